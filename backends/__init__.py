@@ -1,0 +1,21 @@
+"""Backends: ways to run a stage, or to know a sub-network's latency. ``names()`` lists them, ``get(name)`` makes one."""
+
+from __future__ import annotations
+
+from backends.backend import Backend, KnowingBackend, Option, RunningBackend, Session, Settings
+from supernets.registry import Registry
+
+__all__ = ["Backend", "KnowingBackend", "Option", "RunningBackend", "Session", "Settings", "get", "names", "registry"]
+
+registry = Registry("backend", "backends", "hwnas.backends", skip=("backend", "export"))
+
+
+def names() -> list[str]:
+    """Return the names of all backends, usable here or not."""
+    return registry.names()
+
+
+def get(name: str) -> Backend:
+    """Make the backend ``name``; raises ``UnknownNameError`` with suggestions."""
+    backend: Backend = registry.create(name)
+    return backend

@@ -1,0 +1,129 @@
+"""What a backend is to the rest of the system.
+
+A backend either *runs* a stage on a device (``RunningBackend``), or *knows* the latency of a whole sub-network from a table
+(``KnowingBackend``). It is one file in this package, or an installed package's entry point in ``hwnas.backends``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.space import FloatArray
+from supernets.supernet import Stage, SuperNetwork
+
+
+@dataclass(frozen=True)
+class Option:
+    """A key of the platform string that a backend understands beside the common ones.
+
+    Attributes:
+        key: as spelled in the platform string.
+        help: what it does, in a few words.
+        allowed: the values it can take; ``None``: any text.
+        default: the value where the key is not given; ``None``: it has none.
+    """
+
+    key: str
+    help: str
+    allowed: tuple[str, ...] | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a platform string says after the backend's name, checked and complete.
+
+    Attributes:
+        device: "cpu", "cuda:0", "GPU", "NPU".
+        threads: compute threads.
+        batch: samples per inference.
+        precision: "fp32", "fp16", "bf16" or "int8".
+        options: the backend's own keys.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    batch: int = 1
+    precision: str = "fp32"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """What both kinds have.
+
+    Attributes:
+        name: as registered.
+        keys: the common keys it understands, of "device", "threads", "batch", "precision".
+        options: its own keys.
+        devices: the devices that can be asked for, the first the default.
+        precisions: likewise.
+    """
+
+    name: str
+    keys: frozenset[str]
+    options: tuple[Option, ...]
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+
+    def why_not(self) -> str | None:
+        """Return why it cannot be used on this machine and what would help, or ``None`` when it can."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the libraries that it runs on."""
+        ...
+
+
+class Session(Protocol):
+    """A stage made ready on a device; inputs are allocated and bound once.
+
+    A session may also have ``time_runs(n) -> FloatArray``, seconds of each of ``n`` runs by the device's own clock; it is
+    used instead of the wall clock where it is there.
+    """
+
+    def run(self) -> None:
+        """Run one inference by the backend's fastest honest call; returns when the outputs are complete."""
+        ...
+
+    def outputs(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """Return the outputs of the last run."""
+        ...
+
+    def describe(self) -> dict[str, str | int | float | bool]:
+        """Return the settings as read back from the runtime, and what identifies the graph."""
+        ...
+
+    def close(self) -> None:
+        """Release what the session holds."""
+        ...
+
+
+@runtime_checkable
+class RunningBackend(Backend, Protocol):
+    """A backend that runs stages."""
+
+    def environment(self, settings: Settings) -> dict[str, str]:
+        """Return the environment variables that must be set before the worker imports anything."""
+        ...
+
+    def prepare(self, stage: Stage, settings: Settings) -> Session:
+        """Make ``stage`` ready; raises ``BackendError`` where the runtime refuses, ``PlatformError`` for bad settings."""
+        ...
+
+
+@runtime_checkable
+class KnowingBackend(Backend, Protocol):
+    """A backend that knows latencies without running anything."""
+
+    def latency(self, net: SuperNetwork, X: npt.ArrayLike, settings: Settings) -> FloatArray:
+        """Return the latency of each sub-network in seconds, ``(n,)``; nan where the table has none.
+
+        Raises:
+            TableError: the table does not fit the super-network; names what would.
+        """
+        ...

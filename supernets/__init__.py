@@ -1,0 +1,40 @@
+"""Search spaces and super-networks.
+
+``names()`` lists the super-networks there are, ``get(name)`` makes one. A super-network is one file in ``supernets.zoo``
+or an installed package's entry point in the group ``hwnas.supernets``.
+"""
+
+from __future__ import annotations
+
+from supernets.errors import UsageError
+from supernets.registry import Registry
+from supernets.supernet import Stage, SuperNetwork
+
+__all__ = ["Stage", "SuperNetwork", "get", "names", "registry"]
+
+registry = Registry("super-network", "supernets.zoo", "hwnas.supernets")
+
+
+def names() -> list[str]:
+    """Return the names of all super-networks."""
+    return registry.names()
+
+
+def get(spec: str) -> SuperNetwork:
+    """Make the super-network of ``NAME[:KEY=VALUE[,KEY=VALUE...]]``, such as ``ofa-mbv3-w1.2:r=160``.
+
+    Raises:
+        UnknownNameError: no such super-network.
+        UsageError: an option it does not have, or a value it cannot take.
+    """
+    name, _, rest = spec.partition(":")
+    options: dict[str, str] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"super-network {spec!r}: expected KEY=VALUE after ':', got {part!r}")
+        if key in options:
+            raise UsageError(f"super-network {spec!r}: {key} is given twice")
+        options[key] = value
+    net: SuperNetwork = registry.create(name, options)
+    return net

@@ -1,0 +1,122 @@
+"""Blocks, and sums over them: how parameters, MACs and table latencies are counted for many sub-networks at once.
+
+A sub-network is a sequence of *slots*; the block in a slot depends on a few choices only. So a quantity that adds up over
+blocks is one small array per slot, and a batch of vectors costs one gather per slot, whatever the quantity is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.space import SearchSpace
+
+# Rows summed at a time: the working arrays of one chunk (3 x 8 bytes a row) stay in the second-level cache.
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True)
+class Block:
+    """The unit of a lookup table: one layer with its input and output shapes.
+
+    Attributes:
+        kind: the layer's kind ("mbconv", "conv", "pool", "linear", ...).
+        input: the input's shape without the batch, (height, width, channels) for images.
+        output: the output's shape, likewise.
+        options: what else determines its cost, as sorted pairs (("kernel", 3), ("stride", 2), ...).
+        macs: multiply-accumulates at batch 1, of convolutions and linear layers.
+        params: its parameters, batch-norm's included.
+    """
+
+    kind: str
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    options: tuple[tuple[str, int], ...] = ()
+    macs: int = 0
+    params: int = 0
+
+    def option(self, name: str) -> int:
+        """Return one of ``options``; raises ``KeyError`` when the kind has no such option."""
+        return dict(self.options)[name]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in the network and the blocks that can stand there.
+
+    Attributes:
+        name: where it is ("blocks.3").
+        columns: the variables that decide which block stands here.
+        blocks: one entry per combination of those variables' values, the last varying fastest; ``None``: no block.
+        repeats: how often it runs per inference.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    blocks: tuple[Block | None, ...]
+    repeats: int = 1
+
+    def values(self, value: Callable[[Block], float]) -> list[float]:
+        """Return ``value`` of each entry of ``blocks``, 0 where there is none."""
+        return [0 if block is None else value(block) for block in self.blocks]
+
+
+class BlockSum:
+    """The sum of a quantity over the blocks of each of many sub-networks.
+
+    Args:
+        space: the search space that the vectors belong to.
+        slots: the slots of the super-network.
+        value: the quantity of one block.
+        dtype: of the result.
+        per_inference: count a slot as often as it runs in one inference.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        slots: Sequence[Slot],
+        value: Callable[[Block], float],
+        dtype: type[np.int64] | type[np.float64] = np.int64,
+        per_inference: bool = True,
+    ) -> None:
+        self._space = space
+        self._dtype = dtype
+        self._constant = dtype(0)
+        self._terms: list[tuple[tuple[int, ...], tuple[int, ...], npt.NDArray[np.generic]]] = []
+        for slot in slots:
+            table = np.array(slot.values(value), dtype=dtype) * (slot.repeats if per_inference else 1)
+            if slot.columns:
+                sizes = tuple(int(space.n_options[column]) for column in slot.columns)
+                self._terms.append((slot.columns, strides(sizes), table))
+            else:
+                self._constant += table[0]
+
+    def __call__(self, X: npt.ArrayLike) -> npt.NDArray[np.generic]:
+        """Return the sums, ``(n,)``, for vectors ``X``, ``(n, n_var)``."""
+        X = self._space.check(X)
+        total = np.full(len(X), self._constant, dtype=self._dtype)
+        for start in range(0, len(X), _CHUNK):
+            # Variables become contiguous rows; a strided column of X would touch every cache line of it.
+            columns = np.ascontiguousarray(X[start : start + _CHUNK].T)
+            part = total[start : start + _CHUNK]
+            for wanted, steps, table in self._terms:
+                index = columns[wanted[0]] * steps[0]
+                for column, step in zip(wanted[1:], steps[1:], strict=True):
+                    index += columns[column] * step
+                part += table[index]
+        return total
+
+
+def strides(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return how far each variable's next value lies in a flat table of shape ``sizes``, the last varying fastest."""
+    return tuple(math.prod(sizes[position + 1 :]) for position in range(len(sizes)))
+
+
+def distinct_blocks(slots: Sequence[Slot]) -> Iterator[Block]:
+    """Yield every block of the whole space once, in order of appearance."""
+    yield from dict.fromkeys(block for slot in slots for block in slot.blocks if block is not None)

@@ -1,0 +1,96 @@
+"""Every error that hwnas raises on purpose, in one tree.
+
+::
+
+    HwnasError
+    ├── UsageError               the caller asked for something that cannot be (exit code 2)
+    │   ├── UnknownNameError     no such super-network, backend, algorithm, ...; carries suggestions
+    │   ├── ConfigError          a config or vector that is not a point of the search space
+    │   ├── PlatformError        a platform string that this machine or backend cannot honour
+    │   ├── TableError           a lookup table or CSV that lacks what was asked of it
+    │   ├── QualityError         a quality source that does not serve this super-network
+    │   └── StoreError           a store that cannot be opened, read or written
+    └── WorkError                the request was right, the work failed (exit code 1)
+        ├── AssetError           a published file that is neither here nor can be fetched
+        ├── BackendError         a backend that failed to prepare or run a stage
+        └── MeasurementError     a measurement that could not be taken at all
+
+Libraries raise these; only the command line turns them into exit codes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HwnasError(Exception):
+    """Root of the tree; the message is complete enough to be shown to a user as it is."""
+
+    exit_code = 1
+
+
+class UsageError(HwnasError):
+    """The caller asked for something that cannot be; the message says what can."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not registered.
+
+    Args:
+        kind: what was being looked up, in the singular ("super-network").
+        name: the name that was given.
+        known: the names there are.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = sorted(known)
+        super().__init__(f"unknown {kind} {name!r}{suggestion(name, self.known)}")
+
+
+class ConfigError(UsageError):
+    """A config or vector that is not a point of the search space."""
+
+
+class PlatformError(UsageError):
+    """A platform string that cannot be honoured here."""
+
+
+class TableError(UsageError):
+    """A lookup table or measured table that lacks what was asked of it."""
+
+
+class QualityError(UsageError):
+    """A quality source that does not serve this super-network."""
+
+
+class StoreError(UsageError):
+    """A store that cannot be opened, read or written."""
+
+
+class WorkError(HwnasError):
+    """The request was right, the work failed."""
+
+
+class AssetError(WorkError):
+    """A published file that is neither on this machine nor can be fetched."""
+
+
+class BackendError(WorkError):
+    """A backend that failed to prepare or run a stage."""
+
+
+class MeasurementError(WorkError):
+    """A measurement that could not be taken at all."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'? (known: ...)"`` for a mistyped ``name``."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = f"; did you mean {close[0]!r}?" if close else ";"
+    return f"{meant} (known: {', '.join(known) or 'none'})"

@@ -1,0 +1,257 @@
+"""Search spaces: ordered elastic choices, and everything one does with batches of their points.
+
+A point is a vector of *indices*: entry ``j`` of a vector picks ``choices[j].values[X[i, j]]``. The same point spelled as
+a dict in the field's own keys is a *config*. Every function takes and returns batches, ``(n, n_var)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.errors import ConfigError, suggestion
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Value = int | float
+Config = dict[str, list[Value]]
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One elastic choice.
+
+    Attributes:
+        key: the config key it is spelled under ("ks").
+        values: what can be chosen, in ascending order.
+        needs: ``(column, index)``: the choice matters only where the vector's entry in ``column`` is at least ``index``
+            (a layer that exists only from some depth on). ``None``: it always matters.
+        same_as: for each index, the index that builds the same network; ``None``: all differ.
+    """
+
+    key: str
+    values: tuple[Value, ...]
+    needs: tuple[int, int] | None = None
+    same_as: tuple[int, ...] | None = None
+
+    @property
+    def n_distinct(self) -> int:
+        """The number of values that build different networks."""
+        return len(set(self.same_as)) if self.same_as else len(self.values)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The ordered elastic choices of a super-network.
+
+    Args:
+        choices: one per variable; those under the same key are spelled as one list, in order.
+        fixed: config keys that carry no choice, with the value they always have (``{"r": [224]}``).
+        ignored: keys that other tools write and that mean nothing here, with the value that is let pass.
+    """
+
+    choices: tuple[Choice, ...]
+    fixed: Mapping[str, list[Value]] = field(default_factory=dict)
+    ignored: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for column, choice in enumerate(self.choices):
+            if choice.needs is not None and self.choices[choice.needs[0]].needs is not None:
+                raise ValueError(f"choice {column} needs column {choice.needs[0]}, which itself needs another")
+            if len(choice.values) > len(_DIGITS):
+                raise ValueError(f"choice {column} has {len(choice.values)} values, at most {len(_DIGITS)} have a digit")
+
+    # --- sizes -------------------------------------------------------------------------------------------------------
+
+    @property
+    def n_var(self) -> int:
+        """The number of variables."""
+        return len(self.choices)
+
+    @property
+    def n_options(self) -> IntArray:
+        """The number of values of each choice, ``(n_var,)``."""
+        return np.array([len(choice.values) for choice in self.choices], dtype=np.int64)
+
+    @property
+    def size(self) -> int:
+        """The number of vectors."""
+        return math.prod(len(choice.values) for choice in self.choices)
+
+    @property
+    def distinct_size(self) -> int:
+        """The number of different networks, that is of canonical vectors; exact."""
+        total = 1
+        for column, root in enumerate(self.choices):
+            if root.needs is None:
+                kept = sorted(set(root.same_as)) if root.same_as else range(len(root.values))
+                total *= sum(self._distinct_below(column, index) for index in kept)
+        return total
+
+    def _distinct_below(self, column: int, index: int) -> int:
+        needing = (choice for choice in self.choices if choice.needs is not None and choice.needs[0] == column)
+        return math.prod(choice.n_distinct for choice in needing if choice.needs is not None and choice.needs[1] <= index)
+
+    # --- points ------------------------------------------------------------------------------------------------------
+
+    def sample(self, n: int, seed: int | np.random.Generator) -> IntArray:
+        """Draw ``n`` vectors, every choice uniform and independent; ``(n, n_var)``.
+
+        The same network can come twice, as different vectors or as the same one.
+        """
+        rng = np.random.default_rng(seed)
+        return rng.integers(0, self.n_options, size=(n, self.n_var), dtype=np.int64)
+
+    def smallest(self) -> IntArray:
+        """The vector of every choice's first value, ``(1, n_var)``."""
+        return np.zeros((1, self.n_var), dtype=np.int64)
+
+    def largest(self) -> IntArray:
+        """The vector of every choice's last value, ``(1, n_var)``."""
+        return self.n_options[None, :] - 1
+
+    def check(self, X: npt.ArrayLike) -> IntArray:
+        """Return ``X`` as ``(n, n_var)`` int64; raises ``ConfigError`` naming the first entry that is no point."""
+        array = np.asarray(X)
+        if array.ndim != 2 or array.shape[1] != self.n_var:
+            raise ConfigError(f"X: expected shape (n, {self.n_var}), got {array.shape}")
+        if not np.issubdtype(array.dtype, np.integer):
+            raise ConfigError(f"X: expected integers, got {array.dtype}")
+        bad = np.argwhere((array < 0) | (array >= self.n_options))
+        if bad.size:
+            row, column = bad[0]
+            raise ConfigError(
+                f"X[{row}, {column}]: expected 0..{self.n_options[column] - 1} "
+                f"(an index into {self.choices[column].key} = {self.choices[column].values}), got {array[row, column]}"
+            )
+        return array.astype(np.int64, copy=False)
+
+    def active(self, X: npt.ArrayLike) -> BoolArray:
+        """Tell which choices matter for the network that is built; ``(n, n_var)``."""
+        X = self.check(X)
+        mask = np.ones(X.shape, dtype=bool)
+        for column, choice in enumerate(self.choices):
+            if choice.needs is not None:
+                mask[:, column] = X[:, choice.needs[0]] >= choice.needs[1]
+        return mask
+
+    def canonical(self, X: npt.ArrayLike) -> IntArray:
+        """Return the canonical vectors, ``(n, n_var)``: equal if and only if the networks are equal."""
+        X = self.check(X)
+        result = np.where(self.active(X), X, 0)
+        for column, choice in enumerate(self.choices):
+            if choice.same_as is not None:
+                result[:, column] = np.asarray(choice.same_as)[result[:, column]]
+        return result
+
+    def one_hot(self, X: npt.ArrayLike) -> FloatArray:
+        """Return masked one-hot features, ``(n, sum of n_options)``: inactive choices are all zero.
+
+        Two vectors of one network have one row of features.
+        """
+        canonical = self.canonical(X)
+        offsets = np.concatenate([[0], np.cumsum(self.n_options)[:-1]])
+        features = np.zeros((len(canonical), int(self.n_options.sum())))
+        features[np.arange(len(canonical))[:, None], canonical + offsets] = self.active(canonical)
+        return features
+
+    def keys(self, X: npt.ArrayLike) -> list[str]:
+        """Name each network: its canonical vector, one base-36 digit per choice."""
+        return ["".join(_DIGITS[index] for index in row) for row in self.canonical(X)]
+
+    # --- configs -----------------------------------------------------------------------------------------------------
+
+    def decode(self, X: npt.ArrayLike) -> list[Config]:
+        """Spell vectors as configs."""
+        X = self.check(X)
+        tables = {key: self._spell(X, columns) for key, columns in self._columns().items()}
+        fixed = {key: list(values) for key, values in self.fixed.items()}
+        return [{key: table[row] for key, table in tables.items()} | _copied(fixed) for row in range(len(X))]
+
+    def _spell(self, X: IntArray, columns: list[int]) -> list[list[Value]]:
+        return [[self.choices[c].values[i] for c, i in zip(columns, row, strict=True)] for row in X[:, columns].tolist()]
+
+    def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
+        """Read configs into vectors, ``(n, n_var)``; one config gives ``(1, n_var)``.
+
+        Raises:
+            ConfigError: names the config, the key, what was given and what is allowed.
+        """
+        rows = [configs] if isinstance(configs, Mapping) else list(configs)
+        for number, row in enumerate(rows):
+            self._check_keys(number, row)
+        X = np.empty((len(rows), self.n_var), dtype=np.int64)
+        for key, columns in self._columns().items():
+            lists = [_as_list(number, key, row[key], len(columns)) for number, row in enumerate(rows)]
+            for position, column in enumerate(columns):
+                X[:, column] = self._indices(column, position, [values[position] for values in lists])
+        return X
+
+    def _indices(self, column: int, position: int, given: Sequence[Any]) -> list[int]:
+        choice = self.choices[column]
+        index_of = {value: index for index, value in enumerate(choice.values)}
+        indices = []
+        for number, value in enumerate(given):
+            # bool is an int to Python and True would pass for 1; unhashable values cannot be looked up.
+            ok = isinstance(value, (int, float)) and not isinstance(value, bool) and value in index_of
+            if not ok:
+                raise ConfigError(
+                    f"config {number}: {choice.key}[{position}]: expected one of {_listed(choice.values)}, got {value!r}"
+                )
+            indices.append(index_of[value])
+        return indices
+
+    def _check_keys(self, number: int, row: Any) -> None:
+        if not isinstance(row, Mapping):
+            raise ConfigError(f"config {number}: expected an object like {self._example()}, got {type(row).__name__}")
+        columns = self._columns()
+        for key, value in row.items():
+            if key in self.ignored and value == self.ignored[key]:
+                continue
+            if key in self.fixed:
+                if _scalar_or_list(value) != list(self.fixed[key]):
+                    raise ConfigError(
+                        f"config {number}: {key}: is fixed at {list(self.fixed[key])} in this space, got {value!r}"
+                    )
+            elif key not in columns:
+                raise ConfigError(f"config {number}: unknown key {key!r}{suggestion(str(key), columns)}")
+        missing = [key for key in columns if key not in row]
+        if missing:
+            raise ConfigError(f"config {number}: missing {', '.join(missing)}; a config looks like {self._example()}")
+
+    def _columns(self) -> dict[str, list[int]]:
+        columns: dict[str, list[int]] = {}
+        for column, choice in enumerate(self.choices):
+            columns.setdefault(choice.key, []).append(column)
+        return columns
+
+    def _example(self) -> str:
+        lengths = {key: len(columns) for key, columns in self._columns().items()}
+        return "{" + ", ".join(f'"{key}": [{n} values]' for key, n in lengths.items()) + "}"
+
+
+def _scalar_or_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _as_list(number: int, key: str, value: Any, length: int) -> list[Any]:
+    values = _scalar_or_list(value)
+    if len(values) != length:
+        raise ConfigError(f"config {number}: {key}: expected {length} values, got {len(values)}")
+    return values
+
+
+def _listed(values: Sequence[Value]) -> str:
+    return "{" + ", ".join(str(value) for value in values) + "}"
+
+
+def _copied(fixed: Mapping[str, list[Value]]) -> Config:
+    return {key: list(values) for key, values in fixed.items()}

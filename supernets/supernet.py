@@ -1,0 +1,69 @@
+"""What a super-network is to the rest of the system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy.typing as npt
+
+from supernets.blocks import Slot
+from supernets.space import Config, IntArray, SearchSpace
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A module with its example inputs and how often it runs per inference.
+
+    Attributes:
+        name: of the stage ("network", "encoder", "decoder-step").
+        module: in evaluation mode, with live activations (see ``supernets.alive``).
+        inputs: positional example inputs, their first dimension the batch.
+        input_names: one per input; the exported graph uses them.
+        repeats: how often the stage runs in one inference.
+    """
+
+    name: str
+    module: torch.nn.Module
+    inputs: tuple[torch.Tensor, ...]
+    input_names: tuple[str, ...]
+    repeats: int = 1
+
+
+@runtime_checkable
+class SuperNetwork(Protocol):
+    """A network with elastic dimensions, whose weights every sub-network shares.
+
+    Attributes:
+        name: as registered, with its options ("ofa-mbv3-w1.0", "ofa-mbv3-w1.0:r=160").
+        summary: one line for ``hwnas supernets``.
+        space: its search space.
+        slots: its places for blocks; parameters, MACs and lookup tables are sums over them.
+        default_quality: the quality source that serves it when none is named.
+    """
+
+    name: str
+    summary: str
+    space: SearchSpace
+    slots: tuple[Slot, ...]
+    default_quality: str
+
+    def params(self, X: npt.ArrayLike) -> IntArray:
+        """Return the sub-networks' parameter counts, ``(n,)``."""
+        ...
+
+    def macs(self, X: npt.ArrayLike) -> IntArray:
+        """Return the multiply-accumulates of one inference at batch 1, ``(n,)``."""
+        ...
+
+    def build(self, config: Config | dict[str, Any], weights: str | None = None) -> torch.nn.Module:
+        """Return the stand-alone sub-network in evaluation mode; ``weights=None`` gives seeded random ones."""
+        ...
+
+    def stages(self, config: Config | dict[str, Any], batch: int, weights: str | None = None) -> Sequence[Stage]:
+        """Return what runs in one inference, with example inputs of ``batch`` samples."""
+        ...
