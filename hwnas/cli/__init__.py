@@ -1,0 +1,74 @@
+"""The command line. Every file of this package that has ``add_to(app)`` adds its commands; there is no list to edit."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from hwnas.cli.output import complain
+from supernets.errors import HwnasError
+
+INTERRUPTED = 130
+
+# Root of the errors of typer's argument parser. Typer carries its own copy of click, under a private name: its public
+# BadParameter is a UsageError, which is a ClickException.
+_ParserError: Any = typer.BadParameter.__mro__[2]
+
+
+def build_app() -> typer.Typer:
+    """Return the application with every command."""
+    app = typer.Typer(
+        name="hwnas",
+        help="Profile sub-networks on real hardware, search them per platform, see what carries over between platforms.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    )
+    app.callback()(_root)
+    for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        if hasattr(module, "add_to"):
+            module.add_to(app)
+    return app
+
+
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
+    if version:
+        from hwnas import __version__
+
+        typer.echo(f"hwnas {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong arguments, 130 interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    command = typer.main.get_command(build_app())
+    try:
+        given = None if arguments is None else list(arguments)
+        result = command.main(args=given, prog_name="hwnas", standalone_mode=False)
+    except _ParserError as error:
+        error.show()
+        return int(error.exit_code)
+    except HwnasError as error:
+        complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted; what was measured is kept")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,27 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Supernet = Annotated[str, typer.Argument(help="Super-network, as 'hwnas supernets' lists them.", show_default=False)]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE; - is standard output.")
+]
+HtmlFile = Annotated[str | None, typer.Option("--html", metavar="FILE", help="Write one self-contained HTML page.")]
+StoreUrl = Annotated[str, typer.Option("--store", metavar="URL", help="Database of measurements and studies.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks; errors only.")]
+Platform = Annotated[str, typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...] or a name of hwnas.toml.")]
+Platforms = Annotated[
+    list[str], typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...] or a name of hwnas.toml; repeatable.")
+]
+Quality = Annotated[
+    str | None, typer.Option("--quality", metavar="SOURCE", help="Quality source; default: the super-network's own.")
+]
+Evals = Annotated[int, typer.Option("--evals", min=1, help="Sub-networks to evaluate.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")]
+Algorithm = Annotated[str, typer.Option("--algorithm", "-a", help="Search algorithm.")]
+
+DEFAULT_STORE = "hwnas.db"
