@@ -1,6 +1,6 @@
-"""Profile sub-networks of weight-sharing super-networks on real hardware, search them per platform, compare platforms.
+"""Profile sub-networks of weight-sharing super-networks on real hardware, search them per platform, see what transfers.
 
-The public API is this module's functions; ``search.predictors.fit`` and ``search.hypervolume.hypervolume`` are public too.
+The public API is this module's functions, ``search.predictors.fit`` and ``search.hypervolume.hypervolume``.
 Nothing heavy is imported until a function needs it.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.measurement import Measurement
     from search.study import Study
+
     from search.transfer import TransferResult
     from supernets.supernet import SuperNetwork
 

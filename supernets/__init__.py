@@ -1,7 +1,7 @@
 """Search spaces and super-networks.
 
-``names()`` lists the super-networks there are, ``get(name)`` makes one. A super-network is one file in ``supernets.zoo``
-or an installed package's entry point in the group ``hwnas.supernets``.
+``names()`` lists the super-networks there are, ``get(name)`` makes one. A super-network is one file in
+``supernets.zoo`` or an installed package's entry point in the group ``hwnas.supernets``.
 """
 
 from __future__ import annotations

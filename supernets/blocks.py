@@ -1,7 +1,7 @@
 """Blocks, and sums over them: how parameters, MACs and table latencies are counted for many sub-networks at once.
 
-A sub-network is a sequence of *slots*; the block in a slot depends on a few choices only. So a quantity that adds up over
-blocks is one small array per slot, and a batch of vectors costs one gather per slot, whatever the quantity is.
+A sub-network is a sequence of *slots*; the block in a slot depends on a few choices only. So a quantity that adds up
+over blocks is one small array per slot, and a batch of vectors costs one gather per slot, whatever the quantity is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from supernets.space import SearchSpace
+from supernets.space import FloatArray, SearchSpace
 
 # Rows summed at a time: the working arrays of one chunk (3 x 8 bytes a row) stay in the second-level cache.
 _CHUNK = 16_384
@@ -72,7 +72,6 @@ class BlockSum:
         space: the search space that the vectors belong to.
         slots: the slots of the super-network.
         value: the quantity of one block.
-        dtype: of the result.
         per_inference: count a slot as often as it runs in one inference.
     """
 
@@ -81,25 +80,23 @@ class BlockSum:
         space: SearchSpace,
         slots: Sequence[Slot],
         value: Callable[[Block], float],
-        dtype: type[np.int64] | type[np.float64] = np.int64,
         per_inference: bool = True,
     ) -> None:
         self._space = space
-        self._dtype = dtype
-        self._constant = dtype(0)
-        self._terms: list[tuple[tuple[int, ...], tuple[int, ...], npt.NDArray[np.generic]]] = []
+        self._constant = 0.0
+        self._terms: list[tuple[tuple[int, ...], tuple[int, ...], FloatArray]] = []
         for slot in slots:
-            table = np.array(slot.values(value), dtype=dtype) * (slot.repeats if per_inference else 1)
+            table = np.array(slot.values(value), dtype=np.float64) * (slot.repeats if per_inference else 1)
             if slot.columns:
                 sizes = tuple(int(space.n_options[column]) for column in slot.columns)
                 self._terms.append((slot.columns, strides(sizes), table))
             else:
                 self._constant += table[0]
 
-    def __call__(self, X: npt.ArrayLike) -> npt.NDArray[np.generic]:
-        """Return the sums, ``(n,)``, for vectors ``X``, ``(n, n_var)``."""
+    def __call__(self, X: npt.ArrayLike) -> FloatArray:
+        """Return the sums, ``(n,)``; whole numbers below 2**53 are exact, for vectors ``X``, ``(n, n_var)``."""
         X = self._space.check(X)
-        total = np.full(len(X), self._constant, dtype=self._dtype)
+        total = np.full(len(X), self._constant)
         for start in range(0, len(X), _CHUNK):
             # Variables become contiguous rows; a strided column of X would touch every cache line of it.
             columns = np.ascontiguousarray(X[start : start + _CHUNK].T)

@@ -27,6 +27,7 @@ class Broken:
     reason: str
 
     def create(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Raise ``HwnasError`` with the reason."""
         raise HwnasError(f"the plug-in {self.name!r} does not load: {self.reason}")
 
 
@@ -83,5 +84,5 @@ def _load(point: EntryPoint) -> Any:
     # A plug-in is somebody else's code: whatever it raises on import must not take the rest down.
     try:
         return point.load()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         return Broken(point.name, f"{type(error).__name__}: {error}")

@@ -1,7 +1,7 @@
 """Search spaces: ordered elastic choices, and everything one does with batches of their points.
 
-A point is a vector of *indices*: entry ``j`` of a vector picks ``choices[j].values[X[i, j]]``. The same point spelled as
-a dict in the field's own keys is a *config*. Every function takes and returns batches, ``(n, n_var)``.
+A point is a vector of *indices*: entry ``j`` of a vector picks ``choices[j].values[X[i, j]]``. The same point spelled
+as a dict in the field's own keys is a *config*. Every function takes and returns batches, ``(n, n_var)``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SearchSpace:
             if choice.needs is not None and self.choices[choice.needs[0]].needs is not None:
                 raise ValueError(f"choice {column} needs column {choice.needs[0]}, which itself needs another")
             if len(choice.values) > len(_DIGITS):
-                raise ValueError(f"choice {column} has {len(choice.values)} values, at most {len(_DIGITS)} have a digit")
+                raise ValueError(f"choice {column} has {len(choice.values)} values, more than {len(_DIGITS)} digits")
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 
@@ -97,8 +97,8 @@ class SearchSpace:
         return total
 
     def _distinct_below(self, column: int, index: int) -> int:
-        needing = (choice for choice in self.choices if choice.needs is not None and choice.needs[0] == column)
-        return math.prod(choice.n_distinct for choice in needing if choice.needs is not None and choice.needs[1] <= index)
+        there = (c for c in self.choices if c.needs is not None and c.needs[0] == column and c.needs[1] <= index)
+        return math.prod(choice.n_distinct for choice in there)
 
     # --- points ------------------------------------------------------------------------------------------------------
 
@@ -177,7 +177,9 @@ class SearchSpace:
         return [{key: table[row] for key, table in tables.items()} | _copied(fixed) for row in range(len(X))]
 
     def _spell(self, X: IntArray, columns: list[int]) -> list[list[Value]]:
-        return [[self.choices[c].values[i] for c, i in zip(columns, row, strict=True)] for row in X[:, columns].tolist()]
+        return [
+            [self.choices[c].values[i] for c, i in zip(columns, row, strict=True)] for row in X[:, columns].tolist()
+        ]
 
     def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
         """Read configs into vectors, ``(n, n_var)``; one config gives ``(1, n_var)``.
@@ -203,9 +205,8 @@ class SearchSpace:
             # bool is an int to Python and True would pass for 1; unhashable values cannot be looked up.
             ok = isinstance(value, (int, float)) and not isinstance(value, bool) and value in index_of
             if not ok:
-                raise ConfigError(
-                    f"config {number}: {choice.key}[{position}]: expected one of {_listed(choice.values)}, got {value!r}"
-                )
+                where = f"config {number}: {choice.key}[{position}]"
+                raise ConfigError(f"{where}: expected one of {_listed(choice.values)}, got {value!r}")
             indices.append(index_of[value])
         return indices
 

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ def build_app() -> typer.Typer:
     """Return the application with every command."""
     app = typer.Typer(
         name="hwnas",
-        help="Profile sub-networks on real hardware, search them per platform, see what carries over between platforms.",
+        help="Profile sub-networks on real hardware, search them per platform, see what transfers.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -39,12 +39,20 @@ def build_app() -> typer.Typer:
     return app
 
 
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from hwnas import __version__
 
         typer.echo(f"hwnas {__version__}")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Where output goes: results to standard output, progress and complaints to standard error, files whole or not at all."""
+"""Results go to standard output, progress and complaints to standard error, files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def write_text(path: str, text: str) -> None:
 
 
 def write_json(path: str, value: Any) -> None:
-    """Write ``value`` as JSON: numbers that JSON has no word for (nan, infinity) are an error here, not at the reader's."""
+    """Write ``value`` as JSON; nan and infinity, for which JSON has no word, are an error here, not at the reader."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 

@@ -1,0 +1,1 @@
+"""The super-networks, one file each."""

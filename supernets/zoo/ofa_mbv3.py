@@ -44,7 +44,7 @@ _STATISTICS_BATCH, _STATISTICS_RESOLUTION = 2, 64
 
 
 def create(name: str, options: Mapping[str, str]) -> OfaMobileNetV3:
-    """Make ``ofa-mbv3-w1.0`` or ``ofa-mbv3-w1.2``; option ``r``: a resolution, several joined by ``+``, or ``elastic``."""
+    """Make ``ofa-mbv3-w1.0`` or ``-w1.2``; option ``r``: a resolution, several joined by ``+``, or ``elastic``."""
     unknown = [key for key in options if key != "r"]
     if unknown:
         raise UsageError(f"{name}: unknown option {unknown[0]!r}{suggestion(unknown[0], ['r'])}")
@@ -61,7 +61,7 @@ def _resolutions(text: str) -> tuple[int, ...]:
     except ValueError:
         values = []
     if not values or not set(values) <= set(RESOLUTIONS):
-        raise UsageError(f"r={text!r}: expected 'elastic' or resolutions from 128 to 224 in steps of 4, like 160+192+224")
+        raise UsageError(f"r={text!r}: expected 'elastic' or resolutions of 128, 132, ... 224, joined like 160+192+224")
     return tuple(values)
 
 
@@ -78,7 +78,7 @@ class OfaMobileNetV3:
 
     def __init__(self, name: str, width: float, resolutions: tuple[int, ...]) -> None:
         self.name = name
-        self.summary = f"OFA MobileNetV3, width {width}: kernel {KERNELS}, expand {EXPANDS}, depth {DEPTHS} per stage"
+        self.summary = f"Once-for-all MobileNetV3, width {width}"
         self.width = width
         self.resolutions = resolutions
         # The published accuracy predictor was trained on width 1.2; the measured rows are of width 1.0.
@@ -93,11 +93,11 @@ class OfaMobileNetV3:
 
     def params(self, X: npt.ArrayLike) -> IntArray:
         """Return the parameter counts, ``(n,)``."""
-        return self._params(X)
+        return self._params(X).astype(np.int64)
 
     def macs(self, X: npt.ArrayLike) -> IntArray:
         """Return the multiply-accumulates of convolutions and linear layers at batch 1, ``(n,)``."""
-        return self._macs(X)
+        return self._macs(X).astype(np.int64)
 
     def build(self, config: Config | dict[str, Any], weights: str | None = None) -> torch.nn.Module:
         """Return the sub-network of ``config`` in evaluation mode.
@@ -110,9 +110,7 @@ class OfaMobileNetV3:
         from supernets.checkpoints import load_into
 
         layers = self.layers(config)
-        module = build_alive(
-            lambda: _module(layers), (random_images(_STATISTICS_BATCH, _STATISTICS_RESOLUTION),)
-        )
+        module = build_alive(lambda: _module(layers), (random_images(_STATISTICS_BATCH, _STATISTICS_RESOLUTION),))
         return module if weights is None else load_into(module, weights)
 
     def stages(self, config: Config | dict[str, Any], batch: int, weights: str | None = None) -> tuple[Stage, ...]:
@@ -133,7 +131,7 @@ class OfaMobileNetV3:
         return [block for block in chosen if block is not None]
 
     def _slots(self) -> list[Slot]:
-        stem, before, last = self.widths[0], self.widths[1], self.widths[-1]
+        stem, before, last, final = self.widths[0], self.widths[1], self.widths[-1], self.final
         slots = [
             self._slot("first_conv", (), lambda r: conv("first-conv", r, 3, halved(r), stem, kernel=3, stride=2)),
             self._slot("blocks.0", (), lambda r: mbconv(halved(r), stem, stem, before, 3, 1, False, "relu")),
@@ -142,7 +140,9 @@ class OfaMobileNetV3:
             slots.append(self._elastic_slot(stage, layer))
         return [
             *slots,
-            self._slot("final_expand_layer", (), lambda r: conv("final-expand", halved(r, 5), last, halved(r, 5), self.final)),
+            self._slot(
+                "final_expand_layer", (), lambda r: conv("final-expand", halved(r, 5), last, halved(r, 5), final)
+            ),
             self._slot("global_avg_pool", (), lambda r: pool(halved(r, 5), self.final)),
             self._slot("feature_mix_layer", (), lambda _: conv("feature-mix", 1, self.final, 1, self.mix, norm=False)),
             self._slot("classifier", (), lambda _: classifier(self.mix)),
@@ -167,7 +167,7 @@ class OfaMobileNetV3:
         return self._slot(f"blocks.{position + 1}", columns, make)
 
     def _slot(self, name: str, columns: tuple[int, ...], make: Callable[..., Block | None]) -> Slot:
-        """Tabulate ``make(resolution, *indices)`` over the values of ``columns``, and of the resolution where elastic."""
+        """Tabulate ``make(resolution, *indices)`` over the values of ``columns``, and of an elastic resolution."""
         sizes = [range(int(self.space.n_options[column])) for column in columns]
         if len(self.resolutions) > 1:
             columns = (*columns, _R)
@@ -202,9 +202,7 @@ def conv(
     return Block(kind, (side, side, c_in), (side_out, side_out, c_out), options, macs, weights + 2 * c_out * norm)
 
 
-def mbconv(
-    side: int, c_in: int, c_mid: int, c_out: int, kernel: int, stride: int, se: bool, act: str
-) -> Block:
+def mbconv(side: int, c_in: int, c_mid: int, c_out: int, kernel: int, stride: int, se: bool, act: str) -> Block:
     """Describe an inverted bottleneck; where ``c_mid`` equals ``c_in`` there is no expanding convolution."""
     side_out = halved(side) if stride == 2 else side
     expand = c_mid != c_in
