@@ -1,0 +1,243 @@
+"""From shared rows to the transfer report's numbers, and their JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from search.transfer.bootstrap import Interval, bootstrap
+from search.transfer.fronts import Regret, front_overlap, hypervolume_ratio, members, references, regrets
+from search.transfer.grouping import groups
+from search.transfer.rank import RankCorrelations, rank_correlations
+from supernets.space import BoolArray, Config, FloatArray, IntArray
+
+# 1: the first.
+SCHEMA = 1
+
+LEVEL = 0.95
+
+# Beyond this many rows an interval is narrow and a resample slow: fewer resamples do.
+_MANY_ROWS, _RESAMPLES, _RESAMPLES_MANY = 1000, 200, 60
+
+
+@dataclass(frozen=True)
+class QualityLabel:
+    """What the quality values are, as shown with the results.
+
+    Attributes:
+        source: the quality source's spec ("surrogate").
+        metric: "top1".
+        unit: "%".
+        maximise: whether more is better.
+        predicted: whether the values are predictions, not measurements.
+        note: one line on where they come from.
+    """
+
+    source: str
+    metric: str
+    unit: str
+    maximise: bool = True
+    predicted: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Sub-networks measured on every platform.
+
+    Attributes:
+        supernet: their super-network.
+        platforms: platform strings, in the order of the columns.
+        keys: one per row.
+        configs: one per row.
+        quality: ``(n_rows,)``, in ``label.unit``.
+        label: what the quality is.
+        latency_s: ``(n_rows, n_platforms)``; nan where the measurement failed.
+        low_s: lower bounds of the latencies, likewise; nan where there are none.
+        high_s: upper bounds, likewise.
+        status: per row and platform "ok", "unstable" or "failed".
+        reasons: why, where it is not "ok".
+        fronts: ``(n_rows, n_platforms)``: the row is on the front that was found on that platform.
+    """
+
+    supernet: str
+    platforms: tuple[str, ...]
+    keys: tuple[str, ...]
+    configs: tuple[Config, ...]
+    quality: FloatArray
+    label: QualityLabel
+    latency_s: FloatArray
+    low_s: FloatArray
+    high_s: FloatArray
+    status: tuple[tuple[str, ...], ...]
+    reasons: tuple[tuple[str, ...], ...]
+    fronts: BoolArray
+
+    @property
+    def loss(self) -> FloatArray:
+        """The quality, minimised, ``(n_rows,)``."""
+        return -self.quality if self.label.maximise else self.quality
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """How well what was found on one platform carries over to the others.
+
+    In ``hypervolume_ratio``, ``front_overlap`` and ``members`` the row is searched on and the column deployed on.
+
+    Attributes:
+        rows: what everything is computed from.
+        correlations: of the platforms' latencies.
+        hypervolume_ratio: ``(n_platforms, n_platforms)``.
+        front_overlap: likewise.
+        members: the sub-networks behind both, likewise.
+        reference: each platform's reference point, (seconds, minimised quality), ``(n_platforms, 2)``.
+        regrets: the losses at latency budgets (seconds).
+        groups: platforms that order the shared rows alike.
+        intervals: of the matrices by name.
+        settings: how the rows were found, for the reader.
+        searches: one summary per search, for the reader.
+        environment: where it was measured.
+    """
+
+    rows: SharedRows
+    correlations: RankCorrelations
+    hypervolume_ratio: FloatArray
+    front_overlap: FloatArray
+    members: IntArray
+    reference: FloatArray
+    regrets: tuple[Regret, ...]
+    groups: tuple[tuple[int, ...], ...]
+    intervals: Mapping[str, Interval]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    searches: Sequence[Mapping[str, Any]] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON-able data; nan becomes null, seconds become milliseconds."""
+        rows = self.rows
+        return {
+            "schema": SCHEMA,
+            "supernet": rows.supernet,
+            "platforms": list(rows.platforms),
+            "n_shared": len(rows.keys),
+            "kendall_tau": plain(self.correlations.kendall_tau),
+            "spearman": plain(self.correlations.spearman),
+            "hypervolume_ratio": plain(self.hypervolume_ratio),
+            "front_overlap": plain(self.front_overlap),
+            "regret": [self._regret(regret) for regret in self.regrets],
+            "samples_to_adapt": {},
+            "n_pairs": plain(self.correlations.n_pairs),
+            "n_members": plain(self.members),
+            "groups": [list(group) for group in self.groups],
+            "reference": [self._reference(point) for point in self.reference],
+            "intervals": {
+                name: {"low": plain(interval.low), "high": plain(interval.high), "level": LEVEL}
+                for name, interval in self.intervals.items()
+            },
+            "quality": vars(rows.label),
+            "rows": [self._row(number) for number in range(len(rows.keys))],
+            "settings": dict(self.settings),
+            "searches": [dict(search) for search in self.searches],
+            "environment": dict(self.environment),
+        }
+
+    def _regret(self, regret: Regret) -> dict[str, Any]:
+        return {
+            "searched_on": self.rows.platforms[regret.searched_on],
+            "deployed_on": self.rows.platforms[regret.deployed_on],
+            "budget_ms": plain(regret.budget * 1e3),
+            "own": plain(self._outside(regret.own)),
+            "transferred": plain(self._outside(regret.transferred)),
+            "lost": plain(regret.lost),
+        }
+
+    def _reference(self, point: FloatArray) -> dict[str, Any]:
+        return {"latency_ms": plain(point[0] * 1e3), self.rows.label.metric: plain(self._outside(float(point[1])))}
+
+    def _outside(self, loss: float) -> float:
+        return -loss if self.rows.label.maximise else loss
+
+    def _row(self, number: int) -> dict[str, Any]:
+        rows = self.rows
+        bounds = np.column_stack([rows.low_s[number], rows.high_s[number]]) * 1e3
+        return {
+            "key": rows.keys[number],
+            "config": rows.configs[number],
+            "quality": plain(rows.quality[number]),
+            "latency_ms": plain(rows.latency_s[number] * 1e3),
+            "interval_ms": [plain(pair) if np.isfinite(pair).all() else None for pair in bounds],
+            "status": list(rows.status[number]),
+            "reason": list(rows.reasons[number]),
+            "front_of": np.flatnonzero(rows.fronts[number]).tolist(),
+        }
+
+
+def analyse(
+    rows: SharedRows,
+    rng: np.random.Generator,
+    *,
+    resamples: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    searches: Sequence[Mapping[str, Any]] = (),
+    environment: Mapping[str, Any] | None = None,
+) -> TransferResult:
+    """Compute everything that the report says from what was measured.
+
+    Args:
+        rows: the sub-networks, measured on every platform.
+        rng: for the bootstrap.
+        resamples: of the bootstrap; fewer by default where there are many rows; 0: no intervals.
+        settings: passed through to the result, as are ``searches`` and ``environment``.
+        searches: see there.
+        environment: see there.
+    """
+    latency, loss, fronts = rows.latency_s, rows.loss, rows.fronts
+    correlations = rank_correlations(latency)
+    # Resamples keep the reference point: it belongs to the space, not to the draw.
+    reference = references(latency, loss)
+    if resamples is None:
+        resamples = _RESAMPLES_MANY if len(loss) > _MANY_ROWS else _RESAMPLES
+
+    def statistics(drawn: IntArray) -> dict[str, FloatArray]:
+        again = rank_correlations(latency[drawn])
+        return {
+            "kendall_tau": again.kendall_tau,
+            "spearman": again.spearman,
+            "hypervolume_ratio": hypervolume_ratio(latency[drawn], loss[drawn], fronts[drawn], reference),
+            "front_overlap": front_overlap(latency[drawn], loss[drawn], fronts[drawn]),
+        }
+
+    return TransferResult(
+        rows=rows,
+        correlations=correlations,
+        hypervolume_ratio=hypervolume_ratio(latency, loss, fronts, reference),
+        front_overlap=front_overlap(latency, loss, fronts),
+        members=members(latency, loss, fronts),
+        reference=reference,
+        regrets=tuple(_in_milliseconds(latency, loss, fronts)),
+        groups=tuple(map(tuple, groups(correlations.kendall_tau))),
+        intervals=bootstrap(statistics, len(loss), rng, resamples, LEVEL),
+        settings=settings or {},
+        searches=searches,
+        environment=environment or {},
+    )
+
+
+def plain(value: Any) -> Any:
+    """Turn an array or number into what JSON can hold: nested lists, nan as ``None``, floats to nine digits."""
+    if isinstance(value, np.ndarray):
+        return [plain(entry) for entry in value]
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    # Nine digits are beyond any measurement, and keep a file of many rows small.
+    return float(f"{value:.9g}") if np.isfinite(value) else None
+
+
+def _in_milliseconds(latency: FloatArray, loss: FloatArray, fronts: BoolArray) -> list[Regret]:
+    # Budgets are rounded in the unit that people read; what comes back is in seconds like everything inside.
+    found = regrets(latency * 1e3, loss, fronts)
+    return [Regret(r.searched_on, r.deployed_on, r.budget / 1e3, r.own, r.transferred) for r in found]
