@@ -1,0 +1,76 @@
+"""What every registered super-network must do; a new one is tested by being registered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import supernets
+from supernets.blocks import distinct_blocks
+from supernets.supernet import SuperNetwork
+
+
+@pytest.fixture(params=supernets.names())
+def net(request) -> SuperNetwork:
+    return supernets.get(request.param)
+
+
+@pytest.fixture
+def X(net):
+    return np.concatenate([net.space.smallest(), net.space.largest(), net.space.sample(6, 0)])
+
+
+def test_protocol(net):
+    assert isinstance(net, SuperNetwork)
+    assert supernets.get(net.name).name == net.name
+    assert net.summary
+    assert "\n" not in net.summary
+
+
+def test_space_round_trips(net, X):
+    assert np.array_equal(net.space.encode(net.space.decode(X)), X)
+    assert net.space.distinct_size <= net.space.size
+
+
+def test_counts_depend_on_the_network_alone(net, X):
+    canonical = net.space.canonical(X)
+    for count in (net.params, net.macs):
+        values = count(X)
+        assert values.shape == (len(X),)
+        assert values.dtype == np.int64
+        assert (values > 0).all()
+        assert np.array_equal(values, count(canonical))
+        assert values[0] < values[1]
+
+
+def test_parameters_are_the_modules(net, X):
+    for x in X[[0, 1, 2]]:
+        module = net.build(net.space.decode(x[None])[0])
+        assert not module.training
+        assert sum(parameter.numel() for parameter in module.parameters()) == net.params(x[None])[0]
+
+
+def test_one_network_one_module(net):
+    X = net.space.sample(50, 1)
+    row = next(x for x in X if not np.array_equal(net.space.canonical(x[None])[0], x))
+    one, other = (net.build(net.space.decode(x)[0]).state_dict() for x in (row[None], net.space.canonical(row[None])))
+    assert list(one) == list(other)
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_stages_run(net):
+    config = net.space.decode(net.space.smallest())[0]
+    for stage in net.stages(config, batch=2):
+        assert stage.repeats >= 1
+        assert len(stage.inputs) == len(stage.input_names)
+        with torch.no_grad():
+            output = stage.module(*stage.inputs)
+        outputs = output if isinstance(output, tuple) else (output,)
+        assert all(torch.isfinite(found).all() for found in outputs)
+
+
+def test_slots_cover_their_columns(net):
+    for slot in net.slots:
+        assert len(slot.blocks) == np.prod([net.space.n_options[column] for column in slot.columns], dtype=int)
+    assert len(list(distinct_blocks(net.slots))) > 1
