@@ -76,8 +76,8 @@ def test_one_hot_by_hand():
     features = TINY.one_hot(np.array([[2, 1, 0, 1], [0, 1, 1, 2]]))
     #                          k0       k1 (off, on)  d     w (0.8 is 0.65)
     assert features.tolist() == [
-        [0, 0, 1] + [0, 0, 0] + [1, 0] + [1, 0, 0],
-        [1, 0, 0] + [0, 1, 0] + [0, 1] + [0, 0, 1],
+        [*(0, 0, 1), *(0, 0, 0), *(1, 0), *(1, 0, 0)],
+        [*(1, 0, 0), *(0, 1, 0), *(0, 1), *(0, 0, 1)],
     ]
 
 
@@ -93,7 +93,7 @@ def test_sample_is_seeded_and_uniform():
     assert X.dtype == np.int64
     assert np.array_equal(X, MBV3.sample(3000, seed=0))
     assert not np.array_equal(X, MBV3.sample(3000, seed=1))
-    shares = np.stack([(X == index).mean(0) for index in range(3)])
+    shares = np.stack([(index == X).mean(0) for index in range(3)])
     assert np.abs(shares - 1 / 3).max() < 0.05  # six standard deviations
 
 
