@@ -1,0 +1,10 @@
+"""Where measurements and studies are kept: an SQL database, SQLite by default.
+
+Several processes may write at once. What a call has returned from survives the end of the process, however it ends.
+"""
+
+from __future__ import annotations
+
+from harness.store.store import Store, StudyRecord
+
+__all__ = ["Store", "StudyRecord"]

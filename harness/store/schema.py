@@ -1,0 +1,106 @@
+"""The tables of the store, their version, and how older ones are brought up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from supernets.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+# History:
+# 1 (hwnas 0.1): measurements, their raw samples, studies, evaluations.
+VERSION = 1
+
+# From a version, what has to be done to reach the next one; run in one transaction.
+MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {}
+
+
+def tables() -> sa.MetaData:
+    """Return the tables as they are in ``VERSION``."""
+    import sqlalchemy as sa
+
+    metadata = sa.MetaData()
+    sa.Table("hwnas_schema", metadata, sa.Column("version", sa.Integer, nullable=False))
+    _measurement_tables(metadata)
+    _study_tables(metadata)
+    return metadata
+
+
+def _measurement_tables(metadata: sa.MetaData) -> None:
+    import sqlalchemy as sa
+
+    sa.Table(
+        "measurement",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("supernet", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("platform", sa.Text, nullable=False),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("protocol", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("latency_s", sa.Double),  # null: failed
+        sa.Column("measured_at", sa.Text, nullable=False),
+        sa.Column("record", sa.Text, nullable=False),  # the whole record in JSON, but for its raw samples
+        sa.Index("measurement_of", "supernet", "platform", "key"),
+    )
+    # Raw samples are most of the bytes and seldom asked for: a listing must not read past them.
+    sa.Table(
+        "measurement_samples",
+        metadata,
+        sa.Column("measurement_id", sa.ForeignKey("measurement.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("samples", sa.LargeBinary, nullable=False),  # deflated JSON
+    )
+
+
+def _study_tables(metadata: sa.MetaData) -> None:
+    import sqlalchemy as sa
+
+    sa.Table(
+        "study",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False, unique=True),
+        sa.Column("settings", sa.Text, nullable=False),  # JSON
+        sa.Column("created_at", sa.Text, nullable=False),
+    )
+    sa.Table(
+        "evaluation",
+        metadata,
+        sa.Column("study_id", sa.ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("record", sa.Text, nullable=False),  # JSON
+        # No sub-network is evaluated twice in a study; two processes that resume the same one collide here.
+        sa.UniqueConstraint("study_id", "key"),
+    )
+
+
+def bring_up_to_date(connection: sa.Connection, metadata: sa.MetaData, name: str) -> None:
+    """Create the tables in an empty database, or migrate those of an older version; one transaction.
+
+    Raises:
+        StoreError: it is a database of something else, or of a newer version.
+    """
+    import sqlalchemy as sa
+
+    schema = metadata.tables["hwnas_schema"]
+    present = sa.inspect(connection).get_table_names()
+    if "hwnas_schema" not in present:
+        if present:
+            raise StoreError(f"the store {name}: is a database of something else (it has {', '.join(present[:3])})")
+        metadata.create_all(connection)
+        connection.execute(schema.insert().values(version=VERSION))
+        return
+    version = connection.execute(sa.select(schema.c.version)).scalar_one()
+    if version > VERSION:
+        raise StoreError(
+            f"the store {name}: has schema {version}, this version of hwnas reads up to {VERSION}; update hwnas"
+        )
+    for older in range(version, VERSION):
+        MIGRATIONS[older](connection)
+    if version < VERSION:
+        connection.execute(schema.update().values(version=VERSION))

@@ -1,0 +1,320 @@
+"""The store: what is put comes back, several processes write at once, and what is no store is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.store import Store, schema
+from supernets.errors import StoreError
+
+
+def record(**changed):
+    base = {
+        "supernet": "tiny",
+        "key": "012",
+        "platform": "torch:threads=1",
+        "fingerprint": "f",
+        "protocol": "quiet",
+        "status": "ok",
+        "latency_s": 0.01,
+        "measured_at": "2026-01-02T03:04:05+00:00",
+    }
+    return base | changed
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as opened:
+        yield opened
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(extra=json_values, samples=st.lists(st.floats(allow_nan=False)), latency=st.floats(allow_nan=False))
+def test_what_is_put_comes_back(store, extra, samples, latency):
+    given_record = record(environment=extra, samples_s=samples, samples_cpu_s=samples, latency_s=latency)
+    before = dict(given_record)
+    number = store.put_measurement(given_record)
+    (back,) = [found for found in store.measurements() if found["id"] == number]
+    assert back == before | {"id": number}
+    assert given_record == before
+
+
+def test_a_failed_measurement_keeps_its_nan(store):
+    store.put_measurement(record(status="failed", latency_s=math.nan, reason="it crashed"))
+    (back,) = store.measurements(status="failed")
+    assert math.isnan(back["latency_s"])
+    assert back["reason"] == "it crashed"
+
+
+def test_samples_are_left_out_of_a_listing(store):
+    store.put_measurement(record(samples_s=[0.1, 0.2]))
+    assert "samples_s" not in store.measurements(samples=False)[0]
+    assert store.measurements()[0]["samples_s"] == [0.1, 0.2]
+
+
+def test_filters(store):
+    for key, platform, status in [("a", "p", "ok"), ("b", "p", "failed"), ("a", "q", "ok"), ("c", "p", "ok")]:
+        store.put_measurement(record(key=key, platform=platform, status=status))
+
+    def found(**wanted):
+        return [(row["key"], row["platform"]) for row in store.measurements(**wanted)]
+
+    assert found() == [("a", "p"), ("b", "p"), ("a", "q"), ("c", "p")]
+    assert found(platform="p", status="ok") == [("a", "p"), ("c", "p")]
+    assert found(keys=["c", "a", "a"], platform="p") == [("a", "p"), ("c", "p")]
+    assert found(keys=[]) == []
+    assert found(fingerprint="other") == []
+    assert found(supernet="tiny", protocol="quiet", keys=(str(n) for n in range(40_000))) == []
+
+
+def test_deleting_takes_the_samples_along(store):
+    numbers = [store.put_measurement(record(samples_s=[1.0])) for _ in range(3)]
+    assert store.delete_measurements([numbers[0], numbers[2], 999]) == 2
+    assert [row["id"] for row in store.measurements()] == [numbers[1]]
+    with sqlite3.connect(store.name) as raw:
+        assert raw.execute("SELECT measurement_id FROM measurement_samples").fetchall() == [(numbers[1],)]
+    raw.close()
+
+
+def test_a_record_that_lacks_a_field_is_refused(store):
+    incomplete = record()
+    del incomplete["fingerprint"]
+    with pytest.raises(ValueError, match="lacks fingerprint"):
+        store.put_measurement(incomplete)
+
+
+# --- studies ----------------------------------------------------------------------------------------------------------
+
+
+def test_studies_and_their_evaluations(store):
+    study = store.create_study("mine", {"seed": 1})
+    rows = [{"key": "a", "objectives": {"x": 1.5}}, {"key": "b", "objectives": {"x": None}}]
+    store.add_evaluations(study, 0, rows)
+    store.add_evaluations(study, 2, [{"key": "c"}])
+    assert store.evaluations(study) == [*rows, {"key": "c"}]
+    assert store.study("mine").evaluations == 3
+    assert store.study("mine").settings == {"seed": 1}
+    assert store.study("other") is None
+    store.delete_study("mine")
+    assert store.studies() == []
+    with pytest.raises(StoreError, match="no study 'mine'"):
+        store.delete_study("mine")
+
+
+def test_automatic_names_are_fresh(store):
+    store.create_study("auto-2", {})
+    assert [store.create_study(None, {}, prefix="auto").name for _ in range(3)] == ["auto-3", "auto-4", "auto-5"]
+    with pytest.raises(StoreError, match="there is a study 'auto-2' already"):
+        store.create_study("auto-2", {})
+
+
+def test_a_study_refuses_a_sub_network_twice_and_keeps_nothing_of_that_batch(store):
+    study = store.create_study("mine", {})
+    store.add_evaluations(study, 0, [{"key": "a"}])
+    with pytest.raises(StoreError, match="another process"):
+        store.add_evaluations(study, 1, [{"key": "b"}, {"key": "a"}])
+    assert store.evaluations(study) == [{"key": "a"}]
+
+
+# --- what is no store -------------------------------------------------------------------------------------------------
+
+
+def refused(location, match):
+    with pytest.raises(StoreError, match=match) as caught:
+        Store.open(str(location))
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    refused(tmp_path / "nowhere" / "s.db", "there is no folder .*nowhere")
+
+
+def test_a_folder_is_no_store(tmp_path):
+    refused(tmp_path, "is a folder")
+
+
+def test_a_place_that_cannot_be_written():
+    refused("/proc/hwnas.db", "/proc/hwnas.db")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_file_is_refused(tmp_path):
+    path = tmp_path / "s.db"
+    Store.open(str(path)).close()
+    path.chmod(0o400)
+    refused(path, "s.db")
+
+
+@pytest.mark.parametrize("content", [b"config,latency\n" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_other_files_are_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "s.db"
+    path.write_bytes(content)
+    refused(path, "s.db")
+    assert path.read_bytes() == content
+
+
+def test_a_corrupt_store_is_an_error_that_names_it(tmp_path):
+    path = tmp_path / "s.db"
+    with Store.open(str(path)) as opened:
+        for _ in range(200):
+            opened.put_measurement(record(samples_s=[0.5] * 200))
+    damaged = bytearray(path.read_bytes())
+    damaged[4096:] = b"\xab" * (len(damaged) - 4096)
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"s\.db"), Store.open(str(path)) as opened:
+        opened.measurements()
+
+
+def test_somebody_elses_database_is_refused(tmp_path):
+    path = tmp_path / "s.db"
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.execute("CREATE TABLE recipes (id)")
+    refused(path, "database of something else .*recipes")
+
+
+def test_a_bad_url_is_refused():
+    refused("nosuchdb://here", "nosuchdb")
+    refused("://", "expected a path or a URL")
+
+
+def test_a_url_is_accepted_and_its_password_is_not_shown(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/u.db") as opened:
+        assert opened.name == f"{tmp_path}/u.db"
+    with pytest.raises(StoreError) as caught:
+        Store.open("postgresql+nosuch://me:hidden@localhost/db")
+    assert "hidden" not in str(caught.value)
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    path = tmp_path / "s.db"
+    Store.open(str(path)).close()
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE hwnas_schema SET version = 99")
+        raw.commit()
+    refused(path, "schema 99.*update hwnas")
+
+
+def test_an_older_schema_is_migrated_once(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    with Store.open(str(path)) as opened:
+        opened.put_measurement(record())
+    ran = []
+
+    def migrate(connection):
+        ran.append(1)
+        connection.execute(sa.text("ALTER TABLE study ADD COLUMN note TEXT"))
+
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, schema.VERSION - 1: migrate})
+    for _ in range(2):
+        with Store.open(str(path)) as opened:
+            assert len(opened.measurements()) == 1
+    assert ran == [1]
+
+
+def test_a_failing_migration_changes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    Store.open(str(path)).close()
+
+    def migrate(connection):
+        connection.execute(sa.text("ALTER TABLE study ADD COLUMN note TEXT"))
+        connection.execute(sa.text("ALTER TABLE nothing ADD COLUMN note TEXT"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "VERSION", schema.VERSION + 1)
+        patch.setattr(schema, "MIGRATIONS", {schema.VERSION - 1: migrate})
+        refused(path, "nothing")
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        assert "note" not in {row[1] for row in raw.execute("PRAGMA table_info(study)")}
+    Store.open(str(path)).close()
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+WRITER = """
+import sys
+from harness.store import Store
+from tests_record import record
+with Store.open(sys.argv[1]) as store:
+    study = store.create_study(None, {}, prefix="s")
+    for number in range(int(sys.argv[3])):
+        store.put_measurement(record(key=f"{sys.argv[2]}-{number}", samples_s=[0.5] * 50))
+        store.add_evaluations(study, number, [{"key": str(number)}])
+        store.measurements(keys=[f"{sys.argv[2]}-{number}"])
+        print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    (tmp_path / "tests_record.py").write_text(f"def record(**changed):\n    return {record()!r} | changed\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+
+    def start(path, name, n):
+        command = [sys.executable, "-c", WRITER, str(path), name, str(n)]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+def test_processes_that_open_a_new_store_and_write_at_once_lose_nothing(tmp_path, writer):
+    path, n = tmp_path / "s.db", 40
+    running = [writer(path, name, n) for name in "abcd"]
+    for process in running:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    with Store.open(str(path)) as opened:
+        assert {row["key"] for row in opened.measurements()} == {f"{name}-{i}" for name in "abcd" for i in range(n)}
+        assert sorted(study.name for study in opened.studies()) == ["s-1", "s-2", "s-3", "s-4"]
+        assert {study.evaluations for study in opened.studies()} == {n}
+
+
+def test_what_was_put_survives_a_kill(tmp_path, writer):
+    path = tmp_path / "s.db"
+    process = writer(path, "a", 100_000)
+    said = [process.stdout.readline() for _ in range(20)]
+    process.send_signal(signal.SIGKILL)
+    said += process.stdout.readlines()
+    process.communicate(timeout=20)
+    done = len([line for line in said if line.endswith("\n")])
+    with Store.open(str(path)) as opened:
+        keys = {row["key"] for row in opened.measurements()}
+        assert {f"a-{number}" for number in range(done)} <= keys
+        assert len(opened.evaluations(opened.study("s-1"))) >= done
+
+
+def test_a_lookup_stays_fast_among_many(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as opened:
+        many = [record(key=str(number), record="{}") for number in range(50_000)]
+        with opened._database.writing() as connection:
+            connection.execute(opened._tables["measurement"].insert(), many)
+        start = time.perf_counter()
+        found = opened.measurements(supernet="tiny", platform="torch:threads=1", keys=[str(n) for n in range(150)])
+        # 150 rows read through the index take 2 ms; a scan of the table in any form takes 20.
+        assert len(found) == 150
+        assert time.perf_counter() - start < 1.0
+        plan = "EXPLAIN QUERY PLAN SELECT id FROM measurement WHERE supernet='a' AND platform='b' AND key IN ('c')"
+        with opened._database.reading() as connection:
+            assert "measurement_of" in str(connection.exec_driver_sql(plan).all())
