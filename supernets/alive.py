@@ -1,20 +1,30 @@
 """Seeded random weights with which a network's activations stay alive.
 
-Latency must not depend on what the weights are, but it does where activations die: they turn into denormal numbers, which
-many CPUs add tens of times slower, and a comparison of two backends' outputs agrees about zeros. Freshly initialised
-networks die: batch-norm statistics that were never set let the signal shrink from layer to layer. So weights are drawn,
-and the statistics are set by one forward pass in training mode.
+Latency must not depend on what the weights are, but it does where activations die: they turn into denormal numbers,
+which many CPUs add tens of times slower, and a comparison of two backends' outputs agrees about zeros. Freshly
+initialised networks die: batch-norm statistics that were never set let the signal shrink from layer to layer. So weights
+are drawn, and each batch-norm's statistics are set from what reaches it in one forward pass.
+
+Statistics of single channels from one cheap pass are too noisy: a channel that happened to be still gets scaled up by
+hundreds, and twenty layers of that end at a standard deviation of 1e6. So a channel gets its own mean, and all channels
+of a layer the same variance, which one image estimates well.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 _SEED = 2205_10358  # any fixed number serves
+
+# Numbers drawn once and used over and over: drawing every weight takes longer than everything else here. A prime,
+# larger than any row of weights, so that no two rows of a layer are alike.
+_POOL = 1_048_583
 
 
 def build_alive(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) -> nn.Module:
@@ -22,48 +32,83 @@ def build_alive(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...])
 
     Args:
         make: builds the module; it is called under the meta device, so that no weight is initialised twice.
-        inputs: positional inputs of the forward pass that sets the batch-norm statistics. They may be smaller than the
-            real ones, and should hold at least two samples.
+        inputs: positional inputs of the forward pass that sets the batch-norm statistics. One sample serves, and it may
+            be a little smaller than the real ones, but not much: where the image is smaller than the kernel, most of
+            the kernel meets padding, and at the real size each layer would be louder than its statistics say.
+
+    Raises:
+        ValueError: the module has a buffer that is not batch-norm's, whose values would be lost.
     """
     with torch.device("meta"):
         module = make()
     module.to_empty(device="cpu")
     draw_weights(module)
+    module.eval()
     set_statistics(module, inputs)
-    return module.eval()
+    return module
 
 
 def draw_weights(module: nn.Module) -> None:
-    """Fill every parameter and buffer: weights uniform with the variance of He et al. (2015), the rest neutral."""
-    generator = torch.Generator().manual_seed(_SEED)
+    """Fill every parameter and buffer: weights uniform with the variance of He et al. (2015), the rest neutral.
+
+    Raises:
+        ValueError: a buffer that is not batch-norm's.
+    """
+    norms = list(_norms(module))
+    known = {id(buffer) for norm in norms for buffer in norm.buffers()}
+    for name, buffer in module.named_buffers():
+        if id(buffer) not in known:
+            raise ValueError(f"buffer {name!r}: only batch-norm's are known; make it a constant of forward()")
+    for norm in norms:
+        norm.reset_running_stats()
+    start = 0
     with torch.no_grad():
         for name, tensor in module.named_parameters():
             if tensor.dim() > 1:
-                bound = math.sqrt(6 / tensor[0].numel())
-                tensor.uniform_(-bound, bound, generator=generator)
+                start = _fill(tensor.view(-1), math.sqrt(6 / tensor[0].numel()), start)
             else:
                 tensor.fill_(0.0 if name.endswith("bias") else 1.0)
-        for part in module.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.reset_running_stats()
 
 
 def set_statistics(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-    """Set batch-norm statistics to those of one training-mode pass over ``inputs``."""
-    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    module.train()
-    with torch.no_grad():
-        module(*inputs)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    """Set batch-norm statistics from one pass over ``inputs``: each channel's mean, and the layer's mean variance."""
+
+    def measure(norm: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        assert isinstance(norm, _BatchNorm)  # noqa: S101 - hooked below on nothing else
+        x = args[0]
+        variance, mean = torch.var_mean(x, [dim for dim in range(x.dim()) if dim != 1], correction=0)
+        if norm.running_mean is not None and norm.running_var is not None:
+            norm.running_mean.copy_(mean)
+            norm.running_var.fill_(variance.mean())
+
+    hooks = [norm.register_forward_pre_hook(measure) for norm in _norms(module)]
+    if hooks:
+        with torch.no_grad():
+            module(*inputs)
+    for hook in hooks:
+        hook.remove()
 
 
 def random_images(batch: int, resolution: int) -> torch.Tensor:
     """Return seeded normal images, ``(batch, 3, resolution, resolution)``."""
     generator = torch.Generator().manual_seed(_SEED)
     return torch.randn(batch, 3, resolution, resolution, generator=generator)
+
+
+def _norms(module: nn.Module) -> Iterator[_BatchNorm]:
+    return (part for part in module.modules() if isinstance(part, _BatchNorm))
+
+
+@functools.cache
+def _pool() -> torch.Tensor:
+    return torch.empty(_POOL).uniform_(-1, 1, generator=torch.Generator().manual_seed(_SEED))
+
+
+def _fill(flat: torch.Tensor, bound: float, start: int) -> int:
+    """Fill ``flat`` from the pool, scaled by ``bound``, from the pool's entry ``start``; return the next entry."""
+    pool, done = _pool(), 0
+    while done < len(flat):
+        take = min(len(flat) - done, len(pool) - start)
+        torch.mul(pool[start : start + take], bound, out=flat[done : done + take])
+        done, start = done + take, (start + take) % len(pool)
+    return start
