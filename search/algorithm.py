@@ -1,0 +1,84 @@
+"""What a search algorithm is given, and what it is: ask and tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from supernets.space import FloatArray, IntArray, SearchSpace
+
+# An objective that is known without evaluating: vectors (n, n_var) to minimised values (n,).
+Known = Callable[[IntArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be minimised, over which space.
+
+    Attributes:
+        space: the search space.
+        names: of the objectives, in the order of the columns of F.
+        cheap: one per objective: the exact minimised objective where it costs nothing, else ``None``. Empty: none does.
+        bounds: one per objective: the largest allowed minimised value (a constraint), else ``None``. Empty: no bounds.
+        known: exact quantities of a sub-network that are no objectives and that a predictor may learn from (MACs,
+            parameters); none is needed.
+        noise: one per objective: the standard deviation of one value relative to its size, as far as known, else
+            ``None``. Empty: nothing is known.
+    """
+
+    space: SearchSpace
+    names: tuple[str, ...]
+    cheap: tuple[Known | None, ...] = ()
+    bounds: tuple[float | None, ...] = ()
+    known: tuple[Known, ...] = ()
+    noise: tuple[float | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise ValueError("names: expected at least one objective, got none")
+        for field in ("cheap", "bounds", "noise"):
+            given = getattr(self, field)
+            if len(given) not in {0, self.n_obj}:
+                raise ValueError(f"{field}: expected one entry per objective ({self.n_obj}) or none, got {len(given)}")
+            if not given:
+                object.__setattr__(self, field, (None,) * self.n_obj)
+
+    @property
+    def n_obj(self) -> int:
+        """The number of objectives."""
+        return len(self.names)
+
+    @property
+    def limits(self) -> FloatArray:
+        """The bounds as numbers, ``(n_obj,)``: infinite where there is none."""
+        return np.array([np.inf if bound is None else bound for bound in self.bounds])
+
+
+class Algorithm(Protocol):
+    """Proposes sub-networks and learns from their evaluations; the caller owns the loop.
+
+    ::
+
+        while len(X := algorithm.ask()):
+            algorithm.tell(X, evaluate(X))
+    """
+
+    def ask(self) -> IntArray:
+        """Return what to evaluate next: canonical vectors, ``(k, n_var)``.
+
+        They may have been asked before; the caller answers those from its archive. No rows: nothing is left to ask.
+        """
+        ...
+
+    def tell(self, X: IntArray, F: FloatArray) -> None:
+        """Learn evaluations; they may be fewer, more or other ones than were asked for.
+
+        Args:
+            X: vectors, ``(k, n_var)``.
+            F: minimised objectives, ``(k, n_obj)``; a row with a nan is a failed evaluation. What is told again
+                replaces what was told before.
+        """
+        ...

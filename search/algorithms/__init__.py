@@ -1,0 +1,70 @@
+"""Search algorithms: one file each, or an installed package's entry point in the group ``hwnas.algorithms``.
+
+A file offers ``create(name, problem, evals, rng, settings)``, ``SUMMARY`` (one line), ``MAX_OBJECTIVES`` (``None``: any
+number) and, where one objective is too few, ``MIN_OBJECTIVES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from search.algorithm import Algorithm, Problem
+from supernets.errors import UsageError
+from supernets.registry import Registry
+
+__all__ = ["create", "names", "registry"]
+
+registry = Registry("algorithm", "search.algorithms", "hwnas.algorithms")
+
+
+def names() -> list[str]:
+    """Return the names of all algorithms."""
+    return registry.names()
+
+
+def create(
+    name: str,
+    problem: Problem,
+    evals: int,
+    rng: np.random.Generator,
+    settings: Mapping[str, Any] | None = None,
+) -> Algorithm:
+    """Make the algorithm called ``name``.
+
+    Args:
+        name: as registered.
+        problem: what is to be minimised.
+        evals: how many evaluations there will be; it never asks for more distinct sub-networks than this.
+        rng: its only source of randomness.
+        settings: its own settings; ``preset="paper"`` gives the published ones, ``initial`` the vectors to ask first.
+
+    Raises:
+        UnknownNameError: no such algorithm.
+        UsageError: it cannot handle this many objectives, or a setting that it does not have or cannot take.
+    """
+    provider = registry.provider(name)
+    if evals < 1:
+        raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
+    if not _allows(provider, problem.n_obj):
+        raise UsageError(_wrong_number(name, problem))
+    algorithm: Algorithm = provider.create(name, problem, evals, rng, dict(settings or {}))
+    return algorithm
+
+
+def _allows(provider: Any, n_obj: int) -> bool:
+    most = getattr(provider, "MAX_OBJECTIVES", None)
+    return getattr(provider, "MIN_OBJECTIVES", 1) <= n_obj and (most is None or n_obj <= most)
+
+
+def _wrong_number(name: str, problem: Problem) -> str:
+    provider = registry.provider(name)
+    least, most = getattr(provider, "MIN_OBJECTIVES", 1), getattr(provider, "MAX_OBJECTIVES", None)
+    expected = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+    able = [other for other in names() if _allows(registry.provider(other), problem.n_obj)]
+    return (
+        f"algorithm {name!r} takes {expected} objectives, got {problem.n_obj} ({', '.join(problem.names)}); "
+        f"those that take {problem.n_obj}: {', '.join(able) or 'none'}"
+    )

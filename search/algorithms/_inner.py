@@ -1,0 +1,110 @@
+"""The inner search: NSGA-II over predictions, vectorised.
+
+An inner search makes tens of thousands of predictions between two measurements. A generation here is a dozen array
+operations, about a third of a millisecond for 50 children, where a general library takes some milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.hypervolume import front_ranks
+from search.operators import Crossover, Mutation
+from supernets.space import FloatArray, IntArray, SearchSpace
+
+Objectives = Callable[[IntArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How children are made.
+
+    Attributes:
+        crossover: joins two parents.
+        cross: the probability of crossing at all.
+        mutation: changes a child.
+        mutate: the mutation's probability per gene.
+    """
+
+    crossover: Crossover
+    cross: float
+    mutation: Mutation
+    mutate: float
+
+    def children(self, space: SearchSpace, A: IntArray, B: IntArray, rng: np.random.Generator) -> IntArray:
+        """Return one canonical child per pair of parents, ``(n, n_var)``."""
+        crossed = np.where(rng.random((len(A), 1)) < self.cross, self.crossover(space, A, B, rng), A)
+        return space.canonical(self.mutation(space, crossed, rng, self.mutate))
+
+
+def evolve(
+    space: SearchSpace,
+    objectives: Objectives,
+    start: IntArray,
+    evals: int,
+    rng: np.random.Generator,
+    variation: Variation,
+) -> tuple[IntArray, FloatArray]:
+    """Run NSGA-II (Deb et al., 2002) and return every vector that it looked at.
+
+    Args:
+        space: the search space.
+        objectives: vectors (n, n_var) to minimised values (n, n_obj).
+        start: the first population, ``(population, n_var)``.
+        evals: how many predictions to make.
+        rng: the source of randomness.
+        variation: how children are made.
+
+    Returns:
+        The distinct vectors ``(k, n_var)`` in lexicographic order, and their values ``(k, n_obj)``.
+    """
+    X, F = start, objectives(start)
+    all_X, all_F = [X], [F]
+    size, left = len(start), evals - len(start)
+    while left > 0:
+        rank, crowding = front_ranks(F), crowding_distance(F)
+        parents = _tournament(rank, crowding, 2 * size, rng)
+        children = variation.children(space, X[parents[:size]], X[parents[size:]], rng)[:left]
+        values = objectives(children)
+        all_X.append(children)
+        all_F.append(values)
+        left -= len(children)
+        merged_X, merged_F = _distinct(np.concatenate([X, children]), np.concatenate([F, values]))
+        kept = best_first(merged_F)[:size]
+        X, F = merged_X[kept], merged_F[kept]
+    return _distinct(np.concatenate(all_X), np.concatenate(all_F))
+
+
+def best_first(F: FloatArray) -> IntArray:
+    """Return the order of NSGA-II: by front, within a front the loneliest first; ``(n,)``."""
+    return np.lexsort((-crowding_distance(F), front_ranks(F)))
+
+
+def crowding_distance(F: FloatArray) -> FloatArray:
+    """Return each point's crowding distance within its front, ``(n,)``: infinite at a front's ends."""
+    rank = front_ranks(F)
+    distance = np.zeros(len(F))
+    for values in F.T:
+        order = np.lexsort((values, rank))
+        level, sorted_values = rank[order], values[order]
+        span = max(float(np.ptp(values)), 1e-300)
+        gaps = np.full(len(F) + 1, np.inf)
+        gaps[1:-1] = np.where(level[1:] == level[:-1], np.diff(sorted_values) / span, np.inf)
+        distance[order] += gaps[1:] + gaps[:-1]
+    return distance
+
+
+def _tournament(rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
+    a, b = rng.integers(0, len(rank), size=(2, n))
+    better = (rank[a] < rank[b]) | ((rank[a] == rank[b]) & (crowding[a] >= crowding[b]))
+    return np.asarray(np.where(better, a, b), dtype=np.int64)
+
+
+def _distinct(X: IntArray, F: FloatArray) -> tuple[IntArray, FloatArray]:
+    # One row of bytes per vector: numpy sorts these far faster than rows of integers.
+    packed = np.ascontiguousarray(X.astype(np.uint8)).view(np.dtype((np.void, X.shape[1]))).ravel()
+    first = np.unique(packed, return_index=True)[1]
+    return X[first], F[first]

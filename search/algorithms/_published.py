@@ -1,0 +1,97 @@
+"""LINAS as published (arXiv 2205.10358, Algorithm 1, settings of Table 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from search import algorithms
+from search.algorithm import Problem
+from search.algorithms._inner import Variation, best_first, evolve
+from search.algorithms._told import Told
+from search.operators import CROSSOVERS, MUTATIONS
+from search.predictors import Predictor, fit
+from search.sampling import sample_unseen, unseen_rows
+from supernets.space import FloatArray, IntArray
+
+# Table 5: the accuracy predictor is an SVR for translation and recommendation, all else ridge (but for NCF's latency).
+DEFAULTS: dict[str, Any] = {
+    "population": 50,
+    "inner": "nsga2",
+    "inner_evals": 20_000,
+    "predictors": "bleu=svr-rbf,hr10=svr-rbf",
+}
+
+
+class PublishedLinas:
+    """Algorithm 1: measure a population, fit a predictor per objective, search on the predictors, repeat."""
+
+    def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
+        self._problem = problem
+        self._rng = rng
+        self._told = Told(problem, evals, settings["initial"])
+        self._population = int(settings["population"])
+        self._inner = str(settings["inner"])
+        self._inner_evals = int(settings["inner_evals"])
+        self._kinds = predictor_kinds(problem, settings["predictors"])
+
+    def ask(self) -> IntArray:
+        """Return the best sub-networks by prediction that were not asked before; at first, random ones."""
+        first = self._told.take_initial()
+        if len(first):
+            return first
+        if self._told.ok.sum() < 2:
+            return self._told.ask_random(self._population, self._rng)
+        X, F = self._inner_search(self._fitted())
+        new = unseen_rows(X, self._told.seen)
+        best = self._told.ask(X[new][best_first(F[new])[: self._population]])
+        return best if len(best) else self._told.ask_random(self._population, self._rng)
+
+    def tell(self, X: IntArray, F: FloatArray) -> None:
+        """Learn evaluations."""
+        self._told.add(X, F)
+
+    def _fitted(self) -> list[Predictor]:
+        ok = self._told.ok
+        features = self._problem.space.one_hot(self._told.vectors[ok])
+        columns = self._told.objectives[ok].T
+        return [fit(features, column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
+
+    def _inner_search(self, predictors: list[Predictor]) -> tuple[IntArray, FloatArray]:
+        space, limits = self._problem.space, self._problem.limits
+
+        def predict(X: IntArray) -> FloatArray:
+            features = space.one_hot(X)
+            F = np.stack([predictor.predict(features) for predictor in predictors], axis=1)
+            return penalised(F, limits)
+
+        if self._inner == "nsga2":
+            start = sample_unseen(space, self._population, self._rng)
+            variation = Variation(CROSSOVERS["sbx"], 0.9, MUTATIONS["polynomial"], 0.02)
+            return evolve(space, predict, start, self._inner_evals, self._rng, variation)
+        settings = {"preset": "paper"}
+        inner = algorithms.create(self._inner, self._problem, self._inner_evals, self._rng, settings)
+        asked, told = [], []
+        while len(X := inner.ask()):
+            asked.append(X)
+            told.append(predict(X))
+            inner.tell(X, told[-1])
+        return np.concatenate(asked), np.concatenate(told)
+
+
+def predictor_kinds(problem: Problem, text: str) -> list[str]:
+    """Return each objective's predictor from ``"ridge"`` (all of them) or ``"top1=svr-rbf,latency=ridge"``."""
+    pairs = (part.rpartition("=") for part in str(text).split(",") if part)
+    given = {objective: kind for objective, _, kind in pairs}
+    return [given.get(objective, given.get("", "ridge")) for objective in problem.names]
+
+
+def penalised(F: FloatArray, limits: FloatArray) -> FloatArray:
+    """Return ``F`` with what exceeds ``limits`` pushed beyond everything that does not, by how much it exceeds them."""
+    over = np.maximum(0.0, F - limits).sum(axis=1)
+    if not over.any():
+        return F
+    beyond = np.where(over > 0, 1.0 + over, 0.0) * (1e3 * (1.0 + np.abs(F).max()))
+    return np.asarray(F + beyond[:, None], dtype=np.float64)

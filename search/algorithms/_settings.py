@@ -1,0 +1,56 @@
+"""Reading an algorithm's settings: presets, defaults, and clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from supernets.errors import UsageError, suggestion
+
+# Every algorithm takes these two: which preset to start from, and the vectors to ask first.
+_COMMON = {"preset": "default", "initial": None}
+
+
+def read_settings(
+    name: str, given: Mapping[str, Any], defaults: Mapping[str, Any], paper: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the algorithm's settings: the preset's, overridden by those given.
+
+    Args:
+        name: the algorithm's, for messages.
+        given: what the user set; text is read as the type of the default.
+        defaults: every setting there is, with its default.
+        paper: what ``preset="paper"`` changes in them.
+    """
+    presets = {"default": {}, "paper": dict(paper or {})}
+    preset = given.get("preset") or "default"
+    if preset not in presets:
+        raise UsageError(f"{name}: unknown preset {preset!r}{suggestion(str(preset), presets)}")
+    result = {**_COMMON, **defaults, **presets[preset], "preset": preset}
+    for key, value in given.items():
+        if key not in result:
+            raise UsageError(f"{name}: unknown setting {key!r}{suggestion(key, result)}")
+        if key not in _COMMON:
+            result[key] = _as(name, key, value, defaults[key])
+    result["initial"] = given.get("initial")
+    return result
+
+
+def choose(name: str, key: str, value: str, among: Mapping[str, Any]) -> Any:
+    """Return the entry of ``among`` that a setting names; raises ``UsageError`` with suggestions."""
+    if value not in among:
+        raise UsageError(f"{name}: {key}: unknown {value!r}{suggestion(str(value), among)}")
+    return among[value]
+
+
+def _as(name: str, key: str, value: Any, default: Any) -> Any:
+    """Read ``value`` as the type of ``default``."""
+    kind = type(default)
+    if default is None or isinstance(value, kind):
+        return value
+    try:
+        if kind is bool:
+            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+        return kind(value)
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"{name}: {key}: expected {kind.__name__} like {default!r}, got {value!r}") from None

@@ -1,0 +1,111 @@
+"""What an algorithm has asked and has been told."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from search.algorithm import Problem
+from search.sampling import row_keys, sample_unseen, unseen_rows
+from supernets.errors import UsageError
+from supernets.space import BoolArray, FloatArray, IntArray
+
+
+class Told:
+    """The evaluations an algorithm knows, and what it has asked for.
+
+    Args:
+        problem: of the algorithm.
+        evals: the most distinct sub-networks it may ask for.
+        initial: what to ask first; any vectors, ``(k, n_var)``.
+    """
+
+    def __init__(self, problem: Problem, evals: int, initial: npt.ArrayLike | None = None) -> None:
+        self.problem = problem
+        self.evals = evals
+        self.initial = _initial(problem, initial)
+        self._row_of: dict[bytes, int] = {}
+        self._X: list[IntArray] = []
+        self._F: list[FloatArray] = []
+        self._asked: set[bytes] = set()
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def left(self) -> int:
+        """How many more distinct sub-networks may be asked for."""
+        return max(0, self.evals - len(self._asked))
+
+    @property
+    def seen(self) -> set[bytes]:
+        """The keys of all that was asked or told."""
+        return self._asked | self._row_of.keys()
+
+    def take_initial(self) -> IntArray:
+        """Return what is left of the initial vectors, marked as asked."""
+        return self.ask(self.initial)
+
+    def ask(self, X: IntArray) -> IntArray:
+        """Return the rows of ``X`` that are neither asked nor told, as far as the budget goes; mark them as asked."""
+        fresh = X[unseen_rows(X, self.seen)][: self.left]
+        self._asked.update(row_keys(fresh))
+        return fresh
+
+    def ask_random(self, n: int, rng: np.random.Generator) -> IntArray:
+        """Ask for ``n`` random sub-networks, fewer where no more are left."""
+        return self.ask(sample_unseen(self.problem.space, min(n, self.left), rng, self.seen))
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def add(self, X: npt.ArrayLike, F: npt.ArrayLike) -> None:
+        """Remember evaluations; a row with a nan is kept as a failed one (all nan)."""
+        X = self.problem.space.canonical(np.asarray(X, dtype=np.int64).reshape(-1, self.problem.space.n_var))
+        F = np.array(F, dtype=np.float64, ndmin=2).reshape(-1, self.problem.n_obj)
+        if len(X) != len(F):
+            raise ValueError(f"F: expected one row per row of X ({len(X)}), got {len(F)}")
+        F[np.isnan(F).any(axis=1)] = np.nan
+        for key, x, f in zip(row_keys(X), X, F, strict=True):
+            row = self._row_of.setdefault(key, len(self._X))
+            if row == len(self._X):
+                self._X.append(x)
+                self._F.append(f)
+            else:
+                self._F[row] = f
+
+    def __len__(self) -> int:
+        return len(self._X)
+
+    @property
+    def vectors(self) -> IntArray:
+        """All that was told, ``(n, n_var)``, in the order of its first telling."""
+        return np.array(self._X, dtype=np.int64).reshape(-1, self.problem.space.n_var)
+
+    @property
+    def objectives(self) -> FloatArray:
+        """Their objectives, ``(n, n_obj)``; failed rows are nan."""
+        return np.array(self._F, dtype=np.float64).reshape(-1, self.problem.n_obj)
+
+    @property
+    def ok(self) -> BoolArray:
+        """Which of them have values, ``(n,)``."""
+        return np.asarray(np.isfinite(self.objectives).all(axis=1))
+
+    def values(self, X: IntArray) -> FloatArray:
+        """Return the objectives of ``X``, ``(k, n_obj)``: nan where nothing was told."""
+        nothing = np.full(self.problem.n_obj, np.nan)
+        rows = (self._row_of.get(key) for key in row_keys(X))
+        found = [nothing if row is None else self._F[row] for row in rows]
+        return np.array(found).reshape(-1, self.problem.n_obj)
+
+
+def _initial(problem: Problem, initial: npt.ArrayLike | None) -> IntArray:
+    if initial is None:
+        return np.zeros((0, problem.space.n_var), dtype=np.int64)
+    given = np.asarray(initial)
+    if given.ndim != 2 or (given.size and not np.issubdtype(given.dtype, np.integer)):
+        raise UsageError(
+            f"initial: expected vectors, (k, {problem.space.n_var}) integers, got {given.shape} {given.dtype}"
+        )
+    if not given.size:
+        return np.zeros((0, problem.space.n_var), dtype=np.int64)
+    return problem.space.canonical(given)

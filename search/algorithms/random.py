@@ -1,0 +1,41 @@
+"""Uniform random search, without repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from search.algorithm import Algorithm, Problem
+from search.algorithms._settings import read_settings
+from search.algorithms._told import Told
+from supernets.space import FloatArray, IntArray
+
+SUMMARY = "uniform random search, without repeats: what every other algorithm has to beat"
+MAX_OBJECTIVES: int | None = None
+
+DEFAULTS = {"batch": 50}
+
+
+def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> Algorithm:
+    """Make a random search; setting ``batch``: how many sub-networks it asks for at a time."""
+    return RandomSearch(problem, evals, rng, read_settings(name, settings, DEFAULTS))
+
+
+class RandomSearch:
+    """Asks for random sub-networks; what it is told changes nothing but that they are not asked again."""
+
+    def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
+        self._rng = rng
+        self._told = Told(problem, evals, settings["initial"])
+        self._batch = int(settings["batch"])
+
+    def ask(self) -> IntArray:
+        """Return the next random sub-networks."""
+        first = self._told.take_initial()
+        return first if len(first) else self._told.ask_random(self._batch, self._rng)
+
+    def tell(self, X: IntArray, F: FloatArray) -> None:
+        """Learn evaluations."""
+        self._told.add(X, F)

@@ -1,0 +1,67 @@
+"""The measure of a front: the volume that it dominates. All objectives are minimised. Computed by moocore."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.space import BoolArray, FloatArray
+
+
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """Return the volume dominated by ``points`` within ``reference``.
+
+    Args:
+        points: ``(n, m)``, minimised. Rows with a nan (failed evaluations) and rows that are not below the reference in
+            every objective dominate nothing.
+        reference: ``(m,)``.
+    """
+    import moocore
+
+    array, corner = _points(points), np.asarray(reference, dtype=np.float64)
+    if corner.shape != (array.shape[1],):
+        raise ValueError(f"reference: expected shape ({array.shape[1]},) like a point, got {corner.shape}")
+    inside = array[(array < corner).all(axis=1)]  # False for nan
+    if not len(inside):
+        return 0.0
+    if len(corner) == 1:
+        return float(corner[0] - inside.min())
+    return float(moocore.hypervolume(inside, ref=corner))
+
+
+def non_dominated(points: npt.ArrayLike) -> BoolArray:
+    """Tell which of ``points`` (n, m) no other dominates, ``(n,)``; equal points keep each other, nan rows are out."""
+    import moocore
+
+    array = _points(points)
+    valid = ~np.isnan(array).any(axis=1)
+    result = np.zeros(len(array), dtype=bool)
+    if not valid.any():
+        return result
+    if array.shape[1] == 1:
+        result[valid] = array[valid, 0] == array[valid, 0].min()
+    else:
+        result[valid] = moocore.is_nondominated(array[valid], keep_weakly=True)
+    return result
+
+
+def front_ranks(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return each point's front, ``(n,)``: 0 for the non-dominated, 1 for those that only front 0 dominates, ...
+
+    Rows must not hold nan.
+    """
+    import moocore
+
+    array = _points(points)
+    if not len(array):
+        return np.zeros(0, dtype=np.int64)
+    if array.shape[1] == 1:
+        return np.unique(array[:, 0], return_inverse=True)[1].astype(np.int64)
+    return np.asarray(moocore.pareto_rank(array), dtype=np.int64)
+
+
+def _points(points: npt.ArrayLike) -> FloatArray:
+    array = np.asarray(points, dtype=np.float64)
+    if array.ndim != 2:
+        raise ValueError(f"points: expected shape (n, m), got {array.shape}")
+    return array
