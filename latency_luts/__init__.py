@@ -1,0 +1,14 @@
+"""Lookup tables of block latencies, and tables of measured sub-networks.
+
+``read(file)`` reads a lookup table of any known layout, ``published`` knows those that others publish, ``write_table``
+writes one of ours. ``measured`` reads CSV files of whole sub-networks.
+"""
+
+from __future__ import annotations
+
+from latency_luts.formats import read
+from latency_luts.keys import key
+from latency_luts.table import Entry, LatencySum, LatencyTable, Table
+from latency_luts.write import write_table
+
+__all__ = ["Entry", "LatencySum", "LatencyTable", "Table", "key", "read", "write_table"]

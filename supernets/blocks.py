@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from supernets.space import FloatArray, SearchSpace
 
-# Rows summed at a time: the working arrays of one chunk (3 x 8 bytes a row) stay in the second-level cache.
+# Rows summed at a time: the working arrays of one chunk stay in the second-level cache.
 _CHUNK = 16_384
 
 
@@ -98,14 +98,15 @@ class BlockSum:
         X = self._space.check(X)
         total = np.full(len(X), self._constant)
         for start in range(0, len(X), _CHUNK):
-            # Variables become contiguous rows; a strided column of X would touch every cache line of it.
-            columns = np.ascontiguousarray(X[start : start + _CHUNK].T)
+            # Variables become contiguous rows; a strided column of X would touch every cache line of it. Halved numbers
+            # make the sums of indices twice as fast; no table has 2**31 entries.
+            columns = np.ascontiguousarray(X[start : start + _CHUNK].astype(np.int32).T)
             part = total[start : start + _CHUNK]
             for wanted, steps, table in self._terms:
                 index = columns[wanted[0]] * steps[0]
                 for column, step in zip(wanted[1:], steps[1:], strict=True):
                     index += columns[column] * step
-                part += table[index]
+                part += table.take(index)
         return total
 
 

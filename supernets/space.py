@@ -125,14 +125,19 @@ class SearchSpace:
             raise ConfigError(f"X: expected shape (n, {self.n_var}), got {array.shape}")
         if not np.issubdtype(array.dtype, np.integer):
             raise ConfigError(f"X: expected integers, got {array.dtype}")
-        bad = np.argwhere((array < 0) | (array >= self.n_options))
-        if bad.size:
-            row, column = bad[0]
-            raise ConfigError(
-                f"X[{row}, {column}]: expected 0..{self.n_options[column] - 1} "
-                f"(an index into {self.choices[column].key} = {self.choices[column].values}), got {array[row, column]}"
-            )
+        # Every batch passes here: one look at each column's maximum finds that all is well, and which entry is not is
+        # looked for only then. Seen as unsigned numbers, negative ones are large.
+        unsigned = array.view(array.dtype.str.replace("i", "u"))
+        if (unsigned.max(axis=0, initial=0) >= self.n_options.astype(np.uint64)).any():
+            raise self._no_point(array)
         return array.astype(np.int64, copy=False)
+
+    def _no_point(self, array: npt.NDArray[np.integer[Any]]) -> ConfigError:
+        row, column = np.argwhere((array < 0) | (array >= self.n_options))[0]
+        return ConfigError(
+            f"X[{row}, {column}]: expected 0..{self.n_options[column] - 1} "
+            f"(an index into {self.choices[column].key} = {self.choices[column].values}), got {array[row, column]}"
+        )
 
     def active(self, X: npt.ArrayLike) -> BoolArray:
         """Tell which choices matter for the network that is built; ``(n, n_var)``."""

@@ -1,0 +1,94 @@
+"""Lookup tables as a backend: a sub-network's latency is the sum of its blocks', and nothing is run."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+import latency_luts
+from backends.backend import Option, Settings
+from latency_luts import LatencySum, Table, published
+from supernets.errors import PlatformError, TableError
+from supernets.space import FloatArray
+from supernets.supernet import SuperNetwork
+
+
+def create(name: str) -> LutBackend:
+    """Make the backend."""
+    return LutBackend(name)
+
+
+class LutBackend:
+    """Knows latencies from a published lookup table (``table=NAME``) or from a file (``file=PATH``)."""
+
+    # A table was measured at one batch size, thread count and precision; asking it for another means nothing.
+    keys: frozenset[str] = frozenset()
+    devices = ("cpu",)
+    precisions = ("fp32",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.options = (
+            Option("table", "a published table", allowed=tuple(published.names())),
+            Option("file", "a YAML file of block latencies"),
+        )
+
+    def why_not(self) -> str | None:
+        """Return ``None``: tables work everywhere."""
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Return nothing: no library has a part in the sums."""
+        return {}
+
+    def latency(self, net: SuperNetwork, X: npt.ArrayLike, settings: Settings) -> FloatArray:
+        """Return the latency of each sub-network in seconds, ``(n,)``.
+
+        Raises:
+            PlatformError: neither ``table`` nor ``file`` is given, or both are.
+            TableError: the table lacks a block; lists the nearest, and what the table serves.
+        """
+        # A protocol does not promise a hash; whatever implements these has the one by identity.
+        table: Any = _opened(self.name, settings)
+        known_net: Any = net
+        return _bound(table, known_net).latency(X)
+
+
+def _opened(name: str, settings: Settings) -> Table:
+    given = {key: value for key, value in settings.options.items() if key in ("table", "file")}
+    if len(given) != 1:
+        raise PlatformError(
+            f"{name}: expected a table or a file, got {'both' if given else 'neither'}; "
+            f"say {name}:table={published.names()[0]} or {name}:file=PATH"
+        )
+    return _published(given["table"]) if "table" in given else _file(given["file"])
+
+
+def _file(file: str) -> Table:
+    path = Path(file).expanduser()
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise TableError(f"{file}: no such lookup table ({os.strerror(error.errno or 0)})") from error
+    return _read(path, state.st_mtime_ns, state.st_size)
+
+
+# A search asks for the same table thousands of times. What can change is part of what is remembered: a file that was
+# edited is read anew, and a super-network is known by identity.
+@lru_cache(maxsize=8)
+def _published(name: str) -> Table:
+    return published.get(name).open()
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _changed_ns: int, _size: int) -> Table:
+    return latency_luts.read(path)
+
+
+@lru_cache(maxsize=8)
+def _bound(table: Table, net: SuperNetwork) -> LatencySum:
+    return table.bind(net)

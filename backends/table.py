@@ -1,0 +1,79 @@
+"""Measured tables as a backend: the latency of a sub-network is what somebody measured and wrote into a CSV file."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from backends.backend import Option, Settings
+from latency_luts.measured import Lookup, MeasuredTable
+from supernets.errors import PlatformError, TableError
+from supernets.space import FloatArray
+from supernets.supernet import SuperNetwork
+
+_COLUMN = "latency"
+
+
+def create(name: str) -> TableBackend:
+    """Make the backend."""
+    return TableBackend(name)
+
+
+class TableBackend:
+    """Knows the latencies in a CSV file; a sub-network that is not in it has none (nan)."""
+
+    # A column was measured at one batch size, thread count and precision; asking it for another means nothing.
+    keys: frozenset[str] = frozenset()
+    devices = ("cpu",)
+    precisions = ("fp32",)
+    options = (
+        Option("file", "a CSV file of measured sub-networks"),
+        Option("column", "its column of latencies, with or without the unit", default=_COLUMN),
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def why_not(self) -> str | None:
+        """Return ``None``: tables work everywhere."""
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Return nothing: no library has a part in looking a number up."""
+        return {}
+
+    def latency(self, net: SuperNetwork, X: npt.ArrayLike, settings: Settings) -> FloatArray:
+        """Return the latency of each sub-network in seconds, ``(n,)``; nan where the table has none.
+
+        Several rows of one sub-network are averaged.
+
+        Raises:
+            PlatformError: no file is given.
+            TableError: the file lacks the column, or holds what is no sub-network of ``net`` or no latency.
+        """
+        return self.lookup(net, settings)(X)
+
+    def lookup(self, net: SuperNetwork, settings: Settings) -> Lookup:
+        """Return the measured sub-networks of ``net`` and their latencies in seconds; raises like ``latency``."""
+        file = settings.options.get("file")
+        if not file:
+            raise PlatformError(f"{self.name}: expected a file; say {self.name}:file=measured.csv,column={_COLUMN}_ms")
+        path = Path(file).expanduser()
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise TableError(f"{file}: no such measured table ({os.strerror(error.errno or 0)})") from error
+        known_net: Any = net  # a protocol does not promise a hash; every super-network has the one by identity
+        return _latencies(known_net, path, settings.options.get("column", _COLUMN), state.st_mtime_ns, state.st_size)
+
+
+# A search asks for the same column thousands of times; a file that was edited is read anew.
+@lru_cache(maxsize=8)
+def _latencies(net: SuperNetwork, path: Path, column: str, _changed_ns: int, _size: int) -> Lookup:
+    table = MeasuredTable.read(path)
+    seconds = table.seconds(table.metric(column))
+    return Lookup.averaged(net.space, table.vectors(net.space), seconds)

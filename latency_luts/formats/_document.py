@@ -1,0 +1,119 @@
+"""Read a YAML mapping, and the numbers of a table's entry, with every fault named."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from latency_luts.table import Entry
+from supernets.errors import TableError
+
+# The C loader reads a table of 96 blocks eight times as fast; a PyYAML without libyaml lacks it.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# YAML 1.1, which PyYAML reads, takes 1e-3 for text; every other tool takes it for a number.
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
+    """A safe loader that refuses a key given twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            name = key_node.value
+            if isinstance(name, str) and name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key_node.start_mark)
+            seen.add(name if isinstance(name, str) else id(name))
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+def load(file: str | Path) -> dict[str, Any]:
+    """Return the mapping in a YAML (or JSON) file; raises ``TableError`` where there is none."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TableError(f"{file}: no such lookup table") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{file}: cannot be read as a lookup table ({error})") from error
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 -- a subclass of the safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise TableError(f"{file}: is not YAML ({reason})") from error
+    if not isinstance(document, dict) or not document:
+        what = "empty" if document in (None, {}) else f"a {type(document).__name__}"
+        raise TableError(f"{file}: expected a mapping of blocks to their latencies, got {what}")
+    bad = next((name for name in document if not isinstance(name, str)), None)
+    if bad is not None:
+        raise TableError(f"{file}: expected block names as keys, got {bad!r}")
+    return document
+
+
+def entry(document: object, file: str, name: str, second: float) -> Entry:
+    """Read ``{count, mean, std}`` (or ``var`` instead of ``std``) of the block ``name``.
+
+    Args:
+        document: what stands under ``name``.
+        file: for messages.
+        name: for messages.
+        second: how many of the table's units a second has.
+    """
+    with _faults(file, name):
+        if not isinstance(document, Mapping):
+            raise ValueError(f"expected count, mean and std, got {document!r}")  # noqa: TRY004 -- reworded by _faults
+        unknown = [field for field in document if field not in ("count", "mean", "std", "var")]
+        if unknown:
+            raise ValueError(f"unknown field {unknown[0]!r} (known: count, mean, std, var)")
+        if "mean" not in document:
+            raise ValueError("mean is missing")
+        if "std" in document and "var" in document:
+            raise ValueError("has both std and var, expected one of them")
+        mean = number(document["mean"], "mean")
+        if mean == 0:
+            raise ValueError("mean is 0: not measured")
+        return Entry(mean / second, _variance(document) / second**2, _count(document))
+
+
+def number(value: object, what: str) -> float:
+    """Return a finite number that is not negative; raises ``ValueError`` for all else."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    # bool is an int to Python and true would pass for 1.
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{what}: expected a number, got {value!r}")  # noqa: TRY004 -- reworded by _faults
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result) or result < 0:
+        raise ValueError(f"{what}: expected a finite number that is not negative, got {value!r}")
+    return result
+
+
+def _variance(document: Mapping[str, Any]) -> float:
+    if "var" in document:
+        return number(document["var"], "var")
+    return number(document["std"], "std") ** 2 if "std" in document else math.nan
+
+
+def _count(document: Mapping[str, Any]) -> int:
+    count = number(document.get("count", 0), "count")
+    if count != int(count):
+        raise ValueError(f"count: expected a whole number, got {document['count']!r}")
+    return int(count)
+
+
+@contextmanager
+def _faults(file: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise TableError(f"{file}: {name}: {error}") from error

@@ -1,0 +1,23 @@
+"""Once-for-all's layout: one mapping of block keys to ``count``, ``mean`` and ``std`` (or ``var``), in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from latency_luts.formats._document import entry
+from latency_luts.keys import OFA_WORDS
+from latency_luts.table import LatencyTable
+
+_MS_PER_S = 1e3
+
+
+def matches(document: Mapping[str, Any]) -> bool:
+    """Tell whether the first key is spelled like a block of once-for-all's."""
+    word, dash, rest = next(iter(document)).partition("-")
+    return word in OFA_WORDS and bool(dash) and rest.startswith("input:")
+
+
+def read(document: Mapping[str, Any], file: str) -> LatencyTable:
+    """Return the table; raises ``TableError`` naming the file and the key of the first malformed value."""
+    return LatencyTable(file, {name: entry(value, file, name, _MS_PER_S) for name, value in document.items()})

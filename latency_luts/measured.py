@@ -1,0 +1,264 @@
+"""Measured tables: CSV files with one measured sub-network a row.
+
+The sub-network stands in a column ``config`` (a JSON object), in DyNAS-T's ``Sub-network`` (a Python literal), or
+spread over one column per config key, its values separated by spaces. Each other column is a metric with its unit in
+its name: ``latency_ms``, ``v100_64_ms``, ``Latency (ms)``, ``Top-1 Acc (%)``.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.errors import ConfigError, TableError
+from supernets.space import Config, FloatArray, IntArray, SearchSpace
+
+# A unit at the end of a column's name, and how many of it a second has (None: not a time).
+_UNITS_PER_S: dict[str, float | None] = {"s": 1.0, "ms": 1e3, "us": 1e6, "%": None}
+_UNIT = re.compile(r"^(?P<stem>.*?)(?:\s*[(\[](?P<bracketed>s|ms|us|%)[)\]]|_(?P<suffix>s|ms|us|%))$", re.IGNORECASE)
+
+# DyNAS-T's names of what others call so.
+_ALIASES = {"top1acc": "top1", "modelparameters": "params"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a column measures.
+
+    Attributes:
+        column: its name in the file.
+        stem: its name without the unit, in lower-case letters and digits only ("latency", "top1").
+        unit: "s", "ms", "us", "%", or "" where the name has none.
+    """
+
+    column: str
+    stem: str
+    unit: str
+
+    @classmethod
+    def of(cls, column: str) -> Metric:
+        """Split a column's name."""
+        match = _UNIT.match(column.strip())
+        unit = (match["bracketed"] or match["suffix"]).lower() if match else ""
+        stem = re.sub(r"[^a-z0-9]", "", (match["stem"] if match else column).lower())
+        return cls(column, _ALIASES.get(stem, stem), unit)
+
+
+@dataclass(frozen=True)
+class MeasuredTable:
+    """The rows of a CSV file, as text; immutable.
+
+    Attributes:
+        file: where it was read from, for messages.
+        columns: the cells by column, all of one length.
+        lines: the line in the file of each row.
+    """
+
+    file: str
+    columns: Mapping[str, tuple[str, ...]]
+    lines: tuple[int, ...]
+
+    @classmethod
+    def read(cls, file: str | Path) -> MeasuredTable:
+        """Read a CSV file with a header; raises ``TableError`` where it is none."""
+        try:
+            # utf-8-sig: spreadsheets put a byte-order mark before the first column's name.
+            with Path(file).open(newline="", encoding="utf-8-sig") as stream:
+                return cls._parse(str(file), csv.reader(stream, strict=True))
+        except FileNotFoundError:
+            raise TableError(f"{file}: no such measured table") from None
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise TableError(f"{file}: cannot be read as CSV ({error})") from error
+
+    @classmethod
+    def _parse(cls, file: str, reader: Any) -> MeasuredTable:
+        header = [name.strip() for name in next(reader, [])]
+        if not any(header):
+            raise TableError(f"{file}: is empty, expected a header and one measured sub-network a row")
+        twice = {name for name in header if header.count(name) > 1}
+        if twice:
+            raise TableError(f"{file}: column {min(twice)!r} is there twice")
+        rows, lines = [], []
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(header):
+                raise TableError(f"{file}: line {reader.line_num}: expected {len(header)} cells, got {len(row)}")
+            rows.append(row)
+            lines.append(reader.line_num)
+        if not rows:
+            raise TableError(f"{file}: has a header but no rows")
+        cells = zip(*rows, strict=True)
+        return cls(file, dict(zip(header, map(tuple, cells), strict=True)), tuple(lines))
+
+    # --- sub-networks ------------------------------------------------------------------------------------------------
+
+    def vectors(self, space: SearchSpace) -> IntArray:
+        """Return the rows' sub-networks as canonical vectors of ``space``, ``(n, n_var)``.
+
+        Raises:
+            TableError: no column says which sub-network a row is, or a row is no point of the space; names its line.
+        """
+        configs = list(self._configs(space))
+        try:
+            return space.canonical(space.encode(configs))
+        except ConfigError:
+            self._find_bad(space, configs)
+            raise
+
+    def _find_bad(self, space: SearchSpace, configs: list[Any]) -> None:
+        for line, config in zip(self.lines, configs, strict=True):
+            try:
+                space.encode([config])
+            except ConfigError as error:
+                raise TableError(f"{self.file}: line {line}: {str(error).removeprefix('config 0: ')}") from error
+
+    def _configs(self, space: SearchSpace) -> Iterable[Any]:
+        if "config" in self.columns:
+            return self._parsed("config", json.loads, "a JSON object")
+        if "Sub-network" in self.columns:
+            return self._parsed("Sub-network", ast.literal_eval, "a Python dict")
+        wanted = dict.fromkeys(choice.key for choice in space.choices)
+        missing = [key for key in wanted if key not in self.columns]
+        if missing:
+            raise self._no_column(f"a column 'config', or one each of {', '.join(wanted)}; {missing[0]!r} is missing")
+        return self._spread([*wanted, *(key for key in space.fixed if key in self.columns)])
+
+    def _parsed(self, column: str, parse: Callable[[str], Any], what: str) -> Iterable[Any]:
+        for line, cell in zip(self.lines, self.columns[column], strict=True):
+            try:
+                yield parse(cell.strip())
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+                raise TableError(f"{self.file}: line {line}: {column}: expected {what}, got {_short(cell)}") from error
+
+    def _spread(self, keys: list[str]) -> Iterable[Config]:
+        for number, line in enumerate(self.lines):
+            config: Config = {}
+            for key in keys:
+                cell = self.columns[key][number]
+                try:
+                    config[key] = [int(part) if part.lstrip("-").isdecimal() else float(part) for part in cell.split()]
+                except ValueError as error:
+                    message = f"expected numbers separated by spaces, got {_short(cell)}"
+                    raise TableError(f"{self.file}: line {line}: {key}: {message}") from error
+            yield config
+
+    # --- metrics -----------------------------------------------------------------------------------------------------
+
+    def metric(self, name: str) -> Metric:
+        """Find the column of a metric, spelled as in the file or without its unit.
+
+        Raises:
+            TableError: there is none, or several; lists those there are.
+        """
+        if name in self.columns:
+            return Metric.of(name)
+        wanted = Metric.of(name)
+        alike = [found for found in map(Metric.of, self.columns) if found.stem == wanted.stem]
+        found = [metric for metric in alike if wanted.unit in ("", metric.unit)]
+        if len(found) > 1:
+            raise TableError(
+                f"{self.file}: {name!r} can be any of {', '.join(metric.column for metric in found)}; spell one in full"
+            )
+        if not found:
+            raise self._no_column(f"a column {name!r}")
+        return found[0]
+
+    def values(self, metric: Metric) -> FloatArray:
+        """Return a column's numbers, ``(n,)``, in the column's unit; an empty cell is nan.
+
+        Raises:
+            TableError: a cell is no finite number; names its line.
+        """
+        numbers = np.empty(len(self.lines))
+        for row, (line, cell) in enumerate(zip(self.lines, self.columns[metric.column], strict=True)):
+            try:
+                numbers[row] = float(cell) if cell.strip() else np.nan
+            except ValueError:
+                numbers[row] = np.inf
+            if np.isinf(numbers[row]) or (np.isnan(numbers[row]) and cell.strip().lower() not in ("", "nan")):
+                raise TableError(f"{self.file}: line {line}: {metric.column}: expected a number, got {_short(cell)}")
+        return numbers
+
+    def seconds(self, metric: Metric) -> FloatArray:
+        """Return a latency column in seconds, ``(n,)``; nan where a row was not measured (an empty cell or 0).
+
+        Raises:
+            TableError: the name has no unit of time, the column is 0 throughout, or a value is negative.
+        """
+        per_second = _UNITS_PER_S.get(metric.unit)
+        if per_second is None:
+            raise TableError(
+                f"{self.file}: {metric.column!r} has no unit of time in its name; "
+                f"name it {metric.column}_ms (or _s, or _us)"
+            )
+        numbers = self.values(metric)
+        # A metric that was not measured is written as 0 by some tools; no network takes no time.
+        measured = np.where(numbers == 0, np.nan, numbers)
+        if np.isnan(measured).all():
+            raise TableError(f"{self.file}: {metric.column!r} is 0 or empty throughout: it was not measured")
+        if (measured < 0).any():
+            line = self.lines[int(np.flatnonzero(measured < 0)[0])]
+            raise TableError(f"{self.file}: line {line}: {metric.column}: a latency cannot be negative")
+        return measured / per_second
+
+    def _no_column(self, wanted: str) -> TableError:
+        return TableError(f"{self.file}: expected {wanted}; there are: {', '.join(self.columns)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """Values of distinct sub-networks, found by their vectors; immutable.
+
+    Attributes:
+        space: of the vectors.
+        vectors: canonical and distinct, sorted by their names, ``(m, n_var)``.
+        values: one each, ``(m,)``.
+    """
+
+    space: SearchSpace
+    vectors: IntArray
+    values: FloatArray
+
+    @classmethod
+    def averaged(cls, space: SearchSpace, X: npt.ArrayLike, values: FloatArray) -> Lookup:
+        """Keep the mean of each sub-network's values; rows that are nan are not measured and left out.
+
+        Args:
+            space: of the vectors.
+            X: any vectors, duplicates too, ``(n, n_var)``.
+            values: one each, ``(n,)``.
+        """
+        kept = ~np.isnan(values)
+        canonical = space.canonical(X)[kept]
+        _, first, group = np.unique(_names(canonical), return_index=True, return_inverse=True)
+        sums = np.bincount(group, weights=values[kept], minlength=len(first))
+        return cls(space, canonical[first], sums / np.bincount(group, minlength=len(first)))
+
+    def __call__(self, X: npt.ArrayLike) -> FloatArray:
+        """Return the values of sub-networks ``X``, ``(n,)``; nan where the table has none."""
+        wanted, known = _names(self.space.canonical(X)), _names(self.vectors)
+        if not len(known):
+            return np.full(len(wanted), np.nan)
+        place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        return np.where(known[place] == wanted, self.values[place], np.nan)
+
+
+def _names(canonical: IntArray) -> npt.NDArray[np.bytes_]:
+    """Return each row as one byte string, ``(n,)``: numpy sorts and compares those as a whole."""
+    # Beginning at 1, as numpy's byte strings lose zeros at their end.
+    rows = np.ascontiguousarray(canonical + 1, dtype=np.uint8)
+    return rows.view(f"S{rows.shape[1]}").reshape(len(rows))
+
+
+def _short(cell: str) -> str:
+    return repr(cell if len(cell) <= 60 else cell[:57] + "...")

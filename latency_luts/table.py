@@ -1,0 +1,154 @@
+"""Lookup tables: the latency of a sub-network as the sum over its blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from latency_luts.keys import key, nearest
+from supernets.blocks import Block, BlockSum, Slot, distinct_blocks
+from supernets.errors import TableError
+from supernets.space import FloatArray, SearchSpace
+from supernets.supernet import SuperNetwork
+
+# Keys spelled out in a message; the rest is counted.
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one block.
+
+    Attributes:
+        mean_s: its mean latency in seconds.
+        variance_s2: the variance of its latency in square seconds; nan where the table has none.
+        count: how often it was measured; 0 where the table does not say.
+    """
+
+    mean_s: float
+    variance_s2: float = math.nan
+    count: int = 0
+
+
+class LatencySum(Protocol):
+    """The sums of one table over the sub-networks of one super-network."""
+
+    def latency(self, X: npt.ArrayLike) -> FloatArray:
+        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` where a needed block is missing."""
+        ...
+
+    def variance(self, X: npt.ArrayLike) -> FloatArray:
+        """Return the variances in square seconds, ``(n,)``; nan where an entry has none."""
+        ...
+
+
+class Table(Protocol):
+    """One lookup table, or several that belong together."""
+
+    def bind(self, net: SuperNetwork) -> LatencySum:
+        """Prepare the sums over ``net``; raises ``TableError`` where the table cannot serve it at all."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyTable:
+    """A lookup table of block latencies; immutable.
+
+    Attributes:
+        name: what messages call it, mostly its file.
+        entries: what is known, by key (see ``latency_luts.keys``).
+        serves: super-networks that it is known to have all blocks of; for messages only.
+        header: what a table of ours says of how it was measured; empty where the layout has none.
+    """
+
+    name: str
+    entries: Mapping[str, Entry]
+    serves: tuple[str, ...] = ()
+    header: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", MappingProxyType(dict(self.entries)))
+        object.__setattr__(self, "header", MappingProxyType(dict(self.header)))
+
+    def bind(self, net: SuperNetwork) -> BoundTable:
+        """Prepare the sums over ``net``."""
+        return BoundTable(self, net.name, net.space, net.slots)
+
+    def latency(self, net: SuperNetwork, X: npt.ArrayLike) -> FloatArray:
+        """Return the mean latencies of sub-networks of ``net`` in seconds, ``(n,)``.
+
+        Raises:
+            TableError: a block that one of them needs is missing; lists the nearest keys.
+        """
+        return self.bind(net).latency(X)
+
+    def variance(self, net: SuperNetwork, X: npt.ArrayLike) -> FloatArray:
+        """Return the variances in square seconds, ``(n,)``: those of the blocks added up, not their deviations."""
+        return self.bind(net).variance(X)
+
+    def missing(self, net: SuperNetwork) -> list[str]:
+        """Return the keys of all blocks of ``net`` that the table lacks, in the order of the network."""
+        wanted = dict.fromkeys(key(block) for block in distinct_blocks(net.slots))
+        return [name for name in wanted if name not in self.entries]
+
+
+class BoundTable:
+    """The sums of one table over the vectors of one space.
+
+    Args:
+        table: the table.
+        net_name: what messages call the super-network.
+        space: the space of the vectors.
+        slots: where the blocks stand.
+    """
+
+    def __init__(self, table: LatencyTable, net_name: str, space: SearchSpace, slots: Sequence[Slot]) -> None:
+        self._table = table
+        self._net_name = net_name
+        self._space = space
+        self._slots = tuple(slots)
+        self._mean = BlockSum(space, slots, lambda block: self._entry(block).mean_s)
+        # Repeats of a block are independent runs, so their variances add like those of different blocks.
+        self._variance = BlockSum(space, slots, lambda block: self._entry(block).variance_s2)
+
+    def latency(self, X: npt.ArrayLike) -> FloatArray:
+        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` where a needed block is missing."""
+        total = self._mean(X)
+        # A missing block is nan in the sums; whether any is needed shows in the result, at one comparison a row.
+        if np.isnan(total).any():
+            raise self._missing(self._space.check(X)[np.isnan(total)])
+        return total
+
+    def variance(self, X: npt.ArrayLike) -> FloatArray:
+        """Return the variances in square seconds, ``(n,)``; nan where an entry has none."""
+        self.latency(X)
+        return self._variance(X)
+
+    def _entry(self, block: Block) -> Entry:
+        return self._table.entries.get(key(block), Entry(math.nan))
+
+    def _missing(self, X: npt.NDArray[np.int64]) -> TableError:
+        wanted = dict.fromkeys(key(block) for slot in self._slots for block in _standing(self._space, slot, X))
+        absent = [name for name in wanted if name not in self._table.entries]
+        first = absent[0]
+        near = ", ".join(nearest(first, self._table.entries, _SHOWN))
+        more = f" (and {len(absent) - 1} more that {self._net_name} needs)" if len(absent) > 1 else ""
+        serves = f"; this table serves {', '.join(self._table.serves)}" if self._table.serves else ""
+        return TableError(f"{self._table.name}: has no block {first}{more}; the nearest it has: {near}{serves}")
+
+
+def _standing(space: SearchSpace, slot: Slot, X: npt.NDArray[np.int64]) -> list[Block]:
+    """Return the different blocks that stand in ``slot`` in the sub-networks ``X``."""
+    if not slot.columns:
+        chosen = slot.blocks[:1]
+    else:
+        sizes = tuple(int(space.n_options[column]) for column in slot.columns)
+        flat = np.ravel_multi_index(tuple(X[:, column] for column in slot.columns), sizes)
+        chosen = tuple(slot.blocks[index] for index in np.unique(flat))
+    return [block for block in chosen if block is not None]

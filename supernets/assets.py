@@ -1,0 +1,130 @@
+"""Published files: where each is published, and where it is on this machine.
+
+Tables and checkpoints that others publish are not copied into the project. An ``Asset`` says where one is published and
+what its content hashes to; ``locate`` finds it on this machine or fetches it into the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from supernets.errors import AssetError
+
+VARIABLE = "HWNAS_ASSETS"
+
+# Seconds without an answer after which an address is given up: a user without a network must not wait for long.
+_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A published file.
+
+    Attributes:
+        path: where it lies in a folder of assets and in the cache ("ofa/acc_predictor.pth").
+        urls: where it is published, tried in order.
+        sha256: of its content, in hexadecimal.
+        licence: under which it is published.
+    """
+
+    path: str
+    urls: tuple[str, ...]
+    sha256: str
+    licence: str
+
+
+def locate(asset: Asset) -> Path:
+    """Return the file of ``asset`` on this machine, its content verified.
+
+    Looked at in order: the folder named by ``HWNAS_ASSETS``, ``../shared/assets`` beside a checkout, the user's cache.
+    Where it is in none of them it is downloaded into the cache.
+
+    Raises:
+        AssetError: it is in none of them and cannot be fetched, or a file there is another than was published.
+    """
+    folders = asset_folders()
+    for folder in folders:
+        file = folder / asset.path
+        if file.is_file():
+            return _verified(asset, file)
+    cached = cache_folder() / asset.path
+    # A damaged file in the cache is nobody's work: it is fetched again. One in a folder that a user filled is an error.
+    if cached.is_file() and _sha256(cached) == asset.sha256:
+        return cached
+    return _fetched(asset, cached, folders)
+
+
+def asset_folders() -> list[Path]:
+    """Return the folders of assets there are, in the order in which they are looked at.
+
+    Raises:
+        AssetError: ``HWNAS_ASSETS`` names no folder.
+    """
+    folders = []
+    named = os.environ.get(VARIABLE)
+    if named:
+        folder = Path(named).expanduser()
+        if not folder.is_dir():
+            raise AssetError(f"{VARIABLE}={named}: no such folder; name a folder of published files or unset it")
+        folders.append(folder)
+    beside = _beside_checkout()
+    if beside is not None and beside.is_dir():
+        folders.append(beside)
+    return folders
+
+
+def cache_folder() -> Path:
+    """Return the folder in the user's cache that downloads go to."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hwnas", appauthor=False)) / "assets"
+
+
+def _beside_checkout() -> Path | None:
+    root = Path(__file__).resolve().parents[1]
+    return root.parent / "shared" / "assets" if (root / "pyproject.toml").is_file() else None
+
+
+def _verified(asset: Asset, file: Path) -> Path:
+    found = _sha256(file)
+    if found != asset.sha256:
+        raise AssetError(
+            f"{file}: is not the published file: its SHA-256 is {found}, expected {asset.sha256}; "
+            f"replace it by {asset.urls[0]} or take it away"
+        )
+    return file
+
+
+def _fetched(asset: Asset, target: Path, folders: list[Path]) -> Path:
+    import pooch
+
+    reasons = []
+    for url in asset.urls:
+        try:
+            # Pooch writes to a temporary file beside the target, verifies it, and only then moves it there.
+            fetched = pooch.retrieve(
+                url,
+                known_hash=f"sha256:{asset.sha256}",
+                fname=target.name,
+                path=target.parent,
+                downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S),
+            )
+        except (OSError, ValueError) as error:
+            reasons.append(f"{url}: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        else:
+            return Path(fetched)
+    looked = ", ".join(str(folder) for folder in [*folders, target.parents[len(Path(asset.path).parts) - 1]])
+    raise AssetError(
+        f"{asset.path}: not in {looked}, and it cannot be fetched ({'; '.join(reasons)}); connect to the network, or "
+        f"put the file at {asset.path} in a folder and set {VARIABLE} to that folder"
+    )
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise AssetError(f"{file}: cannot be read ({error.strerror})") from error
