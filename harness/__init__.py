@@ -1,0 +1,1 @@
+"""Measure sub-networks on platforms, and know how sure the values are."""

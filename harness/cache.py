@@ -1,0 +1,72 @@
+"""Which stored values may be used: those of this host and protocol, while the anchors still agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from harness.measurement import Measurement
+from harness.protocol import PROFILES, TimingProtocol
+from harness.store import Store
+
+Anchors = Mapping[str, float]  # an anchor's key: its latency in seconds
+
+
+def candidates(
+    store: Store, supernet: str, platform: str, fingerprint: str, protocol: TimingProtocol, graphs: Mapping[str, str]
+) -> dict[str, list[Measurement]]:
+    """Return stored measurements that could serve, latest first.
+
+    Args:
+        store: where to look.
+        supernet: the super-network's name.
+        platform: the canonical platform string.
+        fingerprint: of the environment, the host included.
+        protocol: a value taken with it serves, and one taken with the quiet profile, which demands more.
+        graphs: the wanted sub-networks' keys, and the digest that each must still have.
+    """
+    found: dict[str, list[Measurement]] = {}
+    for name in dict.fromkeys((protocol.name, _stricter(protocol).name)):
+        records = store.measurements(
+            supernet=supernet, platform=platform, fingerprint=fingerprint, protocol=name, keys=graphs, status="ok"
+        )
+        for record in reversed(records):
+            measurement = Measurement.from_record(record, cached=True)
+            if measurement.graph == graphs[measurement.key]:
+                found.setdefault(measurement.key, []).append(restated(measurement, protocol))
+    return found
+
+
+def serving(found: Mapping[str, Iterable[Measurement]], now: Anchors, within: float) -> dict[str, Measurement]:
+    """Return the latest measurement of each key whose anchors agree with those measured ``now``."""
+    return {
+        key: chosen
+        for key, measurements in found.items()
+        if (chosen := next((m for m in measurements if agree(m.context.get("anchors", {}), now, within)), None))
+    }
+
+
+def agree(then: Anchors, now: Anchors, within: float) -> bool:
+    """Tell whether the same anchors had the same latencies, within a fraction."""
+    if not now or set(then) != set(now):
+        return False
+    return all(_close(then[key], now[key], within) for key in now)
+
+
+def _close(then: float, now: float, within: float) -> bool:
+    return math.isfinite(then) and math.isfinite(now) and abs(then - now) <= within * min(then, now)
+
+
+def restated(measurement: Measurement, protocol: TimingProtocol) -> Measurement:
+    """Return a measurement with the statistic of another protocol, from the same samples."""
+    if measurement.statistic == protocol.statistic or measurement.protocol is None:
+        return measurement
+    numbers = replace(measurement.protocol, statistic=protocol.statistic)
+    again = replace(measurement, statistic=protocol.statistic, protocol=numbers)
+    summary = again.summary
+    return replace(again, latency_s=summary.value) if summary else measurement
+
+
+def _stricter(protocol: TimingProtocol) -> TimingProtocol:
+    return PROFILES["quiet"] if protocol == PROFILES["noisy"] else protocol

@@ -1,0 +1,117 @@
+"""The clocks and counters that the timing loop reads. Scripted ones take their place in tests."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from harness import cgroup
+
+T = TypeVar("T")
+
+_TASKS = Path("/proc/self/task")
+_STAT = Path("/proc/stat")
+
+
+@dataclass(frozen=True)
+class HostCounters:
+    """Counters that only grow, ns: what the host took from the process."""
+
+    waiting: int = 0
+    steal: int = 0
+    throttled: int = 0
+
+
+class Clocks(Protocol):
+    """What the timing loop reads."""
+
+    def wall(self) -> int:
+        """Return wall time, ns."""
+        ...
+
+    def cpu(self) -> int:
+        """Return the CPU time of all threads of the process, ns.
+
+        Of all threads: several runtimes compute in a thread of their own while the caller waits.
+        """
+        ...
+
+    def switches(self) -> int:
+        """Return the process's involuntary context switches."""
+        ...
+
+    def host(self) -> HostCounters:
+        """Return the host's counters."""
+        ...
+
+
+class SystemClocks:
+    """The system's clocks. Files under /proc stay open: reading them again costs microseconds."""
+
+    wall = staticmethod(time.perf_counter_ns)
+    cpu = staticmethod(time.process_time_ns)
+
+    def __init__(self) -> None:
+        self._waiting = [_Open(task / "schedstat") for task in _listed(_TASKS)]
+        self._stat = _Open(_STAT)
+        self._throttled = [_Open(path) for path in cgroup.stat_files()]
+        self._tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def switches() -> int:
+        """Return the process's involuntary context switches."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+    def host(self) -> HostCounters:
+        """Return the host's counters; 0 where the system has none."""
+        waiting = sum(int(fields[1]) for file in self._waiting if len(fields := file.read().split()) > 1)
+        stat = self._stat.read().split(maxsplit=9)
+        steal = int(stat[8]) * self._tick if len(stat) > 9 else 0
+        return HostCounters(waiting, steal, sum(cgroup.throttled_ns(file.read()) for file in self._throttled))
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (*self._waiting, self._stat, *self._throttled):
+            file.close()
+
+
+@contextmanager
+def system_clocks() -> Iterator[SystemClocks]:
+    """Open the system's clocks; the threads whose waiting is counted are those there are now."""
+    clocks = SystemClocks()
+    try:
+        yield clocks
+    finally:
+        clocks.close()
+
+
+class _Open:
+    """A file under /proc, read from its start again and again; empty where it is not there, or no longer."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = _quietly(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC), -1)
+
+    def read(self) -> str:
+        return _quietly(lambda: os.pread(self._fd, 4096, 0).decode(), "") if self._fd >= 0 else ""
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _listed(folder: Path) -> list[Path]:
+    return _quietly(lambda: list(folder.iterdir()), [])
+
+
+def _quietly(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except OSError:
+        return otherwise

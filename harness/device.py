@@ -1,0 +1,153 @@
+"""The parent's side of a worker: starts it, talks to it, notices when it dies or hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.frames import Channel, Closed, Silence
+from supernets import errors
+
+_TAIL = 600  # characters of the worker's last words that go into a message
+
+
+class WorkerDied(Exception):  # noqa: N818 - it is an event; the caller decides whether it is an error
+    """The worker ended or went silent.
+
+    Attributes:
+        number: the network that it was at, as numbered by the caller, or ``None`` when it was at none.
+    """
+
+    def __init__(self, reason: str, number: int | None) -> None:
+        super().__init__(reason)
+        self.number = number
+
+
+class Device:
+    """A worker process for one platform.
+
+    Args:
+        order: the first message, see ``harness.worker``; ``mark`` is filled in here.
+        environment: variables that must be set before the worker imports anything.
+        silence_s: a worker that says nothing for this long has hung.
+        listen: called with each message that answers no question ("prepared", "failed", ...).
+
+    Raises:
+        WorkerDied: it did not come up.
+        HwnasError: it refuses the platform; of the class that the worker raised.
+    """
+
+    def __init__(
+        self,
+        order: Mapping[str, Any],
+        environment: Mapping[str, str],
+        silence_s: float,
+        listen: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._silence_s = silence_s
+        self._listen = listen
+        # A file takes the worker's standard error: a pipe would have to be drained while it times.
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._mark = tempfile.NamedTemporaryFile(prefix="hwnas-")  # noqa: SIM115 - likewise
+        self._mark.write(_NOTHING.to_bytes(8, "little", signed=True))
+        self._mark.flush()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            env={**os.environ, **environment, "PYTHONPATH": _python_path()},
+        )
+        if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover - PIPE was asked for
+            raise errors.MeasurementError("the worker has no pipes")
+        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+        try:
+            self.ready = self._open({**order, "mark": self._mark.name})
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def _open(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        self._send(order)
+        while True:
+            message = self._next()
+            if message["say"] == "refused":
+                raise getattr(errors, message["error"], errors.MeasurementError)(message["message"])
+            self._nod()
+            if message["say"] == "ready":
+                return message
+            self._listen(message)
+
+    def measure(self, networks: Sequence[tuple[int, Sequence[int]]], seed: int) -> Iterator[dict[str, Any]]:
+        """Measure networks, given as numbers and vectors; yield each message as it comes.
+
+        Raises:
+            WorkerDied: it ended or went silent; what has been yielded stands.
+        """
+        self._send({"networks": [(number, [int(v) for v in vector]) for number, vector in networks], "seed": seed})
+        while (message := self._next())["say"] != "done":
+            yield message
+            self._nod()
+        self._nod()
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for file in (self._process.stdin, self._process.stdout, self._words, self._mark):
+            if file is not None:
+                file.close()
+
+    def _nod(self) -> None:
+        self._send({})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._channel.send(message)
+        except Closed:
+            raise self._died() from None
+
+    def _next(self) -> dict[str, Any]:
+        try:
+            return self._channel.receive(self._silence_s)
+        except Closed:
+            raise self._died() from None
+        except Silence:
+            self._process.kill()
+            raise WorkerDied(f"the worker said nothing for {self._silence_s:g} s{self._tail()}", self._at()) from None
+
+    def _died(self) -> WorkerDied:
+        code = self._process.wait()
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return WorkerDied(f"the worker {how}{self._tail()}", self._at())
+
+    def _at(self) -> int | None:
+        self._mark.seek(0)
+        number = int.from_bytes(self._mark.read(8), "little", signed=True)
+        return None if number == _NOTHING else number
+
+    def _tail(self) -> str:
+        size = self._words.seek(0, os.SEEK_END)
+        self._words.seek(max(0, size - 4 * _TAIL))
+        text = self._words.read().decode(errors="replace").strip()
+        return f"; its last words: {text[-_TAIL:]}" if text else ""
+
+
+_NOTHING = -(2**62)
+
+
+def _python_path() -> str:
+    """Return the parent's module search path, so that the worker finds the same modules and plug-ins."""
+    return os.pathsep.join(str(Path(entry or ".").resolve()) for entry in sys.path)

@@ -1,0 +1,70 @@
+"""Messages between the program and its worker: JSON, preceded by its length in four bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any
+
+_LENGTH = struct.Struct(">I")
+
+
+class Silence(Exception):  # noqa: N818 - it is an event, told apart by its name
+    """Nothing came in time."""
+
+
+class Closed(Exception):  # noqa: N818 - likewise
+    """The other side is gone."""
+
+
+class Channel:
+    """Two file descriptors and whole messages over them.
+
+    Args:
+        read: the descriptor that messages come from.
+        write: the descriptor that they go to.
+    """
+
+    def __init__(self, read: int, write: int) -> None:
+        self._read, self._write = read, write
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message; raises ``Closed`` when nobody reads any more."""
+        body = json.dumps(message, separators=(",", ":")).encode()
+        view = memoryview(_LENGTH.pack(len(body)) + body)
+        try:
+            while view:
+                view = view[os.write(self._write, view) :]
+        except BrokenPipeError as error:
+            raise Closed from error
+
+    def receive(self, within_s: float | None = None) -> dict[str, Any]:
+        """Wait for a message, asleep until there is one.
+
+        Raises:
+            Silence: nothing for ``within_s`` seconds.
+            Closed: the other side has ended.
+        """
+        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, within_s))
+        message: dict[str, Any] = json.loads(self._exactly(length, within_s))
+        return message
+
+    def _exactly(self, n: int, within_s: float | None) -> bytes:
+        parts: list[bytes] = []
+        deadline = None if within_s is None else time.monotonic() + within_s
+        while n:
+            if (
+                deadline is not None
+                and not select.select([self._read], [], [], max(0.0, deadline - time.monotonic()))[0]
+            ):
+                raise Silence
+            part = os.read(self._read, min(n, 1 << 20))
+            if not part:
+                raise Closed
+            parts.append(part)
+            n -= len(part)
+        return b"".join(parts)

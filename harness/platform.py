@@ -1,0 +1,215 @@
+"""Platform strings: ``BACKEND[:KEY=VALUE[,KEY=VALUE...]]``, or a name from ``[platforms]`` in ``hwnas.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import backends
+from backends.backend import Backend, KnowingBackend, Option, Settings
+from harness.threads import allowed_cpus
+from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
+
+NAMES_FILE = Path("hwnas.toml")
+_COMMON = ("threads", "batch", "precision", "device")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A backend and its settings; ``str`` gives the canonical spelling, which parses back to the same.
+
+    Attributes:
+        backend: the backend's name.
+        settings: complete and checked.
+    """
+
+    backend: str
+    settings: Settings
+
+    def __str__(self) -> str:
+        backend = backends.get(self.backend)
+        shown = {"threads": str(self.settings.threads)} if "threads" in backend.keys else {}
+        if self.settings.batch != 1:
+            shown["batch"] = str(self.settings.batch)
+        if backend.precisions and self.settings.precision != backend.precisions[0]:
+            shown["precision"] = self.settings.precision
+        if backend.devices and self.settings.device != backend.devices[0]:
+            shown["device"] = self.settings.device
+        defaults = {option.key: option.default for option in backend.options}
+        own = sorted((key, value) for key, value in self.settings.options.items() if value != defaults.get(key))
+        parts = ",".join(f"{key}={value}" for key, value in [*shown.items(), *own])
+        return f"{self.backend}:{parts}" if parts else self.backend
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs networks; otherwise it knows their latency from a table."""
+        return not isinstance(backends.get(self.backend), KnowingBackend)
+
+
+@dataclass(frozen=True)
+class PlatformHere:
+    """What this machine makes of a backend.
+
+    Attributes:
+        platform: the plainest platform string of it.
+        why_not: why it does not work here and what would help, or ``None`` when it does.
+        versions: of the libraries it runs on.
+        keys: what can be set, with the values allowed.
+    """
+
+    platform: str
+    why_not: str | None
+    versions: Mapping[str, str]
+    keys: Mapping[str, str]
+
+
+def parse(text: str, names: Path | None = None) -> Platform:
+    """Read a platform string.
+
+    Args:
+        text: the string, or a name from the file.
+        names: the file with ``[platforms]``; by default ``hwnas.toml`` in the working directory, where it exists.
+
+    Raises:
+        PlatformError: says what was given, and what is allowed.
+    """
+    known = named_platforms(names)
+    spelled = known.get(text, text)
+    name, _, rest = spelled.partition(":")
+    try:
+        backend = backends.get(name)
+    except UnknownNameError:
+        raise PlatformError(_unknown(text, name, known)) from None
+    reason = backend.why_not()
+    if reason is not None:
+        raise PlatformError(f"platform {text!r}: the backend {name!r} does not work here: {reason}")
+    return Platform(name, _settings(text, backend, _pairs(text, rest)))
+
+
+def named_platforms(names: Path | None = None) -> dict[str, str]:
+    """Return the names of ``[platforms]`` and the strings they stand for.
+
+    Raises:
+        PlatformError: the file cannot be read, or a name stands for something that is no string.
+    """
+    path = NAMES_FILE if names is None else names
+    if names is None and not path.exists():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("platforms", {})
+    except (OSError, ValueError) as error:
+        raise PlatformError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        raise PlatformError(f'{path}: [platforms] holds lines like laptop = "openvino:threads=2"')
+    taken = sorted(set(table) & set(backends.names()))
+    if taken:
+        raise PlatformError(f"{path}: [platforms] {taken[0]!r} is the name of a backend; choose another")
+    return dict(table)
+
+
+def platforms_here() -> list[PlatformHere]:
+    """Return what this machine makes of every backend."""
+    return [_here(name) for name in backends.names()]
+
+
+def _here(name: str) -> PlatformHere:
+    try:
+        backend = backends.get(name)
+        why_not = backend.why_not()
+        keys = {key: _allowed(backend, key) for key in _keys(backend)}
+        plain = str(Platform(name, _defaults(backend))) if why_not is None else name
+        return PlatformHere(plain, why_not, backend.versions() if why_not is None else {}, keys)
+    except HwnasError as error:  # a broken plug-in takes only itself down
+        return PlatformHere(name, str(error), {}, {})
+
+
+def _unknown(text: str, name: str, known: Mapping[str, str]) -> str:
+    everything = [*backends.names(), *known]
+    return f"platform {text!r}: unknown backend {name!r}{suggestion(name, everything)}"
+
+
+def _pairs(text: str, rest: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for part in rest.split(",") if rest else []:
+        key, equals, value = part.partition("=")
+        if not equals or not key or not value:
+            raise PlatformError(f"platform {text!r}: expected KEY=VALUE[,KEY=VALUE...] after ':', got {part!r}")
+        if key in pairs:
+            raise PlatformError(f"platform {text!r}: {key} is given twice")
+        pairs[key] = value
+    return pairs
+
+
+def _keys(backend: Backend) -> list[str]:
+    return [*(key for key in _COMMON if key in backend.keys), *(option.key for option in backend.options)]
+
+
+def _allowed(backend: Backend, key: str) -> str:
+    """Say which values a key can take."""
+    if key == "threads":
+        return f"1..{allowed_cpus()}"
+    if key == "batch":
+        return "1.."
+    values = {"precision": backend.precisions, "device": backend.devices}.get(key)
+    if values is None:
+        values = next(option.allowed for option in backend.options if option.key == key)
+    return "any text" if values is None else ", ".join(values)
+
+
+def _defaults(backend: Backend) -> Settings:
+    device = backend.devices[0] if backend.devices else "cpu"
+    precision = backend.precisions[0] if backend.precisions else "fp32"
+    options = {option.key: option.default for option in backend.options if option.default is not None}
+    return Settings(device=device, precision=precision, options=options)
+
+
+def _settings(text: str, backend: Backend, pairs: Mapping[str, str]) -> Settings:
+    for key in pairs:
+        if key not in _keys(backend):
+            raise PlatformError(
+                f"platform {text!r}: {backend.name} has no key {key!r}{suggestion(key, _keys(backend))}"
+            )
+    defaults = _defaults(backend)
+    own = {option.key: _option(text, backend, option, pairs) for option in backend.options if option.key in pairs}
+    return Settings(
+        device=_one_of(text, backend, "device", pairs.get("device", defaults.device)),
+        threads=_threads(text, pairs.get("threads", "1")),
+        batch=_count(text, "batch", pairs.get("batch", "1")),
+        precision=_one_of(text, backend, "precision", pairs.get("precision", defaults.precision)),
+        options={**defaults.options, **own},
+    )
+
+
+def _option(text: str, backend: Backend, option: Option, pairs: Mapping[str, str]) -> str:
+    value = pairs[option.key]
+    if option.allowed is not None and value not in option.allowed:
+        raise PlatformError(
+            f"platform {text!r}: {option.key}: expected one of {_allowed(backend, option.key)}, got {value!r}"
+        )
+    return value
+
+
+def _one_of(text: str, backend: Backend, key: str, value: str) -> str:
+    values = backend.precisions if key == "precision" else backend.devices
+    if key in backend.keys and value not in values:
+        raise PlatformError(f"platform {text!r}: {key}: expected one of {', '.join(values)}, got {value!r}")
+    return value
+
+
+def _count(text: str, key: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit()) or int(value) < 1:
+        raise PlatformError(f"platform {text!r}: {key}: expected a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def _threads(text: str, value: str) -> int:
+    threads = _count(text, "threads", value)
+    allowed = allowed_cpus()
+    if threads > allowed:
+        raise PlatformError(
+            f"platform {text!r}: threads={threads}: this process may use {allowed} CPU{'s' * (allowed > 1)} "
+            f"(the smaller of its CPU affinity and its control group's quota); threads can be 1..{allowed}"
+        )
+    return threads

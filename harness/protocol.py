@@ -1,0 +1,132 @@
+"""The numbers of the measurement protocol, in one place, stored with every measurement.
+
+What each number is for, and the figures it was chosen by, stand in ``docs/measurement.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from supernets.errors import UsageError, suggestion
+
+# 1: first form.
+VERSION = 1
+
+STATISTICS = ("min", "p10", "median")
+
+
+@dataclass(frozen=True)
+class TimingProtocol:
+    """How a batch of networks is timed. Times are seconds, ratios and targets are fractions.
+
+    Attributes:
+        profile: the named profile it started from.
+        statistic: what stands for a network: "min", "p10" or "median" of its undisturbed samples.
+        confidence: of the intervals.
+        interval: a network has settled when its relative interval is at most this.
+        tau: a batch has settled when the two halves of its samples rank it alike, by Kendall's tau.
+        tau_times: so often in a row.
+        resolution: two networks closer than this fraction are tied where rankings are compared.
+        warmup_runs: the least number of runs before the first sample.
+        warmup_s: the least time spent on them.
+        warmup_agree: warm-up ends when the minima of two blocks in a row agree within this fraction.
+        warmup_cap_s: or after this time.
+        visit_runs: the least number of runs of one visit.
+        visit_s: the least time of one visit.
+        visit_drop: the first runs of a visit are not samples: the caches still hold another network.
+        slow_run_s: from this run time on, one dropped run is enough.
+        group_s: shorter runs are timed in groups of at least this.
+        rounds: the least number of rounds.
+        check_every: rounds between two looks at the stopping rules.
+        samples: the least number of samples of a network, whatever the cap says.
+        cap_s: the most time spent on one network, warm-up included.
+        disturbed: a sample is disturbed when its wall time is over this multiple of what its CPU time explains.
+        anchor_agree: stored values serve while the anchors agree within this fraction.
+        batch: networks measured side by side, beside the anchors.
+        calibration_s: how long the host is watched to choose a profile.
+        quiet_disturbed: a host is quiet when at most this share of samples is disturbed,
+        quiet_spread: and their median is at most this fraction above their minimum.
+    """
+
+    profile: str
+    statistic: str
+    interval: float
+    tau: float
+    confidence: float = 0.95
+    tau_times: int = 2
+    resolution: float = 0.001
+    warmup_runs: int = 5
+    warmup_s: float = 0.05
+    warmup_agree: float = 0.03
+    warmup_cap_s: float = 1.0
+    visit_runs: int = 6
+    visit_s: float = 0.005
+    visit_drop: int = 2
+    slow_run_s: float = 0.01
+    group_s: float = 200e-6
+    rounds: int = 10
+    check_every: int = 2
+    samples: int = 10
+    cap_s: float = 2.0
+    disturbed: float = 1.05
+    anchor_agree: float = 0.03
+    batch: int = 48
+    calibration_s: float = 0.3
+    quiet_disturbed: float = 0.01
+    quiet_spread: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.statistic not in STATISTICS:
+            raise UsageError(f"protocol: unknown statistic {self.statistic!r}{suggestion(self.statistic, STATISTICS)}")
+        for name, value in asdict(self).items():
+            if not isinstance(value, str) and (isinstance(value, bool) or not value >= 0):
+                raise UsageError(f"protocol: {name}: expected a number of at least 0, got {value!r}")
+        for name in ("visit_runs", "rounds", "samples", "batch", "check_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"protocol: {name}: expected at least 1, got {getattr(self, name)}")
+
+    @property
+    def name(self) -> str:
+        """The name under which values are stored: profile, version, and a digest of what was overridden."""
+        base = PROFILES.get(self.profile)
+        changed = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if base is None or getattr(self, field.name) != getattr(base, field.name)
+        }
+        digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.profile}/{VERSION}" + (f"+{digest}" if changed else "")
+
+    def to_record(self) -> dict[str, Any]:
+        """Return every number, JSON-able."""
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> TimingProtocol:
+        """Read what ``to_record`` wrote."""
+        return cls(**{key: value for key, value in record.items() if key != "version"})
+
+
+PROFILES = {
+    "noisy": TimingProtocol("noisy", statistic="min", interval=0.015, tau=0.95),
+    "quiet": TimingProtocol("quiet", statistic="median", interval=0.005, tau=0.98),
+}
+
+
+def profile(name: str, **overrides: Any) -> TimingProtocol:
+    """Return the named profile with some of its numbers replaced.
+
+    Raises:
+        UsageError: no such profile or number; says what there is.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"unknown measurement profile {name!r}{suggestion(name, PROFILES)}")
+    known = [field.name for field in fields(TimingProtocol) if field.name != "profile"]
+    for key in overrides:
+        if key not in known:
+            raise UsageError(f"protocol: unknown number {key!r}{suggestion(key, known)}")
+    return replace(PROFILES[name], **overrides)

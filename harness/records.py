@@ -1,0 +1,148 @@
+"""Turn what a worker says into measurements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from harness.graph import digests
+from harness.measurement import Measurement
+from harness.platform import Platform
+from harness.protocol import TimingProtocol
+from harness.samples import Samples
+from harness.statistics import Summary, summarise
+from harness.verdict import judge
+from supernets.space import FloatArray, IntArray
+from supernets.supernet import SuperNetwork
+
+
+class Writer:
+    """Writes the measurements of one super-network on one platform.
+
+    Args:
+        net: the super-network.
+        platform: the platform.
+        fingerprint: of the environment.
+        anchors: the anchors' vectors, (a, n_var); the worker numbers them -1, -2, ...
+
+    Attributes:
+        anchors_now: the anchors' keys and latencies, seconds, in the latest batch.
+    """
+
+    def __init__(self, net: SuperNetwork, platform: Platform, fingerprint: str, anchors: IntArray) -> None:
+        self._net, self._platform, self._fingerprint = net, platform, fingerprint
+        self._anchor_keys = net.space.keys(anchors)
+        self._facts: dict[int, dict[str, Any]] = {}
+        self._protocol: TimingProtocol | None = None
+        self._ready: Mapping[str, Any] = {}
+        self.anchors_now: dict[str, float] = {}
+
+    def begin(self, ready: Mapping[str, Any]) -> TimingProtocol:
+        """Take note of a worker's first words; return the protocol that it follows."""
+        self._ready = ready
+        self._protocol = TimingProtocol.from_record(ready["protocol"])
+        return self._protocol
+
+    def anchor(self, message: Mapping[str, Any]) -> None:
+        """Take note of an anchor's samples."""
+        samples = Samples.from_record(message["samples"])
+        if message["number"] == -1:
+            self.anchors_now = {}
+        if samples.n:
+            self.anchors_now[self._anchor_keys[-1 - message["number"]]] = self._summary(samples).value
+
+    def prepared(self, message: Mapping[str, Any]) -> None:
+        """Take note of what preparing a network showed."""
+        self._facts[message["number"]] = message["facts"]
+
+    def measurement(self, row: IntArray, message: Mapping[str, Any]) -> Measurement:
+        """Write a measurement from a worker's "timed" or "failed"."""
+        if message["say"] == "failed":
+            return self.failed(row, message["reason"])
+        facts = self._facts.pop(message["number"])
+        if message["failure"] is not None:
+            return self._write(row, "failed", message["failure"], math.nan, **_prepared(facts))
+        samples, protocol = Samples.from_record(message["samples"]), self._numbers
+        summary = self._summary(samples)
+        verdict = judge(
+            samples,
+            summary,
+            protocol,
+            threads=self._platform.settings.threads,
+            narrow=message["narrow"],
+            ranked=message["ranked"],
+            spent_s=message["spent_s"],
+        )
+        return self._write(
+            row,
+            verdict.status,
+            verdict.reason,
+            math.nan if verdict.status == "failed" else summary.value,
+            samples=samples,
+            spent_s=message["spent_s"],
+            context={**message["batch"], "anchors": dict(self.anchors_now), "noise": self._ready["noise"]},
+            **_prepared(facts),
+        )
+
+    def failed(self, row: IntArray, reason: str) -> Measurement:
+        """Write a measurement that could not be taken."""
+        return self._write(row, "failed", reason, math.nan)
+
+    def known(self, rows: IntArray, latency_s: FloatArray) -> dict[str, Measurement]:
+        """Write what a table knows of vectors, (n, n_var), by key."""
+        missing = "the table has no value for it"
+        states = [("ok", "") if math.isfinite(value) else ("failed", missing) for value in latency_s]
+        written = [
+            self._write(row, *state, float(value)) for row, state, value in zip(rows, states, latency_s, strict=True)
+        ]
+        return {measurement.key: measurement for measurement in written}
+
+    @property
+    def _numbers(self) -> TimingProtocol:
+        if self._protocol is None:
+            raise RuntimeError("no worker has said which protocol it follows")
+        return self._protocol
+
+    def _summary(self, samples: Samples) -> Summary:
+        numbers = self._numbers
+        clean = ~samples.disturbed(numbers.disturbed, self._platform.settings.threads)
+        return summarise(samples.seconds, clean, numbers.statistic, numbers.confidence)
+
+    def _write(self, row: IntArray, status: str, reason: str, latency_s: float, **more: Any) -> Measurement:
+        one = np.asarray(row)[None, :]
+        threads = self._ready.get("threads")
+        return Measurement(
+            supernet=self._net.name,
+            config=self._net.space.decode(one)[0],
+            key=self._net.space.keys(one)[0],
+            graph=digests(self._net, one)[0],
+            platform=str(self._platform),
+            status=status,
+            reason=reason,
+            statistic=self._protocol.statistic if self._protocol else "table",
+            latency_s=latency_s,
+            macs=int(self._net.macs(one)[0]),
+            params=int(self._net.params(one)[0]),
+            batch=self._platform.settings.batch,
+            threads=self._platform.settings.threads,
+            threads_verified=None if threads is None else bool(threads["verified"]),
+            protocol=self._protocol,
+            fingerprint=self._fingerprint,
+            measured_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+            **more,
+        )
+
+
+def _prepared(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "prepare_s": facts["prepare_s"],
+        "first_inference_s": facts["first_inference_s"],
+        "memory_bytes": facts["memory_bytes"],
+        "error": facts.get("error", math.nan),
+        "stages": tuple(facts["stages"]),
+        "read_back": tuple(facts["read_back"]),
+    }

@@ -1,0 +1,89 @@
+"""When to stop: which networks of a batch have settled, by the width of their intervals and by their ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.protocol import TimingProtocol
+from harness.samples import Samples
+from harness.statistics import Summary, orders, statistic_of, summarise, tau
+from supernets.space import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Settling:
+    """What the samples taken so far say.
+
+    Attributes:
+        summaries: one per network.
+        narrow: indices of the networks whose interval is narrow enough, of those that are judged.
+        ranked: indices of the networks whose ranks agree between the two halves, likewise.
+        tau: Kendall's tau between the halves, over all that are judged.
+        all_settled: every network that is judged and runs is narrow, and ``tau`` is high enough.
+    """
+
+    summaries: tuple[Summary, ...]
+    narrow: frozenset[int]
+    ranked: frozenset[int]
+    tau: float
+    all_settled: bool
+
+    @classmethod
+    def nothing(cls, n: int) -> Settling:
+        """Return what is known before there are samples."""
+        none = summarise(np.empty(0), np.empty(0, dtype=bool), "min")
+        return cls((none,) * n, frozenset(), frozenset(), math.nan, all_settled=False)
+
+
+def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Settling:
+    """Apply both stopping rules.
+
+    Args:
+        samples: of every network; one without samples does not run and holds nobody up.
+        protocol: the numbers.
+        threads: compute threads of the platform.
+        judged: the networks that the rules are about.
+    """
+    clean = [~one.disturbed(protocol.disturbed, threads) if one.n else np.empty(0, dtype=bool) for one in samples]
+    summaries = tuple(
+        summarise(one.seconds, mask, protocol.statistic, protocol.confidence)
+        for one, mask in zip(samples, clean, strict=True)
+    )
+    running = [index for index in judged if samples[index].n]
+    narrow = frozenset(
+        i for i in running if samples[i].n >= protocol.samples and summaries[i].width <= protocol.interval
+    )
+    halves = np.array([_halves(samples[i], clean[i], protocol.statistic) for i in running]).reshape(-1, 2)
+    agreement, kept = _agreeing(halves, protocol)
+    ranked = frozenset(running[position] for position in kept)
+    settled = len(narrow) == len(running) and agreement >= protocol.tau
+    return Settling(summaries, narrow, ranked, agreement, settled)
+
+
+def _halves(samples: Samples, clean: BoolArray, statistic: str) -> tuple[float, float]:
+    """Return the statistic of the even and of the odd rounds: both halves span the whole time."""
+    even = samples.rounds % 2 == 0
+    seconds = samples.seconds
+    first, second = (statistic_of(seconds[half], clean[half], statistic) for half in (even, ~even))
+    return first, second
+
+
+def _agreeing(halves: FloatArray, protocol: TimingProtocol) -> tuple[float, list[int]]:
+    """Return the halves' tau, and the networks left when those that spoil it are taken out one by one.
+
+    Taking out the network with the most contradicted pairs first leaves many that are ranked reliably. A network with
+    samples in one half only is ranked by nothing.
+    """
+    kept = [position for position, pair in enumerate(halves) if not np.isnan(pair).any()]
+    current = tau(halves[kept, 0], halves[kept, 1], protocol.resolution)
+    agreement = current if len(kept) == len(halves) else 0.0
+    while current < protocol.tau and len(kept) > 1:
+        first, second = (orders(halves[kept, half], protocol.resolution) for half in (0, 1))
+        worst = int(np.argmax((first * second < 0).sum(axis=1)))
+        kept = kept[:worst] + kept[worst + 1 :]
+        current = tau(halves[kept, 0], halves[kept, 1], protocol.resolution)
+    return agreement, kept

@@ -1,0 +1,149 @@
+"""Statistics of samples: order statistics with distribution-free bounds, and rank correlation with ties.
+
+Nothing here assumes a distribution: timings are skewed, and often have several modes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.space import BoolArray, FloatArray, IntArray
+
+_QUANTILES = {"p10": 0.1, "median": 0.5}
+# The smallest of n samples is a quantile too, of a level that shrinks with n. Its interval reaches up to the upper
+# bound of this one: the fastest runs must be a mode of their own and not a few lucky samples.
+_FLOOR = 0.05
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is said of a network's samples, in seconds.
+
+    Attributes:
+        statistic: "min", "p10" or "median", which ``value`` is.
+        value: the statistic.
+        low: lower end of the statistic's interval.
+        high: upper end.
+        min: of all samples.
+        p10: their 10th percentile.
+        median: their median.
+        p90: their 90th percentile.
+        n: how many samples there are.
+        n_clean: how many of them the statistic is taken over.
+    """
+
+    statistic: str
+    value: float
+    low: float
+    high: float
+    min: float
+    p10: float
+    median: float
+    p90: float
+    n: int
+    n_clean: int
+
+    @property
+    def width(self) -> float:
+        """The interval's width relative to the value; infinite where there is none."""
+        return (self.high - self.low) / self.value if self.value > 0 else math.inf
+
+
+def summarise(samples: FloatArray, clean: BoolArray, statistic: str, confidence: float = 0.95) -> Summary:
+    """Summarise samples, ``(n,)`` seconds; the statistic is taken over those marked ``clean``, ``(n,)``.
+
+    Where fewer than half of the samples are clean, all count: what is left would be a selection, not a sample.
+    """
+    if not samples.size:
+        nan = math.nan
+        return Summary(statistic, nan, -math.inf, math.inf, nan, nan, nan, nan, 0, 0)
+    kept = np.sort(samples[clean]) if 2 * int(clean.sum()) >= len(samples) else np.sort(samples)
+    value = float(kept[0]) if statistic == "min" else quantile(kept, _QUANTILES[statistic])
+    low, high = interval(kept, statistic, confidence)
+    everything = np.sort(samples)
+    p10, median, p90 = (quantile(everything, q) for q in (0.1, 0.5, 0.9))
+    return Summary(statistic, value, low, high, float(everything[0]), p10, median, p90, len(samples), len(kept))
+
+
+def statistic_of(samples: FloatArray, clean: BoolArray, statistic: str) -> float:
+    """Return only the value of ``summarise``."""
+    kept = samples[clean] if 2 * int(clean.sum()) >= len(samples) else samples
+    if not kept.size:
+        return math.nan
+    return float(kept.min()) if statistic == "min" else quantile(np.sort(kept), _QUANTILES[statistic])
+
+
+def quantile(ordered: FloatArray, q: float) -> float:
+    """Return the quantile of ascending samples, linear between order statistics."""
+    return float(np.quantile(ordered, q))
+
+
+def interval(ordered: FloatArray, statistic: str, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a statistic of ascending samples, infinite where there are too few samples for one.
+
+    For a percentile: two order statistics between which it lies with at least ``confidence``, whatever the distribution
+    (David and Nagaraja, Order Statistics, 2003, section 7.1). For the minimum: from itself to the upper such bound of a
+    low percentile.
+    """
+    n = len(ordered)
+    if statistic == "min":
+        rank = upper_rank(n, _FLOOR, 1 - (1 - confidence) / 2)
+        return float(ordered[0]), float(ordered[rank - 1]) if rank <= n else math.inf
+    q, tail = _QUANTILES[statistic], (1 - confidence) / 2
+    high = upper_rank(n, q, 1 - tail)
+    low = lower_rank(n, q, 1 - tail)
+    return float(ordered[low - 1]) if low >= 1 else -math.inf, float(ordered[high - 1]) if high <= n else math.inf
+
+
+def upper_rank(n: int, q: float, confidence: float) -> int:
+    """Return the least rank r with P(x_(r) >= quantile q) >= confidence; n + 1 where there is none.
+
+    x_(r) lies below the quantile only if at least r of the n samples do: P(Binomial(n, q) >= r) <= 1 - confidence.
+    """
+    below = np.cumsum(binomial(n, q))  # below[k] = P(at most k)
+    return int(np.searchsorted(below, confidence)) + 1
+
+
+def lower_rank(n: int, q: float, confidence: float) -> int:
+    """Return the greatest rank r with P(x_(r) <= quantile q) >= confidence; 0 where there is none."""
+    return n + 1 - upper_rank(n, 1 - q, confidence)
+
+
+def binomial(n: int, p: float) -> FloatArray:
+    """Return P(k successes in n), ``(n + 1,)``."""
+    k = np.arange(n + 1)
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    log = factorials[n] - factorials[k] - factorials[n - k] + k * math.log(p) + (n - k) * math.log1p(-p)
+    return np.asarray(np.exp(log), dtype=np.float64)
+
+
+def tau(x: npt.ArrayLike, y: npt.ArrayLike, resolution: float = 0.0) -> float:
+    """Return Kendall's tau-b between two rankings, ``(n,)`` each.
+
+    Args:
+        x: one value per network.
+        y: likewise.
+        resolution: values closer than this fraction of the smaller are tied. A pair tied in one ranking and ordered in
+            the other is neither for nor against.
+
+    Returns:
+        1.0 for fewer than two networks, and where everything is tied in both.
+    """
+    order_x, order_y = orders(x, resolution), orders(y, resolution)
+    agreement = float((order_x * order_y).sum())
+    pairs = math.sqrt(float((order_x**2).sum()) * float((order_y**2).sum()))
+    if pairs:
+        return agreement / pairs
+    return 1.0 if np.array_equal(order_x, order_y) else 0.0
+
+
+def orders(values: npt.ArrayLike, resolution: float = 0.0) -> IntArray:
+    """Return the sign of every pair's difference, (n, n); 0 where it is within ``resolution`` of the smaller."""
+    v = np.asarray(values, dtype=np.float64)
+    difference = v[:, None] - v[None, :]
+    scale = np.minimum(np.abs(v)[:, None], np.abs(v)[None, :])
+    return np.asarray(np.sign(difference) * (np.abs(difference) > resolution * scale), dtype=np.int64)

@@ -1,0 +1,183 @@
+"""Threads: how many CPUs may be used, which, and whether what ran is what was asked for."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import cgroup
+from supernets.errors import MeasurementError
+
+_CPUS = Path("/sys/devices/system/cpu")
+_NODES = Path("/sys/devices/system/node")
+_TASKS = Path("/proc/self/task")
+
+# A burst is long enough to see a thread that works one millisecond in twenty, by a clock that ticks every 10 ms too.
+_BURST_S, _TICKING_BURST_S = 0.15, 1.0
+# A task took part when it used this share of the burst. Below it lie the caller's own Python and the runtimes' timers.
+_PART = 0.05
+# Runnable threads on average: one more than this above what was asked for is one too many. A dispatching thread beside
+# the computing one adds up to about 0.2 on networks of 0.1 ms.
+_SLACK = 0.4
+# Two threads that share one network are both runnable at least this part of the time, or the second one idles.
+_SHARED = 0.1
+
+
+def affinity() -> set[int]:
+    """Return the CPUs that the process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def allowed_cpus() -> int:
+    """Return the most threads that can run at once: the smaller of the affinity and the control group's quota.
+
+    A quota of 1.5 CPUs lets one thread run unthrottled.
+    """
+    quota = cgroup.quota()
+    cpus = len(affinity())
+    return cpus if quota is None else max(1, min(cpus, math.floor(quota + 1e-9)))
+
+
+# --- where to run ----------------------------------------------------------------------------------------------------
+
+
+def physical_cores(
+    threads: int, allowed: set[int] | None = None, cpus: Path = _CPUS, nodes: Path = _NODES
+) -> set[int] | None:
+    """Return one CPU per physical core of one NUMA node, at least ``threads`` of them, or ``None`` to leave it alone.
+
+    ``None`` where there is nothing to choose (one node, no sibling threads), where no node has so many cores, and
+    where the system does not say. The set is not narrowed to ``threads`` CPUs: the kernel may still move a thread away
+    from a CPU that somebody else keeps busy.
+    """
+    allowed = affinity() if allowed is None else allowed
+    cores = _one_per_core(allowed, cpus)
+    places = [cores & _listed(node / "cpulist") for node in sorted(nodes.glob("node[0-9]*"))] or [cores]
+    best = max(places, key=len)
+    return best if threads <= len(best) < len(allowed) else None
+
+
+def _one_per_core(allowed: set[int], cpus: Path) -> set[int]:
+    chosen: dict[frozenset[int], int] = {}
+    for cpu in sorted(allowed):
+        siblings = _listed(cpus / f"cpu{cpu}" / "topology" / "thread_siblings_list") or {cpu}
+        chosen.setdefault(frozenset(siblings), cpu)
+    return set(chosen.values())
+
+
+def _listed(path: Path) -> set[int]:
+    """Read a list like ``0-3,8``; empty where there is none."""
+    try:
+        parts = path.read_text().strip().split(",")
+    except OSError:
+        return set()
+    ranges = (part.split("-") for part in parts if part)
+    return {cpu for first, *last in ranges for cpu in range(int(first), int(last[0] if last else first) + 1)}
+
+
+# --- what ran --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the process's threads did up to now.
+
+    Attributes:
+        on_cpu_ns: per task, time on a CPU.
+        waiting_ns: per task, time spent runnable but waiting for a CPU.
+        source: "schedstat", or "psutil" (ticks of 10 ms, no waiting) where the system has none.
+    """
+
+    on_cpu_ns: Mapping[int, int]
+    waiting_ns: Mapping[int, int]
+    source: str
+
+
+def activity() -> Activity:
+    """Read the activity of every thread of this process."""
+    try:
+        read = {int(task.name): (task / "schedstat").read_text().split() for task in _TASKS.iterdir()}
+    except OSError:
+        return _activity_by_psutil()
+    return Activity({t: int(f[0]) for t, f in read.items()}, {t: int(f[1]) for t, f in read.items()}, "schedstat")
+
+
+def _activity_by_psutil() -> Activity:
+    import psutil
+
+    times = {task.id: round(1e9 * (task.user_time + task.system_time)) for task in psutil.Process().threads()}
+    return Activity(times, dict.fromkeys(times, 0), "psutil")
+
+
+@dataclass(frozen=True)
+class ThreadCheck:
+    """What a burst of runs showed.
+
+    Attributes:
+        asked: the threads asked for.
+        active: tasks that took part.
+        runnable: threads running or waiting to run, on average; a busy machine does not lower it.
+        source: how it was seen, as in ``Activity``.
+        verified: the count is what was asked for. Where the network is too small to be shared between threads that is
+            not so, and is no error: ``note`` says it.
+        note: what else is to be said.
+    """
+
+    asked: int
+    active: int
+    runnable: float
+    source: str
+    verified: bool
+    note: str = ""
+
+
+def verify(
+    run: Callable[[], None],
+    asked: int,
+    shared: bool = True,
+    look: Callable[[], Activity] = activity,
+    now: Callable[[], int] = time.perf_counter_ns,
+) -> ThreadCheck:
+    """Run a burst and compare the threads that worked with those asked for.
+
+    Args:
+        run: one inference.
+        asked: the number of threads.
+        shared: the inference is large enough that every runtime spreads it over its threads.
+        look: reads the activity.
+        now: wall clock, ns.
+
+    Raises:
+        MeasurementError: more threads ran than were asked for, or fewer although the inference is ``shared``.
+    """
+    before = look()
+    length = _BURST_S if before.source == "schedstat" else _TICKING_BURST_S
+    start = now()
+    while now() - start < length * 1e9:
+        run()
+    wall, after = now() - start, look()
+    on_cpu = {task: ns - before.on_cpu_ns.get(task, 0) for task, ns in after.on_cpu_ns.items()}
+    waiting = sum(ns - before.waiting_ns.get(task, 0) for task, ns in after.waiting_ns.items())
+    active = sum(ns >= _PART * wall for ns in on_cpu.values())
+    runnable = (sum(on_cpu.values()) + waiting) / wall
+    seen = f"{active} took part, {runnable:.2f} were runnable on average"
+    if active > asked and runnable > asked + _SLACK:
+        raise MeasurementError(f"{asked} threads were asked for and more ran: {seen}; the backend ignores its setting")
+    too_few = active < _least(asked) or (asked > 1 and runnable < 1 + _SHARED * (asked - 1))
+    if too_few and shared:
+        raise MeasurementError(f"{asked} threads were asked for and fewer ran: {seen}; the backend ignores its setting")
+    note = f"too small a network to tell whether {asked} threads are used: {seen}" if too_few else ""
+    if before.source == "psutil":
+        note = "; ".join(filter(None, [note, "seen by psutil, in ticks of 10 ms"]))
+    return ThreadCheck(asked, active, runnable, before.source, not too_few, note)
+
+
+def _least(asked: int) -> int:
+    """Return how many tasks must take part: no network keeps dozens of threads equally busy."""
+    return asked if asked <= 8 else math.ceil(0.75 * asked)

@@ -1,0 +1,337 @@
+"""The one timing loop: networks side by side, in rounds of random order, until values and ranks have settled.
+
+It is given what it runs, the clocks it reads and its randomness, and touches nothing else, so that scripted networks
+and clocks can show what it does about drift, spikes and several modes.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from harness.clocks import Clocks, HostCounters
+from harness.protocol import TimingProtocol
+from harness.samples import UNKNOWN, Log, Samples
+from harness.settling import Settling, settle
+
+_TICK_NS = 1_000_000_000  # between two signs of life
+
+
+class Runner(Protocol):
+    """One network, ready to run.
+
+    Attributes:
+        n_stages: the number of stages whose time is taken apart; 0 for one stage.
+        marks: ns spent in each stage since the last ``clear``.
+    """
+
+    n_stages: int
+    marks: list[int]
+
+    def run(self) -> None:
+        """Run one inference."""
+        ...
+
+    def clear(self) -> None:
+        """Set ``marks`` to 0."""
+        ...
+
+    def time_runs(self) -> Callable[[int], Sequence[float]] | None:
+        """Return the device's own way to time n inferences, in seconds, or ``None``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A sign of life of the loop, about once a second.
+
+    Attributes:
+        round: the round under way; 0 while warming up.
+        settled: networks whose interval has settled.
+        total: networks of the batch.
+        tau: of the two halves, nan before there are any.
+    """
+
+    round: int
+    settled: int
+    total: int
+    tau: float
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What the loop says of one network.
+
+    Attributes:
+        samples: the raw samples.
+        spent_s: time spent on it, warm-up and dropped runs included.
+        warmup_runs: how many runs the warm-up took.
+        failure: why it could not be run, or ``None``.
+    """
+
+    samples: Samples
+    spent_s: float
+    warmup_runs: int
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What the loop says of a batch.
+
+    Attributes:
+        timed: one per network, in the order given.
+        settling: which have settled, by the samples.
+        rounds: rounds made.
+        overhead_s: the loop's own time per sample.
+        seconds: the whole batch's time.
+    """
+
+    timed: tuple[Timed, ...]
+    settling: Settling
+    rounds: int
+    overhead_s: float
+    seconds: float
+
+
+@dataclass
+class _Network:
+    """What the loop keeps of a network while it is timed."""
+
+    runner: Runner
+    log: Log
+    run_ns: float = math.nan
+    spent_ns: int = 0
+    warmup_runs: int = 0
+    failure: str | None = None
+    time_runs: Callable[[int], Sequence[float]] | None = None
+
+    def timed(self) -> Timed:
+        return Timed(self.log.samples(), self.spent_ns / 1e9, self.warmup_runs, self.failure)
+
+
+def time_batch(
+    runners: Sequence[Runner],
+    protocol: TimingProtocol,
+    clocks: Clocks,
+    rng: np.random.Generator,
+    *,
+    anchors: int = 0,
+    threads: int = 1,
+    enter: Callable[[int], None] = lambda _: None,
+    tick: Callable[[Tick], None] = lambda _: None,
+) -> BatchResult:
+    """Time a batch of networks.
+
+    Args:
+        runners: the networks.
+        protocol: the numbers.
+        clocks: what is read.
+        rng: draws the order of each round.
+        anchors: so many of the first networks are there for comparison: nobody waits for them to settle, unless there
+            are no others.
+        threads: compute threads of the platform, which say how CPU time explains wall time.
+        enter: called with a network's index before it runs.
+        tick: called about once a second, between visits.
+    """
+    return _Loop(runners, protocol, clocks, rng, anchors, threads, enter, tick).run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        runners: Sequence[Runner],
+        protocol: TimingProtocol,
+        clocks: Clocks,
+        rng: np.random.Generator,
+        anchors: int,
+        threads: int,
+        enter: Callable[[int], None],
+        tick: Callable[[Tick], None],
+    ) -> None:
+        self.protocol, self.clocks, self.rng, self.threads = protocol, clocks, rng, threads
+        self.networks = [_Network(r, Log(r.n_stages), time_runs=r.time_runs()) for r in runners]
+        self.judged = range(anchors if anchors < len(runners) else 0, len(runners))
+        self.enter, self.tick = enter, tick
+        self.origin = self.last_tick = clocks.wall()
+        self.counters = clocks.host()
+        self.round = 0
+        self.settling = Settling.nothing(len(runners))
+
+    def run(self) -> BatchResult:
+        with _no_garbage_collection():
+            overhead = loop_overhead(self.clocks)
+            for index in range(len(self.networks)):
+                self._guarded(index, self._warm_up)
+            self._rounds()
+        timed = tuple(network.timed() for network in self.networks)
+        settling = self._settle()
+        return BatchResult(timed, settling, self.round, overhead, (self.clocks.wall() - self.origin) / 1e9)
+
+    def _rounds(self) -> None:
+        in_a_row = 0
+        while open_ := [index for index, network in enumerate(self.networks) if self._wants_more(network)]:
+            self.round += 1
+            for index in self.rng.permutation(open_):
+                self._guarded(int(index), self._visit)
+            if self.round >= self.protocol.rounds and self.round % self.protocol.check_every == 0:
+                self.settling = self._settle()
+                in_a_row = in_a_row + 1 if self.settling.all_settled else 0
+                if in_a_row >= self.protocol.tau_times:
+                    return
+
+    def _settle(self) -> Settling:
+        samples = [network.log.samples() for network in self.networks]
+        return settle(samples, self.protocol, self.threads, self.judged)
+
+    def _wants_more(self, network: _Network) -> bool:
+        """Tell whether a network is to be visited again: it runs, and has time or too few samples left."""
+        if network.failure is not None:
+            return False
+        runs, _, group = plan(network.run_ns, self.protocol)
+        within = network.spent_ns + runs * group * network.run_ns <= self.protocol.cap_s * 1e9
+        return within or len(network.log) < self.protocol.samples
+
+    def _guarded(self, index: int, step: Callable[[_Network], None]) -> None:
+        """Do a step with a network; what it raises is its failure, and the others go on."""
+        network = self.networks[index]
+        if network.failure is not None:
+            return
+        self.enter(index)
+        start = self.clocks.wall()
+        try:
+            step(network)
+        except Exception as error:  # noqa: BLE001 - a backend is anybody's code
+            network.failure = f"{type(error).__name__}: {error}"
+        now = self.clocks.wall()
+        network.spent_ns += now - start
+        if now - self.last_tick >= _TICK_NS:
+            self.tick(Tick(self.round, len(self.settling.narrow), len(self.judged), self.settling.tau))
+            self.last_tick = self.clocks.wall()
+            self.counters = self.clocks.host()
+
+    def _warm_up(self, network: _Network) -> None:
+        """Run until two blocks' minima agree: at least five runs and 50 ms, 1 s at most."""
+        start, last = self.clocks.wall(), math.inf
+        while True:
+            fastest, runs = self._block(network)
+            network.warmup_runs += runs
+            spent = (self.clocks.wall() - start) / 1e9
+            agree = abs(fastest - last) <= self.protocol.warmup_agree * min(fastest, last)
+            if (agree and spent >= self.protocol.warmup_s) or spent >= self.protocol.warmup_cap_s:
+                network.run_ns = max(1.0, min(fastest, last))
+                return
+            last = fastest
+
+    def _block(self, network: _Network) -> tuple[float, int]:
+        """Run half a warm-up; return its fastest run in ns and the number of runs."""
+        wall, run = self.clocks.wall, network.runner.run
+        least = math.ceil(self.protocol.warmup_runs / 2)
+        if network.time_runs is not None:
+            times = network.time_runs(least)
+            return 1e9 * min(times), least
+        begin, fastest, runs = wall(), math.inf, 0
+        while runs < least or wall() - begin < self.protocol.warmup_s * 0.5e9:
+            start = wall()
+            run()
+            fastest = min(fastest, wall() - start)
+            runs += 1
+        return fastest, runs
+
+    def _visit(self, network: _Network) -> None:
+        runs, drop, group = plan(network.run_ns, self.protocol)
+        if network.time_runs is not None:
+            self._timed_by_device(network, runs * group, drop)
+        else:
+            for _ in range(drop):
+                network.runner.run()
+            for _ in range(runs - drop):
+                _sample(network.runner, network.log, self.clocks, group, self.origin)
+        counters = self.clocks.host()
+        network.log.end_visit(self.round, *_difference(self.counters, counters))
+        self.counters = counters
+
+    def _timed_by_device(self, network: _Network, runs: int, drop: int) -> None:
+        """Take samples by the device's clock; what the host's threads do meanwhile says nothing about them."""
+        if network.time_runs is None:
+            return
+        at = self.clocks.wall() - self.origin
+        for seconds in list(network.time_runs(runs))[drop:]:
+            network.log.sample(at, round(1e9 * seconds), UNKNOWN, UNKNOWN, 1, (0,) * network.runner.n_stages)
+            at += round(1e9 * seconds)
+
+
+def _sample(runner: Runner, log: Log, clocks: Clocks, group: int, origin: int) -> None:
+    """Take one sample: a group of runs by the wall clock, the CPU's and the switches counted around it."""
+    run, wall, cpu, switches = runner.run, clocks.wall, clocks.cpu, clocks.switches
+    runner.clear()
+    switches_before, cpu_before, start = switches(), cpu(), wall()
+    for _ in range(group):
+        run()
+    end, cpu_after = wall(), cpu()
+    switched = switches() - switches_before
+    log.sample(start - origin, end - start, cpu_after - cpu_before, switched, group, tuple(runner.marks))
+
+
+def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
+    """Return what a visit is for a network that runs ``run_ns``: samples and dropped ones, and runs in each of them.
+
+    What the first run of a visit costs on top is a matter of caches, some hundred microseconds: of a slow network it is
+    little, and one dropped run is enough.
+    """
+    group = max(1, math.ceil(protocol.group_s * 1e9 / run_ns))
+    drop = protocol.visit_drop if run_ns < protocol.slow_run_s * 1e9 else min(1, protocol.visit_drop)
+    runs = max(protocol.visit_runs, math.ceil(protocol.visit_s * 1e9 / (run_ns * group)))
+    # A slow network's visits get shorter rather than fewer: the rounds are what spreads them over time.
+    affordable = math.floor(protocol.cap_s * 1e9 / protocol.rounds / (run_ns * group))
+    return max(drop + 1, min(runs, affordable)), drop, group
+
+
+def loop_overhead(clocks: Clocks, samples: int = 200) -> float:
+    """Return the loop's own time per sample, in seconds, by timing a network that does nothing."""
+    nothing, log = _Nothing(), Log()
+    start = clocks.wall()
+    for _ in range(samples):
+        _sample(nothing, log, clocks, 1, start)
+    return (clocks.wall() - start) / samples / 1e9
+
+
+class _Nothing:
+    """A network that does nothing."""
+
+    n_stages = 0
+    marks: list[int] = []  # noqa: RUF012 - never written to
+
+    def run(self) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+    def time_runs(self) -> None:
+        return None
+
+
+def _difference(before: HostCounters, after: HostCounters) -> tuple[int, int, int]:
+    # A thread that ended takes its waiting time with it: never below 0.
+    pairs = ((after.waiting, before.waiting), (after.steal, before.steal), (after.throttled, before.throttled))
+    waiting, steal, throttled = (max(0, later - earlier) for later, earlier in pairs)
+    return waiting, steal, throttled
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

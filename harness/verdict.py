@@ -1,0 +1,89 @@
+"""What is said of a timed network: its status, and where it is not ok, why and what would help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.protocol import TimingProtocol
+from harness.samples import Samples
+from harness.statistics import Summary
+
+# An inference that keeps this much more than its threads busy uses threads it was not given.
+_SLACK_CORES = 0.4
+# What takes this share of the time is worth being named as the cause.
+_WORTH_NAMING = 0.02
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A status and its reason; the reason of "ok" is empty."""
+
+    status: str
+    reason: str
+
+
+def judge(
+    samples: Samples,
+    summary: Summary,
+    protocol: TimingProtocol,
+    *,
+    threads: int,
+    narrow: bool,
+    ranked: bool,
+    spent_s: float,
+) -> Verdict:
+    """Judge a network that ran.
+
+    Args:
+        samples: its samples.
+        summary: their statistics.
+        protocol: the numbers.
+        threads: compute threads of the platform.
+        narrow: its interval is narrow enough.
+        ranked: the two halves of the samples rank it alike among its batch.
+        spent_s: the time spent on it.
+    """
+    if samples.cores() > threads + _SLACK_CORES:
+        return Verdict("failed", f"it kept {samples.cores():.1f} CPUs busy, with threads={threads}")
+    if narrow and ranked:
+        return Verdict("ok", "")
+    shortfalls = []
+    if samples.n < protocol.samples:
+        shortfalls.append(f"only {samples.n} samples")
+    elif not narrow:
+        shortfalls.append(f"its interval is {summary.width:.1%} wide, {protocol.interval:.1%} is wanted,")
+    if not ranked:
+        shortfalls.append("its rank among the networks of its batch changed between the halves of the samples")
+    return Verdict(
+        "unstable", f"{' and '.join(shortfalls)} after {spent_s:.1f} s; {_next_step(samples, protocol, threads)}"
+    )
+
+
+def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:
+    """Name the most likely cause, from what the host's counters say, and what to do about it."""
+    visits = len(samples.round)
+    seconds = samples.wall_ns.sum() / 1e9
+    shares = (
+        {
+            "throttled": samples.throttled_ns.sum() / 1e9 / seconds,
+            "steal": samples.steal_ns.sum() / 1e9 / seconds,
+            "waiting": samples.waiting_ns.sum() / 1e9 / seconds,
+            "disturbed": float(samples.disturbed(protocol.disturbed, threads).mean()),
+        }
+        if visits and seconds
+        else {}
+    )
+    steps = {
+        "throttled": "the control group's quota throttled it: raise the quota or use fewer threads",
+        "steal": "the hypervisor gave its CPUs to others: measure on a less shared machine",
+        "waiting": "other programs kept the CPUs busy: end them, or use fewer threads than CPUs",
+        "disturbed": "many samples were disturbed: let the machine come to rest",
+    }
+    for cause, step in steps.items():
+        if shares.get(cause, 0.0) >= _WORTH_NAMING:
+            return (
+                f"{step} ({shares[cause]:.0%} of the time)" if cause != "disturbed" else f"{step} ({shares[cause]:.0%})"
+            )
+    return (
+        f"measure it longer (protocol number cap_s, now {protocol.cap_s:g}), or accept it as tied with its neighbours"
+    )

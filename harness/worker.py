@@ -1,0 +1,248 @@
+"""The process that prepares and times networks: ``python -m harness.worker``, told what to do over its standard input.
+
+It is spawned once per platform, with its environment set before it imports anything. It says each thing as soon as it
+knows it, and waits for the parent's nod: while it times, the parent sleeps, and when the parent ends, so does it.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+import backends
+import supernets
+from backends.backend import RunningBackend, Settings
+from harness import threads
+from harness.calibration import watch
+from harness.clocks import system_clocks
+from harness.frames import Channel, Closed
+from harness.protocol import TimingProtocol
+from harness.sessions import Inference, Prepared, prepare
+from harness.timing import BatchResult, Tick, time_batch
+from supernets.errors import HwnasError, MeasurementError
+
+# A network that runs this long is work enough to be spread over a few threads.
+_SHARED_S = 1e-3
+# Preparing stops, and what is ready is measured, when less of the host's memory than this is left.
+_MEMORY_LEFT = 0.15
+
+
+class Worker:
+    """One platform's worker.
+
+    Args:
+        channel: to the parent.
+        order: the parent's first message: super-network, backend, settings, anchors, protocol or ``None``.
+    """
+
+    def __init__(self, channel: Channel, order: Mapping[str, Any]) -> None:
+        self._channel = channel
+        self._net = supernets.get(order["supernet"])
+        backend = backends.get(order["backend"])
+        if not isinstance(backend, RunningBackend):
+            raise MeasurementError(f"the backend {order['backend']!r} runs nothing")
+        self._backend = backend
+        self._settings = Settings(**order["settings"])
+        self._check = bool(order["check"])
+        self._mark = _Mark(order["mark"])
+        self._anchors = self._prepare_anchors(order["anchors"])
+        self._protocol = self._begin(order["protocol"])
+
+    def serve(self) -> None:
+        """Measure batches until the parent closes the channel."""
+        while True:
+            order = self._channel.receive()
+            pending = [(int(number), list(vector)) for number, vector in order["networks"]]
+            rng = np.random.default_rng(order["seed"])
+            while pending:
+                ready, pending = self._prepare_some(pending)
+                self._measure(ready, rng)
+            if not order["networks"]:
+                self._measure({}, rng)
+            self._say("done")
+
+    # --- the beginning -----------------------------------------------------------------------------------------------
+
+    def _prepare_anchors(self, vectors: list[list[int]]) -> list[Inference]:
+        """Prepare the anchors; one that cannot be is left out, and said so."""
+        inferences = []
+        for number, vector in enumerate(vectors):
+            prepared = self._try(-1 - number, vector)
+            if prepared is not None:
+                inferences.append(prepared.inference)
+        if vectors and not inferences:
+            raise MeasurementError(
+                "none of the anchors (the smallest, a middle, the largest) can be prepared; see above"
+            )
+        return inferences
+
+    def _begin(self, record: Mapping[str, Any] | None) -> TimingProtocol:
+        """Verify the threads, choose the protocol, and tell the parent."""
+        largest, middle = self._anchors[-1], self._anchors[len(self._anchors) // 2]
+        check = self._verify(largest)
+        with system_clocks() as clocks:
+            noise = watch(middle, clocks, self._settings.threads)
+        protocol = noise.profile() if record is None else TimingProtocol.from_record(record)
+        self._say(
+            "ready",
+            protocol=protocol.to_record(),
+            noise=asdict(noise),
+            threads=asdict(check) if check else None,
+            pid=os.getpid(),
+        )
+        return protocol
+
+    def _verify(self, largest: Inference) -> threads.ThreadCheck | None:
+        if self._settings.device != "cpu" or "threads" not in self._backend.keys:
+            return None
+        with system_clocks() as clocks:
+            start = clocks.wall()
+            largest.run()
+            shared = clocks.wall() - start >= _SHARED_S * 1e9
+        return threads.verify(largest.run, self._settings.threads, shared)
+
+    # --- a batch -----------------------------------------------------------------------------------------------------
+
+    def _prepare_some(
+        self, pending: list[tuple[int, list[int]]]
+    ) -> tuple[dict[int, Inference], list[tuple[int, list[int]]]]:
+        """Prepare networks while memory lasts; return those ready and those left for later."""
+        ready: dict[int, Inference] = {}
+        for position, (number, vector) in enumerate(pending):
+            if ready and _memory_left() < _MEMORY_LEFT:
+                return ready, pending[position:]
+            prepared = self._try(number, vector)
+            if prepared is not None:
+                ready[number] = prepared.inference
+        return ready, []
+
+    def _try(self, number: int, vector: list[int]) -> Prepared | None:
+        self._mark(number)
+        try:
+            config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
+            prepared = prepare(self._net, config, self._backend, self._settings, self._check)
+        except Exception as error:  # noqa: BLE001 - a backend is anybody's code; the other networks are still measured
+            self._say("failed", number=number, reason=reason_of(error))
+            return None
+        self._say("prepared", number=number, facts=prepared.facts)
+        return prepared
+
+    def _measure(self, ready: dict[int, Inference], rng: np.random.Generator) -> None:
+        anchors = {-1 - position: inference for position, inference in enumerate(self._anchors)}
+        numbers = [*anchors, *ready]
+        with system_clocks() as clocks:
+            result = time_batch(
+                [*anchors.values(), *ready.values()],
+                self._protocol,
+                clocks,
+                rng,
+                anchors=len(anchors),
+                threads=self._settings.threads,
+                enter=lambda index: self._mark(numbers[index]),
+                tick=self._tick,
+            )
+        for inference in ready.values():
+            inference.close()
+        gc.collect()
+        self._report(numbers, result)
+
+    def _report(self, numbers: list[int], result: BatchResult) -> None:
+        batch = {
+            "rounds": result.rounds,
+            "tau_halves": result.settling.tau,
+            "overhead_s": result.overhead_s,
+            "seconds": result.seconds,
+        }
+        for index, number in enumerate(numbers):
+            timed = result.timed[index]
+            self._say(
+                "timed",
+                number=number,
+                samples=timed.samples.to_record(),
+                spent_s=timed.spent_s,
+                warmup_runs=timed.warmup_runs,
+                failure=timed.failure,
+                narrow=index in result.settling.narrow,
+                ranked=index in result.settling.ranked,
+                batch=batch,
+            )
+
+    def _tick(self, tick: Tick) -> None:
+        self._say("tick", round=tick.round, settled=tick.settled, total=tick.total, tau=tick.tau)
+
+    def _say(self, what: str, **facts: Any) -> None:
+        """Say something and wait for the nod: the parent works while nothing is timed."""
+        self._channel.send({"say": what, **facts})
+        self._channel.receive()
+
+
+class _Mark:
+    """Leaves word of the network at hand where the parent can read it after the worker has died."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "r+b") as file:  # noqa: PTH123 - mmap wants the descriptor
+            self._memory = mmap.mmap(file.fileno(), 8)
+
+    def __call__(self, number: int) -> None:
+        self._memory[:8] = number.to_bytes(8, "little", signed=True)
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error in one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, HwnasError) else f"{type(error).__name__}: {text}"
+
+
+def _memory_left() -> float:
+    """Return the share of the host's memory that is available; 1 where the system does not say."""
+    try:
+        with open("/proc/meminfo") as file:  # noqa: PTH123 - read once per network
+            values = dict(line.split(":") for line in file)
+    except OSError:
+        return 1.0
+    return int(values["MemAvailable"].split()[0]) / int(values["MemTotal"].split()[0])
+
+
+def _channel() -> Channel:
+    """Take standard input and output for the messages; what libraries print goes to standard error instead."""
+    read, write = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return Channel(read, write)
+
+
+def main(serve: Callable[[Channel], None] | None = None) -> int:
+    """Run the worker until its parent has had enough."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    channel = _channel()
+    try:
+        (serve or _serve)(channel)
+    except Closed:
+        return 0
+    return 1
+
+
+def _serve(channel: Channel) -> None:
+    order = channel.receive()
+    if order["cores"]:
+        os.sched_setaffinity(0, order["cores"])
+    try:
+        worker = Worker(channel, order)
+    except HwnasError as error:
+        channel.send({"say": "refused", "error": type(error).__name__, "message": str(error)})
+        return
+    worker.serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""A super-network of three layers without torch: what it builds is only asked how long it takes."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from supernets.blocks import Block, BlockSum, Slot
+from supernets.space import Choice, SearchSpace
+from supernets.supernet import Stage
+
+WIDTHS = (1, 2, 3, 4)
+LAYERS = 3
+
+
+@dataclass(frozen=True)
+class Work:
+    """Stands for a module: ``units`` say how long one run takes."""
+
+    units: int
+    key: str
+
+
+def create(name, options):
+    return Toy(name if not options else f"{name}:stages={options['stages']}", int(options.get("stages", "1")))
+
+
+class Toy:
+    summary = "three layers of width 1 to 4"
+    default_quality = "none"
+
+    def __init__(self, name, n_stages):
+        self.name = name
+        self.n_stages = n_stages
+        self.space = SearchSpace(tuple(Choice("w", WIDTHS) for _ in range(LAYERS)))
+        blocks = tuple(Block("layer", (w,), (w,), (), macs=100 * w, params=10 * w) for w in WIDTHS)
+        self.slots = tuple(Slot(f"layer.{i}", (i,), blocks) for i in range(LAYERS))
+        self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
+        self._params = BlockSum(self.space, self.slots, lambda block: block.params)
+
+    def macs(self, X):
+        return self._macs(X)
+
+    def params(self, X):
+        return self._params(X)
+
+    def build(self, config, weights=None):
+        X = self.space.encode(config)
+        return Work(int(self.macs(X)[0]) // 100, self.space.keys(X)[0])
+
+    def stages(self, config, batch, weights=None):
+        module = self.build(config)
+        return tuple(Stage(f"part-{i}", module, (), (), repeats=i + 1) for i in range(self.n_stages))
+
+
+def everything():
+    return list(itertools.product(range(len(WIDTHS)), repeat=LAYERS))
