@@ -82,16 +82,35 @@ def front_overlap(latency: FloatArray, loss: FloatArray, fronts: BoolArray) -> F
     searched exhaustively over the same networks, it is the share of the row's front that is on the column's front too.
     nan: nothing of the row's front has a value there.
     """
+    return mean_of_known(standing(latency, loss, fronts))
+
+
+def standing(latency: FloatArray, loss: FloatArray, fronts: BoolArray) -> FloatArray:
+    """Tell of each row whether it stands where another front is deployed, ``(n_rows, n_platforms, n_platforms)``.
+
+    1: it is on the front searched on ``[1]``, and on ``[2]`` nothing of the two fronts together dominates it; 0:
+    something does; nan: it is not on that front or has no value there.
+    """
     n_platforms = fronts.shape[1]
-    overlap = np.full((n_platforms, n_platforms), np.nan)
+    stands = np.full((len(loss), n_platforms, n_platforms), np.nan)
     for j in range(n_platforms):
         here = np.isfinite(latency[:, j]) & np.isfinite(loss)
         for i in range(n_platforms):
             joint = np.flatnonzero((fronts[:, i] | fronts[:, j]) & here)
+            kept = non_dominated(np.column_stack([latency[joint, j], loss[joint]]))
             from_i = fronts[joint, i]
-            if from_i.any():
-                overlap[i, j] = non_dominated(np.column_stack([latency[joint, j], loss[joint]]))[from_i].mean()
-    return overlap
+            stands[joint[from_i], i, j] = kept[from_i]
+    return stands
+
+
+def mean_of_known(values: FloatArray) -> FloatArray:
+    """Return the mean over the first axis, leaving nan out; nan where there is nothing else."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    mean: FloatArray = np.divide(
+        np.where(known, values, 0).sum(axis=0), count, out=np.full(count.shape, np.nan), where=count > 0
+    )
+    return mean
 
 
 def members(latency: FloatArray, loss: FloatArray, fronts: BoolArray) -> IntArray:

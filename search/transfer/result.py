@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from search.transfer.bootstrap import Interval, bootstrap
-from search.transfer.fronts import Regret, front_overlap, hypervolume_ratio, members, references, regrets
+from search.transfer.fronts import Regret, hypervolume_ratio, mean_of_known, members, references, regrets, standing
 from search.transfer.grouping import groups
 from search.transfer.rank import RankCorrelations, rank_correlations
 from supernets.space import BoolArray, Config, FloatArray, IntArray
@@ -199,6 +199,7 @@ def analyse(
     correlations = rank_correlations(latency)
     # Resamples keep the reference point: it belongs to the space, not to the draw.
     reference = references(latency, loss)
+    stands = standing(latency, loss, fronts)
     if resamples is None:
         resamples = _RESAMPLES_MANY if len(loss) > _MANY_ROWS else _RESAMPLES
 
@@ -208,14 +209,15 @@ def analyse(
             "kendall_tau": again.kendall_tau,
             "spearman": again.spearman,
             "hypervolume_ratio": hypervolume_ratio(latency[drawn], loss[drawn], fronts[drawn], reference),
-            "front_overlap": front_overlap(latency[drawn], loss[drawn], fronts[drawn]),
+            # Who stands is judged by the whole fronts: a draw leaves out many that dominate, and flatters the rest.
+            "front_overlap": mean_of_known(stands[drawn]),
         }
 
     return TransferResult(
         rows=rows,
         correlations=correlations,
         hypervolume_ratio=hypervolume_ratio(latency, loss, fronts, reference),
-        front_overlap=front_overlap(latency, loss, fronts),
+        front_overlap=mean_of_known(stands),
         members=members(latency, loss, fronts),
         reference=reference,
         regrets=tuple(_in_milliseconds(latency, loss, fronts)),

@@ -256,6 +256,9 @@ def test_intervals_hold_their_values_and_narrow_with_more_rows(rows):
     assert (interval.low <= found.correlations.kendall_tau + 1e-12).all()
     assert (found.correlations.kendall_tau <= interval.high + 1e-12).all()
     assert interval.high[0, 2] - interval.low[0, 2] > interval.high[0, 1] - interval.low[0, 1]
+    overlap = found.intervals["front_overlap"]
+    assert (overlap.low <= found.front_overlap).all()
+    assert (found.front_overlap <= overlap.high).all()
 
 
 def test_the_report_is_the_same_for_the_same_seed_and_changes_no_input(rows):

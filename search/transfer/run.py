@@ -1,0 +1,255 @@
+"""Search on each platform, measure everybody's front on every platform, and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search.objectives import Sources
+from search.study import Study, load, search
+from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
+from supernets.errors import UsageError
+from supernets.space import BoolArray, IntArray
+from supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from harness.measurement import Measurement
+    from harness.platform import Platform
+    from harness.quality import Quality
+    from harness.store import Store
+
+
+@dataclass(frozen=True)
+class TransferProgress:
+    """How far a transfer is.
+
+    Attributes:
+        phase: "search" or "measure".
+        platform: where.
+        step: which of the steps it is, from 1; a step is one search, or measuring on one platform.
+        steps: how many there are.
+        event: what the search or the measurer reports, ``None`` when the step begins.
+    """
+
+    phase: str
+    platform: str
+    step: int
+    steps: int
+    event: Any = None
+
+
+Report = Callable[[TransferProgress], None]
+
+
+def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
+    net: SuperNetwork,
+    platforms: Sequence[Platform | str] = (),
+    *,
+    studies: Sequence[Study | str] = (),
+    quality: str | None = None,
+    algorithm: str = "linas",
+    evals: int = 150,
+    seed: int = 0,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    constraints: Sequence[str] = (),
+    samples: int = 30,
+    fresh: bool = False,
+    store: Store | None = None,
+    progress: Report | None = None,
+) -> TransferResult:
+    """Tell how well what is found on one platform carries over to the others.
+
+    Args:
+        net: the super-network.
+        platforms: at least two, those of ``studies`` among them. Where there is no study of one, it is searched.
+        studies: done already, or their names in ``store``.
+        quality: the quality source; ``None``: that of the studies, else the super-network's own.
+        algorithm: of the searches, as are ``evals``, ``seed``, ``preset``, ``settings`` and ``constraints``.
+        evals: see ``search.study.search``.
+        seed: of the searches, of the random sub-networks and of the bootstrap.
+        preset: see ``search.study.search``.
+        settings: see ``search.study.search``.
+        constraints: see ``search.study.search``.
+        samples: random sub-networks that are measured along with the fronts: fronts alone are too few, and too alike in
+            kind, to correlate platforms by. The smallest and the largest sub-network always are.
+        fresh: measure the fronts anew on the platform that they were searched on too. Otherwise the search's own
+            measurement serves there, as long as the machine is as it was.
+        store: where studies and measurements are kept.
+        progress: is told what is going on.
+
+    Raises:
+        UsageError: fewer than two platforms, one twice, or a study that does not belong here.
+    """
+    done = [load(_needed(store), study) if isinstance(study, str) else study for study in studies]
+    places = _places(platforms, done)
+    _check(net, places, done)
+    spec = quality or _quality_of(done)
+    tell = _Teller(progress, steps=2 * len(places) - len(done))
+    found = {str(study.platform): study for study in done}
+    for place in places:
+        if place not in found:
+            found[place] = search(
+                net, place, quality=spec, algorithm=algorithm, evals=evals, seed=seed, preset=preset,
+                settings=settings, constraints=constraints, store=store, progress=tell.begin("search", place),
+            )  # fmt: skip
+    ordered = [found[place] for place in places]
+    rng = np.random.default_rng(seed)
+    X = shared(net, ordered, samples, rng)
+    measured, environments = _everywhere(net, places, X, fresh, store, tell)
+    with Sources(net, quality_spec=spec) as sources:
+        rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
+    return analyse(
+        rows,
+        rng,
+        settings={
+            "algorithm": algorithm, "evals": evals, "seed": seed, "preset": preset, "constraints": list(constraints),
+            "samples": samples, "fresh": fresh,
+        },
+        searches=[_summary(study) for study in ordered],
+        environment=_merged(environments),
+    )  # fmt: skip
+
+
+def shared(net: SuperNetwork, studies: Iterable[Study], samples: int, rng: np.random.Generator) -> IntArray:
+    """Return the sub-networks to measure everywhere, ``(n, n_var)``, each once.
+
+    All fronts, then the smallest and the largest sub-network, then ``samples`` random ones.
+    """
+    space = net.space
+    fronts = [space.encode([study.archive[index].config for index in study.front]) for study in studies if study.front]
+    X = space.canonical(np.vstack([*fronts, space.smallest(), space.largest(), space.sample(samples, rng)]))
+    _, first = np.unique(X, axis=0, return_index=True)
+    return X[np.sort(first)]
+
+
+class _Teller:
+    def __init__(self, progress: Report | None, steps: int) -> None:
+        self._progress = progress
+        self._steps = steps
+        self._step = 0
+
+    def begin(self, phase: str, platform: str) -> Callable[[Any], None]:
+        """Report that a step begins; return what passes on the step's own events."""
+        self._step += 1
+        step = self._step
+
+        def tell(event: Any) -> None:
+            if self._progress is not None:
+                self._progress(TransferProgress(phase, platform, step, self._steps, event))
+
+        tell(None)
+        return tell
+
+
+def _everywhere(
+    net: SuperNetwork, places: Sequence[str], X: IntArray, fresh: bool, store: Store | None, tell: _Teller
+) -> tuple[list[list[Measurement]], dict[str, dict[str, Any]]]:
+    """Measure platform by platform: a device is held by one at a time."""
+    from harness.measure import Measurer
+
+    measured, environments = [], {}
+    for place in places:
+        with Measurer(net, place, store=store, progress=tell.begin("measure", place)) as measurer:
+            measured.append(measurer.measure(X, fresh=fresh))
+            environments[place] = dict(measurer.environment)
+    return measured, environments
+
+
+def _rows(
+    net: SuperNetwork,
+    places: Sequence[str],
+    X: IntArray,
+    measured: Sequence[Sequence[Measurement]],
+    quality: Quality,
+    fronts: BoolArray,
+) -> SharedRows:
+    by_row = list(zip(*measured, strict=True))
+    bounds = np.array([[one.interval for one in row] for row in by_row]).reshape(len(X), len(places), 2)
+    # A table's value has itself for bounds: that is no interval.
+    bounds[bounds[..., 0] == bounds[..., 1]] = np.nan
+    return SharedRows(
+        supernet=net.name,
+        platforms=tuple(places),
+        keys=tuple(net.space.keys(X)),
+        configs=tuple(net.space.decode(X)),
+        quality=quality.evaluate(X),
+        label=QualityLabel(
+            quality.name, quality.metric, quality.unit, quality.maximise, quality.predicted, quality.note
+        ),
+        latency_s=np.array([[one.latency_s for one in row] for row in by_row]),
+        low_s=bounds[..., 0],
+        high_s=bounds[..., 1],
+        status=tuple(tuple(one.status for one in row) for row in by_row),
+        reasons=tuple(tuple(one.reason for one in row) for row in by_row),
+        fronts=fronts,
+    )
+
+
+def _members(keys: Sequence[str], studies: Sequence[Study]) -> BoolArray:
+    """Tell which rows are on which study's front, ``(n_rows, n_platforms)``."""
+    fronts = [{study.archive[index].key for index in study.front} for study in studies]
+    return np.array([[key in front for front in fronts] for key in keys], dtype=bool)
+
+
+def _places(platforms: Sequence[Platform | str], studies: Sequence[Study]) -> list[str]:
+    """Return the canonical platform strings: those asked for, then those of studies that were not."""
+    from harness.platform import parse
+
+    given = [str(parse(one) if isinstance(one, str) else one) for one in platforms]
+    return given + [str(study.platform) for study in studies if study.platform not in given]
+
+
+def _check(net: SuperNetwork, places: Sequence[str], studies: Sequence[Study]) -> None:
+    for study in studies:
+        if study.supernet != net.name:
+            raise UsageError(f"study {study.name!r} searched {study.supernet}, expected {net.name}")
+        if study.platform is None:
+            raise UsageError(f"study {study.name!r} was not searched on any platform: expected one with a latency")
+        if not study.front:
+            raise UsageError(f"study {study.name!r} has no front: none of its evaluations meets its constraints")
+    if len(places) < 2:
+        raise UsageError(f"transfer: expected at least two platforms, got {', '.join(places) or 'none'}")
+    searched = [study.platform for study in studies]
+    for place in places:
+        if places.count(place) > 1 or searched.count(place) > 1:
+            raise UsageError(f"transfer: expected each platform once, got {place} twice")
+
+
+def _quality_of(studies: Sequence[Study]) -> str | None:
+    """Return the quality source that the studies share; ``None`` where there is no study."""
+    sources = {str(study.facts["quality"]["source"]) for study in studies if study.facts["quality"]}
+    if len(sources) > 1:
+        raise UsageError(f"the studies used different quality sources ({', '.join(sorted(sources))}): name one")
+    return sources.pop() if sources else None
+
+
+def _needed(store: Store | None) -> Store:
+    if store is None:
+        raise UsageError("studies by name: expected a store that has them")
+    return store
+
+
+def _summary(study: Study) -> dict[str, Any]:
+    return {
+        "platform": study.platform,
+        "study": study.name,
+        "algorithm": study.algorithm,
+        "evaluations": len(study.archive),
+        "front": len(study.front),
+        "seconds": round(study.time_s["total"], 1),
+    }
+
+
+def _merged(environments: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the platforms' environments share at the top, and what differs under ``platforms``."""
+    first, *others = environments.values()
+    same = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+    own = {
+        place: {key: value for key, value in environment.items() if key not in same}
+        for place, environment in environments.items()
+    }
+    return same | {"platforms": own}

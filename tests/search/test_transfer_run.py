@@ -1,0 +1,112 @@
+"""Transfer from end to end, on platforms that are tables."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import supernets
+from latency_luts.keys import key
+from latency_luts.table import Entry
+from latency_luts.write import write_table
+from search.study import search
+from search.transfer import transfer
+from supernets.blocks import distinct_blocks
+from supernets.errors import UsageError
+
+NET = supernets.get("ofa-mbv3-w1.0")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Two devices: one pays for MACs, the other for every layer and a little for MACs."""
+    folder = tmp_path_factory.mktemp("tables")
+    platforms = []
+    for name, per_mac, per_block in (("macs", 1e-11, 0.0), ("layers", 2e-12, 1e-3)):
+        blocks = {
+            key(b): Entry(1e-6 + b.macs * per_mac + per_block * (b.kind == "mbconv"))
+            for b in distinct_blocks(NET.slots)
+        }
+        file = folder / f"{name}.yaml"
+        write_table(file, blocks, supernet=NET.name, platform=name, environment={}, protocol={})
+        platforms.append(f"lut:file={file}")
+    return platforms
+
+
+@pytest.fixture(scope="module")
+def gappy(tmp_path_factory):
+    """A table of a few sub-networks only, the smallest and the largest among them."""
+    file = tmp_path_factory.mktemp("gappy") / "measured.csv"
+    X = np.vstack([NET.space.smallest(), NET.space.largest()])
+    with file.open("w", newline="") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(["config", "gpu_ms"])
+        rows.writerows(
+            [json.dumps(config), macs / 1e8] for config, macs in zip(NET.space.decode(X), NET.macs(X), strict=True)
+        )
+    return f"table:file={file},column=gpu_ms"
+
+
+def run(tables, **more):
+    return transfer(NET, tables, algorithm="random", evals=12, samples=10, **more)
+
+
+def test_everything_is_measured_everywhere_and_fronts_are_marked(tables):
+    found = run(tables)
+    ends = NET.space.keys(np.vstack([NET.space.smallest(), NET.space.largest()]))
+    assert np.isfinite(found.rows.latency_s).all()
+    assert found.rows.fronts.any(axis=0).all()
+    assert len(set(found.rows.keys)) == len(found.rows.keys)
+    assert set(ends) <= set(found.rows.keys)
+    assert np.diag(found.hypervolume_ratio).tolist() == [1, 1]
+    assert found.correlations.kendall_tau[0, 1] < 0.95
+
+
+def test_a_platform_that_does_not_know_a_network_counts_it_as_failed_with_its_reason(tables, gappy):
+    rows = run([*tables, gappy]).rows
+    missing = np.isnan(rows.latency_s[:, 2])
+    assert 0 < (~missing).sum() <= 4
+    assert [states[2] == "failed" for states in rows.status] == missing.tolist()
+    assert [bool(reasons[2]) for reasons in rows.reasons] == missing.tolist()
+
+
+def test_the_same_seed_gives_the_same_report(tables):
+    def timeless(found):
+        return {key: value for key, value in found.to_json().items() if key not in ("environment", "searches")}
+
+    assert timeless(run(tables)) == timeless(run(tables))
+
+
+def test_a_study_that_is_done_is_not_searched_again(tables):
+    study = search(NET, tables[1], algorithm="random", evals=8, seed=3)
+    events = []
+    found = run(tables, studies=[study], progress=events.append)
+    assert [(e.phase, e.step) for e in events if e.event is None] == [("search", 1), ("measure", 2), ("measure", 3)]
+    assert {e.steps for e in events} == {3}
+    marked = {key for key, member in zip(found.rows.keys, found.rows.fronts[:, 1], strict=True) if member}
+    assert marked == {study.archive[index].key for index in study.front}
+
+
+def test_platforms_are_those_of_the_studies_when_none_is_named(tables):
+    studies = [search(NET, table, algorithm="random", evals=6, seed=1) for table in tables]
+    assert list(transfer(NET, studies=studies, samples=4).rows.platforms) == [study.platform for study in studies]
+
+
+def test_what_cannot_be_is_refused(tables):
+    with pytest.raises(UsageError, match="at least two platforms, got lut"):
+        run(tables[:1])
+    with pytest.raises(UsageError, match="each platform once"):
+        run([tables[0], tables[0]])
+    with pytest.raises(UsageError, match="expected a store"):
+        run(tables, studies=["first"])
+    for name, message in (
+        ("ofa-mbv3-w1.2", r"searched ofa-mbv3-w1\.2, expected ofa-mbv3-w1\.0"),
+        (NET.name, "not searched on any"),
+    ):
+        study = search(supernets.get(name), objectives=["macs", "params"], algorithm="random", evals=2)
+        with pytest.raises(UsageError, match=message):
+            run(tables, studies=[study])
+    twice = [search(NET, tables[0], algorithm="random", evals=2, seed=seed) for seed in (0, 1)]
+    with pytest.raises(UsageError, match="each platform once"):
+        run(tables, studies=twice)
