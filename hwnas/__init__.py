@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.measurement import Measurement
     from search.study import Study
-
     from search.transfer import TransferResult
     from supernets.supernet import SuperNetwork
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import results, write_json
+
+if TYPE_CHECKING:
+    from harness.platform import PlatformHere
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,9 +52,10 @@ def backends(json: JsonFile = None) -> None:
     if json != "-":
         table = _table("backend", "works here", "precisions", "keys", "")
         for row in rows:
-            works = "[green]yes[/]" if row["why_not"] is None else "[yellow]no[/]"
             about = row["why_not"] or ", ".join(f"{key} {value}" for key, value in row["versions"].items())
-            table.add_row(row["name"], works, " ".join(row["precisions"]), " ".join(row["keys"]), about)
+            table.add_row(
+                row["name"], _works(row["why_not"]), " ".join(row["precisions"]), " ".join(row["keys"]), escape(about)
+            )
         results().print(table)
 
 
@@ -68,17 +73,30 @@ def _backend(name: str, backend: Any) -> dict[str, Any]:
 
 def platforms(json: JsonFile = None) -> None:
     """List platform strings that work on this machine, and named ones of hwnas.toml."""
-    from harness.platform import platforms_here
+    from harness.platform import named_platforms, platforms_here
 
-    rows = [{"platform": here.text, "why_not": here.why_not, "from": here.source} for here in platforms_here()]
+    rows = [_platform(here) for here in platforms_here()]
     if json is not None:
         write_json(json, {"schema": 1, "platforms": rows})
     if json != "-":
-        table = _table("platform", "works here", "from", "")
+        table = _table("platform", "works here", "keys, or why not")
         for row in rows:
-            works = "[green]yes[/]" if row["why_not"] is None else "[yellow]no[/]"
-            table.add_row(str(row["platform"]), works, str(row["from"]), row["why_not"] or "")
+            table.add_row(row["platform"], _works(row["why_not"]), escape(row["why_not"] or _keys(row["keys"])))
+        for name, spelled in named_platforms().items():
+            table.add_row(escape(name), "", escape(f"= {spelled} (hwnas.toml)"))
         results().print(table)
+
+
+def _platform(here: PlatformHere) -> dict[str, Any]:
+    return {"platform": here.platform, "why_not": here.why_not, "versions": here.versions, "keys": dict(here.keys)}
+
+
+def _keys(keys: dict[str, str]) -> str:
+    return "; ".join(f"{key}={allowed}" for key, allowed in keys.items())
+
+
+def _works(why_not: str | None) -> str:
+    return "[green]yes[/]" if why_not is None else "[yellow]no[/]"
 
 
 def _table(*headers: str) -> Table:

@@ -1,0 +1,149 @@
+"""``hwnas search``: the best accuracy for the latency on one platform, in few measurements."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hwnas.cli.options import (
+    DEFAULT_STORE,
+    Algorithm,
+    Evals,
+    JsonFile,
+    Platform,
+    Quality,
+    Quiet,
+    Seed,
+    StoreUrl,
+    Supernet,
+)
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
+from hwnas.cli.profile import short
+from hwnas.cli.progress import searching
+from supernets.errors import UsageError
+
+FRONT_ROWS = 20
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(search)
+
+
+def search(
+    supernet: Supernet,
+    platform: Platform,
+    objective: Annotated[
+        list[str] | None, typer.Option(help="Objective; repeatable. Default: latency and the quality.")
+    ] = None,
+    quality: Quality = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(help="Like 'latency<=20ms' or 'top1>=76%'; repeatable.")
+    ] = None,
+    algorithm: Algorithm = "linas",
+    preset: Annotated[str | None, typer.Option(help="Named settings of the algorithm, such as 'paper'.")] = None,
+    evals: Evals = 150,
+    seed: Seed = 0,
+    target: Annotated[float | None, typer.Option(help="Stop at this hypervolume; needs --reference.")] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="Where hypervolume is measured from, like latency=92.4; one per objective.")
+    ] = None,
+    plateau: Annotated[int | None, typer.Option(min=1, help="Stop when so many evaluations changed nothing.")] = None,
+    warm_start: Annotated[str | None, typer.Option(help="Begin with the front of this study.")] = None,
+    study: Annotated[str | None, typer.Option(help="Name under which the store keeps it; default: made up.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name.")] = False,
+    json: JsonFile = None,
+    store: StoreUrl = DEFAULT_STORE,
+    quiet: Quiet = False,
+) -> int:
+    """Search a super-network on one platform."""
+    import supernets
+    from harness.platform import parse
+    from harness.store import Store
+    from search.study import search as run
+
+    net = supernets.get(supernet)
+    where = parse(platform)
+    check_writable(json)
+    with Store.open(store) as kept, searching(quiet) as progress:
+        found = run(
+            net,
+            platform=where,
+            quality=quality,
+            algorithm=algorithm,
+            preset=preset,
+            evals=evals,
+            seed=seed,
+            objectives=objective,
+            constraints=constraint or (),
+            store=kept,
+            study=study,
+            resume=resume,
+            reference=_reference(reference),
+            target=target,
+            plateau=plateau,
+            warm_start=warm_start,
+            progress=progress,
+        )
+    outcome = found.to_json()
+    if json is not None:
+        write_json(json, outcome)
+    if json != STANDARD_OUTPUT:
+        results().print(front_table(outcome))
+        if not quiet:
+            _summary(outcome)
+    return 0 if outcome["front"] else 1
+
+
+def _reference(texts: list[str] | None) -> dict[str, float] | None:
+    if not texts:
+        return None
+    point: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            point[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise UsageError(f"reference {text!r}: expected NAME=NUMBER, in the objective's unit, like latency=92.4")
+    return point
+
+
+def front_table(outcome: dict[str, Any]) -> Table:
+    """Return the front as a table, best first objective first; a long one is thinned to ``FRONT_ROWS`` rows."""
+    objectives = outcome["objectives"]
+    by_index = {evaluation["index"]: evaluation for evaluation in outcome["evaluations"]}
+    front = sorted(
+        (by_index[index] for index in outcome["front"]), key=lambda row: row["objectives"][objectives[0]["name"]]
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    table.add_column("sub-network")
+    table.add_column("evaluation", justify="right")
+    for objective in objectives:
+        table.add_column(f"{objective['name']} {objective['unit']}".strip(), justify="right")
+    for row in _thinned(front):
+        values = (f"{row['objectives'][objective['name']]:,.6g}" for objective in objectives)
+        table.add_row(short(row.get("key", "")), str(row["index"]), *values)
+    return table
+
+
+def _thinned(front: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len(front) <= FRONT_ROWS:
+        return front
+    steps = [round(position * (len(front) - 1) / (FRONT_ROWS - 1)) for position in range(FRONT_ROWS)]
+    return [front[step] for step in steps]
+
+
+def _summary(outcome: dict[str, Any]) -> None:
+    time = outcome["time_s"]
+    measured = f"{time['measure']:.1f} s measuring, {time['search']:.1f} s searching"
+    size = len(outcome["front"])
+    shown = f" ({FRONT_ROWS} shown)" if size > FRONT_ROWS else ""
+    remark(
+        f"study {outcome['study']}: front of {size}{shown} from {len(outcome['evaluations'])} evaluations; {measured}"
+    )
+    for line in outcome.get("notes", ()):
+        remark(line)

@@ -1,0 +1,81 @@
+"""``hwnas transfer``: I searched on A and deploy on B: what do I lose?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hwnas.cli.options import (
+    DEFAULT_STORE,
+    Algorithm,
+    Evals,
+    HtmlFile,
+    JsonFile,
+    Platforms,
+    Quality,
+    Quiet,
+    Seed,
+    StoreUrl,
+    Supernet,
+)
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
+from hwnas.cli.progress import searching
+from supernets.errors import UsageError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(transfer)
+
+
+def transfer(
+    supernet: Supernet,
+    platform: Platforms,
+    study: Annotated[
+        list[str] | None, typer.Option(help="Use this study's search, one per platform; repeatable.")
+    ] = None,
+    quality: Quality = None,
+    algorithm: Algorithm = "linas",
+    evals: Evals = 50,
+    seed: Seed = 0,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+    store: StoreUrl = DEFAULT_STORE,
+    quiet: Quiet = False,
+) -> None:
+    """Search on each platform, measure each front on all of them, and tell what carries over."""
+    import supernets
+    from harness.platform import parse
+    from harness.store import Store
+    from search.report import transfer_page
+    from search.transfer import transfer as run
+
+    if len(platform) < 2:
+        raise UsageError(f"transfer compares platforms: expected --platform at least twice, got {len(platform)}")
+    net = supernets.get(supernet)
+    platforms = [parse(text) for text in platform]
+    check_writable(json)
+    check_writable(html)
+    with Store.open(store) as kept, searching(quiet) as progress:
+        found = run(
+            net,
+            platforms,
+            studies=study or None,
+            quality=quality,
+            algorithm=algorithm,
+            evals=evals,
+            seed=seed,
+            store=kept,
+            progress=progress,
+        )
+    outcome = found.to_json()
+    if json is not None:
+        write_json(json, outcome)
+    if html is not None:
+        write_text(html, transfer_page(outcome))
+    if json != STANDARD_OUTPUT:
+        for line in found.words():
+            results().print(line, markup=False)
+    if html is not None and not quiet:
+        remark(f"page: {html}")
