@@ -1,0 +1,205 @@
+"""What a study has evaluated: evaluations by sub-network, their front, and how much it dominates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from search.hypervolume import hypervolume, non_dominated
+from search.objectives import Directions
+from supernets.space import Config, FloatArray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One sub-network with all its objective values.
+
+    Attributes:
+        index: its place in the study, from 0.
+        iteration: the batch that it came in, from 0.
+        vector: canonical, ``(n_var,)``.
+        config: the same as a config.
+        key: the same as a key.
+        objectives: values by name, in the units that users read; nan where it failed. Quantities that are only
+            constrained are among them.
+        status: "ok", "unstable" or "failed".
+        reason: why, where it is not "ok".
+        intervals: bounds on measured values, by name.
+        violation: how far it is from meeting the constraints, relative to them; 0: it meets them.
+        measure_s: seconds of evaluating in the study up to and with this one.
+        search_s: seconds of the algorithm's own work up to this one.
+        total_s: seconds of the study up to this one, everything included.
+    """
+
+    index: int
+    iteration: int
+    vector: tuple[int, ...]
+    config: Config
+    key: str
+    objectives: Mapping[str, float]
+    status: str
+    reason: str = ""
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    violation: float = 0.0
+    measure_s: float = 0.0
+    search_s: float = 0.0
+    total_s: float = 0.0
+
+    @property
+    def feasible(self) -> bool:
+        """It did not fail, and meets the constraints."""
+        return self.status != "failed" and self.violation == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values; a value that is not there is ``None``."""
+        return {
+            "index": self.index,
+            "iteration": self.iteration,
+            "key": self.key,
+            "config": self.config,
+            "objectives": {name: _or_none(value) for name, value in self.objectives.items()},
+            "intervals": {name: [_or_none(bound) for bound in bounds] for name, bounds in self.intervals.items()},
+            "status": self.status,
+            "reason": self.reason,
+            "violation": _or_none(self.violation),
+            "measure_s": self.measure_s,
+            "search_s": self.search_s,
+            "total_s": self.total_s,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Evaluation:
+        """Return what ``to_json`` wrote."""
+        violation = record["violation"]
+        return cls(
+            index=record["index"],
+            iteration=record["iteration"],
+            vector=tuple(int(digit, 36) for digit in record["key"]),
+            config=record["config"],
+            key=record["key"],
+            objectives={name: _or_nan(value) for name, value in record["objectives"].items()},
+            status=record["status"],
+            reason=record["reason"],
+            intervals={name: (_or_nan(low), _or_nan(high)) for name, (low, high) in record["intervals"].items()},
+            violation=np.inf if violation is None else violation,
+            measure_s=record["measure_s"],
+            search_s=record["search_s"],
+            total_s=record["total_s"],
+        )
+
+
+class Archive:
+    """Evaluations in order, each sub-network once.
+
+    Args:
+        names: of the objectives of the search.
+        directions: of the same.
+    """
+
+    def __init__(self, names: Sequence[str], directions: Directions) -> None:
+        self.names = tuple(names)
+        self._directions = directions
+        self._evaluations: list[Evaluation] = []
+        self._rows: list[FloatArray] = []
+        self._index_of: dict[str, int] = {}
+        self._front: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._evaluations)
+
+    def __iter__(self) -> Iterator[Evaluation]:
+        return iter(self._evaluations)
+
+    def __getitem__(self, index: int) -> Evaluation:
+        return self._evaluations[index]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._index_of
+
+    def index(self, key: str) -> int:
+        """Return where the sub-network ``key`` is; raises ``KeyError`` where it was not evaluated."""
+        return self._index_of[key]
+
+    def add(self, evaluations: Sequence[Evaluation]) -> None:
+        """Append evaluations; raises ``ValueError`` where one is out of order or comes twice."""
+        first = len(self)
+        for evaluation in evaluations:
+            if evaluation.index != len(self) or evaluation.key in self._index_of:
+                raise ValueError(f"evaluation {evaluation.index} ({evaluation.key}): out of order, or here already")
+            self._index_of[evaluation.key] = evaluation.index
+            self._evaluations.append(evaluation)
+            values = [evaluation.objectives.get(name, np.nan) for name in self.names]
+            self._rows.append(self._directions.minimised(np.array(values)))
+        self._front = self._best(self._front + list(range(first, len(self))))
+
+    @property
+    def F(self) -> FloatArray:  # noqa: N802 - the field's name for a batch of minimised objectives
+        """The minimised objectives, ``(n, m)``; nan where one failed."""
+        return np.array(self._rows).reshape(len(self), len(self.names))
+
+    def row(self, index: int) -> FloatArray:
+        """Return the minimised objectives of one evaluation, ``(m,)``."""
+        return self._rows[index]
+
+    @property
+    def front(self) -> list[int]:
+        """The indices of the non-dominated evaluations among those that meet the constraints, ascending."""
+        return list(self._front)
+
+    @property
+    def nearest(self) -> int | None:
+        """Where nothing meets the constraints: the index of the evaluation that misses them least, else ``None``."""
+        candidates = [one for one in self._evaluations if one.status != "failed"]
+        if not candidates or any(one.feasible for one in candidates):
+            return None
+        return min(candidates, key=lambda one: (one.violation, one.index)).index
+
+    def front_after(self, n: int) -> FloatArray:
+        """Return the front as it was after the first ``n`` evaluations, minimised, ``(k, m)``."""
+        return self.F[self._best(range(min(n, len(self))))]
+
+    def front_points(self) -> FloatArray:
+        """Return the front, minimised, ``(k, m)``, in the order of ``front``."""
+        return self.F[self._front]
+
+    def worst(self) -> FloatArray:
+        """Return the largest minimised value of each objective that was evaluated, ``(m,)``; nan where none was."""
+        done = [row for row, one in zip(self._rows, self._evaluations, strict=True) if one.status != "failed"]
+        return np.max(done, axis=0) if done else np.full(len(self.names), np.nan)
+
+    def hypervolume(self, reference: FloatArray) -> float:
+        """Return how much the front dominates within the minimised ``reference``, ``(m,)``."""
+        return hypervolume(self.front_points(), reference) if self._front and not np.isnan(reference).any() else 0.0
+
+    def hypervolumes(self, reference: FloatArray) -> FloatArray:
+        """Return the hypervolume after each evaluation, ``(n,)``."""
+        result = np.zeros(len(self))
+        front: list[int] = []
+        for index in range(len(self)):
+            better = self._best([*front, index])
+            grown = better != front
+            front = better
+            before = result[index - 1] if index else 0.0
+            result[index] = hypervolume(self._row_array(front), reference) if grown else before
+        return result
+
+    def _row_array(self, indices: Sequence[int]) -> FloatArray:
+        return np.array([self._rows[index] for index in indices]).reshape(len(indices), len(self.names))
+
+    def _best(self, indices: Sequence[int]) -> list[int]:
+        feasible = [index for index in indices if self._evaluations[index].feasible]
+        if not feasible:
+            return []
+        kept = non_dominated(self._row_array(feasible))
+        return [index for index, keep in zip(feasible, kept, strict=True) if keep]
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

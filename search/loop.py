@@ -1,0 +1,254 @@
+"""The one loop: ask, evaluate what is new, keep it, tell. It replays what is kept already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from search.algorithm import Algorithm
+from search.archive import Archive, Evaluation
+from search.constraints import Constraint, total_violation
+from search.objectives import Objective, Outcome
+from supernets.errors import UsageError
+from supernets.space import FloatArray, IntArray, SearchSpace
+
+# An algorithm that asks this often in a row for nothing new has nothing new to ask for.
+_PATIENCE = 100
+
+Keep = Callable[[Sequence[Evaluation]], None]
+Stop = Callable[[Archive], str | None]
+
+
+@dataclass
+class Clock:
+    """Where the time of a study goes, in seconds; replaying costs none of it."""
+
+    measure_s: float = 0.0
+    search_s: float = 0.0
+    total_s: float = 0.0
+    _since: float = field(default_factory=time.perf_counter)
+
+    def restart(self, last: Evaluation | None) -> None:
+        """Go on from where the study's last evaluation left it."""
+        if last is not None:
+            self.measure_s, self.search_s, self.total_s = last.measure_s, last.search_s, last.total_s
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Count the time within as that of evaluating."""
+        start = time.perf_counter()
+        yield
+        self.measure_s += time.perf_counter() - start
+
+    @contextmanager
+    def searching(self) -> Iterator[None]:
+        """Count the time within as the algorithm's own."""
+        start = time.perf_counter()
+        yield
+        self.search_s += time.perf_counter() - start
+
+    def now(self) -> dict[str, float]:
+        """Return the three counts, the total brought up to now."""
+        present = time.perf_counter()
+        self.total_s += present - self._since
+        self._since = present
+        return {"measure_s": self.measure_s, "search_s": self.search_s, "total_s": self.total_s}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is evaluated.
+
+    Attributes:
+        space: the search space.
+        objectives: of the search.
+        limited: what is only constrained; free.
+        constraints: on any of both.
+    """
+
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    limited: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+
+
+class Loop:
+    """A study under way.
+
+    Args:
+        task: what is evaluated.
+        algorithm: what proposes.
+        archive: empty; holds the evaluations in the end.
+        kept: the evaluations that the store has already.
+        keep: stores evaluations; they are safe when it returns.
+        clock: counts the time.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        algorithm: Algorithm,
+        archive: Archive,
+        kept: Sequence[Evaluation] = (),
+        keep: Keep = lambda _: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._task = task
+        self._algorithm = algorithm
+        self._archive = archive
+        self._kept = kept
+        self._keep = keep
+        self._clock = clock or Clock()
+        self._iteration = -1
+
+    def run(self, evals: int, stop: Stop, report: Callable[[], None]) -> str:
+        """Run until one of the rules says to stop.
+
+        Args:
+            evals: the most evaluations there may be, those kept already among them.
+            stop: says after each batch why to stop, or ``None``.
+            report: is called after each batch with something new.
+
+        Returns:
+            Why it stopped.
+
+        Raises:
+            UsageError: the algorithm proposes others than those that are kept.
+        """
+        idle = 0
+        while True:
+            reason = self._finished(evals) or stop(self._archive)
+            if reason:
+                return reason
+            with self._clock.searching():
+                X = self._algorithm.ask()
+            if not len(X):
+                return f"the algorithm has nothing left to ask for after {len(self._archive)} evaluations"
+            X = self._task.space.canonical(X)
+            new = self._new_rows(X)[: evals - len(self._archive)]
+            idle = 0 if len(new) else idle + 1
+            if idle >= _PATIENCE:
+                return f"the algorithm asked {_PATIENCE} times in a row for nothing new"
+            if len(new):
+                self._iteration += 1
+                self._evaluate(X[new])
+                report()
+            self._tell(X)
+
+    def _finished(self, evals: int) -> str | None:
+        if len(self._archive) >= evals:
+            return f"{evals} evaluations are done"
+        if len(self._archive) >= self._task.space.distinct_size:
+            return f"all {len(self._archive)} sub-networks of the space are evaluated"
+        return None
+
+    def _new_rows(self, X: IntArray) -> list[int]:
+        first = {
+            key: row for row, key in reversed(list(enumerate(self._task.space.keys(X)))) if key not in self._archive
+        }
+        return sorted(first.values())
+
+    def _tell(self, X: IntArray) -> None:
+        keys = self._task.space.keys(X)
+        rows = [row for row, key in enumerate(keys) if key in self._archive]
+        F = np.array([self._told(self._archive.index(keys[row])) for row in rows])
+        if rows:
+            with self._clock.searching():
+                self._algorithm.tell(X[rows], F.reshape(len(rows), -1))
+
+    def _told(self, index: int) -> FloatArray:
+        """Return what the algorithm learns of an evaluation: nan where it failed.
+
+        A constraint on an objective is the algorithm's own matter. One on something else it cannot see; what breaks it
+        is told as failed.
+        """
+        evaluation, row = self._archive[index], self._archive.row(index)
+        unseen = [one for one in self._task.constraints if one.name not in self._archive.names]
+        broken = any(one.violation(np.array([evaluation.objectives[one.name]]))[0] > 0 for one in unseen)
+        return np.full_like(row, np.nan) if broken or evaluation.status == "failed" else row
+
+    # --- evaluating --------------------------------------------------------------------------------------------------
+
+    def _evaluate(self, X: IntArray) -> None:
+        """Evaluate vectors that are not in the archive; those that the store has already come from there."""
+        done = len(self._archive)
+        replayed = self._kept[done : done + len(X)]
+        proposed = self._task.space.keys(X[: len(replayed)])
+        if proposed != [evaluation.key for evaluation in replayed]:
+            raise UsageError(
+                "the algorithm proposes other sub-networks than the study has evaluated: its version or a library's "
+                "has changed, or its plan depends on the number of evaluations; begin a new study with this one as its "
+                "warm start"
+            )
+        self._archive.add(replayed)
+        if replayed and len(self._archive) == len(self._kept):
+            self._clock.restart(replayed[-1])
+        rest = X[len(replayed) :]
+        if len(rest):
+            self._evaluate_anew(rest)
+
+    def _evaluate_anew(self, X: IntArray) -> None:
+        everything = (*self._task.objectives, *self._task.limited)
+        with self._clock.measuring():
+            batched = {one.name: one.evaluate(X) for one in everything if one.batched}
+        single = [one for one in everything if not one.batched]
+        if not single:
+            self._add(X, batched)
+            return
+        for row in range(len(X)):
+            with self._clock.measuring():
+                alone = {one.name: one.evaluate(X[row : row + 1]) for one in single}
+            self._add(X[row : row + 1], {name: _only(outcome, row) for name, outcome in batched.items()} | alone)
+
+    def _add(self, X: IntArray, outcomes: dict[str, Outcome]) -> None:
+        values = {name: outcome.values for name, outcome in outcomes.items()}
+        violations = total_violation(self._task.constraints, values, len(X))
+        keys, configs = self._task.space.keys(X), self._task.space.decode(X)
+        order = [one.name for one in (*self._task.objectives, *self._task.limited)]
+        made = []
+        for row, vector in enumerate(X):
+            status, reason = _status({name: outcomes[name] for name in order}, row)
+            made.append(
+                Evaluation(
+                    index=len(self._archive) + row,
+                    iteration=self._iteration,
+                    vector=tuple(int(index) for index in vector),
+                    config=configs[row],
+                    key=keys[row],
+                    objectives={name: float(values[name][row]) for name in order},
+                    status=status,
+                    reason=reason,
+                    intervals=_intervals(outcomes, row),
+                    violation=float(violations[row]),
+                    **self._clock.now(),
+                )
+            )
+        self._keep(made)
+        self._archive.add(made)
+
+
+def _status(outcomes: dict[str, Outcome], row: int) -> tuple[str, str]:
+    """Return the worst status of all objectives and the reasons of those that are not ok."""
+    found = [outcome.status[row] for outcome in outcomes.values()]
+    worst = next((status for status in ("failed", "unstable") if status in found), "ok")
+    reasons = [f"{name}: {one.reasons[row]}" for name, one in outcomes.items() if one.status[row] != "ok"]
+    return worst, "; ".join(reasons)
+
+
+def _intervals(outcomes: dict[str, Outcome], row: int) -> dict[str, tuple[float, float]]:
+    return {
+        name: (float(one.intervals[row, 0]), float(one.intervals[row, 1]))
+        for name, one in outcomes.items()
+        if one.intervals is not None and np.isfinite(one.intervals[row]).all()
+    }
+
+
+def _only(outcome: Outcome, row: int) -> Outcome:
+    intervals: Any = None if outcome.intervals is None else outcome.intervals[row : row + 1]
+    return Outcome(outcome.values[row : row + 1], (outcome.status[row],), (outcome.reasons[row],), intervals)

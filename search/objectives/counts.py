@@ -1,0 +1,36 @@
+"""Multiply-accumulates and parameters: exact, in millions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy.typing as npt
+
+from search.objectives.objective import Outcome, Sources
+from supernets.space import IntArray
+
+NAMES = ("macs", "params")
+
+
+@dataclass(frozen=True)
+class Count:
+    """A count that the super-network itself knows."""
+
+    name: str
+    of: Callable[[npt.ArrayLike], IntArray]
+    unit: str = "M"
+    maximise: bool = False
+    source: str = "counted"
+    free: bool = True
+    cheap: bool = True
+    batched: bool = True
+
+    def evaluate(self, X: IntArray) -> Outcome:
+        """Return the counts in millions."""
+        return Outcome.of(self.of(X) / 1e6, "")
+
+
+def create(name: str, sources: Sources) -> Count:
+    """Make the objective."""
+    return Count(name, getattr(sources.net, name))

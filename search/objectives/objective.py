@@ -1,0 +1,144 @@
+"""What an objective is, what it reads from, and the one place where its values are turned into minimised ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+
+from supernets.errors import UsageError
+from supernets.space import FloatArray, IntArray
+from supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from harness.measure import Measurer
+    from harness.platform import Platform
+    from harness.quality import Quality
+    from harness.store import Store
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The values of one objective for ``n`` sub-networks.
+
+    Attributes:
+        values: ``(n,)``, in the objective's unit; nan where it failed.
+        status: one of "ok", "unstable", "failed" per sub-network.
+        reasons: why, where it is not "ok"; else "".
+        intervals: ``(n, 2)`` bounds on the values, or ``None`` where the values are exact.
+    """
+
+    values: FloatArray
+    status: tuple[str, ...]
+    reasons: tuple[str, ...]
+    intervals: FloatArray | None = None
+
+    @classmethod
+    def of(cls, values: FloatArray, missing: str) -> Outcome:
+        """Return what exact values say; where one is nan the sub-network failed, for the reason ``missing``."""
+        failed = np.isnan(values)
+        if not failed.any():
+            return cls(np.asarray(values, dtype=np.float64), ("ok",) * len(values), ("",) * len(values))
+        status = tuple("failed" if bad else "ok" for bad in failed)
+        return cls(np.asarray(values, dtype=np.float64), status, tuple(missing if bad else "" for bad in failed))
+
+
+class Objective(Protocol):
+    """A quantity of a sub-network that a search optimises.
+
+    Attributes:
+        name: "latency", "top1", "macs".
+        unit: of its values, as users read them ("ms", "%", "M").
+        maximise: more is better.
+        source: what its values come from; values of different sources never mix in one study.
+        free: it costs nothing to evaluate: nothing is measured.
+        cheap: it is free and exactly known, so that an algorithm may look at it without an evaluation. A prediction is
+            never cheap: predictions of quality are what the papers count.
+        batched: it takes a batch at once and loses none of it when it is interrupted; otherwise sub-networks are
+            evaluated one by one.
+    """
+
+    name: str
+    unit: str
+    maximise: bool
+    source: str
+    free: bool
+    cheap: bool
+    batched: bool
+
+    def evaluate(self, X: IntArray) -> Outcome:
+        """Return the values of canonical vectors ``X``, ``(n, n_var)``."""
+        ...
+
+
+@dataclass
+class Sources:
+    """What objectives read from; a context manager that releases what was opened.
+
+    Attributes:
+        net: the super-network.
+        platform: where latency is known or measured; ``None``: nowhere.
+        quality_spec: the quality source; ``None``: the super-network's own.
+        store: where measurements are kept and looked up; ``None``: nowhere.
+        progress: is given the measurer's progress events; ``None``: nothing is.
+    """
+
+    net: SuperNetwork
+    platform: Platform | str | None = None
+    quality_spec: str | None = None
+    store: Store | None = None
+    progress: Callable[[Any], None] | None = None
+    _opened: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
+
+    @cached_property
+    def where(self) -> Platform:
+        """The platform, parsed; raises ``UsageError`` where none is given."""
+        from harness.platform import parse
+
+        if self.platform is None:
+            raise UsageError("latency needs a platform: expected one like onnxruntime:threads=1 or lut:table=note10")
+        return parse(self.platform) if isinstance(self.platform, str) else self.platform
+
+    @cached_property
+    def quality(self) -> Quality:
+        """The quality source; raises ``QualityError`` where it does not serve the super-network."""
+        from harness import quality
+
+        return quality.get(self.quality_spec, self.net)
+
+    @cached_property
+    def measurer(self) -> Measurer:
+        """The measurer on the platform, started; the exit closes it."""
+        from harness.measure import Measurer
+
+        made = Measurer(self.net, self.where, store=self.store, progress=self.progress)
+        return self._opened.enter_context(made)
+
+
+class Directions:
+    """Between values as users read them and minimised ones: the sign of what is maximised is turned.
+
+    Args:
+        maximise: for each objective, whether more is better.
+    """
+
+    def __init__(self, maximise: Sequence[bool]) -> None:
+        self._signs = np.where(np.asarray(maximise, dtype=bool), -1.0, 1.0)
+
+    def minimised(self, values: FloatArray) -> FloatArray:
+        """Turn ``(..., m)`` values into minimised ones."""
+        return np.asarray(values, dtype=np.float64) * self._signs
+
+    def shown(self, minimised: FloatArray) -> FloatArray:
+        """Turn ``(..., m)`` minimised values into those that users read."""
+        return np.asarray(minimised, dtype=np.float64) * self._signs

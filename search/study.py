@@ -1,0 +1,278 @@
+"""Studies: ``search`` runs or resumes one, ``load`` reads one from the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search import algorithms
+from search.algorithm import Algorithm
+from search.archive import Archive, Evaluation
+from search.loop import Clock, Keep, Loop
+from search.objectives import Directions, Sources
+from search.plan import Plan, Request
+from search.result import ObjectiveLabel, Study
+from search.stopping import Stop, stop_rule
+from supernets.errors import UnknownNameError, UsageError
+from supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from harness.platform import Platform
+    from harness.store import Store, StudyRecord
+
+__all__ = ["ObjectiveLabel", "Progress", "Study", "load", "search"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Attributes:
+        study: its name; with it, an interrupted search is resumed or loaded.
+        done: evaluations.
+        total: the most there will be.
+        hypervolume: of the front so far.
+        best: the best evaluation under the constraints, by the first objective that has none; ``None`` without
+            constraints, and where nothing meets them yet.
+        elapsed_s: since this run began.
+        measuring: what the measurer reports of the batch under way, else ``None``.
+    """
+
+    study: str
+    done: int
+    total: int
+    hypervolume: float
+    best: Evaluation | None
+    elapsed_s: float
+    measuring: Any = None
+
+
+Report = Callable[[Progress], None]
+
+
+def search(  # noqa: PLR0913 - every choice of a search has its name here, and only here
+    net: SuperNetwork,
+    platform: Platform | str | None = None,
+    *,
+    quality: str | None = None,
+    algorithm: str = "linas",
+    evals: int = 150,
+    seed: int = 0,
+    objectives: Sequence[str] | None = None,
+    constraints: Sequence[str] = (),
+    store: Store | None = None,
+    study: str | None = None,
+    resume: bool = False,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reference: Mapping[str, float] | None = None,
+    target: float | None = None,
+    plateau: int | None = None,
+    warm_start: Study | str | None = None,
+    progress: Report | None = None,
+) -> Study:
+    """Search a super-network.
+
+    Args:
+        net: the super-network.
+        platform: where latency is known or measured; needed where latency is an objective.
+        quality: the quality source; ``None``: the super-network's own.
+        algorithm: as registered in ``search.algorithms``.
+        evals: the most evaluations, those of a resumed study among them. A study may be resumed with more.
+        seed: of all randomness: the same seed and the same measurements give the same evaluations.
+        objectives: names; ``None``: latency and the quality.
+        constraints: like "latency<=20ms", "top1>=76%", "macs<=300M".
+        store: where measurements and evaluations are kept, each as soon as it is there; ``None``: nowhere.
+        study: its name; ``None``: a fresh one.
+        resume: go on with the study of that name. Its evaluations are told to the algorithm again, none is repeated.
+        preset: named settings of the algorithm ("paper").
+        settings: the algorithm's own settings.
+        reference: where hypervolume is measured from, by objective, in its unit; ``None``: see
+            ``search.stopping.reference_default``.
+        target: stop when the front dominates this hypervolume.
+        plateau: stop when so many evaluations added less than 0.1 % to the hypervolume.
+        warm_start: a study, or the name of one in the store, whose front is evaluated first.
+        progress: is called with a ``Progress`` after each batch, and while a batch is measured.
+
+    Returns:
+        The study. Where it is interrupted instead, the store has everything that was evaluated.
+
+    Raises:
+        UsageError: something was asked for that cannot be, or the study is there already, or differs from the one to
+            resume.
+    """
+    if evals < 1:
+        raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
+    run = _Run(store, study, resume, evals, progress)
+    with Sources(net, platform, quality, store, run.measuring) as sources:
+        request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference)
+        plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
+        stop = stop_rule(target, plateau, plan.reference)
+        made = algorithms.create(
+            algorithm, plan.problem(), evals, np.random.default_rng(seed), plan.algorithm_settings()
+        )
+        return run.go(plan, made, stop)
+
+
+def load(store: Store, name: str) -> Study:
+    """Return the study called ``name`` as the store has it.
+
+    Raises:
+        UnknownNameError: there is none; the message suggests the nearest.
+    """
+    record = _record(store, name)
+    settings, facts = record.settings["search"], record.settings["facts"]
+    labels = settings["objectives"]
+    archive = Archive([one["name"] for one in labels], Directions([one["maximise"] for one in labels]))
+    archive.add([Evaluation.from_json(evaluation) for evaluation in store.evaluations(record)])
+    last = archive[len(archive) - 1] if len(archive) else None
+    spent = (last.measure_s, last.search_s, last.total_s) if last else (0.0, 0.0, 0.0)
+    return Study(record.name, settings, facts, archive, dict(zip(("measure", "search", "total"), spent, strict=True)))
+
+
+class _Run:
+    """One call of ``search``: the study's place in the store, and what is reported of it."""
+
+    def __init__(
+        self, store: Store | None, name: str | None, resume: bool, evals: int, progress: Report | None
+    ) -> None:
+        if resume and (store is None or name is None):
+            raise UsageError("resume: expected a store and the name of the study to go on with (--study NAME --resume)")
+        self._store = store
+        self._name = name
+        self._evals = evals
+        self._progress = progress
+        self._start = time.perf_counter()
+        self._last: Progress | None = None
+        self._record = self._found(resume)
+        self._plan: Plan
+        self._archive: Archive
+
+    def _found(self, resume: bool) -> StudyRecord | None:
+        """Return the study to resume, or ``None``; it is looked for before anything else takes time."""
+        if self._store is None or self._name is None:
+            return None
+        if resume:
+            record = _record(self._store, self._name)
+            if record.evaluations > self._evals:
+                raise UsageError(
+                    f"study {self._name!r} has {record.evaluations} evaluations already; expected at least as many as "
+                    f"evals, got {self._evals}"
+                )
+            return record
+        there = self._store.study(self._name)
+        if there is not None:
+            raise UsageError(
+                f"there is a study {self._name!r} already, with {there.evaluations} evaluations: go on with it by "
+                "--resume, or choose another name"
+            )
+        return None
+
+    @property
+    def begun(self) -> Mapping[str, Any]:
+        """The settings that the study to resume was begun with; empty for a new one."""
+        settings: Mapping[str, Any] = {} if self._record is None else self._record.settings["search"]
+        return settings
+
+    def go(self, plan: Plan, algorithm: Algorithm, stop: Stop) -> Study:
+        """Run the loop to its end and return the study."""
+        self._plan = plan
+        settings, facts = plan.settings(), plan.facts()
+        if self._record is not None:
+            _check_same(self._record, settings)
+            facts = dict(self._record.settings["facts"])
+        self._archive = Archive([one.name for one in plan.objectives], plan.directions)
+        name, kept, keep = self._place(settings, facts)
+        clock = Clock()
+        loop = Loop(plan.task, algorithm, self._archive, kept, keep, clock)
+        stopped = loop.run(self._evals, stop, self.report)
+        spent = clock.now()
+        time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}
+        return Study(name, settings, facts, self._archive, time_s, stopped)
+
+    def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, list[Evaluation], Keep]:
+        """Return the study's name, what is kept of it already, and how to keep more."""
+        prefix = f"{settings['supernet'].partition(':')[0]}-{settings['algorithm']}"
+        store = self._store
+        if store is None:
+            self._name = self._name or f"{prefix}-1"
+            return self._name, [], lambda _: None
+        kept = [] if self._record is None else [Evaluation.from_json(row) for row in store.evaluations(self._record)]
+        record = self._record or store.create_study(self._name, {"search": settings, "facts": facts}, prefix=prefix)
+        self._name = record.name
+
+        def keep(evaluations: Sequence[Evaluation]) -> None:
+            store.add_evaluations(record, evaluations[0].index, [one.to_json() for one in evaluations])
+
+        return record.name, kept, keep
+
+    # --- reporting ---------------------------------------------------------------------------------------------------
+
+    def report(self) -> None:
+        """Tell how far the search is."""
+        if self._progress is not None:
+            self._progress(self._now())
+
+    def measuring(self, event: Any) -> None:
+        """Pass on what the measurer reports of the batch under way."""
+        if self._progress is not None and self._last is not None:
+            self._progress(self._now(event))
+
+    def _now(self, measuring: Any = None) -> Progress:
+        elapsed = time.perf_counter() - self._start
+        hypervolume, best = self._archive.hypervolume(self._plan.reference.of(self._archive)), self._best()
+        return Progress(str(self._name), len(self._archive), self._evals, hypervolume, best, elapsed, measuring)
+
+    def _best(self) -> Evaluation | None:
+        limited = {one.name for one in self._plan.constraints}
+        front = [self._archive[index] for index in self._archive.front]
+        if not limited or not front:
+            return None
+        names = [one.name for one in self._plan.objectives]
+        column = next((number for number, name in enumerate(names) if name not in limited), 0)
+        return min(front, key=lambda one: (self._archive.row(one.index)[column], one.index))
+
+
+def _warmed(
+    request: Request, warm_start: Study | str | None, store: Store | None, net: SuperNetwork, begun: Mapping[str, Any]
+) -> Request:
+    """Put the front of the study to start from into the request; a study that is resumed keeps its own."""
+    if warm_start is None:
+        return request
+    name = warm_start if isinstance(warm_start, str) else warm_start.name
+    if begun.get("warm_start") == name:
+        return replace(request, warm_start=name, initial=tuple(begun["initial"]))
+    if isinstance(warm_start, str):
+        if store is None:
+            raise UsageError(f"warm start from {warm_start!r}: expected a store that has the study")
+        warm_start = load(store, warm_start)
+    if warm_start.supernet != net.name:
+        raise UsageError(
+            f"warm start from {warm_start.name!r}: it searched {warm_start.supernet}, this search is of {net.name}"
+        )
+    keys = tuple(warm_start.archive[index].key for index in warm_start.front)
+    return replace(request, warm_start=warm_start.name, initial=keys)
+
+
+def _record(store: Store, name: str) -> StudyRecord:
+    record = store.study(name)
+    if record is None:
+        raise UnknownNameError("study", name, (known.name for known in store.studies()))
+    return record
+
+
+def _check_same(record: StudyRecord, settings: Mapping[str, Any]) -> None:
+    """Raise ``UsageError`` that names what differs from the study to resume."""
+    begun = record.settings["search"]
+    differences = [
+        f"{key} was {begun.get(key)!r}, is {settings[key]!r}" for key in settings if begun.get(key) != settings[key]
+    ]
+    if differences:
+        raise UsageError(
+            f"study {record.name!r} cannot be resumed with other settings ({'; '.join(differences)}); "
+            "give the same ones, or begin another study"
+        )

@@ -1,0 +1,128 @@
+"""The archive: fronts against brute force, round trips through JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.archive import Archive, Evaluation
+from search.hypervolume import hypervolume
+from search.objectives import Directions
+
+finite = st.floats(0, 8).map(round) | st.floats(0, 8)
+rows = st.lists(st.tuples(finite, finite, st.sampled_from(["ok", "unstable", "failed"]), st.sampled_from([0.0, 0.5])))
+
+
+def evaluation(index, latency=1.0, top1=70.0, status="ok", violation=0.0, **changed):
+    base = {
+        "index": index,
+        "iteration": 0,
+        "vector": (index // 36, index % 36),
+        "config": {"d": [index]},
+        "key": np.base_repr(index, 36).lower().zfill(2),
+        "objectives": {"latency": latency, "top1": top1},
+        "status": status,
+        "violation": violation,
+    }
+    return Evaluation(**base | changed)
+
+
+def archive(evaluations=()):
+    made = Archive(["latency", "top1"], Directions([False, True]))
+    made.add(evaluations)
+    return made
+
+
+def made_of(table):
+    return [evaluation(i, a, b, status, violation) for i, (a, b, status, violation) in enumerate(table)]
+
+
+def brute_force_front(evaluations):
+    good = [one for one in evaluations if one.status != "failed" and one.violation == 0]
+
+    def dominates(a, b):
+        better = (a.objectives["latency"], -a.objectives["top1"]), (b.objectives["latency"], -b.objectives["top1"])
+        return all(x <= y for x, y in zip(*better, strict=True)) and better[0] != better[1]
+
+    return [one.index for one in good if not any(dominates(other, one) for other in good)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows, st.integers(1, 5))
+def test_the_front_is_that_of_brute_force_however_it_was_filled(table, step):
+    evaluations = made_of(table)
+    filled = archive()
+    for start in range(0, len(evaluations), step):
+        filled.add(evaluations[start : start + step])
+    assert filled.front == brute_force_front(evaluations)
+    for n in range(len(evaluations) + 1):
+        expected = filled.F[brute_force_front(evaluations[:n])]
+        np.testing.assert_array_equal(filled.front_after(n), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows)
+def test_hypervolume_after_each_evaluation(table):
+    evaluations, reference = made_of(table), np.array([6.0, -1.0])
+    whole = archive(evaluations).hypervolumes(reference)
+    each = [archive(evaluations[: n + 1]).hypervolume(reference) for n in range(len(evaluations))]
+    np.testing.assert_allclose(whole, each)
+
+
+def test_hypervolume_of_known_points():
+    filled = archive([evaluation(0, 1, 72), evaluation(1, 2, 75)])
+    # The box of the second, and the strip that the first adds on its left.
+    assert filled.hypervolume(np.array([4.0, -70.0])) == pytest.approx(2 * 5 + 1 * 2)
+    assert filled.hypervolume(np.array([4.0, -70.0])) == hypervolume(filled.F, [4.0, -70.0])
+
+
+def test_nearest_is_there_only_where_nothing_is_feasible():
+    missed = [
+        evaluation(0, violation=0.5),
+        evaluation(1, violation=0.2),
+        evaluation(2, status="failed", violation=np.inf),
+    ]
+    assert archive().nearest is None
+    assert archive(missed).nearest == 1
+    assert archive(missed).front == []
+    assert archive([*missed, evaluation(3)]).nearest is None
+
+
+def test_the_worst_leaves_out_what_failed():
+    filled = archive([evaluation(0, 3, 70), evaluation(1, 1, 60), evaluation(2, np.nan, 10, "failed")])
+    assert filled.worst().tolist() == [3, -60]
+    assert np.isnan(archive().worst()).all()
+
+
+def test_a_sub_network_is_kept_once_and_in_order():
+    filled = archive([evaluation(0)])
+    with pytest.raises(ValueError, match="out of order"):
+        filled.add([evaluation(2)])
+    with pytest.raises(ValueError, match="here already"):
+        filled.add([evaluation(1, key="00")])
+    assert "00" in filled
+    assert "01" not in filled
+    assert len(filled) == 1
+
+
+@given(finite, st.sampled_from([0.0, 0.25, np.inf]), st.sampled_from([np.nan, 75.0]), st.text())
+def test_json_and_back(latency, violation, top1, reason):
+    given_one = evaluation(
+        37,
+        latency,
+        top1,
+        "failed",
+        violation,
+        reason=reason,
+        intervals={"latency": (0.5, 1.5)},
+        measure_s=1.5,
+        total_s=2.5,
+    )
+    record = json.loads(json.dumps(given_one.to_json(), allow_nan=False))
+    back = Evaluation.from_json(record)
+    np.testing.assert_equal(asdict(back), asdict(given_one))

@@ -1,0 +1,122 @@
+"""Objectives: where values come from, in which unit, and what failed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import supernets
+from harness.quality import FreeQuality
+from search.objectives import DEFAULT, Directions, Outcome, Sources, make, names
+from search.objectives.latency import KnownLatency, MeasuredLatency
+from search.objectives.quality import QualityObjective
+from supernets.errors import UnknownNameError, UsageError
+
+NET = supernets.get("ofa-mbv3-w1.0")
+X = NET.space.canonical(NET.space.sample(5, 0))
+
+
+def quality(function=lambda X: np.linspace(70, 80, len(X)), **changed):
+    base = {"name": "made", "metric": "top1", "unit": "%", "maximise": True, "predicted": True, "note": "a stand-in"}
+    return FreeQuality(**base | {"function": function} | changed)
+
+
+@pytest.fixture
+def sources():
+    made = Sources(NET)
+    made.__dict__["quality"] = quality()  # what the cached property would open
+    return made
+
+
+def test_counts_are_the_networks_own_in_millions(sources):
+    macs, params = make(["macs", "params"], sources)
+    np.testing.assert_array_equal(macs.evaluate(X).values * 1e6, NET.macs(X))
+    np.testing.assert_array_equal(params.evaluate(X).values * 1e6, NET.params(X))
+    assert (macs.unit, macs.maximise, macs.cheap, macs.free) == ("M", False, True, True)
+    assert macs.evaluate(X).status == ("ok",) * 5
+
+
+def test_the_qualitys_metric_is_an_objective_by_both_names(sources):
+    assert [one.name for one in make(["top1", "macs"], sources)] == ["top1", "macs"]
+    assert make(["quality"], sources)[0].name == "top1"
+    assert names(sources) == ["latency", "macs", "params", "top1"]
+    assert DEFAULT == ("latency", "quality")
+
+
+def test_quality_is_never_cheap_and_a_slow_one_is_evaluated_one_by_one():
+    assert not QualityObjective(quality()).cheap
+    assert QualityObjective(quality()).batched
+    assert not QualityObjective(quality(free=False)).batched
+
+
+def test_a_missing_quality_is_a_failure_with_a_reason():
+    outcome = QualityObjective(quality(lambda X: np.array([75.0, np.nan]))).evaluate(X[:2])
+    assert outcome.status == ("ok", "failed")
+    assert outcome.reasons == ("", "the quality source made has no value for it")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "match"),
+    [
+        (["mac"], UnknownNameError, "did you mean 'macs'"),
+        (["top1", "quality"], UsageError, "given twice"),
+        ([], UsageError, "at least one"),
+        (["latency"], UsageError, "needs a platform"),
+    ],
+)
+def test_refusals(sources, wanted, kind, match):
+    with pytest.raises(kind, match=match):
+        make(wanted, sources)
+
+
+def test_known_latency_in_milliseconds():
+    backend = SimpleNamespace(latency=lambda net, X, settings: np.array([0.020, np.nan]))
+    known = KnownLatency(NET, backend, None, "lut:table=x")
+    outcome = known.evaluate(X[:2])
+    assert outcome.values[0] == 20.0
+    assert outcome.status == ("ok", "failed")
+    assert outcome.reasons[1] == "lut:table=x has no latency for it"
+    assert known.cheap
+    assert known.free
+
+
+class ScriptedMeasurer:
+    fingerprint = "f00"
+
+    def measure(self, X):
+        one = SimpleNamespace(latency_s=0.002, status="unstable", reason="did not settle", interval=(0.0019, 0.0022))
+        bad = SimpleNamespace(latency_s=np.nan, status="failed", reason="it crashed", interval=(np.nan, np.nan))
+        return [one, bad][: len(X)]
+
+
+def test_measured_latency_carries_status_reason_and_interval():
+    measured = MeasuredLatency(ScriptedMeasurer(), "torch:threads=1")
+    outcome = measured.evaluate(X[:2])
+    assert outcome.values[0] == 2.0
+    assert np.isnan(outcome.values[1])
+    assert outcome.status == ("unstable", "failed")
+    assert outcome.reasons == ("did not settle", "it crashed")
+    np.testing.assert_allclose(outcome.intervals[0], [1.9, 2.2])
+    assert measured.source == "torch:threads=1 on f00"
+    assert not measured.cheap
+    assert not measured.free
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(allow_nan=False)), min_size=1))
+def test_directions_there_and_back(pairs):
+    directions = Directions([maximise for maximise, _ in pairs])
+    values = np.array([value for _, value in pairs])
+    minimised = directions.minimised(values)
+    np.testing.assert_array_equal(directions.shown(minimised), values)
+    for (maximise, value), turned in zip(pairs, minimised, strict=True):
+        assert turned == (-value if maximise else value)
+
+
+def test_an_outcome_of_exact_values():
+    outcome = Outcome.of(np.array([1.0, np.nan]), "not known")
+    assert (outcome.status, outcome.reasons) == (("ok", "failed"), ("", "not known"))
+    assert outcome.intervals is None
