@@ -108,7 +108,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     if evals < 1:
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     run = _Run(store, study, resume, evals, progress)
-    with Sources(net, platform, quality, store, run.measuring) as sources:
+    with Sources(net, platform, quality, store, run.report) as sources:
         request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference)
         plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
         stop = stop_rule(target, plateau, plan.reference)
@@ -147,10 +147,9 @@ class _Run:
         self._evals = evals
         self._progress = progress
         self._start = time.perf_counter()
-        self._last: Progress | None = None
         self._record = self._found(resume)
-        self._plan: Plan
-        self._archive: Archive
+        self._plan: Plan | None = None
+        self._archive: Archive | None = None
 
     def _found(self, resume: bool) -> StudyRecord | None:
         """Return the study to resume, or ``None``; it is looked for before anything else takes time."""
@@ -185,14 +184,14 @@ class _Run:
         if self._record is not None:
             _check_same(self._record, settings)
             facts = dict(self._record.settings["facts"])
-        self._archive = Archive([one.name for one in plan.objectives], plan.directions)
+        archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
         name, kept, keep = self._place(settings, facts)
         clock = Clock()
-        loop = Loop(plan.task, algorithm, self._archive, kept, keep, clock)
+        loop = Loop(plan.task, algorithm, archive, kept, keep, clock)
         stopped = loop.run(self._evals, stop, self.report)
         spent = clock.now()
         time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}
-        return Study(name, settings, facts, self._archive, time_s, stopped)
+        return Study(name, settings, facts, archive, time_s, stopped)
 
     def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, list[Evaluation], Keep]:
         """Return the study's name, what is kept of it already, and how to keep more."""
@@ -212,29 +211,31 @@ class _Run:
 
     # --- reporting ---------------------------------------------------------------------------------------------------
 
-    def report(self) -> None:
-        """Tell how far the search is."""
-        if self._progress is not None:
-            self._progress(self._now())
+    def report(self, measuring: Any = None) -> None:
+        """Tell how far the search is.
 
-    def measuring(self, event: Any) -> None:
-        """Pass on what the measurer reports of the batch under way."""
-        if self._progress is not None and self._last is not None:
-            self._progress(self._now(event))
+        Args:
+            measuring: what the measurer reports of the batch under way.
+        """
+        plan, archive = self._plan, self._archive
+        if self._progress is None or plan is None or archive is None:
+            return
+        hypervolume = archive.hypervolume(plan.reference.of(archive))
+        elapsed_s = time.perf_counter() - self._start
+        event = Progress(
+            str(self._name), len(archive), self._evals, hypervolume, _best(plan, archive), elapsed_s, measuring
+        )
+        self._progress(event)
 
-    def _now(self, measuring: Any = None) -> Progress:
-        elapsed = time.perf_counter() - self._start
-        hypervolume, best = self._archive.hypervolume(self._plan.reference.of(self._archive)), self._best()
-        return Progress(str(self._name), len(self._archive), self._evals, hypervolume, best, elapsed, measuring)
 
-    def _best(self) -> Evaluation | None:
-        limited = {one.name for one in self._plan.constraints}
-        front = [self._archive[index] for index in self._archive.front]
-        if not limited or not front:
-            return None
-        names = [one.name for one in self._plan.objectives]
-        column = next((number for number, name in enumerate(names) if name not in limited), 0)
-        return min(front, key=lambda one: (self._archive.row(one.index)[column], one.index))
+def _best(plan: Plan, archive: Archive) -> Evaluation | None:
+    """Return the best evaluation under the constraints, by the first objective that has none."""
+    limited = {one.name for one in plan.constraints}
+    front = [archive[index] for index in archive.front]
+    if not limited or not front:
+        return None
+    column = next((number for number, one in enumerate(plan.objectives) if one.name not in limited), 0)
+    return min(front, key=lambda one: (archive.row(one.index)[column], one.index))
 
 
 def _warmed(

@@ -454,6 +454,20 @@ def test_progress():
     assert events[-1].best is None
 
 
+def test_progress_while_a_batch_is_measured(score, monkeypatch):
+    class Telling:
+        @staticmethod
+        def create(_name, sources):
+            evaluate = score.evaluate
+            score.evaluate = lambda X: (sources.progress("timing"), evaluate(X))[1]
+            return score
+
+    monkeypatch.setitem(objectives.registry._providers, "score", Telling)
+    events = []
+    tiny(objectives=["score", "macs"], evals=10, progress=events.append)
+    assert [(event.done, event.measuring) for event in events] == [(0, "timing"), (5, None), (5, "timing"), (10, None)]
+
+
 def test_json_has_the_contracts_fields_and_comes_back_from_the_store(store):
     study = tiny(store=store, study="s", constraints=["macs<=30M"], preset="default")
     shown = json.loads(json.dumps(study.to_json(), allow_nan=False))
