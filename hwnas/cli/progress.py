@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from hwnas.cli.output import notes
 
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from harness.platform import Platform
     from harness.store import Store
     from search.study import Progress as Searching
+    from search.transfer import TransferProgress as Transferring
     from supernets.supernet import SuperNetwork
 
 
@@ -27,27 +37,47 @@ def measuring(
     from harness.measure import Measurer
 
     with _bars(quiet) as bars:
-        line = bars.add_task(str(platform), total=None, note="")
+        line = bars.add_task(escape(str(platform)), total=None, note="")
 
         def show(event: Measuring) -> None:
-            bars.update(line, total=event.total, completed=event.done, note=event.message, refresh=True)
+            bars.start()
+            bars.update(line, total=event.total, completed=event.done, note=escape(event.message), refresh=True)
 
         with Measurer(net, platform, store=store, progress=show, **options) as measurer:  # type: ignore[arg-type]
             yield measurer
-        bars.remove_task(line)
 
 
 @contextmanager
 def searching(quiet: bool) -> Iterator[Callable[[Searching], None]]:
     """Show evaluations, hypervolume and the best under the constraints, one line per study."""
     with _bars(quiet) as bars:
-        lines: dict[str, int] = {}
+        lines: dict[str, TaskID] = {}
 
         def show(event: Searching) -> None:
+            bars.start()
             if event.study not in lines:
-                lines[event.study] = bars.add_task(event.study, total=event.total, note="")
-            line = bars.tasks[lines[event.study]].id
-            bars.update(line, completed=event.done, total=event.total, note=_note(event), refresh=True)
+                lines[event.study] = bars.add_task(escape(event.study), total=event.total, note="")
+            bars.update(lines[event.study], completed=event.done, note=escape(_note(event)), refresh=True)
+
+        yield show
+
+
+@contextmanager
+def transferring(quiet: bool) -> Iterator[Callable[[Transferring], None]]:
+    """Show each search, and the measuring of the fronts on each platform, as a line of its own."""
+    with _bars(quiet) as bars:
+        lines: dict[int, TaskID] = {}
+
+        def show(event: Transferring) -> None:
+            bars.start()
+            if event.step not in lines:
+                what = f"[{event.step}/{event.steps}] {event.phase} on {event.platform}"
+                lines[event.step] = bars.add_task(escape(what), total=None, note="")
+            inner = event.event
+            if inner is None:
+                return
+            note = _note(inner) if event.phase == "search" else inner.message
+            bars.update(lines[event.step], completed=inner.done, total=inner.total, note=escape(note), refresh=True)
 
         yield show
 
@@ -61,9 +91,11 @@ def _note(event: Searching) -> str:
     return "; ".join(parts)
 
 
-def _bars(quiet: bool) -> Progress:
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Progress]:
+    """Make bars that appear with the first event: before it, an error message should stand alone."""
     # Not refreshed by a thread of its own: a redraw in the middle of a timing would disturb what is timed.
-    return Progress(
+    bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
@@ -75,3 +107,8 @@ def _bars(quiet: bool) -> Progress:
         disable=quiet,
         redirect_stdout=False,
     )
+    try:
+        yield bars
+    finally:
+        if bars.live.is_started:
+            bars.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,8 +20,7 @@ from hwnas.cli.options import (
     Supernet,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
-from hwnas.cli.progress import searching
-from supernets.errors import UsageError
+from hwnas.cli.progress import transferring
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,17 +50,15 @@ def transfer(
     from search.report import transfer_page
     from search.transfer import transfer as run
 
-    if len(platform) < 2:
-        raise UsageError(f"transfer compares platforms: expected --platform at least twice, got {len(platform)}")
     net = supernets.get(supernet)
     platforms = [parse(text) for text in platform]
     check_writable(json)
     check_writable(html)
-    with Store.open(store) as kept, searching(quiet) as progress:
+    with Store.open(store) as kept, transferring(quiet) as progress:
         found = run(
             net,
             platforms,
-            studies=study or None,
+            studies=study or (),
             quality=quality,
             algorithm=algorithm,
             evals=evals,
@@ -75,7 +72,14 @@ def transfer(
     if html is not None:
         write_text(html, transfer_page(outcome))
     if json != STANDARD_OUTPUT:
-        for line in found.words():
+        for line in in_words(outcome):
             results().print(line, markup=False)
     if html is not None and not quiet:
         remark(f"page: {html}")
+
+
+def in_words(outcome: dict[str, Any]) -> list[str]:
+    """Return what a transfer's JSON says, a sentence each."""
+    from search.report.verdict import as_text, verdict
+
+    return [as_text(sentence, outcome["platforms"]) for sentence in verdict(outcome)]

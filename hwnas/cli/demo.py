@@ -1,0 +1,76 @@
+"""``hwnas demo``: the main job, end to end, in minutes, on this machine's CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwnas.cli.options import Evals, Quiet, Seed
+from hwnas.cli.output import remark, results, write_json, write_text
+from hwnas.cli.progress import transferring
+from hwnas.cli.search import front_table
+from hwnas.cli.transfer import in_words
+from supernets.errors import UsageError
+
+SUPERNET = "ofa-mbv3-w1.0"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    evals: Evals = 32,
+    seed: Seed = 0,
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the page, the JSON and the store go.")] = (
+        "hwnas-demo"
+    ),
+    quiet: Quiet = False,
+) -> None:
+    """Search two platforms of this machine for accurate, fast sub-networks; write the transfer page."""
+    import supernets
+    from harness.store import Store
+    from search.report import transfer_page
+    from search.study import load
+    from search.transfer import transfer
+
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the directory {out!r}: {error.strerror}") from error
+    net = supernets.get(SUPERNET)
+    platforms = demo_platforms()
+    if not quiet:
+        remark(
+            f"{net.summary}, searched on {platforms[0]} and on {platforms[1]}; top-1 is predicted, latency is measured"
+        )
+    with Store.open(str(folder / "hwnas.db")) as store, transferring(quiet) as progress:
+        found = transfer(
+            net, platforms, algorithm="linas", evals=evals, seed=seed, samples=12, store=store, progress=progress
+        )
+        outcome = found.to_json()
+        studies = [load(store, name).to_json() for name in outcome["studies"]]
+    page = folder / "transfer.html"
+    write_text(str(page), transfer_page(outcome))
+    write_json(str(folder / "transfer.json"), outcome)
+    for study in studies:
+        results().print(f"\n[bold]Front on {study['platform']}[/] (latency measured, top1 predicted)")
+        results().print(front_table(study))
+    results().print()
+    for line in in_words(outcome):
+        results().print(line, markup=False)
+    results().print(f"\npage: {page.resolve()}", markup=False)
+
+
+def demo_platforms() -> list[str]:
+    """Return two platforms that work here and that really differ: in runtime, batch size, and threads where allowed."""
+    import backends
+    from harness.threads import allowed_cpus
+
+    threads = min(2, allowed_cpus())
+    other = "openvino" if backends.get("openvino").why_not() is None else "torch"
+    return [f"{other}:threads=1", f"onnxruntime:threads={threads},batch=8"]

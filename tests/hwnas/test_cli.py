@@ -1,0 +1,126 @@
+"""The command line as a user meets it: exit codes, messages, where output goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from hwnas.cli import run
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every command runs in an empty directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def table(elsewhere):
+    """A measured table of the smallest and largest sub-networks of width 1.0."""
+    import csv
+
+    import supernets
+
+    space = supernets.get("ofa-mbv3-w1.0").space
+    with (elsewhere / "measured.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["config", "latency_ms", "top1"])
+        for number, config in enumerate(space.decode(space.sample(30, 0))):
+            writer.writerow([json.dumps(config), 10 + number, 70 + number / 10])
+    return "measured.csv"
+
+
+SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["profile", "ofa-mbv3-w1.1", "-c", "min", "-p", "torch"], "did you mean 'ofa-mbv3-w1."),
+        (["profile", "ofa-mbv3-w1.0", "-c", "min", "-p", "torch:thread=1"], "threads"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "min", "-p", "torhc"], "did you mean 'torch'"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "min", "-p", "torch:threads=4096"], "threads"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "min", "-p", "torch:threads=0"], "threads"),
+        (
+            ["profile", "ofa-mbv3-w1.0", "-c", '{"ks": [3], "e": [3], "d": [2]}', "-p", "torch"],
+            "ks: expected 20 values",
+        ),
+        (["profile", "ofa-mbv3-w1.0", "-c", "bad.json", "-p", "torch"], r"ks[3]: expected one of {3, 5, 7}, got 4"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "{not json", "-p", "torch"], "is not JSON"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "smallest", "-p", "torch"], "expected min, max, random:SEED"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "random:x", "-p", "torch"], "random:SEED"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "missing.json", "-p", "torch"], "missing.json"),
+        (["profile", "ofa-mbv3-w1.0", "-c", "min", "-p", "torch", "--json", "no/such/dir.json"], "no directory"),
+        (
+            ["search", "ofa-mbv3-w1.0", "-p", "lut:file=empty.yaml", "--evals", "5"],
+            "has no block expanded_conv-input:112x112x16",
+        ),
+        (["search", "ofa-mbv3-w1.0", "-p", "table:file=measured.csv,column=v100_ms"], "latency_ms"),
+        (["search", "ofa-mbv3-w1.0", "-p", "table:file=measured.csv,column=latency_ms", "--evals", "0"], "--evals"),
+        (["search", "ofa-mbv3-w1.0", "-p", "lut:table=note11"], "expected one of note10, got 'note11'"),
+        ([*SEARCH, "--algorithm", "linass"], "did you mean 'linas'"),
+        ([*SEARCH, "--quality", "surogate"], "did you mean 'surrogate'"),
+        ([*SEARCH, "--objective", "latencyy"], "did you mean 'latency'"),
+        ([*SEARCH, "--constraint", "latency<=20parsecs"], "ms"),
+        ([*SEARCH, "--store", "no/such/dir/hwnas.db"], "no/such/dir"),
+        ([*SEARCH, "--resume"], "--study"),
+        ([*SEARCH, "--resume", "--study", "never-begun"], "never-begun"),
+        (["transfer", "ofa-mbv3-w1.2", "-p", "lut:table=note10"], "two platforms"),
+        (["serch"], "Did you mean 'search'"),
+        (["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--eval", "5"], "--evals"),
+        (["lut", "show", "nothing.yaml"], "nothing.yaml"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
+)
+def test_wrong_arguments_exit_with_2_and_say_what_is_right(arguments, message, elsewhere, table, capsys):
+    (elsewhere / "bad.json").write_text(json.dumps({"ks": [3, 3, 3, 4] * 5, "e": [3] * 20, "d": [2] * 5}))
+    (elsewhere / "empty.yaml").write_text("Conv-input:224x224x3-output:112x112x16:\n  count: 1\n  mean: 1.0\n")
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_help_and_version(capsys):
+    assert run(["--help"]) == 0
+    assert "profile" in capsys.readouterr().out
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("hwnas ")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom hwnas.cli import run\nrun(['--help'])\n"
+        "heavy = {'torch', 'onnx', 'onnxruntime', 'openvino', 'sklearn', 'pymoo', 'plotly', 'sqlalchemy', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["supernets", "backends", "platforms"])
+def test_listings(command, capsys):
+    assert run([command]) == 0
+    assert capsys.readouterr().out
+    assert run([command, "--json", "-"]) == 0
+    rows = json.loads(capsys.readouterr().out)[command]
+    assert rows
+
+
+def test_search_on_a_measured_table(table, capsys):
+    arguments = [
+        "search",
+        "ofa-mbv3-w1.0",
+        "-p",
+        f"table:file={table},column=latency_ms",
+        "--quality",
+        f"table:{table}",
+    ]
+    assert run([*arguments, "--algorithm", "random", "--evals", "5", "--json", "-"]) in {0, 1}
+    out, _ = capsys.readouterr()
+    assert json.loads(out)["schema"] == 1
