@@ -23,17 +23,18 @@ class Database:
 
     Args:
         location: a file's path, or an SQLAlchemy URL.
+        create: make it where there is none.
 
     Raises:
         StoreError: it cannot be opened or written, is no store, or is of a newer version; names it.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, create: bool = True) -> None:
         import sqlalchemy as sa
 
         url = _url(location)
         self.name = url.database if _is_sqlite(url) and url.database else url.render_as_string(hide_password=True)
-        _check_folder(url, self.name)
+        _check_file(url, self.name, create)
         with self._errors():
             try:
                 self._engine = sa.create_engine(url)
@@ -92,7 +93,7 @@ def _is_sqlite(url: sa.URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _check_folder(url: sa.URL, name: str) -> None:
+def _check_file(url: sa.URL, name: str, create: bool) -> None:
     # SQLite's own message is "unable to open database file", whatever is wrong with it.
     if not _is_sqlite(url) or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         return
@@ -101,6 +102,8 @@ def _check_folder(url: sa.URL, name: str) -> None:
         raise StoreError(f"the store {name}: is a folder; expected a file, or a file's name in it")
     if not path.parent.is_dir():
         raise StoreError(f"the store {name}: there is no folder {path.parent}")
+    if not create and not path.exists():
+        raise StoreError(f"the store {name}: there is none; 'hwnas search' and 'hwnas profile' make one")
 
 
 def _set_up_sqlite(engine: sa.Engine) -> None:

@@ -52,13 +52,17 @@ class Store:
         self._tables = database.metadata.tables
 
     @classmethod
-    def open(cls, location: str) -> Self:
-        """Open the store at a file's path or a database URL; a new file is made where there is none.
+    def open(cls, location: str, *, create: bool = True) -> Self:
+        """Open the store at a file's path or a database URL.
+
+        Args:
+            location: the path or URL.
+            create: make a file that is not there; otherwise it is an error.
 
         Raises:
             StoreError: it cannot be opened or written, is no store, or is of a newer version; names it.
         """
-        return cls(Database(str(location)))
+        return cls(Database(str(location), create))
 
     @property
     def name(self) -> str:

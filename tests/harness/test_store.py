@@ -148,6 +148,15 @@ def test_a_missing_folder_is_named(tmp_path):
     refused(tmp_path / "nowhere" / "s.db", "there is no folder .*nowhere")
 
 
+def test_a_store_that_is_only_read_is_not_made(tmp_path):
+    path = tmp_path / "s.db"
+    with pytest.raises(StoreError, match=r"s\.db: there is none"):
+        Store.open(str(path), create=False)
+    assert not path.exists()
+    Store.open(str(path)).close()
+    Store.open(str(path), create=False).close()
+
+
 def test_a_folder_is_no_store(tmp_path):
     refused(tmp_path, "is a folder")
 
