@@ -2,7 +2,7 @@
 
 Latency must not depend on what the weights are, but it does where activations die: they turn into denormal numbers,
 which many CPUs add tens of times slower, and a comparison of two backends' outputs agrees about zeros. Freshly
-initialised networks die: batch-norm statistics that were never set let the signal shrink from layer to layer. So weights
+initialised networks die: batch-norm statistics that were never set let the signal shrink layer by layer. So weights
 are drawn, and each batch-norm's statistics are set from what reaches it in one forward pass.
 
 Statistics of single channels from one cheap pass are too noisy: a channel that happened to be still gets scaled up by

@@ -1,0 +1,116 @@
+"""How torch's reductions and poolings are written."""
+
+# ruff: noqa: A002 - parameters carry the names that torch's callers give
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - torch's own spelling
+
+from backends.export.builder import GraphBuilder, Unsupported, Value
+from backends.export.emit_arithmetic import cast
+from backends.export.registered import function
+
+
+def _dims(g: GraphBuilder, x: Value, dim: int | Sequence[int] | None) -> list[int]:
+    rank = g.rank(x)
+    given = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
+    return sorted(each % rank for each in given)
+
+
+@function(torch.mean, "mean")
+def mean(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
+    """Write a mean; over the whole image as global average pooling, which runtimes keep in their image layout."""
+    dims = _dims(g, input, dim)
+    if g.rank(input) == 4 and dims == [2, 3]:
+        pooled = g.like("GlobalAveragePool", input)
+        return pooled if keepdim else g.op("Flatten", pooled, rank=2, dtype=g.dtype_of(input), axis=1)
+    return _reduce(g, "ReduceMean", input, dims, keepdim)
+
+
+@function(torch.sum, "sum")
+def total(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
+    """Write a sum; of whole numbers as 64-bit ones."""
+    x = input if g.dtype_of(input).is_floating_point else cast(g, input, torch.int64)
+    return _reduce(g, "ReduceSum", x, _dims(g, input, dim), keepdim)
+
+
+@function(torch.amax, "amax")
+def amax(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
+    """Write a maximum over dimensions."""
+    return _reduce(g, "ReduceMax", input, _dims(g, input, dim), keepdim)
+
+
+def _reduce(g: GraphBuilder, kind: str, x: Value, dims: list[int], keepdim: bool) -> Value:
+    rank = g.rank(x) if keepdim else g.rank(x) - len(dims)
+    return g.op(kind, x, g.ints(*dims), rank=rank, dtype=g.dtype_of(x), keepdims=int(keepdim))
+
+
+@function(torch.cumsum, "cumsum")
+def cumsum(g: GraphBuilder, input: Value, dim: int) -> Value:
+    """Write a running sum; of whole numbers as 64-bit ones."""
+    x = input if g.dtype_of(input).is_floating_point else cast(g, input, torch.int64)
+    return g.like("CumSum", x, g.constant(dim, torch.int64))
+
+
+def _pair(size: int | Sequence[int]) -> list[int]:
+    return [size, size] if isinstance(size, int) else list(size)
+
+
+@function(F.adaptive_avg_pool2d)
+def adaptive_average_pool(g: GraphBuilder, input: Value, output_size: Any, name: str | None = None) -> Value:
+    """Write an average pooling that gives ``output_size``, where that divides the input's."""
+    wanted = [output_size, output_size] if isinstance(output_size, int) else list(output_size)
+    if g.rank(input) != 4:
+        raise Unsupported("adaptive pooling of what is not a batch of images")
+    if wanted == [1, 1]:
+        return g.like("GlobalAveragePool", input, name=name)
+    given = g.shape(input)[2:]
+    wanted = [size if want is None else want for size, want in zip(given, wanted, strict=True)]
+    if any(size % want for size, want in zip(given, wanted, strict=True)):
+        raise Unsupported(f"adaptive pooling from {tuple(given)} to {tuple(wanted)}")
+    window = [size // want for size, want in zip(given, wanted, strict=True)]
+    return g.like("AveragePool", input, name=name, kernel_shape=window, strides=window)
+
+
+@function(F.max_pool2d, torch.max_pool2d)
+def max_pool(  # noqa: PLR0913, PLR0917 - torch's signature
+    g: GraphBuilder,
+    input: Value,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    name: str | None = None,
+) -> Value:
+    """Write a maximum over windows."""
+    if ceil_mode or return_indices:
+        raise Unsupported("max pooling with ceil_mode or indices")
+    strides = _pair(kernel_size if stride is None or stride == [] else stride)
+    attributes = {"kernel_shape": _pair(kernel_size), "strides": strides, "dilations": _pair(dilation)}
+    return g.like("MaxPool", input, name=name, pads=_pair(padding) * 2, **attributes)
+
+
+@function(F.avg_pool2d)
+def average_pool(  # noqa: PLR0913, PLR0917 - torch's signature
+    g: GraphBuilder,
+    input: Value,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    name: str | None = None,
+) -> Value:
+    """Write a mean over windows."""
+    if ceil_mode or divisor_override is not None:
+        raise Unsupported("average pooling with ceil_mode or divisor_override")
+    attributes = {"kernel_shape": _pair(kernel_size), "strides": _pair(kernel_size if stride is None else stride)}
+    pads = _pair(padding) * 2
+    return g.like("AveragePool", input, name=name, pads=pads, count_include_pad=int(count_include_pad), **attributes)
