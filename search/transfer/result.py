@@ -12,6 +12,7 @@ from search.transfer.bootstrap import Interval, bootstrap
 from search.transfer.fronts import Regret, hypervolume_ratio, mean_of_known, members, references, regrets, standing
 from search.transfer.grouping import groups
 from search.transfer.rank import RankCorrelations, rank_correlations
+from search.transfer.verdict import words
 from supernets.space import BoolArray, Config, FloatArray, IntArray
 
 # 1: the first.
@@ -116,6 +117,10 @@ class TransferResult:
     searches: Sequence[Mapping[str, Any]] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
 
+    def words(self) -> list[str]:
+        """Return what the result says, in sentences, the most useful one first."""
+        return words(self.to_json())
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON-able data; nan becomes null, seconds become milliseconds."""
         rows = self.rows
@@ -141,6 +146,7 @@ class TransferResult:
             "quality": vars(rows.label),
             "rows": [self._row(number) for number in range(len(rows.keys))],
             "settings": dict(self.settings),
+            "studies": [search["study"] for search in self.searches],
             "searches": [dict(search) for search in self.searches],
             "environment": dict(self.environment),
         }

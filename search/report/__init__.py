@@ -1,0 +1,6 @@
+"""Results as pages: one self-contained HTML file each, made from the same JSON that ``--json`` writes."""
+
+from search.report.search import search_page
+from search.report.transfer import transfer_page
+
+__all__ = ["search_page", "transfer_page"]

@@ -1,0 +1,126 @@
+"use strict";
+// Draws the figures of a report. Everything it needs is in the page: the data as JSON, Plotly.js compressed.
+(async () => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const plots = [...document.querySelectorAll("[data-figure]")];
+  const drawn = new Set();
+
+  async function loadPlotly() {
+    const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (char) => char.charCodeAt(0));
+    const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(unpacked).text();
+    document.head.append(script);
+  }
+
+  // Plotly reads some HTML in its texts; names and configs must stay text.
+  const escaped = (given) => String(given).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+  function wrapped(line, width) {
+    const lines = [];
+    let rest = line;
+    while (rest.length > width) {
+      const space = rest.lastIndexOf(" ", width);
+      const cut = space > width / 3 ? space : width;
+      lines.push(rest.slice(0, cut));
+      rest = "   " + rest.slice(cut).trimStart();
+    }
+    return [...lines, rest];
+  }
+
+  function hoverOf(number) {
+    const network = data.networks[number];
+    const width = innerWidth < 600 ? 30 : 48;
+    const config = network.config.flatMap((line) => wrapped(line, width));
+    const lines = network.lines.flatMap((line) => wrapped(line, width));
+    return [...lines.map((line) => `<b>${escaped(line)}</b>`), ...config.map(escaped)].join("<br>");
+  }
+
+  const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+  // "@ink" becomes the theme's colour, but only where a colour is expected: a platform may well be called "@ink".
+  function painted(value, key = "") {
+    if (Array.isArray(value)) return value.map((entry) => painted(entry, key));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, painted(v, k)]));
+    const expected = key.endsWith("color") || key === "colorscale";
+    return expected && typeof value === "string" && value.startsWith("@") ? role(value.slice(1)) : value;
+  }
+
+  function template() {
+    const [ink, muted, line, card] = ["ink", "muted", "line", "card"].map(role);
+    const axis = {
+      gridcolor: line, zerolinecolor: line, linecolor: muted, ticks: "outside", ticklen: 4, tickcolor: line, automargin: true,
+      title: { font: { size: 13, color: muted }, standoff: 10 }, tickfont: { size: 12, color: muted }, showline: false, zeroline: false,
+    };
+    const hover = { bgcolor: card, bordercolor: muted, align: "left", font: { family: role("mono"), size: 12, color: ink }, namelength: -1 };
+    return { layout: {
+      font: { family: role("sans"), size: 13, color: ink }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      xaxis: axis, yaxis: axis, hoverlabel: hover, hovermode: "closest", hoverdistance: 30,
+      legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 12, color: ink }, itemsizing: "constant" },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: muted, activecolor: role("accent") },
+      coloraxis: { colorbar: { outlinewidth: 0, thickness: 10, tickfont: { color: muted, size: 11 } } },
+      margin: { l: 10, r: 12, t: 26, b: 76 }, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    } };
+  }
+
+  function traces(figure) {
+    return figure.data.map((given) => {
+      const trace = painted(given);
+      if (!trace.customdata) return trace;
+      trace.text = trace.customdata.map(hoverOf);
+      trace.hovertemplate = "%{text}<extra></extra>";
+      return trace;
+    });
+  }
+
+  function draw(plot) {
+    const figure = data.figures[plot.dataset.figure];
+    const layout = { ...painted(figure.layout), template: template() };
+    if (layout.showlegend === false) layout.margin = { b: 50 };
+    const config = { displaylogo: false, responsive: true, modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "resetScale2d"]] };
+    plot.classList.remove("waiting");
+    drawn.add(plot);
+    return Plotly.react(plot, traces(figure), layout, config);
+  }
+
+  function chooseOne(select) {
+    const show = () => {
+      for (const option of select.options) document.getElementById(option.value).hidden = option.value !== select.value;
+    };
+    select.addEventListener("change", show);
+    show();
+  }
+
+  function download(button) {
+    const text = JSON.stringify(JSON.parse(document.getElementById(button.dataset.source).textContent), null, 1);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.download = button.dataset.download;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  document.querySelectorAll("[data-chooser]").forEach(chooseOne);
+  document.querySelectorAll("[data-download]").forEach((button) => button.addEventListener("click", () => download(button)));
+  for (const plot of plots) {
+    plot.classList.add("waiting");
+    plot.textContent = "Drawing\u2026";
+  }
+  try {
+    await loadPlotly();
+  } catch (error) {
+    for (const plot of plots) plot.textContent = "This browser cannot unpack the drawing library; the table below holds the same.";
+    return;
+  }
+  for (const plot of plots) plot.textContent = "";
+  // A figure is drawn when it comes near: a page of many figures opens at once.
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting && !drawn.has(entry.target)) draw(entry.target);
+    }
+  }, { rootMargin: "400px" });
+  plots.forEach((plot) => near.observe(plot));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach(draw));
+  addEventListener("beforeprint", () => plots.filter((plot) => !drawn.has(plot)).forEach(draw));
+  document.documentElement.dataset.ready = "yes";
+})();

@@ -1,0 +1,139 @@
+"""Figures as plain data: what Plotly.js draws, what is said about it, and the table that holds the same.
+
+A figure names colours by role (``"@p0"``, ``"@ink"``) and networks by row number (``customdata``); the page's script
+puts in the colours of the reader's light or dark theme and the configs for the hover text.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Trace = dict[str, Any]
+Cell = str | float | int | None
+
+# Twelve platforms have a colour of their own; symbols repeat at another period, so that pairs stay apart beyond that.
+PALETTE_SIZE = 12
+# From the first iteration to the last, readable without telling red from green.
+SCALE = [[0, "@s0"], [0.25, "@s1"], [0.5, "@s2"], [0.75, "@s3"], [1, "@s4"]]
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "pentagon", "hexagon", "triangle-down")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings.
+
+    Attributes:
+        columns: the headings, units included.
+        rows: one cell per column; ``None`` is shown as a dash.
+        note: what is left out, if anything.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a page.
+
+    Attributes:
+        id: unique within the page.
+        title: shown above.
+        says: one or two sentences: what is seen.
+        data: Plotly traces.
+        layout: what differs from the page's own layout.
+        table: the same as text.
+        choice: the label under which a figure of a group is chosen.
+        height: pixels.
+    """
+
+    id: str
+    title: str
+    says: str
+    data: Sequence[Trace]
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    table: Table | None = None
+    choice: str = ""
+    height: int = 400
+
+    def drawn(self) -> dict[str, Any]:
+        """Return what the page's script needs."""
+        return {"data": list(self.data), "layout": dict(self.layout)}
+
+
+def text(given: object) -> str:
+    """Return ``given`` so that Plotly, which understands some HTML in its texts, shows it as it is."""
+    return html.escape(str(given), quote=False)
+
+
+def colour(number: int) -> str:
+    """Name the colour of platform or algorithm ``number``."""
+    return f"@p{number % PALETTE_SIZE}"
+
+
+def symbol(number: int) -> str:
+    """Return the marker of platform or algorithm ``number``."""
+    return SYMBOLS[number % len(SYMBOLS)]
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return an axis with its title."""
+    return {"title": {"text": text(title)}, **more}
+
+
+def points(name: str, x: Sequence[Cell], y: Sequence[Cell], rows: Sequence[int], **more: Any) -> Trace:
+    """Return markers whose hover shows the network of each row."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": text(name),
+        "x": list(x),
+        "y": list(y),
+        "customdata": list(rows),
+        **more,
+    }
+
+
+def staircase(
+    x: Sequence[float], y: Sequence[float], color: str, *, x_up: bool = False, y_up: bool = True, **more: Any
+) -> Trace:
+    """Return the line that bounds what the points dominate; ``x_up`` and ``y_up``: more is better."""
+    signs = -1 if x_up else 1, 1 if y_up else -1
+    kept: list[tuple[float, float]] = []
+    for px, py in sorted(zip(x, y, strict=True), key=lambda point: (signs[0] * point[0], -signs[1] * point[1])):
+        if not kept or signs[1] * py > signs[1] * kept[-1][1]:
+            kept.append((px, py))
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [px for px, _ in kept],
+        "y": [py for _, py in kept],
+        "line": {"shape": "hv", "width": 1.5, "color": color},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        **more,
+    }
+
+
+def error_bars(values: Sequence[float | None], bounds: Sequence[Sequence[Any] | None], color: str) -> dict[str, Any]:
+    """Return Plotly's error bars from absolute bounds; a point without bounds has none."""
+    pairs = [
+        (high - value, value - low) if value is not None else (0, 0)
+        for value, (low, high) in zip(
+            values, (b or (v or 0, v or 0) for v, b in zip(values, bounds, strict=True)), strict=True
+        )
+    ]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [round(max(up, 0), 9) for up, _ in pairs],
+        "arrayminus": [round(max(down, 0), 9) for _, down in pairs],
+        "color": color,
+        "thickness": 1,
+        "width": 2,
+    }

@@ -1,0 +1,65 @@
+"""Numbers and findings in words."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+from typing import Any
+
+MISSING = "\N{EN DASH}"
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Return ``value`` to ``digits`` significant digits, thousands set apart; what is missing is a dash; text stays."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, (str, bool)):
+        return str(value)
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def letter(position: int) -> str:
+    """Return the short name of platform number ``position``: A, B, ..., Z, A1, ..."""
+    turn, place = divmod(position, 26)
+    return string.ascii_uppercase[place] + (str(turn) if turn else "")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as in a sentence: "A", "A and B", "A, B and C"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share as per cent."""
+    return f"{100 * share:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
+
+
+def units(label: dict[str, Any]) -> str:
+    """Return what a difference of two qualities is counted in: per cent differ by points."""
+    return "points" if label["unit"] == "%" else str(label["unit"])
+
+
+def spelled(config: dict[str, Any]) -> list[str]:
+    """Return a config in lines, as the hover shows it: a key and its values."""
+    return [
+        f"{key}: {' '.join(map(str, values)) if isinstance(values, list) else values}" for key, values in config.items()
+    ]
+
+
+def facts(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten nested settings or an environment to (name, value) pairs for a table."""
+    if isinstance(tree, dict):
+        return [
+            fact
+            for key, value in tree.items()
+            for fact in facts(value, f"{prefix} \N{MIDDLE DOT} {key}" if prefix else key)
+        ]
+    if isinstance(tree, list) and not any(isinstance(entry, (dict, list)) for entry in tree):
+        return [(prefix, ", ".join(map(str, tree)) or MISSING)]
+    if isinstance(tree, list):
+        return [fact for place, value in enumerate(tree, 1) for fact in facts(value, f"{prefix} {place}")]
+    return [(prefix, MISSING if tree is None else str(tree))]

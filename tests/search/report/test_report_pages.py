@@ -1,0 +1,223 @@
+"""Pages as text: what a browser is not needed for."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import runpy
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from search.report import search_page, transfer_page
+from search.report.page import json_in_script
+
+SAMPLES = Path(__file__).parent / "samples"
+PAGES = {"transfer": transfer_page, "search": search_page, "search3": search_page}
+
+
+def sample(name):
+    return json.loads((SAMPLES / f"{name}.json").read_text())
+
+
+def hostile(result, evil):
+    """The result with every platform's, study's and algorithm's name replaced by an evil one; each still its own."""
+    text = json.dumps(result)
+    names = [*result.get("platforms", []), result.get("platform"), result.get("study"), result.get("algorithm")]
+    for number, name in enumerate(name for name in names if name):
+        text = text.replace(json.dumps(name), json.dumps(evil + str(number)))
+    return json.loads(text)
+
+
+class Outline(HTMLParser):
+    """The elements of a page, with their attributes and texts."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.text, self._inside = [], {}, None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside = (tag, dict(attrs).get("id"))
+
+    def handle_data(self, data):
+        self.text[self._inside] = self.text.get(self._inside, "") + data
+
+    def handle_endtag(self, tag):
+        self._inside = None
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(params=PAGES, scope="module")
+def page(request):
+    return PAGES[request.param](sample(request.param))
+
+
+def test_a_page_needs_nothing_from_elsewhere(page):
+    outline = Outline(page)
+    assert [link["href"] for link in outline.all("link")] == ["data:,"]
+    for tag in ("img", "iframe", "object", "embed", "source", "video", "base", "form"):
+        assert not outline.all(tag)
+    assert not any("src" in attributes for _, attributes in outline.elements)
+    assert "url(" not in re.search(r"<style>(.*?)</style>", page, re.DOTALL).group(1)
+    assert len(page) < 3_000_000
+
+
+def test_only_the_two_scripts_that_the_policy_names_can_run(page):
+    outline = Outline(page)
+    policy = next(meta["content"] for meta in outline.all("meta") if meta.get("http-equiv"))
+    running = [attributes for attributes in outline.all("script") if "type" not in attributes]
+    own = outline.text[("script", None)]
+    plotly = gzip.decompress(base64.b64decode(outline.text[("script", "plotly")]))
+    hashes = [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in (own.encode(), plotly)]
+    assert len(running) == 1
+    assert re.findall(r"'sha256-([^']+)'", policy) == hashes
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-inline" not in policy.partition("style-src")[0]
+    assert "unsafe-eval" not in policy
+
+
+def test_no_element_handles_events_by_attribute(page):
+    assert not [name for _, attributes in Outline(page).elements for name in attributes if name.startswith("on")]
+
+
+def test_every_figure_is_described_and_the_data_are_there_for_each(page):
+    outline = Outline(page)
+    figures = json.loads(outline.text[("script", "data")])["figures"]
+    drawn = [attributes for _, attributes in outline.elements if "data-figure" in attributes]
+    assert [attributes["data-figure"] for attributes in drawn] == list(figures)
+    assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in drawn)
+
+
+def test_figures_are_valid_plotly(page):
+    import plotly.graph_objects as go
+
+    text = Outline(page).text[("script", "data")]
+    # Colours by role are the page's own; everything else must be what Plotly knows.
+    figures = json.loads(re.sub(r'"@[a-z0-9]+"', '"#123456"', text))["figures"]
+    for figure in figures.values():
+        go.Figure(figure)
+
+
+def test_colours_by_role_are_all_defined_in_both_themes(page):
+    roles = set(re.findall(r'"@([a-z0-9]+)"', Outline(page).text[("script", "data")]))
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL).group(1)
+    light, dark = style.split("prefers-color-scheme: dark", 1)
+    assert roles
+    assert all(f"--{role}:" in theme for role in roles for theme in (light, dark))
+
+
+def test_every_figure_has_its_table(page):
+    cards = re.findall(r'<figure class="card" id="[^"]+">(.*?)</figure>', page, re.DOTALL)
+    assert cards
+    assert all(card.count("<tr>") > 5 for card in cards)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_same_result_gives_the_same_page(name):
+    assert PAGES[name](sample(name)) == PAGES[name](sample(name))
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "evil", ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<!--<script>", "{{7*7}}\u2028"]
+)
+def test_hostile_names_stay_text(name, evil):
+    result = sample(name)
+    plain, attacked = Outline(PAGES[name](result)), Outline(PAGES[name](hostile(result, evil)))
+    assert [tag for tag, _ in plain.elements] == [tag for tag, _ in attacked.elements]
+    assert [sorted(attributes) for _, attributes in plain.elements] == [
+        sorted(attributes) for _, attributes in attacked.elements
+    ]
+    assert any(evil.strip() in text for text in attacked.text.values())
+
+
+@pytest.mark.parametrize("text", ["</script>", "<!--", "a & b", "\u2028\u2029", "\u00e4\U0001f600"])
+def test_json_in_a_script_reads_back_and_holds_no_markup(text):
+    written = json_in_script({"name": text})
+    assert json.loads(written) == {"name": text}
+    assert not set("<>&\u2028\u2029") & set(written)
+
+
+def test_a_prediction_is_called_one():
+    result = sample("transfer")
+    assert "top1 is predicted, not measured" in transfer_page(result)
+    measured = transfer_page(result | {"quality": result["quality"] | {"predicted": False}})
+    assert "predicted" not in re.sub(r"<script.*?</script>", "", measured, flags=re.DOTALL)
+
+
+def test_the_contracts_fields_alone_are_enough_for_a_transfer_page():
+    fields = (
+        "schema",
+        "platforms",
+        "n_shared",
+        "kendall_tau",
+        "spearman",
+        "hypervolume_ratio",
+        "front_overlap",
+        "regret",
+        "samples_to_adapt",
+    )
+    page = transfer_page({field: sample("transfer")[field] for field in fields})
+    assert "Kendall tau" in page
+    assert "data-figure" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
+def test_the_contracts_fields_alone_are_enough_for_a_search_page():
+    fields = (
+        "schema",
+        "study",
+        "supernet",
+        "platform",
+        "algorithm",
+        "seed",
+        "objectives",
+        "front",
+        "hypervolume",
+        "time_s",
+    )
+    result = {field: sample("search")[field] for field in fields}
+    kept = ("index", "iteration", "config", "objectives", "status")
+    result["evaluations"] = [{field: one[field] for field in kept} for one in sample("search")["evaluations"]]
+    assert "150 evaluations found a front" in search_page(result)
+
+
+def test_what_failed_and_what_did_not_settle_is_said():
+    page = transfer_page(sample("transfer"))
+    assert "1 failed (left out)" in page
+    assert "out of memory" in page
+
+
+def test_many_platforms_are_chosen_from_a_list():
+    make = runpy.run_path(str(SAMPLES / "make.py"))
+    result = make["transfer_sample"](tuple(make["PLATFORMS"]), samples=10)
+    outline = Outline(transfer_page(result))
+    options = [attributes["value"] for attributes in outline.all("option")]
+    figures = [attributes["id"] for attributes in outline.all("figure") if "id" in attributes]
+    assert len(options) == 4 + 4 + 6
+    assert set(options) == set(figures)
+
+
+def test_a_real_study_has_a_page():
+    import supernets
+    from search.study import search
+
+    net = supernets.get("ofa-mbv3-w1.0")
+    study = search(net, objectives=["macs", "top1"], constraints=["macs<=300M"], algorithm="random", evals=20, seed=0)
+    page = search_page(study.to_json())
+    assert f"a front of {len(study.front)} sub-networks" in page
+    assert "macs&lt;=300M" in page
+
+
+def test_a_study_without_a_front_says_so():
+    import supernets
+    from search.study import search
+
+    net = supernets.get("ofa-mbv3-w1.0")
+    study = search(net, objectives=["macs", "top1"], constraints=["top1>=99%"], algorithm="random", evals=5, seed=0)
+    assert "found no sub-network that meets what was asked for" in search_page(study.to_json())
