@@ -37,7 +37,7 @@ class Database:
         _check_file(url, self.name, create)
         with self._errors():
             try:
-                self._engine = sa.create_engine(url)
+                self._engine = sa.create_engine(url, **_pool(url))
             except ModuleNotFoundError as error:
                 message = f"the store {self.name}: needs the package {error.name}: python -m pip install {error.name}"
                 raise StoreError(message) from error
@@ -91,6 +91,16 @@ def _url(location: str) -> sa.URL:
 
 def _is_sqlite(url: sa.URL) -> bool:
     return url.get_backend_name() == "sqlite"
+
+
+def _pool(url: sa.URL) -> dict[str, Any]:
+    """Return how connections are pooled: a database in memory is one connection, whichever thread asks."""
+    import sqlalchemy as sa
+
+    if not _is_sqlite(url) or url.database not in {None, "", ":memory:"}:
+        return {}
+    one = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _BUSY_S}
+    return {**one, "connect_args": {"check_same_thread": False}}
 
 
 def _check_file(url: sa.URL, name: str, create: bool) -> None:

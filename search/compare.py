@@ -1,0 +1,242 @@
+"""Several algorithms on one problem, over seeds: who reaches which hypervolume in how many evaluations.
+
+``compare`` runs them; ``search.comparison`` holds what comes out, and its JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+from search.comparison import Comparison, Contestant
+from search.objectives import Sources
+from search.plan import Plan, Request
+from search.study import Study, search
+from supernets.errors import UsageError, WorkError
+from supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from harness.platform import Platform
+    from harness.store import Store
+
+__all__ = ["CompareProgress", "Comparison", "Contestant", "compare"]
+
+
+@dataclass(frozen=True)
+class CompareProgress:
+    """How far a comparison is.
+
+    Attributes:
+        done: finished searches.
+        total: all of them.
+        last: what finished last ("linas, seed 3"); "" at the beginning.
+        searching: what the search under way reports, where they run one after the other, else ``None``.
+    """
+
+    done: int
+    total: int
+    last: str
+    searching: Any = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One search, as it is handed to another process."""
+
+    contestant: Contestant
+    seed: int
+    options: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant.name}, seed {self.seed}"
+
+    def run(self, net: SuperNetwork, **more: Any) -> Study:
+        one = self.contestant
+        return search(net, algorithm=one.algorithm, preset=one.preset, seed=self.seed, **self.options, **more)
+
+
+def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, and only here
+    net: SuperNetwork,
+    platform: Platform | str | None = None,
+    *,
+    algorithms: Sequence[str],
+    evals: int = 150,
+    seeds: int | Sequence[int] = 5,
+    quality: str | None = None,
+    objectives: Sequence[str] | None = None,
+    constraints: Sequence[str] = (),
+    reference: Mapping[str, float] | None = None,
+    best: float | None = None,
+    thresholds: Sequence[float] | None = None,
+    store: Store | None = None,
+    workers: int | None = None,
+    progress: Callable[[CompareProgress], None] | None = None,
+) -> Comparison:
+    """Run each algorithm with each seed on the same problem.
+
+    Where every objective is free, the searches run in parallel processes of one thread each; how many there are does
+    not change what they find. Where something is measured they run one after the other and share the measurements: a
+    sub-network that two of them evaluate is measured once.
+
+    Args:
+        net: the super-network.
+        platform: where latency is known or measured.
+        algorithms: names, or ``NAME:PRESET``.
+        evals: evaluations of each search.
+        seeds: how many (0, 1, ...), or which.
+        quality: as for ``search``.
+        objectives: as for ``search``.
+        constraints: as for ``search``.
+        reference: where hypervolume is measured from, by objective; ``None``: as for ``search``, but what is measured
+            has the worst value of all searches.
+        best: the hypervolume that counts as 1; ``None``: that of all searches' fronts together.
+        thresholds: normalised hypervolumes; ``None``: what each algorithm but the best one reached.
+        store: where measurements and measured studies are kept; ``None``: measurements are shared, then forgotten.
+        workers: processes; ``None``: as many as CPUs may be used; 1: none but this one. A script that lets there be
+            more needs ``if __name__ == "__main__":``, as everywhere in Python.
+        progress: is called with a ``CompareProgress``.
+
+    Raises:
+        UsageError: something was asked for that cannot be.
+        WorkError: a process died.
+    """
+    contestants = _contestants(algorithms)
+    chosen = _seeds(seeds)
+    options = {
+        "platform": platform,
+        "quality": quality,
+        "evals": evals,
+        "objectives": objectives,
+        "constraints": tuple(constraints),
+        "reference": reference,
+    }
+    jobs = [_Job(contestant, seed, options) for contestant in contestants for seed in chosen]
+    tell = progress or (lambda _: None)
+    free = _all_free(net, options)
+    tell(CompareProgress(0, len(jobs), ""))
+    if free and workers != 1:
+        studies = _in_parallel(net, jobs, workers, tell)
+    else:
+        studies = _one_by_one(net, jobs, None if free else store, free, tell)
+    grouped = {one: [studies[job] for job in range(len(jobs)) if jobs[job].contestant == one] for one in contestants}
+    return Comparison.of(grouped, evals, best, thresholds)
+
+
+def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
+    from search import algorithms
+
+    made = tuple(Contestant.parse(name) for name in names)
+    if not made:
+        raise UsageError(f"algorithms: expected at least one of {', '.join(algorithms.names())}, got none")
+    if len(set(made)) < len(made):
+        raise UsageError(f"algorithms: one is given twice: {', '.join(names)}")
+    for one in made:
+        algorithms.registry.provider(one.algorithm)
+    return made
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise UsageError(f"seeds: expected at least one, none twice, got {seeds}")
+    return chosen
+
+
+def _all_free(net: SuperNetwork, options: Mapping[str, Any]) -> bool:
+    """Tell whether nothing has to be measured; raises what is wrong with the problem before anything takes time."""
+    request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
+    with Sources(net, options["platform"], options["quality"]) as sources:
+        plan = Plan(request, sources)
+        return all(one.free for one in (*plan.objectives, *plan.limited))
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def _one_by_one(
+    net: SuperNetwork, jobs: Sequence[_Job], store: Store | None, free: bool, tell: Callable[[CompareProgress], None]
+) -> list[Study]:
+    studies: list[Study] = []
+    last = ""
+    with contextlib.nullcontext(store) if free or store is not None else _passing_store() as shared, _one_thread(free):
+        for number, job in enumerate(jobs):
+
+            def show(event: Any, number: int = number, last: str = last) -> None:
+                tell(CompareProgress(number, len(jobs), last, event))
+
+            studies.append(job.run(net, store=shared, progress=show))
+            last = job.name
+            tell(CompareProgress(len(studies), len(jobs), last))
+    return studies
+
+
+def _passing_store() -> Store:
+    from harness.store import Store
+
+    return Store.open(":memory:")
+
+
+def _in_parallel(
+    net: SuperNetwork, jobs: Sequence[_Job], workers: int | None, tell: Callable[[CompareProgress], None]
+) -> list[Study]:
+    from harness.threads import allowed_cpus
+
+    count = min(workers or allowed_cpus(), len(jobs))
+    done: dict[int, Study] = {}
+    # Spawned, not forked: a fork in the middle of a library's threads hangs.
+    executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_limit_threads)
+    with _ended(executor):
+        numbers: dict[Future[Study], int] = {
+            executor.submit(_run, net.name, job): number for number, job in enumerate(jobs)
+        }
+        for future in as_completed(numbers):
+            number = numbers[future]
+            try:
+                done[number] = future.result()
+            except BrokenProcessPool as error:
+                raise WorkError(
+                    f"the process that ran {jobs[number].name} died; was there too little memory?"
+                ) from error
+            tell(CompareProgress(len(done), len(jobs), jobs[number].name))
+    return [done[number] for number in range(len(jobs))]
+
+
+@contextlib.contextmanager
+def _ended(executor: ProcessPoolExecutor) -> Iterator[None]:
+    """Leave no search running or waiting behind, whatever happens."""
+    try:
+        yield
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _run(net: str, job: _Job) -> Study:
+    import supernets
+
+    return job.run(supernets.get(net))
+
+
+def _limit_threads() -> None:
+    """Give this process one compute thread: there is a process per CPU, and sums come out the same in all of them."""
+    # Read by the libraries that are loaded later; those that are loaded already are told by threadpoolctl.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    _limits()
+
+
+@contextlib.contextmanager
+def _one_thread(wanted: bool) -> Iterator[None]:
+    with _limits() if wanted else contextlib.nullcontext():
+        yield
+
+
+def _limits() -> Any:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
+
+    return threadpool_limits(1)

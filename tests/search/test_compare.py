@@ -1,0 +1,176 @@
+"""Comparing algorithms: curves and thresholds against plain counting, and the same result however it is run."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import supernets
+from search import compare as module
+from search import objectives
+from search.compare import Comparison, Contestant, compare
+from search.hypervolume import hypervolume
+from search.objectives import Outcome
+from search.study import search
+from supernets.errors import UnknownNameError, UsageError
+
+NET = supernets.get("ofa-mbv3-w1.0")
+PROBLEM = {"objectives": ["macs", "params"], "evals": 40}
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare(NET, algorithms=["random", "nsga2"], seeds=3, workers=1, **PROBLEM)
+
+
+def without_times(shown):
+    if isinstance(shown, dict):
+        return {key: without_times(value) for key, value in shown.items() if key not in {"time_s", "search_s"}}
+    return [without_times(value) for value in shown] if isinstance(shown, list) else shown
+
+
+def test_parallel_processes_find_the_same(comparison):
+    events = []
+    parallel = compare(NET, algorithms=["random", "nsga2"], seeds=3, workers=2, progress=events.append, **PROBLEM)
+    assert without_times(parallel.to_json()) == without_times(comparison.to_json())
+    assert [event.done for event in events] == list(range(7))
+    assert {event.total for event in events} == {6}
+    assert {event.last for event in events[1:]} >= {"random, seed 0", "nsga2, seed 2"}
+
+
+def test_each_run_is_the_search_of_that_seed(comparison):
+    alone = search(NET, algorithm="nsga2", seed=1, **PROBLEM)
+    compared = comparison.studies[Contestant("nsga2")][1]
+    assert [one.key for one in compared.evaluations] == [one.key for one in alone.evaluations]
+
+
+def test_curves_against_counting(comparison):
+    runs = comparison.studies[Contestant("random")]
+    together = np.vstack([study.archive.F for each in comparison.studies.values() for study in each])
+    best = hypervolume(together, comparison.reference)
+    for n in (1, 2, 17, 40):
+        values = [hypervolume(run.archive.F[:n], comparison.reference) / best for run in runs]
+        assert comparison.mean(Contestant("random"))[n - 1] == pytest.approx(np.mean(values))
+        error = np.std(values, ddof=1) / np.sqrt(3)
+        assert comparison.standard_error(Contestant("random"))[n - 1] == pytest.approx(error)
+    assert comparison.best == pytest.approx(best)
+
+
+def test_thresholds(comparison):
+    (threshold,) = comparison.thresholds
+    for one in comparison.reached(threshold):
+        contestant = Contestant(one.name)
+        mean = comparison.mean(contestant)
+        if one.evaluations is None:
+            assert (mean < threshold).all()
+            assert one.time_s is None
+        else:
+            assert mean[one.evaluations - 1] >= threshold
+            assert (mean[: one.evaluations - 1] < threshold).all()
+            assert 0 < one.search_s <= one.time_s
+        for curve, n in zip(comparison.curves[contestant], one.per_seed, strict=True):
+            assert (curve.max() < threshold) if n is None else (curve[n - 1] >= threshold)
+    assert sum(one.evaluations is not None for one in comparison.reached(threshold)) == 2
+    assert all(one.evaluations is None for one in comparison.reached(1.5))
+
+
+def test_json(comparison):
+    shown = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
+    assert shown["schema"] == 1
+    assert [one["name"] for one in shown["algorithms"]] == ["random", "nsga2"]
+    assert shown["seeds"] == [0, 1, 2]
+    assert {len(one["mean"]) for one in shown["algorithms"]} == {40}
+    largest = NET.space.largest()
+    assert shown["reference"] == {"macs": NET.macs(largest)[0] / 1e6, "params": NET.params(largest)[0] / 1e6}
+    for one in shown["algorithms"]:
+        assert [surface["level"] for surface in one["attainment"]] == [0.25, 0.5, 0.75]
+        assert all(set(point) == {"macs", "params"} for run in one["runs"] for point in run["front"])
+        assert one["final"]["mean"] == one["mean"][-1]
+
+
+def test_one_seed_has_no_standard_error():
+    shown = compare(NET, algorithms=["random"], seeds=[7], workers=1, **PROBLEM).to_json()
+    assert shown["algorithms"][0]["standard_error"] is None
+    assert shown["seeds"] == [7]
+    assert shown["thresholds"] == []
+
+
+def test_what_counts_as_one_and_the_thresholds_can_be_given():
+    plain = compare(NET, algorithms=["random"], seeds=1, workers=1, **PROBLEM)
+    scaled = compare(
+        NET, algorithms=["random"], seeds=1, workers=1, best=2 * plain.best, thresholds=[0.4, 0.1], **PROBLEM
+    )
+    np.testing.assert_allclose(2 * scaled.curves[Contestant("random")], plain.curves[Contestant("random")])
+    assert scaled.thresholds == (0.1, 0.4)
+    for wrong in ({"best": 0.0}, {"thresholds": [-1.0]}, {"thresholds": [float("nan")]}):
+        with pytest.raises(UsageError, match="positive"):
+            Comparison.of(plain.studies, 40, **wrong)
+
+
+def test_presets_are_contestants_of_their_own():
+    assert Contestant.parse("linas:paper") == Contestant("linas", "paper")
+    assert Contestant.parse(" nsga2 ").name == "nsga2"
+    assert Contestant("linas", "paper").name == "linas:paper"
+    both = compare(NET, algorithms=["nsga2", "nsga2:paper"], seeds=1, workers=1, **PROBLEM)
+    assert [one.name for one in both.studies] == ["nsga2", "nsga2:paper"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "match"),
+    [
+        ({"algorithms": []}, UsageError, "at least one of .*nsga2"),
+        ({"algorithms": ["nsga"]}, UnknownNameError, "did you mean 'nsga2'"),
+        ({"algorithms": ["random", "random"]}, UsageError, "twice"),
+        ({"algorithms": ["random:"]}, UsageError, "NAME:PRESET"),
+        ({"algorithms": ["random:best"]}, UsageError, "unknown preset 'best'"),
+        ({"seeds": 0}, UsageError, "seeds"),
+        ({"seeds": [1, 1]}, UsageError, "seeds"),
+        ({"evals": 0}, UsageError, "at least 1 evaluation"),
+        ({"objectives": ["mac"]}, UnknownNameError, "did you mean 'macs'"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_refusals(changed, kind, match, workers, monkeypatch):
+    if workers == 2:  # what a process raises is handed on; that it is spawned for it is tested above
+        monkeypatch.setattr(module, "_in_parallel", lambda net, jobs, _, tell: [job.run(net) for job in jobs])
+    with pytest.raises(kind, match=match):
+        compare(NET, **{"algorithms": ["random"], "seeds": 1, "workers": workers} | PROBLEM | changed)
+
+
+# --- measured ---------------------------------------------------------------------------------------------------------
+
+
+class Measured:
+    """A stand-in for what is measured: the store remembers for it."""
+
+    name, unit, maximise, source, free, cheap, batched = "measured", "ms", False, "here", False, False, True
+
+    def evaluate(self, X):
+        return Outcome.of(NET.macs(X) ** 0.5 / 1e3, "")
+
+
+def test_what_is_measured_shares_a_store_and_the_worst_of_all(monkeypatch):
+    stores = []
+
+    def create(name, sources):
+        stores.append(sources.store)
+        return Measured()
+
+    monkeypatch.setitem(objectives.registry._providers, "measured", SimpleNamespace(create=create))
+    events = []
+    found = compare(
+        NET, algorithms=["random"], seeds=3, objectives=["measured", "params"], evals=20, progress=events.append
+    )
+    used = stores[1:]  # the first only asks whether it is free
+    assert len(used) == 3
+    assert len({id(store) for store in used}) == 1
+    assert used[0].name == ":memory:"
+    runs = found.studies[Contestant("random")]
+    worst = max(one.objectives["measured"] for run in runs for one in run.evaluations)
+    assert found.reference[0] == worst
+    assert found.reference[1] == NET.params(NET.space.largest())[0] / 1e6
+    assert len({run.reference[0] for run in runs}) > 1
+    assert [event.searching.done for event in events if event.searching] == [20, 20, 20]
