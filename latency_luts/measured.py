@@ -201,15 +201,23 @@ class MeasuredTable:
                 f"{self.file}: {metric.column!r} has no unit of time in its name; "
                 f"name it {metric.column}_ms (or _s, or _us)"
             )
+        return self.measured(metric) / per_second
+
+    def measured(self, metric: Metric) -> FloatArray:
+        """Return a column's numbers, ``(n,)``; nan where a row was not measured (an empty cell or 0).
+
+        Raises:
+            TableError: the column is 0 or empty throughout, or a value is negative or no number.
+        """
         numbers = self.values(metric)
-        # A metric that was not measured is written as 0 by some tools; no network takes no time.
-        measured = np.where(numbers == 0, np.nan, numbers)
-        if np.isnan(measured).all():
+        # A metric that was not measured is written as 0 by some tools; no network takes no time or is never right.
+        numbers = np.where(numbers == 0, np.nan, numbers)
+        if np.isnan(numbers).all():
             raise TableError(f"{self.file}: {metric.column!r} is 0 or empty throughout: it was not measured")
-        if (measured < 0).any():
-            line = self.lines[int(np.flatnonzero(measured < 0)[0])]
-            raise TableError(f"{self.file}: line {line}: {metric.column}: a latency cannot be negative")
-        return measured / per_second
+        if (numbers < 0).any():
+            line = self.lines[int(np.flatnonzero(numbers < 0)[0])]
+            raise TableError(f"{self.file}: line {line}: {metric.column}: cannot be negative")
+        return numbers
 
     def _no_column(self, wanted: str) -> TableError:
         return TableError(f"{self.file}: expected {wanted}; there are: {', '.join(self.columns)}")

@@ -1,0 +1,1 @@
+"""The shipped surrogates: per super-network its coefficients and its model card."""

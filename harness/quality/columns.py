@@ -1,0 +1,83 @@
+"""Find the quality in a measured CSV file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latency_luts.measured import Lookup, MeasuredTable, Metric
+from supernets.errors import QualityError, TableError
+from supernets.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A metric that is known by its name: its unit where the column has none, and which way is better."""
+
+    unit: str = ""
+    maximise: bool = True
+
+
+# By the column's name without its unit, in lower-case letters and digits.
+_KNOWN = {
+    "top1": _Known("%"),
+    "top5": _Known("%"),
+    "accuracy": _Known("%"),
+    "bleu": _Known(),
+    "hr10": _Known(),
+    "ndcg10": _Known(),
+    "loss": _Known(maximise=False),
+    "perplexity": _Known(maximise=False),
+    "top1error": _Known("%", maximise=False),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredQuality:
+    """The quality in a measured file.
+
+    Attributes:
+        metric: what it is ("top1").
+        unit: its unit.
+        maximise: more is better.
+        lookup: its values.
+    """
+
+    metric: str
+    unit: str
+    maximise: bool
+    lookup: Lookup
+
+
+def read(name: str, argument: str, space: SearchSpace) -> MeasuredQuality:
+    """Read the quality that ``FILE[,column=COLUMN]`` names.
+
+    Args:
+        name: of the source, for messages.
+        argument: what follows its colon.
+        space: that the sub-networks belong to.
+
+    Raises:
+        QualityError: no file is named.
+        TableError: the file cannot be read, or lacks the column.
+    """
+    file, comma, option = argument.partition(",")
+    key, _, column = option.partition("=")
+    if not file or (comma and (key != "column" or not column)):
+        raise QualityError(f"{name}: expected {name}:FILE or {name}:FILE,column=COLUMN, got {name}:{argument}")
+    table = MeasuredTable.read(file)
+    metric = table.metric(column) if column else _only(table)
+    known = _KNOWN.get(metric.stem, _Known())
+    values = table.measured(metric)
+    unit = metric.unit or known.unit
+    return MeasuredQuality(metric.stem, unit, known.maximise, Lookup.averaged(space, table.vectors(space), values))
+
+
+def _only(table: MeasuredTable) -> Metric:
+    found = [metric for metric in map(Metric.of, table.columns) if metric.stem in _KNOWN]
+    if len(found) == 1:
+        return found[0]
+    what = "several columns" if found else "no column"
+    raise TableError(
+        f"{table.file}: has {what} with a quality ({', '.join(_KNOWN)}); say which with ,column=COLUMN; "
+        f"there are: {', '.join(table.columns)}"
+    )

@@ -1,0 +1,121 @@
+"""``ofa-predictor``: once-for-all's published accuracy predictors (Cai et al., 2020), which predict ImageNet top-1.
+
+They rank well within one resolution and lie some points above measured accuracy; across resolutions they do not rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.quality.mlp import Mlp
+from harness.quality.quality import FreeQuality
+from supernets.assets import Asset, locate
+from supernets.errors import QualityError
+from supernets.space import FloatArray, SearchSpace
+from supernets.supernet import SuperNetwork
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published predictor.
+
+    Attributes:
+        supernet: that it was trained for.
+        asset: its checkpoint.
+        layers: names of the checkpoint's linear layers.
+        base: name of the number that is added to their result, where there is one.
+        resolutions: that it has features for, in pixels.
+        features: of vectors, ``(n, n_var)`` to ``(n, inputs)``.
+    """
+
+    supernet: str
+    asset: Asset
+    layers: tuple[str, ...]
+    base: str | None
+    resolutions: tuple[int, ...]
+    features: Callable[[SearchSpace, npt.ArrayLike], FloatArray]
+
+
+def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
+    """Return the predictor of ``net``; it has no argument."""
+    if argument:
+        raise QualityError(f"{name}: has no argument, got {argument!r}; expected {name} alone")
+    published = _of(name, net)
+    mlp = Mlp.load(locate(published.asset), published.layers, published.base)
+    return FreeQuality(
+        name=name,
+        metric="top1",
+        unit="%",
+        maximise=True,
+        predicted=True,
+        note=(
+            "top1 is predicted by once-for-all's published predictor: it ranks well within one resolution, "
+            "its values lie some points above measured ones"
+        ),
+        function=lambda X: 100 * mlp(published.features(net.space, X)),
+    )
+
+
+def _of(name: str, net: SuperNetwork) -> Published:
+    plain = net.name.partition(":")[0]
+    found = next((published for published in _PUBLISHED if published.supernet == plain), None)
+    if found is None:
+        served = ", ".join(published.supernet for published in _PUBLISHED)
+        instead = net.default_quality if net.default_quality != name else "table:FILE"
+        raise QualityError(f"{name}: was trained for {served}, not for {net.name}; use {instead} there")
+    odd = [value for value in _resolutions(net.space) if value not in found.resolutions]
+    if odd:
+        raise QualityError(
+            f"{name}: knows the resolutions {', '.join(map(str, found.resolutions))}, not {odd[0]}; "
+            f"use {plain}:r={'+'.join(map(str, found.resolutions[-2:]))} or one of them"
+        )
+    return found
+
+
+def _resolutions(space: SearchSpace) -> list[int]:
+    elastic = [int(value) for choice in space.choices if choice.key == "r" for value in choice.values]
+    return elastic or [int(value) for value in space.fixed["r"]]
+
+
+# --- OFA MobileNetV3: kernels 60 | expand ratios 60 | resolutions 8, no depths ----------------------------------------
+
+_MOBILENET_RESOLUTIONS = tuple(range(112, 225, 16))
+_LAYER_FEATURES = 120
+
+
+def _mobilenet(space: SearchSpace, X: npt.ArrayLike) -> FloatArray:
+    X = space.check(X)
+    columns = [column for column, choice in enumerate(space.choices) if choice.key == "r"]
+    values = np.array(_resolutions(space))
+    chosen = values[X[:, columns[0]]] if columns else np.full(len(X), values[0])
+    features = np.zeros((len(X), _LAYER_FEATURES + len(_MOBILENET_RESOLUTIONS)))
+    # The space's own features begin with kernels and expand ratios, all zero for absent layers, as is wanted here.
+    features[:, :_LAYER_FEATURES] = space.one_hot(X)[:, :_LAYER_FEATURES]
+    features[np.arange(len(X)), _LAYER_FEATURES + (chosen - _MOBILENET_RESOLUTIONS[0]) // 16] = 1
+    return features
+
+
+_OFA = "https://raw.githubusercontent.com/mit-han-lab/once-for-all/698a5c10b434172056a565b340c46ce11df18629"
+
+_PUBLISHED = (
+    Published(
+        supernet="ofa-mbv3-w1.2",
+        asset=Asset(
+            path="ofa/acc_predictor.pth",
+            urls=(
+                f"{_OFA}/tutorial/checkpoints/acc_predictor.pth",
+                "https://raw.githubusercontent.com/han-cai/files/master/ofa/acc_predictor.pth",
+            ),
+            sha256="48685122a3540636b06699af66cd816456b25f29b69563e2fda9bed4018eeba0",
+            licence="MIT",
+        ),
+        layers=("0", "2", "4", "6"),
+        base=None,
+        resolutions=_MOBILENET_RESOLUTIONS,
+        features=_mobilenet,
+    ),
+)

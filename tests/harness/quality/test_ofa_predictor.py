@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import supernets
+from harness import quality
+from harness.quality.mlp import Mlp
+from harness.quality.ofa_predictor import _PUBLISHED
+from supernets.errors import WorkError
+
+NET = supernets.get("ofa-mbv3-w1.2")
+
+
+def by_hand(config, resolution: int) -> np.ndarray:
+    """The second way: the published features of one config, spelled out."""
+    features = np.zeros(128)
+    for stage in range(5):
+        for layer in range(config["d"][stage]):
+            position = 4 * stage + layer
+            features[3 * position + (3, 5, 7).index(config["ks"][position])] = 1
+            features[60 + 3 * position + (3, 4, 6).index(config["e"][position])] = 1
+    features[120 + (resolution - 112) // 16] = 1
+    return features
+
+
+@pytest.mark.parametrize("name", ["ofa-mbv3-w1.2", "ofa-mbv3-w1.2:r=160", "ofa-mbv3-w1.2:r=160+192+224"])
+def test_features(name, rng):
+    net = supernets.get(name)
+    X = net.space.sample(30, rng)
+    features = _PUBLISHED[0].features(net.space, X)
+    for row, config in zip(features, net.space.decode(X), strict=True):
+        assert np.array_equal(row, by_hand(config, config["r"][0]))
+
+
+def test_the_span_at_224(assets):
+    extremes = np.vstack([NET.space.smallest(), NET.space.largest()])
+    assert quality.get("ofa-predictor", NET).evaluate(extremes) == pytest.approx([77.739, 83.593], abs=1e-3)
+
+
+def test_the_forward_pass_is_torchs(assets, rng):
+    import torch
+
+    state = torch.load(assets / "ofa/acc_predictor.pth", weights_only=True, map_location="cpu")
+    layers = [torch.nn.Linear(*sizes) for sizes in ((128, 400), (400, 400), (400, 400), (400, 1))]
+    relu = torch.nn.ReLU()
+    module = torch.nn.Sequential(layers[0], relu, layers[1], relu, layers[2], relu, layers[3])
+    module.load_state_dict(state)
+    X = NET.space.sample(700, rng)
+    with torch.no_grad():
+        expected = module.double()(torch.from_numpy(_PUBLISHED[0].features(NET.space, X)))[:, 0].numpy()
+    assert quality.get("ofa-predictor", NET).evaluate(X) == pytest.approx(100 * expected, abs=1e-3)
+
+
+def test_the_reference_front_begins_at_the_smallest(assets):
+    front = json.loads((assets / "reference/front_note10.json").read_text())
+    latency_ms, negative_top1 = min(front)
+    assert latency_ms == pytest.approx(17.769, abs=5e-4)
+    assert quality.get("ofa-predictor", NET).evaluate(NET.space.smallest()) == pytest.approx([-negative_top1], abs=1e-4)
+
+
+def test_layers_without_bias_and_a_base(tmp_path):
+    import torch
+
+    file = tmp_path / "p.pth"
+    weight = torch.tensor([[1.0, -2.0]])
+    torch.save(
+        {"a.weight": torch.eye(2), "a.bias": torch.tensor([0.5, 0.0]), "b.weight": weight, "base": torch.tensor([0.8])},
+        file,
+    )
+    mlp = Mlp.load(file, ("a", "b"), "base")
+    # relu(1.5) - 2 relu(3) and relu(-0.5) - 2 relu(-1)
+    assert mlp(np.array([[1.0, 3.0], [-1.0, -1.0]])) == pytest.approx([0.8 - 4.5, 0.8])
+
+
+def test_another_checkpoint_is_refused(tmp_path):
+    import torch
+
+    file = tmp_path / "p.pth"
+    torch.save({"x": torch.zeros(1)}, file)
+    with pytest.raises(WorkError, match="is not the published predictor"):
+        Mlp.load(file, ("a",))

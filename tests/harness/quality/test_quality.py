@@ -1,0 +1,172 @@
+"""What every quality source must hold, and what each says when it does not serve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import supernets
+from harness import quality
+from harness.quality import Quality
+from supernets.errors import QualityError, TableError, UnknownNameError
+
+W10 = supernets.get("ofa-mbv3-w1.0")
+W12 = supernets.get("ofa-mbv3-w1.2")
+
+
+def write_csv(file, net, X, top1):
+    lines = ["ks,e,d,top1"]
+    for config, value in zip(net.space.decode(X), top1, strict=True):
+        lines.append(",".join([*(" ".join(map(str, config[key])) for key in ("ks", "e", "d")), str(value)]))
+    file.write_text("\n".join(lines))
+    return file
+
+
+def smooth(net, X):
+    """A made-up accuracy with singles and pairs in it."""
+    features = net.space.one_hot(X)
+    weights = np.random.default_rng(5).normal(size=features.shape[1])
+    return 70 + 0.1 * features @ weights + 0.001 * (features @ np.roll(weights, 3)) ** 2
+
+
+@pytest.fixture(params=["surrogate", "ofa-predictor", "table:FILE", "surrogate:FILE"])
+def source(request, tmp_path):
+    """Every source, with a super-network that it serves."""
+    net = W12 if request.param == "ofa-predictor" else W10
+    if request.param == "ofa-predictor":
+        request.getfixturevalue("assets")
+    X = net.space.sample(80, 3)
+    file = write_csv(tmp_path / "measured.csv", net, X, smooth(net, X))
+    return net, quality.get(request.param.replace("FILE", str(file)), net), X
+
+
+def test_every_source_is_tested_here():
+    assert quality.names() == ["ofa-predictor", "surrogate", "table"]
+
+
+def test_a_source_says_what_it_is(source):
+    _, found, _ = source
+    assert isinstance(found, Quality)
+    assert (found.metric, found.unit, found.maximise, found.free) == ("top1", "%", True, True)
+    assert found.predicted == (not found.name.startswith("table:"))
+    assert ("predicted" in found.note) == found.predicted
+    assert "\n" not in found.note
+
+
+def test_values_are_per_cent_one_a_row_and_repeat(source):
+    net, found, X = source
+    before = X.copy()
+    values = found.evaluate(X)
+    assert values.shape == (len(X),)
+    assert values.dtype == np.float64
+    assert ((values > 50) & (values < 100)).all()
+    assert np.array_equal(found.evaluate(X), values)
+    assert np.array_equal(X, before)
+    assert found.evaluate(np.empty((0, net.space.n_var), dtype=int)).shape == (0,)
+
+
+def test_vectors_of_one_network_have_one_value(source):
+    net, found, X = source
+    hidden = np.where(net.space.active(X), X, (X + 1) % net.space.n_options)
+    assert not np.array_equal(hidden, X)
+    assert found.evaluate(hidden) == pytest.approx(found.evaluate(X), abs=1e-4, nan_ok=True)
+
+
+def test_none_is_the_default_of_the_super_network(assets):
+    assert quality.get(None, W10).name == "surrogate"
+    assert quality.get(None, W12).name == "ofa-predictor"
+
+
+@pytest.mark.parametrize(
+    ("spec", "net", "error", "message"),
+    [
+        ("surogate", W10, UnknownNameError, "did you mean 'surrogate'"),
+        ("surrogate", W12, QualityError, "serves ofa-mbv3-w1.0 only, not ofa-mbv3-w1.2; use ofa-predictor"),
+        (
+            "surrogate",
+            supernets.get("ofa-mbv3-w1.0:r=192"),
+            QualityError,
+            "not ofa-mbv3-w1.0:r=192; use surrogate:FILE",
+        ),
+        ("ofa-predictor", W10, QualityError, "trained for ofa-mbv3-w1.2, not for ofa-mbv3-w1.0; use surrogate there"),
+        ("ofa-predictor:x", W12, QualityError, "has no argument, got 'x'"),
+        (
+            "ofa-predictor",
+            supernets.get("ofa-mbv3-w1.2:r=160+164"),
+            QualityError,
+            "not 164; use ofa-mbv3-w1.2:r=208+224",
+        ),
+        ("table", W10, QualityError, "expected table:FILE or table:FILE,column=COLUMN, got table:"),
+        ("table:x.csv,top1", W10, QualityError, "expected table:FILE"),
+        ("table:x.csv,column=", W10, QualityError, "expected table:FILE"),
+        ("table:none.csv", W10, TableError, "none.csv: no such measured table"),
+        ("surrogate:none.csv", W10, TableError, "none.csv: no such measured table"),
+    ],
+)
+def test_what_does_not_serve_is_refused_with_what_does(spec, net, error, message):
+    with pytest.raises(error) as caught:
+        quality.get(spec, net)
+    assert message in str(caught.value)
+
+
+# --- table: and surrogate: on files ----------------------------------------------------------------------------------
+
+
+def test_table_gives_what_was_measured_and_nan_elsewhere(tmp_path):
+    X = W10.space.sample(2, 0)
+    file = write_csv(tmp_path / "m.csv", W10, X[[0, 1, 0]], [75.0, 76.0, 75.5])
+    values = quality.get(f"table:{file}", W10).evaluate(np.vstack([X, W10.space.largest()]))
+    assert values == pytest.approx([75.25, 76.0, np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "spec", "expected"),
+    [
+        ("top1,bleu", "table:{}", "several columns with a quality"),
+        ("a_ms,b", "table:{}", "no column with a quality"),
+        ("a_ms,b", "table:{},column=top1", "expected a column 'top1'; there are: config, a_ms, b"),
+        ("a_ms,top1", "table:{}", "'top1' is 0 or empty throughout: it was not measured"),
+    ],
+)
+def test_columns_that_do_not_serve(tmp_path, header, spec, expected):
+    file = tmp_path / "m.csv"
+    file.write_text(f"config,{header}\n{{}},1,0\n")
+    with pytest.raises(TableError) as caught:
+        quality.get(spec.format(file), W10)
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "metric", "unit", "maximise"),
+    [("Top-1 Acc (%)", "top1", "%", True), ("hr@10", "hr10", "", True), ("perplexity", "perplexity", "", False)],
+)
+def test_a_named_column(tmp_path, column, metric, unit, maximise):
+    file = write_csv(tmp_path / "m.csv", W10, W10.space.sample(2, 0), [1.0, 2.0])
+    file.write_text(file.read_text().replace("top1", column))
+    found = quality.get(f"table:{file},column={column}", W10)
+    assert (found.metric, found.unit, found.maximise) == (metric, unit, maximise)
+
+
+def test_a_fitted_surrogate_predicts_what_it_has_not_seen(tmp_path):
+    X, unseen = W10.space.sample(400, 1), W10.space.sample(200, 2)
+    found = quality.get(f"surrogate:{write_csv(tmp_path / 'm.csv', W10, X, smooth(W10, X))}", W10)
+    truth = smooth(W10, unseen)
+    error = np.abs(found.evaluate(unseen) - truth)
+    assert error.mean() < 0.2 * np.abs(truth - truth.mean()).mean()
+    assert "400 of 400 measured" in found.note
+    assert "5-fold Kendall tau 0.9" in found.note
+
+
+def test_too_few_rows_are_refused(tmp_path):
+    X = W10.space.sample(49, 1)
+    file = write_csv(tmp_path / "m.csv", W10, np.vstack([X, X]), np.linspace(70, 80, 98))
+    with pytest.raises(
+        QualityError, match="49 distinct measured sub-networks are too few to fit on, expected at least 50"
+    ):
+        quality.get(f"surrogate:{file}", W10)
+
+
+def test_equal_values_are_refused(tmp_path):
+    file = write_csv(tmp_path / "m.csv", W10, W10.space.sample(60, 1), [75.0] * 60)
+    with pytest.raises(QualityError, match="nothing to learn"):
+        quality.get(f"surrogate:{file}", W10)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import supernets
+from harness import quality
+from harness.quality import surrogate
+from harness.quality.pairwise import fit
+from latency_luts.measured import Lookup
+
+NET = supernets.get("ofa-mbv3-w1.0")
+
+
+def script():
+    """The script that fits what is shipped, as a module."""
+    file = Path(__file__).parents[3] / "scripts" / "fit_surrogate.py"
+    spec = importlib.util.spec_from_file_location("fit_surrogate", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_card_says_how_good_it_is():
+    card = surrogate.card("ofa-mbv3-w1.0")
+    assert card["kendall_tau"] >= 0.94
+    assert card["mape_percent"] <= 0.12
+    assert (card["rows"], card["distinct"], card["folds"]) == (2373, 2162, 5)
+    note = quality.get("surrogate", NET).note
+    assert f"{card['kendall_tau']:.3f}" in note
+    assert f"{card['mape_percent']:.3f}" in note
+
+
+def test_every_shipped_one_has_a_card_and_fits_its_space():
+    for name in surrogate.shipped():
+        assert surrogate.card(name)["supernet"] == name
+        assert len(surrogate.model(name).linear) == supernets.get(name).space.n_options.sum()
+
+
+def test_golden_values():
+    """Changed by scripts/fit_surrogate.py --write only."""
+    extremes = np.vstack([NET.space.smallest(), NET.space.largest()])
+    assert quality.get("surrogate", NET).evaluate(extremes) == pytest.approx([70.79, 77.481], abs=0.01)
+
+
+def test_it_agrees_with_the_measured_rows(dynast_rows):
+    from scipy.stats import kendalltau
+
+    X = NET.space.encode([row["config"] for row in dynast_rows])
+    measured = np.array([row["top1"] for row in dynast_rows])
+    predicted = quality.get("surrogate", NET).evaluate(X)
+    assert kendalltau(predicted, measured).statistic > 0.97
+    assert np.abs(predicted / measured - 1).mean() < 6e-4
+
+
+@pytest.mark.usefixtures("assets")
+def test_fitting_again_gives_what_is_shipped():
+    X, y = script().measured_rows()
+    lookup = Lookup.averaged(NET.space, X, y)
+    assert len(lookup.values) == 2162
+    again = fit(NET.space.one_hot(lookup.vectors), surrogate.groups(NET.space), lookup.values)
+    everywhere = NET.space.one_hot(NET.space.sample(2000, 0))
+    shipped = surrogate.model("ofa-mbv3-w1.0")
+    assert again.predict(everywhere) == pytest.approx(shipped.predict(everywhere), abs=1e-3)
+
+
+def test_the_figures_of_the_card_come_again(dynast_rows):
+    from harness.quality.pairwise import cross_validate
+
+    X = NET.space.encode([row["config"] for row in dynast_rows])
+    lookup = Lookup.averaged(NET.space, X, np.array([row["top1"] for row in dynast_rows]))
+    found = cross_validate(NET.space.one_hot(lookup.vectors), surrogate.groups(NET.space), lookup.values)
+    card = surrogate.card("ofa-mbv3-w1.0")
+    assert found.tau == pytest.approx(card["kendall_tau"], abs=1e-3)
+    assert found.mape == pytest.approx(card["mape_percent"], abs=1e-3)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+import supernets
+from latency_luts.keys import key, nearest
+from supernets.blocks import Block, distinct_blocks
+
+
+def test_once_for_alls_spelling():
+    options = (("hs", 1), ("idskip", 0), ("kernel", 5), ("mid", 144), ("se", 1), ("stride", 2))
+    assert key(Block("mbconv", (28, 28, 48), (14, 14, 96), options)) == (
+        "expanded_conv-input:28x28x48-output:14x14x96-expand:144-kernel:5-stride:2-idskip:0-se:1-hs:1"
+    )
+    assert key(Block("classifier", (1, 1, 1536), (1000,))) == "Logits-input:1x1x1536-output:1000"
+
+
+def test_other_kinds_are_spelled_with_all_of_their_options():
+    block = Block("attention", (30, 512), (30, 512), (("heads", 8), ("width", 512)))
+    assert key(block) == "attention-input:30x512-output:30x512-heads:8-width:512"
+
+
+@pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-mbv3-w1.2:r=160+224"])
+def test_blocks_of_different_cost_have_different_keys(name):
+    blocks = list(distinct_blocks(supernets.get(name).slots))
+    assert len({key(block) for block in blocks}) == len(blocks)
+
+
+def test_nearest_prefers_the_same_kind():
+    known = ["Conv-input:8x8x16-output:4x4x24", "Logits-input:1x1x8-output:10", "Conv-input:8x8x3-output:4x4x16"]
+    assert nearest("Conv-input:8x8x3-output:4x4x32", known, 2) == [known[2], known[0]]
+    assert nearest("Other-input:1", known, 1)
+    assert nearest("anything", []) == []

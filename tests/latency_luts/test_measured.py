@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import ast
+import csv
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import supernets
+from latency_luts.measured import Lookup, MeasuredTable, Metric
+from supernets.errors import TableError
+from supernets.space import Choice, SearchSpace
+
+SPACE = SearchSpace(
+    (Choice("d", (1, 2)), Choice("k", (3, 5)), Choice("k", (3, 5), needs=(0, 1)), Choice("w", (0.5, 1.0))),
+    fixed={"r": [224]},
+    ignored={"wid": None},
+)
+
+
+def put(tmp_path, text):
+    file = tmp_path / "m.csv"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def read(tmp_path, text) -> MeasuredTable:
+    return MeasuredTable.read(put(tmp_path, text))
+
+
+# --- sub-networks ----------------------------------------------------------------------------------------------------
+
+CONFIG = {"d": [2], "k": [3, 5], "w": [1.0]}
+
+
+def test_a_config_column(tmp_path):
+    cell = json.dumps(CONFIG).replace('"', '""')
+    table = read(tmp_path, f'config,latency_ms\n"{cell}",1.5\n')
+    assert table.vectors(SPACE).tolist() == [[1, 0, 1, 1]]
+
+
+def test_a_column_per_key(tmp_path):
+    table = read(tmp_path, "latency_ms,w,k,d\n1.5,1.0,3 5,2\n2.5,.5,5 5,1\n")
+    # The second row's second layer is absent, so its canonical index is 0.
+    assert table.vectors(SPACE).tolist() == [[1, 0, 1, 1], [0, 1, 0, 0]]
+
+
+def test_dynast_as_it_is(tmp_path):
+    literal = str({"wid": None, **CONFIG, "r": [224]})
+    text = f'Sub-network,Date,Latency (ms),MACs,Top-1 Acc (%)\n"{literal}",2022-11-01 05:40,7,255502624,75.4\n'
+    table = read(tmp_path, text)
+    assert table.vectors(SPACE).tolist() == [[1, 0, 1, 1]]
+    assert table.seconds(table.metric("latency")) == pytest.approx([7e-3])
+    assert table.values(table.metric("macs")) == pytest.approx([255502624])
+    assert table.metric("top1") == Metric("Top-1 Acc (%)", "top1", "%")
+
+
+def test_a_byte_order_mark_and_blank_lines_are_let_pass(tmp_path):
+    assert read(tmp_path, "\ufeffk,d,w,latency_ms\n\n3 5,2,1.0,1\n\n").vectors(SPACE).tolist() == [[1, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("config,latency_ms\n{broken,1\n", "line 2: config: expected a JSON object, got '{broken'"),
+        ("config,latency_ms\n[1],1\n", "line 2: expected an object like"),
+        ("Sub-network,latency_ms\n__import__('os'),1\n", "line 2: Sub-network: expected a Python dict"),
+        ("k,d,w,latency_ms\n3 5,2,1.0,1\n3 4,2,1.0,1\n", "line 3: k[1]: expected one of {3, 5}, got 4"),
+        ("k,d,w,latency_ms\n3,2,1.0,1\n", "line 2: k: expected 2 values, got 1"),
+        ("k,d,w,latency_ms\n3 x,2,1.0,1\n", "line 2: k: expected numbers separated by spaces, got '3 x'"),
+        ("k,d,w,r,latency_ms\n3 3,2,1.0,192,1\n", "line 2: r: is fixed at [224]"),
+        ("k,w,latency_ms\n3 5,1.0,1\n", "'d' is missing; there are: k, w, latency_ms"),
+    ],
+)
+def test_rows_that_are_no_sub_networks_are_named(tmp_path, text, fault):
+    table = read(tmp_path, text)
+    with pytest.raises(TableError) as caught:
+        table.vectors(SPACE)
+    assert fault in str(caught.value)
+    assert "m.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "is empty"),
+        ("a,b\n", "has a header but no rows"),
+        ("a,b\n1\n", "line 2: expected 2 cells, got 1"),
+        ("a,a\n1,2\n", "column 'a' is there twice"),
+        ('a,b\n1,"2\n', "cannot be read as CSV"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path, text, fault):
+    with pytest.raises(TableError) as caught:
+        read(tmp_path, text)
+    assert fault in str(caught.value)
+
+
+def test_no_file_and_no_text(tmp_path):
+    with pytest.raises(TableError, match="no such measured table"):
+        MeasuredTable.read(tmp_path / "none.csv")
+    (tmp_path / "b.csv").write_bytes(b"a,b\n\xff\xff,1\n")
+    with pytest.raises(TableError, match="cannot be read"):
+        MeasuredTable.read(tmp_path / "b.csv")
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "stem", "unit"),
+    [
+        ("latency_ms", "latency", "ms"),
+        ("Latency (ms)", "latency", "ms"),
+        ("latency [us]", "latency", "us"),
+        ("v100_64_ms", "v10064", "ms"),
+        ("LATENCY_S", "latency", "s"),
+        ("Top-1 Acc (%)", "top1", "%"),
+        ("top1_%", "top1", "%"),
+        ("Model Parameters", "params", ""),
+        ("MACs", "macs", ""),
+        ("macs", "macs", ""),
+        ("_ms", "", "ms"),
+    ],
+)
+def test_names_are_split_from_their_units(column, stem, unit):
+    assert Metric.of(column) == Metric(column, stem, unit)
+
+
+TIMES = "config,a_s,b_ms,c_us,latency_ms,Latency (us)\n{},2,2,2,1,5\n"
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("a", 2.0), ("b", 2e-3), ("c", 2e-6), ("b_ms", 2e-3), ("B (ms)", 2e-3)])
+def test_units_become_seconds(tmp_path, name, seconds):
+    table = read(tmp_path, TIMES)
+    assert table.seconds(table.metric(name)) == pytest.approx([seconds])
+
+
+def test_a_name_that_fits_two_columns_is_refused(tmp_path):
+    table = read(tmp_path, TIMES)
+    with pytest.raises(TableError, match=r"can be any of latency_ms, Latency \(us\)"):
+        table.metric("latency")
+    assert table.metric("latency_us").column == "Latency (us)"
+
+
+def test_a_missing_column_lists_those_there_are(tmp_path):
+    table = read(tmp_path, TIMES)
+    with pytest.raises(TableError, match=r"expected a column 'b_us'; there are: config, a_s, b_ms, c_us, latency_ms"):
+        table.metric("b_us")
+
+
+def test_a_latency_without_a_unit_is_refused(tmp_path):
+    table = read(tmp_path, "config,latency\n{},1\n")
+    with pytest.raises(TableError, match="no unit of time in its name; name it latency_ms"):
+        table.seconds(table.metric("latency"))
+
+
+def test_zeros_and_empty_cells_were_not_measured(tmp_path):
+    table = read(tmp_path, "config,a_ms,b_ms\n{},0,0\n{},,0\n{},4,0.0\n")
+    assert table.seconds(table.metric("a")) == pytest.approx([np.nan, np.nan, 4e-3], nan_ok=True)
+    with pytest.raises(TableError, match="'b_ms' is 0 or empty throughout: it was not measured"):
+        table.seconds(table.metric("b"))
+
+
+@pytest.mark.parametrize("cell", ["fast", "inf", "1e999", "-1"])
+def test_cells_that_are_no_latency_are_named(tmp_path, cell):
+    table = read(tmp_path, f"config,a_ms\n{{}},1\n{{}},{cell}\n")
+    with pytest.raises(TableError, match="line 3: a_ms: "):
+        table.seconds(table.metric("a"))
+
+
+# --- lookup ----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 15), st.floats(0.1, 10) | st.just(float("nan"))), max_size=30))
+def test_lookup_averages_like_a_plain_loop(rows):
+    """The second way: a dictionary of lists."""
+    sizes = (2, 2, 2, 2)
+    X = np.array([np.unravel_index(number, sizes) for number, _ in rows], dtype=np.int64).reshape(-1, 4)
+    values = np.array([value for _, value in rows], dtype=float)
+    collected: dict[str, list[float]] = {}
+    for key, value in zip(SPACE.keys(X), values, strict=True):
+        if not np.isnan(value):
+            collected.setdefault(key, []).append(value)
+    lookup = Lookup.averaged(SPACE, X, values)
+    everything = np.array(list(np.ndindex(sizes)))
+    expected = [np.mean(collected[key]) if key in collected else np.nan for key in SPACE.keys(everything)]
+    assert lookup(everything) == pytest.approx(expected, nan_ok=True)
+    assert len(lookup.values) == len(collected)
+
+
+def test_lookup_of_no_rows():
+    lookup = Lookup.averaged(SPACE, SPACE.sample(3, 0), np.full(3, np.nan))
+    assert np.isnan(lookup(SPACE.sample(5, 1))).all()
+    assert lookup(np.empty((0, 4), dtype=int)).shape == (0,)
+
+
+def test_dynasts_files(assets):
+    space = supernets.get("ofa-mbv3-w1.0").space
+    file = assets / "dynast" / "mbnv3w10_linasnsga2_acc_macs.csv"
+    table = MeasuredTable.read(file)
+    X = table.vectors(space)
+    lookup = Lookup.averaged(space, X, table.measured(table.metric("top1")))
+    with file.open(newline="") as lines:
+        row = list(csv.DictReader(lines))[17]
+    assert lookup(space.encode(ast.literal_eval(row["Sub-network"])))[0] == pytest.approx(
+        float(row["Top-1 Acc (%)"]), abs=0.1
+    )
+    with pytest.raises(TableError, match="was not measured"):
+        table.seconds(table.metric("latency"))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+import supernets
+from latency_luts import key, published
+from supernets.errors import TableError, UnknownNameError
+from supernets.supernet import SuperNetwork
+
+NOTE10 = published.get("note10")
+
+
+def looped(net: SuperNetwork, document: dict, config: dict) -> float:
+    """The second way: the blocks of one sub-network, one after the other, from the plain YAML; milliseconds."""
+    return sum(document[key(block)]["mean"] for block in net.layers(config))
+
+
+@pytest.fixture(scope="module")
+def bound(assets):
+    net = supernets.get("ofa-mbv3-w1.2")
+    return net, NOTE10.open().bind(net)
+
+
+def test_smallest_and_largest_at_224(bound):
+    net, table = bound
+    extremes = np.vstack([net.space.smallest(), net.space.largest()])
+    assert table.latency(extremes) * 1e3 == pytest.approx([17.769, 92.398], abs=5e-4)
+
+
+def test_sums_equal_a_plain_loop(bound, assets, rng):
+    net, table = bound
+    document = yaml.safe_load((assets / "ofa/note10/224_lookup_table.yaml").read_text())
+    X = net.space.sample(50, rng)
+    expected = [looped(net, document, config) for config in net.space.decode(X)]
+    assert table.latency(X) * 1e3 == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_network_has_one_latency(bound, rng):
+    net, table = bound
+    X = net.space.sample(1000, rng)
+    assert np.array_equal(table.latency(X), table.latency(net.space.canonical(X)))
+
+
+@pytest.mark.parametrize("resolution", sorted(NOTE10.assets))
+def test_every_resolution_has_all_blocks_and_nothing_else(resolution, assets):
+    net = supernets.get(f"ofa-mbv3-w1.2:r={resolution}")
+    table = NOTE10.table(resolution)
+    assert table.missing(net) == []
+    assert len(table.entries) == 96
+
+
+def test_elastic_resolution_uses_a_table_each(assets, rng):
+    elastic = supernets.get("ofa-mbv3-w1.2:r=160+196+224")
+    X = elastic.space.sample(60, rng)
+    found = NOTE10.open().bind(elastic).latency(X)
+    for index, resolution in enumerate((160, 196, 224)):
+        rows = X[:, 45] == index
+        net = supernets.get(f"ofa-mbv3-w1.2:r={resolution}")
+        assert rows.any()
+        assert found[rows] == pytest.approx(NOTE10.open().bind(net).latency(X[rows, :45]), rel=1e-12)
+
+
+def test_width_1_0_is_refused_naming_1_2():
+    with pytest.raises(TableError, match=r"none of ofa-mbv3-w1\.0's widths; use ofa-mbv3-w1\.2"):
+        NOTE10.open().bind(supernets.get("ofa-mbv3-w1.0"))
+
+
+def test_width_1_0_is_refused_by_the_file_too(assets):
+    net = supernets.get("ofa-mbv3-w1.0")
+    with pytest.raises(TableError, match=r"has no block Conv-input:224x224x3-output:112x112x16 .*112x112x24"):
+        NOTE10.table(224).latency(net, net.space.smallest())
+
+
+def test_a_resolution_that_was_not_measured_is_refused():
+    with pytest.raises(TableError, match=r"no table for ofa-mbv3-w1\.2:r=elastic at r=128"):
+        NOTE10.open().bind(supernets.get("ofa-mbv3-w1.2:r=elastic"))
+
+
+def test_unknown_table():
+    with pytest.raises(UnknownNameError, match="did you mean 'note10'"):
+        published.get("note-10")
+
+
+def test_every_asset_says_where_it_is_published():
+    for name in published.names():
+        for asset in published.get(name).assets.values():
+            assert len(asset.sha256) == 64
+            assert asset.licence
+            assert all(url.startswith("https://") and url.endswith(asset.path.rpartition("/")[2]) for url in asset.urls)

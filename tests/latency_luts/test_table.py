@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from latency_luts import Entry, LatencyTable, key
+from latency_luts.resolutions import ResolutionTables
+from supernets.blocks import Block, Slot
+from supernets.errors import TableError
+from supernets.space import Choice, SearchSpace
+
+
+def block(name: str) -> Block:
+    return Block(name, (1,), (1,))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Net:
+    """What a table wants of a super-network: small enough to be summed by hand."""
+
+    name: str
+    space: SearchSpace
+    slots: tuple[Slot, ...]
+
+
+HEAD, A, B, C = block("head"), block("a"), block("b"), block("c")
+SPACE = SearchSpace((Choice("x", (1, 2)), Choice("d", (0, 1))), fixed={"r": [8]})
+# The layer in "pair" runs three times an inference, and is absent at d = 0.
+SLOTS = (Slot("head", (), (HEAD,)), Slot("single", (0,), (A, B)), Slot("pair", (1, 0), (None, None, C, A), repeats=3))
+NET = Net("tiny", SPACE, SLOTS)
+X = np.array(list(itertools.product(range(2), range(2))))
+TABLE = LatencyTable(
+    "t.yaml",
+    {key(HEAD): Entry(1.0, 0.5), key(A): Entry(0.1, 0.01), key(B): Entry(0.2, 0.04), key(C): Entry(0.4, 0.16)},
+)
+
+
+def by_hand(of: dict[str, float], row) -> float:
+    x, d = row
+    return of["head"] + (of["a"], of["b"])[x] + d * 3 * (of["c"], of["a"])[x]
+
+
+def test_means_add():
+    means = {"head": 1.0, "a": 0.1, "b": 0.2, "c": 0.4}
+    assert TABLE.latency(NET, X) == pytest.approx([by_hand(means, row) for row in X])
+
+
+def test_variances_add_not_deviations():
+    variances = {"head": 0.5, "a": 0.01, "b": 0.04, "c": 0.16}
+    found = TABLE.variance(NET, X)
+    assert found == pytest.approx([by_hand(variances, row) for row in X])
+    deviations = {name: math.sqrt(value) for name, value in variances.items()}
+    assert math.sqrt(found[-1]) < by_hand(deviations, X[-1])
+
+
+def test_an_unknown_variance_makes_the_sum_unknown_where_it_is_needed():
+    table = LatencyTable("t.yaml", {**TABLE.entries, key(C): Entry(0.4)})
+    assert np.isnan(table.variance(NET, X)).tolist() == [False, True, False, False]
+
+
+def test_a_block_that_no_row_needs_may_be_missing():
+    table = LatencyTable("t.yaml", {name: entry for name, entry in TABLE.entries.items() if name != key(C)})
+    assert np.isfinite(table.latency(NET, X[[0, 2, 3]])).all()
+    assert table.missing(NET) == [key(C)]
+    with pytest.raises(TableError, match=rf"^t\.yaml: has no block {key(C)}; the nearest it has: ") as caught:
+        table.latency(NET, X)
+    assert key(A) in str(caught.value)
+
+
+def test_several_missing_blocks_are_counted():
+    table = LatencyTable("t.yaml", {key(HEAD): Entry(1.0)}, serves=("big",))
+    with pytest.raises(TableError, match=r"and 2 more that tiny needs\).*; this table serves big$"):
+        table.latency(NET, X)
+
+
+def test_a_table_does_not_change():
+    given = dict(TABLE.entries)
+    table = LatencyTable("t.yaml", given)
+    given.clear()
+    assert len(table.entries) == 4
+    with pytest.raises(TypeError):
+        table.entries["x"] = Entry(1.0)  # type: ignore[index]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        table.name = "other"  # type: ignore[misc]
+
+
+def test_no_rows():
+    assert TABLE.latency(NET, np.empty((0, 2), dtype=int)).shape == (0,)
+
+
+# --- one table per resolution ----------------------------------------------------------------------------------------
+
+
+def scaled(resolution: int) -> LatencyTable:
+    entries = {name: Entry(entry.mean_s * resolution, entry.variance_s2) for name, entry in TABLE.entries.items()}
+    return LatencyTable(f"r{resolution}", entries)
+
+
+TABLES = ResolutionTables("device", (8, 16), scaled, serves=("tiny",))
+
+
+def elastic(resolutions: tuple[int, ...]) -> Net:
+    space = SearchSpace((*SPACE.choices, Choice("r", resolutions)))
+    single = Slot("single", (0, 2), tuple(found for found in (A, B) for _ in resolutions))
+    return Net("tiny:r=elastic", space, (SLOTS[0], single, SLOTS[2]))
+
+
+def test_each_row_is_summed_over_the_table_of_its_resolution():
+    net = elastic((8, 16))
+    rows = np.array(list(itertools.product(range(2), range(2), range(2))))
+    plain = TABLE.latency(NET, rows[:, :2])
+    assert TABLES.bind(net).latency(rows) == pytest.approx(plain * np.array([8, 16])[rows[:, 2]])
+    assert TABLES.bind(net).variance(rows) == pytest.approx(TABLE.variance(NET, rows[:, :2]))
+
+
+def test_a_fixed_resolution_uses_its_table_alone():
+    assert TABLES.bind(NET).latency(X) == pytest.approx(8 * TABLE.latency(NET, X))
+
+
+def test_a_resolution_without_a_table_is_refused():
+    with pytest.raises(
+        TableError, match=r"device: has no table for tiny:r=elastic at r=32; there is one at each of 8, 16"
+    ):
+        TABLES.bind(elastic((8, 32)))
+
+
+def test_another_super_network_is_refused_naming_the_one_served():
+    with pytest.raises(TableError, match=r"use tiny$"):
+        TABLES.bind(Net("tiny-w2", SPACE, SLOTS))
+
+
+def test_a_super_network_without_resolutions_is_refused():
+    with pytest.raises(TableError, match="at r=None"):
+        TABLES.bind(Net("tiny", SearchSpace(SPACE.choices), SLOTS))
