@@ -45,8 +45,20 @@ class Database:
                 _set_up_sqlite(self._engine)
         self._writer = self._engine.execution_options(hwnas_writes=True)
         self.metadata = schema.tables()
-        with self.writing() as connection:
-            schema.bring_up_to_date(connection, self.metadata, self.name)
+        self._bring_up_to_date()
+
+    def _bring_up_to_date(self) -> None:
+        import sqlalchemy as sa
+
+        # SQLite lets one process at a time through. Elsewhere two may both find the database empty; the one that comes
+        # second fails, and finds the tables when it looks again.
+        with self._errors():
+            try:
+                with self._writer.begin() as connection:
+                    schema.bring_up_to_date(connection, self.metadata, self.name)
+            except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
+                with self._writer.begin() as connection:
+                    schema.bring_up_to_date(connection, self.metadata, self.name)
 
     def close(self) -> None:
         """Release the connections."""
