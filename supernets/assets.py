@@ -113,7 +113,7 @@ def _fetched(asset: Asset, target: Path, folders: list[Path]) -> Path:
                 downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S),
             )
         except (OSError, ValueError) as error:
-            reasons.append(f"{url}: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+            reasons.append(f"{url}: {_root(error)}")
         else:
             return Path(fetched)
     looked = ", ".join(str(folder) for folder in [*folders, target.parents[len(Path(asset.path).parts) - 1]])
@@ -121,6 +121,13 @@ def _fetched(asset: Asset, target: Path, folders: list[Path]) -> Path:
         f"{asset.path}: not in {looked}, and it cannot be fetched ({'; '.join(reasons)}); connect to the network, or "
         f"put the file at {asset.path} in a folder and set {VARIABLE} to that folder"
     )
+
+
+def _root(error: BaseException) -> str:
+    # The HTTP libraries wrap "Name or service not known" in half a screen of their own; the first cause says it.
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _sha256(file: Path) -> str:
