@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from supernets.errors import UsageError
+
 Supernet = Annotated[str, typer.Argument(help="Super-network, as 'hwnas supernets' lists them.", show_default=False)]
 JsonFile = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE; - is standard output.")
@@ -24,4 +26,25 @@ Evals = Annotated[int, typer.Option("--evals", min=1, help="Sub-networks to eval
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")]
 Algorithm = Annotated[str, typer.Option("--algorithm", "-a", help="Search algorithm.")]
 
+References = Annotated[
+    list[str] | None,
+    typer.Option("--reference", help="Where hypervolume is measured from, like latency=92.4; repeatable."),
+]
+
 DEFAULT_STORE = "hwnas.db"
+
+
+def reference_point(texts: list[str] | None) -> dict[str, float] | None:
+    """Read ``NAME=NUMBER`` strings; raises ``UsageError`` with the right form."""
+    if not texts:
+        return None
+    point: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            point[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise UsageError(f"reference {text!r}: expected NAME=NUMBER, in the objective's unit, like latency=92.4")
+    return point

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.measure import Progress as Measuring
     from harness.platform import Platform
     from harness.store import Store
+    from search.compare import CompareProgress as Comparing
     from search.study import Progress as Searching
     from search.transfer import TransferProgress as Transferring
     from supernets.supernet import SuperNetwork
@@ -78,6 +79,22 @@ def transferring(quiet: bool) -> Iterator[Callable[[Transferring], None]]:
                 return
             note = _note(inner) if event.phase == "search" else inner.message
             bars.update(lines[event.step], completed=inner.done, total=inner.total, note=escape(note), refresh=True)
+
+        yield show
+
+
+@contextmanager
+def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
+    """Show finished searches, and what the one under way is at."""
+    with _bars(quiet) as bars:
+        line = bars.add_task("searches", total=None, note="")
+
+        def show(event: Comparing) -> None:
+            bars.start()
+            note = event.last
+            if event.searching is not None:
+                note = f"{event.searching.done} of {event.searching.total}; {_note(event.searching)}"
+            bars.update(line, completed=event.done, total=event.total, note=escape(note), refresh=True)
 
         yield show
 

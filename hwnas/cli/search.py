@@ -15,14 +15,15 @@ from hwnas.cli.options import (
     Platform,
     Quality,
     Quiet,
+    References,
     Seed,
     StoreUrl,
     Supernet,
+    reference_point,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
 from hwnas.cli.profile import short
 from hwnas.cli.progress import searching
-from supernets.errors import UsageError
 
 FRONT_ROWS = 20
 
@@ -47,9 +48,7 @@ def search(
     evals: Evals = 150,
     seed: Seed = 0,
     target: Annotated[float | None, typer.Option(help="Stop at this hypervolume; needs --reference.")] = None,
-    reference: Annotated[
-        list[str] | None, typer.Option(help="Where hypervolume is measured from, like latency=92.4; one per objective.")
-    ] = None,
+    reference: References = None,
     plateau: Annotated[int | None, typer.Option(min=1, help="Stop when so many evaluations changed nothing.")] = None,
     warm_start: Annotated[str | None, typer.Option(help="Begin with the front of this study.")] = None,
     study: Annotated[str | None, typer.Option(help="Name under which the store keeps it; default: made up.")] = None,
@@ -81,7 +80,7 @@ def search(
             store=kept,
             study=study,
             resume=resume,
-            reference=_reference(reference),
+            reference=reference_point(reference),
             target=target,
             plateau=plateau,
             warm_start=warm_start,
@@ -95,21 +94,6 @@ def search(
         if not quiet:
             _summary(outcome)
     return 0 if outcome["front"] else 1
-
-
-def _reference(texts: list[str] | None) -> dict[str, float] | None:
-    if not texts:
-        return None
-    point: dict[str, float] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        try:
-            point[name] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise UsageError(f"reference {text!r}: expected NAME=NUMBER, in the objective's unit, like latency=92.4")
-    return point
 
 
 def front_table(outcome: dict[str, Any]) -> Table:

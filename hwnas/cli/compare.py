@@ -1,0 +1,121 @@
+"""``hwnas compare``: several algorithms on one problem, over seeds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hwnas.cli.options import (
+    DEFAULT_STORE,
+    Evals,
+    HtmlFile,
+    JsonFile,
+    Platform,
+    Quality,
+    Quiet,
+    References,
+    StoreUrl,
+    Supernet,
+    reference_point,
+)
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
+from hwnas.cli.progress import comparing
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(compare)
+
+
+def compare(
+    supernet: Supernet,
+    platform: Platform,
+    algorithms: Annotated[
+        str, typer.Option(help="Names, joined by commas; NAME:PRESET for a preset, like linas:paper.")
+    ] = "linas,nsga2,random",
+    evals: Evals = 150,
+    seeds: Annotated[int, typer.Option(min=1, help="Searches of each algorithm.")] = 5,
+    objective: Annotated[list[str] | None, typer.Option(help="Objective; repeatable.")] = None,
+    quality: Quality = None,
+    constraint: Annotated[list[str] | None, typer.Option(help="Like 'latency<=20ms'; repeatable.")] = None,
+    reference: References = None,
+    best: Annotated[float | None, typer.Option(help="The hypervolume that counts as 1; default: all together.")] = None,
+    threshold: Annotated[
+        list[float] | None, typer.Option(help="A normalised hypervolume; repeatable. Default: what the others reached.")
+    ] = None,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+    store: StoreUrl = DEFAULT_STORE,
+    quiet: Quiet = False,
+) -> None:
+    """Compare algorithms: hypervolume, and evaluations and time to thresholds, over seeds."""
+    import supernets
+    from harness.platform import parse
+    from harness.store import Store
+    from search.compare import compare as run
+    from search.report import compare_page
+
+    net = supernets.get(supernet)
+    where = parse(platform)
+    check_writable(json)
+    check_writable(html)
+    with Store.open(store) as kept, comparing(quiet) as progress:
+        found = run(
+            net,
+            where,
+            algorithms=[name for name in algorithms.split(",") if name.strip()],
+            evals=evals,
+            seeds=seeds,
+            quality=quality,
+            objectives=objective,
+            constraints=constraint or (),
+            reference=reference_point(reference),
+            best=best,
+            thresholds=threshold,
+            store=kept,
+            progress=progress,
+        )
+    outcome = found.to_json()
+    if json is not None:
+        write_json(json, outcome)
+    if html is not None:
+        write_text(html, compare_page(outcome))
+    if json != STANDARD_OUTPUT:
+        results().print(_table(outcome))
+    if not quiet:
+        _remarks(outcome, html)
+
+
+def _table(outcome: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("algorithm")
+    table.add_column(f"hypervolume at {outcome['evals']}", justify="right")
+    for threshold in outcome["thresholds"]:
+        table.add_column(f"to {threshold['value']:.3f}", justify="right")
+    for header in ("measure s", "search s"):
+        table.add_column(header, justify="right")
+    for row, one in enumerate(outcome["algorithms"]):
+        reached = (threshold["reached"][row]["evaluations"] for threshold in outcome["thresholds"])
+        times = (f"{one['time_s'][what]:.1f}" for what in ("measure", "search"))
+        table.add_row(one["name"], _final(one["final"]), *("never" if n is None else str(n) for n in reached), *times)
+    return table
+
+
+def _final(final: dict[str, Any]) -> str:
+    error = final["standard_error"]
+    return f"{final['mean']:.4f}" if error is None else f"{final['mean']:.4f} ± {error:.4f}"
+
+
+def _remarks(outcome: dict[str, Any], html: str | None) -> None:
+    best = outcome["best"]
+    given = "as given" if best["given"] else "that of all searches together"
+    remark(
+        f"mean ± standard error over {len(outcome['seeds'])} seeds; 1 is a hypervolume of {best['value']:.6g}, {given}"
+    )
+    quality = outcome["quality"]
+    if quality is not None and quality["predicted"]:
+        remark(f"{quality['metric']} is a prediction ({quality['source']})")
+    if html is not None:
+        remark(f"page: {html}")
