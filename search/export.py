@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
+from typing import TextIO
 
 from search.result import ObjectiveLabel, Study
 
 _MILLION = 1_000_000
 
 
-def to_csv(study: Study) -> str:
-    """Return the evaluations of a study as CSV.
+def write_csv(study: Study, stream: TextIO) -> None:
+    """Write the evaluations of a study.
 
     The columns are index, iteration, key, config (JSON), one per objective with its unit in its name ("latency_ms"),
     status, reason and on_front (1 or 0). Counts are written whole, not in millions. A value that is not there is an
     empty cell.
+
+    Args:
+        study: the study.
+        stream: open for writing text with ``newline=""``.
     """
-    stream = io.StringIO()
     objectives = study.objectives
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["index", "iteration", "key", "config", *map(_column, objectives), "status", "reason", "on_front"])
@@ -29,7 +32,6 @@ def to_csv(study: Study) -> str:
         config = json.dumps(one.config)
         on_front = int(one.index in front)
         writer.writerow([one.index, one.iteration, one.key, config, *values, one.status, one.reason, on_front])
-    return stream.getvalue()
 
 
 def _column(label: ObjectiveLabel) -> str:

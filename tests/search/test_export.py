@@ -11,7 +11,7 @@ import pytest
 import supernets
 from latency_luts.measured import MeasuredTable
 from search.archive import Archive, Evaluation
-from search.export import to_csv
+from search.export import write_csv
 from search.objectives import Directions
 from search.result import Study
 
@@ -43,6 +43,12 @@ def study():
         )
     labels = [{"name": name, "unit": unit, "maximise": maximise} for name, unit, maximise in LABELS]
     return Study("s", {"objectives": labels}, {}, archive, {})
+
+
+def to_csv(study):
+    stream = io.StringIO(newline="")
+    write_csv(study, stream)
+    return stream.getvalue()
 
 
 def test_it_reads_back_as_a_measured_table(study, tmp_path):
