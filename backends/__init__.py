@@ -1,4 +1,7 @@
-"""Backends: ways to run a stage, or to know a sub-network's latency. ``names()`` lists them, ``get(name)`` makes one."""
+"""Backends: ways to run a stage, or to know a sub-network's latency.
+
+``names()`` lists them, ``get(name)`` makes one.
+"""
 
 from __future__ import annotations
 

@@ -1,18 +1,20 @@
 """What a backend is to the rest of the system.
 
-A backend either *runs* a stage on a device (``RunningBackend``), or *knows* the latency of a whole sub-network from a table
-(``KnowingBackend``). It is one file in this package, or an installed package's entry point in ``hwnas.backends``.
+A backend either *runs* a stage on a device (``RunningBackend``), or *knows* the latency of a whole sub-network from a
+table (``KnowingBackend``). It is one file in this package, or an installed package's entry point in ``hwnas.backends``.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from supernets.errors import BackendError, PlatformError, suggestion
 from supernets.space import FloatArray
 from supernets.supernet import Stage, SuperNetwork
 
@@ -82,8 +84,8 @@ class Backend(Protocol):
 class Session(Protocol):
     """A stage made ready on a device; inputs are allocated and bound once.
 
-    A session may also have ``time_runs(n) -> FloatArray``, seconds of each of ``n`` runs by the device's own clock; it is
-    used instead of the wall clock where it is there.
+    A session may also have ``time_runs(n) -> FloatArray``, seconds of each of ``n`` runs by the device's own clock; it
+    is used instead of the wall clock where it is there.
     """
 
     def run(self) -> None:
@@ -112,7 +114,12 @@ class RunningBackend(Backend, Protocol):
         ...
 
     def prepare(self, stage: Stage, settings: Settings) -> Session:
-        """Make ``stage`` ready; raises ``BackendError`` where the runtime refuses, ``PlatformError`` for bad settings."""
+        """Make ``stage`` ready.
+
+        Raises:
+            PlatformError: settings that cannot be honoured; says which can.
+            BackendError: the runtime fails on the stage.
+        """
         ...
 
 
@@ -127,3 +134,67 @@ class KnowingBackend(Backend, Protocol):
             TableError: the table does not fit the super-network; names what would.
         """
         ...
+
+
+class Closed:
+    """Stands in for what a session has released."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise BackendError("the session is closed")
+
+
+def check_settings(backend: Backend, settings: Settings) -> dict[str, str]:
+    """Return the backend's own options, complete with their defaults.
+
+    Raises:
+        PlatformError: a device, precision or option that the backend does not have; says which it has.
+    """
+    for key, value, allowed in (
+        ("device", settings.device, backend.devices),
+        ("precision", settings.precision, backend.precisions),
+    ):
+        if value not in allowed:
+            raise PlatformError(f"{backend.name}: {key}={value}: expected one of {', '.join(allowed)}")
+    if settings.threads < 1 or settings.batch < 1:
+        raise PlatformError(f"{backend.name}: threads and batch: expected at least 1")
+    chosen = {option.key: option.default for option in backend.options if option.default is not None}
+    for key, value in settings.options.items():
+        option = next((option for option in backend.options if option.key == key), None)
+        if option is None:
+            raise PlatformError(f"{backend.name} has no option {key!r}{suggestion(key, map(_key, backend.options))}")
+        if option.allowed is not None and value not in option.allowed:
+            raise PlatformError(f"{backend.name}: {key}={value}: expected one of {', '.join(option.allowed)}")
+        chosen[key] = value
+    return chosen
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """Return the environment that keeps the OpenMP runtimes and BLAS libraries at ``threads``.
+
+    How idle OpenMP threads wait (``OMP_WAIT_POLICY``, ``KMP_BLOCKTIME``) is left as it is, because that is how a
+    deployed network runs: they spin for some milliseconds and then sleep.
+    """
+    names = (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    )
+    # With dynamic adjustment a busy machine would silently get fewer.
+    return {**dict.fromkeys(names, str(threads)), "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
+
+
+def installed_versions(*packages: str) -> dict[str, str]:
+    """Return the versions of those of ``packages`` that are installed, without importing them."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _key(option: Option) -> str:
+    return option.key

@@ -1,0 +1,177 @@
+"""OpenVINO, on the CPU, and on Intel's GPUs and NPUs where it finds them."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backends.backend import Closed, Option, Session, Settings, check_settings, installed_versions, thread_environment
+from supernets.errors import BackendError, PlatformError
+from supernets.supernet import Stage
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+def create(name: str) -> OpenVinoBackend:
+    """Make the backend."""
+    return OpenVinoBackend(name)
+
+
+class OpenVinoBackend:
+    """Runs the exported graph."""
+
+    keys = frozenset({"threads", "batch", "precision", "device"})
+    devices: tuple[str, ...] = ("cpu", "GPU", "NPU")
+    precisions: tuple[str, ...] = tuple(_HINTS)
+    options: tuple[Option, ...] = (
+        # Pinned threads of two programs can end up on one core and stay there; a process's affinity does it better.
+        Option("pinning", "whether OpenVINO binds its threads to cores", ("off", "on"), "off"),
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def why_not(self) -> str | None:
+        """Return why it cannot be used here, or ``None``."""
+        if importlib.util.find_spec("openvino") is None:
+            return "OpenVINO is not installed: pip install 'hwnas[openvino]'"
+        missing = [name for name in ("onnx", "torch") if importlib.util.find_spec(name) is None]
+        return f"{missing[0]} is not installed: pip install {missing[0]}" if missing else None
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of OpenVINO, ONNX and the torch that exports."""
+        return installed_versions("openvino", "onnx", "torch")
+
+    def environment(self, settings: Settings) -> dict[str, str]:
+        """Return what must be set before anything is imported."""
+        return thread_environment(settings.threads)
+
+    def prepare(self, stage: Stage, settings: Settings) -> Session:
+        """Make ``stage`` ready, and read every setting back from the compiled model, which clamps what it cannot do.
+
+        Raises:
+            PlatformError: settings that cannot be honoured: an unknown option, a device that is not there, a precision
+                or a number of threads that OpenVINO replaces by another.
+            BackendError: the stage cannot be exported, or OpenVINO refuses the graph.
+        """
+        from backends.export import export
+
+        chosen = check_settings(self, settings)
+        device = settings.device.upper()
+        core = _core()
+        if not any(found == device or found.startswith(f"{device}.") for found in core.available_devices):
+            found = ", ".join("cpu" if each == "CPU" else each for each in core.available_devices)
+            raise PlatformError(f"{self.name}: device={settings.device}: OpenVINO finds here only {found}")
+        graph = export(stage)
+        config = _config(device, settings, chosen["pinning"] == "on")
+        try:
+            compiled = core.compile_model(core.read_model(graph.model, b""), device, config)
+        except RuntimeError as error:
+            raise BackendError(f"{self.name} cannot compile stage {stage.name!r}: {error}") from error
+        facts = _read_back(compiled, config)
+        _check(self.name, settings, device, facts)
+        facts |= {"graph_hash": graph.hash, "opset": graph.opset, "exporter": graph.exporter}
+        arrays = [np.ascontiguousarray(x.detach().numpy()) for x in stage.inputs]
+        return OpenVinoSession(compiled, arrays, facts)
+
+
+class OpenVinoSession:
+    """A compiled graph and a request whose inputs and outputs are buffers that stay.
+
+    Args:
+        compiled: the compiled model.
+        arrays: the inputs, in the graph's order.
+        facts: for ``describe``.
+    """
+
+    def __init__(
+        self, compiled: Any, arrays: list[npt.NDArray[np.generic]], facts: dict[str, str | int | float | bool]
+    ) -> None:
+        import openvino
+
+        self._facts = facts
+        self._request = compiled.create_infer_request()
+        self._arrays = arrays  # the tensors share their memory
+        for index, array in enumerate(arrays):
+            self._request.set_input_tensor(index, openvino.Tensor(array, shared_memory=True))
+        for index, port in enumerate(compiled.outputs):
+            if port.partial_shape.is_static:
+                buffer = openvino.Tensor(port.element_type, port.shape)
+                self._request.set_output_tensor(index, buffer)
+        self._n_outputs = len(compiled.outputs)
+
+    def run(self) -> None:
+        """Run one inference, in this thread, and return when it is done."""
+        self._request.infer(share_outputs=True)
+
+    def outputs(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """Return copies of the outputs of the last run."""
+        return tuple(self._request.get_output_tensor(index).data.copy() for index in range(self._n_outputs))
+
+    def describe(self) -> dict[str, str | int | float | bool]:
+        """Return what the compiled model says its settings are, and the graph."""
+        return dict(self._facts)
+
+    def close(self) -> None:
+        """Release the graph and the buffers."""
+        self._request = Closed()
+        self._arrays = []
+
+
+@functools.cache
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
+
+
+def _config(device: str, settings: Settings, pinning: bool) -> dict[str, Any]:
+    config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[settings.precision]}
+    if device == "CPU":
+        config |= {
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": settings.threads,
+            "ENABLE_CPU_PINNING": pinning,
+            "CPU_DENORMALS_OPTIMIZATION": True,
+        }
+    return config
+
+
+# Described under the names that all backends use, where there is one.
+_NAMES = {
+    "INFERENCE_NUM_THREADS": "threads",
+    "INFERENCE_PRECISION_HINT": "precision",
+    "ENABLE_CPU_PINNING": "pinning",
+    "CPU_DENORMALS_OPTIMIZATION": "flush_denormal",
+    "NUM_STREAMS": "streams",
+    "PERFORMANCE_HINT": "performance_hint",
+}
+
+
+def _read_back(compiled: Any, config: dict[str, Any]) -> dict[str, str | int | float | bool]:
+    facts: dict[str, str | int | float | bool] = {}
+    for key in config:
+        value = compiled.get_property(key)
+        facts[_NAMES[key]] = value if isinstance(value, (bool, int, float)) else _spelled(value)
+    facts["execution_devices"] = ",".join(compiled.get_property("EXECUTION_DEVICES"))
+    return facts
+
+
+def _spelled(value: Any) -> str:
+    """Return "fp32" for an element type, and the last word of an enumeration's value."""
+    text = str(value.get_type_name() if hasattr(value, "get_type_name") else value)
+    named = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+    return named.get(text, text.rpartition(".")[2])
+
+
+def _check(name: str, settings: Settings, device: str, facts: dict[str, str | int | float | bool]) -> None:
+    wanted: dict[str, str | int] = {"precision": settings.precision}
+    if device == "CPU":
+        wanted |= {"threads": settings.threads, "streams": 1}
+    for key, value in wanted.items():
+        if facts[key] != value:
+            raise PlatformError(f"{name}: {key}={value}: OpenVINO uses {facts[key]} here")

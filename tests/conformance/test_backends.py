@@ -1,0 +1,308 @@
+"""What every backend that runs networks holds, whichever are registered and usable here."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+import backends
+import supernets
+from backends import RunningBackend, Settings
+from supernets.errors import BackendError, PlatformError
+from supernets.supernet import Stage
+
+
+@functools.cache
+def _usable():
+    found = [backends.get(name) for name in backends.names()]
+    return [backend for backend in found if isinstance(backend, RunningBackend) and backend.why_not() is None]
+
+
+def _on_the_cpu():
+    return [pytest.param(backend, id=backend.name) for backend in _usable() if backend.devices[0] == "cpu"]
+
+
+pytestmark = pytest.mark.parametrize("backend", _on_the_cpu())
+
+
+@pytest.fixture(autouse=True)
+def _restored():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+@functools.cache
+def _stage(name, which, batch):
+    net = supernets.get(name)
+    X = net.space.sample(1, which) if isinstance(which, int) else getattr(net.space, which)()
+    return net.stages(net.space.decode(X)[0], batch)[0]
+
+
+SMALL = ("ofa-mbv3-w1.0:r=128", "smallest", 1)
+STAGES = [
+    SMALL,
+    ("ofa-mbv3-w1.0:r=128", 0, 3),
+    ("ofa-mbv3-w1.2:r=128", 1, 1),
+    ("ofa-mbv3-w1.2:r=128", "largest", 1),
+    ("ofa-mbv3-w1.0", 2, 1),
+]
+
+
+def _default(backend, **changes):
+    return Settings(device=backend.devices[0], precision=backend.precisions[0], **changes)
+
+
+def _torch_outputs(stage):
+    with torch.no_grad():
+        return stage.module(*stage.inputs).numpy()
+
+
+@pytest.mark.parametrize("which", STAGES, ids=str)
+def test_outputs_are_torchs(backend, which):
+    stage = _stage(*which)
+    session = backend.prepare(stage, _default(backend, batch=which[2]))
+    session.run()
+    (found,) = session.outputs()
+    expected = _torch_outputs(stage)
+    assert found.shape == expected.shape == (which[2], 1000)
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    session.close()
+
+
+def test_outputs_are_complete_and_the_same_after_every_run(backend):
+    session = backend.prepare(_stage(*SMALL), _default(backend))
+    session.run()
+    first = [array.copy() for array in session.outputs()]
+    for _ in range(3):
+        session.run()
+        for before, now in zip(first, session.outputs(), strict=True):
+            np.testing.assert_array_equal(before, now)
+    session.close()
+
+
+class _Pair(torch.nn.Module):
+    def forward(self, x, n):
+        return x.mean(1) + n, {"doubled": [x * 2]}
+
+
+def test_several_inputs_and_outputs(backend):
+    stage = Stage("pair", _Pair().eval(), (torch.arange(6.0).reshape(2, 3), torch.tensor([1, 2])), ("x", "n"))
+    session = backend.prepare(stage, _default(backend, batch=2))
+    session.run()
+    first, second = session.outputs()
+    np.testing.assert_allclose(first, [2, 6])
+    np.testing.assert_allclose(second, [[0, 2, 4], [6, 8, 10]])
+    session.close()
+
+
+def test_sessions_do_not_disturb_each_other(backend):
+    stages = [_stage(*SMALL), _stage("ofa-mbv3-w1.2:r=128", 1, 1)]
+    sessions = [backend.prepare(stage, _default(backend)) for stage in stages]
+    for _ in range(2):
+        for stage, session in zip(stages, sessions, strict=True):
+            session.run()
+            expected = _torch_outputs(stage)
+            assert np.abs(session.outputs()[0] - expected).max() <= 1e-4 * np.abs(expected).max()
+    for session in sessions:
+        session.close()
+
+
+def test_the_stage_is_left_as_it_was(backend):
+    stage = _stage(*SMALL)
+    before = [tensor.clone() for tensor in (*stage.module.state_dict().values(), *stage.inputs)]
+    for precision in backend.precisions:
+        try:
+            session = backend.prepare(stage, Settings(device=backend.devices[0], precision=precision))
+        except PlatformError:
+            continue
+        session.run()
+        session.close()
+    after = [*stage.module.state_dict().values(), *stage.inputs]
+    assert all(torch.equal(one, other) and one.dtype == other.dtype for one, other in zip(before, after, strict=True))
+
+
+# --- options and precisions ------------------------------------------------------------------------------------------
+
+
+def test_every_option_value_works_or_is_refused_with_a_reason(backend):
+    stage = _stage(*SMALL)
+    expected = _torch_outputs(stage)
+    for option in backend.options:
+        for value in option.allowed or ():
+            if value == "compile":
+                continue  # half a minute; it has a test of its own
+            try:
+                session = backend.prepare(stage, _default(backend, options={option.key: value}))
+            except PlatformError as error:
+                assert backend.name in str(error)  # noqa: PT017 - either outcome is right
+                continue
+            session.run()
+            assert np.abs(session.outputs()[0] - expected).max() <= 1e-4 * np.abs(expected).max()
+            session.close()
+
+
+def test_every_precision_computes_nearly_the_same_or_is_refused(backend):
+    stage = _stage(*SMALL)
+    expected = _torch_outputs(stage)
+    for precision in backend.precisions:
+        try:
+            session = backend.prepare(stage, Settings(device=backend.devices[0], precision=precision))
+        except PlatformError as error:
+            assert precision in str(error)  # noqa: PT017 - either outcome is right
+            continue
+        session.run()
+        assert session.describe()["precision"] == precision
+        assert np.abs(session.outputs()[0] - expected).max() <= 0.1 * np.abs(expected).max()
+        session.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"device": "toaster"}, "cpu"),
+        ({"precision": "fp12"}, "fp32"),
+        ({"options": {"no-such-option": "1"}}, "no-such-option"),
+        ({"threads": 0}, "at least 1"),
+        ({"batch": 0}, "at least 1"),
+    ],
+    ids=str,
+)
+def test_what_it_does_not_have_is_refused_by_name(backend, changes, named):
+    settings = Settings(**{"device": backend.devices[0], "precision": backend.precisions[0], **changes})
+    with pytest.raises(PlatformError, match=named) as caught:
+        backend.prepare(_stage(*SMALL), settings)
+    assert backend.name in str(caught.value)
+
+
+def test_values_an_option_cannot_take_are_refused_with_those_it_can(backend):
+    for option in backend.options:
+        if option.allowed is not None:
+            with pytest.raises(PlatformError) as caught:
+                backend.prepare(_stage(*SMALL), _default(backend, options={option.key: "sideways"}))
+            assert all(value in str(caught.value) for value in (option.key, "sideways", *option.allowed))
+
+
+def test_a_closed_session_does_not_run(backend):
+    session = backend.prepare(_stage(*SMALL), _default(backend))
+    session.close()
+    session.close()
+    with pytest.raises(BackendError, match="closed"):
+        session.run()
+
+
+def test_closing_releases_the_module(backend):
+    import gc
+    import weakref
+
+    net = supernets.get("ofa-mbv3-w1.0:r=128")
+    stage = net.stages(net.space.decode(net.space.smallest())[0], 1)[0]
+    gone = weakref.ref(stage.module)
+    session = backend.prepare(stage, _default(backend))
+    session.run()
+    session.close()
+    del stage
+    gc.collect()
+    assert gone() is None
+
+
+def test_versions_are_those_of_installed_packages(backend):
+    assert backend.versions()
+    assert all(version[0].isdigit() for version in backend.versions().values())
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_environment_holds_the_number_of_threads(backend):
+    environment = backend.environment(_default(backend, threads=3))
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert all(isinstance(value, str) for value in environment.values())
+
+
+_BURST = """
+import json, sys
+import torch
+import backends, supernets
+from backends import Settings
+net = supernets.get("ofa-mbv3-w1.0")
+stage = net.stages(net.space.decode(net.space.largest())[0], 4)[0]
+backend = backends.get(sys.argv[1])
+settings = Settings(device=backend.devices[0], precision=backend.precisions[0], threads=int(sys.argv[2]), batch=4)
+session = backend.prepare(stage, settings)
+for _ in range(2):
+    session.run()
+print(json.dumps(session.describe()), flush=True)
+for line in sys.stdin:
+    for _ in range(int(line)):
+        session.run()
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_that_many_cores_are_used_seen_from_outside(backend, threads):
+    psutil = pytest.importorskip("psutil")
+    if threads > len(psutil.Process().cpu_affinity() if hasattr(psutil.Process(), "cpu_affinity") else [0]):
+        pytest.skip(f"{threads} threads on fewer CPUs")
+    environment = {**os.environ, **backend.environment(_default(backend, threads=threads))}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    with subprocess.Popen(
+        [sys.executable, "-c", _BURST, backend.name, str(threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as process:
+        described = json.loads(process.stdout.readline())
+        worked = _cores_at_work(psutil.Process(process.pid), process, threads)
+        process.stdin.close()
+        process.stdout.read()
+    assert described["threads"] == threads
+    assert worked == threads
+
+
+def _cores_at_work(watched, process, threads):
+    """Return how many threads did a share of the work in a burst.
+
+    A second thread that found its core taken by another program has little to show: then the burst is repeated. One
+    thread too many is not excused by anything.
+    """
+    worked = 0
+    for _ in range(6):
+        before = {thread.id: thread.user_time + thread.system_time for thread in watched.threads()}
+        process.stdin.write("12\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
+        after = {thread.id: thread.user_time + thread.system_time for thread in watched.threads()}
+        spent = [seconds - before.get(number, 0) for number, seconds in after.items()]
+        worked = sum(each > 0.1 * sum(spent) for each in spent)
+        if worked >= threads:
+            break
+    return worked
+
+
+def test_preparing_from_another_thread_works(backend):
+    """Workers prepare and run where they like."""
+    outputs = []
+
+    def work():
+        session = backend.prepare(_stage(*SMALL), _default(backend))
+        session.run()
+        outputs.extend(session.outputs())
+        session.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    expected = _torch_outputs(_stage(*SMALL))
+    assert np.abs(outputs[0] - expected).max() <= 1e-4 * np.abs(expected).max()
