@@ -117,11 +117,8 @@ class Study:
     def notes(self) -> list[str]:
         """Return what a reader should know beside the figures, a sentence each."""
         quality = self.facts["quality"]
-        told = (
-            [f"{quality['metric']} is predicted ({quality['source']}): {quality['note']}"]
-            if _predicted(quality)
-            else []
-        )
+        # The source's own words say where its values are from, and how good they are.
+        told = [str(quality["note"])] if _predicted(quality) else []
         for status in ("failed", "unstable"):
             n = sum(one.status == status for one in self.archive)
             told += [f"{n} of {len(self.archive)} evaluations {'are' if n > 1 else 'is'} {status}"] if n else []
