@@ -37,7 +37,9 @@ def watch(runner: Runner, clocks: Clocks, threads: int) -> Noise:
     """Time one network for as long as the protocol says, and return what that showed."""
     base = PROFILES["noisy"]
     # Intervals and ranks that cannot be reached: only the time ends it.
-    endless = TimingProtocol("calibration", base.statistic, interval=0.0, tau=2.0, cap_s=base.calibration_s, samples=1)
+    endless = TimingProtocol(
+        "calibration", base.statistic, interval=0.0, steady=0.0, tau=2.0, cap_s=base.calibration_s, samples=1
+    )
     result = time_batch([runner], endless, clocks, np.random.default_rng(0), threads=threads)
     return noise(result.timed[0].samples, base.disturbed, threads)
 

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
 from harness.protocol import TimingProtocol
 from harness.samples import Samples
-from harness.statistics import Summary, summarise
+from harness.statistics import Summary, statistic_of, summarise
 from supernets.errors import StoreError
 from supernets.space import Config, FloatArray
 
@@ -119,11 +117,16 @@ class Measurement:
 
     @property
     def stage_s(self) -> dict[str, float]:
-        """Seconds of one inference spent in each stage: the median over the samples; empty for one stage."""
-        if not self.samples.stage_ns.shape[1]:
+        """Seconds of one inference spent in each stage, by the same statistic; empty for one stage.
+
+        A minimum of sums is no sum of minima: they add up to the latency nearly.
+        """
+        if self.protocol is None or not self.samples.stage_ns.shape[1]:
             return {}
-        per_inference = self.samples.stage_ns / self.samples.group[:, None] / 1e9
-        return dict(zip(self.stages, np.median(per_inference, axis=0).tolist(), strict=True))
+        clean = ~self.samples.disturbed(self.protocol.disturbed, self.threads)
+        parts = (self.samples.stage_ns / self.samples.group[:, None] / 1e9).T
+        values = [statistic_of(part, clean, self.statistic) for part in parts]
+        return dict(zip(self.stages, values, strict=True))
 
     # --- records -----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ class TimingProtocol:
         statistic: what stands for a network: "min", "p10" or "median" of its undisturbed samples.
         confidence: of the intervals.
         interval: a network has settled when its relative interval is at most this.
+        steady: and when its early and its late rounds agree within this fraction, whatever the whole batch did.
         tau: a batch has settled when the two halves of its samples rank it alike, by Kendall's tau.
         tau_times: so often in a row.
         resolution: two networks closer than this fraction are tied where rankings are compared.
@@ -41,7 +42,7 @@ class TimingProtocol:
         slow_run_s: from this run time on, one dropped run is enough.
         group_s: shorter runs are timed in groups of at least this.
         rounds: the least number of rounds.
-        check_every: rounds between two looks at the stopping rules.
+        check_every: the least number of rounds between two looks at the stopping rules.
         samples: the least number of samples of a network, whatever the cap says.
         cap_s: the most time spent on one network, warm-up included.
         disturbed: a sample is disturbed when its wall time is over this multiple of what its CPU time explains.
@@ -55,6 +56,7 @@ class TimingProtocol:
     profile: str
     statistic: str
     interval: float
+    steady: float
     tau: float
     confidence: float = 0.95
     tau_times: int = 2
@@ -83,8 +85,9 @@ class TimingProtocol:
         if self.statistic not in STATISTICS:
             raise UsageError(f"protocol: unknown statistic {self.statistic!r}{suggestion(self.statistic, STATISTICS)}")
         for name, value in asdict(self).items():
-            if not isinstance(value, str) and (isinstance(value, bool) or not value >= 0):
-                raise UsageError(f"protocol: {name}: expected a number of at least 0, got {value!r}")
+            least = -1 if name == "tau" else 0
+            if not isinstance(value, str) and (isinstance(value, bool) or not value >= least):
+                raise UsageError(f"protocol: {name}: expected a number of at least {least}, got {value!r}")
         for name in ("visit_runs", "rounds", "samples", "batch", "check_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"protocol: {name}: expected at least 1, got {getattr(self, name)}")
@@ -112,8 +115,8 @@ class TimingProtocol:
 
 
 PROFILES = {
-    "noisy": TimingProtocol("noisy", statistic="min", interval=0.015, tau=0.95),
-    "quiet": TimingProtocol("quiet", statistic="median", interval=0.005, tau=0.98),
+    "noisy": TimingProtocol("noisy", statistic="min", interval=0.015, steady=0.03, tau=0.95),
+    "quiet": TimingProtocol("quiet", statistic="median", interval=0.005, steady=0.01, tau=0.98),
 }
 
 

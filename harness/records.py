@@ -74,6 +74,7 @@ class Writer:
             protocol,
             threads=self._platform.settings.threads,
             narrow=message["narrow"],
+            steady=message["steady"],
             ranked=message["ranked"],
             spent_s=message["spent_s"],
         )

@@ -111,8 +111,9 @@ class Log:
         return len(self._samples)
 
     def samples(self) -> Samples:
-        """Return what has been collected so far."""
-        columns = np.array(self._samples, dtype=np.int64).reshape(len(self._samples), 6 + self._n_stages)
+        """Return what has been collected so far, up to the last visit that ended."""
+        ended = [sample for sample in self._samples if sample[5] < len(self._visits)]
+        columns = np.array(ended, dtype=np.int64).reshape(len(ended), 6 + self._n_stages)
         visits = np.array(self._visits, dtype=np.int64).reshape(len(self._visits), 4)
         names = list(Samples.__dataclass_fields__)
         arrays = dict(zip(names, [*columns[:, :6].T, *visits.T, columns[:, 6:]], strict=True))

@@ -21,13 +21,15 @@ class Settling:
     Attributes:
         summaries: one per network.
         narrow: indices of the networks whose interval is narrow enough, of those that are judged.
+        steady: indices of the networks whose early and late rounds agree, likewise.
         ranked: indices of the networks whose ranks agree between the two halves, likewise.
         tau: Kendall's tau between the halves, over all that are judged.
-        all_settled: every network that is judged and runs is narrow, and ``tau`` is high enough.
+        all_settled: every network that is judged and runs is narrow and steady, and ``tau`` is high enough.
     """
 
     summaries: tuple[Summary, ...]
     narrow: frozenset[int]
+    steady: frozenset[int]
     ranked: frozenset[int]
     tau: float
     all_settled: bool
@@ -36,11 +38,12 @@ class Settling:
     def nothing(cls, n: int) -> Settling:
         """Return what is known before there are samples."""
         none = summarise(np.empty(0), np.empty(0, dtype=bool), "min")
-        return cls((none,) * n, frozenset(), frozenset(), math.nan, all_settled=False)
+        nobody: frozenset[int] = frozenset()
+        return cls((none,) * n, nobody, nobody, nobody, math.nan, all_settled=False)
 
 
 def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Settling:
-    """Apply both stopping rules.
+    """Apply the stopping rules.
 
     Args:
         samples: of every network; one without samples does not run and holds nobody up.
@@ -57,19 +60,34 @@ def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
     narrow = frozenset(
         i for i in running if samples[i].n >= protocol.samples and summaries[i].width <= protocol.interval
     )
-    halves = np.array([_halves(samples[i], clean[i], protocol.statistic) for i in running]).reshape(-1, 2)
-    agreement, kept = _agreeing(halves, protocol)
+    # Even and odd rounds both span the whole time.
+    parity = [_halves(samples[i], clean[i], samples[i].rounds % 2 == 0, protocol.statistic) for i in running]
+    agreement, kept = _agreeing(np.array(parity).reshape(-1, 2), protocol)
     ranked = frozenset(running[position] for position in kept)
-    settled = len(narrow) == len(running) and agreement >= protocol.tau
-    return Settling(summaries, narrow, ranked, agreement, settled)
+    trends = _trends(samples, clean, protocol.statistic)
+    steady = frozenset(i for i in running if abs(trends[i] - 1) <= protocol.steady)
+    settled = len(narrow) == len(running) == len(steady) and agreement >= protocol.tau
+    return Settling(summaries, narrow, steady, ranked, agreement, settled)
 
 
-def _halves(samples: Samples, clean: BoolArray, statistic: str) -> tuple[float, float]:
-    """Return the statistic of the even and of the odd rounds: both halves span the whole time."""
-    even = samples.rounds % 2 == 0
-    seconds = samples.seconds
-    first, second = (statistic_of(seconds[half], clean[half], statistic) for half in (even, ~even))
-    return first, second
+def _halves(samples: Samples, clean: BoolArray, first: BoolArray, statistic: str) -> tuple[float, float]:
+    """Return the statistic of the samples that are ``first``, (n,), and of the others; nan where there are none."""
+    one, other = (statistic_of(samples.seconds[half], clean[half], statistic) for half in (first, ~first))
+    return one, other
+
+
+def _trends(samples: Sequence[Samples], clean: Sequence[BoolArray], statistic: str) -> FloatArray:
+    """Return how much slower each network was in its late rounds than in its early ones, (n,).
+
+    The host's own drift is divided out: it is the median over all networks, the anchors among them.
+    """
+    ratios = []
+    for one, mask in zip(samples, clean, strict=True):
+        early = one.rounds <= np.median(one.rounds) if one.n else np.empty(0, dtype=bool)
+        first, second = _halves(one, mask, early, statistic)
+        ratios.append(second / first)
+    known = [ratio for ratio in ratios if not math.isnan(ratio)]
+    return np.array(ratios) / (np.median(known) if known else math.nan)
 
 
 def _agreeing(halves: FloatArray, protocol: TimingProtocol) -> tuple[float, list[int]]:

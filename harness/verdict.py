@@ -29,6 +29,7 @@ def judge(
     *,
     threads: int,
     narrow: bool,
+    steady: bool,
     ranked: bool,
     spent_s: float,
 ) -> Verdict:
@@ -40,18 +41,23 @@ def judge(
         protocol: the numbers.
         threads: compute threads of the platform.
         narrow: its interval is narrow enough.
+        steady: its early and late rounds agree, the host's own drift apart.
         ranked: the two halves of the samples rank it alike among its batch.
         spent_s: the time spent on it.
     """
     if samples.cores() > threads + _SLACK_CORES:
         return Verdict("failed", f"it kept {samples.cores():.1f} CPUs busy, with threads={threads}")
-    if narrow and ranked:
+    if narrow and steady and ranked:
         return Verdict("ok", "")
     shortfalls = []
     if samples.n < protocol.samples:
         shortfalls.append(f"only {samples.n} samples")
     elif not narrow:
         shortfalls.append(f"its interval is {summary.width:.1%} wide, {protocol.interval:.1%} is wanted,")
+    if not steady:
+        shortfalls.append(
+            f"its speed changed by more than {protocol.steady:.0%} while it was measured, and not its batch's,"
+        )
     if not ranked:
         shortfalls.append("its rank among the networks of its batch changed between the halves of the samples")
     return Verdict(

@@ -171,6 +171,7 @@ class Worker:
                 warmup_runs=timed.warmup_runs,
                 failure=timed.failure,
                 narrow=index in result.settling.narrow,
+                steady=index in result.settling.steady,
                 ranked=index in result.settling.ranked,
                 batch=batch,
             )

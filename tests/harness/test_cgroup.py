@@ -1,0 +1,71 @@
+"""CPU quotas of both control group versions, from folders like those that kernels show."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import cgroup, threads
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Write files of a control group tree; return what ``quota`` takes."""
+
+    def write(lines, files):
+        proc = tmp_path / "cgroup"
+        proc.write_text("\n".join(lines))
+        for name, text in files.items():
+            path = tmp_path / "fs" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (tmp_path / "fs").mkdir(exist_ok=True)
+        return proc, tmp_path / "fs"
+
+    return write
+
+
+V1 = {"cpu/app/cpu.cfs_quota_us": "150000", "cpu/app/cpu.cfs_period_us": "100000"}
+
+
+def test_version_2_takes_the_tightest_of_all_levels(tree):
+    files = {"a/cpu.max": "200000 100000", "a/b/cpu.max": "max 100000", "a/cpu.stat": "", "a/b/cpu.stat": ""}
+    where = tree(["0::/a/b"], files)
+    assert cgroup.quota(*where) == 2.0
+    assert [path.parent.name for path in cgroup.stat_files(*where)] == ["a"]
+
+
+def test_version_1(tree):
+    assert cgroup.quota(*tree(["4:memory:/app", "3:cpu,cpuacct:/app"], V1)) == 1.5
+
+
+def test_version_1_beside_an_idle_version_2(tree):
+    assert cgroup.quota(*tree(["3:cpu:/app", "0::/"], {**V1, "unified/cgroup.procs": ""})) == 1.5
+
+
+def test_inside_a_container_the_path_is_the_hosts(tree):
+    where = tree(["0::/docker/0123"], {"cpu.max": "50000 100000"})
+    assert cgroup.quota(*where) == 0.5
+
+
+@pytest.mark.parametrize("files", [{}, {"cpu.max": "max 100000"}, {"cpu/cpu.cfs_quota_us": "-1"}])
+def test_no_limit(tree, files):
+    assert cgroup.quota(*tree(["3:cpu:/", "0::/"], {**files, "cpu/cpu.cfs_period_us": "100000"})) is None
+
+
+def test_no_control_groups_at_all(tmp_path):
+    assert cgroup.quota(tmp_path / "none", tmp_path) is None
+
+
+def test_time_throttled_in_both_spellings():
+    assert cgroup.throttled_ns("nr_periods 5\nnr_throttled 2\nthrottled_time 7000\n") == 7000
+    assert cgroup.throttled_ns("usage_usec 9\nthrottled_usec 7\n") == 7000
+    assert cgroup.throttled_ns("") == 0
+
+
+@pytest.mark.parametrize(
+    ("quota", "cpus", "allowed"), [(None, 4, 4), (1.5, 4, 1), (2.0, 4, 2), (0.3, 4, 1), (9.0, 4, 4)]
+)
+def test_allowed_cpus(monkeypatch, quota, cpus, allowed):
+    monkeypatch.setattr(cgroup, "quota", lambda: quota)
+    monkeypatch.setattr(threads, "affinity", lambda: set(range(cpus)))
+    assert threads.allowed_cpus() == allowed

@@ -1,0 +1,76 @@
+"""The environment registry: what is read here, what is warned about, what decides."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from harness import environment
+from harness.environment import REGISTRY, Fact
+
+BAD = {"governor": "powersave", "turbo": True, "smt": True, "load": 3.0, "quota": 1.5, "virtual_machine": True}
+GOOD = {"governor": "performance", "turbo": False, "smt": False, "load": 0.1, "quota": None, "virtual_machine": False}
+
+
+def test_this_machine_can_be_read():
+    here = environment.collect()
+    assert json.loads(json.dumps(here)) == here
+    assert here["cpus"] >= here["affinity"] >= here["allowed_cpus"] >= 1
+    assert here["cpu"]
+    assert here["torch"]
+    assert {name for name, _, _ in environment.table(here)} == {
+        name for name, value in here.items() if value is not None
+    }
+
+
+def test_names_are_unique():
+    assert len({fact.name for fact in REGISTRY}) == len(REGISTRY)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_warnings_name_what_would_help(name):
+    (warned,) = environment.warnings({**GOOD, name: BAD[name]})
+    assert warned.fact == name
+    assert warned.message
+    assert warned.command or name == "virtual_machine"
+
+
+def test_a_machine_at_rest_gives_no_warning():
+    assert environment.warnings(GOOD) == []
+    assert environment.warnings({}) == []
+
+
+def test_nothing_is_changed_by_looking(monkeypatch):
+    ran = []
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **kw: (ran.append(command), real(command, **kw))[1])
+    environment.warnings(environment.collect() | BAD)
+    assert all(command[0] == "git" and "describe" in command for command in ran)
+
+
+def test_what_decides_changes_the_fingerprint_and_the_rest_does_not():
+    here = environment.collect()
+    base = environment.fingerprint(here)
+    for fact in REGISTRY:
+        changed = environment.fingerprint({**here, fact.name: "something else"})
+        assert (changed != base) == fact.decides, fact.name
+    assert environment.fingerprint(here, backend={"openvino": "1"}) != environment.fingerprint(
+        here, backend={"openvino": "2"}
+    )
+    assert environment.fingerprint(environment.collect()) == base
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, subprocess.SubprocessError])
+def test_what_cannot_be_read_is_none(error):
+    def read():
+        raise error
+
+    assert environment.collect([Fact("broken", "", read)]) == {"broken": None}
+
+
+def test_the_hosts_identity_gives_nothing_away():
+    import platform
+
+    assert platform.node() not in json.dumps(environment.collect()["host"])

@@ -1,0 +1,147 @@
+"""Platform strings: what is read, what is refused, and that the canonical spelling reads back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import backends
+from harness import platform, threads
+from harness.platform import parse, platforms_here
+from supernets.errors import PlatformError
+
+
+@pytest.fixture(autouse=True)
+def four_cpus(scripted, monkeypatch):
+    monkeypatch.setattr(platform, "allowed_cpus", lambda: 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("scripted", "scripted:threads=1"),
+        ("scripted:threads=1", "scripted:threads=1"),
+        ("scripted:us=5,batch=8,threads=4", "scripted:threads=4,batch=8,us=5"),
+        ("scripted:how=nothing,precision=fp32,device=cpu", None),
+        ("scripted:precision=bf16", "scripted:threads=1,precision=bf16"),
+        ("scripted:once=a=b", "scripted:threads=1,once=a=b"),
+        ("lut:table=note10", "lut:table=note10"),
+    ],
+)
+def test_canonical_spelling(text, canonical):
+    if canonical is None:
+        with pytest.raises(PlatformError, match="no key 'device'"):
+            parse(text)
+    else:
+        assert str(parse(text)) == canonical
+        assert parse(canonical) == parse(text)
+
+
+values = st.text(
+    st.characters(codec="ascii", exclude_characters=",", categories=("L", "N", "P", "S")), min_size=1, max_size=9
+)
+
+
+@given(threads=st.integers(1, 4), batch=st.integers(1, 999), precision=st.sampled_from(["fp32", "bf16"]), at=values)
+def test_the_canonical_spelling_reads_back(threads, batch, precision, at):
+    parsed = parse(f"scripted:at={at},precision={precision},batch={batch},threads={threads}")
+    assert parse(str(parsed)) == parsed
+    assert str(parse(str(parsed))) == str(parsed)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("scriptd", "did you mean 'scripted'"),
+        ("", "unknown backend ''"),
+        ("scripted:thread=1", "no key 'thread'; did you mean 'threads'"),
+        ("scripted:threads", "expected KEY=VALUE"),
+        ("scripted:threads=", "expected KEY=VALUE"),
+        ("scripted:threads=1,", "expected KEY=VALUE"),
+        ("scripted:threads=1,threads=2", "given twice"),
+        ("scripted:threads=5", "may use 4 CPUs"),
+        ("scripted:threads=0", "at least 1"),
+        ("scripted:threads=two", "at least 1"),
+        ("scripted:threads=1.5", "at least 1"),
+        ("scripted:threads=²", "at least 1"),
+        ("scripted:batch=-1", "at least 1"),
+        ("scripted:precision=fp8", "expected one of fp32, bf16"),
+        ("scripted:how=well", "expected one of nothing, refuse"),
+        ("lut:threads=2", "no key 'threads'"),
+        ("lut:table=note11", "expected one of"),
+    ],
+)
+def test_what_is_refused(text, words):
+    with pytest.raises(PlatformError) as caught:
+        parse(text)
+    assert words in str(caught.value)
+    assert repr(text) in str(caught.value)
+
+
+def test_a_backend_that_does_not_work_here_says_why(monkeypatch):
+    monkeypatch.setattr(type(backends.get("scripted")), "why_not", lambda _: "pip install scripted")
+    with pytest.raises(PlatformError, match="does not work here: pip install scripted"):
+        parse("scripted")
+    (here,) = [entry for entry in platforms_here() if entry.platform.startswith("scripted")]
+    assert here.why_not == "pip install scripted"
+
+
+def test_what_there_is_here():
+    here = {entry.platform: entry for entry in platforms_here()}
+    assert here["scripted:threads=1"].why_not is None
+    assert here["scripted:threads=1"].keys["threads"] == "1..4"
+    assert here["scripted:threads=1"].keys["at"] == "any text"
+    assert len(here) == len(backends.names())
+    for entry in platforms_here():
+        if entry.why_not is None:
+            assert str(parse(entry.platform)) == entry.platform
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(text):
+        (tmp_path / "hwnas.toml").write_text(text)
+
+    return write
+
+
+def test_names_from_the_working_directory(names):
+    names('[platforms]\nlaptop = "scripted:batch=8"\n')
+    assert str(parse("laptop")) == "scripted:threads=1,batch=8"
+    with pytest.raises(PlatformError, match="did you mean 'laptop'"):
+        parse("laptp")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[platforms", "cannot be read"),
+        ("[platforms]\nlaptop = 3\n", "holds lines like"),
+        ("platforms = 3\n", "holds lines like"),
+        ('[platforms]\nlut = "scripted"\n', "is the name of a backend"),
+        ('[platforms]\na = "b"\nb = "scripted"\n', "unknown backend 'b'"),
+    ],
+)
+def test_a_file_of_names_that_is_wrong(names, text, words):
+    names(text)
+    with pytest.raises(PlatformError, match=words.replace("[", r"\[")):
+        parse("a")
+
+
+def test_no_file_is_no_error(names):
+    assert platform.named_platforms() == {}
+    names("[other]\n")
+    assert platform.named_platforms() == {}
+
+
+def test_the_message_about_threads_names_what_is_allowed(monkeypatch):
+    monkeypatch.setattr(platform, "allowed_cpus", threads.allowed_cpus)
+    allowed = threads.allowed_cpus()
+    with pytest.raises(PlatformError, match=rf"threads can be 1\.\.{allowed}"):
+        parse(f"scripted:threads={allowed + 1}")

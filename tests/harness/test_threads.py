@@ -1,0 +1,145 @@
+"""Which CPUs to use, and the threads that really ran."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness import threads
+from harness.threads import Activity
+from supernets.errors import MeasurementError
+
+
+def burn(seconds=0.004):
+    # By CPU time: a busy machine makes it take longer, and does not let it get away with less.
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        sum(range(200))
+
+
+class Pool:
+    """Threads that stay, as a runtime's do."""
+
+    def __init__(self, n):
+        import hashlib
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.n, self.executor = n, ThreadPoolExecutor(n)
+        self.data, self.hash = b"x" * 4_000_000, hashlib.sha256
+
+    def __call__(self):
+        list(self.executor.map(self.hash, [self.data] * self.n))
+
+
+def test_one_thread_is_seen():
+    check = threads.verify(burn, 1)
+    assert check.verified
+    assert check.source == "schedstat"
+    assert 0.7 < check.runnable < 1.3
+
+
+@pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
+def test_two_threads_are_seen():
+    pool = Pool(2)
+    with pool.executor:
+        assert threads.verify(pool, 2).active == 2
+
+
+@pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
+def test_more_threads_than_asked_for_are_caught():
+    pool = Pool(2)
+    with pool.executor, pytest.raises(MeasurementError, match="1 threads were asked for and more ran"):
+        threads.verify(pool, 1)
+
+
+def test_fewer_threads_than_asked_for_are_caught():
+    with pytest.raises(MeasurementError, match="2 threads were asked for and fewer ran"):
+        threads.verify(burn, 2)
+
+
+def test_a_network_too_small_to_share_is_no_error():
+    check = threads.verify(burn, 2, shared=False)
+    assert not check.verified
+    assert "too small" in check.note
+
+
+def test_without_schedstat_psutil_says_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(threads, "_TASKS", tmp_path / "none")
+    check = threads.verify(burn, 1)
+    assert check.source == "psutil"
+    assert check.verified
+    assert "psutil" in check.note
+
+
+@pytest.mark.parametrize(
+    ("asked", "on_cpu", "waiting", "verdict"),
+    [
+        (1, {1: 1.0}, {}, "verified"),
+        (1, {1: 0.3, 2: 0.7}, {}, "verified"),  # the caller hands over to the runtime's own thread and waits
+        (1, {1: 0.5, 2: 0.5}, {1: 0.5, 2: 0.5}, "more"),  # two threads on one CPU take turns
+        (1, {1: 1.0, 2: 1.0}, {}, "more"),
+        (2, {1: 0.5, 2: 0.5}, {1: 0.5, 2: 0.5}, "verified"),  # a busy machine hides nothing
+        (2, {1: 0.5, 2: 0.5}, {}, "fewer"),  # two threads that take turns by themselves
+        (2, {1: 1.0, 2: 0.01}, {}, "fewer"),
+        (4, {1: 1.0, 2: 0.9, 3: 0.9, 4: 0.8}, {}, "verified"),
+        (4, {1: 1.0, 2: 0.9, 3: 0.9}, {}, "fewer"),
+        (64, dict.fromkeys(range(50), 0.5), {}, "verified"),
+        (64, dict.fromkeys(range(32), 0.5), {}, "fewer"),
+    ],
+)
+def test_verdicts(asked, on_cpu, waiting, verdict):
+    now = [0]
+
+    def look():
+        return Activity(
+            *[{t: round(part * now[0]) for t, part in parts.items()} for parts in (on_cpu, waiting)], "schedstat"
+        )
+
+    def run():
+        now[0] += 10_000_000
+
+    if verdict == "verified":
+        assert threads.verify(run, asked, look=look, now=lambda: now[0]).verified
+    else:
+        with pytest.raises(MeasurementError, match=verdict):
+            threads.verify(run, asked, look=look, now=lambda: now[0])
+
+
+# --- topology --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def topology(tmp_path):
+    """Write a machine's topology; return what ``physical_cores`` takes."""
+
+    def write(siblings, nodes):
+        for cpu, text in siblings.items():
+            folder = tmp_path / "cpu" / f"cpu{cpu}" / "topology"
+            folder.mkdir(parents=True)
+            (folder / "thread_siblings_list").write_text(text + "\n")
+        for node, text in nodes.items():
+            (tmp_path / "node" / f"node{node}").mkdir(parents=True)
+            (tmp_path / "node" / f"node{node}" / "cpulist").write_text(text + "\n")
+        return {"cpus": tmp_path / "cpu", "nodes": tmp_path / "node"}
+
+    return write
+
+
+EIGHT = {cpu: f"{cpu % 4},{cpu % 4 + 4}" for cpu in range(8)}  # 4 cores of 2 siblings
+
+
+def test_one_sibling_of_each_core_of_one_node(topology):
+    where = topology(EIGHT, {0: "0-1,4-5", 1: "2-3,6-7"})
+    assert threads.physical_cores(2, set(range(8)), **where) == {0, 1}
+    assert threads.physical_cores(3, set(range(8)), **where) is None  # no node has three
+    assert threads.physical_cores(1, {1, 2, 3, 5}, **where) == {2, 3}  # the node with the most allowed
+
+
+def test_nothing_to_choose(topology):
+    where = topology({0: "0", 1: "1"}, {0: "0-1"})
+    assert threads.physical_cores(1, {0, 1}, **where) is None
+
+
+def test_a_system_that_says_nothing(tmp_path):
+    assert threads.physical_cores(1, {0, 1}, tmp_path, tmp_path) is None
