@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from search.report import search_page, transfer_page
+from search.report import compare_page, search_page, transfer_page
 from search.report.page import json_in_script
 
 SAMPLES = Path(__file__).parent / "samples"
-PAGES = {"transfer": transfer_page, "search": search_page, "search3": search_page}
+PAGES = {
+    "transfer": transfer_page,
+    "search": search_page,
+    "search3": search_page,
+    "compare": compare_page,
+    "compare3": compare_page,
+}
 
 
 def sample(name):
@@ -25,7 +31,8 @@ def sample(name):
 def hostile(result, evil):
     """The result with every platform's, study's and algorithm's name replaced by an evil one; each still its own."""
     text = json.dumps(result)
-    names = [*result.get("platforms", []), result.get("platform"), result.get("study"), result.get("algorithm")]
+    names = [result.get(field) for field in ("platform", "study", "algorithm", "supernet")]
+    names += result.get("platforms", []) + [one["name"] for one in result.get("algorithms", [])]
     for number, name in enumerate(name for name in names if name):
         text = text.replace(json.dumps(name), json.dumps(evil + str(number)))
     return json.loads(text)
@@ -195,7 +202,7 @@ def test_what_failed_and_what_did_not_settle_is_said():
 
 def test_many_platforms_are_chosen_from_a_list():
     make = runpy.run_path(str(SAMPLES / "make.py"))
-    result = make["transfer_sample"](tuple(make["PLATFORMS"]), samples=10)
+    result = make["transfer_sample"](tuple(make["PLATFORMS"]), samples=10, resamples=0)
     outline = Outline(transfer_page(result))
     options = [attributes["value"] for attributes in outline.all("option")]
     figures = [attributes["id"] for attributes in outline.all("figure") if "id" in attributes]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import supernets
+from search.compare import compare
 from search.hypervolume import non_dominated
 from search.transfer import QualityLabel, SharedRows, analyse
 from supernets.blocks import BlockSum
@@ -106,11 +107,12 @@ ENVIRONMENT = {
 }
 
 
-def transfer_sample(platforms=tuple(PLATFORMS)[:3], samples=30):
+def transfer_sample(platforms=tuple(PLATFORMS)[:3], samples=30, resamples=None):
     rows = shared_rows(platforms, samples)
     return analyse(
         rows,
         np.random.default_rng(0),
+        resamples=resamples,
         settings={"algorithm": "linas", "evals": 150, "seed": 0, "samples": samples},
         searches=[{"platform": p, "study": None, "evaluations": 150, "front": 24, "seconds": 71.5} for p in platforms],
         environment=ENVIRONMENT,
@@ -168,7 +170,28 @@ def search_sample(three=False, evals=150, seed=1):
     }
 
 
+def compare_sample(objectives=("macs", "top1"), algorithms=("nsga2", "random")):
+    """A real comparison: on what is free, it takes no time."""
+    net = supernets.get("ofa-mbv3-w1.0")
+    found = compare(net, objectives=objectives, algorithms=algorithms, evals=60, seeds=3, workers=1)
+    return rounded(found.to_json())
+
+
+def rounded(tree):
+    if isinstance(tree, dict):
+        return {key: rounded(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [rounded(value) for value in tree]
+    return float(f"{tree:.6g}") if isinstance(tree, float) else tree
+
+
 if __name__ == "__main__":
-    samples = {"transfer": transfer_sample(), "search": search_sample(), "search3": search_sample(three=True)}
+    samples = {
+        "transfer": transfer_sample(),
+        "search": search_sample(),
+        "search3": search_sample(three=True),
+        "compare": compare_sample(),
+        "compare3": compare_sample(("macs", "top1", "params"), ("unsga3", "random")),
+    }
     for name, result in samples.items():
         HERE.joinpath(f"{name}.json").write_text(json.dumps(result, allow_nan=False) + "\n")

@@ -1,0 +1,212 @@
+"""The page of a comparison: which algorithm finds what in how many evaluations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from search.report.figures import Cell, Figure, Table, Trace, axis, colour, staircase, symbol, text
+from search.report.page import render
+from search.words import MISSING, listed
+
+# Rows of a curve's table; the curve itself has one point per evaluation.
+_TABLE_ROWS = 16
+
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+
+def compare_page(result: Mapping[str, Any]) -> str:
+    """Return the page of a comparison.
+
+    Args:
+        result: as ``hwnas compare --json`` writes it.
+    """
+    quality = result.get("quality") or {"metric": "", "unit": "", "predicted": False, "note": "", "source": ""}
+    curves = [_curves(result)]
+    surfaces = [_surface(result, quality, a, b) for a, b in _pairs(result)]
+    names = [one["name"] for one in result["algorithms"]]
+    return render(
+        "compare.html",
+        [*curves, *surfaces],
+        [],
+        title=f"{listed(names)} compared on {result['supernet']}",
+        result=result,
+        quality=quality,
+        predicted=bool(quality["predicted"]),
+        algorithms=[{"index": index, "letter": name, "name": name} for index, name in enumerate(names)],
+        verdict=list(_words(result)),
+        curves=curves,
+        surfaces=surfaces,
+        thresholds=result["thresholds"],
+        constraints=list(result.get("constraints") or []),
+        seeds=len(result["seeds"]),
+        given=bool(result["best"]["given"]),
+    )
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def _curves(result: Mapping[str, Any]) -> Figure:
+    """Mean hypervolume over evaluations, with its standard error as a band."""
+    data: list[Trace] = []
+    for index, one in enumerate(result["algorithms"]):
+        data += _band(index, one)
+    x = list(range(1, result["evals"] + 1))
+    shown = sorted({*range(0, len(x), max(1, len(x) // _TABLE_ROWS)), len(x) - 1})
+    rows: list[list[Cell]] = [[x[i], *(_plus_minus(one, i) for one in result["algorithms"])] for i in shown]
+    lines = [
+        {
+            "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": threshold["value"], "y1": threshold["value"],
+            "line": {"color": "@faint", "width": 1, "dash": "dot"}, "layer": "below",
+        }
+        for threshold in result["thresholds"]
+    ]  # fmt: skip
+    return Figure(
+        id="curves",
+        title="Hypervolume over evaluations",
+        says=f"Mean over {len(result['seeds'])} seeds; bands are one standard error; dotted lines are the thresholds.",
+        data=data,
+        layout={
+            "xaxis": axis("evaluations"),
+            "yaxis": axis("normalised hypervolume"),
+            "hovermode": "x unified",
+            "shapes": lines,
+        },
+        table=Table(["evaluations", *(one["name"] for one in result["algorithms"])], rows),
+        height=440,
+    )
+
+
+def _band(index: int, one: Mapping[str, Any]) -> Iterator[Trace]:
+    mean, error = one["mean"], one["standard_error"]
+    x = list(range(1, len(mean) + 1))
+    common = {"type": "scatter", "mode": "lines", "legendgroup": text(one["name"])}
+    if error is not None:
+        outline = [m + e for m, e in zip(mean, error, strict=True)] + [m - e for m, e in zip(mean, error, strict=True)][
+            ::-1
+        ]
+        yield {
+            **common, "x": x + x[::-1], "y": [_short(value) for value in outline], "fill": "toself", "opacity": 0.22,
+            "fillcolor": colour(index), "line": {"width": 0, "color": colour(index)}, "hoverinfo": "skip",
+            "showlegend": False,
+        }  # fmt: skip
+    yield {
+        **common, "x": x, "y": [_short(value) for value in mean], "name": text(one["name"]),
+        "line": {"color": colour(index), "width": 2.4, "dash": _DASHES[index % len(_DASHES)]},
+        "hovertemplate": "%{y:.4f}",
+    }  # fmt: skip
+
+
+def _pairs(result: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return the objectives to draw against each other, what is minimised across."""
+    up = [one["maximise"] for one in result["objectives"]]
+    if not any(one["attainment"] for one in result["algorithms"]):
+        return []
+    return [(b, a) if up[a] and not up[b] else (a, b) for a, b in itertools.combinations(range(len(up)), 2)]
+
+
+def _surface(result: Mapping[str, Any], quality: Mapping[str, Any], a: int, b: int) -> Figure:
+    """What a quarter, half and three quarters of the runs attain."""
+    x, y = result["objectives"][a], result["objectives"][b]
+    flat = len(result["objectives"]) == 2
+    data: list[Trace] = []
+    table: list[list[Cell]] = []
+    for index, one in enumerate(result["algorithms"]):
+        for surface in one["attainment"]:
+            points = [(point[x["name"]], point[y["name"]]) for point in surface["points"]]
+            data.append(_attained(index, one["name"], surface["level"], points, (x["maximise"], y["maximise"]), flat))
+            if surface["level"] == 0.5:
+                table += [[one["name"], *point] for point in points]
+    median = "Solid: what half of the runs reach; dotted: a quarter (better) and three quarters (worse)."
+    return Figure(
+        id=f"surface-{a}-{b}",
+        title=f"Attained: {y['name']} against {x['name']}",
+        says=median if flat else "Corners of the surface that half of the runs reach, projected.",
+        data=data,
+        layout={"xaxis": axis(_title(x, quality)), "yaxis": axis(_title(y, quality))},
+        table=Table(
+            ["algorithm", _title(x, quality), _title(y, quality)], table, "The surfaces that half of the runs reach."
+        ),
+        choice=f"{y['name']} against {x['name']}",
+        height=460,
+    )
+
+
+def _attained(
+    index: int, name: str, level: float, points: Sequence[tuple[float, float]], up: tuple[bool, bool], flat: bool
+) -> Trace:
+    shade, median = colour(index), level == 0.5
+    if flat:
+        x, y = [px for px, _ in points], [py for _, py in points]
+        line = staircase(
+            x, y, shade, x_up=up[0], y_up=up[1], legendgroup=text(name), name=text(name), showlegend=median
+        )
+        line["line"] |= {"width": 2.4 if median else 1, "dash": "solid" if median else "dot"}
+        return line | {"hoverinfo": "x+y" if median else "skip"}
+    return {
+        "type": "scatter", "mode": "markers", "name": text(name), "legendgroup": text(name), "showlegend": median,
+        "visible": median, "x": [px for px, _ in points], "y": [py for _, py in points],
+        "marker": {"color": shade, "symbol": symbol(index), "size": 7},
+    }  # fmt: skip
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def _words(result: Mapping[str, Any]) -> Iterator[str]:
+    best, *others = sorted(result["algorithms"], key=lambda one: -one["final"]["mean"])
+    behind = listed([f"{one['name']} {_final(one)}" for one in others]) if others else ""
+    yield (
+        f"After {result['evals']} evaluations, {best['name']} has the largest hypervolume on average: {_final(best)}"
+        f"{'; ' if behind else ''}{behind}."
+    )
+    if others and _overlap(best, others[0]):
+        yield (
+            f"The difference to {others[0]['name']} is within the standard errors: "
+            "more seeds are needed to tell them apart."
+        )
+    if result["thresholds"]:
+        yield from _soonest(result["thresholds"][-1])
+
+
+def _soonest(threshold: Mapping[str, Any]) -> Iterator[str]:
+    """Tell who reaches the highest threshold first, and how much later the others do."""
+    there = sorted((one for one in threshold["reached"] if one["evaluations"]), key=lambda one: one["evaluations"])
+    if not there:
+        return
+    first, *later = there
+    never = [one["name"] for one in threshold["reached"] if not one["evaluations"]]
+    told = f"{threshold['value']:.3g} is reached by {first['name']} after {first['evaluations']} evaluations"
+    slower = [f"{one['name']} needs {one['evaluations'] / first['evaluations']:.1f} times as many" for one in later]
+    missing = [f"{listed(never)} {'does' if len(never) == 1 else 'do'} not reach it"] if never else []
+    yield "; ".join([told, *slower, *missing]) + "."
+
+
+def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    errors = [each["final"]["standard_error"] for each in (one, other)]
+    if None in errors:
+        return False
+    return bool(one["final"]["mean"] - other["final"]["mean"] < sum(errors))
+
+
+def _final(one: Mapping[str, Any]) -> str:
+    error = one["final"]["standard_error"]
+    return f"{one['final']['mean']:.4f}" + ("" if error is None else f" \u00b1 {error:.4f}")
+
+
+def _plus_minus(one: Mapping[str, Any], place: int) -> str:
+    if place >= len(one["mean"]):
+        return MISSING
+    error = one["standard_error"]
+    return f"{one['mean'][place]:.4f}" + ("" if error is None else f" \u00b1 {error[place]:.4f}")
+
+
+def _title(objective: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
+    predicted = "predicted " if quality["predicted"] and objective["name"] == quality["metric"] else ""
+    return f"{predicted}{objective['name']}" + (f" ({objective['unit']})" if objective["unit"] else "")
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -1,0 +1,200 @@
+"""What only a browser can tell of the pages."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from search.report import compare_page, search_page, transfer_page
+
+SAMPLES = Path(__file__).parents[1] / "search" / "report" / "samples"
+PAGES = {
+    "transfer": transfer_page,
+    "search": search_page,
+    "search3": search_page,
+    "compare": compare_page,
+    "compare3": compare_page,
+}
+EVIL = '</script><img src=x onerror="window.hacked=1"><b>%{x}</b>&lt;i>'
+
+
+def sample(name):
+    return json.loads((SAMPLES / f"{name}.json").read_text())
+
+
+def page(name):
+    return PAGES[name](sample(name))
+
+
+def wait(browser, script, *arguments):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 30).until(lambda b: b.execute_script(script, *arguments))
+
+
+def draw_all(browser):
+    """Bring every figure near, so that it is drawn; return how many there are."""
+    plots = browser.execute_script(
+        "return [...document.querySelectorAll('[data-figure]')].filter((p) => p.offsetParent)"
+    )
+    for plot in plots:
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
+        wait(browser, "return arguments[0].querySelector('.main-svg .xaxislayer-above text') !== null", plot)
+    return len(plots)
+
+
+def complaints(browser):
+    return [entry for entry in browser.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_draws_everything_fetches_nothing_follows_the_theme_and_fits_a_phone(show, name):
+    browser = show(page(name))
+    assert draw_all(browser) >= 2
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+
+    colour = "return document.querySelector('.xtick text').style.fill"
+    light = browser.execute_script(colour)
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    wait(browser, f"{colour} !== arguments[0]", light)
+
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    wait(browser, "return document.documentElement.scrollWidth === 390")
+    assert complaints(browser) == []
+
+
+def hover(browser, figure, curve, point):
+    """Put the mouse on a point; return what is shown beside it."""
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+    x, y = browser.execute_script(
+        """
+        const plot = document.querySelector(`[data-figure="${arguments[0]}"]`);
+        const {xaxis, yaxis} = plot._fullLayout, trace = plot.data[arguments[1]], box = plot.getBoundingClientRect();
+        const x = xaxis._offset + xaxis.d2p(trace.x[arguments[2]]);
+        const y = yaxis._offset + yaxis.d2p(trace.y[arguments[2]]);
+        return [box.x + x, box.y + y];
+        """,
+        figure,
+        curve,
+        point,
+    )
+    ActionChains(browser).move_by_offset(0, 0).perform()
+    mouse = ActionBuilder(browser)
+    mouse.pointer_action.move_to_location(int(x) - 3, int(y)).move_to_location(round(x), round(y))
+    mouse.perform()
+    wait(browser, "return document.querySelector('.hovertext text') !== null")
+    return browser.execute_script("return document.querySelector('.hovertext').textContent")
+
+
+def trace_named(browser, figure, name):
+    plot = "document.querySelector(`[data-figure='${arguments[0]}']`)"
+    return browser.execute_script(f"return {plot}.data.findIndex((t) => t.name === arguments[1])", figure, name)
+
+
+def test_hover_shows_the_config_and_the_measurement(show):
+    result = sample("transfer")
+    browser = show(page("transfer"))
+    draw_all(browser)
+    browser.execute_script("document.querySelector('#front-0').scrollIntoView({block: 'center'})")
+    curve = trace_named(browser, "front-0", "searched on A")
+    number = browser.execute_script(
+        "return document.querySelector('[data-figure=front-0]').data[arguments[0]].customdata[0]", curve
+    )
+    shown = hover(browser, "front-0", curve, 0).replace("\u00a0", " ")
+    row = result["rows"][number]
+    depths = " ".join(map(str, row["config"]["d"]))
+    assert f"d: {depths}" in shown
+    assert f"top1 {row['quality']:.2f} % (predicted)" in shown
+    assert f"A: {row['latency_ms'][0]:.3g} ms" in shown
+
+
+@pytest.mark.parametrize("name", ["transfer", "search", "compare"])
+def test_hostile_names_stay_text(show, name):
+    text = json.dumps(sample(name))
+    result = json.loads(text)
+    names = [result.get(field) for field in ("platform", "study", "algorithm", "supernet")]
+    names += result.get("platforms", []) + [one["name"] for one in result.get("algorithms", [])]
+    for number, known in enumerate(known for known in names if known):
+        text = text.replace(json.dumps(known), json.dumps(EVIL + str(number)))
+    browser = show(PAGES[name](json.loads(text)))
+    draw_all(browser)
+    assert browser.execute_script("return window.hacked") is None
+    assert browser.execute_script("return document.querySelectorAll('img, iframe').length") == 0
+    assert EVIL in browser.execute_script("return document.body.innerText")
+    assert complaints(browser) == []
+
+
+def test_hostile_names_stay_text_in_legends_and_hover(show):
+    text = json.dumps(sample("compare")).replace('"nsga2"', json.dumps(EVIL))
+    browser = show(compare_page(json.loads(text)))
+    draw_all(browser)
+    legend = browser.execute_script("return [...document.querySelectorAll('.legendtext')].map((t) => t.textContent)")
+    assert EVIL in [entry.replace("\u00a0", " ") for entry in legend]
+    result = sample("search")
+    result["evaluations"][result["front"][0]]["config"]["d"] = [EVIL]
+    browser = show(search_page(result))
+    draw_all(browser)
+    browser.execute_script("document.querySelector('figure').scrollIntoView({block: 'center'})")
+    curve = trace_named(browser, "front-0-1", "front")
+    point = browser.execute_script(
+        "return document.querySelector('[data-figure]').data[arguments[0]].customdata.indexOf(arguments[1])",
+        curve,
+        result["front"][0],
+    )
+    shown = hover(browser, "front-0-1", curve, point).replace("\u00a0", " ")
+    assert "<img src=x" in shown
+    assert "%{x}</b>&lt;i>" in shown
+    assert browser.execute_script("return window.hacked") is None
+
+
+def test_of_many_figures_one_is_chosen_by_keyboard(show):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    make = runpy.run_path(str(SAMPLES / "make.py"))
+    browser = show(transfer_page(make["transfer_sample"](tuple(make["PLATFORMS"]), samples=0, resamples=0)))
+
+    def visible():
+        return browser.execute_script(
+            "return [...document.querySelectorAll('figure[id^=front]')].filter((f) => f.offsetParent).map((f) => f.id)"
+        )
+
+    assert visible() == ["front-0"]
+    browser.find_element(By.CSS_SELECTOR, "[data-chooser]").send_keys(Keys.ARROW_DOWN)
+    assert visible() == ["front-1"]
+    wait(browser, "return document.querySelector('#front-1 .main-svg') !== null")
+    assert complaints(browser) == []
+
+
+def test_by_keyboard_one_skips_to_the_content_and_takes_the_front_along_as_json(show):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show(page("search"))
+    ActionChains(browser).send_keys(Keys.TAB).perform()
+    assert browser.execute_script("return document.activeElement.className") == "skip"
+    browser.execute_script(
+        "URL.createObjectURL = (blob) => { blob.text().then((text) => { window.taken = text; }); return '#'; };"
+    )
+    browser.find_element(By.CSS_SELECTOR, "[data-download]").send_keys(Keys.ENTER)
+    taken = json.loads(wait(browser, "return window.taken"))
+    result = sample("search")
+    assert sorted(one["index"] for one in taken) == sorted(result["front"])
+    assert taken[0]["config"] == result["evaluations"][taken[0]["index"]]["config"]
+
+
+def test_without_the_drawing_library_the_page_says_where_the_numbers_are(show, browser):
+    script = {"source": "delete window.DecompressionStream"}
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+    try:
+        show(page("search"), ready=False)
+        wait(browser, "return document.querySelector('.plot').textContent.includes('the table below holds the same')")
+        assert browser.execute_script("return document.querySelectorAll('table').length") > 2
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
