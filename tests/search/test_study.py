@@ -196,10 +196,15 @@ def test_what_the_algorithm_is_given(echo, score):
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("algorithm", ["random", "nsga2"])
-@pytest.mark.parametrize("stop_after", [0, 1, 4, 5, 9])
+@pytest.mark.parametrize(
+    ("algorithm", "stop_after"),
+    [*((name, 5) for name in algorithms.names()), *(("nsga2", n) for n in (0, 1, 4, 9)), ("random", 0)],
+)
 def test_an_interrupted_search_resumes_to_the_same_evaluations(score, store, algorithm, stop_after):
-    options = {"objectives": ["score", "macs"], "algorithm": algorithm, "seed": 3, "evals": 12, "settings": None}
+    if algorithm == "age-moea":
+        pytest.importorskip("numba", reason="pymoo's AGE-MOEA needs numba")
+    names = ["score", "macs"][: algorithms.registry.provider(algorithm).MAX_OBJECTIVES]
+    options = {"objectives": names, "algorithm": algorithm, "seed": 3, "evals": 12, "settings": None}
     score.batched = False  # interrupted in the middle of a batch
     whole = tiny(**options)
     score.asked.clear()
