@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import os
 import shutil
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from backends._tensors import arrays, moved
 from backends.backend import Option, Session, Settings, check_settings, installed_versions, thread_environment
 from supernets.errors import BackendError, PlatformError
 from supernets.supernet import Stage
@@ -38,7 +38,10 @@ class TorchBackend:
     keys = frozenset({"threads", "batch", "precision", "device"})
     devices: tuple[str, ...] = ("cpu",)
     precisions: tuple[str, ...] = tuple(_PRECISIONS)
-    options: tuple[Option, ...] = (Option("mode", "how the module is run", ("eager", "compile", "freeze"), "eager"),)
+    options: tuple[Option, ...] = (
+        Option("mode", "how the module is run", ("eager", "compile", "freeze"), "eager"),
+        Option("spinning", "whether idle threads spin; off where programs share the machine", ("off", "on"), "off"),
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,7 +56,7 @@ class TorchBackend:
 
     def environment(self, settings: Settings) -> dict[str, str]:
         """Return what must be set before torch is imported."""
-        return thread_environment(settings.threads)
+        return thread_environment(settings.threads, check_settings(self, settings)["spinning"] == "on")
 
     def prepare(self, stage: Stage, settings: Settings) -> Session:
         """Make ``stage`` ready; the compiled and frozen modes run it, because they finish their work in first runs.
@@ -75,7 +78,7 @@ class TorchBackend:
         _set_threads(settings.threads)
         torch.set_flush_denormal(True)
         dtype = getattr(torch, _PRECISIONS[settings.precision])
-        module, inputs = in_precision(stage, dtype)
+        module, inputs = moved(stage, dtype, "cpu")
         try:
             call = _MODES[mode](module, inputs)
             if mode != "eager" or settings.precision != "fp32":
@@ -112,7 +115,7 @@ class TorchSession:
 
     def outputs(self) -> tuple[npt.NDArray[np.generic], ...]:
         """Return the outputs of the last run, nested results flattened, of reduced precision as float32."""
-        return tuple(to_numpy(tensor) for tensor in tensors_of(self._result))
+        return arrays(self._result)
 
     def describe(self) -> dict[str, str | int | float | bool]:
         """Return what torch says its settings are."""
@@ -121,6 +124,7 @@ class TorchSession:
         return {
             "threads": torch.get_num_threads(),
             "interop_threads": torch.get_num_interop_threads(),
+            "spinning": os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE",
             "mode": self._mode,
             "precision": self._precision,
             "capability": torch.backends.cpu.get_cpu_capability(),
@@ -152,38 +156,6 @@ def _flushes_denormals() -> bool:
     import torch
 
     return float(torch.tensor([1e-40]) * 1) == 0
-
-
-def in_precision(stage: Stage, dtype: torch.dtype) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
-    """Return the stage's module and inputs in ``dtype``; the stage keeps its own."""
-    import torch
-
-    if dtype == torch.float32:
-        return stage.module, stage.inputs
-    inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in stage.inputs)
-    return copy.deepcopy(stage.module).to(dtype), inputs
-
-
-def tensors_of(result: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors of a module's result, in order: depth first through tuples, lists and dicts."""
-    if isinstance(result, (tuple, list)):
-        for part in result:
-            yield from tensors_of(part)
-    elif isinstance(result, dict):
-        yield from tensors_of(list(result.values()))
-    elif result is not None:
-        yield result
-
-
-def to_numpy(tensor: torch.Tensor) -> npt.NDArray[np.generic]:
-    """Return a tensor as an array; numpy has no bfloat16, so reduced precision becomes float32."""
-    import torch
-
-    tensor = tensor.detach().cpu()
-    array: npt.NDArray[np.generic] = (
-        tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
-    ).numpy()
-    return array
 
 
 # --- modes -----------------------------------------------------------------------------------------------------------

@@ -186,6 +186,8 @@ def getitem(g: GraphBuilder, input: Any, index: Any) -> Any:
     if isinstance(input, (list, tuple)):
         return input[index]
     if isinstance(index, Value):
+        if g.dtype_of(index) == torch.bool:
+            raise Unsupported("an index by a mask")
         return index_select(g, input, 0, index)
     entries = list(index) if isinstance(index, tuple) else [index]
     if Ellipsis in entries:

@@ -235,7 +235,7 @@ import torch
 import backends, supernets
 from backends import Settings
 net = supernets.get("ofa-mbv3-w1.0")
-stage = net.stages(net.space.decode(net.space.largest())[0], 4)[0]
+stage = net.stages(net.space.decode(net.space.sample(1, 0))[0], 4)[0]
 backend = backends.get(sys.argv[1])
 settings = Settings(device=backend.devices[0], precision=backend.precisions[0], threads=int(sys.argv[2]), batch=4)
 session = backend.prepare(stage, settings)

@@ -1,0 +1,46 @@
+"""What the backends that run torch modules share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.supernet import Stage
+
+if TYPE_CHECKING:
+    import torch
+
+
+def moved(stage: Stage, dtype: torch.dtype, device: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
+    """Return the stage's module and inputs as ``dtype`` on ``device``; the stage keeps its own."""
+    import torch
+
+    if dtype == torch.float32 and device == "cpu":
+        return stage.module, stage.inputs
+    module = copy.deepcopy(stage.module).to(device=device, dtype=dtype)
+    inputs = (x.to(device=device, dtype=dtype if x.is_floating_point() else x.dtype) for x in stage.inputs)
+    return module, tuple(inputs)
+
+
+def arrays(result: Any) -> tuple[npt.NDArray[np.generic], ...]:
+    """Return a module's result as arrays, nested results flattened, reduced precision as float32: numpy has no bf16."""
+    import torch
+
+    reduced = (torch.bfloat16, torch.float16)
+    tensors = (tensor.detach().cpu() for tensor in _flattened(result))
+    return tuple((tensor.float() if tensor.dtype in reduced else tensor).numpy() for tensor in tensors)
+
+
+def _flattened(result: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of a result, in order: depth first through tuples, lists and dicts."""
+    if isinstance(result, (tuple, list)):
+        for part in result:
+            yield from _flattened(part)
+    elif isinstance(result, dict):
+        yield from _flattened(list(result.values()))
+    elif result is not None:
+        yield result
