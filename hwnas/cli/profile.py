@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
-from hwnas.cli.options import DEFAULT_STORE, JsonFile, Platforms, Quiet, StoreUrl, Supernet
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
+from hwnas.cli.options import DEFAULT_STORE, HtmlFile, JsonFile, Platforms, Quiet, StoreUrl, Supernet
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
 from hwnas.cli.progress import measuring
+
+if TYPE_CHECKING:
+    from harness.measurement import Measurement
 
 SCHEMA = 1
 
@@ -24,44 +28,79 @@ def profile(
     supernet: Supernet,
     config: Annotated[list[str], typer.Option("--config", "-c", help=f"{FORMS}; repeatable.")],
     platform: Platforms,
+    protocol: Annotated[str | None, typer.Option(help="noisy or quiet; default: what a calibration chooses.")] = None,
+    passes: Annotated[int, typer.Option(min=1, max=2, help="2: measure again in another order, and compare.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew whatever the store holds.")] = False,
     json: JsonFile = None,
     samples: Annotated[bool, typer.Option("--samples", help="Put every raw sample into the JSON.")] = False,
+    html: HtmlFile = None,
+    pytest_benchmark: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write what 'pytest-benchmark compare' reads.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> int:
     """Measure sub-networks on one or several platforms, side by side."""
     import supernets
     from harness.platform import parse
+    from harness.pytest_benchmark import to_pytest_benchmark
+    from harness.retest import retest
     from harness.store import Store
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space)
     platforms = [parse(text) for text in platform]
-    check_writable(json)
-    environments: dict[str, Any] = {}
-    measurements = []
+    for file in (json, html, pytest_benchmark):
+        check_writable(file)
+    taken: list[_Taken] = []
     with Store.open(store) as kept:
         for where in platforms:
-            with measuring(net, where, kept, quiet) as measurer:
-                measurements += measurer.measure(X)
-                environments[str(where)] = measurer.environment
-    rows = [measurement.to_json(samples=samples) for measurement in measurements]
+            with measuring(net, where, kept, quiet, protocol=protocol) as measurer:
+                first = measurer.measure(X, fresh=fresh or passes > 1)
+                second = measurer.measure(X, fresh=True) if passes > 1 else []
+                taken.append(_Taken(str(where), measurer.environment, first, second))
+    rows = [one.to_json(samples=samples) for part in taken for one in part.first]
+    retests = [retest(part.first, part.second) for part in taken if part.second]
     if json is not None:
-        write_json(json, {"schema": SCHEMA, "environment": _merged(environments), "measurements": rows})
+        document = {"schema": SCHEMA, "environment": _merged(taken), "measurements": rows}
+        write_json(json, document | ({"retest": [asdict(one) for one in retests]} if retests else {}))
+    if html is not None:
+        write_text(html, _page(taken))
+    if pytest_benchmark is not None:
+        everything = [one for part in taken for one in part.first]
+        write_json(pytest_benchmark, to_pytest_benchmark(everything, taken[0].environment))
     if json != STANDARD_OUTPUT:
         results().print(_table(rows))
+        for one in retests:
+            results().print(str(one), markup=False)
         if not quiet:
             _remark_on(rows)
     return int(all(row["status"] == "failed" for row in rows))
 
 
-def _merged(environments: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Taken:
+    """What was measured on one platform: one pass, or two."""
+
+    platform: str
+    environment: dict[str, Any]
+    first: list[Measurement]
+    second: list[Measurement]
+
+
+def _page(taken: list[_Taken]) -> str:
+    from search.report import profile_page
+
+    rows = [one.to_json(samples=True) for part in taken for one in part.first]
+    return profile_page({"schema": SCHEMA, "environment": _merged(taken), "measurements": rows})
+
+
+def _merged(taken: list[_Taken]) -> dict[str, Any]:
     """Return what the platforms' environments share at the top, and what differs under ``platforms``."""
-    first, *others = environments.values()
+    first, *others = (part.environment for part in taken)
     shared = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
     own = {
-        platform: {key: value for key, value in environment.items() if key not in shared}
-        for platform, environment in environments.items()
+        part.platform: {key: value for key, value in part.environment.items() if key not in shared} for part in taken
     }
     return shared | {"platforms": own}
 
@@ -70,7 +109,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("sub-network", "platform"):
         table.add_column(header, overflow="fold")
-    for header in ("latency ms", "95 % interval", "per s", "first ms", "prepare s", "MACs", "params"):
+    for header in ("latency ms", "95 % interval", "per s", "first ms", "prepare s", "MACs", "params", "memory"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("status")
     for row in rows:
@@ -91,6 +130,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         number(row["prepare_s"], ".2f"),
         f"{row['macs'] / 1e6:.1f}M",
         f"{row['params'] / 1e6:.2f}M",
+        "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**20:.0f} MiB",
         row["status"],
     ]
 

@@ -1,0 +1,112 @@
+"""``hwnas measurements`` and ``hwnas studies``: what the store holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
+from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
+from hwnas.cli.profile import short
+from supernets.errors import UsageError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(measurements)
+    app.command()(studies)
+
+
+def measurements(
+    supernet: Annotated[str | None, typer.Option(help="Only of this super-network.")] = None,
+    platform: Annotated[str | None, typer.Option("--platform", "-p", help="Only on this platform.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only ok, unstable or failed ones.")] = None,
+    before: Annotated[str | None, typer.Option(help="Only those taken before this date, like 2026-01-31.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show the latest so many.")] = 50,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete what is listed (all of it, not only what shows).")
+    ] = False,
+    json: JsonFile = None,
+    store: StoreUrl = DEFAULT_STORE,
+) -> None:
+    """List stored measurements; filter and prune them."""
+    from harness.platform import parse
+    from harness.store import Store
+
+    if status is not None and status not in {"ok", "unstable", "failed"}:
+        raise UsageError(f"status {status!r}: expected ok, unstable or failed")
+    if prune and not (supernet or platform or status or before):
+        raise UsageError("prune: name what to delete by --supernet, --platform, --status or --before")
+    where = None if platform is None else str(parse(platform))
+    with Store.open(store, create=False) as kept:
+        found = kept.measurements(supernet=supernet, platform=where, status=status, samples=False)
+        rows = [row for row in found if before is None or row["measured_at"] < _day(before)]
+        deleted = kept.delete_measurements([row["id"] for row in rows]) if prune else 0
+    if json is not None:
+        write_json(json, {"schema": 1, "measurements": rows, "deleted": deleted})
+    if json != STANDARD_OUTPUT:
+        results().print(_table(rows[-limit:]))
+        hidden = f", the latest {limit} shown" if len(rows) > limit else ""
+        remark(f"{len(rows)} measurements{hidden}{f'; {deleted} deleted' if prune else ''}")
+
+
+def _day(text: str) -> str:
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise UsageError(f"before {text!r}: expected a date like 2026-01-31") from None
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("id", "measured", "super-network", "sub-network", "platform", "latency ms", "status", "host"):
+        table.add_column(header, justify="right" if header in {"id", "latency ms"} else "left")
+    for row in rows:
+        latency = row["latency_s"]
+        table.add_row(
+            str(row["id"]),
+            row["measured_at"][:19],
+            row["supernet"],
+            short(row["key"]),
+            escape(row["platform"]),
+            "" if latency is None else f"{1e3 * latency:.3f}",
+            row["status"],
+            row["fingerprint"],
+        )
+    return table
+
+
+def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
+    """List stored studies."""
+    from harness.store import Store
+
+    with Store.open(store, create=False) as kept:
+        found = kept.studies()
+    rows = [_study(record) for record in found]
+    if json is not None:
+        write_json(json, {"schema": 1, "studies": rows})
+    if json != STANDARD_OUTPUT:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for header in ("study", "super-network", "platform", "algorithm", "seed", "evaluations", "begun"):
+            table.add_column(header)
+        for row in rows:
+            table.add_row(*(escape(str(value)) for value in row.values()))
+        results().print(table)
+
+
+def _study(record: Any) -> dict[str, Any]:
+    search = record.settings["search"]
+    return {
+        "study": record.name,
+        "supernet": search["supernet"],
+        "platform": search["platform"],
+        "algorithm": search["algorithm"],
+        "seed": search["seed"],
+        "evaluations": record.evaluations,
+        "begun": record.created_at[:19],
+    }
