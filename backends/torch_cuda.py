@@ -94,16 +94,18 @@ class TorchCudaBackend:
             raise PlatformError(f"{self.name}: device={settings.device}: GPUs found here: {found}")
         try:
             torch.cuda.set_device(index)
+            # fp32 means fp32: torch lets convolutions round their inputs to TF32's 10 bits by itself.
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
             module, inputs = moved(stage, getattr(torch, _PRECISIONS[settings.precision]), settings.device)
             run = torch.inference_mode()(lambda: module(*inputs))
             runner = EagerRunner(run) if mode == "eager" else GraphRunner(run, torch.cuda)
         except RuntimeError as error:
             raise BackendError(f"{self.name} cannot run stage {stage.name!r} (mode={mode}): {error}") from error
-        facts = {
+        facts: dict[str, str | int | float | bool] = {
             "device": torch.cuda.get_device_name(index),
             "mode": mode,
             "precision": settings.precision,
-            "tf32": torch.backends.cuda.matmul.allow_tf32,
+            "tf32": bool(torch.backends.cudnn.allow_tf32),
         }
         return CudaSession(runner, torch.cuda, facts, lambda: throttling(index))
 

@@ -126,7 +126,11 @@ _SIXTH = 1 / 6
 
 
 def activation(g: GraphBuilder, kind: str, x: Value, name: str | None = None) -> Value:
-    """Write the activation that torch calls ``kind`` ("relu", "hardswish", ...)."""
+    """Write the activation that torch calls ``kind`` ("relu", "hardswish", ...).
+
+    A hard swish stays one operator: spelled as x HardSigmoid(x) it costs a MobileNet 2 % of its time in ONNX Runtime
+    and 11 % in OpenVINO, and as x Clip(x + 3, 0, 6) / 6 13 % in ONNX Runtime.
+    """
     match kind:
         case "hardsigmoid":
             return g.like("HardSigmoid", x, name=name, alpha=_SIXTH, beta=0.5)

@@ -234,6 +234,18 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
         backend().prepare(stage, Settings(device="cpu"))
 
 
+@pytest.fixture
+def _tf32():
+    """Set TF32 as torch does by itself; these flags have no attribute that monkeypatch could restore."""
+    flags = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [each.allow_tf32 for each in flags]
+    torch.backends.cudnn.allow_tf32 = True
+    yield
+    for each, value in zip(flags, before, strict=True):
+        each.allow_tf32 = value
+
+
+@pytest.mark.usefixtures("_tf32")
 def test_the_module_runs_as_prepared(monkeypatch):
     """All but the GPU itself: the CPU plays its part."""
     cuda = ScriptedCuda()
@@ -250,3 +262,4 @@ def test_the_module_runs_as_prepared(monkeypatch):
         np.testing.assert_array_equal(session.outputs()[0], [[0, 2]])
         assert session.describe()["mode"] == mode
         assert session.describe()["device"] == "GPU 0"
+        assert session.describe()["tf32"] is False

@@ -22,15 +22,11 @@ from supernets.supernet import Stage
 
 @functools.cache
 def _usable():
-    found = [backends.get(name) for name in backends.names()]
+    found = map(backends.get, backends.names())
     return [backend for backend in found if isinstance(backend, RunningBackend) and backend.why_not() is None]
 
 
-def _on_the_cpu():
-    return [pytest.param(backend, id=backend.name) for backend in _usable() if backend.devices[0] == "cpu"]
-
-
-pytestmark = pytest.mark.parametrize("backend", _on_the_cpu())
+pytestmark = pytest.mark.parametrize("backend", [pytest.param(backend, id=backend.name) for backend in _usable()])
 
 
 @pytest.fixture(autouse=True)
@@ -223,7 +219,13 @@ def test_versions_are_those_of_installed_packages(backend):
 # --- threads ---------------------------------------------------------------------------------------------------------
 
 
+def _needs_threads(backend):
+    if "threads" not in backend.keys:
+        pytest.skip("does its work elsewhere than on the CPU's threads")
+
+
 def test_the_environment_holds_the_number_of_threads(backend):
+    _needs_threads(backend)
     environment = backend.environment(_default(backend, threads=3))
     assert environment["OMP_NUM_THREADS"] == "3"
     assert all(isinstance(value, str) for value in environment.values())
@@ -251,6 +253,7 @@ for line in sys.stdin:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_that_many_cores_are_used_seen_from_outside(backend, threads):
+    _needs_threads(backend)
     psutil = pytest.importorskip("psutil")
     if threads > len(psutil.Process().cpu_affinity() if hasattr(psutil.Process(), "cpu_affinity") else [0]):
         pytest.skip(f"{threads} threads on fewer CPUs")
