@@ -11,6 +11,9 @@ from harness.protocol import PROFILES, TimingProtocol
 from harness.samples import Samples
 from harness.timing import Runner, time_batch
 
+# Fewer samples show too little of a host to call it quiet.
+_SAMPLES = 12
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -18,7 +21,7 @@ class Noise:
 
     Attributes:
         disturbed: share of samples whose wall time the CPU time does not explain.
-        spread: the median's distance from the minimum, relative to it.
+        spread: the 90th percentile's distance from the minimum, relative to it.
         samples: how many there were.
     """
 
@@ -29,8 +32,8 @@ class Noise:
     def profile(self) -> TimingProtocol:
         """Return the named profile for such a host."""
         quiet = PROFILES["quiet"]
-        fits = self.disturbed <= quiet.quiet_disturbed and self.spread <= quiet.quiet_spread
-        return quiet if fits else PROFILES["noisy"]
+        calm = self.disturbed <= quiet.quiet_disturbed and self.spread <= quiet.quiet_spread
+        return quiet if calm and self.samples >= _SAMPLES else PROFILES["noisy"]
 
 
 def watch(runner: Runner, clocks: Clocks, threads: int) -> Noise:
@@ -38,7 +41,14 @@ def watch(runner: Runner, clocks: Clocks, threads: int) -> Noise:
     base = PROFILES["noisy"]
     # Intervals and ranks that cannot be reached: only the time ends it.
     endless = TimingProtocol(
-        "calibration", base.statistic, interval=0.0, steady=0.0, tau=2.0, cap_s=base.calibration_s, samples=1
+        "calibration",
+        base.statistic,
+        interval=0.0,
+        steady=0.0,
+        tau=2.0,
+        warmup_cap_s=base.calibration_s / 2,
+        cap_s=1.5 * base.calibration_s,
+        samples=_SAMPLES,
     )
     result = time_batch([runner], endless, clocks, np.random.default_rng(0), threads=threads)
     return noise(result.timed[0].samples, base.disturbed, threads)
@@ -49,5 +59,5 @@ def noise(samples: Samples, ratio: float, threads: int) -> Noise:
     if not samples.n:
         return Noise(1.0, float("inf"), 0)
     seconds = samples.seconds
-    spread = float(np.median(seconds) / seconds.min() - 1)
+    spread = float(np.quantile(seconds, 0.9) / seconds.min() - 1)
     return Noise(float(samples.disturbed(ratio, threads).mean()), spread, samples.n)

@@ -47,10 +47,11 @@ class TimingProtocol:
         cap_s: the most time spent on one network, warm-up included.
         disturbed: a sample is disturbed when its wall time is over this multiple of what its CPU time explains.
         anchor_agree: stored values serve while the anchors agree within this fraction.
+        huge_pages: put the worker's memory into huge pages where the system can (1), or leave it as it is (0).
         batch: networks measured side by side, beside the anchors.
         calibration_s: how long the host is watched to choose a profile.
         quiet_disturbed: a host is quiet when at most this share of samples is disturbed,
-        quiet_spread: and their median is at most this fraction above their minimum.
+        quiet_spread: and their 90th percentile is at most this fraction above their minimum.
     """
 
     profile: str
@@ -76,10 +77,11 @@ class TimingProtocol:
     cap_s: float = 2.0
     disturbed: float = 1.05
     anchor_agree: float = 0.03
+    huge_pages: int = 1
     batch: int = 48
-    calibration_s: float = 0.3
+    calibration_s: float = 0.5
     quiet_disturbed: float = 0.01
-    quiet_spread: float = 0.01
+    quiet_spread: float = 0.02
 
     def __post_init__(self) -> None:
         if self.statistic not in STATISTICS:

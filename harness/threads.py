@@ -124,7 +124,7 @@ class ThreadCheck:
 
     Attributes:
         asked: the threads asked for.
-        active: tasks that took part.
+        active: tasks that had work: they ran, or waited for a CPU.
         runnable: threads running or waiting to run, on average; a busy machine does not lower it.
         source: how it was seen, as in ``Activity``.
         verified: the count is what was asked for. Where the network is too small to be shared between threads that is
@@ -164,7 +164,7 @@ def verify(
     for longer in _LONGER[:-1]:
         seen = _burst(run, longer, look, now)
         if not seen.too_many(asked) and not seen.too_few(asked):
-            return ThreadCheck(asked, seen.ran, seen.runnable, seen.source, True, seen.note)
+            return ThreadCheck(asked, seen.active, seen.runnable, seen.source, True, seen.note)
     seen = _burst(run, _LONGER[-1], look, now)
     told = f"{seen.ran} took part, {seen.runnable:.2f} were runnable on average"
     if seen.too_many(asked):
@@ -174,7 +174,7 @@ def verify(
         raise MeasurementError(f"{asked} threads were asked for and fewer ran: {told}; the backend ignores its setting")
     small = f"too small a network to tell whether {asked} threads are used: {told}" if too_few else ""
     note = "; ".join(filter(None, [small, seen.note]))
-    return ThreadCheck(asked, seen.ran, seen.runnable, seen.source, not too_few, note)
+    return ThreadCheck(asked, seen.active, seen.runnable, seen.source, not too_few, note)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 import backends
 import supernets
 from backends.backend import RunningBackend, Settings
-from harness import threads
+from harness import memory, threads
 from harness.calibration import watch
 from harness.clocks import system_clocks
 from harness.frames import Channel, Closed
@@ -87,6 +87,8 @@ class Worker:
     def _begin(self, record: Mapping[str, Any] | None) -> TimingProtocol:
         """Verify the threads, choose the protocol, and tell the parent."""
         largest, middle = self._anchors[-1], self._anchors[len(self._anchors) // 2]
+        if record is None or record["huge_pages"]:
+            memory.collapse()
         check = self._verify(largest)
         with system_clocks() as clocks:
             noise = watch(middle, clocks, self._settings.threads)
@@ -138,6 +140,7 @@ class Worker:
     def _measure(self, ready: dict[int, Inference], rng: np.random.Generator) -> None:
         anchors = {-1 - position: inference for position, inference in enumerate(self._anchors)}
         numbers = [*anchors, *ready]
+        share = memory.collapse() if self._protocol.huge_pages else memory.share()
         with system_clocks() as clocks:
             result = time_batch(
                 [*anchors.values(), *ready.values()],
@@ -152,14 +155,15 @@ class Worker:
         for inference in ready.values():
             inference.close()
         gc.collect()
-        self._report(numbers, result)
+        self._report(numbers, result, share)
 
-    def _report(self, numbers: list[int], result: BatchResult) -> None:
+    def _report(self, numbers: list[int], result: BatchResult, share: float | None) -> None:
         batch = {
             "rounds": result.rounds,
             "tau_halves": result.settling.tau,
             "overhead_s": result.overhead_s,
             "seconds": result.seconds,
+            "huge_pages": share,
         }
         for index, number in enumerate(numbers):
             timed = result.timed[index]

@@ -1,0 +1,39 @@
+"""Which profile a host is given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated import Machine, Network
+
+from harness.calibration import Noise, watch
+from harness.protocol import PROFILES
+
+
+@pytest.mark.parametrize(
+    ("host", "profile"),
+    [
+        ({"jitter": 0.002}, "quiet"),
+        ({"jitter": 0.002, "spikes": 0.3}, "noisy"),
+        ({"jitter": 0.03}, "noisy"),
+        ({"jitter": 0.002, "slow_mode": 0.1}, "noisy"),
+    ],
+)
+@pytest.mark.parametrize("seconds", [1e-4, 2e-3, 3e-2])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_profile_fits_the_host(host, profile, seconds, seed):
+    machine = Machine(seed=seed, **host)
+    start = machine.now
+    noise = watch(Network(machine, seconds), machine, 1)
+    assert noise.profile() is PROFILES[profile]
+    assert machine.now - start < 3e9
+
+
+def test_a_network_that_does_not_run_tells_of_no_quiet():
+    machine = Machine()
+    assert watch(Network(machine, 1e-3, fails_at=1), machine, 1).profile() is PROFILES["noisy"]
+
+
+def test_a_few_samples_make_no_host_quiet():
+    assert Noise(0.0, 0.0, 3).profile() is PROFILES["noisy"]
+    assert np.isinf(watch(Network(Machine(), 1e-3, fails_at=1), Machine(), 1).spread)

@@ -1,0 +1,54 @@
+"""Huge pages: what is asked for, and that contents survive."""
+
+from __future__ import annotations
+
+import mmap
+
+import numpy as np
+import pytest
+
+from harness import memory
+
+MAPS = """\
+5500000000-5500900000 rw-p 00000000 00:00 0                              [heap]
+7f0000000000-7f0000100000 rw-p 00000000 00:00 0
+7f0000101000-7f0000801000 rw-p 00000000 00:00 0
+7f0001000000-7f0002000000 r--p 00000000 00:00 0
+7f0003000000-7f0004000000 rw-p 00000000 08:01 1234                       /usr/lib/libx.so
+7f0005000000-7f0006000000 rw-s 00000000 00:05 77                         /dev/zero (deleted)
+7f0006000000-7f0006400000 rw-p 00000000 00:00 0                          [anon:malloc]
+7ffe00000000-7ffe00400000 rw-p 00000000 00:00 0                          [stack]
+"""
+
+
+def test_whole_huge_pages_of_private_writable_memory():
+    assert [(hex(start), hex(end)) for start, end in memory._regions(MAPS)] == [
+        ("0x5500000000", "0x5500800000"),
+        ("0x7f0000200000", "0x7f0000800000"),
+        ("0x7f0006000000", "0x7f0006400000"),
+    ]
+
+
+def test_contents_survive(rng):
+    data = rng.integers(0, 256, 16 * memory.HUGE, dtype=np.uint8)
+    before = data.copy()
+    memory.collapse()
+    assert np.array_equal(data, before)
+
+
+def test_memory_gets_into_huge_pages():
+    region = mmap.mmap(-1, 32 * memory.HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    region.write(b"x" * len(region))
+    before = memory.share()
+    after = memory.collapse()
+    region.close()
+    if after is None or after == before == 0:
+        pytest.skip("this kernel has no MADV_COLLAPSE")
+    assert after > 0.5
+
+
+def test_a_system_without_it_is_left_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_MAPS", tmp_path / "none")
+    monkeypatch.setattr(memory, "_SUMMARY", tmp_path / "none")
+    assert memory.collapse() is None
+    assert memory.share() is None
