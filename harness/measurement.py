@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from harness.protocol import TimingProtocol
 from harness.samples import Samples
 from harness.statistics import Summary, statistic_of, summarise
 from supernets.errors import StoreError
-from supernets.space import Config, FloatArray
+from supernets.space import BoolArray, Config, FloatArray
 
 # 1: first form.
 SCHEMA = 1
@@ -111,9 +113,12 @@ class Measurement:
     @property
     def disturbed(self) -> float:
         """The share of disturbed samples; nan where there are none."""
-        if self.protocol is None or not self.samples.n:
-            return math.nan
-        return float(self.samples.disturbed(self.protocol.disturbed, self.threads).mean())
+        return float(self._disturbed_samples().mean()) if self.samples.n else math.nan
+
+    def _disturbed_samples(self) -> BoolArray:
+        if self.protocol is None:
+            return np.zeros(self.samples.n, dtype=bool)
+        return self.samples.disturbed(self.protocol.disturbed, self.threads)
 
     @property
     def stage_s(self) -> dict[str, float]:
@@ -195,6 +200,7 @@ class Measurement:
         if samples:
             shown["samples_ms"] = (1e3 * self.samples_s).tolist()
             shown["samples"] = self.samples.to_record()
+            shown["samples_disturbed"] = self._disturbed_samples().tolist()
         return shown
 
     def _latency_json(self) -> dict[str, Any]:

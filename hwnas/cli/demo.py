@@ -11,7 +11,6 @@ from hwnas.cli.options import Evals, Quiet, Seed
 from hwnas.cli.output import remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
 from hwnas.cli.search import front_table
-from hwnas.cli.transfer import in_words
 from supernets.errors import UsageError
 
 SUPERNET = "ofa-mbv3-w1.0"
@@ -36,6 +35,7 @@ def demo(
     from search.report import transfer_page
     from search.study import load
     from search.transfer import transfer
+    from search.transfer.verdict import words
 
     folder = Path(out)
     try:
@@ -61,7 +61,7 @@ def demo(
         results().print(f"\n[bold]Front on {study['platform']}[/] (latency measured, top1 predicted)")
         results().print(front_table(study))
     results().print()
-    for line in in_words(outcome):
+    for line in words(outcome):
         results().print(line, markup=False)
     results().print(f"\npage: {page.resolve()}", markup=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -49,6 +49,7 @@ def transfer(
     from harness.store import Store
     from search.report import transfer_page
     from search.transfer import transfer as run
+    from search.transfer.verdict import words
 
     net = supernets.get(supernet)
     platforms = [parse(text) for text in platform]
@@ -72,14 +73,7 @@ def transfer(
     if html is not None:
         write_text(html, transfer_page(outcome))
     if json != STANDARD_OUTPUT:
-        for line in in_words(outcome):
+        for line in words(outcome):
             results().print(line, markup=False)
     if html is not None and not quiet:
         remark(f"page: {html}")
-
-
-def in_words(outcome: dict[str, Any]) -> list[str]:
-    """Return what a transfer's JSON says, a sentence each."""
-    from search.report.verdict import as_text, verdict
-
-    return [as_text(sentence, outcome["platforms"]) for sentence in verdict(outcome)]

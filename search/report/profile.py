@@ -1,0 +1,121 @@
+"""The page of a profile: every latency with its interval, and the samples over time that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
+from search.report.page import render
+from search.words import facts, number, spelled
+
+
+def profile_page(result: Mapping[str, Any]) -> str:
+    """Return the page of a profile.
+
+    Args:
+        result: as ``hwnas profile --json --samples`` writes it.
+    """
+    rows = list(result["measurements"])
+    platforms = list(dict.fromkeys(row["platform"] for row in rows))
+    figures = [_over_time(index, name, rows) for index, name in enumerate(platforms)]
+    return render(
+        "profile.html",
+        figures,
+        [{"config": row["config"], "lines": [_label(row), *spelled(row["config"])]} for row in rows],
+        title=f"Latency of {rows[0]['supernet']}",
+        supernet=rows[0]["supernet"],
+        verdict=list(_words(rows, platforms)),
+        over_time=figures,
+        table=_table(rows),
+        reasons=[f"{_label(row)} on {row['platform']}: {row['reason']}" for row in rows if row["reason"]],
+        environment=facts(dict(result["environment"])),
+        protocols=[(f"{row['platform']}", facts(row["protocol"])) for row in _first_of_each(rows) if row["protocol"]],
+    )
+
+
+def _over_time(index: int, platform: str, rows: list[dict[str, Any]]) -> Figure:
+    here = [(number, row) for number, row in enumerate(rows) if row["platform"] == platform]
+    data: list[Trace] = []
+    for place, (row_number, row) in enumerate(here):
+        data += _samples(place, row_number, row)
+    return Figure(
+        id=f"samples{index}",
+        title=f"Samples on {platform}",
+        says="Every sample at its time, as the rounds visit the networks in turn. Crosses were disturbed: something "
+        "else ran meanwhile. The line is the reported latency.",
+        data=data,
+        layout={"xaxis": axis("seconds since the first warm-up"), "yaxis": axis("latency (ms)", rangemode="tozero")},
+        choice=platform,
+        height=440,
+    )
+
+
+def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Trace]:
+    raw = row.get("samples")
+    if not raw or not raw["at_ns"]:
+        return
+    seconds = [round(at / 1e9, 4) for at in raw["at_ns"]]
+    for disturbed in (False, True):
+        kept = [i for i, marked in enumerate(row["samples_disturbed"]) if marked is disturbed]
+        marker = {"color": colour(place), "size": 5, "symbol": "x-thin" if disturbed else symbol(place)}
+        marker |= {"line": {"width": 1, "color": colour(place)}} if disturbed else {}
+        yield {
+            "type": "scatter",
+            "mode": "markers",
+            "name": text(_label(row)),
+            "legendgroup": row["key"],
+            "showlegend": not disturbed,
+            "x": [seconds[i] for i in kept],
+            "y": [round(row["samples_ms"][i], 5) for i in kept],
+            "customdata": [row_number] * len(kept),
+            "marker": marker,
+            "opacity": 0.5 if disturbed else 0.9,
+        }
+    value = row["latency_ms"]["value"]
+    if value is not None:
+        ends = [seconds[0], seconds[-1]]
+        line = {"color": colour(place), "width": 1.5}
+        shared = {"legendgroup": row["key"], "showlegend": False, "hoverinfo": "skip"}
+        yield {"type": "scatter", "mode": "lines", "x": ends, "y": [value, value], "line": line, **shared}
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    columns = [
+        "sub-network",
+        "platform",
+        "latency (ms)",
+        "statistic",
+        "from",
+        "to",
+        "samples",
+        "disturbed (%)",
+        "status",
+    ]
+    cells = []
+    for row in rows:
+        latency = row["latency_ms"]
+        disturbed = None if row["disturbed"] is None else round(100 * row["disturbed"], 1)
+        known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"], latency["n"]]
+        cells.append([_label(row), row["platform"], *known, disturbed, row["status"]])
+    return Table(columns, cells, "From and to bound the statistic at 95 % confidence.")
+
+
+def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:
+    settled = sum(row["status"] == "ok" for row in rows)
+    yield f"{settled} of {len(rows)} measurements settled."
+    for name in platforms:
+        values = [row["latency_ms"]["value"] for row in rows if row["platform"] == name]
+        known = [value for value in values if value is not None]
+        if known:
+            between = f"{number(min(known))} to {number(max(known))} ms" if len(known) > 1 else f"{number(known[0])} ms"
+            yield f"{name}: {between}."
+
+
+def _first_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({row["platform"]: row for row in reversed(rows)}.values())[::-1]
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    key = str(row["key"])
+    return key if len(key) <= 16 else f"{key[:8]}\N{HORIZONTAL ELLIPSIS}{key[-7:]}"
