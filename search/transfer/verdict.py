@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,17 @@ class Name:
 
 Sentence = tuple[str | Name, ...]
 
-# Below this many shared sub-networks a tau of 0.9 may be chance (its 95 % interval is wider than 0.2).
+# A terminal may not have what typesetting asks for.
+_PLAIN = str.maketrans({"\u202f": " ", "\u2019": "'"})
+
+# With 20 shared sub-networks a true tau of 0.9 comes out anywhere from 0.81 to 0.97; with fewer, less can be said.
 FEW = 20
+
+# More names than these in a row are counted.
+_NAMED = 4
+
+# A front that keeps this share of the hypervolume has carried over: two searches of one platform differ by as much.
+_CARRIED = 0.995
 
 # A loss that no reader would act on, in the quality's unit.
 _NEGLIGIBLE = 0.05
@@ -36,69 +45,90 @@ def verdict(result: Mapping[str, Any]) -> list[Sentence]:
 
 
 def words(result: Mapping[str, Any]) -> list[str]:
-    """Return the same as text, the platforms by their full names."""
-    names = result["platforms"]
-    return ["".join(names[part.index] if isinstance(part, Name) else part for part in one) for one in verdict(result)]
+    """Return the same as plain text, the platforms by their full names."""
+    return [
+        "".join(result["platforms"][part.index] if isinstance(part, Name) else part.translate(_PLAIN) for part in one)
+        for one in verdict(result)
+    ]
 
 
 def _sharing(result: Mapping[str, Any]) -> Iterator[Sentence]:
-    n_platforms, tau = len(result["platforms"]), result["kendall_tau"]
+    n_platforms = len(result["platforms"])
     groups = result.get("groups") or [[index] for index in range(n_platforms)]
-    known = [(tau[i][j], i, j) for i in range(n_platforms) for j in range(i) if tau[i][j] is not None]
+    known = _known(result["kendall_tau"], lambda i, j: j < i)
     if not known:
         yield ("No pair of platforms shares enough measured sub-networks to compare their orders.",)
-        return
-    if len(groups) == 1:
-        low, at_least = f"{min(known)[0]:.2f}", "" if n_platforms == 2 else "at least "
-        both = "Both" if n_platforms == 2 else f"All {n_platforms}"
-        yield (f"{both} platforms order sub-networks alike (Kendall tau {at_least}{low}): search once.",)
-        return
-    shared = [group for group in groups if len(group) > 1]
+    elif len(groups) == 1:
+        everybody = "Both" if n_platforms == 2 else f"All {n_platforms}"
+        yield (
+            f"{everybody} platforms order sub-networks alike (Kendall tau {_least(result, groups[0])}): search once.",
+        )
+    elif len(groups) == n_platforms:
+        yield from _different(result, known)
+    else:
+        yield from _some_alike(result, groups)
+
+
+def _some_alike(result: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> Iterator[Sentence]:
+    for group in (group for group in groups if len(group) > 1):
+        alike = f" can share one search: they order sub-networks alike (Kendall tau {_least(result, group)})."
+        yield (*_names(group), alike)
     alone = [group[0] for group in groups if len(group) == 1]
-    for group in shared:
-        low = min(tau[i][j] for i in group for j in group)
-        at_least = "at least " if len(group) > 2 else ""
-        yield (
-            *_names(group),
-            f" can share one search: they order sub-networks alike (Kendall tau {at_least}{low:.2f}).",
-        )
-    if shared and alone:
+    if len(alone) > _NAMED:
+        yield (f"The other {len(alone)} each need their own.",)
+    elif alone:
         yield (*_names(alone), " needs its own." if len(alone) == 1 else " each need their own.")
-    if not shared:
-        high, i, j = max(known)
-        nearest = () if n_platforms == 2 else (" for ", Name(j), " and ", Name(i))
-        yield (
-            "Search on each platform: they order sub-networks differently (Kendall tau ",
-            f"{'' if n_platforms == 2 else 'at most '}{high:.2f}",
-            *nearest,
-            ").",
-        )
+
+
+def _different(result: Mapping[str, Any], known: Sequence[tuple[float, int, int]]) -> Iterator[Sentence]:
+    high, i, j = max(known)
+    tau = _least(result, [j, i]) if len(known) == 1 else f"at most {high:.2f}"
+    nearest: Sentence = () if len(known) == 1 else (", for ", Name(j), " and ", Name(i))
+    carried = min(_known(result["hypervolume_ratio"], lambda a, b: a != b), default=(0.0, 0, 0))[0] >= _CARRIED
+    differently = ("order sub-networks differently (Kendall tau ", tau, *nearest, ")")
+    # What a search is for is the front: where fronts carry over, the order of other networks need not.
+    if carried:
+        yield ("The platforms ", *differently, ", yet their fronts carry over.")
+    else:
+        yield ("Search on each platform: they ", *differently, ".")
+
+
+def _least(result: Mapping[str, Any], group: Sequence[int]) -> str:
+    """Spell the least tau within a group, with its interval where there is one pair only."""
+    tau, interval = result["kendall_tau"], (result.get("intervals") or {}).get("kendall_tau")
+    low = min(tau[i][j] for i in group for j in group if i != j)
+    if len(group) > 2:
+        return f"at least {low:.2f}"
+    i, j = group
+    bounds = (interval["low"][i][j], interval["high"][i][j]) if interval else (None, None)
+    return f"{low:.2f}" if None in bounds else f"{low:.2f}, 95\u202f% interval {bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def _known(
+    matrix: Sequence[Sequence[float | None]], wanted: Callable[[int, int], bool]
+) -> list[tuple[float, int, int]]:
+    """Return the entries that have a value, with their places."""
+    entries = ((value, i, j) for i, row in enumerate(matrix) for j, value in enumerate(row) if wanted(i, j))
+    return [(value, i, j) for value, i, j in entries if value is not None]
 
 
 def _kept(result: Mapping[str, Any]) -> Iterator[Sentence]:
-    ratio = result["hypervolume_ratio"]
-    n_platforms = len(ratio)
-    known = [
-        (ratio[i][j], i, j)
-        for i in range(n_platforms)
-        for j in range(n_platforms)
-        if i != j and ratio[i][j] is not None
-    ]
+    known = _known(result["hypervolume_ratio"], lambda i, j: i != j)
     if not known:
         return
     worst, i, j = min(known)
-    if worst >= 0.995:
+    if worst >= _CARRIED:
         yield (f"Every front keeps at least {percent(worst)} of the hypervolume that a search on the target reaches.",)
     else:
+        least = ", the least of all pairs." if len(known) > 2 else "."
+        own = "\u2019s own front when deployed there"
         yield (
             "The front searched on ",
             Name(i),
-            " keeps ",
-            percent(worst),
-            " of the hypervolume of ",
+            f" keeps {percent(worst)} of the hypervolume of ",
             Name(j),
-            "\u2019s own front when deployed there",
-            ", the least of all pairs." if n_platforms > 2 else ".",
+            own,
+            least,
         )
 
 

@@ -1,0 +1,102 @@
+"""What a transfer result is said to say."""
+
+import pytest
+
+from search.transfer.grouping import groups
+from search.transfer.verdict import words
+
+
+def result(tau, ratio=None, regret=(), n_shared=80, **more):
+    import numpy as np
+
+    n = len(tau)
+    return {
+        "platforms": [f"device:{'xyzuvwt'[index]}" for index in range(n)],
+        "n_shared": n_shared,
+        "kendall_tau": tau,
+        "hypervolume_ratio": ratio or [[1.0 if i == j else 0.9 + 0.01 * i for j in range(n)] for i in range(n)],
+        "groups": groups(np.array([[np.nan if v is None else v for v in row] for row in tau])),
+        "regret": list(regret),
+        "quality": {"metric": "top1", "unit": "%"},
+        **more,
+    }
+
+
+def lost(value, budget=20.0, there="device:x", here="device:y"):
+    transferred = None if value is None else 76 - value
+    return {
+        "searched_on": there,
+        "deployed_on": here,
+        "budget_ms": budget,
+        "own": 76.0,
+        "transferred": transferred,
+        "lost": value,
+    }
+
+
+def test_two_that_agree_and_two_that_do_not():
+    tau = [[1, 0.99, 0.3, 0.31], [0.99, 1, 0.29, 0.3], [0.3, 0.29, 1, 0.32], [0.31, 0.3, 0.32, 1]]
+    said = words(result(tau))
+    assert said[0] == "device:x and device:y can share one search: they order sub-networks alike (Kendall tau 0.99)."
+    assert said[1] == "device:z and device:u each need their own."
+
+
+def test_two_platforms_that_agree_with_the_interval():
+    interval = {"kendall_tau": {"low": [[1, 0.94], [0.94, 1]], "high": [[1, 0.99], [0.99, 1]]}}
+    said = words(result([[1, 0.97], [0.97, 1]], intervals=interval))
+    assert said[0] == (
+        "Both platforms order sub-networks alike (Kendall tau 0.97, 95 % interval 0.94 to 0.99): search once."
+    )
+
+
+def test_all_alike():
+    tau = [[1, 0.97, 0.96], [0.97, 1, 0.98], [0.96, 0.98, 1]]
+    assert words(result(tau))[0] == "All 3 platforms order sub-networks alike (Kendall tau at least 0.96): search once."
+
+
+def test_none_alike_names_the_nearest():
+    tau = [[1, 0.5, 0.6], [0.5, 1, 0.7], [0.6, 0.7, 1]]
+    assert words(result(tau))[0] == (
+        "Search on each platform: they order sub-networks differently "
+        "(Kendall tau at most 0.70, for device:y and device:z)."
+    )
+
+
+def test_fronts_that_carry_over_all_the_same():
+    said = words(result([[1, 0.8], [0.8, 1]], ratio=[[1, 0.998], [1.001, 1]]))
+    assert said[0] == "The platforms order sub-networks differently (Kendall tau 0.80), yet their fronts carry over."
+    assert said[1] == "Every front keeps at least 99.8 % of the hypervolume that a search on the target reaches."
+
+
+def test_the_worst_pair_is_named_in_the_right_direction():
+    said = words(result([[1, 0.8], [0.8, 1]], ratio=[[1, 0.91], [0.97, 1]]))
+    assert (
+        "The front searched on device:x keeps 91.0 % of the hypervolume of device:y's own front when deployed there."
+        in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("regrets", "sentence"),
+    [
+        ([lost(0.4), lost(0.1)], "With 20 ms on device:y, you lose 0.4 points of top1 by using the front of device:x."),
+        (
+            [lost(0.02), lost(-1.0)],
+            "At no latency budget looked at does a front from elsewhere lose more than 0.05 points of top1.",
+        ),
+        ([lost(0.4), lost(None)], "In 1 of 2 cases nothing of the other platform's front fits the latency budget."),
+    ],
+)
+def test_losses(regrets, sentence):
+    assert sentence in words(result([[1, 0.8], [0.8, 1]], regret=regrets))
+
+
+def test_too_few_rows_and_no_common_rows_are_said():
+    assert "Only 12 sub-networks are shared" in words(result([[1, 0.97], [0.97, 1]], n_shared=12))[-1]
+    said = words(result([[None, None], [None, None]], ratio=[[None, None], [None, None]]))
+    assert said == ["No pair of platforms shares enough measured sub-networks to compare their orders."]
+
+
+def test_many_platforms_are_counted():
+    tau = [[1.0 if i == j or {i, j} == {0, 1} else 0.5 for j in range(7)] for i in range(7)]
+    assert "The other 5 each need their own." in words(result(tau) | {"platforms": list("abcdefg")})
