@@ -63,6 +63,8 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         n_shared=result["n_shared"],
         searched=_searched(result),
         sure=bool(result.get("intervals")),
+        measured=any(bounds for row in rows for bounds in row["interval_ms"]),
+        fresh=(result.get("settings") or {}).get("fresh"),
         quality=quality,
         platforms=_letters(platforms),
         verdict=verdict(result),

@@ -194,6 +194,14 @@ def test_the_contracts_fields_alone_are_enough_for_a_search_page():
     assert "150 evaluations found a front" in search_page(result)
 
 
+@pytest.mark.parametrize(
+    ("fresh", "said"), [(True, "all fronts were measured anew"), (False, "flatters the own front")]
+)
+def test_how_the_own_front_was_measured_is_said(fresh, said):
+    result = sample("transfer")
+    assert said in transfer_page(result | {"settings": result["settings"] | {"fresh": fresh}})
+
+
 def test_what_failed_and_what_did_not_settle_is_said():
     page = transfer_page(sample("transfer"))
     assert "1 failed (left out)" in page
