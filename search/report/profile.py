@@ -22,7 +22,7 @@ def profile_page(result: Mapping[str, Any]) -> str:
     return render(
         "profile.html",
         figures,
-        [{"config": row["config"], "lines": [_label(row), *spelled(row["config"])]} for row in rows],
+        [{"config": spelled(row["config"]), "lines": [_label(row)]} for row in rows],
         title=f"Latency of {rows[0]['supernet']}",
         supernet=rows[0]["supernet"],
         verdict=list(_words(rows, platforms)),
