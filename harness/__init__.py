@@ -1,1 +1,1 @@
-"""Measure sub-networks on platforms, and know how sure the values are."""
+"""Measuring: platforms, the timing protocol, workers, quality sources, the environment, the store."""

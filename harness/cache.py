@@ -38,6 +38,29 @@ def candidates(
     return found
 
 
+def taken_since(
+    store: Store, supernet: str, platform: str, fingerprint: str, since: str, graphs: Mapping[str, str]
+) -> dict[str, Measurement]:
+    """Return the latest measurement of each sub-network that was taken here since then, settled or not.
+
+    Args:
+        store: where to look.
+        supernet: the super-network's name.
+        platform: the canonical platform string.
+        fingerprint: of the environment, the host included.
+        since: ISO 8601, UTC; counted in whole seconds, as measurements are dated.
+        graphs: the wanted sub-networks' keys, and the digest that each must still have.
+    """
+    records = store.measurements(supernet=supernet, platform=platform, fingerprint=fingerprint, keys=graphs)
+    found = {}
+    for record in records:
+        if record["measured_at"][:19] >= since[:19] and record["status"] != "failed":
+            measurement = Measurement.from_record(record, cached=True)
+            if measurement.graph == graphs[measurement.key]:
+                found[measurement.key] = measurement
+    return found
+
+
 def serving(found: Mapping[str, Iterable[Measurement]], now: Anchors, within: float) -> dict[str, Measurement]:
     """Return the latest measurement of each key whose anchors agree with those measured ``now``."""
     return {

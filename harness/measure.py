@@ -65,13 +65,15 @@ class Measurer:
         seed: of the order of the rounds.
         check: compare every network's outputs with the torch module's.
         silence_s: a worker that says nothing for this long has hung.
+        since: measurements in the store that were taken since then (ISO 8601, UTC) serve as they are, settled or not;
+            older ones serve while the anchors agree. An interrupted study goes on so without measuring anything twice.
 
     Raises:
         PlatformError: the platform cannot be honoured here.
         UsageError: no such profile.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first two are options by name
         self,
         net: SuperNetwork,
         platform: Platform | str,
@@ -82,6 +84,7 @@ class Measurer:
         seed: int = 0,
         check: bool = True,
         silence_s: float = _SILENCE_S,
+        since: str | None = None,
     ) -> None:
         self.net = net
         self.platform = parse(platform) if isinstance(platform, str) else platform
@@ -93,6 +96,7 @@ class Measurer:
         self._say = progress or (lambda _: None)
         self._check = check
         self._silence_s = silence_s
+        self._since = since
         self._rng = np.random.default_rng(seed)
         self._anchors = _anchors(net)
         self._writer = Writer(net, self.platform, self.fingerprint, self._anchors)
@@ -136,7 +140,10 @@ class Measurer:
         if isinstance(self._backend, KnowingBackend):
             done = self._writer.known(rows, self._backend.latency(self.net, rows, self.platform.settings))
         else:
-            done = self._measured(rows, list(unique), fresh=fresh) if unique else {}
+            done = {} if fresh else self._taken_since(rows, list(unique))
+            left = [number for number, key in enumerate(unique) if key not in done]
+            if left:
+                done |= self._measured(rows[left], [list(unique)[number] for number in left], fresh=fresh)
         return [done[key] for key in keys]
 
     # --- stored values -----------------------------------------------------------------------------------------------
@@ -151,6 +158,13 @@ class Measurer:
             done |= cache.serving(found, self._writer.anchors_now, self._numbers.anchor_agree)
             done |= self._batches([(key, row) for key, row in zip(keys, rows, strict=True) if key not in done])
         return done
+
+    def _taken_since(self, rows: IntArray, keys: list[str]) -> dict[str, Measurement]:
+        if self._store is None or self._since is None:
+            return {}
+        graphs = dict(zip(keys, digests(self.net, rows), strict=True))
+        platform = str(self.platform)
+        return cache.taken_since(self._store, self.net.name, platform, self.fingerprint, self._since, graphs)
 
     def _stored(self, rows: IntArray, keys: list[str]) -> dict[str, list[Measurement]]:
         if self._store is None:

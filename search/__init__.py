@@ -1,0 +1,1 @@
+"""Search: algorithms, predictors, studies, comparisons, transfer between platforms, and their reports."""

@@ -237,6 +237,6 @@ def _one_thread(wanted: bool) -> Iterator[None]:
 
 
 def _limits() -> Any:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
+    from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)

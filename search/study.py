@@ -108,7 +108,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     if evals < 1:
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     run = _Run(store, study, resume, evals, progress)
-    with Sources(net, platform, quality, store, run.report) as sources:
+    with Sources(net, platform, quality, store, run.report, run.since) as sources:
         request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference)
         plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
         stop = stop_rule(target, plateau, plan.reference)
@@ -170,6 +170,11 @@ class _Run:
                 "--resume, or choose another name"
             )
         return None
+
+    @property
+    def since(self) -> str | None:
+        """When the study to resume was begun: what was measured for it since then is not measured again."""
+        return None if self._record is None else self._record.created_at
 
     @property
     def begun(self) -> Mapping[str, Any]:

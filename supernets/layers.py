@@ -50,11 +50,12 @@ class SqueezeExcite(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.fc(x.mean((2, 3), keepdim=True))
+        gate: torch.Tensor = self.fc(x.mean((2, 3), keepdim=True))
+        return x * gate
 
 
 class MbConv(nn.Module):
-    """Inverted bottleneck: expand, depth-wise convolution (squeeze-excite), project; with a shortcut where shapes allow.
+    """Inverted bottleneck: expand, depth-wise convolution (squeeze-excite), project; a shortcut where shapes allow.
 
     Where the middle width is the input's there is no expanding convolution.
     """
@@ -69,7 +70,7 @@ class MbConv(nn.Module):
         self.shortcut = stride == 1 and c_in == c_out
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = x if self.inverted_bottleneck is None else self.inverted_bottleneck(x)
+        y: torch.Tensor = x if self.inverted_bottleneck is None else self.inverted_bottleneck(x)
         y = self.point_linear(self.depth_conv(y))
         return x + y if self.shortcut else y
 

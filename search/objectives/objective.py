@@ -85,6 +85,7 @@ class Sources:
         quality_spec: the quality source; ``None``: the super-network's own.
         store: where measurements are kept and looked up; ``None``: nowhere.
         progress: is given the measurer's progress events; ``None``: nothing is.
+        since: what was measured since then (ISO 8601, UTC) is not measured again; see ``harness.measure.Measurer``.
     """
 
     net: SuperNetwork
@@ -92,6 +93,7 @@ class Sources:
     quality_spec: str | None = None
     store: Store | None = None
     progress: Callable[[Any], None] | None = None
+    since: str | None = None
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Self:
@@ -121,7 +123,7 @@ class Sources:
         """The measurer on the platform, started; the exit closes it."""
         from harness.measure import Measurer
 
-        made = Measurer(self.net, self.where, store=self.store, progress=self.progress)
+        made = Measurer(self.net, self.where, store=self.store, progress=self.progress, since=self.since)
         return self._opened.enter_context(made)
 
 

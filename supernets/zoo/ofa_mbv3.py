@@ -38,8 +38,9 @@ _STRIDES = (2, 2, 2, 1, 2)
 _SE = (False, True, False, True, True)
 _ACTS = ("relu", "relu", "h_swish", "h_swish", "h_swish")
 
-# The image that sets batch-norm statistics: at 160 px the last stage sees 5 x 5, near enough to the 4 x 4 to 7 x 7 of real
-# images for every layer's activations to stay of order 1 (at 64 px, 2 x 2, they grow to 1e6); a quarter of 224 px's cost.
+# The image that sets batch-norm statistics: at 160 px the last stage sees 5 x 5, near enough to the 4 x 4 to 7 x 7 of
+# real images for every layer's activations to stay of order 1 (at 64 px, 2 x 2, they grow to 1e6), at half the cost of
+# 224 px.
 _STATISTICS_BATCH, _STATISTICS_RESOLUTION = 1, 160
 
 

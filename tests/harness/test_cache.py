@@ -115,3 +115,29 @@ def test_a_quiet_hosts_value_serves_a_noisy_one_as_its_minimum_and_not_the_other
     assert (served.statistic, served.latency_s) == ("min", 1.25e-3)
     assert served.summary.value == served.latency_s
     assert serving(measurement(), protocol=QUIET) == {}
+
+
+def taken_since(*stored, since="2030-01-01T00:00:00.750000+00:00"):
+    with Store.open(":memory:") as store:
+        for one in stored:
+            store.put_measurement(one.to_record())
+        return cache.taken_since(store, "toy", "scripted:threads=1", "host", since, {"001": "graph"})
+
+
+def test_what_was_taken_since_serves_settled_or_not():
+    assert taken_since(measurement(status="unstable", reason="x", context={}))["001"].status == "unstable"
+    assert taken_since(measurement(protocol=QUIET))["001"].cached
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "failed", "latency_s": float("nan")},
+        {"fingerprint": "another host"},
+        {"graph": "another graph"},
+        {"platform": "scripted:threads=2"},
+        {"measured_at": "2029-12-31T23:59:59+00:00"},
+    ],
+)
+def test_what_is_older_failed_or_of_something_else_does_not(change):
+    assert taken_since(measurement(**change)) == {}
