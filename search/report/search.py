@@ -47,7 +47,7 @@ def search_page(result: Mapping[str, Any]) -> str:
         chosen=[_chosen(seen.evaluations[index]) for index in seen.front],
         settings=facts(_settings(result)),
         environment=facts(dict(result.get("environment") or {})),
-        notes=list(result.get("notes") or _failures(seen)),
+        notes=_notes(seen),
     )
 
 
@@ -311,7 +311,8 @@ def _ends(seen: _Seen) -> str:
 
     def point(row: int) -> str:
         values = [
-            f"{number(_cell(seen.values[row, c]))}\u202f{one['unit']} {one['name']}"
+            f"{number(_cell(seen.values[row, c]))}\u202f{one['unit']}"
+            + ("" if one["name"] == "latency" else f" {one['name']}")
             for c, one in enumerate(seen.objectives)
         ]
         gains, costs = (
@@ -374,6 +375,14 @@ def _settings(result: Mapping[str, Any]) -> dict[str, Any]:
         if result.get(key) not in (None, "", [])
     }
     return {**named, "hypervolume": result["hypervolume"], **(result.get("settings") or {})}
+
+
+def _notes(seen: _Seen) -> list[str]:
+    """Return what the study notes of itself; what its quality is stands at the top of the page already."""
+    told = [
+        note for note in seen.result.get("notes") or [] if not seen.quality["note"] or seen.quality["note"] not in note
+    ]
+    return told or _failures(seen)
 
 
 def _failures(seen: _Seen) -> list[str]:

@@ -330,8 +330,13 @@ def _troubles(rows: Sequence[Mapping[str, Any]], platforms: Sequence[str]) -> li
         bad = [(row["status"][index], row["reason"][index]) for row in rows if row["status"][index] != "ok"]
         if bad:
             counts = {status: sum(s == status for s, _ in bad) for status in ("unstable", "failed")}
-            found.append({"platform": index, **counts, "reasons": sorted({reason for _, reason in bad if reason})[:3]})
+            found.append({"platform": index, **counts, "reasons": _by_weight(bad)})
     return found
+
+
+def _by_weight(bad: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the distinct reasons, those of failures first."""
+    return list(dict.fromkeys(reason for _, reason in sorted(bad, key=lambda pair: pair[0] != "failed") if reason))
 
 
 def _reference(point: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str, Any]:

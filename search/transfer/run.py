@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from search.archive import Evaluation
 from search.objectives import Sources
+from search.sampling import row_keys, sample_unseen, unseen_rows
 from search.study import Study, load, search
 from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
 from supernets.errors import UsageError
-from supernets.space import BoolArray, IntArray
+from supernets.space import BoolArray, IntArray, SearchSpace
 from supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -74,8 +76,8 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         preset: see ``search.study.search``.
         settings: see ``search.study.search``.
         constraints: see ``search.study.search``.
-        samples: random sub-networks that are measured along with the fronts: fronts alone are too few, and too alike in
-            kind, to correlate platforms by. The smallest and the largest sub-network always are.
+        samples: other sub-networks that are measured along with the fronts, which alone are too few, and too alike in
+            kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise the search's own
             measurement serves there, as long as the machine is as it was.
         store: where studies and measurements are kept.
@@ -114,16 +116,30 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     )  # fmt: skip
 
 
-def shared(net: SuperNetwork, studies: Iterable[Study], samples: int, rng: np.random.Generator) -> IntArray:
+def shared(net: SuperNetwork, studies: Sequence[Study], samples: int, rng: np.random.Generator) -> IntArray:
     """Return the sub-networks to measure everywhere, ``(n, n_var)``, each once.
 
-    All fronts, then the smallest and the largest sub-network, then ``samples`` random ones.
+    All fronts, the smallest and the largest sub-network, and ``samples`` others: first those that every search has
+    evaluated, for they are measured already (searches of one seed begin with the same ones), then random ones.
     """
     space = net.space
-    fronts = [space.encode([study.archive[index].config for index in study.front]) for study in studies if study.front]
-    X = space.canonical(np.vstack([*fronts, space.smallest(), space.largest(), space.sample(samples, rng)]))
-    _, first = np.unique(X, axis=0, return_index=True)
-    return X[np.sort(first)]
+    fronts = [study.archive[index] for study in studies for index in study.front]
+    ends = np.vstack([_vectors(space, fronts), space.smallest(), space.largest()])
+    needed = _once(space.canonical(ends))
+    everywhere = [one for one in studies[0].archive if all(one.key in study.archive for study in studies[1:])]
+    known = _once(np.vstack([needed, _vectors(space, [one for one in everywhere if one.status != "failed"])]))
+    X = known[: len(needed) + samples]
+    fresh = sample_unseen(space, len(needed) + samples - len(X), rng, set(row_keys(X)))
+    return np.vstack([X, fresh])
+
+
+def _vectors(space: SearchSpace, evaluations: Sequence[Evaluation]) -> IntArray:
+    return np.array([one.vector for one in evaluations], dtype=np.int64).reshape(len(evaluations), space.n_var)
+
+
+def _once(X: IntArray) -> IntArray:
+    """Return each row where it comes first."""
+    return X[unseen_rows(X, ())]
 
 
 class _Teller:

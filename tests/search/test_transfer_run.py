@@ -12,6 +12,7 @@ from latency_luts.table import Entry
 from latency_luts.write import write_table
 from search.study import search
 from search.transfer import transfer
+from search.transfer.run import shared
 from supernets.blocks import distinct_blocks
 from supernets.errors import UsageError
 
@@ -61,6 +62,16 @@ def test_everything_is_measured_everywhere_and_fronts_are_marked(tables):
     assert set(ends) <= set(found.rows.keys)
     assert np.diag(found.hypervolume_ratio).tolist() == [1, 1]
     assert found.correlations.kendall_tau[0, 1] < 0.95
+
+
+def test_beside_the_fronts_comes_what_every_search_has_evaluated_then_random_ones(tables):
+    studies = [search(NET, table, algorithm="random", evals=6, seed=0) for table in tables]
+    n_fronts = len({study.archive[index].key for study in studies for index in study.front})
+    keys = NET.space.keys(shared(NET, studies, 20, np.random.default_rng(0)))
+    assert len(set(keys)) == len(keys) == n_fronts + 2 + 20
+    assert {one.key for one in studies[0].archive} <= set(keys)
+    few = NET.space.keys(shared(NET, studies, 0, np.random.default_rng(0)))
+    assert len(few) == n_fronts + 2
 
 
 def test_a_platform_that_does_not_know_a_network_counts_it_as_failed_with_its_reason(tables, gappy):
