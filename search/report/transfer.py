@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.report.figures import Cell, Figure, Table, Trace, axis, colour, error_bars, points, staircase, symbol
+from search.report.figures import Table
 from search.report.page import render
+from search.report.transfer_figures import front_figure, loss_figure, pair_figure, quality_title
 from search.transfer.verdict import verdict
-from search.words import MISSING, facts, letter, listed, spelled, units
+from search.words import MISSING, facts, letter, listed, spelled
 
 # A table of more rows serves nobody on screen; the page's JSON has them all.
 _MAX_TABLE_ROWS = 200
-
-# Points per figure that a laptop draws at once; beyond it, those that are on no front are thinned.
-_MAX_POINTS = 1500
 
 _MATRICES = (
     # name in the JSON, title, what a cell says, the value that is shown palest
@@ -51,9 +49,9 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         "maximise": True,
     }
     targets = range(len(platforms)) if rows else ()
-    fronts = [_front_figure(result, quality, target) for target in targets]
-    losses = [figure for target in targets if (figure := _loss_figure(result, quality, target))]
-    pairs = [_pair_figure(result, i, j) for j in targets for i in range(j)]
+    fronts = [front_figure(result, quality, target) for target in targets]
+    losses = [figure for target in targets if (figure := loss_figure(result, quality, target))]
+    pairs = [pair_figure(result, i, j) for j in targets for i in range(j)]
     return render(
         "transfer.html",
         [*fronts, *losses, *pairs],
@@ -80,173 +78,6 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         troubles=_troubles(rows, platforms),
         reference=[_reference(point, quality) for point in result.get("reference") or []],
     )
-
-
-# --- figures ---------------------------------------------------------------------------------------------------------
-
-
-def _front_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: int) -> Figure:
-    """Every platform's front, re-measured on ``target`` (the paper's Fig. 10 and 11)."""
-    rows, platforms = result["rows"], result["platforms"]
-    data: list[Trace] = [_others(rows, target)]
-    table: list[list[Cell]] = []
-    # The own front is drawn last, on top.
-    for source in sorted(range(len(platforms)), key=lambda index: index == target):
-        numbers = [n for n, row in enumerate(rows) if source in row["front_of"] and _both(row, target)]
-        x, y = [rows[n]["latency_ms"][target] for n in numbers], [rows[n]["quality"] for n in numbers]
-        data += _front_traces(
-            source, source == target, x, y, [rows[n]["interval_ms"][target] for n in numbers], numbers, quality
-        )
-        table += [[letter(source), *point, rows[n]["key"]] for *point, n in sorted(zip(x, y, numbers, strict=True))]
-    here = letter(target)
-    return Figure(
-        id=f"front-{target}",
-        title=f"On {here}",
-        says=f"Each front as measured on {here}, {platforms[target]}. "
-        f"The solid line bounds what {here}\u2019s own search reached.",
-        data=data,
-        layout={
-            "xaxis": axis(f"latency on {here} (ms)"),
-            "yaxis": axis(_quality_title(quality)),
-        },
-        table=Table(
-            ["searched on", f"latency on {here} (ms)", _quality_title(quality), "network"],
-            sorted(table, key=lambda row: str(row[0])),
-        ),
-        choice=f"{here} \u00b7 {platforms[target]}",
-        height=440,
-    )
-
-
-def _front_traces(
-    source: int,
-    own: bool,
-    x: Sequence[float],
-    y: Sequence[float],
-    bounds: Sequence[Any],
-    numbers: Sequence[int],
-    quality: Mapping[str, Any],
-) -> Iterator[Trace]:
-    shade, name = colour(source), f"searched on {letter(source)}"
-    marker = {
-        "color": shade,
-        "size": 8 if own else 7.5,
-        "symbol": symbol(source) + ("" if own else "-open"),
-        "line": {"width": 1.6, "color": shade},
-    }
-    bound = staircase(x, y, shade, y_up=quality["maximise"], legendgroup=name)
-    bound["line"] |= {"dash": "solid" if own else "dot", "width": 2 if own else 1.2}
-    yield bound
-    yield points(name, x, y, numbers, marker=marker, error_x=error_bars(x, bounds, shade), legendgroup=name)
-
-
-def _others(rows: Sequence[Mapping[str, Any]], target: int) -> Trace:
-    numbers = _thinned([n for n, row in enumerate(rows) if not row["front_of"] and _both(row, target)])
-    x, y = [rows[n]["latency_ms"][target] for n in numbers], [rows[n]["quality"] for n in numbers]
-    return points("on no front", x, y, numbers, marker={"color": "@faint", "size": 5})
-
-
-def _loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: int) -> Figure | None:
-    """What the other platforms' fronts lose on ``target`` at each latency budget."""
-    platforms = result["platforms"]
-    regrets = [regret for regret in result["regret"] if regret["deployed_on"] == platforms[target]]
-    if not regrets:
-        return None
-    lost = f"{quality['metric']} lost ({units(dict(quality))})"
-    here = letter(target)
-    data: list[Trace] = []
-    for source, name in enumerate(platforms):
-        of_source = [regret for regret in regrets if regret["searched_on"] == name]
-        if source != target and of_source:
-            data.append(_loss_trace(source, of_source))
-    table = [
-        [
-            r["budget_ms"],
-            letter(platforms.index(r["searched_on"])),
-            r["own"],
-            "nothing fits" if r["transferred"] is None else r["transferred"],
-            r["lost"],
-        ]
-        for r in regrets
-    ]
-    return Figure(
-        id=f"loss-{target}",
-        title=f"Deployed on {here}",
-        says=f"Zero is {here}\u2019s own front, {platforms[target]}; "
-        "above it the other front is worse, below it is better.",
-        data=data,
-        layout={
-            "xaxis": axis(f"latency budget on {here} (ms)"),
-            "yaxis": axis(lost, zeroline=True, zerolinecolor=colour(target), zerolinewidth=2),
-        },
-        table=Table(
-            ["budget (ms)", "searched on", f"own front ({quality['unit']})", f"that front ({quality['unit']})", lost],
-            table,
-        ),
-        choice=f"{here} \u00b7 {platforms[target]}",
-        height=320,
-    )
-
-
-def _loss_trace(source: int, regrets: Sequence[Mapping[str, Any]]) -> Trace:
-    name = f"searched on {letter(source)}"
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "x": [regret["budget_ms"] for regret in regrets],
-        "y": [regret["lost"] for regret in regrets],
-        "line": {"color": colour(source), "width": 2},
-        "marker": {"color": colour(source), "size": 8, "symbol": symbol(source)},
-        "hovertemplate": "%{x} ms: %{y:.2f} lost<extra></extra>",
-    }
-
-
-def _pair_figure(result: Mapping[str, Any], i: int, j: int) -> Figure:
-    """Latencies, platform against platform."""
-    rows, platforms, tau = result["rows"], result["platforms"], result["kendall_tau"][i][j]
-    a, b = letter(i), letter(j)
-    here = [n for n, row in enumerate(rows) if row["latency_ms"][i] is not None and row["latency_ms"][j] is not None]
-    kinds: tuple[tuple[str, str, str, Callable[[Sequence[int]], bool]], ...] = (
-        ("on no front of these", "@faint", "circle", lambda of: i not in of and j not in of),
-        (f"front of {a}", colour(i), symbol(i), lambda of: i in of and j not in of),
-        (f"front of {b}", colour(j), symbol(j), lambda of: j in of and i not in of),
-        ("front of both", "@ink", "star", lambda of: i in of and j in of),
-    )
-    data = []
-    for name, shade, mark, belongs in kinds:
-        numbers = [n for n in here if belongs(rows[n]["front_of"])]
-        numbers = _thinned(numbers) if shade == "@faint" else numbers
-        x, y = [rows[n]["latency_ms"][i] for n in numbers], [rows[n]["latency_ms"][j] for n in numbers]
-        data.append(
-            points(name, x, y, numbers, marker={"color": shade, "symbol": mark, "size": 5 if shade == "@faint" else 8})
-        )
-    return Figure(
-        id=f"pair-{i}-{j}",
-        title=f"{a} against {b}",
-        says=f"{len(here)} sub-networks measured on both; Kendall tau {MISSING if tau is None else f'{tau:.3f}'}.",
-        data=data,
-        layout={"xaxis": axis(f"latency on {a} (ms)"), "yaxis": axis(f"latency on {b} (ms)")},
-        table=Table(
-            [f"latency on {a} (ms)", f"latency on {b} (ms)", "front of", "network"],
-            [
-                [
-                    rows[n]["latency_ms"][i],
-                    rows[n]["latency_ms"][j],
-                    listed([*map(letter, rows[n]["front_of"])]),
-                    rows[n]["key"],
-                ]
-                for n in here
-                if {i, j} & set(rows[n]["front_of"])
-            ],
-            f"Those on the front of {a} or {b}; the rest is drawn only.",
-        ),
-        choice=f"{a} against {b} \u00b7 {platforms[i]} against {platforms[j]}",
-        height=400,
-    )
-
-
-# --- tables and words ------------------------------------------------------------------------------------------------
 
 
 def _matrix(result: Mapping[str, Any], name: str, title: str, says: str, palest: float) -> dict[str, Any]:
@@ -293,7 +124,7 @@ def _network_table(rows: Sequence[Mapping[str, Any]], platforms: Sequence[str], 
     chosen = sorted((row for row in rows if row["front_of"]), key=lambda row: (row["quality"] is None, row["quality"]))
     shown = chosen[:_MAX_TABLE_ROWS]
     return Table(
-        [_quality_title(quality), *(f"{letter(i)} (ms)" for i in range(len(platforms))), "front of", "config"],
+        [quality_title(quality), *(f"{letter(i)} (ms)" for i in range(len(platforms))), "front of", "config"],
         [
             [
                 row["quality"],
@@ -348,16 +179,3 @@ def _searched(result: Mapping[str, Any]) -> str:
     settings = result.get("settings") or {}
     evals = f", {settings['evals']} evaluations" if settings.get("evals") else ""
     return f"{settings['algorithm']}{evals}" if settings.get("algorithm") else ""
-
-
-def _quality_title(quality: Mapping[str, Any]) -> str:
-    predicted = "predicted " if quality["predicted"] else ""
-    return f"{predicted}{quality['metric']} ({quality['unit']})"
-
-
-def _both(row: Mapping[str, Any], target: int) -> bool:
-    return row["latency_ms"][target] is not None and row["quality"] is not None
-
-
-def _thinned(numbers: list[int]) -> list[int]:
-    return numbers[:: max(1, -(-len(numbers) // _MAX_POINTS))]

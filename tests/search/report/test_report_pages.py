@@ -225,6 +225,10 @@ def test_a_real_study_has_a_page():
     net = supernets.get("ofa-mbv3-w1.0")
     study = search(net, objectives=["macs", "top1"], constraints=["macs<=300M"], algorithm="random", evals=20, seed=0)
     page = search_page(study.to_json())
+    growth = json.loads(Outline(page).text[("script", "data")])["figures"]["growth"]["data"][0]["y"]
+    assert len(growth) == len(study.archive)
+    assert growth[-1] == pytest.approx(study.hypervolume, rel=1e-6)
+    assert growth == sorted(growth)
     assert f"a front of {len(study.front)} sub-networks" in page
     assert "macs&lt;=300M" in page
 

@@ -1,0 +1,190 @@
+"""The figures of a study: its evaluations and its front, the front over all objectives, hypervolume as it grew."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from search.report.figures import SCALE, Cell, Figure, Table, Trace, axis, error_bars, points, staircase, text
+from search.report.study_view import StudyView, cell
+from search.words import number
+
+# Lines that can still be told apart; of a larger front every so many-th is drawn.
+_MAX_LINES = 60
+
+
+def pairs(seen: StudyView) -> list[tuple[int, int]]:
+    """Return the columns to draw against each other, the minimised one of two across."""
+    found = list(itertools.combinations(range(len(seen.objectives)), 2))
+    return [
+        (b, a) if seen.objectives[a]["maximise"] and not seen.objectives[b]["maximise"] else (a, b) for a, b in found
+    ]
+
+
+def projection(seen: StudyView, a: int, b: int) -> Figure:
+    """All evaluations by iteration and the front, two objectives against each other."""
+    on_front = set(seen.front)
+    drawn = [row for row in range(len(seen.evaluations)) if np.isfinite(seen.values[row, [a, b]]).all()]
+    good = [row for row in drawn if seen.feasible[row] and row not in on_front]
+    beyond = [row for row in drawn if not seen.feasible[row]]
+    data: list[Trace] = [_by_iteration(seen, a, b, good)]
+    if beyond:
+        marker = {"color": "@faint", "symbol": "x-thin", "size": 6, "line": {"width": 1, "color": "@faint"}}
+        data.append(
+            points("beyond the constraints", seen.column(a, beyond), seen.column(b, beyond), beyond, marker=marker)
+        )
+    if len(seen.objectives) == 2 and seen.front:
+        x_up, y_up = (bool(seen.objectives[column]["maximise"]) for column in (a, b))
+        line = staircase(
+            seen.values[seen.front, a].tolist(), seen.values[seen.front, b].tolist(), "@ink", x_up=x_up, y_up=y_up
+        )
+        data.append(line)
+    data.append(_front_points(seen, a, b))
+    return Figure(
+        id=f"front-{a}-{b}",
+        title=f"{seen.names[b]} against {seen.names[a]}",
+        says=f"{len(drawn)} evaluations, coloured by the iteration that proposed them; "
+        f"the {len(seen.front)} of the front are outlined.",
+        data=data,
+        layout={"xaxis": axis(seen.title(a)), "yaxis": axis(seen.title(b))},
+        table=_values(seen, a, b),
+        choice=f"{seen.names[b]} against {seen.names[a]}",
+        height=500 if len(seen.objectives) == 2 else 420,
+    )
+
+
+def _values(seen: StudyView, *columns: int) -> Table:
+    """Return the front's values, for a figure's table."""
+    rows: list[list[Cell]] = [[row, *(cell(seen.values[row, c]) for c in columns)] for row in seen.front]
+    return Table(
+        ["evaluation", *(seen.title(c) for c in columns)], rows, "The front; the other evaluations are drawn only."
+    )
+
+
+def _by_iteration(seen: StudyView, a: int, b: int, rows: Sequence[int]) -> Trace:
+    iterations = [seen.evaluations[row]["iteration"] for row in rows]
+    last = max((one["iteration"] for one in seen.evaluations), default=0)
+    bar = {
+        "title": {"text": "iteration", "side": "right", "font": {"size": 12, "color": "@muted"}},
+        "thickness": 9, "outlinewidth": 0, "len": 0.9, "tickformat": "d", "nticks": min(last + 1, 6),
+        "tickfont": {"size": 11, "color": "@muted"},
+    }  # fmt: skip
+    marker = {
+        "color": iterations, "colorscale": SCALE, "cmin": 0, "cmax": max(last, 1), "size": 6.5, "opacity": 0.85,
+        "showscale": last > 0, "colorbar": bar,
+    }  # fmt: skip
+    return points("evaluation", seen.column(a, rows), seen.column(b, rows), rows, marker=marker)
+
+
+def _front_points(seen: StudyView, a: int, b: int) -> Trace:
+    rows = seen.front
+    last = max((one["iteration"] for one in seen.evaluations), default=0)
+    marker = {
+        "color": [seen.evaluations[row]["iteration"] for row in rows], "colorscale": SCALE,
+        "cmin": 0, "cmax": max(last, 1), "size": 10, "line": {"width": 1.6, "color": "@ink"},
+    }  # fmt: skip
+    x, y = seen.column(a, rows), seen.column(b, rows)
+    bars = {
+        "error_x": error_bars(x, seen.bounds(a, rows), "@ink"),  # type: ignore[arg-type]
+        "error_y": error_bars(y, seen.bounds(b, rows), "@ink"),  # type: ignore[arg-type]
+    }
+    return points("front", x, y, rows, marker=marker, **bars)
+
+
+def parallel(seen: StudyView) -> Figure:
+    """Every network of the front as a line over the objectives, the better end up."""
+    rows = seen.front[:: max(1, -(-len(seen.front) // _MAX_LINES))]
+    minimised = seen.directions.minimised(seen.values[seen.front])
+    low, high = minimised.min(axis=0), minimised.max(axis=0)
+    span = np.where(high > low, high - low, 1)
+    shades = ["@s0", "@s1", "@s2", "@s3", "@s4"]
+    data: list[Trace] = []
+    for place, row in enumerate(rows):
+        score = (high - seen.directions.minimised(seen.values[row])) / span
+        shade = shades[place * len(shades) // len(rows)]
+        line = points(
+            f"network {row}",
+            [text(name) for name in seen.names],
+            [round(float(v), 4) for v in score],
+            [row] * len(score),
+        )
+        data.append(
+            line
+            | {
+                "mode": "lines+markers",
+                "line": {"width": 1.5, "color": shade},
+                "marker": {"size": 6, "color": shade},
+                "showlegend": False,
+            }
+        )
+    worst_to_best = zip(seen.directions.shown(high), seen.directions.shown(low), seen.objectives, strict=True)
+    ends = [f"{number(cell(worst))} to {number(cell(best))} {one['unit']}" for worst, best, one in worst_to_best]
+    return Figure(
+        id="parallel",
+        title="The front over all objectives",
+        says=f"One line per network, from worst (below) to best (above) on the front; colours follow {seen.names[0]}."
+        + ("" if len(rows) == len(seen.front) else f" {len(rows)} of {len(seen.front)} are drawn."),
+        data=data,
+        layout={
+            "xaxis": {
+                "type": "category", "showgrid": True, "tickvals": [text(name) for name in seen.names],
+                "ticktext": [f"<b>{text(name)}</b><br>{text(end)}" for name, end in zip(seen.names, ends, strict=True)],
+            },
+            "yaxis": {"title": {"text": "worse to better"}, "showticklabels": False, "range": [-0.06, 1.06]},
+        },
+        table=_values(seen, *range(len(seen.names))),
+        height=420,
+    )  # fmt: skip
+
+
+def growth(seen: StudyView) -> Figure:
+    """Hypervolume after each evaluation."""
+    values = seen.hypervolumes()
+    x = list(range(1, len(values) + 1))
+    starts = [
+        index
+        for index in range(1, len(seen.evaluations))
+        if seen.evaluations[index]["iteration"] != seen.evaluations[index - 1]["iteration"]
+    ]
+    step = max(1, len(x) // 20)
+    sampled = sorted({*range(0, len(x), step), len(x) - 1}) if x else []
+    lines = [
+        {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": s + 0.5,
+            "x1": s + 0.5,
+            "y0": 0,
+            "y1": 1,
+            "line": {"color": "@faint", "width": 1, "dash": "dot"},
+            "layer": "below",
+        }
+        for s in starts
+    ]
+    return Figure(
+        id="growth",
+        title="Hypervolume over evaluations",
+        says="How much the front dominated after each evaluation; dotted lines are where an iteration begins.",
+        data=[
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "hypervolume",
+                "x": x,
+                "y": [float(f"{v:.7g}") for v in values],
+                "line": {"color": "@p0", "width": 2.4, "shape": "hv"},
+                "hovertemplate": "after %{x} evaluations: %{y:.5g}<extra></extra>",
+            }
+        ],
+        layout={
+            "xaxis": axis("evaluations"),
+            "yaxis": axis("hypervolume", rangemode="tozero"),
+            "shapes": lines if len(lines) <= 60 else [],
+            "showlegend": False,
+        },
+        table=Table(["evaluations", "hypervolume"], [[x[i], float(values[i])] for i in sampled]),
+        height=320,
+    )

@@ -1,0 +1,77 @@
+"""A study's JSON as the pages read it: its values as arrays, its titles, its hypervolume as it grew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from search.hypervolume import hypervolume, non_dominated
+from search.objectives import Directions
+from search.report.figures import Cell
+from supernets.space import FloatArray
+
+
+class StudyView:
+    """A study's JSON, with its values as arrays."""
+
+    def __init__(self, result: Mapping[str, Any]) -> None:
+        self.result = result
+        self.objectives: list[dict[str, Any]] = list(result["objectives"])
+        self.evaluations: list[dict[str, Any]] = list(result["evaluations"])
+        self.names = [one["name"] for one in self.objectives]
+        self.quality = result.get("quality") or {"metric": "", "predicted": False, "note": "", "source": "", "unit": ""}
+        # By the first objective, so that lines and tables run from one end of the front to the other.
+        self.front = sorted(result["front"], key=self._order)
+        self.directions = Directions([one["maximise"] for one in self.objectives])
+        values = [[known(one["objectives"].get(name)) for name in self.names] for one in self.evaluations]
+        self.values: FloatArray = np.array(values, dtype=np.float64).reshape(len(self.evaluations), len(self.names))
+        # A violation without a number is one that cannot be told, and no zero.
+        self.feasible = [one["status"] != "failed" and one.get("violation", 0) == 0 for one in self.evaluations]
+
+    def title(self, column: int) -> str:
+        """Name an objective with its unit, and say where it is a prediction."""
+        one = self.objectives[column]
+        predicted = "predicted " if self.quality["predicted"] and one["name"] == self.quality["metric"] else ""
+        return f"{predicted}{one['name']}" + (f" ({one['unit']})" if one["unit"] else "")
+
+    def column(self, column: int, rows: Sequence[int]) -> list[Cell]:
+        """Return an objective's values of some evaluations."""
+        return [cell(self.values[row, column]) for row in rows]
+
+    def bounds(self, column: int, rows: Sequence[int]) -> list[Any]:
+        """Return the intervals of an objective's values, ``None`` where there is none."""
+        return [(self.evaluations[row].get("intervals") or {}).get(self.names[column]) for row in rows]
+
+    def hypervolumes(self) -> list[float]:
+        """Return the hypervolume after each evaluation, from the study's reference point."""
+        stored = self.result["hypervolume"]["reference"]
+        reference = self.directions.minimised(np.array([known(stored[name]) for name in self.names]))
+        if np.isnan(reference).any():
+            return []
+        minimised = self.directions.minimised(self.values)
+        front, found = np.empty((0, len(self.names))), [0.0]
+        for row, feasible in zip(minimised, self.feasible, strict=True):
+            joint = np.vstack([front, row])
+            kept = non_dominated(joint) if feasible else np.zeros(len(joint), dtype=bool)
+            if kept[-1]:
+                front = joint[kept]
+                found.append(hypervolume(front, reference))
+            else:
+                found.append(found[-1])
+        return found[1:]
+
+    def _order(self, index: int) -> float:
+        first = self.evaluations[index]["objectives"].get(self.names[0])
+        return known(first)
+
+
+def known(value: float | None) -> float:
+    """Return a number of the JSON, nan for what it has none of."""
+    return float("nan") if value is None else float(value)
+
+
+def cell(value: float) -> float | None:
+    """Return a number for a figure or table, ``None`` for nan."""
+    return float(f"{value:.9g}") if np.isfinite(value) else None
