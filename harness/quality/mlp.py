@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from supernets.errors import UsageError, WorkError
 from supernets.space import FloatArray
-
-Float32Array = npt.NDArray[np.float32]
 
 # Rows at a time: their activations stay in the second-level cache, at 1,024 the products take a third longer.
 _CHUNK = 256
@@ -28,8 +25,8 @@ class Mlp:
         base: added to the result.
     """
 
-    weights: tuple[Float32Array, ...]
-    biases: tuple[Float32Array, ...]
+    weights: tuple[FloatArray, ...]
+    biases: tuple[FloatArray, ...]
     base: float = 0.0
 
     @classmethod
@@ -48,12 +45,12 @@ class Mlp:
 
         try:
             state = {name: tensor.numpy() for name, tensor in read_state_dict(file).items()}
-            weights = tuple(np.ascontiguousarray(state[f"{layer}.weight"].T, dtype=np.float32) for layer in layers)
+            weights = tuple(np.ascontiguousarray(state[f"{layer}.weight"].T, dtype=np.float64) for layer in layers)
         except (UsageError, KeyError) as error:
             raise WorkError(f"{file}: is not the published predictor ({error})") from error
-        zeros = (np.zeros(weight.shape[1], dtype=np.float32) for weight in weights)
+        zeros = (np.zeros(weight.shape[1], dtype=np.float64) for weight in weights)
         biases = tuple(
-            np.asarray(state.get(f"{layer}.bias", zero), dtype=np.float32)
+            np.asarray(state.get(f"{layer}.bias", zero), dtype=np.float64)
             for layer, zero in zip(layers, zeros, strict=True)
         )
         return cls(weights, biases, float(state[base].item()) if base else 0.0)
@@ -62,7 +59,7 @@ class Mlp:
         """Return the one output of each row, ``(n,)``, for ``features``, ``(n, inputs)``."""
         result = np.empty(len(features))
         for start in range(0, len(features), _CHUNK):
-            part = features[start : start + _CHUNK].astype(np.float32)
+            part = np.asarray(features[start : start + _CHUNK], dtype=np.float64)
             for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
                 part = part @ weight
                 part += bias

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from supernets.space import FloatArray
@@ -45,6 +46,11 @@ class Quality(Protocol):
         ...
 
 
+# The last bits of a matrix product depend on how many rows it has. Rounded this far below any difference that matters,
+# a sub-network has one value whatever it is evaluated along with, and a resumed search goes the way of a whole one.
+_DECIMALS = 9
+
+
 @dataclass(frozen=True, eq=False)
 class FreeQuality:
     """A quality that is a function of the vectors, see ``Quality``.
@@ -64,4 +70,4 @@ class FreeQuality:
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``; nan where the source has none."""
-        return self.function(X)
+        return np.round(self.function(X), _DECIMALS)

@@ -65,6 +65,12 @@ def test_values_are_per_cent_one_a_row_and_repeat(source):
     assert found.evaluate(np.empty((0, net.space.n_var), dtype=int)).shape == (0,)
 
 
+def test_a_value_does_not_depend_on_what_it_is_evaluated_along_with(source):
+    _, found, X = source
+    alone = [found.evaluate(X[row : row + 1])[0] for row in range(20)]
+    assert np.array_equal(alone, found.evaluate(X)[:20])
+
+
 def test_vectors_of_one_network_have_one_value(source):
     net, found, X = source
     hidden = np.where(net.space.active(X), X, (X + 1) % net.space.n_options)
