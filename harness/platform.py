@@ -11,6 +11,7 @@ import backends
 from backends.backend import Backend, KnowingBackend, Option, Settings
 from harness.threads import allowed_cpus
 from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
+from supernets.spec import parse_spec
 
 NAMES_FILE = Path("hwnas.toml")
 _COMMON = ("threads", "batch", "precision", "device")
@@ -77,7 +78,7 @@ def parse(text: str, names: Path | None = None) -> Platform:
     """
     known = named_platforms(names)
     spelled = known.get(text, text)
-    name, _, rest = spelled.partition(":")
+    name, options = parse_spec(spelled, f"platform {text!r}", PlatformError)
     try:
         backend = backends.get(name)
     except UnknownNameError:
@@ -85,7 +86,7 @@ def parse(text: str, names: Path | None = None) -> Platform:
     reason = backend.why_not()
     if reason is not None:
         raise PlatformError(f"platform {text!r}: the backend {name!r} does not work here: {reason}")
-    return Platform(name, _settings(text, backend, _pairs(text, rest)))
+    return Platform(name, _settings(text, backend, options))
 
 
 def named_platforms(names: Path | None = None) -> dict[str, str]:
@@ -128,18 +129,6 @@ def _here(name: str) -> PlatformHere:
 def _unknown(text: str, name: str, known: Mapping[str, str]) -> str:
     everything = [*backends.names(), *known]
     return f"platform {text!r}: unknown backend {name!r}{suggestion(name, everything)}"
-
-
-def _pairs(text: str, rest: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for part in rest.split(",") if rest else []:
-        key, equals, value = part.partition("=")
-        if not equals or not key or not value:
-            raise PlatformError(f"platform {text!r}: expected KEY=VALUE[,KEY=VALUE...] after ':', got {part!r}")
-        if key in pairs:
-            raise PlatformError(f"platform {text!r}: {key} is given twice")
-        pairs[key] = value
-    return pairs
 
 
 def _keys(backend: Backend) -> list[str]:

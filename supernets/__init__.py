@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from supernets.errors import UsageError
 from supernets.registry import Registry
+from supernets.spec import parse_spec
 from supernets.supernet import Stage, SuperNetwork
 
 __all__ = ["Stage", "SuperNetwork", "get", "names", "registry"]
@@ -27,14 +27,6 @@ def get(spec: str) -> SuperNetwork:
         UnknownNameError: no such super-network.
         UsageError: an option it does not have, or a value it cannot take.
     """
-    name, _, rest = spec.partition(":")
-    options: dict[str, str] = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals or not key or not value:
-            raise UsageError(f"super-network {spec!r}: expected KEY=VALUE after ':', got {part!r}")
-        if key in options:
-            raise UsageError(f"super-network {spec!r}: {key} is given twice")
-        options[key] = value
+    name, options = parse_spec(spec, f"super-network {spec!r}")
     net: SuperNetwork = registry.create(name, options)
     return net
