@@ -209,12 +209,16 @@ class Measurer:
                 deaths = deaths + 1 if len(done) == before else 0
                 if not networks and deaths >= _ATTEMPTS:
                     raise MeasurementError(f"the anchors cannot be measured on {self.platform}: {death}") from death
-                at = death.number if death.number in left else None
-                if at is not None and attempt < _ATTEMPTS:
+                at = death.number if death.number in left and left[death.number][0] not in done else None
+                if deaths >= _DEATHS:
+                    given_up = [number for number in left if left[number][0] not in done]
+                elif at is not None and attempt < _ATTEMPTS:
                     suspects.append(at)
-                elif at is not None or deaths >= _DEATHS:
-                    for number in [at] if at is not None else left:
-                        self._keep(self._writer.failed(left[number][1], str(death)), done)
+                    given_up = []
+                else:
+                    given_up = [] if at is None else [at]
+                for number in given_up:
+                    self._keep(self._writer.failed(left[number][1], str(death)), done)
         return [networks[number] for number in suspects]
 
     def _run(self, left: Mapping[int, tuple[str, IntArray]]) -> Iterator[Measurement]:

@@ -39,7 +39,9 @@ class TimingProtocol:
         visit_runs: the least number of runs of one visit.
         visit_s: the least time of one visit.
         visit_drop: the first runs of a visit are not samples: the caches still hold another network.
-        slow_run_s: from this run time on, one dropped run is enough.
+        slow_run_s: from this run time on,
+        slow_runs: so many runs are enough for a visit,
+        slow_drop: and so many dropped ones.
         group_s: shorter runs are timed in groups of at least this.
         rounds: the least number of rounds.
         check_every: the least number of rounds between two looks at the stopping rules.
@@ -69,7 +71,9 @@ class TimingProtocol:
     visit_runs: int = 6
     visit_s: float = 0.005
     visit_drop: int = 2
-    slow_run_s: float = 0.01
+    slow_run_s: float = 0.0025
+    slow_runs: int = 4
+    slow_drop: int = 1
     group_s: float = 200e-6
     rounds: int = 10
     check_every: int = 2
@@ -90,7 +94,7 @@ class TimingProtocol:
             least = -1 if name == "tau" else 0
             if not isinstance(value, str) and (isinstance(value, bool) or not value >= least):
                 raise UsageError(f"protocol: {name}: expected a number of at least {least}, got {value!r}")
-        for name in ("visit_runs", "rounds", "samples", "batch", "check_every"):
+        for name in ("visit_runs", "slow_runs", "rounds", "samples", "batch", "check_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"protocol: {name}: expected at least 1, got {getattr(self, name)}")
 

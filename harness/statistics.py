@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +80,11 @@ def statistic_of(samples: FloatArray, clean: BoolArray, statistic: str) -> float
 
 def quantile(ordered: FloatArray, q: float) -> float:
     """Return the quantile of ascending samples, linear between order statistics."""
-    return float(np.quantile(ordered, q))
+    # np.quantile does the same in thirty times as long, and the stopping rules ask often.
+    position = q * (len(ordered) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (position - below) * (ordered[above] - ordered[below]))
 
 
 def interval(ordered: FloatArray, statistic: str, confidence: float = 0.95) -> tuple[float, float]:
@@ -99,6 +104,7 @@ def interval(ordered: FloatArray, statistic: str, confidence: float = 0.95) -> t
     return float(ordered[low - 1]) if low >= 1 else -math.inf, float(ordered[high - 1]) if high <= n else math.inf
 
 
+@lru_cache(maxsize=4096)
 def upper_rank(n: int, q: float, confidence: float) -> int:
     """Return the least rank r with P(x_(r) >= quantile q) >= confidence; n + 1 where there is none.
 

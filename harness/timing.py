@@ -185,7 +185,7 @@ class _Loop:
             if self.round >= next_look:
                 self.settling = self._settle()
                 # Looking costs milliseconds: what takes long is looked at less often.
-                next_look = self.round + max(self.protocol.check_every, self.round // 8)
+                next_look = self.round + max(self.protocol.check_every, self.round // 5)
                 in_a_row = in_a_row + 1 if self.settling.all_settled else 0
                 if in_a_row >= self.protocol.tau_times:
                     return
@@ -243,7 +243,9 @@ class _Loop:
             times = network.time_runs(least)
             return 1e9 * min(times), least
         begin, fastest, runs = wall(), math.inf, 0
-        while runs < least or wall() - begin < self.protocol.warmup_s * 0.5e9:
+        while (runs < least and wall() - begin < self.protocol.warmup_cap_s * 1e9) or (
+            wall() - begin < self.protocol.warmup_s * 0.5e9
+        ):
             start = wall()
             run()
             fastest = min(fastest, wall() - start)
@@ -288,13 +290,14 @@ def _sample(runner: Runner, log: Log, clocks: Clocks, group: int, origin: int) -
 def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
     """Return what a visit is for a network that runs ``run_ns``: samples and dropped ones, and runs in each of them.
 
-    What the first run of a visit costs on top is a matter of caches, some hundred microseconds: of a slow network it is
-    little, and one dropped run is enough.
+    What the first runs of a visit cost on top is a matter of caches, some hundred microseconds: of a slow network that
+    is little, and its visits can be shorter, so that more networks are seen in the same moment.
     """
     group = max(1, math.ceil(protocol.group_s * 1e9 / run_ns))
-    drop = protocol.visit_drop if run_ns < protocol.slow_run_s * 1e9 else min(1, protocol.visit_drop)
-    runs = max(protocol.visit_runs, math.ceil(protocol.visit_s * 1e9 / (run_ns * group)))
-    # A slow network's visits get shorter rather than fewer: the rounds are what spreads them over time.
+    slow = run_ns >= protocol.slow_run_s * 1e9
+    least, drop = (protocol.slow_runs, protocol.slow_drop) if slow else (protocol.visit_runs, protocol.visit_drop)
+    runs = max(least, math.ceil(protocol.visit_s * 1e9 / (run_ns * group)))
+    # A very slow network's visits get shorter rather than fewer: the rounds are what spreads them over time.
     affordable = math.floor(protocol.cap_s * 1e9 / protocol.rounds / (run_ns * group))
     return max(drop + 1, min(runs, affordable)), drop, group
 

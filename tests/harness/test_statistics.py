@@ -48,6 +48,11 @@ def test_intervals_cover_the_true_quantile(statistic, q, draw, rng):
     assert np.mean([low <= true <= high for low, high in intervals]) >= 0.94
 
 
+@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3)), st.floats(0, 1))
+def test_quantiles_equal_numpys(samples, q):
+    assert statistics.quantile(np.sort(samples), q) == pytest.approx(np.quantile(samples, q), abs=1e-9)
+
+
 def test_too_few_samples_have_no_interval():
     for statistic in ("p10", "median"):
         summary = statistics.summarise(np.array([1.0, 2.0]), np.array([True, True]), statistic)

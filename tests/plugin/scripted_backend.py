@@ -9,8 +9,8 @@ import hashlib
 import os
 import signal
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,7 @@ class Session:
         if self.how == "chatter":
             sys.stderr.write("word " * 40_000)
         self.runs = 0
+        self.pool = ThreadPoolExecutor(max(1, self.threads - 1))
 
     def run(self):
         self.runs += 1
@@ -92,12 +93,10 @@ class Session:
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.how == "hang" and self.runs > 3:
             time.sleep(3600)
-        others = [threading.Thread(target=burn, args=(self.seconds,)) for _ in range(self.threads - 1)]
-        for other in others:
-            other.start()
+        others = [self.pool.submit(burn, self.seconds) for _ in range(self.threads - 1)]
         burn(self.seconds)
         for other in others:
-            other.join()
+            other.result()
 
     def outputs(self):
         return (np.zeros(1),)
@@ -106,7 +105,7 @@ class Session:
         return {"threads": int(os.environ["SCRIPTED_THREADS"]), "graph": "scripted"}
 
     def close(self):
-        pass
+        self.pool.shutdown()
 
 
 def burn(seconds):
