@@ -103,7 +103,7 @@ def test_help_imports_nothing_heavy():
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["supernets", "backends", "platforms"])
+@pytest.mark.parametrize("command", ["algorithms", "backends", "platforms", "supernets"])
 def test_listings(command, capsys):
     assert run([command]) == 0
     assert capsys.readouterr().out
