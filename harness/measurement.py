@@ -108,7 +108,9 @@ class Measurement:
         if self.protocol is None or not self.samples.n:
             return None
         clean = ~self.samples.disturbed(self.protocol.disturbed, self.threads)
-        return summarise(self.samples.seconds, clean, self.protocol.statistic, self.protocol.confidence)
+        return summarise(
+            self.samples.seconds, clean, self.protocol.statistic, self.protocol.confidence, self.samples.visit
+        )
 
     @property
     def disturbed(self) -> float:

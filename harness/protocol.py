@@ -75,7 +75,7 @@ class TimingProtocol:
     slow_runs: int = 4
     slow_drop: int = 1
     group_s: float = 200e-6
-    rounds: int = 10
+    rounds: int = 16
     check_every: int = 2
     samples: int = 10
     cap_s: float = 2.0

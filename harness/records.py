@@ -14,6 +14,7 @@ from harness.measurement import Measurement
 from harness.platform import Platform
 from harness.protocol import TimingProtocol
 from harness.samples import Samples
+from harness.settling import Rules
 from harness.statistics import Summary, summarise
 from harness.verdict import judge
 from supernets.space import FloatArray, IntArray
@@ -63,7 +64,7 @@ class Writer:
         """Write a measurement from a worker's "timed" or "failed"."""
         if message["say"] == "failed":
             return self.failed(row, message["reason"])
-        facts = self._facts.pop(message["number"])
+        facts = {**self._facts.pop(message["number"]), "read_back": message["read_back"]}
         if message["failure"] is not None:
             return self._write(row, "failed", message["failure"], math.nan, **_prepared(facts))
         samples, protocol = Samples.from_record(message["samples"]), self._numbers
@@ -73,10 +74,9 @@ class Writer:
             summary,
             protocol,
             threads=self._platform.settings.threads,
-            narrow=message["narrow"],
-            steady=message["steady"],
-            ranked=message["ranked"],
+            rules=Rules(**message["rules"]),
             spent_s=message["spent_s"],
+            throttled=_throttled(message["read_back"]),
         )
         return self._write(
             row,
@@ -111,7 +111,7 @@ class Writer:
     def _summary(self, samples: Samples) -> Summary:
         numbers = self._numbers
         clean = ~samples.disturbed(numbers.disturbed, self._platform.settings.threads)
-        return summarise(samples.seconds, clean, numbers.statistic, numbers.confidence)
+        return summarise(samples.seconds, clean, numbers.statistic, numbers.confidence, samples.visit)
 
     def _write(self, row: IntArray, status: str, reason: str, latency_s: float, **more: Any) -> Measurement:
         one = np.asarray(row)[None, :]
@@ -136,6 +136,12 @@ class Writer:
             measured_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
             **more,
         )
+
+
+def _throttled(read_back: list[dict[str, Any]]) -> str:
+    """Return why a device says that its clock is throttled, empty where it is not, or does not say."""
+    told = [str(one["throttled"]) for one in read_back if one.get("throttled")]
+    return next((reason for reason in told if not reason.startswith("unknown")), "")
 
 
 def _prepared(facts: Mapping[str, Any]) -> dict[str, Any]:

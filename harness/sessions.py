@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +65,10 @@ class Inference:
             return None
         return lambda n: _summed(clocks, self.repeats, n)
 
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what each session says of itself, now."""
+        return [dict(session.describe()) for session in self.sessions]
+
     def close(self) -> None:
         """Release the sessions."""
         for session in self.sessions:
@@ -117,7 +120,7 @@ def prepare(
             "first_inference_s": first_s,
             "memory_bytes": max(0, resident_bytes() - resident),
             "stages": [stage.name for stage in stages],
-            "read_back": [dict(session.describe()) for session in sessions],
+            "read_back": inference.describe(),
         }
         if check:
             pairs = zip(stages, sessions, expected, strict=True)
@@ -125,7 +128,6 @@ def prepare(
     except BaseException:
         inference.close()
         raise
-    gc.collect()
     return Prepared(inference, facts)
 
 

@@ -15,6 +15,26 @@ from supernets.space import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
+class Rules:
+    """Which stopping rules a network meets.
+
+    Attributes:
+        narrow: its interval is narrow enough.
+        steady: its early and late rounds agree, the host's own drift apart.
+        ranked: the two halves of the samples rank it alike among its batch.
+    """
+
+    narrow: bool
+    steady: bool
+    ranked: bool
+
+    @property
+    def met(self) -> bool:
+        """Whether it meets all of them."""
+        return self.narrow and self.steady and self.ranked
+
+
+@dataclass(frozen=True)
 class Settling:
     """What the samples taken so far say.
 
@@ -33,6 +53,10 @@ class Settling:
     ranked: frozenset[int]
     tau: float
     all_settled: bool
+
+    def rules(self, index: int) -> Rules:
+        """Return which rules a network meets."""
+        return Rules(index in self.narrow, index in self.steady, index in self.ranked)
 
     @classmethod
     def nothing(cls, n: int) -> Settling:
@@ -53,7 +77,7 @@ def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
     """
     clean = [~one.disturbed(protocol.disturbed, threads) if one.n else np.empty(0, dtype=bool) for one in samples]
     summaries = tuple(
-        summarise(one.seconds, mask, protocol.statistic, protocol.confidence)
+        summarise(one.seconds, mask, protocol.statistic, protocol.confidence, one.visit)
         for one, mask in zip(samples, clean, strict=True)
     )
     running = [index for index in judged if samples[index].n]

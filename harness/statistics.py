@@ -54,20 +54,62 @@ class Summary:
         return (self.high - self.low) / self.value if self.value > 0 else math.inf
 
 
-def summarise(samples: FloatArray, clean: BoolArray, statistic: str, confidence: float = 0.95) -> Summary:
-    """Summarise samples, ``(n,)`` seconds; the statistic is taken over those marked ``clean``, ``(n,)``.
+def summarise(
+    samples: FloatArray,
+    clean: BoolArray,
+    statistic: str,
+    confidence: float = 0.95,
+    visit: IntArray | None = None,
+) -> Summary:
+    """Summarise samples, ``(n,)`` seconds.
 
-    Where fewer than half of the samples are clean, all count: what is left would be a selection, not a sample.
+    Args:
+        samples: of one network.
+        clean: (n,) those that the statistic is taken over. Where they are fewer than half, all count: what is left
+            would be a selection, not a sample.
+        statistic: "min", "p10" or "median".
+        confidence: of the interval.
+        visit: (n,) the visit that each sample belongs to; ``None``: all samples are independent.
     """
     if not samples.size:
         nan = math.nan
         return Summary(statistic, nan, -math.inf, math.inf, nan, nan, nan, nan, 0, 0)
-    kept = np.sort(samples[clean]) if 2 * int(clean.sum()) >= len(samples) else np.sort(samples)
+    chosen = clean if 2 * int(clean.sum()) >= len(samples) else np.ones(len(samples), dtype=bool)
+    kept = np.sort(samples[chosen])
     value = float(kept[0]) if statistic == "min" else quantile(kept, _QUANTILES[statistic])
-    low, high = interval(kept, statistic, confidence)
+    worth = len(kept)
+    if visit is not None:
+        level = quantile(kept, _QUANTILES.get(statistic, _FLOOR))
+        worth = observations(samples[chosen] <= level, visit[chosen])
+    low, high = interval(kept, statistic, confidence, worth)
     everything = np.sort(samples)
     p10, median, p90 = (quantile(everything, q) for q in (0.1, 0.5, 0.9))
     return Summary(statistic, value, low, high, float(everything[0]), p10, median, p90, len(samples), len(kept))
+
+
+def observations(below: BoolArray, visit: IntArray) -> int:
+    """Return how many independent observations samples are worth, between their number and that of their visits.
+
+    A host that is slow for a tenth of a second slows all samples of a visit. What counts for a percentile is whether a
+    sample lies below it; the intraclass correlation of that (one-way analysis of variance) says how much the samples of
+    a visit repeat each other, and the design effect 1 + (m - 1) rho (Kish, Survey Sampling, 1965) what that costs.
+
+    Args:
+        below: (n,) whether each sample lies below the percentile.
+        visit: (n,) the visit it belongs to.
+    """
+    n, groups = len(below), np.unique(visit, return_inverse=True)[1]
+    sizes = np.bincount(groups)
+    k = len(sizes)
+    if k in (1, n):
+        return k
+    sums = np.bincount(groups, weights=below)
+    between = float((sums**2 / sizes).sum() - sums.sum() ** 2 / n) / (k - 1)
+    within = float(sums.sum() - (sums**2 / sizes).sum()) / (n - k)
+    m = (n - float((sizes**2).sum()) / n) / (k - 1)
+    spread = between + (m - 1) * within
+    rho = min(1.0, max(0.0, (between - within) / spread)) if spread > 0 else 0.0
+    return max(k, math.floor(n / (1 + (m - 1) * rho)))
 
 
 def statistic_of(samples: FloatArray, clean: BoolArray, statistic: str) -> float:
@@ -87,21 +129,36 @@ def quantile(ordered: FloatArray, q: float) -> float:
     return float(ordered[below] + (position - below) * (ordered[above] - ordered[below]))
 
 
-def interval(ordered: FloatArray, statistic: str, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval of a statistic of ascending samples, infinite where there are too few samples for one.
+def interval(
+    ordered: FloatArray, statistic: str, confidence: float = 0.95, worth: int | None = None
+) -> tuple[float, float]:
+    """Return the interval of a statistic of ascending samples; infinite where there is too little for one.
 
     For a percentile: two order statistics between which it lies with at least ``confidence``, whatever the distribution
-    (David and Nagaraja, Order Statistics, 2003, section 7.1). For the minimum: from itself to the upper such bound of a
-    low percentile.
+    (David and Nagaraja, Order Statistics, 2003, section 7.1). The lower end of a low percentile is the fastest sample
+    where so few observations bound it by nothing. For the minimum: from itself to the upper bound of a low percentile.
+
+    Args:
+        ordered: the samples, ascending.
+        statistic: "min", "p10" or "median".
+        confidence: of the interval.
+        worth: how many independent observations the samples are worth; the bounds are those of so many, at the same
+            levels among the samples. ``None``: every sample is one.
     """
-    n = len(ordered)
+    n = len(ordered) if worth is None else min(worth, len(ordered))
+    tail = (1 - confidence) / 2
     if statistic == "min":
-        rank = upper_rank(n, _FLOOR, 1 - (1 - confidence) / 2)
-        return float(ordered[0]), float(ordered[rank - 1]) if rank <= n else math.inf
-    q, tail = _QUANTILES[statistic], (1 - confidence) / 2
-    high = upper_rank(n, q, 1 - tail)
+        return float(ordered[0]), _bound(ordered, upper_rank(n, _FLOOR, 1 - tail), n)
+    q = _QUANTILES[statistic]
     low = lower_rank(n, q, 1 - tail)
-    return float(ordered[low - 1]) if low >= 1 else -math.inf, float(ordered[high - 1]) if high <= n else math.inf
+    lowest = float(ordered[0]) if statistic == "p10" else -math.inf
+    high = _bound(ordered, upper_rank(n, q, 1 - tail), n)
+    return _bound(ordered, low, n) if low >= 1 else lowest, high
+
+
+def _bound(ordered: FloatArray, rank: int, n: int) -> float:
+    """Return the sample at the level of ``rank`` among ``n`` observations; infinite where there is no such rank."""
+    return float(ordered[math.ceil(rank * len(ordered) / n) - 1]) if rank <= n else math.inf
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.protocol import TimingProtocol
 from harness.samples import Samples
+from harness.settling import Rules
 from harness.statistics import Summary
 
 # An inference that keeps this much more than its threads busy uses threads it was not given.
@@ -28,10 +29,9 @@ def judge(
     protocol: TimingProtocol,
     *,
     threads: int,
-    narrow: bool,
-    steady: bool,
-    ranked: bool,
+    rules: Rules,
     spent_s: float,
+    throttled: str = "",
 ) -> Verdict:
     """Judge a network that ran.
 
@@ -40,25 +40,28 @@ def judge(
         summary: their statistics.
         protocol: the numbers.
         threads: compute threads of the platform.
-        narrow: its interval is narrow enough.
-        steady: its early and late rounds agree, the host's own drift apart.
-        ranked: the two halves of the samples rank it alike among its batch.
+        rules: which stopping rules it meets.
         spent_s: the time spent on it.
+        throttled: why the device's clock is throttled, empty where it is not.
     """
     if samples.cores() > threads + _SLACK_CORES:
         return Verdict("failed", f"it kept {samples.cores():.1f} CPUs busy, with threads={threads}")
-    if narrow and steady and ranked:
+    if throttled:
+        return Verdict(
+            "unstable", f"the device's clock is throttled ({throttled}): let it cool, or raise its power limit"
+        )
+    if rules.met:
         return Verdict("ok", "")
     shortfalls = []
     if samples.n < protocol.samples:
         shortfalls.append(f"only {samples.n} samples")
-    elif not narrow:
+    elif not rules.narrow:
         shortfalls.append(f"its interval is {summary.width:.1%} wide, {protocol.interval:.1%} is wanted,")
-    if not steady:
+    if not rules.steady:
         shortfalls.append(
             f"its speed changed by more than {protocol.steady:.0%} while it was measured, and not its batch's,"
         )
-    if not ranked:
+    if not rules.ranked:
         shortfalls.append("its rank among the networks of its batch changed between the halves of the samples")
     return Verdict(
         "unstable", f"{' and '.join(shortfalls)} after {spent_s:.1f} s; {_next_step(samples, protocol, threads)}"

@@ -152,12 +152,16 @@ class Worker:
                 enter=lambda index: self._mark(numbers[index]),
                 tick=self._tick,
             )
+        # Read again: whether a clock was throttled shows only after the work.
+        read_back = [inference.describe() for inference in (*anchors.values(), *ready.values())]
         for inference in ready.values():
             inference.close()
         gc.collect()
-        self._report(numbers, result, share)
+        self._report(numbers, result, read_back, share)
 
-    def _report(self, numbers: list[int], result: BatchResult, share: float | None) -> None:
+    def _report(
+        self, numbers: list[int], result: BatchResult, read_back: list[list[dict[str, Any]]], share: float | None
+    ) -> None:
         batch = {
             "rounds": result.rounds,
             "tau_halves": result.settling.tau,
@@ -174,9 +178,8 @@ class Worker:
                 spent_s=timed.spent_s,
                 warmup_runs=timed.warmup_runs,
                 failure=timed.failure,
-                narrow=index in result.settling.narrow,
-                steady=index in result.settling.steady,
-                ranked=index in result.settling.ranked,
+                read_back=read_back[index],
+                rules=asdict(result.settling.rules(index)),
                 batch=batch,
             )
 

@@ -54,9 +54,9 @@ def test_quantiles_equal_numpys(samples, q):
 
 
 def test_too_few_samples_have_no_interval():
-    for statistic in ("p10", "median"):
-        summary = statistics.summarise(np.array([1.0, 2.0]), np.array([True, True]), statistic)
-        assert math.isinf(summary.width)
+    summary = statistics.summarise(np.array([1.0, 2.0]), np.array([True, True]), "median")
+    assert math.isinf(summary.width)
+    assert statistics.interval(np.array([1.0]), "p10") == (1.0, math.inf)
     empty = statistics.summarise(np.empty(0), np.empty(0, dtype=bool), "min")
     assert math.isnan(empty.value)
     assert math.isinf(empty.width)
@@ -107,6 +107,48 @@ def test_tau_with_resolution_equals_counting(pairs, resolution):
 
 def test_one_network_is_ranked_like_itself():
     assert statistics.tau([1.0], [2.0]) == 1.0
+
+
+def test_repeated_observations_are_worth_no_more(rng):
+    values = rng.exponential(size=40)
+    visit = np.repeat(np.arange(40), 7)
+    assert statistics.observations(np.repeat(values, 7) < 0.5, visit) == 40
+    for statistic in ("min", "p10", "median"):
+        alone = statistics.interval(np.sort(values), statistic)
+        repeated = np.repeat(values, 7)
+        summary = statistics.summarise(repeated, np.ones(280, dtype=bool), statistic, visit=visit)
+        assert (summary.low, summary.high) == pytest.approx(alone, rel=0.3)
+
+
+def test_independent_samples_are_worth_nearly_all(rng):
+    worth = [statistics.observations(rng.random(400) < 0.1, np.repeat(np.arange(50), 8)) for _ in range(200)]
+    assert np.mean(worth) > 300
+    assert min(worth) >= 50
+
+
+@given(arrays(np.bool_, st.integers(1, 60)), st.integers(1, 9))
+def test_worth_lies_between_visits_and_samples(below, size):
+    visit = np.arange(len(below)) // size
+    assert len(np.unique(visit)) <= statistics.observations(below, visit) <= len(below)
+
+
+@pytest.mark.parametrize("statistic", ["p10", "median"])
+def test_intervals_of_correlated_samples_cover_the_truth(statistic, rng):
+    def sample(n):
+        mode = np.repeat(rng.random(n) < 0.4, 5)  # the host's mode lasts for a visit
+        return np.where(mode, 1.0, 1.3) + 0.01 * rng.exponential(size=5 * n)
+
+    true = np.quantile(sample(200_000), {"p10": 0.1, "median": 0.5}[statistic])
+    visit, clean = np.repeat(np.arange(36), 5), np.ones(180, dtype=bool)
+    covered = {"by visit": 0, "by sample": 0}
+    for _ in range(500):
+        taken = sample(36)
+        for name, groups in (("by visit", visit), ("by sample", None)):
+            summary = statistics.summarise(taken, clean, statistic, visit=groups)
+            covered[name] += summary.low <= true <= summary.high
+    assert covered["by visit"] >= 0.93 * 500
+    if statistic == "median":
+        assert covered["by sample"] < 0.8 * 500
 
 
 def test_inputs_are_not_changed(rng):
