@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -65,3 +67,52 @@ def _points(points: npt.ArrayLike) -> FloatArray:
     if array.ndim != 2:
         raise ValueError(f"points: expected shape (n, m), got {array.shape}")
     return array
+
+
+def free_boxes(points: npt.ArrayLike, reference: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Cut what ``points`` do not dominate within ``reference`` into boxes that do not overlap.
+
+    The last objective is sliced at the points' values; within a slice the points below it leave free what they leave
+    free in one dimension less. Two objectives give one box more than the front has points.
+
+    Args:
+        points: ``(n, m)``, minimised.
+        reference: ``(m,)``.
+
+    Returns:
+        The boxes' lower corners (minus infinity where they are open) and upper corners, ``(k, m)`` each.
+    """
+    array, corner = _points(points), np.asarray(reference, dtype=np.float64)
+    inside = array[(array < corner).all(axis=1)]
+    return _sliced(inside[non_dominated(inside)], corner)
+
+
+def _sliced(front: FloatArray, corner: FloatArray) -> tuple[FloatArray, FloatArray]:
+    if len(corner) == 1:
+        top = min(float(corner[0]), float(front.min(initial=np.inf)))
+        return np.full((1, 1), -np.inf), np.full((1, 1), top)
+    levels = np.unique(front[:, -1])
+    edges = np.concatenate([[-np.inf], levels, corner[-1:]])
+    lows, highs = [], []
+    for bottom, top in itertools.pairwise(edges):
+        below = front[front[:, -1] <= bottom, :-1]
+        low, high = _sliced(below[non_dominated(below)] if len(below) else below, corner[:-1])
+        lows.append(np.column_stack([low, np.full(len(low), bottom)]))
+        highs.append(np.column_stack([high, np.full(len(high), top)]))
+    return np.concatenate(lows), np.concatenate(highs)
+
+
+def improvements(points: npt.ArrayLike, boxes: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """Return by how much each point alone would add to the hypervolume, ``(n,)``.
+
+    Args:
+        points: ``(n, m)``, minimised.
+        boxes: what the front leaves free, as ``free_boxes`` gives it.
+    """
+    array = _points(points)
+    low, high = boxes
+    volume = np.ones((len(array), len(low)))
+    for column in range(array.shape[1]):
+        start = np.maximum(low[:, column], array[:, column, None])
+        volume *= np.maximum(high[:, column] - start, 0.0)
+    return np.asarray(volume.sum(axis=1), dtype=np.float64)

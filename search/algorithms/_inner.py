@@ -97,6 +97,15 @@ def crowding_distance(F: FloatArray) -> FloatArray:
     return distance
 
 
+def penalised(F: FloatArray, limits: FloatArray) -> FloatArray:
+    """Return ``F`` with what exceeds ``limits`` pushed beyond everything that does not, by how much it exceeds them."""
+    over = np.maximum(0.0, F - limits).sum(axis=1)
+    if not over.any():
+        return F
+    beyond = np.where(over > 0, 1.0 + over, 0.0) * (1e3 * (1.0 + np.abs(F).max()))
+    return np.asarray(F + beyond[:, None], dtype=np.float64)
+
+
 def _tournament(rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
     a, b = rng.integers(0, len(rank), size=(2, n))
     better = (rank[a] < rank[b]) | ((rank[a] == rank[b]) & (crowding[a] >= crowding[b]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from search import algorithms
 from search.algorithm import Problem
-from search.algorithms._inner import Variation, best_first, evolve
+from search.algorithms._inner import Variation, best_first, evolve, penalised
 from search.algorithms._told import Told
 from search.operators import CROSSOVERS, MUTATIONS
 from search.predictors import Predictor, fit
@@ -86,12 +86,3 @@ def predictor_kinds(problem: Problem, text: str) -> list[str]:
     pairs = (part.rpartition("=") for part in str(text).split(",") if part)
     given = {objective: kind for objective, _, kind in pairs}
     return [given.get(objective, given.get("", "ridge")) for objective in problem.names]
-
-
-def penalised(F: FloatArray, limits: FloatArray) -> FloatArray:
-    """Return ``F`` with what exceeds ``limits`` pushed beyond everything that does not, by how much it exceeds them."""
-    over = np.maximum(0.0, F - limits).sum(axis=1)
-    if not over.any():
-        return F
-    beyond = np.where(over > 0, 1.0 + over, 0.0) * (1e3 * (1.0 + np.abs(F).max()))
-    return np.asarray(F + beyond[:, None], dtype=np.float64)

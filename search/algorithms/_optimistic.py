@@ -1,0 +1,157 @@
+"""LINAS in its best form: believe the predictor as far as it knows, and evaluate where that is most useful.
+
+Each choice is explained, with what it is worth, in ``docs/search.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from search.algorithm import Problem
+from search.algorithms._inner import Variation, best_first, evolve, penalised
+from search.algorithms._surrogate import Surrogate
+from search.algorithms._told import Told
+from search.hypervolume import free_boxes, improvements, non_dominated
+from search.operators import CROSSOVERS, MUTATIONS, reset
+from search.sampling import sample_unseen, unseen_rows
+from supernets.space import FloatArray, IntArray, SearchSpace
+
+DEFAULTS: dict[str, Any] = {
+    "design": "spread",
+    "first": 12,
+    "batch": 4,
+    "predictor": "gp",
+    "features": "hierarchical",
+    "optimism": 1.0,
+    "exact": True,
+    "selection": "improvement",
+    "inner_evals": 8000,
+    "population": 100,
+    "cross": 0.15,
+}
+
+# Of the inner search's candidates, those that are looked at again when a batch is chosen.
+_SHORTLIST = 400
+
+
+class OptimisticLinas:
+    """Fits a Gaussian process to all evaluations, and asks for what would add most to the hypervolume if all went well.
+
+    Args:
+        problem: what is to be minimised.
+        evals: the most distinct sub-networks to ask for.
+        rng: the source of randomness.
+        settings: as in ``DEFAULTS``.
+    """
+
+    def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
+        self._problem = problem
+        self._space = problem.space
+        self._rng = rng
+        self._told = Told(problem, evals, settings["initial"])
+        self._settings = settings
+        self._surrogate = Surrogate(problem, settings["predictor"], settings["features"], settings["exact"])
+        self._variation = Variation(CROSSOVERS["uniform"], float(settings["cross"]), MUTATIONS["reset"], 0.0)
+        self._designed = False
+        self._kept = np.zeros((0, self._space.n_var), dtype=np.int64)
+
+    def ask(self) -> IntArray:
+        """Return the next batch; at first the initial vectors, then the initial design."""
+        first = self._told.take_initial()
+        if len(first):
+            return first
+        if not self._designed:
+            self._designed = True
+            design = self._told.ask(self._design())
+            if len(design):
+                return design
+        if self._told.ok.sum() < 2:
+            return self._told.ask_random(int(self._settings["batch"]), self._rng)
+        self._surrogate.fit(self._told.vectors[self._told.ok], self._told.objectives[self._told.ok])
+        batch = self._told.ask(self._batch())
+        return batch if len(batch) else self._told.ask_random(int(self._settings["batch"]), self._rng)
+
+    def tell(self, X: IntArray, F: FloatArray) -> None:
+        """Learn evaluations."""
+        self._told.add(X, F)
+
+    # --- the initial design ------------------------------------------------------------------------------------------
+
+    def _design(self) -> IntArray:
+        """Sub-networks from the smallest to the largest; fewer where evaluations are known already."""
+        n = max(0, int(self._settings["first"]) - int(self._told.ok.sum()))
+        if self._settings["design"] == "spread":
+            return spread(self._space, n, self._rng)
+        return sample_unseen(self._space, n, self._rng, self._told.seen)
+
+    # --- a batch -----------------------------------------------------------------------------------------------------
+
+    def _batch(self) -> IntArray:
+        """Choose sub-networks one by one, each as if those before it had turned out as hoped."""
+        X, F = self._candidates()
+        size = min(int(self._settings["batch"]), self._told.left)
+        if self._settings["selection"] == "rank":
+            return X[best_first(F)[:size]]
+        front, reference = self._front(), self._reference()
+        chosen: list[int] = []
+        listed = np.arange(len(X))
+        while len(chosen) < size and len(listed):
+            gain = improvements(F[listed], free_boxes(front, reference))
+            if gain.max() <= 0:
+                listed = np.setdiff1d(listed, chosen)
+                chosen.extend(listed[best_first(F[listed])[: size - len(chosen)]].tolist())
+                break
+            listed = listed[np.argsort(-gain, kind="stable")[:_SHORTLIST]] if not chosen else listed
+            best = int(listed[0] if not chosen else listed[gain.argmax()])
+            chosen.append(best)
+            front = np.concatenate([front, F[[best]]])
+            front = front[non_dominated(front)]
+        return X[chosen]
+
+    def _candidates(self) -> tuple[IntArray, FloatArray]:
+        """Run the inner search from the front and from what the last one ended with."""
+        optimism, limits = float(self._settings["optimism"]), self._problem.limits
+
+        def hoped(X: IntArray) -> FloatArray:
+            return penalised(self._surrogate.hoped(X, optimism), limits)
+
+        X, F = evolve(self._space, hoped, self._start(), int(self._settings["inner_evals"]), self._rng, self._variation)
+        new = unseen_rows(X, self._told.seen)
+        X, F = X[new], F[new]
+        order = best_first(F)[: 4 * int(self._settings["population"])]
+        self._kept = X[order[: int(self._settings["population"]) // 2]]
+        return X[order], F[order]
+
+    def _start(self) -> IntArray:
+        size = int(self._settings["population"])
+        X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
+        best = X[best_first(penalised(F, self._problem.limits))[: max(1, size // 2)]]
+        parents = np.concatenate([best, self._kept])[:size]
+        mutants = parents[self._rng.integers(0, len(parents), size=size - len(parents))]
+        return np.concatenate([parents, self._space.canonical(reset(self._space, mutants, self._rng))])
+
+    def _front(self) -> FloatArray:
+        """The values of the best sub-networks: as told, or as the predictor sees them where telling is noisy."""
+        ok = self._told.ok
+        F: FloatArray = self._surrogate.denoised(self._told.vectors[ok], self._told.objectives[ok])
+        F = F[(self._problem.limits >= F).all(axis=1)]
+        return F[non_dominated(F)]
+
+    def _reference(self) -> FloatArray:
+        """The worst values seen, the limits where they are tighter: nothing beyond them is worth anything."""
+        worst = self._told.objectives[self._told.ok].max(axis=0)
+        return np.asarray(np.minimum(worst, self._problem.limits), dtype=np.float64)
+
+
+def spread(space: SearchSpace, n: int, rng: np.random.Generator) -> IntArray:
+    """Draw sub-networks spread from the smallest to the largest, canonical and distinct, ``(k <= n, n_var)``.
+
+    The levels go from 0 to 1; each choice of a sub-network is binomial with the level as its mean, so sub-networks of
+    every size come up, which uniform sampling never does: the mean of 45 choices is always in the middle.
+    """
+    levels = np.linspace(0.0, 1.0, n) if n > 1 else np.full(n, 0.5)
+    X = space.canonical(rng.binomial(space.n_options - 1, levels[:, None], size=(n, space.n_var)))
+    return X[unseen_rows(X, ())]

@@ -1,0 +1,85 @@
+"""What a search knows of each objective: exact where it costs nothing, predicted from the evaluations otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from search.algorithm import Problem
+from search.predictors import Predictor, fit
+from search.predictors._blocks import SpaceFeatures
+from search.predictors.gp import GaussianProcess
+from supernets.errors import UsageError, suggestion
+from supernets.space import FloatArray, IntArray
+
+_FEATURES = ("hierarchical", "one-hot")
+# Kernel parameters are searched for anew when the evaluations have grown by this much, and kept in between.
+_GROWTH = 1.05
+_FIRST_STEPS, _STEPS = 30, 10
+
+
+class Surrogate:
+    """One predictor per objective.
+
+    Args:
+        problem: whose objectives they are.
+        kind: of the predictors; "gp" alone knows how sure it is.
+        features: "hierarchical" or "one-hot".
+        exact: use exact objectives where there are any, instead of predicting them too.
+    """
+
+    def __init__(self, problem: Problem, kind: str, features: str, exact: bool) -> None:
+        if features not in _FEATURES:
+            raise UsageError(f"features: unknown {features!r}{suggestion(features, _FEATURES)}")
+        self._problem = problem
+        self._kind = kind
+        self._features = SpaceFeatures(problem.space, features == "hierarchical")
+        self._exact = problem.cheap if exact else (None,) * problem.n_obj
+        self._parameters: list[FloatArray | None] = [None] * problem.n_obj
+        self._fitted_to = 0
+        self._predictors: list[Predictor | None] = [None] * problem.n_obj
+
+    def fit(self, X: IntArray, F: FloatArray) -> None:
+        """Learn all evaluations, ``(n, n_var)`` and ``(n, n_obj)``, none of them failed."""
+        features = self._features(X)
+        renew = len(X) >= _GROWTH * self._fitted_to
+        if renew:
+            self._fitted_to = len(X)
+        for column in range(self._problem.n_obj):
+            if self._exact[column] is None:
+                self._predictors[column] = self._fit_one(column, features, F[:, column], renew)
+
+    def hoped(self, X: IntArray, optimism: float) -> FloatArray:
+        """Return each objective as good as it may be, ``(n, n_obj)``: mean minus ``optimism`` standard deviations."""
+        mean, deviation = self._predict(X, optimism != 0)
+        return mean - optimism * deviation
+
+    def denoised(self, X: IntArray, F: FloatArray) -> FloatArray:
+        """Return evaluated sub-networks' objectives: the noisy ones as predicted, the others as told; ``(n, n_obj)``."""
+        result = F.copy()
+        noisy = [column for column, noise in enumerate(self._problem.noise) if noise]
+        if noisy:
+            result[:, noisy] = self._predict(X, False)[0][:, noisy]
+        return result
+
+    def _fit_one(self, column: int, features: FloatArray, y: FloatArray, renew: bool) -> Predictor:
+        if self._kind != "gp":
+            return fit(features, y, self._kind)
+        relative = self._problem.noise[column]
+        noise = None if relative is None else relative * float(np.abs(y).mean())
+        start = self._parameters[column]
+        steps = (_FIRST_STEPS if start is None else _STEPS) if renew else 0
+        fitted = GaussianProcess(features, y, self._features.blocks, noise, start, steps)
+        self._parameters[column] = fitted.parameters
+        return fitted
+
+    def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
+        features = self._features(X)
+        mean, deviation = np.empty((len(X), self._problem.n_obj)), np.zeros((len(X), self._problem.n_obj))
+        for column, (exact, predictor) in enumerate(zip(self._exact, self._predictors, strict=True)):
+            if exact is not None:
+                mean[:, column] = exact(X)
+            elif uncertain and isinstance(predictor, GaussianProcess):
+                mean[:, column], deviation[:, column] = predictor.predict(features, return_std=True)
+            elif predictor is not None:
+                mean[:, column] = predictor.predict(features)
+        return mean, deviation

@@ -1,0 +1,122 @@
+"""Features of a sub-network for the Gaussian process, from general to particular.
+
+A few dozen examples say little about each of a hundred one-hot features, but much about their sums: larger kernels
+cost or gain something on the whole, more in one stage than in another. So a sub-network is described four times over:
+per kind of choice, per kind and stage, per choice, and one-hot. Each block gets a weight of its own size, learned from
+the data, and what is learned in common reaches choices that were never tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from supernets.space import FloatArray, IntArray, SearchSpace
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns of the features, and what the kernel does with them.
+
+    Attributes:
+        columns: where they are.
+        linear: a linear term; otherwise a squared exponential one.
+        amplitude: the logarithm of the term's standard deviation that is expected before any data.
+        groups: which length scale each column has, ``(d,)`` from 0 on; of no meaning in a linear term.
+        scale: the logarithm of the length scales that is expected.
+    """
+
+    columns: slice
+    linear: bool
+    amplitude: float
+    groups: IntArray
+    scale: float = 0.0
+
+    @property
+    def n_scales(self) -> int:
+        """The number of length scales."""
+        return 0 if self.linear else int(self.groups.max(initial=-1)) + 1
+
+
+class SpaceFeatures:
+    """The blocks of a search space.
+
+    Args:
+        space: the search space.
+        hierarchical: with the blocks per kind, stage and choice; without them one-hot features are all there is.
+    """
+
+    def __init__(self, space: SearchSpace, hierarchical: bool = True) -> None:
+        self._space = space
+        self._hierarchical = hierarchical
+        kinds = _numbered([choice.key for choice in space.choices])
+        stages = _numbered(list(zip(kinds, _stages(space), strict=True)))
+        self._sums = [_summing(groups) for groups in (kinds, stages)]
+        self._coordinates = _coordinates(space)
+        one_hot_kinds = np.repeat(kinds, space.n_options)
+        widths = [*(len(total) for total in self._sums), space.n_var] if hierarchical else []
+        # The amplitudes are round numbers between those learned on several spaces.
+        self.blocks = _laid_out(widths, (-0.3, -1.5, -2.0), one_hot_kinds)
+
+    def __call__(self, X: IntArray) -> FloatArray:
+        """Return the features, ``(n, d)``."""
+        one_hot = self._space.one_hot(X)
+        if not self._hierarchical:
+            return one_hot
+        columns = np.arange(self._space.n_var)
+        single = self._coordinates[columns, X] * self._space.active(X)
+        return np.hstack([single @ self._sums[0].T, single @ self._sums[1].T, single, one_hot])
+
+
+def plain_blocks(n_features: int) -> tuple[Block, ...]:
+    """Return the blocks of features of which nothing is known: a linear and a squared exponential term over all."""
+    everything, groups = slice(0, n_features), np.zeros(n_features, dtype=np.int64)
+    return Block(everything, True, -0.5, groups), Block(everything, False, -0.5, groups, 0.5)
+
+
+def _laid_out(widths: Sequence[int], amplitudes: Sequence[float], one_hot_kinds: IntArray) -> tuple[Block, ...]:
+    blocks, start = [], 0
+    for width, amplitude in zip(widths, amplitudes, strict=False):
+        blocks.append(Block(slice(start, start + width), True, amplitude, np.zeros(width, dtype=np.int64)))
+        start += width
+    amplitude = -1.0 if widths else 0.0
+    return (*blocks, Block(slice(start, start + len(one_hot_kinds)), False, amplitude, one_hot_kinds, 0.5))
+
+
+def _numbered(labels: Sequence[object]) -> IntArray:
+    number = {label: index for index, label in enumerate(dict.fromkeys(labels))}
+    return np.array([number[label] for label in labels], dtype=np.int64)
+
+
+def _summing(groups: IntArray) -> FloatArray:
+    """Return the matrix that sums over each group, scaled so that independent members give a variance of 1."""
+    total = np.equal(groups, np.arange(groups.max() + 1)[:, None]).astype(np.float64)
+    return np.asarray(total / np.sqrt(total.sum(axis=1, keepdims=True)), dtype=np.float64)
+
+
+def _coordinates(space: SearchSpace) -> FloatArray:
+    """Return each choice's values mapped to -1..1, ``(n_var, most options)``."""
+    table = np.zeros((space.n_var, int(space.n_options.max())))
+    for row, choice in enumerate(space.choices):
+        values = np.array(choice.values, dtype=np.float64)
+        table[row, : len(values)] = 2.0 * (values - values.min()) / max(float(np.ptp(values)), 1e-12) - 1.0
+    return table
+
+
+def _stages(space: SearchSpace) -> list[int]:
+    """Return the depth choice that each choice belongs to: its own column for a depth, -1 where there is none.
+
+    Choices of a kind come in order, and the first layers of a stage always exist, so a choice without a need belongs to
+    the same stage as the next choice of its kind that has one.
+    """
+    stages = [-1] * space.n_var
+    roots = {choice.needs[0] for choice in space.choices if choice.needs is not None}
+    upcoming: dict[str, int] = {}
+    for column in reversed(range(space.n_var)):
+        choice = space.choices[column]
+        if choice.needs is not None:
+            upcoming[choice.key] = choice.needs[0]
+        stages[column] = column if column in roots else upcoming.get(choice.key, -1)
+    return stages
