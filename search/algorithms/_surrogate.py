@@ -54,7 +54,7 @@ class Surrogate:
         return mean - optimism * deviation
 
     def denoised(self, X: IntArray, F: FloatArray) -> FloatArray:
-        """Return evaluated sub-networks' objectives: the noisy ones as predicted, the others as told; ``(n, n_obj)``."""
+        """Return evaluated sub-networks' objectives, ``(n, n_obj)``: noisy ones as predicted, others as told."""
         result = F.copy()
         noisy = [column for column, noise in enumerate(self._problem.noise) if noise]
         if noisy:
