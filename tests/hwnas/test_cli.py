@@ -73,6 +73,11 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
         (["serch"], "Did you mean 'search'"),
         (["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--eval", "5"], "--evals"),
         (["lut", "show", "nothing.yaml"], "nothing.yaml"),
+        (["predictors", "ofa-mbv3-w1.0", "--kinds", "rigde"], "did you mean 'ridge'"),
+        (["predictors", "ofa-mbv3-w1.0", "--sizes", "ten"], "like 100,200,400"),
+        (["predictors", "ofa-mbv3-w1.0", "--data", "measured.csv"], "needs 1000 examples for training"),
+        (["measurements", "--prune"], "name what to delete"),
+        (["measurements", "--store", "nowhere.db"], "nowhere.db"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
 )
@@ -124,3 +129,29 @@ def test_search_on_a_measured_table(table, capsys):
     assert run([*arguments, "--algorithm", "random", "--evals", "5", "--json", "-"]) in {0, 1}
     out, _ = capsys.readouterr()
     assert json.loads(out)["schema"] == 1
+
+
+def test_predictors(capsys, elsewhere):
+    arguments = ["predictors", "ofa-mbv3-w1.0", "--kinds", "ridge,svr-rbf", "--sizes", "50,100", "--test", "100"]
+    assert run([*arguments, "--trials", "2", "--json", "p.json", "--html", "p.html", "--quiet"]) == 0
+    assert "svr-rbf" in capsys.readouterr().out
+    found = json.loads((elsewhere / "p.json").read_text())
+    assert [one["kind"] for one in found["predictors"]] == ["ridge", "svr-rbf"]
+    assert all(len(one["tau"]) == 2 for one in found["predictors"])
+    assert "ranks best" in (elsewhere / "p.html").read_text()
+
+
+def test_lut_show(assets, monkeypatch, capsys):
+    monkeypatch.setenv("HWNAS_ASSETS", str(assets))
+    assert run(["lut", "show"]) == 0
+    assert "note10" in capsys.readouterr().out
+    assert run(["lut", "show", "note10", "-r", "160"]) == 0
+    assert "Logits-input:1x1x1536-output:1000" in capsys.readouterr().out
+    assert run(["lut", "fetch", "note10"]) == 0
+
+
+def test_environment(capsys):
+    assert run(["environment"]) == 0
+    assert "allowed cpus" in capsys.readouterr().out
+    assert run(["environment", "--json", "-"]) == 0
+    assert {"environment", "warnings", "fingerprint"} <= set(json.loads(capsys.readouterr().out))

@@ -1,0 +1,134 @@
+"""``hwnas predictors``: how many examples does a predictor need? The paper's study (Fig. 3, Appendix C)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, notes, remark, results, write_json, write_text
+from supernets.errors import UsageError
+
+if TYPE_CHECKING:
+    from search.examples import Examples
+    from search.predictors.study import PredictorStudy
+
+# Random sub-networks where nothing was measured: the largest training set, the test set, and some to draw from.
+_DRAWN = 2000
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(predictors)
+
+
+def predictors(
+    supernet: Supernet,
+    data: Annotated[list[str] | None, typer.Option(metavar="CSV", help="Measured sub-networks; repeatable.")] = None,
+    column: Annotated[str, typer.Option(help="Of the CSV: what to predict.")] = "top1",
+    quality: Quality = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", "-p", help="A table's latency, like lut:table=note10.")
+    ] = None,
+    kinds: Annotated[str, typer.Option(help="Predictors, joined by commas.")] = "ridge,svr-rbf,stacked,gp",
+    sizes: Annotated[str, typer.Option(help="Training examples, joined by commas.")] = "100,200,400,700,1000",
+    test: Annotated[int, typer.Option(min=2, help="Examples held out for testing.")] = 500,
+    trials: Annotated[int, typer.Option(min=1, help="How often training examples are drawn.")] = 5,
+    seed: Seed = 0,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit predictors to ever more examples; show their error (MAPE) and rank correlation (Kendall tau)."""
+    import supernets
+    from search.predictors.study import predictor_study
+    from search.report import predictors_page
+
+    net = supernets.get(supernet)
+    check_writable(json)
+    check_writable(html)
+    numbers = _numbers(sizes)
+    examples = _examples(net, data, column, quality, platform, seed)
+    names = [name.strip() for name in kinds.split(",") if name.strip()]
+    _check_kinds(names)
+    with Progress(console=notes(), disable=quiet) as bars:
+        line = bars.add_task("fits", total=None)
+        found = predictor_study(
+            net.space.one_hot(examples.X),
+            examples.y,
+            names,
+            numbers,
+            test,
+            trials,
+            seed,
+            lambda done, total: bars.update(line, completed=done, total=total),
+        )
+    outcome = _outcome(supernet, examples, found, test)
+    if json is not None:
+        write_json(json, outcome)
+    if html is not None:
+        write_text(html, predictors_page(outcome))
+    if json != STANDARD_OUTPUT:
+        results().print(_table(outcome))
+    if not quiet:
+        remark(f"{outcome['target']} from {outcome['source']}: {outcome['n_test']} held out, mean of {trials} trials")
+
+
+def _examples(
+    net: Any, data: list[str] | None, column: str, quality: str | None, platform: str | None, seed: int
+) -> Examples:
+    from search.examples import latency_examples, measured_examples, quality_examples
+
+    if sum(given is not None for given in (data, quality, platform)) > 1:
+        raise UsageError("predictors: expected one of --data, --quality and --platform")
+    if data is not None:
+        return measured_examples(net, data, column)
+    if platform is not None:
+        return latency_examples(net, platform, _DRAWN, seed)
+    return quality_examples(net, quality, _DRAWN, seed)
+
+
+def _numbers(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) > 1 for part in parts):
+        raise UsageError(f"sizes {text!r}: expected whole numbers from 2 joined by commas, like 100,200,400")
+    return sorted({int(part) for part in parts})
+
+
+def _check_kinds(names: list[str]) -> None:
+    from search import predictors as package
+
+    if not names:
+        raise UsageError(f"kinds: expected some of {', '.join(package.kinds())}")
+    for name in names:
+        package.registry.provider(name)
+
+
+def _outcome(supernet: str, examples: Examples, found: PredictorStudy, test: int) -> dict[str, Any]:
+    curves = [
+        {"kind": kind, "mape": found.mape[row].tolist(), "tau": _plain(found.tau[row].tolist())}
+        for row, kind in enumerate(found.kinds)
+    ]
+    about = {"supernet": supernet, "target": examples.name, "source": examples.source}
+    return {"schema": 1, **about, "n_test": test, "sizes": list(found.sizes), "predictors": curves}
+
+
+def _plain(rows: list[list[float]]) -> list[list[float | None]]:
+    return [[None if value != value else value for value in row] for row in rows]  # noqa: PLR0124 - nan is not itself
+
+
+def _table(outcome: dict[str, Any]) -> Table:
+    import numpy as np
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("predictor")
+    for size in outcome["sizes"]:
+        table.add_column(f"n={size}: MAPE %, tau", justify="right")
+    for one in outcome["predictors"]:
+        mape = np.mean(one["mape"], axis=1)
+        tau = np.nanmean(np.array(one["tau"], dtype=float), axis=1)
+        table.add_row(one["kind"], *(f"{m:.3f}, {t:.3f}" for m, t in zip(mape, tau, strict=True)))
+    return table
