@@ -151,13 +151,12 @@ class Measurer:
     def _measured(self, rows: IntArray, keys: list[str], *, fresh: bool) -> dict[str, Measurement]:
         self._start()
         found = {} if fresh else self._stored(rows, keys)
-        done = self._batches([(key, row) for key, row in zip(keys, rows, strict=True) if key not in found])
-        if found:
-            if not done:
-                self._batches([])  # the anchors alone say whether the machine is as it was
-            done |= cache.serving(found, self._writer.anchors_now, self._numbers.anchor_agree)
-            done |= self._batches([(key, row) for key, row in zip(keys, rows, strict=True) if key not in done])
-        return done
+        networks = list(zip(keys, rows, strict=True))
+        # Where the store has them all, the anchors are measured alone: they say whether the machine is as it was.
+        done = self._batches([(key, row) for key, row in networks if key not in found])
+        done |= cache.serving(found, self._writer.anchors_now, self._numbers.anchor_agree)
+        left = [(key, row) for key, row in networks if key not in done]
+        return done | (self._batches(left) if left else {})
 
     def _taken_since(self, rows: IntArray, keys: list[str]) -> dict[str, Measurement]:
         if self._store is None or self._since is None:

@@ -29,6 +29,7 @@ import numpy as np
 import backends
 import supernets
 from backends import RunningBackend, Session
+from harness.lock import DeviceLock
 from harness.measure import Measurer
 from harness.platform import parse
 from harness.statistics import tau
@@ -198,12 +199,17 @@ def study(
     for platform in platforms:
         for networks in sets:
             X = sub_networks(networks, n)
-            with busy(share):
+            # The peers' protocols know of no lock: it is held for them.
+            with DeviceLock("cpu", _tell), busy(share):
                 row = ours(platform, networks, X)
                 for one in [row, *(peers(platform, networks, X, row.seconds) if others else [])]:
                     say(one)
                     rows.append(one)
     return rows
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 _COLUMNS = (
