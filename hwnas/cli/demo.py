@@ -15,6 +15,10 @@ from supernets.errors import UsageError
 
 SUPERNET = "ofa-mbv3-w1.0"
 
+# Every batch measures three anchors too: minutes allow for few batches, of more sub-networks than a long search takes.
+SETTINGS = {"first": 8, "batch": 4}
+SAMPLES = 4
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -22,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    evals: Evals = 32,
+    evals: Evals = 16,
     seed: Seed = 0,
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the page, the JSON and the store go.")] = (
         "hwnas-demo"
@@ -50,7 +54,7 @@ def demo(
         )
     with Store.open(str(folder / "hwnas.db")) as store, transferring(quiet) as progress:
         found = transfer(
-            net, platforms, algorithm="linas", evals=evals, seed=seed, samples=12, store=store, progress=progress
+            net, platforms, evals=evals, seed=seed, settings=SETTINGS, samples=SAMPLES, store=store, progress=progress
         )
         outcome = found.to_json()
         studies = [load(store, name).to_json() for name in outcome["studies"]]
