@@ -72,10 +72,10 @@ def evolve(
         all_X.append(children)
         all_F.append(values)
         left -= len(children)
-        merged_X, merged_F = _distinct(np.concatenate([X, children]), np.concatenate([F, values]))
+        merged_X, merged_F = distinct(np.concatenate([X, children]), np.concatenate([F, values]))
         kept = best_first(merged_F)[:size]
         X, F = merged_X[kept], merged_F[kept]
-    return _distinct(np.concatenate(all_X), np.concatenate(all_F))
+    return distinct(np.concatenate(all_X), np.concatenate(all_F))
 
 
 def best_first(F: FloatArray) -> IntArray:
@@ -85,8 +85,10 @@ def best_first(F: FloatArray) -> IntArray:
 
 def crowding_distance(F: FloatArray) -> FloatArray:
     """Return each point's crowding distance within its front, ``(n,)``: infinite at a front's ends."""
-    rank = front_ranks(F)
     distance = np.zeros(len(F))
+    if not len(F):
+        return distance
+    rank = front_ranks(F)
     for values in F.T:
         order = np.lexsort((values, rank))
         level, sorted_values = rank[order], values[order]
@@ -112,7 +114,8 @@ def _tournament(rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Gen
     return np.asarray(np.where(better, a, b), dtype=np.int64)
 
 
-def _distinct(X: IntArray, F: FloatArray) -> tuple[IntArray, FloatArray]:
+def distinct(X: IntArray, F: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Return each vector once, in a fixed order, with its values."""
     # One row of bytes per vector: numpy sorts these far faster than rows of integers.
     packed = np.ascontiguousarray(X.astype(np.uint8)).view(np.dtype((np.void, X.shape[1]))).ravel()
     first = np.unique(packed, return_index=True)[1]

@@ -35,6 +35,10 @@ DEFAULTS: dict[str, Any] = {
 
 # Of the inner search's candidates, those that are looked at again when a batch is chosen.
 _SHORTLIST = 400
+# A batch has at least one sub-network for so many evaluations.
+_PER_BATCH = 50
+# How far beyond the worst values hypervolume is measured from, relative to their range.
+_MARGIN = 0.01
 
 
 class OptimisticLinas:
@@ -92,7 +96,8 @@ class OptimisticLinas:
     def _batch(self) -> IntArray:
         """Choose sub-networks one by one, each as if those before it had turned out as hoped."""
         X, F = self._candidates()
-        size = min(int(self._settings["batch"]), self._told.left)
+        # The more is known, the less one evaluation more changes what to ask next.
+        size = min(max(int(self._settings["batch"]), len(self._told) // _PER_BATCH), self._told.left)
         if self._settings["selection"] == "rank":
             return X[best_first(F)[:size]]
         front, reference = self._front(), self._reference()
@@ -141,8 +146,9 @@ class OptimisticLinas:
         return F[non_dominated(F)]
 
     def _reference(self) -> FloatArray:
-        """The worst values seen, the limits where they are tighter: nothing beyond them is worth anything."""
-        worst = self._told.objectives[self._told.ok].max(axis=0)
+        """A little beyond the worst values seen, so that the front's ends count; the limits where they are tighter."""
+        F = self._told.objectives[self._told.ok]
+        worst = F.max(axis=0) + _MARGIN * np.ptp(F, axis=0)
         return np.asarray(np.minimum(worst, self._problem.limits), dtype=np.float64)
 
 

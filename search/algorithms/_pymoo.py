@@ -79,7 +79,7 @@ class PymooSearch:
         if len(first):
             return first
         for _ in range(_RENEWALS):
-            if not self._told.left:
+            if not self._told.left or not self._fills_population():
                 break
             self._advance()
             fresh = self._told.ask(self._proposals())
@@ -115,9 +115,13 @@ class PymooSearch:
         X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
         best = X[np.argsort(front_ranks(F), kind="stable")[: self._population]]
         fill = sample_unseen(self._problem.space, self._population - len(best), self._rng, self._told.seen)
-        missing = self._population - len(best) - len(fill)  # in a space smaller than the population
-        rest = self._problem.space.canonical(self._problem.space.sample(missing, self._rng))
-        return np.concatenate([best, fill, rest])
+        return np.concatenate([best, fill])
+
+    def _fills_population(self) -> bool:
+        """Whether there are enough sub-networks for a first population; with fewer, C-TAEA never returns."""
+        untold = self._problem.space.distinct_size - len(self._told)
+        usable = int(self._told.ok.sum()) + untold
+        return self._algorithm is not None or usable >= 2 * self._population
 
     def _proposals(self) -> IntArray:
         """What pymoo proposes: canonical, and new as far as mutating makes it so."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from search.algorithm import Algorithm, Problem
+from search.algorithms._inner import distinct
 from search.algorithms._settings import read_settings
 from search.algorithms._told import Told
 from search.operators import reset, uniform
@@ -63,15 +64,18 @@ class Finder:
         first = self._told.take_initial()
         if len(first):
             return first
+        if not self._told.left:
+            return self._told.ask_random(0, self._rng)
         missing = self._train - int(self._told.ok.sum())
-        if not self._predictors and missing > 0 and self._told.left > 0:
+        if not self._predictors and missing > 0:
             sample = self._told.ask_random(min(missing, 50), self._rng)
             if len(sample):
                 return sample
         if self._told.ok.sum() < 2:
             return self._told.ask_random(int(self._settings["batch"]), self._rng)
         size = min(int(self._settings["batch"]), self._told.left)
-        found = [self._find(limit) for limit in self._limits(size)]
+        limits, wanted = np.unique(self._limits(size), axis=0, return_counts=True)
+        found = [self._find(limit, count) for limit, count in zip(limits, wanted.tolist(), strict=True)]
         new = self._told.ask(np.concatenate([np.zeros((0, self._space.n_var), dtype=np.int64), *found]))
         return new if len(new) else self._told.ask_random(size, self._rng)
 
@@ -95,8 +99,8 @@ class Finder:
         features = self._space.one_hot(X)
         return np.stack([predictor.predict(features) for predictor in self._predictors], axis=1)
 
-    def _find(self, limits: FloatArray) -> IntArray:
-        """Return the best new sub-network within ``limits`` by prediction, ``(1, n_var)`` or none."""
+    def _find(self, limits: FloatArray, count: int) -> IntArray:
+        """Return the ``count`` best new sub-networks within ``limits`` by prediction, ``(k <= count, n_var)``."""
         size = int(self._settings["population"])
         n_parents = max(1, int(size * float(self._settings["parents"])))
         n_mutants = int(size * float(self._settings["mutants"]))
@@ -109,11 +113,9 @@ class Finder:
             mutants = reset(self._space, X[a[:n_mutants]], self._rng, float(self._settings["mutate"]))
             crossed = uniform(self._space, X[a[n_mutants:]], X[b[n_mutants:]], self._rng)
             children = self._space.canonical(np.concatenate([mutants, crossed]))
-            X, F = np.concatenate([X, children]), np.concatenate([F, self._predict(children)])
-            distinct = unseen_rows(X, ())
-            X, F = X[distinct], F[distinct]
+            X, F = distinct(np.concatenate([X, children]), np.concatenate([F, self._predict(children)]))
         best = X[_best_first(F, limits)]
-        return best[unseen_rows(best, self._told.seen)][:1]
+        return best[unseen_rows(best, self._told.seen)][:count]
 
     def _population(self, size: int, limits: FloatArray) -> IntArray:
         """Random sub-networks within the limits; after so many draws, those nearest to them."""

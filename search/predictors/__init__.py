@@ -11,10 +11,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from search.predictors._blocks import layer_features
 from supernets.registry import Registry
 from supernets.space import FloatArray
 
-__all__ = ["Predictor", "fit", "kinds", "registry"]
+__all__ = ["Predictor", "fit", "kinds", "layer_features", "registry"]
 
 registry = Registry("predictor", "search.predictors", "hwnas.predictors", skip=("study",))
 

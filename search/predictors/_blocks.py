@@ -8,6 +8,7 @@ the data, and what is learned in common reaches choices that were never tried.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,6 +89,36 @@ def _laid_out(widths: Sequence[int], amplitudes: Sequence[float], one_hot_kinds:
 def _numbered(labels: Sequence[object]) -> IntArray:
     number = {label: index for index, label in enumerate(dict.fromkeys(labels))}
     return np.array([number[label] for label in labels], dtype=np.int64)
+
+
+def layer_pairs(space: SearchSpace) -> list[tuple[int, int]]:
+    """Return the pairs of choices that describe the same layer: the same place in the same stage, of different kinds."""  # noqa: E501
+    kinds = _numbered([choice.key for choice in space.choices])
+    stages = _stages(space)
+    seen: dict[tuple[int, int], int] = {}
+    layers: dict[tuple[int, int], list[int]] = {}
+    for column, (kind, stage) in enumerate(zip(kinds.tolist(), stages, strict=True)):
+        if column in stages or (kinds == kind).sum() < 2:  # a depth, or a choice that there is only once
+            continue
+        place = seen[kind, stage] = seen.get((kind, stage), -1) + 1
+        layers.setdefault((stage, place), []).append(column)
+    return [pair for columns in layers.values() for pair in itertools.combinations(columns, 2)]
+
+
+def layer_features(space: SearchSpace, X: IntArray) -> FloatArray:
+    """Return masked one-hot features of pairs of choices of the same layer, ``(n, d)``.
+
+    What adds up over layers (latency from a table, MACs, parameters) is linear in these and not in one-hot features: a
+    layer's cost is about the product of its choices.
+    """
+    X = space.canonical(X)
+    active = space.active(X)
+    parts = []
+    for first, second in layer_pairs(space):
+        sizes = space.n_options[[first, second]]
+        joint = X[:, first] * sizes[1] + X[:, second]
+        parts.append(np.equal(joint[:, None], np.arange(sizes.prod())) & (active[:, [first]] & active[:, [second]]))
+    return np.concatenate([np.zeros((len(X), 0)), *parts], axis=1).astype(np.float64)
 
 
 def _summing(groups: IntArray) -> FloatArray:

@@ -60,7 +60,7 @@ class Kernel:
         return np.array(slopes)
 
     def across(self, features: FloatArray, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the kernel of ``features`` (k, d) with the training examples, (k, n), and of each with itself, (k,)."""
+        """Return the kernel of ``features`` (k, d) with the training examples (k, n), and the own one (k,)."""
         total, own_variance = np.zeros((len(features), len(self._training[0]))), np.zeros(len(features))
         rows = zip(self._blocks, self._scaled(features), self._training, self._split(parameters), strict=True)
         for block, A, B, own in rows:

@@ -21,7 +21,7 @@ from supernets.space import FloatArray
 _PRIOR = 0.5
 # The logarithm of the noise that is expected, in standard deviations of the target: of a deterministic objective, and
 # of one whose noise nobody knows.
-_EXACT, _UNKNOWN = -6.0, -2.5
+_EXACT, _UNKNOWN = -4.0, -2.5
 _JITTER = 1e-7
 _CHUNK = 4096
 _PENALTY = 1e25

@@ -44,7 +44,7 @@ def predictor_study(
 ) -> PredictorStudy:
     """Fit predictors to ever more examples and test them on the same held-out ones.
 
-    The test examples are the same throughout. A trial draws an order of the others and a size takes the first ones of it:
+    The test examples are the same throughout. A trial draws an order of the others; a size takes the first ones of it:
     within a trial, more examples are the same ones and some more, and every kind sees the same.
 
     Args:
