@@ -1,0 +1,56 @@
+"""Seeded searches of every algorithm, ask by ask. ``HWNAS_UPDATE_GOLDEN=1 pytest`` on this file makes them anew.
+
+Everything that is evaluated here is a sum of small integers, exact on every machine. Predictors are not: where a
+library or a processor rounds otherwise, the algorithms that predict may differ from some evaluation on. Of those, the
+first evaluations are held, which no prediction has touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search import algorithms
+from search.algorithm import Problem
+from supernets.space import Choice, SearchSpace
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "algorithms.json"
+PREDICTING = {"linas": 8, "ofa-ga": 15, "motpe": 10}
+EVALS = 30
+
+SPACE = SearchSpace(
+    (
+        Choice("d", (2, 3, 4)),
+        *(Choice("w", (1, 2, 4), (0, max(0, layer - 1)) if layer > 1 else None) for layer in range(4)),
+        *(Choice("k", (3, 5, 7), (0, max(0, layer - 1)) if layer > 1 else None) for layer in range(4)),
+    )
+)
+
+
+def searched(name):
+    n_obj = getattr(algorithms.registry.provider(name), "MIN_OBJECTIVES", 1)
+    settings = {"population": 10} if name not in {"random", "motpe", "linas"} else {}
+    problem = Problem(SPACE, ("cost", "error")[:n_obj])
+    algorithm = algorithms.create(name, problem, EVALS, np.random.default_rng(11), settings)
+    keys = []
+    while len(X := algorithm.ask()):
+        keys.extend(SPACE.keys(X))
+        F = np.stack([X.sum(axis=1), (X[:, 1:5] ** 2).sum(axis=1) - 3 * X[:, 0] - 2 * X[:, 5:].sum(axis=1)], axis=1)
+        algorithm.tell(X, F[:, :n_obj].astype(float))
+    return keys[: PREDICTING.get(name, EVALS)]
+
+
+def test_golden_file_holds_every_algorithm_of_the_package():
+    found = {name: searched(name) for name in algorithms.names()}
+    if os.environ.get("HWNAS_UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    assert set(found) == set(json.loads(GOLDEN.read_text()))
+
+
+@pytest.mark.parametrize("name", algorithms.names())
+def test_seeded_search(name):
+    assert searched(name) == json.loads(GOLDEN.read_text())[name]

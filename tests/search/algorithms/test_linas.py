@@ -1,0 +1,197 @@
+"""LINAS: what each of its parts does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import supernets
+from search import algorithms
+from search.algorithm import Problem
+from search.algorithms._inner import Variation, crowding_distance, distinct, evolve, penalised
+from search.algorithms._optimistic import spread
+from search.algorithms._published import predictor_kinds
+from search.algorithms._surrogate import Surrogate
+from search.algorithms._told import Told
+from search.hypervolume import hypervolume, non_dominated
+from search.operators import CROSSOVERS, MUTATIONS
+from supernets.errors import UsageError
+from supernets.space import Choice, SearchSpace
+
+SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (0, 1, 2, 3)) for column in range(12)))
+NET = supernets.get("ofa-mbv3-w1.0")
+
+
+def zdt(X):
+    """ZDT1 over integers: the first choice trades, the others have to be 0. Its front is known."""
+    first = X[:, 0] / 3.0
+    g = 1.0 + X[:, 1:].mean(axis=1)
+    return np.stack([first, g * (1.0 - np.sqrt(first / g))], axis=1)
+
+
+def search(settings, evals=80, seed=0, problem=None, evaluate=zdt):
+    problem = problem or Problem(SPACE, ("first", "second"))
+    algorithm = algorithms.create("linas", problem, evals, np.random.default_rng(seed), settings)
+    asked, told = [], []
+    while len(X := algorithm.ask()):
+        asked.append(X)
+        told.append(evaluate(X))
+        algorithm.tell(X, told[-1])
+    return asked, np.concatenate(told)
+
+
+def test_finds_the_known_front():
+    _, F = search({})
+    first = np.arange(4) / 3.0
+    front = np.stack([first, 1.0 - np.sqrt(first)], axis=1)
+    corner = np.array([1.1, 1.1])
+    assert hypervolume(F, corner) == pytest.approx(hypervolume(front, corner))
+
+
+def test_published_preset_asks_populations():
+    asked, _ = search({"preset": "paper", "population": 20, "inner_evals": 500})
+    assert [len(X) for X in asked] == [20, 20, 20, 20]
+
+
+def test_default_asks_few_at_a_time_after_a_design():
+    asked, _ = search({"first": 10, "batch": 3}, evals=40)
+    assert len(asked[0]) <= 10
+    assert {len(X) for X in asked[1:]} <= {1, 3}
+
+
+@pytest.mark.parametrize(
+    "setting", ["design=random", "predictor=ridge", "features=one-hot", "selection=rank", "exact=false"]
+)
+def test_every_part_can_be_taken_away(setting):
+    key, value = setting.split("=")
+    asked, _ = search({key: value, "inner_evals": 500}, evals=24)
+    assert sum(map(len, asked)) == 24
+
+
+def test_inner_algorithms_are_exchangeable():
+    for inner in ("unsga3", "random"):
+        asked, _ = search({"preset": "paper", "population": 10, "inner": inner, "inner_evals": 100}, evals=20)
+        assert sum(map(len, asked)) == 20
+
+
+def test_spread_goes_from_smallest_to_largest():
+    X = spread(NET.space, 12, np.random.default_rng(0))
+    macs = NET.macs(X)
+    assert macs[0] == NET.macs(NET.space.smallest())[0]
+    assert macs[-1] == NET.macs(NET.space.largest())[0]
+    drawn = NET.macs(NET.space.sample(12, 0))
+    assert np.ptp(macs) > 1.5 * np.ptp(drawn)
+
+
+def test_exact_objectives_are_not_predicted():
+    calls = []
+
+    def exact(X):
+        calls.append(len(X))
+        return zdt(X)[:, 0]
+
+    problem = Problem(SPACE, ("first", "second"), cheap=(exact, None))
+    surrogate = Surrogate(problem, "gp", "hierarchical", exact=True)
+    X = SPACE.sample(20, 0)
+    surrogate.fit(X, zdt(X))
+    Z = SPACE.sample(5, 1)
+    hoped = surrogate.hoped(Z, 2.0)
+    np.testing.assert_array_equal(hoped[:, 0], zdt(Z)[:, 0])
+    assert calls
+    assert (hoped[:, 1] < surrogate.hoped(Z, 0.0)[:, 1]).all()
+
+
+def test_noisy_objectives_are_seen_through_the_predictor():
+    problem = Problem(SPACE, ("first", "second"), noise=(0.0, 0.1))
+    surrogate = Surrogate(problem, "gp", "hierarchical", exact=True)
+    X, rng = SPACE.sample(80, 0), np.random.default_rng(1)
+    F = zdt(X)
+    told = F * np.stack([np.ones(80), rng.normal(1.0, 0.1, 80)], axis=1)
+    surrogate.fit(X, told)
+    seen = surrogate.denoised(X, told)
+    np.testing.assert_array_equal(seen[:, 0], told[:, 0])
+    assert np.abs(seen[:, 1] - F[:, 1]).mean() < 0.8 * np.abs(told[:, 1] - F[:, 1]).mean()
+
+
+def test_inner_search_is_as_good_as_pymoos():
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+
+    from search.algorithms._pymoo import DEFAULTS, PymooSearch
+
+    space = NET.space
+
+    def objectives(X):
+        scaled = space.one_hot(X)
+        return np.stack([NET.macs(X) / 1e8, scaled[:, ::3].sum(axis=1) + 0.1 * scaled[:, 1::3].sum(axis=1)], axis=1)
+
+    corner = np.array([8.0, 40.0])
+    variation = Variation(CROSSOVERS["uniform"], 0.9, MUTATIONS["reset"], 0.0)
+    ours, theirs = [], []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        start = space.canonical(space.sample(50, rng))
+        ours.append(hypervolume(evolve(space, objectives, start, 4000, rng, variation)[1], corner))
+        problem = Problem(space, ("a", "b"))
+        other = PymooSearch("nsga2", problem, 4000, rng, {**DEFAULTS, "initial": start}, NSGA2)
+        values = []
+        while len(X := other.ask()):
+            values.append(objectives(X))
+            other.tell(X, values[-1])
+        theirs.append(hypervolume(np.concatenate(values), corner))
+    assert np.mean(ours) > 0.98 * np.mean(theirs)
+
+
+def test_crowding_distance_by_definition(rng):
+    F = rng.random((30, 2))
+    F = F[non_dominated(F)]
+    found = crowding_distance(F)
+    order = np.argsort(F[:, 0])
+    inner = order[1:-1]
+    span = np.ptp(F, axis=0)
+    expected = [(np.abs(F[order[i + 1]] - F[order[i - 1]]) / span).sum() for i in range(1, len(order) - 1)]
+    np.testing.assert_allclose(found[inner], expected)
+    assert np.isinf(found[order[[0, -1]]]).all()
+
+
+def test_penalties_keep_the_order():
+    F = np.array([[1.0, 5.0], [2.0, 9.0], [0.0, 7.0], [3.0, 1.0]])
+    limits = np.array([np.inf, 6.0])
+    result = penalised(F, limits)
+    np.testing.assert_array_equal(result[[0, 3]], F[[0, 3]])
+    assert (result[2] > F.max()).all()
+    assert (result[1] > result[2]).all()
+    np.testing.assert_array_equal(penalised(F, np.full(2, np.inf)), F)
+
+
+def test_distinct_keeps_values_with_their_vectors(rng):
+    X = rng.integers(0, 2, size=(50, 3))
+    Z, F = distinct(X, X.astype(float))
+    np.testing.assert_array_equal(Z, F)
+    assert len(Z) == len(np.unique(X, axis=0))
+
+
+def test_told_remembers_the_last_value_and_keeps_failures():
+    told = Told(Problem(SPACE, ("a", "b")), 10)
+    X = SPACE.sample(3, 0)
+    told.add(X, [[1.0, 2.0], [np.nan, 3.0], [5.0, 6.0]])
+    told.add(X[:1], [[7.0, 8.0]])
+    assert len(told) == 3
+    np.testing.assert_array_equal(told.ok, [True, False, True])
+    np.testing.assert_array_equal(told.values(X[:1]), [[7.0, 8.0]])
+    assert np.isnan(told.values(X[1:2])).all()
+    assert len(told.ask(X)) == 0, "what was told is not asked for"
+
+
+def test_predictor_per_objective():
+    problem = Problem(SPACE, ("latency", "top1"))
+    assert predictor_kinds(problem, "ridge") == ["ridge", "ridge"]
+    assert predictor_kinds(problem, "svr-rbf,latency=ridge") == ["ridge", "svr-rbf"]
+    with pytest.raises(UsageError, match="did you mean 'ridge'"):
+        search({"preset": "paper", "predictors": "rigde", "population": 5}, evals=10)
+
+
+def test_settings_are_read_from_text():
+    asked, _ = search({"first": "6", "batch": "2", "inner_evals": "200"}, evals=10)
+    assert len(asked[0]) == 6
+    with pytest.raises(UsageError, match="first: expected int like 12, got 'many'"):
+        search({"first": "many"})

@@ -1,0 +1,96 @@
+"""Hypervolume against counting, closed forms and itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from search.hypervolume import free_boxes, front_ranks, hypervolume, improvements, non_dominated
+
+SIDE = 6
+
+
+def grid_points(m):
+    """Integer points below SIDE: the volume they dominate is a number of unit cells."""
+    rows = st.integers(0, 8)
+    return rows.flatmap(lambda n: arrays(np.float64, (n, m), elements=st.integers(0, SIDE - 1).map(float)))
+
+
+def counted(points, m):
+    cells = np.stack(np.meshgrid(*[np.arange(SIDE)] * m, indexing="ij"), axis=-1).reshape(-1, m)
+    return sum(any((point <= cell).all() for point in points) for cell in cells)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_equals_the_number_of_dominated_cells(m, data):
+    points = data.draw(grid_points(m))
+    assert hypervolume(points, np.full(m, SIDE)) == counted(points, m)
+
+
+def test_closed_forms():
+    assert hypervolume([[1.0, 2.0]], [3.0, 5.0]) == 6.0
+    assert hypervolume([[1.0, 2.0], [2.0, 1.0]], [3.0, 3.0]) == 3.0
+    n = 400
+    x = np.linspace(0, 1, n)
+    assert hypervolume(np.stack([x, 1 - x], axis=1), [1.0, 1.0]) == pytest.approx(0.5, abs=1.0 / n)
+
+
+def test_failed_and_outside_points_dominate_nothing():
+    assert hypervolume([[np.nan, 0.0], [5.0, 0.0], [3.0, 1.0]], [3.0, 3.0]) == 0.0
+    assert hypervolume(np.zeros((0, 2)), [1.0, 1.0]) == 0.0
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ValueError, match=r"reference: expected shape \(2,\) .* got \(3,\)"):
+        hypervolume([[1.0, 2.0]], [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"points: expected shape \(n, m\), got \(2,\)"):
+        hypervolume([1.0, 2.0], [3.0, 3.0])
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4])
+def test_non_dominated_and_ranks_by_definition(m, rng):
+    points = rng.integers(0, 5, size=(40, m)).astype(float)
+    beats = (points[:, None] <= points).all(axis=2) & (points[:, None] < points).any(axis=2)
+    np.testing.assert_array_equal(non_dominated(points), ~beats.any(axis=0))
+    ranks, left, level = np.full(40, -1), np.arange(40), 0
+    while len(left):
+        best = left[~beats[np.ix_(left, left)].any(axis=0)]
+        ranks[best], left, level = level, np.setdiff1d(left, best), level + 1
+    np.testing.assert_array_equal(front_ranks(points), ranks)
+
+
+def test_non_dominated_leaves_failed_rows_out():
+    points = np.array([[np.nan, 0.0], [1.0, 1.0], [2.0, 2.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(non_dominated(points), [False, True, False, True])
+    assert not non_dominated(points[:1]).any()
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_improvement_is_the_difference_of_two_hypervolumes(m, data):
+    front, candidates = data.draw(grid_points(m)), data.draw(grid_points(m))
+    corner = np.full(m, SIDE - 1.0)
+    found = improvements(candidates, free_boxes(front, corner))
+    before = hypervolume(front, corner)
+    expected = [hypervolume(np.vstack([front, point]), corner) - before for point in candidates]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_boxes_of_two_objectives_are_one_more_than_the_front(rng):
+    x = np.sort(rng.random(17))
+    low, high = free_boxes(np.stack([x, 1 - x], axis=1), [1.0, 1.0])
+    assert len(low) == len(high) == 18
+
+
+def test_inputs_are_left_alone(rng):
+    points, corner = rng.random((10, 3)), np.ones(3)
+    before = points.copy()
+    hypervolume(points, corner)
+    improvements(points, free_boxes(points, corner))
+    np.testing.assert_array_equal(points, before)
