@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from harness.protocol import TimingProtocol
@@ -53,7 +54,7 @@ def judge(
     if rules.met:
         return Verdict("ok", "")
     shortfalls = []
-    if samples.n < protocol.samples:
+    if samples.n < protocol.samples or math.isinf(summary.width):
         shortfalls.append(f"only {samples.n} samples")
     elif not rules.narrow:
         shortfalls.append(f"its interval is {summary.width:.1%} wide, {protocol.interval:.1%} is wanted,")

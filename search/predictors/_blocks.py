@@ -92,7 +92,7 @@ def _numbered(labels: Sequence[object]) -> IntArray:
 
 
 def layer_pairs(space: SearchSpace) -> list[tuple[int, int]]:
-    """Return the pairs of choices of the same layer: in the same place of the same stage, of different kinds."""  # noqa: E501
+    """Return the pairs of choices of the same layer: in the same place of the same stage, of different kinds."""
     kinds = _numbered([choice.key for choice in space.choices])
     stages = _stages(space)
     seen: dict[tuple[int, int], int] = {}

@@ -71,6 +71,7 @@ def test_several_shortfalls_are_all_named():
         (samples(cpu=0.5), "many samples were disturbed"),
         (samples(), "measure it longer"),
         (samples(n=3), "only 3 samples"),
+        (samples(n=1), "only 1 samples"),
     ],
 )
 def test_the_cause_is_named_with_a_next_step(taken, words):
