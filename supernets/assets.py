@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +85,17 @@ def cache_folder() -> Path:
 
 
 def _beside_checkout() -> Path | None:
-    root = Path(__file__).resolve().parents[1]
-    return root.parent / "shared" / "assets" if (root / "pyproject.toml").is_file() else None
+    """Return ``../shared/assets`` of the checkout that this code, its virtual environment or the caller is in."""
+    places = (Path(__file__).resolve(), Path(sys.prefix).resolve() / "python", Path.cwd() / "here")
+    roots = (root for place in places for root in place.parents if _is_checkout(root))
+    root = next(roots, None)
+    return None if root is None else root.parent / "shared" / "assets"
+
+
+def _is_checkout(folder: Path) -> bool:
+    project = folder / "pyproject.toml"
+    # A virtual environment may lie in another project's checkout, or a user work in one.
+    return project.is_file() and 'name = "hwnas"' in project.read_text(encoding="utf-8", errors="replace")
 
 
 def _verified(asset: Asset, file: Path) -> Path:

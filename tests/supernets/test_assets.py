@@ -140,3 +140,30 @@ def test_the_cache_is_the_users(monkeypatch):
 
 def test_no_folders_where_there_are_none():
     assert asset_folders() == []
+
+
+def checkout(folder, name="hwnas"):
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
+    return folder
+
+
+@pytest.mark.parametrize("where", ["environment", "directory"])
+def test_an_installed_package_finds_the_checkout_that_it_is_used_in(where, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    inside = checkout(tmp_path / "clone") / ".tox" / "env"
+    inside.mkdir(parents=True)
+    elsewhere = checkout(tmp_path / "other", name="another") / "deep"
+    elsewhere.mkdir()
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "site-packages" / "supernets" / "assets.py"))
+    monkeypatch.setattr(module.sys, "prefix", str(inside if where == "environment" else elsewhere))
+    monkeypatch.chdir(inside if where == "directory" else elsewhere)
+    assert module._beside_checkout() == tmp_path / "shared" / "assets"
+
+
+def test_no_checkout_nothing_beside_it(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "site-packages" / "supernets" / "assets.py"))
+    monkeypatch.setattr(module.sys, "prefix", str(tmp_path / "env"))
+    monkeypatch.chdir(checkout(tmp_path / "other", name="another"))
+    assert module._beside_checkout() is None
