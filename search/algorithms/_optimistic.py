@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "batch": 4,
     "predictor": "gp",
     "features": "hierarchical",
-    "optimism": 0.5,
+    "optimism": 1.0,
     "exact": True,
     "selection": "improvement",
     "inner_evals": 8000,

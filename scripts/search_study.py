@@ -1,0 +1,257 @@
+"""Compare the search algorithms, and take the default one apart: the tables of ``docs/search.md``.
+
+    python scripts/search_study.py compare > compare.md       # every algorithm on three problems
+    python scripts/search_study.py ablate > ablate.md         # the default LINAS without each of its parts
+    python scripts/search_study.py far > far.md               # NSGA-II and random search up to 2,000 evaluations
+
+Figures are means over the seeds and their standard errors. Everything but the times is the
+same on every run of the same versions on the same kind of processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import supernets
+from harness import quality
+from latency_luts import published
+from search import algorithms
+from search.algorithm import Problem
+from search.algorithms._inner import Variation, evolve
+from search.hypervolume import hypervolume
+from search.operators import CROSSOVERS, MUTATIONS
+from supernets.blocks import Block, BlockSum
+from supernets.space import Choice, FloatArray, IntArray, SearchSpace
+
+MARKS = (60, 80, 120, 180)
+FAR_MARKS = (180, 400, 1000, 2000)
+
+# The hypervolume of the best front that is known, from 600,000 evaluations: 1 in the figures.
+_BEST_NOTE10 = 447.914
+_NOTE10_CORNER = (92.39804, -77.73865)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A problem with everything needed to score a search on it.
+
+    Attributes:
+        name: in tables.
+        problem: as the algorithm sees it.
+        evaluate: minimised objectives of vectors, ``(n, n_obj)``.
+        corner: where hypervolume is measured from.
+        best: the hypervolume of the best front that is known.
+    """
+
+    name: str
+    problem: Problem
+    evaluate: Callable[[IntArray], FloatArray]
+    corner: FloatArray
+    best: float
+
+
+def note10() -> Bench:
+    """OFA MobileNetV3 w1.2 at 224 px: the Note10 table and the published accuracy predictor."""
+    net = supernets.get("ofa-mbv3-w1.2")
+    latency = published.get("note10").open().bind(net).latency
+    predictor = quality.get("ofa-predictor", net)
+
+    def milliseconds(X: IntArray) -> FloatArray:
+        return 1e3 * latency(X)
+
+    def evaluate(X: IntArray) -> FloatArray:
+        return np.stack([milliseconds(X), -predictor.evaluate(X)], axis=1)
+
+    problem = Problem(
+        net.space, ("latency", "top1"), cheap=(milliseconds, None), known=(net.macs, net.params), noise=(0.0, 0.0)
+    )
+    return Bench("w1.2, Note10", problem, evaluate, np.array(_NOTE10_CORNER), _BEST_NOTE10)
+
+
+def measured_like() -> Bench:
+    """OFA MobileNetV3 w1.0: the surrogate, and latencies that are noisy and have to be measured.
+
+    The latency is a roofline model of each block (operations or memory traffic, whichever takes longer, and a fixed
+    cost) with 1 % of noise that belongs to the sub-network.
+    """
+    net = supernets.get("ofa-mbv3-w1.0")
+    roofline = BlockSum(net.space, net.slots, _roofline_ms, np.float64)
+    surrogate = quality.get("surrogate", net)
+
+    def exact(X: IntArray) -> FloatArray:
+        return np.stack([roofline(X), -surrogate.evaluate(X)], axis=1)
+
+    def evaluate(X: IntArray) -> FloatArray:
+        noise = [np.random.default_rng(zlib.crc32(key.encode())).normal(1.0, 0.01) for key in net.space.keys(X)]
+        return exact(X) * np.stack([noise, np.ones(len(X))], axis=1)
+
+    ends = exact(np.concatenate([net.space.smallest(), net.space.largest()]))
+    problem = Problem(net.space, ("latency", "top1"), known=(net.macs, net.params), noise=(0.01, 0.0))
+    return _scored("w1.0, noisy latency", problem, evaluate, exact, ends.max(axis=0))
+
+
+def _roofline_ms(block: Block) -> float:
+    traffic = 4.0 * (np.prod(block.input) + np.prod(block.output) + block.params)
+    return float(max(block.macs / 2.0e7, traffic / 8.0e6) + 0.01)
+
+
+def _scored(
+    name: str,
+    problem: Problem,
+    evaluate: Callable[[IntArray], FloatArray],
+    exact: Callable[[IntArray], FloatArray],
+    corner: FloatArray,
+) -> Bench:
+    """Find the best-known front by a long evolution on the values without noise."""
+    rng = np.random.default_rng(0)
+    start = problem.space.canonical(
+        rng.binomial(problem.space.n_options - 1, np.linspace(0, 1, 200)[:, None], size=(200, problem.space.n_var))
+    )
+    variation = Variation(CROSSOVERS["uniform"], 0.15, MUTATIONS["reset"], 0.0)
+    _, F = evolve(problem.space, exact, start, 100_000, rng, variation)
+    return Bench(name, problem, evaluate, corner, hypervolume(F, corner))
+
+
+def integer_zdt() -> Bench:
+    """ZDT1 (Zitzler, Deb and Thiele, 2000) over 30 choices of five values, weighted and with interactions.
+
+    The front is known: every choice but the first at its optimum, which is a different value for each.
+    """
+    rng = np.random.default_rng(1)
+    n = 30
+    space = SearchSpace(tuple(Choice("x", tuple(range(17 if column == 0 else 5))) for column in range(n)))
+    optimum, weight = rng.integers(0, 5, size=n - 1), rng.uniform(0.5, 1.5, size=n - 1)
+
+    def evaluate(X: IntArray) -> FloatArray:
+        first = X[:, 0] / 16.0
+        off = np.abs(X[:, 1:] - optimum) / 4.0
+        g = 1.0 + 4.0 * (off @ weight / weight.sum()) + 2.0 * (off * np.roll(off, 1, axis=1)).mean(axis=1)
+        return np.stack([first, g * (1.0 - np.sqrt(first / g))], axis=1)
+
+    corner = np.array([1.1, 3.5])
+    first = np.arange(17) / 16.0
+    best = hypervolume(np.stack([first, 1.0 - np.sqrt(first)], axis=1), corner)
+    return Bench("integer ZDT1", Problem(space, ("first", "second"), noise=(0.0, 0.0)), evaluate, corner, best)
+
+
+BENCHES = {"note10": note10, "zdt": integer_zdt, "w1.0": measured_like}
+
+
+def searched(bench: Bench, name: str, settings: Mapping[str, Any], evals: int, seed: int) -> tuple[FloatArray, float]:
+    """Return all objectives in the order of evaluation, and the seconds that the algorithm took for itself."""
+    algorithm = algorithms.create(name, bench.problem, evals, np.random.default_rng(seed), settings)
+    told: list[FloatArray] = []
+    spent, last = 0.0, time.perf_counter()
+    while len(X := algorithm.ask()):
+        spent += time.perf_counter() - last
+        told.append(bench.evaluate(X))
+        last = time.perf_counter()
+        algorithm.tell(X, told[-1])
+    return np.concatenate(told), spent
+
+
+def row(bench: Bench, label: str, name: str, settings: Mapping[str, Any], marks: Sequence[int], seeds: range) -> str:
+    """Return one line of a table: normalised hypervolume at each mark, and the search time."""
+    scores, times = [], []
+    for seed in seeds:
+        F, spent = searched(bench, name, settings, max(marks), seed)
+        scores.append([hypervolume(F[:mark], bench.corner) / bench.best for mark in marks])
+        times.append(spent)
+    mean, error = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1) / np.sqrt(len(seeds))
+    cells = " | ".join(f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True))
+    return f"| {label} | {cells} | {np.mean(times):.1f} |"
+
+
+CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "linas (default)": ("linas", {}),
+    "linas, paper": ("linas", {"preset": "paper"}),
+    "nsga2": ("nsga2", {}),
+    "nsga2, paper": ("nsga2", {"preset": "paper"}),
+    "age-moea, paper": ("age-moea", {"preset": "paper"}),
+    "unsga3, paper": ("unsga3", {"preset": "paper"}),
+    "ctaea, paper": ("ctaea", {"preset": "paper"}),
+    "moead, paper": ("moead", {"preset": "paper"}),
+    "motpe": ("motpe", {}),
+    "ofa-ga": ("ofa-ga", {}),
+    "random": ("random", {}),
+}
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "one-hot features alone": {"features": "one-hot"},
+    "ridge instead of the Gaussian process": {"predictor": "ridge"},
+    "SVR-RBF instead of the Gaussian process": {"predictor": "svr-rbf"},
+    "latency predicted too": {"exact": False},
+    "random initial design": {"design": "random"},
+    "initial design of 24": {"first": 24},
+    "optimism 0": {"optimism": 0.0},
+    "optimism 0.5": {"optimism": 0.5},
+    "optimism 2": {"optimism": 2.0},
+    "batches of 2": {"batch": 2},
+    "batches of 12": {"batch": 12},
+    "batch by front and crowding": {"selection": "rank"},
+    "inner search of 1,000": {"inner_evals": 1000},
+    "inner crossover at 0.9": {"cross": 0.9},
+}
+
+
+def compare(seeds: range, on: Sequence[str]) -> None:
+    """Every algorithm on every problem."""
+    for key in on:
+        bench = BENCHES[key]()
+        head(bench.name, MARKS)
+        for label, (name, settings) in CONTESTANTS.items():
+            show(row(bench, label, name, settings, MARKS, seeds))
+
+
+def far(seeds: range, _: Sequence[str]) -> None:
+    """The algorithms that need many evaluations, on the Note10."""
+    bench = note10()
+    head(bench.name, FAR_MARKS)
+    for label in ("nsga2, paper", "nsga2", "unsga3, paper", "random"):
+        show(row(bench, label, *CONTESTANTS[label], FAR_MARKS, seeds))
+    show(row(bench, "linas (default)", "linas", {}, (180, 400), seeds))
+
+
+def ablate(seeds: range, _: Sequence[str]) -> None:
+    """The default LINAS without each of its parts, on the Note10."""
+    bench = note10()
+    head(bench.name, MARKS)
+    for label, settings in ABLATIONS.items():
+        show(row(bench, label, "linas", settings, MARKS, seeds))
+
+
+def head(name: str, marks: Sequence[int]) -> None:
+    """Print a table's head."""
+    show(f"\n| {name} | " + " | ".join(f"at {mark}" for mark in marks) + " | search, s |")
+    show("| --- |" + " --- |" * (len(marks) + 1))
+
+
+def show(line: str) -> None:
+    """Print a line at once: a study takes minutes."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("compare", "ablate", "far"))
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--on", nargs="+", choices=tuple(BENCHES), default=list(BENCHES), help="problems to compare on")
+    given = parser.parse_args()
+    seeds = range(given.first, given.first + given.seeds)
+    {"compare": compare, "ablate": ablate, "far": far}[given.what](seeds, given.on)
+
+
+if __name__ == "__main__":
+    main()
