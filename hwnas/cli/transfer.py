@@ -38,6 +38,10 @@ def transfer(
     algorithm: Algorithm = "linas",
     evals: Evals = 50,
     seed: Seed = 0,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Sub-networks beside the fronts, to correlate platforms by.")
+    ] = 30,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure fronts anew on their own platform too.")] = False,
     json: JsonFile = None,
     html: HtmlFile = None,
     store: StoreUrl = DEFAULT_STORE,
@@ -64,6 +68,8 @@ def transfer(
             algorithm=algorithm,
             evals=evals,
             seed=seed,
+            samples=samples,
+            fresh=fresh,
             store=kept,
             progress=progress,
         )

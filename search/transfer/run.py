@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,14 +79,15 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         constraints: see ``search.study.search``.
         samples: other sub-networks that are measured along with the fronts, which alone are too few, and too alike in
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
-        fresh: measure the fronts anew on the platform that they were searched on too. Otherwise the search's own
-            measurement serves there, as long as the machine is as it was.
+        fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
+            this call have measured serves there as it is, and older measurements while the machine is as it was.
         store: where studies and measurements are kept.
         progress: is told what is going on.
 
     Raises:
         UsageError: fewer than two platforms, one twice, or a study that does not belong here.
     """
+    begun = datetime.now(tz=UTC).isoformat()
     done = [load(_needed(store), study) if isinstance(study, str) else study for study in studies]
     places = _places(platforms, done)
     _check(net, places, done)
@@ -101,7 +103,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     ordered = [found[place] for place in places]
     rng = np.random.default_rng(seed)
     X = shared(net, ordered, samples, rng)
-    measured, environments = _everywhere(net, places, X, fresh, store, tell)
+    measured, environments = _everywhere(net, places, X, None if fresh else begun, store, tell)
     with Sources(net, quality_spec=spec) as sources:
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return analyse(
@@ -162,15 +164,15 @@ class _Teller:
 
 
 def _everywhere(
-    net: SuperNetwork, places: Sequence[str], X: IntArray, fresh: bool, store: Store | None, tell: _Teller
+    net: SuperNetwork, places: Sequence[str], X: IntArray, since: str | None, store: Store | None, tell: _Teller
 ) -> tuple[list[list[Measurement]], dict[str, dict[str, Any]]]:
-    """Measure platform by platform: a device is held by one at a time."""
+    """Measure platform by platform: a device is held by one at a time. ``since=None``: everything anew."""
     from harness.measure import Measurer
 
     measured, environments = [], {}
     for place in places:
-        with Measurer(net, place, store=store, progress=tell.begin("measure", place)) as measurer:
-            measured.append(measurer.measure(X, fresh=fresh))
+        with Measurer(net, place, store=store, since=since, progress=tell.begin("measure", place)) as measurer:
+            measured.append(measurer.measure(X, fresh=since is None))
             environments[place] = dict(measurer.environment)
     return measured, environments
 
