@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from search.transfer.grouping import SHARED_TAU
 from search.words import number, percent, units
 
 
@@ -63,10 +64,23 @@ def _sharing(result: Mapping[str, Any]) -> Iterator[Sentence]:
         yield (
             f"{everybody} platforms order sub-networks alike (Kendall tau {_least(result, groups[0])}): search once.",
         )
+    elif n_platforms == 2 and _undecided(result):
+        tau = _least(result, [0, 1])
+        yield (
+            f"Whether one search serves both cannot be told from {result['n_shared']} sub-networks (Kendall tau {tau}); ",
+            f"with {SHARED_TAU} or more it would.",
+        )
     elif len(groups) == n_platforms:
         yield from _different(result, known)
     else:
         yield from _some_alike(result, groups)
+
+
+def _undecided(result: Mapping[str, Any]) -> bool:
+    """Tell whether the interval of two platforms' tau reaches the value above which they count as alike."""
+    interval = (result.get("intervals") or {}).get("kendall_tau")
+    high = interval["high"][0][1] if interval else None
+    return high is not None and bool(high >= SHARED_TAU)
 
 
 def _some_alike(result: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> Iterator[Sentence]:
