@@ -65,9 +65,9 @@ def _sharing(result: Mapping[str, Any]) -> Iterator[Sentence]:
             f"{everybody} platforms order sub-networks alike (Kendall tau {_least(result, groups[0])}): search once.",
         )
     elif n_platforms == 2 and _undecided(result):
-        tau = _least(result, [0, 1])
+        n, tau = result["n_shared"], _least(result, [0, 1])
         yield (
-            f"Whether one search serves both cannot be told from {result['n_shared']} sub-networks (Kendall tau {tau}); ",
+            f"Whether one search serves both cannot be told from {n} sub-networks (Kendall tau {tau}); ",
             f"with {SHARED_TAU} or more it would.",
         )
     elif len(groups) == n_platforms:
