@@ -108,10 +108,17 @@ def front_table(outcome: dict[str, Any]) -> Table:
     table.add_column("evaluation", justify="right")
     for objective in objectives:
         table.add_column(f"{objective['name']} {objective['unit']}".strip(), justify="right")
+    table.add_column("status")
     for row in _thinned(front):
-        values = (f"{row['objectives'][objective['name']]:,.6g}" for objective in objectives)
-        table.add_row(short(row.get("key", "")), str(row["index"]), *values)
+        values = (_value(row, objective["name"]) for objective in objectives)
+        table.add_row(short(row.get("key", "")), str(row["index"]), *values, row["status"])
     return table
+
+
+def _value(row: dict[str, Any], name: str) -> str:
+    """Return an objective's value, with its interval where it was measured."""
+    value, bounds = row["objectives"][name], (row.get("intervals") or {}).get(name)
+    return f"{value:,.5g}" if bounds is None else f"{value:,.4g} ({bounds[0]:.4g} to {bounds[1]:.4g})"
 
 
 def _thinned(front: list[dict[str, Any]]) -> list[dict[str, Any]]:
