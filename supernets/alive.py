@@ -91,8 +91,12 @@ def set_statistics(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
 
 def random_images(batch: int, resolution: int) -> torch.Tensor:
     """Return seeded normal images, ``(batch, 3, resolution, resolution)``."""
-    generator = torch.Generator().manual_seed(_SEED)
-    return torch.randn(batch, 3, resolution, resolution, generator=generator)
+    return random_input(batch, 3, resolution, resolution)
+
+
+def random_input(*shape: int) -> torch.Tensor:
+    """Return seeded normal numbers of a shape."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(_SEED))
 
 
 def _norms(module: nn.Module) -> Iterator[_BatchNorm]:

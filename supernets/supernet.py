@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from supernets.blocks import Slot
+from supernets.blocks import Block, Slot
 from supernets.space import Config, IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -66,4 +66,18 @@ class SuperNetwork(Protocol):
 
     def stages(self, config: Config | dict[str, Any], batch: int, weights: str | None = None) -> Sequence[Stage]:
         """Return what runs in one inference, with example inputs of ``batch`` samples."""
+        ...
+
+
+@runtime_checkable
+class BuildsBlocks(Protocol):
+    """What a super-network offers whose blocks can be measured alone, for a lookup table of one's own device."""
+
+    def block_stage(self, block: Block, batch: int) -> Stage:
+        """Return ``block`` as a network of its own, alive, with example inputs of ``batch`` samples.
+
+        Args:
+            block: one of those in the super-network's slots.
+            batch: samples per inference.
+        """
         ...

@@ -121,6 +121,15 @@ class OfaMobileNetV3:
         resolution = int(config["r"][0]) if "r" in config else self.resolutions[0]
         return (Stage("network", self.build(config, weights), (random_images(batch, resolution),), ("image",)),)
 
+    def block_stage(self, block: Block, batch: int) -> Stage:
+        """Return one block as a network of its own."""
+        from supernets.alive import build_alive, random_input
+
+        height, width, channels = block.input
+        shape = (channels, height, width)
+        module = build_alive(lambda: _layer(block), (random_input(_STATISTICS_BATCH, *shape),))
+        return Stage(block.kind, module, (random_input(batch, *shape),), ("input",))
+
     def layers(self, config: Config | dict[str, Any]) -> list[Block]:
         """Return the blocks of the sub-network of ``config``, first to last."""
         x = self.space.encode(config)[0]
@@ -232,26 +241,33 @@ def _module(layers: list[Block]) -> torch.nn.Module:
 
     from torch import nn
 
-    from supernets.layers import ConvBnAct, GlobalPool, MbConv
-
-    def convolution(block: Block) -> nn.Module:
-        kernel, stride, norm = (block.option(name) for name in ("kernel", "stride", "norm"))
-        return ConvBnAct(block.input[-1], block.output[-1], kernel, stride, norm=bool(norm), act="h_swish")
-
-    def bottleneck(block: Block) -> nn.Module:
-        mid, kernel, stride, se, hs = (block.option(name) for name in ("mid", "kernel", "stride", "se", "hs"))
-        act = "h_swish" if hs else "relu"
-        return MbConv(block.input[-1], mid, block.output[-1], kernel, stride, bool(se), act)
-
-    first, *middle, expand, _pool, mix, linear = layers
+    first, *middle, expand, average, mix, linear = map(_layer, layers)
     return nn.Sequential(
         OrderedDict(
-            first_conv=convolution(first),
-            blocks=nn.Sequential(*map(bottleneck, middle)),
-            final_expand_layer=convolution(expand),
-            global_avg_pool=GlobalPool(),
-            feature_mix_layer=convolution(mix),
-            flatten=nn.Flatten(),
-            classifier=nn.Linear(linear.input[-1], linear.output[-1]),
+            first_conv=first,
+            blocks=nn.Sequential(*middle),
+            final_expand_layer=expand,
+            global_avg_pool=average,
+            feature_mix_layer=mix,
+            flatten=linear[0],
+            classifier=linear[1],
         )
     )
+
+
+def _layer(block: Block) -> Any:
+    """Return the module of one block; the classifier's is a pair, flatten and linear."""
+    from torch import nn
+
+    from supernets.layers import ConvBnAct, GlobalPool, MbConv
+
+    c_in, c_out = block.input[-1], block.output[-1]
+    if block.kind == "pool":
+        return GlobalPool()
+    if block.kind == "classifier":
+        return nn.Sequential(nn.Flatten(), nn.Linear(c_in, c_out))
+    kernel, stride = block.option("kernel"), block.option("stride")
+    if block.kind == "mbconv":
+        act = "h_swish" if block.option("hs") else "relu"
+        return MbConv(c_in, block.option("mid"), c_out, kernel, stride, bool(block.option("se")), act)
+    return ConvBnAct(c_in, c_out, kernel, stride, norm=bool(block.option("norm")), act="h_swish")

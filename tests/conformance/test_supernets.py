@@ -8,7 +8,7 @@ import torch
 
 import supernets
 from supernets.blocks import distinct_blocks
-from supernets.supernet import SuperNetwork
+from supernets.supernet import BuildsBlocks, SuperNetwork
 
 
 @pytest.fixture(params=supernets.names())
@@ -74,3 +74,19 @@ def test_slots_cover_their_columns(net):
     for slot in net.slots:
         assert len(slot.blocks) == np.prod([net.space.n_options[column] for column in slot.columns], dtype=int)
     assert len(list(distinct_blocks(net.slots))) > 1
+
+
+def test_blocks_run_alone(net):
+    if not isinstance(net, BuildsBlocks):
+        pytest.skip(f"{net.name} does not build blocks alone")
+    largest = {block.kind: block for block in sorted(distinct_blocks(net.slots), key=lambda block: block.params)}
+    for block in largest.values():
+        stage = net.block_stage(block, batch=2)
+        assert sum(parameter.numel() for parameter in stage.module.parameters()) == block.params
+        with torch.no_grad():
+            output = stage.module(*stage.inputs)
+        first = output[0] if isinstance(output, tuple) else output
+        assert len(first) == 2
+        assert torch.isfinite(first).all()
+        # Alive: neither still nor out of bounds.
+        assert 1e-3 < first.std() < 1e3
