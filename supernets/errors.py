@@ -9,6 +9,7 @@
     │   ├── PlatformError        a platform string that this machine or backend cannot honour
     │   ├── TableError           a lookup table or CSV that lacks what was asked of it
     │   ├── QualityError         a quality source that does not serve this super-network
+    │   ├── DataError            a file of examples that is not what it should be; names it
     │   └── StoreError           a store that cannot be opened, read or written
     └── WorkError                the request was right, the work failed (exit code 1)
         ├── AssetError           a published file that is neither here nor can be fetched
@@ -66,6 +67,10 @@ class TableError(UsageError):
 
 class QualityError(UsageError):
     """A quality source that does not serve this super-network."""
+
+
+class DataError(UsageError):
+    """A file or folder of examples that is not what it should be."""
 
 
 class StoreError(UsageError):

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from supernets.space import FloatArray
+
+if TYPE_CHECKING:
+    from harness.store import Store
+
+
+@dataclass(frozen=True)
+class QualityProgress:
+    """What an evaluation is at.
+
+    Attributes:
+        done: examples done in this phase.
+        total: examples in it.
+        message: the same in words.
+    """
+
+    done: int
+    total: int
+    message: str
+
+
+@dataclass(frozen=True)
+class QualityOptions:
+    """What a source that runs sub-networks on data is given.
+
+    Attributes:
+        weights: the file of the super-network's weights; ``None``: none was named.
+        subset: how many of the examples to test on; ``None``: all.
+        workers: threads that read and prepare examples.
+        store: where values are kept and looked up; ``None``: nowhere.
+        progress: told what is going on; ``None``: nobody is.
+    """
+
+    weights: str | None = None
+    subset: int | None = None
+    workers: int = 1
+    store: Store | None = None
+    progress: Callable[[QualityProgress], None] | None = None
 
 
 @runtime_checkable
@@ -18,6 +55,8 @@ class Quality(Protocol):
 
     Attributes:
         name: as it was asked for ("surrogate", "table:measured.csv").
+        source: what its values come from; those of different ones are never mixed. Its name, and where it runs
+            sub-networks, which weights on which data.
         metric: what it tells ("top1", "bleu").
         unit: of the metric ("%"); empty where it has none.
         maximise: more is better.
@@ -28,6 +67,8 @@ class Quality(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def source(self) -> str: ...
     @property
     def metric(self) -> str: ...
     @property
@@ -67,6 +108,11 @@ class FreeQuality:
     note: str
     function: Callable[[npt.ArrayLike], FloatArray]
     free: bool = True
+
+    @property
+    def source(self) -> str:
+        """Its name: nothing else decides its values."""
+        return self.name
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``; nan where the source has none."""

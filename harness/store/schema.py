@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
 # History:
 # 1 (hwnas 0.1): measurements, their raw samples, studies, evaluations.
-VERSION = 1
-
-# From a version, what has to be done to reach the next one; run in one transaction.
-MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {}
+# 2 (hwnas 0.1): qualities.
+VERSION = 2
 
 
 def tables() -> sa.MetaData:
@@ -26,6 +24,7 @@ def tables() -> sa.MetaData:
     sa.Table("hwnas_schema", metadata, sa.Column("version", sa.Integer, nullable=False))
     _measurement_tables(metadata)
     _study_tables(metadata)
+    _quality_table(metadata)
     return metadata
 
 
@@ -77,6 +76,29 @@ def _study_tables(metadata: sa.MetaData) -> None:
         # No sub-network is evaluated twice in a study; two processes that resume the same one collide here.
         sa.UniqueConstraint("study_id", "key"),
     )
+
+
+def _quality_table(metadata: sa.MetaData) -> sa.Table:
+    import sqlalchemy as sa
+
+    return sa.Table(
+        "quality",
+        metadata,
+        sa.Column("supernet", sa.Text, primary_key=True),
+        sa.Column("source", sa.Text, primary_key=True),  # what decides the value beside the sub-network
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("record", sa.Text, nullable=False),  # JSON
+    )
+
+
+def _add_qualities(connection: sa.Connection) -> None:
+    import sqlalchemy as sa
+
+    _quality_table(sa.MetaData()).create(connection)
+
+
+# From a version, what has to be done to reach the next one; run in one transaction.
+MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_qualities}
 
 
 def bring_up_to_date(connection: sa.Connection, metadata: sa.MetaData, name: str) -> None:

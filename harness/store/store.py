@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import zlib
@@ -163,6 +164,41 @@ class Store:
                 connection.execute(kept.delete().where(kept.c.measurement_id.in_(part)))
                 deleted += connection.execute(measurement.delete().where(measurement.c.id.in_(part))).rowcount
         return deleted
+
+    # --- qualities ---------------------------------------------------------------------------------------------------
+
+    def put_quality(self, supernet: str, source: str, key: str, record: Mapping[str, Any]) -> None:
+        """Keep what a sub-network reached; it is committed on return, in place of what there was.
+
+        Args:
+            supernet: the super-network's name.
+            source: all that decides the value beside the sub-network: the data, the weights.
+            key: the sub-network's.
+            record: JSON values.
+        """
+        import sqlalchemy as sa
+
+        quality = self._tables["quality"]
+        this = {"supernet": supernet, "source": source, "key": key}
+        there = sa.and_(*(quality.c[column] == value for column, value in this.items()))
+        # Where another process keeps the same value at the same moment, one of the two is enough.
+        with contextlib.suppress(sa.exc.IntegrityError), self._database.writing() as connection:
+            connection.execute(quality.delete().where(there))
+            connection.execute(quality.insert().values(**this, record=json.dumps(record)))
+
+    def qualities(self, supernet: str, source: str, keys: Iterable[str]) -> dict[str, Record]:
+        """Return what is kept of the sub-networks ``keys``, by key."""
+        import sqlalchemy as sa
+
+        quality = self._tables["quality"]
+        query = sa.select(quality.c.key, quality.c.record)
+        query = query.where(quality.c.supernet == supernet, quality.c.source == source)
+        found: dict[str, Record] = {}
+        with self._database.reading() as connection:
+            for part in _parts(sorted(set(keys))):
+                rows = connection.execute(query.where(quality.c.key.in_(part)))
+                found |= {key: json.loads(text) for key, text in rows}
+        return found
 
     # --- studies -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,45 @@
+"""Data that super-networks are trained on.
+
+``get(spec, net)`` makes the training task of ``NAME:ARGUMENT[,KEY=VALUE...]``. A kind of data is one file here or an
+installed package's entry point in ``hwnas.data``; it has ``create(name, argument, net)``, which returns a
+``supernets.training.Task``. A super-network says by its attribute ``data`` which kind it takes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from supernets.errors import UsageError
+from supernets.registry import Registry
+from supernets.supernet import SuperNetwork
+from supernets.training import Task
+
+__all__ = ["get", "names", "registry"]
+
+registry = Registry("kind of data", "harness.data", "hwnas.data", skip=("argument",))
+
+
+def names() -> list[str]:
+    """Return the names of all kinds of data."""
+    return registry.names()
+
+
+def get(spec: str, net: SuperNetwork) -> Task:
+    """Make the training task of ``spec``; a path alone is data of the kind that ``net`` takes.
+
+    Raises:
+        UnknownNameError: no such kind of data; carries suggestions.
+        UsageError: ``net`` takes another kind, or cannot be trained.
+        DataError: a file that is not what it should be.
+    """
+    kind = getattr(net, "data", None)
+    if kind is None:
+        raise UsageError(f"{net.name}: cannot be trained, it names no kind of data")
+    name, colon, argument = spec.partition(":")
+    if name not in registry.names() and (not colon or Path(spec.partition(",")[0]).exists()):
+        name, argument = kind, spec
+    registry.provider(name)
+    if name != kind:
+        raise UsageError(f"{spec}: {net.name} is trained on {kind}, expected {kind}:...")
+    task: Task = registry.create(name, argument, net)
+    return task

@@ -1,0 +1,52 @@
+"""The grammar of a kind of data's argument: ``PATH[,KEY=VALUE...]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from supernets.errors import UsageError, suggestion
+
+
+def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """Split ``PATH[,KEY=VALUE...]``.
+
+    Args:
+        name: of the kind of data, for messages.
+        argument: what follows its colon. A path may have commas, as those of two files do: what follows the last
+            one that is not ``KEY=VALUE`` belongs to the path.
+        known: the keys there are.
+
+    Raises:
+        UsageError: there is no path, a key is unknown or given twice.
+    """
+    parts = argument.split(",")
+    options: dict[str, str] = {}
+    while len(parts) > 1 and "=" in parts[-1]:
+        key, _, value = parts.pop().partition("=")
+        if key not in known:
+            raise UsageError(f"{name}: unknown option {key!r}{suggestion(key, known)}")
+        if key in options:
+            raise UsageError(f"{name}: {key} is given twice")
+        options[key] = value
+    path = ",".join(parts)
+    if not path:
+        raise UsageError(f"{name}: expected {name}:PATH, got {name}:{argument}")
+    return path, dict(reversed(options.items()))
+
+
+def whole_number(name: str, key: str, text: str, least: int) -> int:
+    """Read the option ``key``; raises ``UsageError`` where it is no whole number from ``least``."""
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise UsageError(f"{name}: {key}={text}: expected a whole number from {least}")
+    return int(text)
+
+
+def fraction(name: str, key: str, text: str) -> float:
+    """Read the option ``key``; raises ``UsageError`` where it is no number from 0 up to, and without, 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise UsageError(f"{name}: {key}={text}: expected a number from 0 to below 1")
+    return value

@@ -1,0 +1,125 @@
+"""Quality that is found by running each sub-network, with its share of the super-network's weights, on data."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.quality.quality import QualityOptions
+from supernets.errors import QualityError
+from supernets.space import Config, FloatArray
+from supernets.supernet import SuperNetwork
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one sub-network reached.
+
+    Attributes:
+        value: the metric, in the quality's unit.
+        low: lower end of its 95 % interval over the choice of examples; nan where there is none.
+        high: upper end.
+        n: examples that it was tested on.
+        others: further metrics of the same run ({"top5": 98.1}).
+    """
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+    n: int = 0
+    others: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvaluatedQuality:
+    """A quality that runs sub-networks, see ``Quality``; every value is in the store as soon as it is there.
+
+    Attributes:
+        net: the super-network.
+        options: the weights, the subset, the store.
+        data: what it is tested on, in words that differ where the data differs ("10,000 images, digest 1a2b3c4d").
+        score: tests the sub-network of a config.
+    """
+
+    name: str
+    metric: str
+    unit: str
+    maximise: bool
+    net: SuperNetwork
+    options: QualityOptions
+    data: str
+    score: Callable[[Config], Score]
+    predicted: bool = False
+    free: bool = False
+
+    def __post_init__(self) -> None:
+        needed_weights(self.name, self.options)
+
+    @property
+    def note(self) -> str:
+        """One line: what was run on what."""
+        return f"{self.metric} measured on {self.data}, with the weights {self.options.weights}"
+
+    @functools.cached_property
+    def source(self) -> str:
+        """The name, the data and the weights' content: what decides a value."""
+        return f"{self.name} ({self.data}; weights {digest(needed_weights(self.name, self.options))[:16]})"
+
+    def evaluate(self, X: npt.ArrayLike) -> FloatArray:
+        """Return the metric of each sub-network in ``unit``, ``(n,)``."""
+        return np.array([score.value for score in self.scores(X)], dtype=np.float64)
+
+    def scores(self, X: npt.ArrayLike) -> list[Score]:
+        """Return what each sub-network reached: from the store, or run now and kept there."""
+        X = self.net.space.canonical(X)
+        keys = self.net.space.keys(X)
+        known = self._kept(keys)
+        for key, config in zip(keys, self.net.space.decode(X), strict=True):
+            if key not in known:
+                known[key] = self.score(config)
+                self._keep(key, known[key])
+        return [known[key] for key in keys]
+
+    def _kept(self, keys: list[str]) -> dict[str, Score]:
+        if self.options.store is None:
+            return {}
+        rows = self.options.store.qualities(self.net.name, self.source, keys)
+        return {key: _score(record) for key, record in rows.items()}
+
+    def _keep(self, key: str, score: Score) -> None:
+        if self.options.store is not None:
+            plain = {name: None if value != value else value for name, value in asdict(score).items()}  # noqa: PLR0124
+            self.options.store.put_quality(self.net.name, self.source, key, plain)
+
+
+def needed_weights(name: str, options: QualityOptions) -> str:
+    """Return the file of weights; raises ``QualityError`` where none is named, or it is not there."""
+    if options.weights is None:
+        raise QualityError(f"{name}: runs sub-networks, so it needs the super-network's weights: --weights FILE")
+    if not Path(options.weights).is_file():
+        raise QualityError(f"weights {options.weights!r}: no such file")
+    return options.weights
+
+
+def digest(file: str | Path) -> str:
+    """Return the SHA-256 of a file's content; read again only where the file has changed."""
+    stat = Path(file).stat()
+    return _digest(str(Path(file).absolute()), stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=32)
+def _digest(file: str, _mtime_ns: int, _size: int) -> str:
+    with Path(file).open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _score(record: dict[str, Any]) -> Score:
+    ends = {name: float("nan") if record[name] is None else record[name] for name in ("value", "low", "high")}
+    return Score(**ends, n=record["n"], others=record["others"])

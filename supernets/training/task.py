@@ -1,0 +1,65 @@
+"""What a super-network is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from supernets.space import Config
+from supernets.training.options import Options
+
+if TYPE_CHECKING:
+    import torch
+
+# A mini-batch: tensors, so that the loop can move it to another device. What they are is the task's own.
+Batch = tuple["torch.Tensor", ...]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Examples, and what is lost on them.
+
+    Attributes:
+        name: as it was asked for ("images:photos").
+        note: one line that is shown when training begins: how many examples of what.
+        batches_per_epoch: mini-batches in one pass.
+        defaults: the options that suit it.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def batches_per_epoch(self) -> int: ...
+    @property
+    def defaults(self) -> Options: ...
+
+    def batches(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
+        """Pass over the examples once.
+
+        Args:
+            rng: decides their order (and augmentation): the same state gives the same batches.
+            start: leave out so many batches. The others are the same as without it: training that goes on in the
+                middle of a pass sees what it would have seen.
+        """
+        ...
+
+    def inputs(self, batch: Batch, config: Config) -> tuple[torch.Tensor, ...]:
+        """Return the positional inputs of the sub-network of ``config``, such as images at its resolution."""
+        ...
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Return the mean loss of a sub-network's outputs, a scalar."""
+        ...
+
+
+@runtime_checkable
+class SoftTask(Task, Protocol):
+    """A task whose sub-networks can learn from a larger one's outputs."""
+
+    def soft_loss(self, outputs: Any, teacher: Any) -> torch.Tensor:
+        """Return the mean difference between a sub-network's outputs and the larger one's, a scalar."""
+        ...
