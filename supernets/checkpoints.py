@@ -2,37 +2,76 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
+import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from supernets.errors import UsageError
 
+# Whatever torch.load raises on a file that is none of its own, or only a part of one.
+_NO_CHECKPOINT = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    struct.error,
+)
 
-def read_state_dict(file: str | Path) -> dict[str, torch.Tensor]:
-    """Return the state dict in ``file``, or the one under its key ``state_dict``.
+
+def read_document(file: str | Path) -> Any:
+    """Return what a checkpoint holds: tensors, numbers, texts, and lists and dicts of them.
 
     Raises:
-        UsageError: the file is not there, is no checkpoint, or holds more than tensors.
+        UsageError: the file is not there, is truncated or no checkpoint, or holds more than that.
     """
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UsageError(f"weights {str(file)!r}: no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"weights {str(file)!r}: not a checkpoint of tensors ({reason})") from error
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except _NO_CHECKPOINT as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UsageError(f"weights {shown!r}: not a checkpoint of tensors ({reason})") from error
+
+
+def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
+    """Return the state dict in ``file``, or the one under its key ``state_dict``.
+
+    The last files read are kept: an evaluation takes many sub-networks out of one file. So what is returned must not
+    be altered.
+
+    Raises:
+        UsageError: as ``read_document``, or it is no state dict of tensors.
+    """
+    try:
+        status = Path(file).stat()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise UsageError(f"weights {str(file)!r}: {reason}") from None
+    return _read(str(Path(file).resolve()), str(file), status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(file: str, shown: str, *_version: int) -> dict[str, torch.Tensor]:
+    found = read_document(file)
     state = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UsageError(f"weights {str(file)!r}: expected a state dict of tensors")
+        raise UsageError(f"weights {shown!r}: expected a state dict of tensors")
     return state
 
 
-def load_into(module: nn.Module, file: str | Path) -> nn.Module:
-    """Load ``file``'s state dict into ``module``; raises ``UsageError`` with the first keys that do not fit."""
-    state, wanted = read_state_dict(file), module.state_dict()
+def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], file: str | Path) -> nn.Module:
+    """Copy a state dict, read from ``file``, into ``module``; raises ``UsageError`` with the first keys that misfit."""
+    wanted = module.state_dict()
     missing = [key for key in wanted if key not in state]
     unknown = [key for key in state if key not in wanted]
     shapes = [
@@ -43,5 +82,12 @@ def load_into(module: nn.Module, file: str | Path) -> nn.Module:
     for what, keys in (("lacks", missing), ("has unknown", unknown), ("has other shapes:", shapes)):
         if keys:
             raise UsageError(f"weights {str(file)!r} {what} {', '.join(keys[:3])} ({len(keys)} in all)")
-    module.load_state_dict(state)
-    return module
+    return assign(module, state)
+
+
+def assign(module: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
+    """Give ``module``, which may be on the meta device, its own copies of ``state``; return it in evaluation mode."""
+    # Without the memory format a slice would keep its strides, and kernels would run over gaps.
+    own = {key: tensor.detach().clone(memory_format=torch.contiguous_format) for key, tensor in state.items()}
+    module.load_state_dict(own, assign=True)
+    return module.requires_grad_(requires_grad=True).eval()
