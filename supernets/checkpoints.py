@@ -38,9 +38,11 @@ def read_document(file: str | Path) -> Any:
     """
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UsageError(f"weights {str(file)!r}: no such file") from None
     except _NO_CHECKPOINT as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise UsageError(f"weights {shown!r}: not a checkpoint of tensors ({reason})") from error
+        raise UsageError(f"weights {str(file)!r}: not a checkpoint of tensors ({reason})") from error
 
 
 def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
@@ -61,8 +63,8 @@ def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
 
 
 @functools.lru_cache(maxsize=2)
-def _read(file: str, shown: str, *_version: int) -> dict[str, torch.Tensor]:
-    found = read_document(file)
+def _read(_resolved: str, shown: str, *_version: int) -> dict[str, torch.Tensor]:
+    found = read_document(shown)
     state = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UsageError(f"weights {shown!r}: expected a state dict of tensors")
