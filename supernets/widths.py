@@ -5,8 +5,13 @@ from __future__ import annotations
 
 def round_to_eight(width: float) -> int:
     """Return the multiple of 8 nearest ``width``, up by 8 where that falls below 0.9 of it, at least 8."""
-    rounded = max(8, int(width + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * width else rounded
+    return round_to(8, width)
+
+
+def round_to(divisor: int, width: float) -> int:
+    """Return the multiple of ``divisor`` nearest ``width``, one up where that falls below 0.9 of it, at least one."""
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded
 
 
 def halved(size: int, times: int = 1) -> int:
