@@ -23,6 +23,7 @@ from supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from harness.platform import Platform
+    from harness.quality import QualityOptions
     from harness.store import Store
 
 __all__ = ["CompareProgress", "Comparison", "Contestant", "compare"]
@@ -70,6 +71,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     evals: int = 150,
     seeds: int | Sequence[int] = 5,
     quality: str | None = None,
+    quality_options: QualityOptions | None = None,
     objectives: Sequence[str] | None = None,
     constraints: Sequence[str] = (),
     reference: Mapping[str, float] | None = None,
@@ -92,6 +94,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
         evals: evaluations of each search.
         seeds: how many (0, 1, ...), or which.
         quality: as for ``search``.
+        quality_options: as for ``search``.
         objectives: as for ``search``.
         constraints: as for ``search``.
         reference: where hypervolume is measured from, by objective; ``None``: as for ``search``, but what is measured
@@ -112,6 +115,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     options = {
         "platform": platform,
         "quality": quality,
+        "quality_options": quality_options,
         "evals": evals,
         "objectives": objectives,
         "constraints": tuple(constraints),
@@ -152,7 +156,7 @@ def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
 def _all_free(net: SuperNetwork, options: Mapping[str, Any]) -> bool:
     """Tell whether nothing has to be measured; raises what is wrong with the problem before anything takes time."""
     request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
-    with Sources(net, options["platform"], options["quality"]) as sources:
+    with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
         plan = Plan(request, sources)
         return all(one.free for one in (*plan.objectives, *plan.limited))
 

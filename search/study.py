@@ -22,6 +22,7 @@ from supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from harness.platform import Platform
+    from harness.quality import QualityOptions
     from harness.store import Store, StudyRecord
 
 __all__ = ["ObjectiveLabel", "Progress", "Study", "load", "search"]
@@ -59,6 +60,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     platform: Platform | str | None = None,
     *,
     quality: str | None = None,
+    quality_options: QualityOptions | None = None,
     algorithm: str = "linas",
     evals: int = 150,
     seed: int = 0,
@@ -81,6 +83,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         net: the super-network.
         platform: where latency is known or measured; needed where latency is an objective.
         quality: the quality source; ``None``: the super-network's own.
+        quality_options: for a source that runs sub-networks: which weights, on how much of the data.
         algorithm: as registered in ``search.algorithms``.
         evals: the most evaluations, those of a resumed study among them. A study may be resumed with more.
         seed: of all randomness: the same seed and the same measurements give the same evaluations.
@@ -108,7 +111,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     if evals < 1:
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     run = _Run(store, study, resume, evals, progress)
-    with Sources(net, platform, quality, store, run.report, run.since) as sources:
+    with Sources(net, platform, quality, store, run.report, run.since, quality_options) as sources:
         request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference)
         plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
         stop = stop_rule(target, plateau, plan.reference)

@@ -19,7 +19,7 @@ registry = Registry(
     "quality source",
     "harness.quality",
     "hwnas.quality",
-    skip=("coefficients", "columns", "evaluated", "mlp", "pairwise", "quality"),
+    skip=("classification", "coefficients", "columns", "evaluated", "mlp", "pairwise", "quality", "recalibrate"),
 )
 
 

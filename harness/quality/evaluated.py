@@ -5,36 +5,19 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.quality.quality import QualityOptions
+from harness.quality.quality import QualityOptions, Score
 from supernets.errors import QualityError
 from supernets.space import Config, FloatArray
 from supernets.supernet import SuperNetwork
 
-
-@dataclass(frozen=True)
-class Score:
-    """What one sub-network reached.
-
-    Attributes:
-        value: the metric, in the quality's unit.
-        low: lower end of its 95 % interval over the choice of examples; nan where there is none.
-        high: upper end.
-        n: examples that it was tested on.
-        others: further metrics of the same run ({"top5": 98.1}).
-    """
-
-    value: float
-    low: float = float("nan")
-    high: float = float("nan")
-    n: int = 0
-    others: dict[str, float] = field(default_factory=dict)
+__all__ = ["EvaluatedQuality", "Score", "digest", "needed_weights"]
 
 
 @dataclass(frozen=True)

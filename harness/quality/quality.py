@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -84,6 +84,34 @@ class Quality(Protocol):
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``; nan where the source has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one sub-network reached on examples.
+
+    Attributes:
+        value: the metric, in the quality's unit.
+        low: lower end of its 95 % interval over the choice of examples; nan where there is none.
+        high: upper end.
+        n: examples that it was tested on.
+        others: further metrics of the same run ({"top5": 98.1}).
+    """
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+    n: int = 0
+    others: dict[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class ScoredQuality(Quality, Protocol):
+    """A quality that is a mean over examples, and so is known to within an interval."""
+
+    def scores(self, X: npt.ArrayLike) -> list[Score]:
+        """Return what each sub-network reached."""
         ...
 
 

@@ -17,7 +17,10 @@ from hwnas.cli.options import (
     Quiet,
     References,
     StoreUrl,
+    Subset,
     Supernet,
+    Weights,
+    Workers,
     reference_point,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
@@ -39,6 +42,9 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each algorithm.")] = 5,
     objective: Annotated[list[str] | None, typer.Option(help="Objective; repeatable.")] = None,
     quality: Quality = None,
+    weights: Weights = None,
+    subset: Subset = None,
+    workers: Workers = 1,
     constraint: Annotated[list[str] | None, typer.Option(help="Like 'latency<=20ms'; repeatable.")] = None,
     reference: References = None,
     best: Annotated[float | None, typer.Option(help="The hypervolume that counts as 1; default: all together.")] = None,
@@ -53,6 +59,7 @@ def compare(
     """Compare algorithms: hypervolume, and evaluations and time to thresholds, over seeds."""
     import supernets
     from harness.platform import parse
+    from harness.quality import QualityOptions
     from harness.store import Store
     from search.compare import compare as run
     from search.report import compare_page
@@ -69,6 +76,7 @@ def compare(
             evals=evals,
             seeds=seeds,
             quality=quality,
+            quality_options=QualityOptions(weights, subset, workers),
             objectives=objective,
             constraints=constraint or (),
             reference=reference_point(reference),

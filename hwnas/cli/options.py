@@ -22,6 +22,17 @@ Platforms = Annotated[
 Quality = Annotated[
     str | None, typer.Option("--quality", metavar="SOURCE", help="Quality source; default: the super-network's own.")
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", metavar="FILE", help="The super-network's weights, for a quality source that runs sub-networks."
+    ),
+]
+Subset = Annotated[
+    int | None,
+    typer.Option("--subset", "--images", min=1, help="Test on so many of the examples, always the same; default: all."),
+]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Threads that read and prepare examples.")]
 Evals = Annotated[int, typer.Option("--evals", min=1, help="Sub-networks to evaluate.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")]
 Algorithm = Annotated[str, typer.Option("--algorithm", "-a", help="Search algorithm.")]

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from harness.measure import Measurer
     from harness.measure import Progress as Measuring
     from harness.platform import Platform
+    from harness.quality import QualityProgress
     from harness.store import Store
     from search.compare import CompareProgress as Comparing
     from search.study import Progress as Searching
     from search.transfer import TransferProgress as Transferring
     from supernets.supernet import SuperNetwork
+    from supernets.training.loop import Progress as Training
+
+_REDRAW_S = 0.2
 
 
 @contextmanager
@@ -106,6 +110,51 @@ def _note(event: Searching) -> str:
     if event.measuring is not None:
         parts.append(event.measuring.message)
     return "; ".join(parts)
+
+
+@contextmanager
+def training(quiet: bool) -> Iterator[Callable[[Training], None]]:
+    """Show steps and the loss; redrawn a few times a second, for a step may take a millisecond."""
+    with _bars(quiet) as bars:
+        line = bars.add_task("steps", total=None, note="")
+        drawn = 0.0
+
+        def show(event: Training) -> None:
+            nonlocal drawn
+            if event.elapsed_s - drawn < _REDRAW_S and event.step < event.steps:
+                return
+            drawn = event.elapsed_s
+            bars.start()
+            note = f"loss {event.loss:.4f}, learning rate {event.lr:.3g}"
+            bars.update(line, completed=event.step, total=event.steps, note=note, refresh=True)
+
+        yield show
+
+
+class Evaluating:
+    """Shows which sub-network is evaluated, and what is done with it."""
+
+    def __init__(self, bars: Progress, total: int) -> None:
+        self._bars = bars
+        self._line = bars.add_task("sub-networks", total=total, note="")
+
+    def tell(self, event: QualityProgress) -> None:
+        """Show what the evaluation under way is at."""
+        self._bars.start()
+        self._bars.update(self._line, note=escape(event.message), refresh=True)
+
+    def rows(self, n: int) -> Iterator[int]:
+        """Yield 0, 1, ... and count those that are done."""
+        for row in range(n):
+            yield row
+            self._bars.update(self._line, completed=row + 1)
+
+
+@contextmanager
+def evaluating(total: int, quiet: bool) -> Iterator[Evaluating]:
+    """Show finished sub-networks, and the images tested of the one under way."""
+    with _bars(quiet) as bars:
+        yield Evaluating(bars, total)
 
 
 @contextmanager

@@ -18,7 +18,10 @@ from hwnas.cli.options import (
     References,
     Seed,
     StoreUrl,
+    Subset,
     Supernet,
+    Weights,
+    Workers,
     reference_point,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
@@ -40,6 +43,9 @@ def search(
         list[str] | None, typer.Option(help="Objective; repeatable. Default: latency and the quality.")
     ] = None,
     quality: Quality = None,
+    weights: Weights = None,
+    subset: Subset = None,
+    workers: Workers = 1,
     constraint: Annotated[
         list[str] | None, typer.Option(help="Like 'latency<=20ms' or 'top1>=76%'; repeatable.")
     ] = None,
@@ -60,6 +66,7 @@ def search(
     """Search a super-network on one platform."""
     import supernets
     from harness.platform import parse
+    from harness.quality import QualityOptions
     from harness.store import Store
     from search.study import search as run
 
@@ -71,6 +78,7 @@ def search(
             net,
             platform=where,
             quality=quality,
+            quality_options=QualityOptions(weights, subset, workers),
             algorithm=algorithm,
             preset=preset,
             evals=evals,

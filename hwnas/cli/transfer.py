@@ -17,7 +17,10 @@ from hwnas.cli.options import (
     Quiet,
     Seed,
     StoreUrl,
+    Subset,
     Supernet,
+    Weights,
+    Workers,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
@@ -35,6 +38,9 @@ def transfer(
         list[str] | None, typer.Option(help="Use this study's search, one per platform; repeatable.")
     ] = None,
     quality: Quality = None,
+    weights: Weights = None,
+    subset: Subset = None,
+    workers: Workers = 1,
     algorithm: Algorithm = "linas",
     evals: Evals = 50,
     seed: Seed = 0,
@@ -50,6 +56,7 @@ def transfer(
     """Search on each platform, measure each front on all of them, and tell what carries over."""
     import supernets
     from harness.platform import parse
+    from harness.quality import QualityOptions
     from harness.store import Store
     from search.report import transfer_page
     from search.transfer import transfer as run
@@ -65,6 +72,7 @@ def transfer(
             platforms,
             studies=study or (),
             quality=quality,
+            quality_options=QualityOptions(weights, subset, workers),
             algorithm=algorithm,
             evals=evals,
             seed=seed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -17,7 +17,7 @@ from supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     from harness.measure import Measurer
     from harness.platform import Platform
-    from harness.quality import Quality
+    from harness.quality import Quality, QualityOptions
     from harness.store import Store
 
 
@@ -97,6 +97,7 @@ class Sources:
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Self:
+        quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -106,6 +107,7 @@ class Sources:
     def where(self) -> Platform:
         """The platform, parsed; raises ``UsageError`` where none is given."""
         from harness.platform import parse
+    quality_options: QualityOptions | None = None
 
         if self.platform is None:
             raise UsageError("latency needs a platform: expected one like onnxruntime:threads=1 or lut:table=note10")
@@ -116,7 +118,8 @@ class Sources:
         """The quality source; raises ``QualityError`` where it does not serve the super-network."""
         from harness import quality
 
-        return quality.get(self.quality_spec, self.net)
+        options = self.quality_options or quality.QualityOptions()
+        return quality.get(self.quality_spec, self.net, replace(options, store=self.store, progress=self.progress))
 
     @cached_property
     def measurer(self) -> Measurer:

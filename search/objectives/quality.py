@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from harness.quality.quality import ScoredQuality
 from search.objectives.objective import Outcome, Sources
 from supernets.space import IntArray
 
@@ -25,14 +29,20 @@ class QualityObjective:
         self.name = quality.metric
         self.unit = quality.unit
         self.maximise = quality.maximise
-        self.source = quality.name
+        self.source = quality.source
         self.free = quality.free
         # A source that takes long evaluates one at a time, so that each is kept as soon as it is there.
         self.batched = quality.free
 
     def evaluate(self, X: IntArray) -> Outcome:
-        """Return the metric."""
-        return Outcome.of(self._quality.evaluate(X), f"the quality source {self.source} has no value for it")
+        """Return the metric, with its intervals where it was tested on examples."""
+        missing = f"the quality source {self.source} has no value for it"
+        if not isinstance(self._quality, ScoredQuality):
+            return Outcome.of(self._quality.evaluate(X), missing)
+        scores = self._quality.scores(X)
+        values = np.array([one.value for one in scores], dtype=np.float64)
+        intervals = np.array([(one.low, one.high) for one in scores], dtype=np.float64).reshape(-1, 2)
+        return replace(Outcome.of(values, missing), intervals=intervals)
 
 
 def create(_name: str, sources: Sources) -> QualityObjective:

@@ -21,7 +21,7 @@ from supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     from harness.measurement import Measurement
     from harness.platform import Platform
-    from harness.quality import Quality
+    from harness.quality import Quality, QualityOptions
     from harness.store import Store
 
 
@@ -53,6 +53,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     *,
     studies: Sequence[Study | str] = (),
     quality: str | None = None,
+    quality_options: QualityOptions | None = None,
     algorithm: str = "linas",
     evals: int = 150,
     seed: int = 0,
@@ -71,6 +72,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         platforms: at least two, those of ``studies`` among them. Where there is no study of one, it is searched.
         studies: done already, or their names in ``store``.
         quality: the quality source; ``None``: that of the studies, else the super-network's own.
+        quality_options: see ``search.study.search``.
         algorithm: of the searches, as are ``evals``, ``seed``, ``preset``, ``settings`` and ``constraints``.
         evals: see ``search.study.search``.
         seed: of the searches, of the random sub-networks and of the bootstrap.
@@ -97,14 +99,15 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     for place in places:
         if place not in found:
             found[place] = search(
-                net, place, quality=spec, algorithm=algorithm, evals=evals, seed=seed, preset=preset,
-                settings=settings, constraints=constraints, store=store, progress=tell.begin("search", place),
+                net, place, quality=spec, quality_options=quality_options, algorithm=algorithm, evals=evals, seed=seed,
+                preset=preset, settings=settings, constraints=constraints, store=store,
+                progress=tell.begin("search", place),
             )  # fmt: skip
     ordered = [found[place] for place in places]
     rng = np.random.default_rng(seed)
     X = shared(net, ordered, samples, rng)
     measured, environments = _everywhere(net, places, X, None if fresh else begun, store, tell)
-    with Sources(net, quality_spec=spec) as sources:
+    with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return analyse(
         rows,

@@ -1,0 +1,36 @@
+"""Load ahead: what is needed next is made ready by other threads meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Loaded = TypeVar("Loaded")
+
+
+def in_order(load: Callable[[Job], Loaded], jobs: Iterable[Job], workers: int) -> Iterator[Loaded]:
+    """Yield ``load(job)`` of each job, in their order, while ``workers`` threads load what comes after it.
+
+    Args:
+        load: runs in several threads at once. Pillow decodes without holding Python's lock, so they do run at once.
+        jobs: what it is given.
+        workers: threads; 0 loads each when it is asked for.
+    """
+    if workers < 1:
+        yield from map(load, jobs)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        under_way: deque[Future[Loaded]] = deque()
+        try:
+            for job in jobs:
+                under_way.append(pool.submit(load, job))
+                if len(under_way) > workers:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()

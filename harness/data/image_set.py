@@ -1,0 +1,209 @@
+"""Sets of labelled images, and where they are: a folder with one sub-folder per class, or IDX files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data import pixels
+from harness.data.idx import read_idx
+from supernets.errors import DataError
+from supernets.space import IntArray
+
+if TYPE_CHECKING:
+    import torch
+
+_TEST_FOLDERS = ("val", "validation", "test")
+_TRAIN_FOLDER = "train"
+_PARTS = {"train": ("train",), "test": ("t10k", "test", "val")}
+# What Pillow reads of what people keep photographs in. Other files in a class folder (notes, thumbnails' databases) are
+# passed over; one with such an ending that is no image is an error.
+_ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+class ImageSet(Protocol):
+    """Labelled images.
+
+    Attributes:
+        name: where they are.
+        classes: names of the classes, in the order of their numbers.
+        labels: the class of each image, ``(n,)``.
+        side: of every image, in pixels, where all are squares of one size; else ``None``.
+        digest: differs where the images do.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    labels: IntArray
+    side: int | None
+    digest: str
+
+    def plain(self, index: IntArray, size: int) -> torch.Tensor:
+        """Return images as they are tested on: ``(n, channels, size, size)``, bytes."""
+        ...
+
+    def cropped(self, index: IntArray, size: int, rng: np.random.Generator) -> torch.Tensor:
+        """Return random parts of images, as once-for-all trains on them; whole ones where the images are small."""
+        ...
+
+
+def open_images(path: str, part: str, channels: int) -> ImageSet:
+    """Open the images at ``path``.
+
+    Args:
+        path: a folder with ``train`` and ``val`` (or ``test``) in it, each with one sub-folder per class; a folder with
+            one sub-folder per class, which then is the part that is asked for; a folder of IDX files, or the beginning
+            of their names.
+        part: "train" or "test".
+        channels: that the super-network takes, 1 or 3.
+
+    Raises:
+        DataError: there is nothing like that, a class folder is empty, or a file is not what it should be.
+    """
+    place = Path(path).expanduser()
+    if _idx_files(place):
+        return IdxImages.open(place, part, channels)
+    if not place.is_dir():
+        raise DataError(f"{path}: there is no such folder, and no IDX files whose names begin so")
+    return FolderImages(_part_folder(place, part), channels)
+
+
+def has_training_images(path: str) -> bool:
+    """Tell whether there are training images beside those to test on."""
+    place = Path(path).expanduser()
+    return bool(_idx_files(place)) or (place / _TRAIN_FOLDER).is_dir()
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+class FolderImages:
+    """A folder with one sub-folder per class; classes are numbered in the order of their names. See ``ImageSet``.
+
+    Args:
+        folder: that folder.
+        channels: 1 or 3.
+    """
+
+    def __init__(self, folder: Path, channels: int) -> None:
+        self.name = str(folder)
+        self.channels = channels
+        folders = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+        if not folders:
+            raise DataError(f"{folder}: expected one sub-folder per class, got none")
+        found = [_images_in(one) for one in folders]
+        self.classes = tuple(one.name for one in folders)
+        self.files = [file for files in found for file in files]
+        self.labels: IntArray = np.repeat(np.arange(len(found), dtype=np.int64), [len(files) for files in found])
+        listed = "".join(f"{file.parent.name}/{file.name} {file.stat().st_size}\n" for file in self.files)
+        self.digest = _digest(listed.encode())
+        self.side: int | None = None
+
+    def plain(self, index: IntArray, size: int) -> torch.Tensor:
+        """Return the middles of images, as once-for-all tests on them."""
+        import torch
+
+        return torch.stack([pixels.middle(self.files[one], size, self.channels) for one in index])
+
+    def cropped(self, index: IntArray, size: int, rng: np.random.Generator) -> torch.Tensor:
+        """Return random parts of images, as once-for-all trains on them."""
+        import torch
+
+        return torch.stack([pixels.random_part(self.files[one], size, self.channels, rng) for one in index])
+
+
+def _images_in(folder: Path) -> list[Path]:
+    files = sorted(one for one in folder.iterdir() if one.suffix.lower() in _ENDINGS and not one.name.startswith("."))
+    if not files:
+        raise DataError(f"{folder}: the class folder has no images in it ({', '.join(sorted(_ENDINGS))})")
+    return files
+
+
+def _part_folder(place: Path, part: str) -> Path:
+    names = (_TRAIN_FOLDER,) if part == "train" else _TEST_FOLDERS
+    there = [place / name for name in names if (place / name).is_dir()]
+    if there:
+        return there[0]
+    # A folder that has the other part only is no folder of classes called "train" or "val".
+    others = [name for name in (_TRAIN_FOLDER, *_TEST_FOLDERS) if (place / name).is_dir()]
+    if others:
+        raise DataError(f"{place}: has {', '.join(others)}, expected a folder {' or '.join(names)} beside it")
+    return place
+
+
+# --- IDX files --------------------------------------------------------------------------------------------------------
+
+
+class IdxImages:
+    """Images of one size in IDX files; they are small, so all of them are in memory. See ``ImageSet``.
+
+    Args:
+        name: where they are.
+        images: bytes, ``(n, height, width)`` or ``(n, height, width, 3)``.
+        labels: ``(n,)``.
+        channels: 1 or 3; grey images serve a super-network of three channels.
+    """
+
+    def __init__(self, name: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], channels: int) -> None:
+        import torch
+
+        if images.ndim == 3:
+            images = images[..., None]
+        if images.ndim != 4 or images.shape[-1] not in {1, channels}:
+            raise DataError(
+                f"{name}: expected images of shape (n, height, width) or (n, height, width, {channels}), "
+                f"got {images.shape}"
+            )
+        if labels.shape != (len(images),):
+            raise DataError(f"{name}: {len(images)} images, but labels of shape {labels.shape}")
+        self.name = name
+        self.labels: IntArray = labels.astype(np.int64)
+        self.classes = tuple(str(number) for number in range(int(labels.max(initial=0)) + 1))
+        self.digest = _digest(images.tobytes() + labels.tobytes())
+        height, width = images.shape[1:3]
+        self.side = height if height == width else None
+        self._images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+        self._images = self._images.expand(-1, channels, -1, -1)
+
+    @classmethod
+    def open(cls, place: Path, part: str, channels: int) -> IdxImages:
+        """Read the files of one part; raises ``DataError`` where there is not one of each."""
+        files = _idx_files(place)
+        images, labels = (_one(place, files, part, what) for what in ("images", "labels"))
+        return cls(str(images), read_idx(images), read_idx(labels), channels)
+
+    def plain(self, index: IntArray, size: int) -> torch.Tensor:
+        """Return whole images at another size."""
+        return pixels.resized(self._images[index], size)
+
+    def cropped(self, index: IntArray, size: int, rng: np.random.Generator) -> torch.Tensor:  # noqa: ARG002
+        """Return whole images: they are small."""
+        return self.plain(index, size)
+
+
+def _idx_files(place: Path) -> list[Path]:
+    """Return the IDX files in a folder, or those whose names begin as the last part of ``place`` does."""
+    folder, beginning = (place, "") if place.is_dir() else (place.parent, place.name)
+    if not folder.is_dir():
+        return []
+    return sorted(one for one in folder.iterdir() if one.name.startswith(beginning) and re.search(r"idx\d", one.name))
+
+
+def _one(place: Path, files: Sequence[Path], part: str, what: str) -> Path:
+    found = [one for one in files if what in one.name and any(word in one.name for word in _PARTS[part])]
+    if len(found) != 1:
+        got = ", ".join(one.name for one in found) or "none"
+        raise DataError(
+            f"{place}: expected one IDX file of {part} {what} (like {_PARTS[part][0]}-{what}-idx3-ubyte.gz), got {got}"
+        )
+    return found[0]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

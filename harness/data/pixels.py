@@ -1,0 +1,104 @@
+"""From image files to tensors, as once-for-all prepares them (Cai et al., 2020), with Pillow's bilinear filter."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from supernets.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+# The share of the shorter side that is tested on.
+_MIDDLE = 0.875
+# Of a random part: share of the image's area, ratio of its sides, and how many draws may miss the image.
+_AREA, _RATIO, _DRAWS = (0.08, 1.0), (3 / 4, 4 / 3), 10
+
+# Of ImageNet, on the scale 0..1. A grey image has the channels' means of both.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MODES = {1: "L", 3: "RGB"}
+
+
+def middle(file: Path, size: int, channels: int) -> torch.Tensor:
+    """Return the middle of an image: its shorter side made ``size / 0.875``, then ``size`` squared cut out."""
+    image = _decoded(file, channels)
+    image = _shorter_side(image, math.ceil(size / _MIDDLE))
+    left, top = (round((side - size) / 2) for side in image.size)
+    return _bytes(image.crop((left, top, left + size, top + size)))
+
+
+def random_part(file: Path, size: int, channels: int, rng: np.random.Generator) -> torch.Tensor:
+    """Return a random part of an image at ``size`` squared (Szegedy et al., 2015, section 6)."""
+    from PIL.Image import Resampling
+
+    image = _decoded(file, channels)
+    box = _random_box(image.size, rng)
+    return _bytes(image.resize((size, size), Resampling.BILINEAR, box))
+
+
+def resized(images: torch.Tensor, size: int) -> torch.Tensor:
+    """Return images, ``(n, channels, height, width)`` bytes, at ``size`` squared, averaged where that is smaller."""
+    import torch
+
+    if images.shape[-2:] == (size, size):
+        return images
+    made = torch.nn.functional.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+    return made.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    """Return bytes, ``(n, channels, height, width)``, as numbers of mean 0 and deviation 1 over ImageNet."""
+    import torch
+
+    mean, std = (_MEAN, _STD) if images.shape[1] == 3 else ((sum(_MEAN) / 3,), (sum(_STD) / 3,))
+    # x / 255, less the mean, by the deviation: in one pass.
+    scale = torch.tensor([1 / (255 * one) for one in std], device=images.device).view(1, -1, 1, 1)
+    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).view(1, -1, 1, 1)
+    return torch.addcmul(shift, images.float(), scale)
+
+
+def _decoded(file: Path, channels: int) -> Image:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return image.convert(_MODES[channels])
+    # Pillow's decoders raise these for what is wrong with a file; SyntaxError is a broken PNG.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{file}: is no image that can be read ({error})") from error
+
+
+def _shorter_side(image: Image, size: int) -> Image:
+    from PIL.Image import Resampling
+
+    width, height = image.size
+    if width <= height:
+        return image.resize((size, int(size * height / width)), Resampling.BILINEAR)
+    return image.resize((int(size * width / height), size), Resampling.BILINEAR)
+
+
+def _random_box(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
+    width, height = size
+    for _ in range(_DRAWS):
+        area = width * height * rng.uniform(*_AREA)
+        ratio = math.exp(rng.uniform(math.log(_RATIO[0]), math.log(_RATIO[1])))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            return left, top, left + w, top + h
+    # The image is longer than any allowed ratio: its middle, as near to square as it is allowed to be.
+    w, h = min(width, round(height * _RATIO[1])), min(height, round(width / _RATIO[0]))
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
+
+
+def _bytes(image: Image) -> torch.Tensor:
+    import torch
+
+    array = np.array(image)
+    return torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1).contiguous()

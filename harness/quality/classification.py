@@ -1,0 +1,173 @@
+"""The accuracy of sub-networks that classify images: batch-norm statistics set anew, then the share that is right."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.data import pixels
+from harness.data.ahead import in_order
+from harness.data.image_set import ImageSet
+from harness.data.images import ImageNetwork
+from harness.quality.evaluated import Score, needed_weights
+from harness.quality.quality import QualityOptions, QualityProgress
+from harness.quality.recalibrate import recalibrate
+from supernets.space import Config, IntArray
+
+if TYPE_CHECKING:
+    import torch
+
+# As once-for-all sets batch-norm statistics.
+CALIBRATION_IMAGES, CALIBRATION_BATCH = 2_000, 200
+# Images tested at a time: enough to keep the cores busy, few enough for the activations of 224 px.
+_TEST_BATCH = 100
+# Prepared images are kept while they take less than this: a search tests hundreds of sub-networks on the same ones.
+_KEPT_BYTES = 2 << 30
+_SEED = 0
+# Of a 95 % interval.
+_Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What one sub-network got right.
+
+    Attributes:
+        top1: for each image, whether the right class came first.
+        top5: whether it was among the first five.
+    """
+
+    top1: IntArray
+    top5: IntArray
+
+    def score(self) -> Score:
+        """Return top-1 with its interval, and top-5, in per cent."""
+        n, right = len(self.top1), int(self.top1.sum())
+        low, high = binomial_interval(right, n)
+        return Score(100 * right / n, 100 * low, 100 * high, n, {"top5": 100 * float(self.top5.mean())})
+
+
+class Tester:
+    """Tests sub-networks on images.
+
+    Args:
+        net: the super-network.
+        options: the weights, how many images, how many threads, whom to tell.
+        test: the images to test on.
+        train: images to set batch-norm statistics on; ``None``: those in the weights are used as they are.
+        varied: set statistics on random parts of the images, as once-for-all does, and not on whole ones.
+    """
+
+    def __init__(
+        self, net: ImageNetwork, options: QualityOptions, test: ImageSet, train: ImageSet | None, varied: bool
+    ) -> None:
+        self._net = net
+        self._options = options
+        self._varied = varied
+        self._test = Prepared(test, chosen(len(test.labels), options.subset), options.workers)
+        self._train = None
+        if train is not None:
+            index = chosen(len(train.labels), CALIBRATION_IMAGES)
+            self._train = Prepared(train, index, options.workers, varied=varied)
+
+    def __call__(self, config: Config) -> Score:
+        """Return the score of the sub-network of ``config``."""
+        return self.accuracy(config).score()
+
+    def accuracy(self, config: Config) -> Accuracy:
+        """Return which images the sub-network of ``config`` gets right."""
+        import torch
+
+        module = self._net.build(config, needed_weights("accuracy", self._options))
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        side = self._net.resolution(config)
+        if self._train is not None:
+            batches = self._train.batches(side, CALIBRATION_BATCH)
+            recalibrate(module, (images for images, _ in self._told(batches, "setting statistics", self._train)))
+        top1, top5 = [], []
+        with torch.inference_mode():
+            for images, labels in self._told(self._test.batches(side, _TEST_BATCH), "testing", self._test):
+                outputs = module(images)
+                found = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == labels[:, None]
+                top1.append(found[:, 0])
+                top5.append(found.any(dim=1))
+        return Accuracy(*(torch.cat(parts).numpy().astype(np.int64) for parts in (top1, top5)))
+
+    def _told(
+        self, batches: Iterator[tuple[torch.Tensor, torch.Tensor]], what: str, images: Prepared
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Pass batches on, and say how far they are."""
+        import torch
+
+        tell, done, total = self._options.progress, 0, len(images.index)
+        for batch, labels in batches:
+            yield batch.contiguous(memory_format=torch.channels_last), labels
+            done += len(labels)
+            if tell is not None:
+                tell(QualityProgress(done, total, f"{what}: {done:,} of {total:,} images"))
+
+
+class Prepared:
+    """Some images of a set, at whatever size is asked for; the last sizes are kept in memory.
+
+    Args:
+        images: the set.
+        index: which of them, ``(n,)``.
+        workers: threads that prepare them.
+        varied: take a random part of each; the same one every time.
+    """
+
+    def __init__(self, images: ImageSet, index: IntArray, workers: int, varied: bool = False) -> None:
+        self._images = images
+        self._workers = workers
+        self._varied = varied
+        self._kept: OrderedDict[int, list[torch.Tensor]] = OrderedDict()
+        self.index = index
+
+    def batches(self, side: int, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield (normalised images of ``side`` squared, labels), ``size`` at a time."""
+        import torch
+
+        jobs = [self.index[start : start + size] for start in range(0, len(self.index), size)]
+        kept = self._kept.get(side)
+        made = in_order(lambda job: self._views(job, side), jobs, self._workers) if kept is None else iter(kept)
+        collected = []
+        keeping = kept is None and self._room(side)
+        for job, images in zip(jobs, made, strict=True):
+            if keeping:
+                collected.append(images)
+            yield pixels.normalised(images), torch.from_numpy(self._images.labels[job])
+        if keeping:
+            self._kept[side] = collected
+
+    def _views(self, index: IntArray, side: int) -> torch.Tensor:
+        if self._varied:
+            return self._images.cropped(index, side, np.random.default_rng([_SEED, int(index[0])]))
+        return self._images.plain(index, side)
+
+    def _room(self, side: int) -> bool:
+        """Make room for the images at one more size; tell whether there is any."""
+        needed = 3 * side**2 * len(self.index)
+        while self._kept and needed + sum(one.nbytes for kept in self._kept.values() for one in kept) > _KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return needed <= _KEPT_BYTES
+
+
+def chosen(n: int, subset: int | None) -> IntArray:
+    """Return which of ``n`` images are used: ``subset`` random ones, the same every time; ``None``: all."""
+    if subset is None or subset >= n:
+        return np.arange(n, dtype=np.int64)
+    return np.sort(np.random.default_rng(_SEED).permutation(n)[:subset])
+
+
+def binomial_interval(right: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson, 1927): it stays within 0..1, and is right near both ends."""
+    share, z2 = right / n, _Z**2 / n
+    middle = (share + z2 / 2) / (1 + z2)
+    half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
+    return middle - half, middle + half

@@ -1,0 +1,26 @@
+"""``imagenet:DIR``: top-1 accuracy on ImageNet, measured as once-for-all does it (Cai et al., 2020).
+
+``DIR`` has ``val`` with one folder per class, or is that folder; batch-norm statistics are set on images in
+``DIR/train`` where it is there. The shorter side becomes ceil(resolution / 0.875), the middle is cut out.
+"""
+
+from __future__ import annotations
+
+from harness.data.image_set import FolderImages, has_training_images, open_images
+from harness.data.images import ImageNetwork
+from harness.quality.evaluated import EvaluatedQuality
+from harness.quality.images import check_serves, classifying
+from harness.quality.quality import QualityOptions
+from supernets.errors import DataError
+
+USES_WEIGHTS = True
+
+
+def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions) -> EvaluatedQuality:
+    """Make the source; ``argument`` is the folder."""
+    check_serves(name, argument, net)
+    test = open_images(argument, "test", net.channels)
+    if not isinstance(test, FolderImages):
+        raise DataError(f"{argument}: expected folders of images, one per class, got IDX files; images: takes both")
+    train = open_images(argument, "train", net.channels) if has_training_images(argument) else None
+    return classifying(f"{name}:{argument}", net, options, test, train)

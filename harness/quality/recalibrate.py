@@ -1,0 +1,54 @@
+"""Batch-norm statistics of a sub-network, set anew after it was taken out of the super-network.
+
+The shared statistics are averages over all sub-networks that were trained; a single one's differ, and without its own
+it is as good as guessing (Cai et al., 2020; Yu and Huang, 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Set every batch-norm's mean and variance to their means over batches, weighted by the batches' sizes.
+
+    Each layer sees what the layers before it make of the batch with that batch's own statistics, as in training; as
+    once-for-all does it, the variance is the biased one.
+
+    Args:
+        module: a stand-alone sub-network in evaluation mode.
+        batches: inputs.
+    """
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    sums: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
+    images = 0
+
+    def measure(norm: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        x = args[0]
+        variance, mean = torch.var_mean(x, [dim for dim in range(x.dim()) if dim != 1], correction=0)
+        assert isinstance(norm.running_mean, torch.Tensor)  # noqa: S101 - hooked below on nothing else
+        assert isinstance(norm.running_var, torch.Tensor)  # noqa: S101
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        means, variances = sums.get(norm, (0.0, 0.0))
+        sums[norm] = means + len(x) * mean, variances + len(x) * variance
+
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    try:
+        with torch.inference_mode():
+            for batch in batches:
+                images += len(batch)
+                module(batch)
+            for norm, (mean, variance) in sums.items():
+                norm.running_mean.copy_(mean / images)  # type: ignore[union-attr, operator]
+                norm.running_var.copy_(variance / images)  # type: ignore[union-attr, operator]
+    finally:
+        for hook in hooks:
+            hook.remove()

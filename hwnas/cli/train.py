@@ -1,0 +1,138 @@
+"""``hwnas train``: weight-sharing training of a super-network on a user's data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hwnas.cli.options import JsonFile, Quiet, Supernet
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
+from hwnas.cli.progress import training
+from supernets.errors import UsageError
+
+if TYPE_CHECKING:
+    from supernets.shared import Trainable
+    from supernets.training import Options, Task
+    from supernets.training.loop import Progress
+
+SCHEMA = 1
+
+_Step = Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps; default: the data's own.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(train)
+
+
+def train(
+    supernet: Supernet,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", metavar="SPEC", help="KIND:PATH[,KEY=VALUE...], like images:photos,batch=128,smoothing=0.1."
+        ),
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The checkpoint; written along the way.")],
+    epochs: Annotated[float | None, typer.Option("--epochs", min=0, help="Passes over the data.")] = None,
+    steps: _Step = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")] = None,
+    schedule: Annotated[str | None, typer.Option("--schedule", help="cosine, inverse-sqrt or constant.")] = None,
+    warmup: Annotated[int | None, typer.Option("--warmup", min=0, help="Steps up to the highest rate.")] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help="sgd or adam.")] = None,
+    weight_decay: Annotated[float | None, typer.Option("--weight-decay", min=0, help="Of weights alone.")] = None,
+    clip: Annotated[float | None, typer.Option("--clip", min=0, help="Largest norm of the gradient.")] = None,
+    sampling: Annotated[
+        str | None,
+        typer.Option("--sampling", help="Per step: sandwich (largest, smallest and random sub-networks) or uniform."),
+    ] = None,
+    samples: Annotated[int | None, typer.Option("--samples", min=0, help="Random sub-networks per step.")] = None,
+    distillation: Annotated[
+        float | None, typer.Option("--distillation", min=0, max=1, help="Share learned from the largest sub-network.")
+    ] = None,
+    progressive: Annotated[
+        bool | None, typer.Option("--progressive/--at-once", help="Open choices one after the other, or all at once.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of weights, order and sub-networks.")] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="FILE", help="Start from these; default: fresh ones.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in FILE.")] = False,
+    checkpoint_every: Annotated[
+        float, typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Between checkpoints.")
+    ] = 60.0,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")] = "cpu",
+    json: JsonFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the weights that all sub-networks share."""
+    import supernets
+    from harness import data as kinds
+    from supernets.training.loop import train as run
+
+    check_writable(out)
+    check_writable(json)
+    net = supernets.get(supernet)
+    task = kinds.get(data, net)
+    trainable = _trainable(net)
+    given = {
+        "steps": _steps(task, epochs, steps), "lr": lr, "schedule": schedule, "warmup": warmup, "optimizer": optimizer,
+        "weight_decay": weight_decay, "clip": clip, "sampling": sampling, "samples": samples,
+        "distillation": distillation, "progressive": progressive, "seed": seed,
+    }  # fmt: skip
+    base = _begun(out, net.name) if resume else task.defaults
+    options = replace(base, **{name: value for name, value in given.items() if value is not None})
+    if not quiet:
+        remark(f"{net.name} on {task.note}: {options.steps} steps")
+    with training(quiet) as progress:
+        done = run(
+            trainable,
+            task,
+            options,
+            out,
+            resume=resume,
+            weights=weights,
+            device=device,
+            checkpoint_s=checkpoint_every,
+            progress=progress,
+        )
+    if json is not None:
+        write_json(json, _outcome(net.name, task, options, out, done))
+    if json != STANDARD_OUTPUT:
+        results().print(f"{out}: {done.step} steps in {done.elapsed_s:.0f} s, loss {done.loss:.4f}", markup=False)
+    if not quiet:
+        remark(f"hwnas evaluate {net.name} -c max -c min --quality ... --weights {out} tells what it is worth")
+
+
+def _trainable(net: Any) -> Trainable:
+    from supernets.shared import Trainable
+
+    if not isinstance(net, Trainable):
+        raise UsageError(f"{net.name}: its sub-networks share no weights that could be trained")
+    return net
+
+
+def _steps(task: Task, epochs: float | None, steps: int | None) -> int | None:
+    if epochs is None:
+        return steps
+    if steps is not None:
+        raise UsageError("expected one of --epochs and --steps, got both")
+    return max(1, round(epochs * task.batches_per_epoch))
+
+
+def _begun(file: str, supernet: str) -> Options:
+    """Return the options of the training to resume: what is not given again is as it was."""
+    from supernets.training import checkpoint
+
+    if not Path(file).exists():
+        raise UsageError(f"{file}: there is no training to resume; leave --resume out to begin one")
+    return checkpoint.read(file, supernet).options
+
+
+def _outcome(supernet: str, task: Task, options: Options, file: str, done: Progress) -> dict[str, Any]:
+    loss = None if done.loss != done.loss else done.loss
+    about = {"supernet": supernet, "data": task.name, "weights": file, "options": vars(options)}
+    return {"schema": SCHEMA, **about, "steps": done.step, "loss": loss, "elapsed_s": done.elapsed_s}

@@ -1,0 +1,70 @@
+"""A super-network in the middle of its training: weights, the optimiser's state, how far it is.
+
+The file is a checkpoint of the super-network at any time, and can be evaluated while training goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from supernets.errors import UsageError
+from supernets.files import whole_file
+from supernets.training.options import Options
+
+if TYPE_CHECKING:
+    import torch
+
+    from supernets.shared import SharedWeights
+
+# History:
+# 1 (hwnas 0.1): step, options, data, optimizer, elapsed_s.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a training is.
+
+    Attributes:
+        step: steps done.
+        options: of the training.
+        data: the task's name.
+        elapsed_s: seconds that it has taken, of all its runs.
+        optimizer: the optimiser's state dict; ``None``: the training is finished.
+    """
+
+    step: int
+    options: Options
+    data: str
+    elapsed_s: float
+    optimizer: dict[str, Any] | None
+
+
+def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: Progressed) -> None:
+    """Write the checkpoint, whole or not at all."""
+    import torch
+
+    state: dict[str, torch.Tensor] = {key: tensor.detach() for key, tensor in weights.tensors.items()}
+    training = {"schema": SCHEMA, **vars(progressed), "options": asdict(progressed.options)}
+    with whole_file(file) as target:
+        torch.save({"state_dict": state, "supernet": supernet, "training": training}, target)
+
+
+def read(file: str | Path, supernet: str) -> Progressed:
+    """Read how far the training of ``supernet`` in ``file`` is.
+
+    Raises:
+        UsageError: there is no such file, or no training of this super-network in it.
+    """
+    from supernets.checkpoints import read_document
+
+    document = read_document(file)
+    training = document.get("training") if isinstance(document, dict) else None
+    if not isinstance(training, dict) or training.get("schema") != SCHEMA:
+        raise UsageError(f"{file}: holds no training that could go on; train into another file")
+    if document["supernet"] != supernet:
+        raise UsageError(f"{file}: is a training of {document['supernet']}, not of {supernet}")
+    options = Options(**training["options"])
+    return Progressed(training["step"], options, training["data"], training["elapsed_s"], training["optimizer"])

@@ -1,0 +1,258 @@
+"""The training loop: sub-networks run with their shares of the weights, and gradients flow back into them.
+
+All randomness of a step follows from the seed and the step's number. So a training that was ended in its middle and
+goes on from its checkpoint does what it would have done: nothing but weights and the optimiser's state is remembered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from supernets.errors import UsageError, WorkError
+from supernets.space import Config
+from supernets.training import checkpoint
+from supernets.training.checkpoint import Progressed
+from supernets.training.options import Options
+from supernets.training.sampling import Sampling
+from supernets.training.schedule import learning_rate
+from supernets.training.task import Batch, SoftTask, Task
+
+if TYPE_CHECKING:
+    import torch
+
+    from supernets.shared import SharedWeights, Trainable
+
+# Seconds between checkpoints: what a power cut may cost.
+CHECKPOINT_S = 60.0
+
+# What is shown is the mean loss over about so many steps.
+_MEMORY = 50
+# Streams of random numbers that follow from the seed.
+_ORDER, _SUBNETWORKS, _TORCH = range(3)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step: steps done.
+        steps: all of them.
+        loss: the mean over the last steps and their sub-networks.
+        lr: the learning rate.
+        elapsed_s: seconds, of all runs of this training.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    elapsed_s: float
+
+
+def train(  # noqa: PLR0913 - all but the first four are options by name
+    net: Trainable,
+    task: Task,
+    options: Options,
+    file: str | Path,
+    *,
+    resume: bool = False,
+    weights: str | None = None,
+    device: str = "cpu",
+    checkpoint_s: float = CHECKPOINT_S,
+    progress: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Train a super-network's shared weights.
+
+    Args:
+        net: the super-network.
+        task: what it is trained on.
+        options: how.
+        file: the checkpoint, written every ``checkpoint_s`` seconds and at the end, whole each time.
+        resume: go on with the training in ``file``; it has to be the same training.
+        weights: a checkpoint to start from; ``None``: weights drawn from the seed.
+        device: "cpu", "cuda", "cuda:1".
+        checkpoint_s: seconds between checkpoints.
+        progress: is called after each step.
+
+    Returns:
+        Where the training ended.
+
+    Raises:
+        UsageError: ``file`` is there already and is not to be resumed, or is another training.
+        WorkError: the loss is no number any more.
+    """
+    if options.distillation > 0 and not isinstance(task, SoftTask):
+        raise UsageError(f"distillation: {task.name} has no soft loss; expected 0, got {options.distillation:g}")
+    run = _Run(net, task, options, Path(file), device)
+    run.begin(resume, weights)
+    return run.go(checkpoint_s, progress or (lambda _: None))
+
+
+class _Run:
+    """One call of ``train``: the weights, the optimiser, and how far they are."""
+
+    def __init__(self, net: Trainable, task: Task, options: Options, file: Path, device: str) -> None:
+        import torch
+
+        self._net, self._task, self._options, self._file = net, task, options, file
+        self._device = torch.device(device)
+        self._sampling = Sampling(net.space, options, getattr(net, "shrinking", None))
+        self._weights: SharedWeights
+        self._optimizer: torch.optim.Optimizer
+        self._step = 0
+        self._before_s = 0.0
+        self._started = time.perf_counter()
+
+    def begin(self, resume: bool, weights: str | None) -> None:
+        """Take up the weights: those of the training to resume, of a checkpoint, or fresh ones."""
+        done = self._done(resume)
+        self._weights = self._net.shared(weights if done is None else str(self._file), self._options.seed)
+        for key, tensor in self._weights.tensors.items():
+            moved = tensor.detach().to(self._device).requires_grad_(tensor.requires_grad)
+            self._weights.tensors[key] = moved
+        self._optimizer = _optimizer(self._options, self._weights.parameters())
+        if done is not None:
+            self._step, self._before_s = done.step, done.elapsed_s
+            if done.optimizer is not None:
+                self._optimizer.load_state_dict(done.optimizer)
+
+    def _done(self, resume: bool) -> Progressed | None:
+        if not resume:
+            if self._file.exists():
+                raise UsageError(f"{self._file}: is there already; go on with it by --resume, or name another file")
+            return None
+        done = checkpoint.read(self._file, self._net.name)
+        begun, wanted = vars(done.options) | {"data": done.data}, vars(self._options) | {"data": self._task.name}
+        differences = [f"{key} was {begun[key]!r}, is {wanted[key]!r}" for key in wanted if begun[key] != wanted[key]]
+        if differences:
+            raise UsageError(f"{self._file}: cannot be resumed with other settings ({'; '.join(differences)})")
+        return done
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def go(self, checkpoint_s: float, tell: Callable[[Progress], None]) -> Progress:
+        """Train to the last step; what was done is kept, however it ends."""
+        import torch
+
+        kept, loss = time.perf_counter(), float("nan")
+        made = self._progress(loss)
+        try:
+            for batch in self._batches():
+                # Dropout draws from torch's own generator; the caller's is left as it was.
+                with torch.random.fork_rng(devices=[]):
+                    loss = _smoothed(loss, self._train_on(batch))
+                self._step += 1
+                made = self._progress(loss)
+                tell(made)
+                if time.perf_counter() - kept >= checkpoint_s:
+                    self._keep()
+                    kept = time.perf_counter()
+        except KeyboardInterrupt:
+            self._keep()
+            raise
+        self._keep()
+        return made
+
+    def _batches(self) -> Iterator[Batch]:
+        """Yield a batch per step that is left, epoch after epoch."""
+        per_epoch = self._task.batches_per_epoch
+        while self._step < self._options.steps:
+            epoch, start = divmod(self._step, per_epoch)
+            for batch in self._task.batches(self._rng(_ORDER, epoch), start):
+                yield tuple(tensor.to(self._device) for tensor in batch)
+                if self._step >= self._options.steps:
+                    return
+
+    def _train_on(self, batch: Batch) -> float:
+        """Do one step on one batch; return the mean loss of its sub-networks."""
+        import torch
+
+        torch.manual_seed(int(self._rng(_TORCH, self._step).integers(2**63)))
+        X = self._sampling.draw(self._step, self._rng(_SUBNETWORKS, self._step))
+        self._optimizer.zero_grad(set_to_none=True)
+        total, teacher = 0.0, None
+        for number, config in enumerate(self._net.space.decode(X)):
+            outputs = self._outputs(config, batch)
+            loss = self._loss(outputs, batch, teacher)
+            # The mean over sub-networks, so that a learning rate means the same however many there are.
+            (loss / len(X)).backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+            if number == 0 and self._sampling.with_largest and self._options.distillation > 0:
+                teacher = _detached(outputs)
+        if not np.isfinite(total):
+            raise WorkError(
+                f"the loss of step {self._step} is {total}: try a lower learning rate than {self._options.lr:g}"
+            )
+        self._update()
+        return total / len(X)
+
+    def _outputs(self, config: Config, batch: Batch) -> Any:
+        import torch
+
+        module = self._net.module(config).train()
+        return torch.func.functional_call(module, self._weights.state(config), self._task.inputs(batch, config))
+
+    def _loss(self, outputs: Any, batch: Batch, teacher: Any) -> torch.Tensor:
+        share = self._options.distillation
+        if teacher is None or not isinstance(self._task, SoftTask):
+            return self._task.loss(outputs, batch)
+        soft = share * self._task.soft_loss(outputs, teacher)
+        return soft if share == 1 else soft + (1 - share) * self._task.loss(outputs, batch)
+
+    def _update(self) -> None:
+        import torch
+
+        if self._options.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._weights.parameters(), self._options.clip)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self._options, self._step)
+        self._optimizer.step()
+
+    # --- bookkeeping -------------------------------------------------------------------------------------------------
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self._options.seed, stream, number])
+
+    def _elapsed_s(self) -> float:
+        return self._before_s + time.perf_counter() - self._started
+
+    def _progress(self, loss: float) -> Progress:
+        lr = learning_rate(self._options, max(0, self._step - 1))
+        return Progress(self._step, self._options.steps, loss, lr, self._elapsed_s())
+
+    def _keep(self) -> None:
+        finished = self._step >= self._options.steps
+        optimizer = None if finished else self._optimizer.state_dict()
+        progressed = Progressed(self._step, self._options, self._task.name, self._elapsed_s(), optimizer)
+        checkpoint.write(self._file, self._weights, self._net.name, progressed)
+
+
+def _optimizer(options: Options, parameters: list[torch.Tensor]) -> torch.optim.Optimizer:
+    import torch
+
+    # Biases and batch-norm's scales and shifts are vectors. Decaying them towards 0 takes channels away.
+    groups = [
+        {"params": [one for one in parameters if one.dim() > 1], "weight_decay": options.weight_decay},
+        {"params": [one for one in parameters if one.dim() <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if options.optimizer == "adam":
+        return torch.optim.AdamW(groups, lr=options.lr, betas=(options.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum, nesterov=options.momentum > 0)
+
+
+def _detached(outputs: Any) -> Any:
+    if isinstance(outputs, tuple):
+        return tuple(_detached(one) for one in outputs)
+    return outputs.detach()
+
+
+def _smoothed(mean: float, loss: float) -> float:
+    return loss if mean != mean else mean + (loss - mean) / _MEMORY  # noqa: PLR0124 - nan is not itself

@@ -1,0 +1,20 @@
+"""The learning rate of each step."""
+
+from __future__ import annotations
+
+import math
+
+from supernets.training.options import Options
+
+
+def learning_rate(options: Options, step: int) -> float:
+    """Return the learning rate of step ``step``, counted from 0."""
+    if step < options.warmup:
+        return options.lr * (step + 1) / options.warmup
+    if options.schedule == "cosine":
+        rest = max(1, options.steps - options.warmup)
+        return options.lr * 0.5 * (1 + math.cos(math.pi * (step - options.warmup) / rest))
+    if options.schedule == "inverse-sqrt":
+        # Vaswani et al. (2017), equation 3, scaled to ``lr`` at the end of the warm-up.
+        return options.lr * math.sqrt(max(1, options.warmup) / (step + 1))
+    return options.lr
