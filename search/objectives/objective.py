@@ -86,6 +86,7 @@ class Sources:
         store: where measurements are kept and looked up; ``None``: nowhere.
         progress: is given the measurer's progress events; ``None``: nothing is.
         since: what was measured since then (ISO 8601, UTC) is not measured again; see ``harness.measure.Measurer``.
+        quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
     """
 
     net: SuperNetwork
@@ -94,10 +95,10 @@ class Sources:
     store: Store | None = None
     progress: Callable[[Any], None] | None = None
     since: str | None = None
+    quality_options: QualityOptions | None = None
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Self:
-        quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -107,7 +108,6 @@ class Sources:
     def where(self) -> Platform:
         """The platform, parsed; raises ``UsageError`` where none is given."""
         from harness.platform import parse
-    quality_options: QualityOptions | None = None
 
         if self.platform is None:
             raise UsageError("latency needs a platform: expected one like onnxruntime:threads=1 or lut:table=note10")
