@@ -1,6 +1,6 @@
 """Backends: ways to run a stage, or to know a sub-network's latency.
 
-``names()`` lists them, ``get(name)`` makes one.
+``names()`` lists them, ``get(name)`` makes one; ``backends.runner.Runner`` makes a function of a stage.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from supernets.registry import Registry
 
 __all__ = ["Backend", "KnowingBackend", "Option", "RunningBackend", "Session", "Settings", "get", "names", "registry"]
 
-registry = Registry("backend", "backends", "hwnas.backends", skip=("backend", "export"))
+registry = Registry("backend", "backends", "hwnas.backends", skip=("backend", "export", "quantise", "runner"))
 
 
 def names() -> list[str]:

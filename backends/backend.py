@@ -7,7 +7,7 @@ table (``KnowingBackend``). It is one file in this package, or an installed pack
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -58,6 +58,9 @@ class Settings:
 class Backend(Protocol):
     """What both kinds have.
 
+    A backend may also have ``refuses(settings) -> str | None``: why settings that are spelled right cannot be honoured
+    here and what would help, such as a precision that needs another package; see ``refusal``.
+
     Attributes:
         name: as registered.
         keys: the common keys it understands, of "device", "threads", "batch", "precision".
@@ -84,8 +87,11 @@ class Backend(Protocol):
 class Session(Protocol):
     """A stage made ready on a device; inputs are allocated and bound once.
 
-    A session may also have ``time_runs(n) -> FloatArray``, seconds of each of ``n`` runs by the device's own clock; it
-    is used instead of the wall clock where it is there.
+    A session may also have
+
+    - ``time_runs(n) -> FloatArray``, seconds of each of ``n`` runs by the device's own clock; it is used instead of the
+      wall clock where it is there;
+    - ``feed(*arrays)``, which replaces the inputs by others of the same shapes; see ``backends.runner``.
     """
 
     def run(self) -> None:
@@ -143,11 +149,18 @@ class Closed:
         raise BackendError("the session is closed")
 
 
+def refusal(backend: Backend, settings: Settings) -> str | None:
+    """Return why the backend cannot honour ``settings`` here and what would help, or ``None`` where it can."""
+    refuses: Callable[[Settings], str | None] | None = getattr(backend, "refuses", None)
+    return None if refuses is None else refuses(settings)
+
+
 def check_settings(backend: Backend, settings: Settings) -> dict[str, str]:
     """Return the backend's own options, complete with their defaults.
 
     Raises:
-        PlatformError: a device, precision or option that the backend does not have; says which it has.
+        PlatformError: a device, precision or option that the backend does not have; says which it has. Or settings that
+            it cannot honour here; says what would help.
     """
     for key, value, allowed in (
         ("device", settings.device, backend.devices),
@@ -165,6 +178,9 @@ def check_settings(backend: Backend, settings: Settings) -> dict[str, str]:
         if option.allowed is not None and value not in option.allowed:
             raise PlatformError(f"{backend.name}: {key}={value}: expected one of {', '.join(option.allowed)}")
         chosen[key] = value
+    reason = refusal(backend, settings)
+    if reason is not None:
+        raise PlatformError(f"{backend.name}: {reason}")
     return chosen
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from backends.backend import Closed, Option, Session, Settings, check_settings, installed_versions, thread_environment
+from backends.quantise import CALIBRATION, Calibration, calibration_refusal, onnx_graph
 from supernets.errors import BackendError, PlatformError
 from supernets.supernet import Stage
 
@@ -27,10 +30,11 @@ class OnnxRuntimeBackend:
 
     keys = frozenset({"threads", "batch", "precision", "device"})
     devices: tuple[str, ...] = ("cpu", *_CUDA_DEVICES)
-    precisions: tuple[str, ...] = ("fp32", "fp16")
+    precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
     options: tuple[Option, ...] = (
         Option("provider", "execution provider; by default the device's", ("cpu", "cuda")),
         Option("spinning", "whether idle threads spin; off where programs share the machine", ("off", "on"), "off"),
+        CALIBRATION,
     )
 
     def __init__(self, name: str) -> None:
@@ -45,6 +49,16 @@ class OnnxRuntimeBackend:
         """Return the versions of ONNX Runtime, ONNX and the torch that exports."""
         return installed_versions(*_PACKAGES, "torch")
 
+    def refuses(self, settings: Settings) -> str | None:
+        """Return why settings cannot be honoured, or ``None``: fp16 on the CPU, int8 anywhere else."""
+        on_cpu = settings.device == "cpu" and settings.options.get("provider") != "cuda"
+        if settings.precision == "fp16" and on_cpu:
+            # Most kernels would silently compute in fp32.
+            return "precision=fp16: expected fp32 or int8 on the CPU; fp16 needs device=cuda:0"
+        if settings.precision == "int8" and not on_cpu:
+            return "precision=int8: expected fp32 or fp16 on a GPU; int8 needs device=cpu"
+        return calibration_refusal(settings)
+
     def environment(self, settings: Settings) -> dict[str, str]:
         """Return what must be set before anything is imported."""
         return thread_environment(settings.threads)
@@ -53,9 +67,9 @@ class OnnxRuntimeBackend:
         """Make ``stage`` ready.
 
         Raises:
-            PlatformError: settings that cannot be honoured: an unknown option, a provider that is not there, fp16 on
-                the CPU, where most kernels of ONNX Runtime would silently compute in fp32.
-            BackendError: the stage cannot be exported, or ONNX Runtime refuses the graph.
+            PlatformError: settings that cannot be honoured: an unknown option, a provider that is not there, a
+                precision that the device does not have.
+            BackendError: the stage cannot be exported or quantised, or ONNX Runtime refuses the graph.
         """
         import onnxruntime
 
@@ -63,21 +77,26 @@ class OnnxRuntimeBackend:
 
         chosen = check_settings(self, settings)
         device = _device(self.name, chosen.get("provider"), settings.device)
-        if settings.precision == "fp16" and device == "cpu":
-            raise PlatformError(f"{self.name}: precision=fp16: expected fp32 on the CPU; fp16 needs device=cuda:0")
         provider = _provider(self.name, device, onnxruntime.get_available_providers())
-        graph = export(stage, settings.precision)
+        int8 = settings.precision == "int8"
+        graph = export(stage, "fp32" if int8 else settings.precision)
+        model = onnx_graph.quantise(graph, Calibration.of(stage), stage.name) if int8 else graph.model
         options = _session_options(settings.threads, chosen["spinning"] == "on")
-        try:
-            session = onnxruntime.InferenceSession(graph.model, options, providers=[provider])
-        # ONNX Runtime's own exceptions share no base class below Exception.
-        except Exception as error:
-            raise BackendError(f"{self.name} cannot load stage {stage.name!r}: {error}") from error
+        with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+            optimised = Path(folder) / "optimised.onnx"
+            if int8:
+                options.optimized_model_filepath = str(optimised)
+            try:
+                session = onnxruntime.InferenceSession(model, options, providers=[provider])
+            # ONNX Runtime's own exceptions share no base class below Exception.
+            except Exception as error:
+                raise BackendError(f"{self.name} cannot load stage {stage.name!r}: {error}") from error
+            facts = _int8_facts(optimised, stage.name) if int8 else {}
         used = session.get_providers()[0]
         if used != (provider if isinstance(provider, str) else provider[0]):
             raise PlatformError(f"{self.name}: device={device}: ONNX Runtime fell back to {used}")
         arrays = [_array(x, settings.precision) for x in stage.inputs]
-        facts = {
+        facts |= {
             **_read_back(session),
             "graph_hash": graph.hash,
             "opset": graph.opset,
@@ -112,6 +131,7 @@ class OnnxRuntimeSession:
         self._session = session
         self._facts = facts
         self._binding = session.io_binding()
+        self._dtypes = [array.dtype for array in arrays]
         self._inputs = [OrtValue.ortvalue_from_numpy(array, kind, int(index or 0)) for array in arrays]
         for name, value in zip(names, self._inputs, strict=True):
             self._binding.bind_ortvalue_input(name, value)
@@ -125,6 +145,11 @@ class OnnxRuntimeSession:
     def run(self) -> None:
         """Run one inference; ONNX Runtime waits for the device before it returns."""
         self._session.run_with_iobinding(self._binding)
+
+    def feed(self, *inputs: npt.NDArray[np.generic]) -> None:
+        """Replace the inputs by others of the same shapes."""
+        for buffer, array, dtype in zip(self._inputs, inputs, self._dtypes, strict=True):
+            buffer.update_inplace(np.ascontiguousarray(array, dtype))
 
     def outputs(self) -> tuple[npt.NDArray[np.generic], ...]:
         """Return the outputs of the last run, half precision as float32."""
@@ -170,6 +195,13 @@ def _read_back(session: Any) -> dict[str, str | int | float | bool]:
     }
 
 
+def _int8_facts(optimised: Path, stage: str) -> dict[str, str | int | float | bool]:
+    """Return what the graph says of its layers as it will run."""
+    layers = onnx_graph.layers(optimised)
+    layers.check("ONNX Runtime", stage)
+    return {"int8_layers": str(layers), "quantiser": onnx_graph.quantiser()}
+
+
 def _device(name: str, provider: str | None, device: str) -> str:
     """Return the device that ``provider`` and ``device`` mean together."""
     if provider == "cpu" and device != "cpu":
@@ -189,7 +221,8 @@ def _provider(name: str, device: str, available: Sequence[str]) -> str | tuple[s
 
 
 def _array(x: Any, precision: str) -> npt.NDArray[np.generic]:
-    array: npt.NDArray[np.generic] = np.ascontiguousarray(x.detach().numpy())
+    """Return a copy of a tensor in the session's precision: what is fed later must not end up in the stage's inputs."""
+    array: npt.NDArray[np.generic] = np.array(x.detach().numpy(), order="C")
     return array.astype(np.float16) if precision == "fp16" and array.dtype == np.float32 else array
 
 

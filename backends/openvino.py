@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from backends.backend import Closed, Option, Session, Settings, check_settings, installed_versions, thread_environment
+from backends.quantise import CALIBRATION, Calibration, calibration_refusal, openvino_model
 from supernets.errors import BackendError, PlatformError
 from supernets.supernet import Stage
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+# What OpenVINO computes in where the graph does not say otherwise, as its int8 layers do.
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 
 
 def create(name: str) -> OpenVinoBackend:
@@ -30,6 +32,7 @@ class OpenVinoBackend:
     options: tuple[Option, ...] = (
         # Pinned threads of two programs can end up on one core and stay there; a process's affinity does it better.
         Option("pinning", "whether OpenVINO binds its threads to cores", ("off", "on"), "off"),
+        CALIBRATION,
     )
 
     def __init__(self, name: str) -> None:
@@ -43,8 +46,13 @@ class OpenVinoBackend:
         return f"{missing[0]} is not installed: pip install {missing[0]}" if missing else None
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of OpenVINO, ONNX and the torch that exports."""
-        return installed_versions("openvino", "onnx", "torch")
+        """Return the versions of OpenVINO, NNCF, ONNX and the torch that exports."""
+        return installed_versions("openvino", "nncf", "onnx", "torch")
+
+    def refuses(self, settings: Settings) -> str | None:
+        """Return what int8 lacks here, or ``None``."""
+        lacking = openvino_model.missing() if settings.precision == "int8" else None
+        return calibration_refusal(settings) if lacking is None else f"precision=int8: {lacking}"
 
     def environment(self, settings: Settings) -> dict[str, str]:
         """Return what must be set before anything is imported."""
@@ -56,7 +64,7 @@ class OpenVinoBackend:
         Raises:
             PlatformError: settings that cannot be honoured: an unknown option, a device that is not there, a precision
                 or a number of threads that OpenVINO replaces by another.
-            BackendError: the stage cannot be exported, or OpenVINO refuses the graph.
+            BackendError: the stage cannot be exported or quantised, or OpenVINO refuses the graph.
         """
         from backends.export import export
 
@@ -68,14 +76,21 @@ class OpenVinoBackend:
             raise PlatformError(f"{self.name}: device={settings.device}: OpenVINO finds here only {found}")
         graph = export(stage)
         config = _config(device, settings, chosen["pinning"] == "on")
+        int8 = settings.precision == "int8"
         try:
-            compiled = core.compile_model(core.read_model(graph.model, b""), device, config)
+            model = core.read_model(graph.model, b"")
+            if int8:
+                model = openvino_model.quantise(model, Calibration.of(stage), stage.name)
+            compiled = core.compile_model(model, device, config)
         except RuntimeError as error:
             raise BackendError(f"{self.name} cannot compile stage {stage.name!r}: {error}") from error
         facts = _read_back(compiled, config)
+        if int8:
+            facts |= _int8_facts(compiled, stage.name)
         _check(self.name, settings, device, facts)
         facts |= {"graph_hash": graph.hash, "opset": graph.opset, "exporter": graph.exporter}
-        arrays = [np.ascontiguousarray(x.detach().numpy()) for x in stage.inputs]
+        # Copies: what is fed later must not end up in the stage's inputs.
+        arrays = [np.array(x.detach().numpy(), order="C") for x in stage.inputs]
         return OpenVinoSession(compiled, arrays, facts)
 
 
@@ -107,6 +122,11 @@ class OpenVinoSession:
     def run(self) -> None:
         """Run one inference, in this thread, and return when it is done."""
         self._request.infer(share_outputs=True)
+
+    def feed(self, *inputs: npt.NDArray[np.generic]) -> None:
+        """Replace the inputs by others of the same shapes."""
+        for buffer, array in zip(self._arrays, inputs, strict=True):
+            np.copyto(buffer, array)
 
     def outputs(self) -> tuple[npt.NDArray[np.generic], ...]:
         """Return copies of the outputs of the last run."""
@@ -159,6 +179,13 @@ def _read_back(compiled: Any, config: dict[str, Any]) -> dict[str, str | int | f
         facts[_NAMES[key]] = value if isinstance(value, (bool, int, float)) else _spelled(value)
     facts["execution_devices"] = ",".join(compiled.get_property("EXECUTION_DEVICES"))
     return facts
+
+
+def _int8_facts(compiled: Any, stage: str) -> dict[str, str | int | float | bool]:
+    """Return what the compiled model says of its layers; the rest of it computes in fp32."""
+    layers = openvino_model.layers(compiled)
+    layers.check("OpenVINO", stage)
+    return {"precision": "int8", "int8_layers": str(layers), "quantiser": openvino_model.quantiser()}
 
 
 def _spelled(value: Any) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import backends
-from backends.backend import Backend, KnowingBackend, Option, Settings
+from backends.backend import Backend, KnowingBackend, Option, Settings, refusal
 from harness.threads import allowed_cpus
 from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from supernets.spec import parse_spec
@@ -58,12 +58,14 @@ class PlatformHere:
         why_not: why it does not work here and what would help, or ``None`` when it does.
         versions: of the libraries it runs on.
         keys: what can be set, with the values allowed.
+        refused: the precisions among them that do not work here on the default device, and why.
     """
 
     platform: str
     why_not: str | None
     versions: Mapping[str, str]
     keys: Mapping[str, str]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(text: str, names: Path | None = None) -> Platform:
@@ -86,7 +88,11 @@ def parse(text: str, names: Path | None = None) -> Platform:
     reason = backend.why_not()
     if reason is not None:
         raise PlatformError(f"platform {text!r}: the backend {name!r} does not work here: {reason}")
-    return Platform(name, _settings(text, backend, options))
+    settings = _settings(text, backend, options)
+    refused = refusal(backend, settings)
+    if refused is not None:
+        raise PlatformError(f"platform {text!r}: {refused}")
+    return Platform(name, settings)
 
 
 def named_platforms(names: Path | None = None) -> dict[str, str]:
@@ -115,13 +121,22 @@ def platforms_here() -> list[PlatformHere]:
     return [_here(name) for name in backends.names()]
 
 
+def refused_precisions(backend: Backend) -> dict[str, str]:
+    """Return the precisions that the backend cannot honour here on its default device, and why."""
+    settings = _defaults(backend)
+    reasons = {each: refusal(backend, replace(settings, precision=each)) for each in backend.precisions}
+    return {precision: reason for precision, reason in reasons.items() if reason is not None}
+
+
 def _here(name: str) -> PlatformHere:
     try:
         backend = backends.get(name)
         why_not = backend.why_not()
         keys = {key: _allowed(backend, key) for key in _keys(backend)}
         plain = str(Platform(name, _defaults(backend))) if why_not is None else name
-        return PlatformHere(plain, why_not, backend.versions() if why_not is None else {}, keys)
+        if why_not is not None:
+            return PlatformHere(plain, why_not, {}, keys)
+        return PlatformHere(plain, None, backend.versions(), keys, refused_precisions(backend))
     except HwnasError as error:  # a broken plug-in takes only itself down
         return PlatformHere(name, str(error), {}, {})
 

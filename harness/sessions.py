@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends.backend import RunningBackend, Session, Settings
+from harness.calibrated import calibrated
 from supernets.errors import BackendError
 from supernets.space import Config
 from supernets.supernet import Stage, SuperNetwork
@@ -104,7 +105,7 @@ def prepare(
     Raises:
         BackendError: the backend refuses it, or computes something else than the torch module.
     """
-    stages = tuple(net.stages(config, settings.batch))
+    stages = tuple(calibrated(net, net.stages(config, settings.batch), backend, settings))
     expected = [_reference(stage) for stage in stages] if check else []
     resident = resident_bytes()
     start = time.perf_counter()

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hwnas.cli.options import JsonFile
-from hwnas.cli.output import results, write_json
+from hwnas.cli.output import remark, results, write_json
 
 if TYPE_CHECKING:
     from harness.platform import PlatformHere
@@ -53,13 +53,17 @@ def backends(json: JsonFile = None) -> None:
         table = _table("backend", "works here", "precisions", "keys", "")
         for row in rows:
             about = row["why_not"] or ", ".join(f"{key} {value}" for key, value in row["versions"].items())
-            table.add_row(
-                row["name"], _works(row["why_not"]), " ".join(row["precisions"]), " ".join(row["keys"]), escape(about)
-            )
+            precisions = " ".join(each for each in row["precisions"] if each not in row["refused"])
+            table.add_row(row["name"], _works(row["why_not"]), precisions, " ".join(row["keys"]), escape(about))
         results().print(table)
+        for row in rows:
+            for reason in row["refused"].values():
+                remark(f"{row['name']}: not here: {reason}")
 
 
 def _backend(name: str, backend: Any) -> dict[str, Any]:
+    from harness.platform import refused_precisions
+
     why_not = backend.why_not()
     return {
         "name": name,
@@ -67,6 +71,7 @@ def _backend(name: str, backend: Any) -> dict[str, Any]:
         "versions": backend.versions() if why_not is None else {},
         "devices": list(backend.devices),
         "precisions": list(backend.precisions),
+        "refused": refused_precisions(backend) if why_not is None else {},
         "keys": sorted(backend.keys) + [option.key for option in backend.options],
     }
 
@@ -81,14 +86,16 @@ def platforms(json: JsonFile = None) -> None:
     if json != "-":
         table = _table("platform", "works here", "keys, or why not")
         for row in rows:
-            table.add_row(row["platform"], _works(row["why_not"]), escape(row["why_not"] or _keys(row["keys"])))
+            about = "; ".join([_keys(row["keys"]), *(f"not here: {reason}" for reason in row["refused"].values())])
+            table.add_row(row["platform"], _works(row["why_not"]), escape(row["why_not"] or about))
         for name, spelled in named_platforms().items():
             table.add_row(escape(name), "", escape(f"= {spelled} (hwnas.toml)"))
         results().print(table)
 
 
 def _platform(here: PlatformHere) -> dict[str, Any]:
-    return {"platform": here.platform, "why_not": here.why_not, "versions": here.versions, "keys": dict(here.keys)}
+    told = {"platform": here.platform, "why_not": here.why_not, "versions": here.versions}
+    return {**told, "keys": dict(here.keys), "refused": dict(here.refused)}
 
 
 def _keys(keys: dict[str, str]) -> str:

@@ -46,6 +46,7 @@ def profile(
     from harness.pytest_benchmark import to_pytest_benchmark
     from harness.retest import retest
     from harness.store import Store
+    from search.report.precisions import gains
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space)
@@ -60,10 +61,13 @@ def profile(
                 second = measurer.measure(X, fresh=True) if passes > 1 else []
                 taken.append(_Taken(str(where), measurer.environment, first, second))
     rows = [one.to_json(samples=samples) for part in taken for one in part.first]
+    environment = _merged(taken)
     retests = [retest(part.first, part.second) for part in taken if part.second]
+    gained = gains(rows, environment)
     if json is not None:
-        document = {"schema": SCHEMA, "environment": _merged(taken), "measurements": rows}
-        write_json(json, document | ({"retest": [asdict(one) for one in retests]} if retests else {}))
+        document = {"schema": SCHEMA, "environment": environment, "measurements": rows}
+        extra = {"retest": retests, "precisions": gained}
+        write_json(json, document | {name: [asdict(one) for one in each] for name, each in extra.items() if each})
     if html is not None:
         write_text(html, _page(taken))
     if pytest_benchmark is not None:
@@ -73,6 +77,8 @@ def profile(
         results().print(_table(rows))
         for one in retests:
             results().print(str(one), markup=False)
+        for gain in gained:
+            results().print(str(gain), markup=False, soft_wrap=True)
         if not quiet:
             _remark_on(rows)
     return int(all(row["status"] == "failed" for row in rows))

@@ -7,6 +7,7 @@ from typing import Any
 
 from search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
 from search.report.page import render
+from search.report.precisions import gains
 from search.words import facts, number, spelled
 
 
@@ -25,7 +26,7 @@ def profile_page(result: Mapping[str, Any]) -> str:
         [{"config": spelled(row["config"]), "lines": [_label(row)]} for row in rows],
         title=f"Latency of {rows[0]['supernet']}",
         supernet=rows[0]["supernet"],
-        verdict=list(_words(rows, platforms)),
+        verdict=[*_words(rows, platforms), *(f"{gain}." for gain in gains(rows, result["environment"]))],
         over_time=figures,
         table=_table(rows),
         reasons=[f"{_label(row)} on {row['platform']}: {row['reason']}" for row in rows if row["reason"]],

@@ -57,7 +57,7 @@ def test_provider_and_device_agree():
 
 
 def test_half_precision_on_the_cpu_is_refused():
-    with pytest.raises(PlatformError, match="expected fp32 on the CPU"):
+    with pytest.raises(PlatformError, match="expected fp32 or int8 on the CPU"):
         get("onnxruntime").prepare(stage(), Settings(precision="fp16"))
 
 

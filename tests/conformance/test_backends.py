@@ -16,6 +16,9 @@ import torch
 import backends
 import supernets
 from backends import RunningBackend, Settings
+from backends.backend import refusal
+from backends.runner import Runner
+from harness.sessions import TOLERANCES
 from supernets.errors import BackendError, PlatformError
 from supernets.supernet import Stage
 
@@ -158,8 +161,115 @@ def test_every_precision_computes_nearly_the_same_or_is_refused(backend):
             continue
         session.run()
         assert session.describe()["precision"] == precision
-        assert np.abs(session.outputs()[0] - expected).max() <= 0.1 * np.abs(expected).max()
+        assert np.abs(session.outputs()[0] - expected).max() <= TOLERANCES[precision] * np.abs(expected).max()
         session.close()
+
+
+def test_a_precision_is_refused_before_anything_is_prepared_or_works(backend):
+    """What a platform string asks for in vain is said when it is read, not when the first network is prepared."""
+    for precision in backend.precisions:
+        settings = Settings(device=backend.devices[0], precision=precision)
+        reason = refusal(backend, settings)
+        if reason is None:
+            backend.prepare(_convolutions(), settings).close()
+            continue
+        with pytest.raises(PlatformError) as caught:
+            backend.prepare(_convolutions(), settings)
+        assert f"precision={precision}" in reason
+        assert reason in str(caught.value)
+
+
+# --- int8 ------------------------------------------------------------------------------------------------------------
+
+
+def _convolutions(batch=1, **more):
+    """Two convolutions and a linear layer."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 16, 3, 2),
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(16, 16, 3),
+            torch.nn.Flatten(),
+            torch.nn.Linear(16 * 5 * 5, 10),
+        ).eval()
+        return Stage("convolutions", layers, (torch.randn(batch, 3, 16, 16),), ("x",), **more)
+
+
+def _int8(backend):
+    settings = Settings(device=backend.devices[0], precision="int8")
+    if "int8" not in backend.precisions:
+        pytest.skip("has no int8")
+    if refusal(backend, settings) is not None:
+        pytest.skip(refusal(backend, settings))
+    return settings
+
+
+def _error(backend, stage, settings):
+    session = backend.prepare(stage, settings)
+    session.run()
+    expected = _torch_outputs(stage)
+    error = np.abs(session.outputs()[0] - expected).max() / np.abs(expected).max()
+    session.close()
+    return error
+
+
+def test_int8_runs_every_layer_in_int8_and_says_by_whom_it_was_quantised(backend):
+    settings = _int8(backend)
+    session = backend.prepare(_convolutions(), settings)
+    told = session.describe()
+    session.close()
+    assert told["int8_layers"] == "3 of 3"
+    name, version = told["quantiser"].split()
+    assert backend.versions()[name] == version
+
+
+def test_int8_computes_something_a_little_else(backend):
+    error = _error(backend, _convolutions(), _int8(backend))
+    assert 1e-4 < error < 0.1
+
+
+def test_int8_is_calibrated_on_what_is_typical(backend):
+    """Ranges a hundred times as wide as needed leave two or three of the 256 levels."""
+    settings = _int8(backend)
+    typical = [(torch.randn(1, 3, 16, 16),) for _ in range(3)]
+    wide = tuple((100 * x,) for (x,) in typical)
+    assert _error(backend, _convolutions(calibration=tuple(typical)), settings) < 0.1
+    assert _error(backend, _convolutions(calibration=wide), settings) > 0.2
+
+
+def test_calibration_inputs_of_another_shape_are_refused(backend):
+    settings = _int8(backend)
+    stage = _convolutions(calibration=((torch.zeros(2, 3, 16, 16),),))
+    with pytest.raises(BackendError, match=r"of shapes \[\(2, 3, 16, 16\)\], expected \[\(1, 3, 16, 16\)\]"):
+        backend.prepare(stage, settings)
+
+
+def test_what_cannot_be_calibrated_is_refused(backend, tmp_path):
+    _int8(backend)
+    for precision, folder, told in (
+        (backend.precisions[0], tmp_path, "expected precision=int8"),
+        ("int8", tmp_path / "none", "no such folder"),
+    ):
+        settings = Settings(backend.devices[0], precision=precision, options={"calibration": str(folder)})
+        with pytest.raises(PlatformError, match=f"calibration={folder}: .*{told}"):
+            backend.prepare(_convolutions(), settings)
+
+
+# --- other inputs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_runner_runs_any_number_of_samples(backend):
+    stage = _convolutions(batch=2)
+    before = stage.inputs[0].clone()
+    x = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = stage.module(x).numpy()
+    with Runner(backend, stage, _default(backend, batch=2)) as run:
+        for samples in (5, 1, 2):
+            (found,) = run(x[:samples].numpy())
+            np.testing.assert_allclose(found, expected[:samples], rtol=1e-4, atol=1e-5)
+    assert torch.equal(stage.inputs[0], before)
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,39 @@ def test_the_message_about_threads_names_what_is_allowed(monkeypatch):
     allowed = threads.allowed_cpus()
     with pytest.raises(PlatformError, match=rf"threads can be 1\.\.{allowed}"):
         parse(f"scripted:threads={allowed + 1}")
+
+
+def test_settings_that_a_backend_refuses_are_refused_when_they_are_read(monkeypatch):
+    backend = backends.get("scripted")
+    monkeypatch.setattr(type(backend), "refuses", lambda self, settings: _no_bf16(settings), raising=False)
+    with pytest.raises(PlatformError, match="platform 'scripted:precision=bf16': precision=bf16: it needs a chip"):
+        parse("scripted:precision=bf16")
+    assert str(parse("scripted")) == "scripted:threads=1"
+    (here,) = (here for here in platforms_here() if here.platform == "scripted:threads=1")
+    assert here.why_not is None
+    assert here.refused == {"bf16": "precision=bf16: it needs a chip"}
+
+
+def _no_bf16(settings):
+    return "precision=bf16: it needs a chip" if settings.precision == "bf16" else None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("onnxruntime:precision=fp16", "fp16 needs device=cuda:0"),
+        ("onnxruntime:precision=int8,device=cuda:0", "int8 needs device=cpu"),
+        ("onnxruntime:precision=int8,provider=cuda", "int8 needs device=cpu"),
+        ("onnxruntime:calibration=photos", "calibration=photos: nothing is calibrated in fp32; expected precision="),
+        ("onnxruntime:precision=int8,calibration=photos", "calibration=photos: no such folder"),
+    ],
+)
+def test_int8_and_what_belongs_to_it(text, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PlatformError) as caught:
+        parse(text)
+    assert words in str(caught.value)
+    (tmp_path / "photos").mkdir()
+    assert str(parse("onnxruntime:calibration=photos,precision=int8")) == (
+        "onnxruntime:threads=1,precision=int8,calibration=photos"
+    )

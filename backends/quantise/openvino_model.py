@@ -1,0 +1,83 @@
+"""OpenVINO models in int8: NNCF."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import io
+import logging
+import os
+from typing import Any
+
+from backends.quantise import Calibration, Layers
+from backends.quantise.instructions import saturates
+from supernets.errors import BackendError
+
+# How OpenVINO calls convolutions and products in what it tells of a compiled model.
+_LAYERS = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
+
+INSTALL = "pip install 'hwnas[int8]'"
+
+
+def missing() -> str | None:
+    """Return what int8 lacks on this machine and how to install it, or ``None``."""
+    return None if importlib.util.find_spec("nncf") else f"it needs NNCF: {INSTALL}"
+
+
+def quantiser() -> str:
+    """Return who quantises, with the version."""
+    return f"nncf {importlib.metadata.version('nncf')}"
+
+
+def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
+    """Return an ``openvino.Model`` with the layers quantised that OpenVINO runs in int8.
+
+    Args:
+        model: in fp32; it is left as it is.
+        calibration: where it is typical, biases are corrected by what rounding shifts the layers' means by.
+        stage: its name, for messages.
+
+    Raises:
+        BackendError: NNCF fails on the model.
+    """
+    # NNCF prints progress bars and remarks on standard output, where a command's results go.
+    with contextlib.redirect_stdout(io.StringIO()):
+        nncf = _nncf()
+        overflow = nncf.OverflowFix.FIRST_LAYER if saturates() else nncf.OverflowFix.DISABLE
+        advanced = nncf.AdvancedQuantizationParameters(
+            overflow_fix=overflow, disable_bias_correction=not calibration.typical
+        )
+        try:
+            return nncf.quantize(
+                model,
+                nncf.Dataset(list(calibration.batches)),
+                # Symmetric weights, asymmetric activations: hard swish is hardly ever below 0.
+                preset=nncf.QuantizationPreset.MIXED,
+                target_device=nncf.TargetDevice.CPU,
+                subset_size=len(calibration.batches),
+                advanced_parameters=advanced,
+            )
+        # NNCF's own exceptions and OpenVINO's share no base class below Exception.
+        except Exception as error:
+            raise BackendError(f"NNCF cannot quantise stage {stage!r}: {error}") from error
+
+
+def layers(compiled: Any) -> Layers:
+    """Return how many layers of a compiled model run in int8."""
+    told = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
+    precisions = [_text(one["runtimePrecision"]) for one in told if _text(one["layerType"]) in _LAYERS]
+    return Layers(sum(precision in {"i8", "u8"} for precision in precisions), len(precisions))
+
+
+def _text(value: Any) -> str:
+    return str(value.astype(str))
+
+
+def _nncf() -> Any:
+    # NNCF reports its use to Google Analytics unless this is set; nobody who measures latency has asked for that.
+    os.environ.setdefault("NNCF_CI", "1")
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    return nncf

@@ -1,0 +1,55 @@
+"""Give a network's stage the images that int8 is calibrated on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends.backend import Backend, Settings
+from backends.quantise import CALIBRATION
+from supernets.errors import PlatformError
+from supernets.supernet import Stage, SuperNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+# Ranges of activations are settled after some tens of images (docs/quantisation.md), and each costs an inference.
+IMAGES = 64
+
+
+def calibrated(net: SuperNetwork, stages: Sequence[Stage], backend: Backend, settings: Settings) -> Sequence[Stage]:
+    """Return the stages with the images of ``calibration=FOLDER`` to calibrate on, and to run on; else as they are.
+
+    Raises:
+        PlatformError: the super-network takes no images.
+        DataError: there are no images, or one that cannot be read.
+    """
+    folder = settings.options.get(CALIBRATION.key)
+    if folder is None or CALIBRATION not in backend.options:
+        return stages
+    (stage,) = stages if len(stages) == 1 else (None,)
+    if stage is None or getattr(net, "data", "images") != "images" or stage.inputs[0].dim() != 4:
+        raise PlatformError(f"calibration={folder}: {net.name} takes no images; leave it out")
+    batch, channels, _, resolution = stage.inputs[0].shape
+    batches = [(images,) for images in _batches(folder, batch, channels, resolution)]
+    # The network's outputs are compared with the torch module's on its inputs: those of the kind that it is made for.
+    return [replace(stage, inputs=batches[0], calibration=tuple(batches))]
+
+
+@functools.lru_cache(maxsize=4)
+def _batches(folder: str, batch: int, channels: int, resolution: int) -> tuple[torch.Tensor, ...]:
+    """Return ``IMAGES`` images, or a little more, in full batches; the same ones for every sub-network."""
+    import torch
+
+    from harness.data.image_set import has_training_images, open_images
+    from harness.data.pixels import normalised
+
+    found = open_images(folder, "train" if has_training_images(folder) else "test", channels)
+    n = -(-IMAGES // batch) * batch
+    order = np.resize(np.random.default_rng(0).permutation(len(found.labels)), n)
+    images = normalised(torch.stack([found.plain(int(index), resolution) for index in order]))
+    return images.split(batch)

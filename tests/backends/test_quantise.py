@@ -1,0 +1,153 @@
+"""What int8 needs, and what it must not do besides."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from backends import Settings, get
+from backends.backend import refusal
+from backends.quantise import Calibration, Layers, instructions, onnx_graph, openvino_model
+from supernets.errors import BackendError, PlatformError
+from supernets.supernet import Stage
+
+INT8 = Settings(precision="int8")
+
+
+def stage(**more):
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 4)).eval()
+    return Stage("test", layers, (torch.ones(1, 3, 8, 8),), ("x",), **more)
+
+
+# --- calibration -----------------------------------------------------------------------------------------------------
+
+
+def test_without_typical_inputs_the_examples_serve():
+    found = Calibration.of(stage())
+    assert not found.typical
+    (batch,) = found.batches
+    np.testing.assert_array_equal(batch["x"], np.ones((1, 3, 8, 8)))
+
+
+def test_typical_inputs_take_the_examples_place():
+    found = Calibration.of(stage(calibration=((torch.zeros(1, 3, 8, 8),), (torch.full((1, 3, 8, 8), 2.0),))))
+    assert found.typical
+    assert [float(batch["x"].max()) for batch in found.batches] == [0, 2]
+
+
+# --- instructions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu sse4_2 avx2 avx512f avx512_vnni amx_int8", ("avx512_vnni", "amx_int8")),
+        ("avx2 avx_vnni", ("avx_vnni",)),
+        ("fp asimd asimddp", ("asimddp",)),
+        ("avx2 avx512f avx512_vnnix", ()),
+        ("", ()),
+    ],
+)
+def test_instructions_for_8_bit_products(flags, expected):
+    assert instructions.int8_instructions(flags.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "has", "expected"),
+    [("x86_64", (), True), ("AMD64", (), True), ("x86_64", ("avx_vnni",), False), ("aarch64", (), False)],
+)
+def test_sums_saturate_on_x86_without_vnni(machine, has, expected, monkeypatch):
+    monkeypatch.setattr(instructions, "here", lambda: has)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert instructions.saturates() is expected
+
+
+def test_weights_keep_to_half_their_range_where_sums_saturate(monkeypatch):
+    pytest.importorskip("onnx")
+    import onnx
+
+    from backends.export import export
+
+    largest = {}
+    for saturating in (False, True):
+        monkeypatch.setattr(onnx_graph, "saturates", lambda saturating=saturating: saturating)
+        model = onnx.load_model_from_string(onnx_graph.quantise(export(stage()), Calibration.of(stage()), "test"))
+        weights = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer]
+        weights = [each.astype(int) for each in weights if each.dtype == np.int8 and each.ndim > 1]
+        largest[saturating] = max(np.abs(each).max() for each in weights)
+    assert largest == {False: 127, True: 64}
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_without_nncf_only_int8_on_openvino_is_missing(monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(openvino_model, "missing", lambda: "it needs NNCF: pip install 'hwnas[int8]'")
+    backend = get("openvino")
+    assert backend.why_not() is None
+    backend.prepare(stage(), Settings()).close()
+    with pytest.raises(PlatformError, match=r"precision=int8: it needs NNCF: pip install 'hwnas\[int8\]'"):
+        backend.prepare(stage(), INT8)
+    get("onnxruntime").prepare(stage(), INT8).close()
+
+
+def test_nncf_missing_is_seen_without_importing_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "nncf" else object())
+    assert openvino_model.missing() == "it needs NNCF: pip install 'hwnas[int8]'"
+
+
+def test_a_quantiser_that_fails_is_named_with_the_stage(monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", fail)
+    with pytest.raises(BackendError, match=r"onnxruntime.quantization cannot quantise stage 'test': no such operator"):
+        get("onnxruntime").prepare(stage(), INT8)
+    nncf = pytest.importorskip("nncf")
+    monkeypatch.setattr(nncf, "quantize", fail)
+    with pytest.raises(BackendError, match="NNCF cannot quantise stage 'test': no such operator"):
+        get("openvino").prepare(stage(), INT8)
+
+
+def test_a_runtime_that_runs_no_layer_in_int8_is_an_error(monkeypatch):
+    monkeypatch.setattr(onnx_graph, "layers", lambda _: Layers(0, 2))
+    monkeypatch.setattr(openvino_model, "layers", lambda _: Layers(0, 2))
+    for name, runtime in (("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")):
+        if get(name).why_not() is None and refusal(get(name), INT8) is None:
+            with pytest.raises(PlatformError, match=f"precision=int8: {runtime} runs none of the 2 layers of stage"):
+                get(name).prepare(stage(), INT8)
+
+
+_QUIET = """
+import sys, torch
+from backends import Settings, get
+from supernets.supernet import Stage
+layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 4)).eval()
+stage = Stage("test", layers, (torch.ones(1, 3, 8, 8),), ("x",))
+get(sys.argv[1]).prepare(stage, Settings(precision="int8")).close()
+telemetry = sys.modules.get("nncf.telemetry.wrapper")
+print(type(telemetry.telemetry).__name__ if telemetry else "none", end="")
+"""
+
+
+@pytest.mark.parametrize(("name", "package"), [("openvino", "nncf"), ("onnxruntime", "onnxruntime")])
+def test_nothing_is_printed_and_nobody_is_told(name, package):
+    """Not in this process: under pytest NNCF reports its use to nobody in any case."""
+    pytest.importorskip(package)
+    environment = {key: value for key, value in os.environ.items() if key not in {"CI", "NNCF_CI"}}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", _QUIET, name],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert done.stdout in {"none", "MagicMock"}
+    assert done.stderr == ""
