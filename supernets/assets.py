@@ -27,13 +27,14 @@ class Asset:
     Attributes:
         path: where it lies in a folder of assets and in the cache ("ofa/acc_predictor.pth").
         urls: where it is published, tried in order.
-        sha256: of its content, in hexadecimal.
+        sha256: of its content, in hexadecimal; ``None``: it was published without one. Then the digest of what is
+            fetched is written beside it, and what lies in the cache must still have it.
         licence: under which it is published.
     """
 
     path: str
     urls: tuple[str, ...]
-    sha256: str
+    sha256: str | None
     licence: str
 
 
@@ -53,7 +54,7 @@ def locate(asset: Asset) -> Path:
             return _verified(asset, file)
     cached = cache_folder() / asset.path
     # A damaged file in the cache is nobody's work: it is fetched again. One in a folder that a user filled is an error.
-    if cached.is_file() and _sha256(cached) == asset.sha256:
+    if cached.is_file() and _is_whole(asset, cached):
         return cached
     return _fetched(asset, cached, folders)
 
@@ -98,8 +99,19 @@ def _is_checkout(folder: Path) -> bool:
     return project.is_file() and 'name = "hwnas"' in project.read_text(encoding="utf-8", errors="replace")
 
 
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal; raises ``AssetError`` where it cannot be read."""
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise AssetError(f"{file}: cannot be read ({error.strerror})") from error
+
+
 def _verified(asset: Asset, file: Path) -> Path:
-    found = _sha256(file)
+    if asset.sha256 is None:
+        return file
+    found = digest(file)
     if found != asset.sha256:
         raise AssetError(
             f"{file}: is not the published file: its SHA-256 is {found}, expected {asset.sha256}; "
@@ -111,13 +123,15 @@ def _verified(asset: Asset, file: Path) -> Path:
 def _fetched(asset: Asset, target: Path, folders: list[Path]) -> Path:
     import pooch
 
+    # Without a hash pooch would take a damaged file for the right one.
+    target.unlink(missing_ok=True)
     reasons = []
     for url in asset.urls:
         try:
             # Pooch writes to a temporary file beside the target, verifies it, and only then moves it there.
             fetched = pooch.retrieve(
                 url,
-                known_hash=f"sha256:{asset.sha256}",
+                known_hash=f"sha256:{asset.sha256}" if asset.sha256 else None,
                 fname=target.name,
                 path=target.parent,
                 downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S),
@@ -125,6 +139,8 @@ def _fetched(asset: Asset, target: Path, folders: list[Path]) -> Path:
         except (OSError, ValueError) as error:
             reasons.append(f"{url}: {_root(error)}")
         else:
+            if asset.sha256 is None:
+                _record(Path(fetched)).write_text(f"{digest(Path(fetched))}\n", encoding="ascii")
             return Path(fetched)
     looked = ", ".join(str(folder) for folder in [*folders, target.parents[len(Path(asset.path).parts) - 1]])
     raise AssetError(
@@ -140,8 +156,12 @@ def _root(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
-def _sha256(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise AssetError(f"{file}: cannot be read ({error.strerror})") from error
+def _is_whole(asset: Asset, cached: Path) -> bool:
+    record = _record(cached)
+    recorded = record.read_text(encoding="ascii", errors="replace").strip() if record.is_file() else None
+    expected = asset.sha256 or recorded
+    return expected is None or digest(cached) == expected
+
+
+def _record(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")

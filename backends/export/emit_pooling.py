@@ -109,8 +109,13 @@ def average_pool(  # noqa: PLR0913, PLR0917 - torch's signature
     name: str | None = None,
 ) -> Value:
     """Write a mean over windows."""
-    if ceil_mode or divisor_override is not None:
-        raise Unsupported("average pooling with ceil_mode or divisor_override")
-    attributes = {"kernel_shape": _pair(kernel_size), "strides": _pair(kernel_size if stride is None else stride)}
+    window, strides = _pair(kernel_size), _pair(kernel_size if stride is None else stride)
+    attributes = {"kernel_shape": window, "strides": strides}
     pads = _pair(padding) * 2
+    if divisor_override is not None or (ceil_mode and (window != strides or any(pads))):
+        raise Unsupported("average pooling with divisor_override, or with ceil_mode and windows that overlap")
+    if ceil_mode:
+        # Windows that stick out at the end average what is inside them; runtimes disagree about ONNX's own ceil_mode.
+        pads = [0, 0, *(-side % size for side, size in zip(g.shape(input)[2:], window, strict=True))]
+        count_include_pad = count_include_pad and not any(pads)
     return g.like("AveragePool", input, name=name, pads=pads, count_include_pad=int(count_include_pad), **attributes)

@@ -15,7 +15,8 @@ from harness.quality.mlp import Mlp
 from harness.quality.quality import FreeQuality
 from supernets.assets import Asset, locate
 from supernets.errors import QualityError
-from supernets.space import FloatArray, SearchSpace
+from supernets.space import FloatArray, IntArray, SearchSpace
+from supernets.spec import parse_spec
 from supernets.supernet import SuperNetwork
 
 
@@ -61,12 +62,18 @@ def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
 
 
 def _of(name: str, net: SuperNetwork) -> Published:
-    plain = net.name.partition(":")[0]
+    plain, spelled = parse_spec(net.name, net.name)
+    options = set(spelled) - {"r"}
     found = next((published for published in _PUBLISHED if published.supernet == plain), None)
     if found is None:
         served = ", ".join(published.supernet for published in _PUBLISHED)
         instead = net.default_quality if net.default_quality != name else "table:FILE"
         raise QualityError(f"{name}: was trained for {served}, not for {net.name}; use {instead} there")
+    if options:
+        raise QualityError(
+            f"{name}: was trained for {plain} as it was published, not with {', '.join(sorted(options))} of its own; "
+            f"use {net.default_quality} there, or table:FILE"
+        )
     odd = [value for value in _resolutions(net.space) if value not in found.resolutions]
     if odd:
         raise QualityError(
@@ -89,14 +96,31 @@ _LAYER_FEATURES = 120
 
 def _mobilenet(space: SearchSpace, X: npt.ArrayLike) -> FloatArray:
     X = space.check(X)
-    columns = [column for column, choice in enumerate(space.choices) if choice.key == "r"]
-    values = np.array(_resolutions(space))
-    chosen = values[X[:, columns[0]]] if columns else np.full(len(X), values[0])
-    features = np.zeros((len(X), _LAYER_FEATURES + len(_MOBILENET_RESOLUTIONS)))
     # The space's own features begin with kernels and expand ratios, all zero for absent layers, as is wanted here.
-    features[:, :_LAYER_FEATURES] = space.one_hot(X)[:, :_LAYER_FEATURES]
-    features[np.arange(len(X)), _LAYER_FEATURES + (chosen - _MOBILENET_RESOLUTIONS[0]) // 16] = 1
-    return features
+    layers = space.one_hot(X)[:, :_LAYER_FEATURES]
+    return np.hstack([layers, _one_hot_resolution(space, X, _MOBILENET_RESOLUTIONS)])
+
+
+# --- OFA ResNet50: resolutions 8 | residual convolution of the stem 2 | widths 18 | expand ratios 54 ------------------
+
+_RESNET_RESOLUTIONS = (128, 144, 160, 176, 192, 224, 240, 256)  # once-for-all trained it on these: 208 is not there
+
+
+def _resnet(space: SearchSpace, X: npt.ArrayLike) -> FloatArray:
+    X = space.check(X)
+    one_hot = space.one_hot(X)
+    # The space's own features: depths 15, expand ratios 54, widths 18. Of the stem's depth, folded to 0 or 2, the
+    # predictor knows whether it is 0.
+    depths, expands, widths, _ = np.split(one_hot, (15, 69, 87), axis=1)
+    resolution = _one_hot_resolution(space, X, _RESNET_RESOLUTIONS)
+    return np.hstack([resolution, depths[:, [0, 2]], widths, expands])
+
+
+def _one_hot_resolution(space: SearchSpace, X: IntArray, known: tuple[int, ...]) -> FloatArray:
+    values = np.array(_resolutions(space))
+    columns = [column for column, choice in enumerate(space.choices) if choice.key == "r"]
+    chosen = values[X[:, columns[0]]] if columns else np.full(len(X), values[0])
+    return (chosen[:, None] == np.array(known)).astype(np.float64)
 
 
 _OFA = "https://raw.githubusercontent.com/mit-han-lab/once-for-all/698a5c10b434172056a565b340c46ce11df18629"
@@ -117,5 +141,21 @@ _PUBLISHED = (
         base=None,
         resolutions=_MOBILENET_RESOLUTIONS,
         features=_mobilenet,
+    ),
+    Published(
+        supernet="ofa-resnet50",
+        asset=Asset(
+            path="ofa/ofa_resnet50_acc_predictor.pth",
+            urls=(
+                "https://raw.githubusercontent.com/han-cai/files/master/ofa/ofa_resnet50_acc_predictor.pth",
+                "https://hanlab.mit.edu/files/OnceForAll/tutorial/ofa_resnet50_acc_predictor.pth",
+            ),
+            sha256="68912b4b4be38feb504c5b773dc847af23a637984d5eaabf548de72cd0f79529",
+            licence="none stated",
+        ),
+        layers=("layers.0.0", "layers.1.0", "layers.2.0", "layers.3"),
+        base="base_acc",
+        resolutions=_RESNET_RESOLUTIONS,
+        features=_resnet,
     ),
 )

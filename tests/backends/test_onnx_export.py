@@ -208,6 +208,8 @@ IMAGES = {
     "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(x, 1),
     "max_pool2d": lambda x: F.max_pool2d(x, 3, stride=1, padding=1),
     "avg_pool2d": lambda x: F.avg_pool2d(x, 2),
+    "avg_pool2d ceil": lambda x: F.avg_pool2d(x, 2, ceil_mode=True),
+    "avg_pool2d ceil odd": lambda x: F.avg_pool2d(x[..., :-1, :], 2, ceil_mode=True),
     "mean over the image": lambda x: (x.mean((2, 3)), x.mean([-1, -2], keepdim=True)),
 }
 

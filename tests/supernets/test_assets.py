@@ -167,3 +167,27 @@ def test_no_checkout_nothing_beside_it(tmp_path, monkeypatch):
     monkeypatch.setattr(module.sys, "prefix", str(tmp_path / "env"))
     monkeypatch.chdir(checkout(tmp_path / "other", name="another"))
     assert module._beside_checkout() is None
+
+
+def unknown_digest(*urls: str) -> Asset:
+    return Asset(PATH, urls, None, "MIT")
+
+
+def test_without_a_published_digest_the_one_of_what_was_fetched_is_kept(server, tmp_path):
+    address, web = server
+    put(web)
+    found = locate(unknown_digest(f"{address}/{PATH}"))
+    assert found.read_bytes() == CONTENT
+    record = found.with_name(f"{found.name}.sha256")
+    assert record.read_text().strip() == hashlib.sha256(CONTENT).hexdigest() == module.digest(found)
+    # Damaged since: fetched again.
+    found.write_bytes(b"damaged")
+    assert locate(unknown_digest(f"{address}/{PATH}")).read_bytes() == CONTENT
+
+
+def test_without_a_published_digest_a_users_own_file_is_taken(tmp_path, monkeypatch):
+    cached = put(tmp_path / "cache", b"put here by hand")
+    assert locate(unknown_digest("http://127.0.0.1:9/none")) == cached
+    named = put(tmp_path / "named", b"of the user")
+    monkeypatch.setenv(module.VARIABLE, str(tmp_path / "named"))
+    assert locate(unknown_digest("http://127.0.0.1:9/none")) == named

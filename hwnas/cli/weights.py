@@ -1,0 +1,52 @@
+"""``hwnas weights``: published weights of super-networks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hwnas.cli.output import remark, results
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="Published weights of super-networks.", no_args_is_help=True)
+    group.command("list")(list_published)
+    group.command()(fetch)
+    app.add_typer(group, name="weights")
+
+
+def list_published() -> None:
+    """List what is published, where, and under which SHA-256."""
+    from supernets import weights
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("super-network", "file", "published at", "SHA-256", "licence", "what"):
+        table.add_column(header, overflow="fold")
+    for name in weights.names():
+        known = weights.get(name)
+        asset = known.asset
+        digest = asset.sha256 or "not published: recorded when it is fetched"
+        addresses = "\n".join(asset.urls)
+        table.add_row(name, asset.path, escape(addresses), digest, asset.licence, known.summary)
+    results().print(table)
+
+
+def fetch(name: Annotated[str, typer.Argument(help="A super-network, such as ofa-mbv3-w1.0.")]) -> None:
+    """Bring published weights onto this machine and check that they fit; prints where they are, for --weights."""
+    import supernets
+    from supernets import weights
+    from supernets.assets import digest, locate
+    from supernets.shared import Trainable
+
+    asset = weights.get(name).asset
+    file = locate(asset)
+    net = supernets.get(name)
+    assert isinstance(net, Trainable)  # noqa: S101 - weights are published of such alone
+    tensors = len(net.shared(str(file)).tensors)
+    checked = "verified by SHA-256" if asset.sha256 else f"SHA-256 {digest(file)}; none is published to compare with"
+    remark(f"{name}: {tensors} tensors, all of the right shapes; {checked}")
+    results().print(escape(str(file)), soft_wrap=True)

@@ -1,0 +1,61 @@
+"""How much memory sub-networks need: what is stored, and what lives at once while they run. Exact, in bytes.
+
+Both are of the deployed network: batch-norm is folded into the layer before it, and element-wise operations write over
+an input that nothing else needs. A runtime adds its own to both (code, packed copies of weights, scratch space).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy.typing as npt
+
+from supernets.blocks import Block, BlockMax, BlockSum
+from supernets.errors import UsageError
+from supernets.space import FloatArray
+from supernets.supernet import SuperNetwork
+
+Count = Callable[[npt.ArrayLike], FloatArray]
+
+# Bytes of a weight or an activation.
+BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
+
+# In INT8 a bias is added to the 32-bit sum of products, and each output channel has a scale of 4 bytes.
+_INT8_BIAS = 8
+
+
+def model_size(net: SuperNetwork, precision: str) -> Count:
+    """Return the function from vectors ``(n, n_var)`` to the bytes of the stored parameters, ``(n,)``.
+
+    Raises:
+        UsageError: the size of a parameter is not known at ``precision``.
+    """
+    size = _bytes(precision)
+    bias = _INT8_BIAS if precision == "int8" else size
+
+    def stored(block: Block) -> int:
+        weights = block.params - block.norms - block.biases
+        return size * weights + bias * block.biases
+
+    return BlockSum(net.space, net.slots, stored, per_inference=False)
+
+
+def peak_memory(net: SuperNetwork, precision: str, batch: int) -> Count:
+    """Return the function from vectors ``(n, n_var)`` to the bytes of the largest set of live activations, ``(n,)``.
+
+    A sub-network is a chain of blocks: between two of them nothing lives but what one hands to the next, so the largest
+    set is that of the block with the largest one.
+
+    Raises:
+        UsageError: the super-network does not say what lives in its blocks, or the size of an activation is not known.
+    """
+    size = _bytes(precision) * batch
+    if not all(block.peak for slot in net.slots for block in slot.blocks if block is not None):
+        raise UsageError(f"peak-memory: {net.name} does not say which activations live in its blocks; use model-size")
+    return BlockMax(net.space, net.slots, lambda block: size * block.peak)
+
+
+def _bytes(precision: str) -> int:
+    if precision not in BYTES:
+        raise UsageError(f"precision {precision!r}: its size is not known; expected one of {', '.join(BYTES)}")
+    return BYTES[precision]
