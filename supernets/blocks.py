@@ -30,6 +30,10 @@ class Block:
         options: what else determines its cost, as sorted pairs (("kernel", 3), ("stride", 2), ...).
         macs: multiply-accumulates at batch 1, of convolutions and linear layers.
         params: its parameters, batch-norm's included.
+        norms: the channels whose batch-norm is folded into the layer before it when the network is deployed; of the two
+            parameters of each, one is left.
+        biases: the parameters that are biases once that is done.
+        peak: the most activations that live at once while it runs, at batch 1, its input included; 0: not known.
     """
 
     kind: str
@@ -38,6 +42,9 @@ class Block:
     options: tuple[tuple[str, int], ...] = ()
     macs: int = 0
     params: int = 0
+    norms: int = 0
+    biases: int = 0
+    peak: int = 0
 
     def option(self, name: str) -> int:
         """Return one of ``options``; raises ``KeyError`` when the kind has no such option."""
@@ -65,36 +72,24 @@ class Slot:
         return [0 if block is None else value(block) for block in self.blocks]
 
 
-class BlockSum:
-    """The sum of a quantity over the blocks of each of many sub-networks.
+class _BlockFold:
+    """A quantity of the blocks of each of many sub-networks, folded into one number by a ufunc."""
 
-    Args:
-        space: the search space that the vectors belong to.
-        slots: the slots of the super-network.
-        value: the quantity of one block.
-        per_inference: count a slot as often as it runs in one inference.
-    """
+    _fold: np.ufunc
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        slots: Sequence[Slot],
-        value: Callable[[Block], float],
-        per_inference: bool = True,
-    ) -> None:
+    def __init__(self, space: SearchSpace, slots: Sequence[Slot], tables: Sequence[FloatArray]) -> None:
         self._space = space
         self._constant = 0.0
         self._terms: list[tuple[tuple[int, ...], tuple[int, ...], FloatArray]] = []
-        for slot in slots:
-            table = np.array(slot.values(value), dtype=np.float64) * (slot.repeats if per_inference else 1)
+        for slot, table in zip(slots, tables, strict=True):
             if slot.columns:
                 sizes = tuple(int(space.n_options[column]) for column in slot.columns)
                 self._terms.append((slot.columns, strides(sizes), table))
             else:
-                self._constant += table[0]
+                self._constant = self._fold(self._constant, table[0])
 
     def __call__(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the sums, ``(n,)``; whole numbers below 2**53 are exact, for vectors ``X``, ``(n, n_var)``."""
+        """Return one number each, ``(n,)``; whole ones below 2**53 are exact, for vectors ``X``, ``(n, n_var)``."""
         X = self._space.check(X)
         total = np.full(len(X), self._constant)
         for start in range(0, len(X), _CHUNK):
@@ -106,8 +101,47 @@ class BlockSum:
                 index = columns[wanted[0]] * steps[0]
                 for column, step in zip(wanted[1:], steps[1:], strict=True):
                     index += columns[column] * step
-                part += table.take(index)
+                self._fold(part, table.take(index), out=part)
         return total
+
+
+class BlockSum(_BlockFold):
+    """The sum of a quantity over the blocks of each of many sub-networks.
+
+    Args:
+        space: the search space that the vectors belong to.
+        slots: the slots of the super-network.
+        value: the quantity of one block.
+        per_inference: count a slot as often as it runs in one inference.
+    """
+
+    _fold = np.add
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        slots: Sequence[Slot],
+        value: Callable[[Block], float],
+        per_inference: bool = True,
+    ) -> None:
+        times = [slot.repeats if per_inference else 1 for slot in slots]
+        tables = [np.array(slot.values(value), np.float64) * n for slot, n in zip(slots, times, strict=True)]
+        super().__init__(space, slots, tables)
+
+
+class BlockMax(_BlockFold):
+    """The largest of a quantity, 0 or more, among the blocks of each of many sub-networks.
+
+    Args:
+        space: the search space that the vectors belong to.
+        slots: the slots of the super-network.
+        value: the quantity of one block.
+    """
+
+    _fold = np.maximum
+
+    def __init__(self, space: SearchSpace, slots: Sequence[Slot], value: Callable[[Block], float]) -> None:
+        super().__init__(space, slots, [np.array(slot.values(value), np.float64) for slot in slots])
 
 
 def strides(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -75,6 +75,47 @@ class MbConv(nn.Module):
         return x + y if self.shortcut else y
 
 
+class Bottleneck(nn.Module):
+    """Residual bottleneck: 1 x 1, 3 x 3 and 1 x 1 convolution, added to the input or to its projection.
+
+    The projection is average pooling and a 1 x 1 convolution, so that it uses every pixel (He et al., 2019, ResNet-D).
+    """
+
+    def __init__(self, c_in: int, c_mid: int, c_out: int, stride: int, projected: bool) -> None:
+        super().__init__()
+        self.downsample = _projection(c_in, c_out, stride) if projected else None
+        self.conv1 = ConvBnAct(c_in, c_mid, act="relu")
+        self.conv2 = ConvBnAct(c_mid, c_mid, 3, stride, act="relu")
+        self.conv3 = ConvBnAct(c_mid, c_out)
+        self.final_act = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shortcut: torch.Tensor = x if self.downsample is None else self.downsample(x)
+        y: torch.Tensor = self.final_act(self.conv3(self.conv2(self.conv1(x))) + shortcut)
+        return y
+
+
+def _projection(c_in: int, c_out: int, stride: int) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if stride > 1:
+        # An odd side is rounded up, as the strided convolution beside it does.
+        layers["avg_pool"] = nn.AvgPool2d(stride, stride, ceil_mode=True)
+    layers["conv"] = nn.Conv2d(c_in, c_out, 1, bias=False)
+    layers["bn"] = nn.BatchNorm2d(c_out)
+    return nn.Sequential(layers)
+
+
+class ResidualConv(ConvBnAct):
+    """A 3 x 3 convolution with batch-norm and activation, added to its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, act="relu")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = super().forward(x)
+        return x + y
+
+
 class GlobalPool(nn.Module):
     """Mean over height and width, kept as 1 x 1."""
 

@@ -1,0 +1,265 @@
+"""What the elastic image classifiers have in common: counts, sub-networks as modules, and shared weights."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets import image_blocks, ofa_keys
+from supernets.blocks import Block, BlockSum, Slot
+from supernets.images import ImageOptions
+from supernets.shared import AnyConfig, Layout, SharedWeights, Tensors, corner, fitted
+from supernets.space import Choice, IntArray, SearchSpace
+from supernets.supernet import Stage
+
+if TYPE_CHECKING:
+    import torch
+
+# The image that sets batch-norm statistics: at 160 px the last stage sees 5 x 5, near enough to the 4 x 4 to 7 x 7 of
+# real images for every layer's activations to stay of order 1 (at 64 px, 2 x 2, they grow to 1e6), at half the cost of
+# 224 px.
+_STATISTICS_BATCH, _STATISTICS_RESOLUTION = 1, 160
+
+_RESOLUTION = "r"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the network, before the sizes of images are known.
+
+    Attributes:
+        name: of the slot; ``group.N``, or a name that only it has.
+        columns: the variables that decide which block stands here.
+        make: from an image's side and the indices of those variables to the block, or to ``None``.
+        key: what its weights' keys begin with in a checkpoint; by default its name.
+        elastic: its layers are elastic ones, and its keys are spelled so.
+        kernels: the sizes that its depth-wise kernel can have; one where it is not elastic.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    make: Callable[..., Block | None]
+    key: str = ""
+    elastic: bool = False
+    kernels: tuple[int, ...] = ()
+
+    def weight(self, inner: str) -> str:
+        """Return the checkpoint's key of the weight that the place's module calls ``inner``."""
+        return f"{self.key or self.name}.{ofa_keys.elastic(inner) if self.elastic else inner}"
+
+    def matrices(self) -> dict[tuple[int, int], str]:
+        """Return the keys of the matrices that make smaller kernels, by step."""
+        from supernets.elastic import matrix_name, steps
+
+        return {step: f"{self.key or self.name}.depth_conv.conv.{matrix_name(*step)}" for step in steps(self.kernels)}
+
+
+class ElasticClassifier:
+    """An image classifier whose sub-networks are chains of blocks; see ``supernets.supernet.SuperNetwork``.
+
+    Args:
+        name: how it is spelled.
+        summary: one line for listings.
+        images: what it is given and answers.
+        choices: its variables but for the resolution, which becomes the last one where it is elastic.
+        places: where blocks stand, first to last.
+        ignored: config keys that other tools write, see ``SearchSpace``.
+        default_quality: the quality source that serves it when none is named.
+    """
+
+    data = "images"
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        images: ImageOptions,
+        choices: Sequence[Choice],
+        places: Iterable[Place],
+        ignored: dict[str, Any],
+        default_quality: str,
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.images = images
+        self.classes, self.channels, self.resolutions = images.classes, images.channels, images.resolutions
+        self.default_quality = default_quality
+        if len(self.resolutions) > 1:
+            self.space = SearchSpace((*choices, Choice(_RESOLUTION, self.resolutions)), ignored=ignored)
+        else:
+            self.space = SearchSpace(tuple(choices), fixed={_RESOLUTION: list(self.resolutions)}, ignored=ignored)
+        self._places = tuple(places)
+        self.slots = tuple(self._slot(place) for place in self._places)
+        self._params = BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
+        self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
+        self._shapes: dict[Block, dict[str, tuple[int, ...]]] = {}
+
+    # --- counts ------------------------------------------------------------------------------------------------------
+
+    def params(self, X: npt.ArrayLike) -> IntArray:
+        """Return the parameter counts, ``(n,)``."""
+        return self._params(X).astype(np.int64)
+
+    def macs(self, X: npt.ArrayLike) -> IntArray:
+        """Return the multiply-accumulates of convolutions and linear layers at batch 1, ``(n,)``."""
+        return self._macs(X).astype(np.int64)
+
+    # --- sub-networks ------------------------------------------------------------------------------------------------
+
+    def build(self, config: AnyConfig, weights: str | None = None) -> torch.nn.Module:
+        """Return the sub-network of ``config`` in evaluation mode.
+
+        Args:
+            config: as ``space.decode`` spells it.
+            weights: a checkpoint of the super-network, or of this very sub-network; ``None``: seeded random weights,
+                alive.
+
+        Raises:
+            UsageError: the file is no checkpoint that fits; says what does not.
+        """
+        from supernets.alive import build_alive, random_input
+        from supernets.checkpoints import assign, load_into, read_state_dict
+
+        if weights is None:
+            side = min(_STATISTICS_RESOLUTION, self.resolution(config))
+            image = random_input(_STATISTICS_BATCH, self.channels, side, side)
+            return build_alive(lambda: self._assemble(config), (image,))
+        state, module = read_state_dict(weights), self.module(config)
+        if self._is_own(state, module):
+            return load_into(module, state, weights)
+        return assign(module, self._cut(fitted(self.layout, state, weights), config))
+
+    def module(self, config: AnyConfig) -> torch.nn.Module:
+        """Return the sub-network without weights of its own (on the meta device), in evaluation mode."""
+        import torch
+
+        with torch.device("meta"):
+            return self._assemble(config).eval()
+
+    def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
+        """Return the one stage of an image classifier."""
+        from supernets.alive import random_input
+
+        side = self.resolution(config)
+        image = random_input(batch, self.channels, side, side)
+        return (Stage("network", self.build(config, weights), (image,), ("image",)),)
+
+    def block_stage(self, block: Block, batch: int) -> Stage:
+        """Return one block as a network of its own."""
+        from torch import nn
+
+        from supernets.alive import build_alive, random_input
+
+        height, width, channels = block.input
+        shape = (channels, height, width)
+
+        def make() -> nn.Module:
+            alone = image_blocks.layer(block)
+            return nn.Sequential(nn.Flatten(), alone) if block.kind == "classifier" else alone
+
+        module = build_alive(make, (random_input(_STATISTICS_BATCH, *shape),))
+        return Stage(block.kind, module, (random_input(batch, *shape),), ("input",))
+
+    def layers(self, config: AnyConfig) -> list[Block]:
+        """Return the blocks of the sub-network of ``config``, first to last."""
+        return [block for _, _, block in self._parts(config)]
+
+    def resolution(self, config: AnyConfig) -> int:
+        """Return the side of the images that the sub-network of ``config`` is given, in pixels."""
+        return int(config[_RESOLUTION][0]) if _RESOLUTION in config else self.resolutions[0]
+
+    # --- shared weights ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What a checkpoint of the super-network holds, spelled as once-for-all does it."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        # The largest sub-network has every layer, at its full size.
+        for _, place, block in self._parts(self.space.decode(self.space.largest())[0]):
+            shapes |= {place.weight(inner): shape for inner, shape in self._shapes_of(block).items()}
+            shapes |= {key: (smaller**2, smaller**2) for (_, smaller), key in place.matrices().items()}
+        return Layout(self.name, shapes, self._cut, ofa_keys.spelling)
+
+    def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
+        """Return the shared weights, freshly drawn from ``seed`` or read from the checkpoint ``weights``."""
+        from supernets.initial import draw
+
+        if weights is None:
+            return SharedWeights(self.layout, draw(self.layout.shapes, seed))
+        return SharedWeights.load(self.layout, weights)
+
+    def _cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
+        from supernets.elastic import shrunk_kernel
+
+        state = {}
+        for name, place, block in self._parts(config):
+            matrices = {step: tensors[key] for step, key in place.matrices().items()}
+            for inner, shape in self._shapes_of(block).items():
+                tensor = tensors[place.weight(inner)]
+                # Channels first: a kernel that is not there needs no transformation.
+                channels = corner(tensor, shape[:2])
+                smaller = len(shape) == 4 and channels.shape[3] != shape[3]
+                state[f"{name}.{inner}"] = shrunk_kernel(channels, shape[3], matrices) if smaller else channels
+        return state
+
+    def _is_own(self, state: Tensors, module: torch.nn.Module) -> bool:
+        """Tell whether a file's keys are rather those of the sub-network than of the super-network."""
+        own = module.state_dict()
+        spelled = {ofa_keys.spelling(key) for key in self.layout.shapes}
+        return sum(key in own for key in state) > sum(ofa_keys.spelling(key) in spelled for key in state)
+
+    # --- blocks ------------------------------------------------------------------------------------------------------
+
+    def _slot(self, place: Place) -> Slot:
+        """Tabulate a place's blocks over the values of its variables, and of an elastic resolution."""
+        sizes = [range(int(self.space.n_options[column])) for column in place.columns]
+        elastic = (self.space.n_var - 1,) if len(self.resolutions) > 1 else ()
+        blocks = (place.make(r, *indices) for *indices, r in itertools.product(*sizes, self.resolutions))
+        return Slot(place.name, (*place.columns, *elastic), tuple(blocks))
+
+    def _parts(self, config: AnyConfig) -> Iterator[tuple[str, Place, Block]]:
+        """Yield what a sub-network is made of: its name there, the place that it is from, and the block."""
+        x = self.space.encode(config)[0]
+        numbers: Counter[str] = Counter()
+        for place, slot in zip(self._places, self.slots, strict=True):
+            sizes = tuple(int(self.space.n_options[column]) for column in slot.columns)
+            index = int(np.ravel_multi_index(tuple(x[list(slot.columns)]), sizes)) if sizes else 0
+            block = slot.blocks[index]
+            if block is not None:
+                # A group's members are numbered anew, without the layers that are left out.
+                group, dot, _ = place.name.partition(".")
+                yield f"{group}.{numbers[group]}" if dot else group, place, block
+                numbers[group] += 1
+
+    def _assemble(self, config: AnyConfig) -> torch.nn.Module:
+        from torch import nn
+
+        children: OrderedDict[str, nn.Module] = OrderedDict()
+        for name, _, block in self._parts(config):
+            group, dot, _ = name.partition(".")
+            if block.kind == "classifier":
+                children["flatten"] = nn.Flatten()
+            if dot:
+                sequence = children.setdefault(group, nn.Sequential())
+                assert isinstance(sequence, nn.Sequential)  # noqa: S101 - a name is a group's or a place's, never both
+                sequence.append(image_blocks.layer(block))
+            else:
+                children[group] = image_blocks.layer(block)
+        return nn.Sequential(children)
+
+    def _shapes_of(self, block: Block) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a block's own state; a training step asks for those of every block."""
+        if block not in self._shapes:
+            import torch
+
+            with torch.device("meta"):
+                state = image_blocks.layer(block).state_dict()
+            self._shapes[block] = {key: tuple(tensor.shape) for key, tensor in state.items()}
+        return self._shapes[block]

@@ -1,0 +1,127 @@
+"""What an image classifier is given and what it answers: the options that every family of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from supernets.errors import UsageError, suggestion
+
+# Below this side of the image the first convolution keeps the resolution: the published networks halve it five times,
+# and a last stage that sees one pixel has nothing left to convolve.
+SMALL = 96
+
+# Sides of small images, in pixels: of digits and clothes (28) and made smaller (12), of CIFAR (32), up to STL (96).
+SMALL_RESOLUTIONS = tuple(range(12, 97, 4))
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """The options of an image classifier, spelled in its name: ``r=28,classes=10,channels=1,scale=0.5,stem_stride=1``.
+
+    Attributes:
+        resolutions: the sides of the square images that there are, in pixels, ascending; one makes ``r`` fixed.
+        classes: that are told apart.
+        channels: of the images; 1 for grey ones.
+        scale: factor on all widths, so that a small super-network for small images trains on a CPU.
+        stem_stride: of the first convolution.
+        spelled: how the options that are not the published network's are spelled; "" where all are.
+    """
+
+    resolutions: tuple[int, ...] = (224,)
+    classes: int = 1000
+    channels: int = 3
+    scale: float = 1.0
+    stem_stride: int = 2
+    spelled: str = ""
+
+    @property
+    def published(self) -> bool:
+        """Whether weights, tables and predictors that others published fit: only the resolution may differ."""
+        return (self.classes, self.channels, self.scale, self.stem_stride) == (1000, 3, 1.0, 2)
+
+    def name(self, family: str, more: str = "") -> str:
+        """Return the super-network's name: the family's with the options, and with ``more`` of its own."""
+        spelled = ",".join(part for part in (self.spelled, more) if part)
+        return f"{family}:{spelled}" if spelled else family
+
+    def quality(self, published: str) -> str:
+        """Return the default quality source: ``published`` where it fits, else accuracy on a user's own images."""
+        return published if self.published else "images"
+
+
+def parse_images(
+    name: str, options: Mapping[str, str], resolutions: tuple[int, ...], elastic: tuple[int, ...]
+) -> ImageOptions:
+    """Read the options of the super-network ``name``.
+
+    Args:
+        name: of the family, for messages.
+        options: as they were given.
+        resolutions: the published sides of images, in pixels; small ones there are besides.
+        elastic: what ``r=elastic`` stands for.
+
+    Raises:
+        UsageError: an option that is unknown or has a value that cannot be; says what can.
+    """
+    known = ("r", "classes", "channels", "scale", "stem_stride")
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise UsageError(f"{name}: unknown option {unknown[0]!r}{suggestion(unknown[0], known)}")
+    sides = _resolutions(options.get("r", "224"), resolutions, elastic)
+    usual = 1 if sides[-1] < SMALL else 2
+    values = {
+        "classes": _whole(options, "classes", 1000, range(2, 1_000_001)),
+        "channels": _whole(options, "channels", 3, range(1, 1025)),
+        "scale": _scale(options.get("scale", "1")),
+        "stem_stride": _whole(options, "stem_stride", usual, range(1, 3)),
+    }
+    plain = {"classes": 1000, "channels": 3, "scale": 1.0, "stem_stride": usual}
+    spelled = [] if sides == (224,) else ["r=elastic" if sides == elastic else f"r={'+'.join(map(str, sides))}"]
+    spelled += [f"{key}={value:g}" for key, value in values.items() if value != plain[key]]
+    return ImageOptions(
+        sides,
+        int(values["classes"]),
+        int(values["channels"]),
+        float(values["scale"]),
+        int(values["stem_stride"]),
+        ",".join(spelled),
+    )
+
+
+def _resolutions(text: str, resolutions: tuple[int, ...], elastic: tuple[int, ...]) -> tuple[int, ...]:
+    if text == "elastic":
+        return elastic
+    allowed = {*SMALL_RESOLUTIONS, *resolutions}
+    try:
+        sides = tuple(sorted({int(part) for part in text.split("+")}))
+    except ValueError:
+        sides = ()
+    if not sides or not allowed.issuperset(sides):
+        raise UsageError(
+            f"r={text!r}: expected 'elastic' or resolutions of {_span(SMALL_RESOLUTIONS)} (small images) and "
+            f"{_span(resolutions)}, joined like 160+192+224"
+        )
+    return sides
+
+
+def _span(values: Iterable[int]) -> str:
+    first, second, *_, last = values
+    return f"{first}, {second}, ... {last}"
+
+
+def _whole(options: Mapping[str, str], key: str, usual: int, allowed: range) -> int:
+    text = options.get(key, str(usual))
+    if not (text.isascii() and text.isdigit() and int(text) in allowed):
+        raise UsageError(f"{key}={text!r}: expected a whole number of {allowed[0]} to {allowed[-1]}")
+    return int(text)
+
+
+def _scale(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 4.0:
+        raise UsageError(f"scale={text!r}: expected a factor of 0.1 to 4")
+    return value

@@ -1,0 +1,169 @@
+"""The weights that all sub-networks of a super-network share, and how a sub-network's are cut out of them.
+
+One mechanism serves everything. ``SharedWeights.state(config)`` is the state dict of the stand-alone module of
+``config``, made of slices of the shared tensors. Slices are views, so gradients flow through them: training runs
+``torch.func.functional_call(net.module(config), weights.state(config), inputs)``, and building a sub-network copies the
+same state into a module of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from supernets.errors import UsageError
+from supernets.space import Config
+from supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors = Mapping[str, "torch.Tensor"]
+AnyConfig = Config | dict[str, Any]
+
+# A batch-norm's own state. It is no parameter: no gradient reaches it, and optimisers must not see it.
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What the checkpoint of a super-network holds, and how a sub-network is cut out of it.
+
+    Attributes:
+        supernet: the super-network's name.
+        shapes: of every tensor, by the key names that are written.
+        cut: from the shared tensors and a config to the state dict of the config's module, of slices of them.
+        spelling: brings any spelling of a key to one, by which the keys of a file are found; files in the wild spell
+            the same super-network differently.
+    """
+
+    supernet: str
+    shapes: Mapping[str, tuple[int, ...]]
+    cut: Callable[[Tensors, AnyConfig], dict[str, torch.Tensor]]
+    spelling: Callable[[str], str] = str
+
+
+class SharedWeights:
+    """All weights of one super-network, by the key names of its checkpoint.
+
+    Args:
+        layout: of the super-network.
+        tensors: one per key of ``layout.shapes``; leaves, of which those that are parameters require gradients.
+    """
+
+    def __init__(self, layout: Layout, tensors: Tensors) -> None:
+        self.layout = layout
+        self.tensors = {key: _leaf(key, tensors[key]) for key in layout.shapes}
+
+    def state(self, config: AnyConfig) -> dict[str, torch.Tensor]:
+        """Return the state dict of ``net.module(config)``: views of the shared tensors, differentiable.
+
+        Batch-norm statistics are views too. In training mode a forward pass moves the shared running averages of the
+        channels that the sub-network has, as once-for-all's training does: they end up as averages over sub-networks
+        and are no sub-network's own. So accuracy is measured after setting them anew on training data, in a module
+        that ``build`` made: there they are copies.
+        """
+        return self.layout.cut(self.tensors, config)
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Return the tensors that training changes, in the order of the keys."""
+        return [tensor for tensor in self.tensors.values() if tensor.requires_grad]
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint ``{"state_dict": ..., "supernet": name}``; the file is whole or not there at all."""
+        import torch
+
+        target = Path(path)
+        document = {"state_dict": {key: tensor.detach() for key, tensor in self.tensors.items()}}
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save({**document, "supernet": self.layout.supernet}, file)
+            # mkstemp makes files that only their owner reads; a checkpoint is shared like any other file.
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, layout: Layout, path: str | Path) -> SharedWeights:
+        """Read a checkpoint of the super-network.
+
+        Raises:
+            UsageError: no such file, no checkpoint, or one whose keys or shapes do not fit; names the first of them.
+        """
+        from supernets.checkpoints import read_state_dict
+
+        return cls(layout, {key: tensor.clone() for key, tensor in fitted(layout, read_state_dict(path), path).items()})
+
+
+@runtime_checkable
+class Trainable(SuperNetwork, Protocol):
+    """A super-network whose weights are shared, can be trained, and can be read from a checkpoint."""
+
+    def module(self, config: AnyConfig) -> torch.nn.Module:
+        """Return the stand-alone sub-network without weights of its own (on the meta device)."""
+        ...
+
+    def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
+        """Return the shared weights, freshly drawn from ``seed`` or read from the checkpoint ``weights``."""
+        ...
+
+
+def fitted(layout: Layout, state: Tensors, path: str | Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file by the layout's keys, in its order.
+
+    Raises:
+        UsageError: keys are missing, unknown or of other shapes; names the first three.
+    """
+    import torch
+
+    found = {layout.spelling(key): tensor for key, tensor in state.items()}
+    wanted = {layout.spelling(key): key for key in layout.shapes}
+    # Old checkpoints do not count batches, and nothing depends on the count.
+    zero = torch.zeros((), dtype=torch.int64)
+    counts = {spelled: zero for spelled, key in wanted.items() if key.endswith("num_batches_tracked")}
+    found = {**counts, **found}
+    unknown = [key for key in state if layout.spelling(key) not in wanted]
+    missing = [key for spelled, key in wanted.items() if spelled not in found]
+    shapes = [
+        f"{key}: {tuple(found[spelled].shape)} for {tuple(layout.shapes[key])}"
+        for spelled, key in wanted.items()
+        if spelled in found and tuple(found[spelled].shape) != tuple(layout.shapes[key])
+    ]
+    for what, keys in (("lacks", missing), ("has unknown", unknown), ("has other shapes:", shapes)):
+        if keys:
+            raise UsageError(
+                f"weights {str(path)!r}: no checkpoint of {layout.supernet}: it {what} {', '.join(keys[:3])} "
+                f"({len(keys)} in all)"
+            )
+    return {key: found[spelled] for spelled, key in wanted.items()}
+
+
+def corner(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return the view of the first ``shape[0]`` x ``shape[1]`` x ... entries: how smaller widths share weights."""
+    for dim, size in enumerate(shape):
+        if tensor.shape[dim] != size:
+            tensor = tensor.narrow(dim, 0, size)
+    return tensor
+
+
+def is_parameter(key: str) -> bool:
+    """Tell whether the tensor under ``key`` is trained, and no statistic of a batch-norm."""
+    return not key.endswith(_BUFFERS)
+
+
+def _leaf(key: str, tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().requires_grad_(is_parameter(key))
+
+
+def _umask() -> int:
+    # The only portable way to read it is to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
