@@ -96,6 +96,17 @@ def flatten(
     return g.op("Reshape", input, g.ints(*sizes), rank=len(sizes), dtype=dtype, name=name)
 
 
+@function(torch.unflatten, "unflatten")
+def unflatten(g: GraphBuilder, input: Value, dim: int, sizes: Sequence[int]) -> Value:
+    """Write a splitting of one dimension into several."""
+    rank = g.rank(input)
+    at = dim % rank
+    after = list(g.shape(input)[at + 1 :]) if at < rank - 1 else []
+    # In ONNX a 0 takes over the input's size in that place.
+    wanted = [0] * at + _listed((tuple(sizes),)) + after
+    return g.op("Reshape", input, g.ints(*wanted), rank=len(wanted), dtype=g.dtype_of(input))
+
+
 @function(torch.permute, "permute")
 def permute(g: GraphBuilder, input: Value, *dims: Any) -> Value:
     """Write a reordering of dimensions."""

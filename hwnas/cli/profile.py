@@ -118,9 +118,16 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for header in ("latency ms", "95 % interval", "per s", "first ms", "prepare s", "MACs", "params", "memory"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("status")
+    staged = any(row["stages_ms"] for row in rows)
+    if staged:
+        table.add_column("ms in each stage")
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row), *([_stages(row)] if staged else []))
     return table
+
+
+def _stages(row: dict[str, Any]) -> str:
+    return " + ".join(f"{name} {number(value, '.3f')}" for name, value in row["stages_ms"].items())
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ goes on from its checkpoint does what it would have done: nothing but weights an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from supernets.errors import UsageError, WorkError
+from supernets.files import whole_file
 from supernets.space import Config
 from supernets.training import checkpoint
 from supernets.training.checkpoint import Progressed
 from supernets.training.options import Options
 from supernets.training.sampling import Sampling
 from supernets.training.schedule import learning_rate
-from supernets.training.task import Batch, SoftTask, Task
+from supernets.training.task import AccompaniedTask, Batch, SoftTask, Task
 
 if TYPE_CHECKING:
     import torch
@@ -122,6 +123,18 @@ class _Run:
             self._step, self._before_s = done.step, done.elapsed_s
             if done.optimizer is not None:
                 self._optimizer.load_state_dict(done.optimizer)
+        if isinstance(self._task, AccompaniedTask):
+            self._accompany(self._task.companions, begun=done is not None)
+
+    def _accompany(self, companions: Mapping[str, bytes], begun: bool) -> None:
+        """Write the task's own files beside the checkpoint; those of a training that goes on have to be the same."""
+        for suffix, content in companions.items():
+            file = self._file.with_suffix(suffix)
+            if not (begun and file.exists()):
+                with whole_file(file) as target:
+                    target.write(content)
+            elif file.read_bytes() != content:
+                raise UsageError(f"{file}: was made from other data; the training can go on with what it began with")
 
     def _done(self, resume: bool) -> Progressed | None:
         if not resume:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -62,4 +62,14 @@ class SoftTask(Task, Protocol):
 
     def soft_loss(self, outputs: Any, teacher: Any) -> torch.Tensor:
         """Return the mean difference between a sub-network's outputs and the larger one's, a scalar."""
+        ...
+
+
+@runtime_checkable
+class AccompaniedTask(Task, Protocol):
+    """A task with files of its own, without which the weights mean nothing, such as the subwords of a translation."""
+
+    @property
+    def companions(self) -> Mapping[str, bytes]:
+        """Their contents, by the suffix that takes the place of the checkpoint's."""
         ...

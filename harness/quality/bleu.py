@@ -1,0 +1,170 @@
+"""``bleu:SRC,TGT``: the corpus BLEU of sub-networks that translate SRC, against the translations in TGT.
+
+Sentences are decoded by beam search (5 beams, length penalty 0.6, as HAT's are), and sacrebleu (Post, 2018) compares
+all of them at once; its signature tells how, and goes with every value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.data.translation import FORM, ParallelText, Subwords, padded, vocabulary
+from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
+from harness.quality.quality import QualityOptions, QualityProgress
+from supernets.errors import QualityError, UsageError
+from supernets.space import Config, IntArray
+from supernets.supernet import SuperNetwork
+from supernets.transformer.dimensions import EOS, POSITIONS
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
+
+    from supernets.shared import SharedWeights, Trainable
+    from supernets.transformer.network import Translator
+
+USES_WEIGHTS = True
+
+BEAM, LENGTH_PENALTY = 5, 0.6
+# A translation has at most so many tokens: twice the source's, and some.
+_LONGER, _MORE = 2, 10
+# Sentences decoded at a time.
+_AT_ONCE = 50
+_RESAMPLES = 1000
+_SEED = 0
+
+
+def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> EvaluatedQuality:
+    """Return the BLEU of ``net`` on the parallel text ``SRC,TGT``.
+
+    Raises:
+        QualityError: no text, ``net`` translates nothing, no weights, or none with the subwords that they go with.
+        DataError: the files are no parallel text; says which line is not.
+    """
+    if not argument:
+        raise QualityError(f"{name}: expected {name}:{FORM}")
+    try:
+        vocab = vocabulary(net)
+        subwords = Subwords.beside(needed_weights(name, options), vocab)
+    except UsageError as error:
+        raise QualityError(f"{name}: {error}") from error
+    text = ParallelText.read(argument, name)
+    chosen = _chosen(text, options.subset)
+    scorer = _Scorer(net, options, subwords, chosen)
+    data = (
+        f"{len(chosen.source):,} of {len(text.source):,} sentences of {argument} (digest {chosen.digest}; copying the "
+        f"source reaches {scorer.copied.value:.2f}; beam {BEAM}, length penalty {LENGTH_PENALTY}; {signature()})"
+    )
+    return EvaluatedQuality(
+        name=f"{name}:{argument}",
+        metric="bleu",
+        unit="",
+        maximise=True,
+        net=net,
+        options=options,
+        data=data,
+        score=scorer,
+    )
+
+
+# --- BLEU ------------------------------------------------------------------------------------------------------------
+
+
+def corpus_bleu(translations: Sequence[str], references: Sequence[str]) -> Score:
+    """Return the BLEU of all sentences together, with the interval of 1,000 resamples of them (Koehn, 2004)."""
+    bleu = _sacrebleu()
+    found = bleu.corpus_score(translations, [list(references)], n_bootstrap=_RESAMPLES)
+    told = json.loads(found.format(width=6, signature=str(bleu.get_signature()), is_json=True))
+    half = float(told.get("confidence_var", 0.0))
+    low, high = max(0.0, found.score - half), min(100.0, found.score + half)
+    return Score(float(found.score), low, high, len(translations), {"brevity_penalty": float(found.bp)})
+
+
+def signature() -> str:
+    """Return what sacrebleu says of how it counts ("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0")."""
+    bleu = _sacrebleu()
+    bleu.corpus_score(["a"], [["a"]])
+    return str(bleu.get_signature())
+
+
+def _sacrebleu() -> BLEU:
+    try:
+        from sacrebleu.metrics.bleu import BLEU
+    except ImportError:
+        raise QualityError("sacrebleu is not installed: pip install 'hwnas[translation]'") from None
+    return BLEU()
+
+
+# --- sub-networks ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    net: SuperNetwork
+    options: QualityOptions
+    subwords: Subwords
+    text: ParallelText
+
+    def __call__(self, config: Config) -> Score:
+        score = corpus_bleu(self.translations(config), self.text.target)
+        return Score(score.value, score.low, score.high, score.n, {**score.others, "copy_bleu": self.copied.value})
+
+    def translations(self, config: Config) -> list[str]:
+        """Return what the sub-network of ``config`` makes of the text."""
+        from supernets.transformer.beam import BeamSearch
+
+        search, translator = BeamSearch(BEAM, LENGTH_PENALTY), self._translator(config)
+        found: list[list[int]] = [[]] * len(self._sources)
+        # Sentences of like length together: nobody waits for a long one.
+        order = np.argsort([len(tokens) for tokens in self._sources], kind="stable")
+        for start in range(0, len(order), _AT_ONCE):
+            rows = order[start : start + _AT_ONCE].tolist()
+            source = padded([self._sources[row] for row in rows])
+            steps = min(_LONGER * source.shape[1] + _MORE, POSITIONS)
+            for row, tokens in zip(rows, search.translate(translator, source, steps), strict=True):
+                found[row] = tokens
+            self._say(min(start + _AT_ONCE, len(order)))
+        return self.subwords.decode(found)
+
+    @cached_property
+    def copied(self) -> Score:
+        """What the source itself reaches as its translation."""
+        return corpus_bleu(self.text.source, self.text.target)
+
+    @cached_property
+    def _sources(self) -> list[list[int]]:
+        # What is too long for the table of positions is cut, rather than that its sentence be left out.
+        return [[*tokens[: POSITIONS - 1], EOS] for tokens in self.subwords.encode(self.text.source)]
+
+    @cached_property
+    def _weights(self) -> SharedWeights:
+        net: Trainable = self.net  # type: ignore[assignment]
+        return net.shared(needed_weights("bleu", self.options))
+
+    def _translator(self, config: Config) -> Translator:
+        from supernets.checkpoints import assign
+        from supernets.transformer.network import Translator
+
+        net: Trainable = self.net  # type: ignore[assignment]
+        module = assign(net.module(config), self._weights.state(config))
+        assert isinstance(module, Translator)  # noqa: S101 - what translation networks are made of
+        return module
+
+    def _say(self, done: int) -> None:
+        if self.options.progress is not None:
+            total = len(self._sources)
+            self.options.progress(QualityProgress(done, total, f"translated {done:,} of {total:,} sentences"))
+
+
+def _chosen(text: ParallelText, subset: int | None) -> ParallelText:
+    """Return some of the sentences, drawn by a fixed seed, in their order; ``None``: all."""
+    n = len(text.source)
+    if subset is None or subset >= n:
+        return text
+    rows: IntArray = np.sort(np.random.default_rng(_SEED).permutation(n)[:subset])
+    return text.at(rows.tolist())

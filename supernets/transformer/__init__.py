@@ -1,0 +1,1 @@
+"""The encoder-decoder of translation: its dimensions, its torch modules, its counts, its weights, and beam search."""

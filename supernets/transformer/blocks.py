@@ -1,0 +1,87 @@
+"""The blocks of translation sub-networks: what each costs, and which stage it belongs to.
+
+Multiply-accumulates are those of every matrix product, attention's included, in one sentence: the encoder's blocks run
+once, the decoder's once for each token and for all beams together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from supernets.blocks import Block
+from supernets.transformer.dimensions import Common, DecoderLayerShape, EncoderLayerShape
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The inference whose cost is counted.
+
+    Attributes:
+        source: tokens of the source.
+        steps: tokens that are decoded.
+        beam: hypotheses that are decoded side by side.
+    """
+
+    source: int = 30
+    steps: int = 30
+    beam: int = 5
+
+    @property
+    def past(self) -> int:
+        """Positions that the cache has room for: at the last step all others are in it."""
+        return self.steps - 1
+
+
+def table(common: Common, sentence: Sentence, width: int) -> Block:
+    """Describe the table of tokens, and looking up the source's; it has the output's parameters, too."""
+    return Block("embedding", (sentence.source,), (sentence.source, width), (), 0, common.vocab * width)
+
+
+def encoder_layer(common: Common, sentence: Sentence, shape: EncoderLayerShape) -> Block:
+    """Describe a layer of the encoder."""
+    length, embed, inner, ffn = sentence.source, shape.embed, common.inner, shape.ffn
+    macs = length * (4 * embed * inner + 2 * length * inner + 2 * embed * ffn)
+    params = _attention(embed, inner) + 2 * embed * ffn + ffn + embed + 4 * embed
+    options = _sorted(ffn=ffn, heads=shape.heads, inner=inner)
+    return Block("encoder-layer", (length, embed), (length, embed), options, macs, params)
+
+
+def cross_memory(common: Common, sentence: Sentence, embed: int, heads: int, reach: int) -> Block:
+    """Describe the keys and values that a decoder layer attends to, made of the encoder's ``embed`` channels."""
+    length, made = sentence.source * reach, 2 * common.inner
+    options = _sorted(heads=heads, reach=reach)
+    return Block("cross-memory", (length, embed), (length, made), options, length * embed * made, (embed + 1) * made)
+
+
+def decoder_layer(common: Common, sentence: Sentence, shape: DecoderLayerShape) -> Block:
+    """Describe a decoder layer's work at one token."""
+    embed, inner, ffn = shape.embed, common.inner, shape.ffn
+    keys = sentence.past + 1 + sentence.source * shape.reach
+    macs = sentence.beam * (6 * embed * inner + 2 * keys * inner + 2 * embed * ffn)
+    queries = embed * inner + inner + inner * embed + embed
+    params = _attention(embed, inner) + queries + 2 * embed * ffn + ffn + embed + 6 * embed
+    options = _sorted(
+        cross_heads=shape.cross_heads,
+        ffn=ffn,
+        inner=inner,
+        past=sentence.past,
+        reach=shape.reach,
+        self_heads=shape.self_heads,
+        source=sentence.source,
+    )
+    return Block("decoder-layer", (sentence.beam, embed), (sentence.beam, embed), options, macs, params)
+
+
+def output(common: Common, sentence: Sentence, embed: int) -> Block:
+    """Describe the logits; the weights are the table's and counted there."""
+    shape = (sentence.beam, embed), (sentence.beam, common.vocab)
+    return Block("output", *shape, (), sentence.beam * embed * common.vocab, 0)
+
+
+def _attention(embed: int, inner: int) -> int:
+    """Return the parameters of self-attention: queries, keys and values, and what joins the heads."""
+    return 3 * (embed + 1) * inner + (inner + 1) * embed
+
+
+def _sorted(**options: int) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((name.replace("_", "-"), value) for name, value in options.items()))

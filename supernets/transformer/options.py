@@ -1,0 +1,113 @@
+"""The options of ``hat-transformer``: smaller spaces of the same shape, and the sentence that is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from supernets.errors import UsageError, suggestion
+from supernets.transformer.blocks import Sentence
+from supernets.transformer.dimensions import POSITIONS, Common
+from supernets.transformer.space import Choices
+
+# The joint dictionary of HAT's WMT models.
+_VOCAB = 32_768
+# Special tokens, and at least some others.
+_LEAST_VOCAB = 16
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is given in a name like ``hat-transformer:layers=3,embed=96+128,ffn=256+512,vocab=4000``.
+
+    Attributes:
+        layers: of the encoder, and of the decoder at most.
+        embed: what embeddings can be, in channels.
+        ffn: what feed-forward parts can be, in hidden units.
+        heads: what attentions can have.
+        qkv: channels of queries, keys and values, all heads together.
+        vocab: tokens.
+        beam: hypotheses of the measured inference.
+        source: its source's tokens.
+        steps: tokens that it decodes.
+        dropout: of the largest sub-network in training, in per cent.
+    """
+
+    layers: int = 6
+    embed: tuple[int, ...] = (512, 640)
+    ffn: tuple[int, ...] = (1024, 2048, 3072)
+    heads: tuple[int, ...] = (4, 8)
+    qkv: int = 512
+    vocab: int = _VOCAB
+    beam: int = 5
+    source: int = 30
+    steps: int = 30
+    dropout: int = 30
+    choices: Choices = field(init=False)
+    common: Common = field(init=False)
+    sentence: Sentence = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Derived once; a frozen dataclass is set like this.
+        object.__setattr__(self, "choices", Choices(self.layers, self.embed, self.ffn, self.heads))
+        common = Common(self.vocab, max(self.embed), self.qkv, self.dropout / 100)
+        object.__setattr__(self, "common", common)
+        object.__setattr__(self, "sentence", Sentence(self.source, self.steps, self.beam))
+
+    @classmethod
+    def parse(cls, name: str, given: Mapping[str, str]) -> Options:
+        """Read the options of a super-network's name; raises ``UsageError`` with what is allowed."""
+        values: dict[str, int | tuple[int, ...]] = {}
+        for key, text in given.items():
+            if key in _LISTS:
+                values[key] = _numbers(name, key, text)
+            elif key in _NUMBERS:
+                values[key] = _number(name, key, text, *_NUMBERS[key])
+            else:
+                raise UsageError(f"{name}: unknown option {key!r}{suggestion(key, [*_LISTS, *_NUMBERS])}")
+        options = replace(cls(), **values)  # type: ignore[arg-type]
+        if any(options.qkv % heads for heads in options.heads):
+            raise UsageError(
+                f"{name}: qkv={options.qkv}: expected a multiple of every number of heads, {options.heads}"
+            )
+        return options
+
+    def spelled(self, name: str) -> str:
+        """Return the super-network's name with the options that are not the default, in one order."""
+        default = Options()
+        parts = [
+            f"{key}={_joined(getattr(self, key))}"
+            for key in (*_NUMBERS, *_LISTS)
+            if getattr(self, key) != getattr(default, key)
+        ]
+        return f"{name}:{','.join(parts)}" if parts else name
+
+
+_LISTS = ("embed", "ffn", "heads")
+# The least and the greatest of each; 36 digits name the values of a choice.
+_NUMBERS = {
+    "layers": (1, 36),
+    "qkv": (1, 4096),
+    "vocab": (_LEAST_VOCAB, 1_000_000),
+    "beam": (1, 64),
+    "source": (1, POSITIONS),
+    "steps": (2, POSITIONS),
+    "dropout": (0, 99),
+}
+
+
+def _number(name: str, key: str, text: str, least: int, greatest: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= greatest):
+        raise UsageError(f"{name}: {key}={text}: expected a whole number from {least} to {greatest}")
+    return int(text)
+
+
+def _numbers(name: str, key: str, text: str) -> tuple[int, ...]:
+    found = {int(part) for part in text.split("+") if part.isascii() and part.isdigit() and int(part) > 0}
+    if len(found) != len(text.split("+")) or len(found) > 36:
+        raise UsageError(f"{name}: {key}={text}: expected different numbers from 1, joined like 96+128")
+    return tuple(sorted(found))
+
+
+def _joined(value: int | Iterable[int]) -> str:
+    return str(value) if isinstance(value, int) else "+".join(map(str, value))

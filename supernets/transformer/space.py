@@ -1,0 +1,112 @@
+"""The search space of HAT (Wang et al., 2020, arXiv 2005.14187), in its own spelling of configs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from supernets.space import Choice, IntArray, SearchSpace
+
+# What a decoder layer attends to, as HAT numbers it: -1 the last encoder layer, 1 the last two, 2 the last three.
+ARBITRARY = (-1, 1, 2)
+
+_ENCODER_EMBED = "encoder-embed-dim-subtransformer"
+_ENCODER_LAYERS = "encoder-layer-num-subtransformer"
+_ENCODER_FFN = "encoder-ffn-embed-dim-all-subtransformer"
+_ENCODER_HEADS = "encoder-self-attention-heads-all-subtransformer"
+_DECODER_EMBED = "decoder-embed-dim-subtransformer"
+_DECODER_LAYERS = "decoder-layer-num-subtransformer"
+_DECODER_FFN = "decoder-ffn-embed-dim-all-subtransformer"
+_SELF_HEADS = "decoder-self-attention-heads-all-subtransformer"
+_CROSS_HEADS = "decoder-ende-attention-heads-all-subtransformer"
+_ARBITRARY = "decoder-arbitrary-ende-attn-all-subtransformer"
+_PER_DECODER_LAYER = (_DECODER_FFN, _SELF_HEADS, _CROSS_HEADS, _ARBITRARY)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What can be chosen, each in ascending order.
+
+    Attributes:
+        layers: of the encoder, always, and of the decoder, at most.
+        embed: channels.
+        ffn: hidden units of feed-forward parts.
+        heads: of every attention.
+    """
+
+    layers: int = 6
+    embed: tuple[int, ...] = (512, 640)
+    ffn: tuple[int, ...] = (1024, 2048, 3072)
+    heads: tuple[int, ...] = (4, 8)
+
+    @property
+    def arbitrary(self) -> tuple[int, ...]:
+        """The values of arbitrary attention that so many encoder layers allow."""
+        return ARBITRARY[: self.layers]
+
+
+class HatSpace(SearchSpace):
+    """HAT's positions, in order: the encoder's embedding, layers, FFN and heads, then the decoder's; and its columns.
+
+    Args:
+        choices: what can be chosen.
+    """
+
+    def __init__(self, choices: Choices) -> None:
+        super().__init__(tuple(_positions(choices)))
+
+    def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
+        """Read configs, as ``SearchSpace.encode``; lists as short as the decoder is deep, as HAT writes them, serve."""
+        rows = [configs] if isinstance(configs, Mapping) else list(configs)
+        return super().encode([self._filled(row) if isinstance(row, Mapping) else row for row in rows])
+
+    def _filled(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a config whose lists that end with the decoder go on to its greatest depth."""
+        depth = row.get(_DECODER_LAYERS)
+        depth = depth[0] if isinstance(depth, (list, tuple)) and len(depth) == 1 else depth
+        filled = dict(row)
+        for key in _PER_DECODER_LAYER:
+            values = row.get(key)
+            if isinstance(values, (list, tuple)) and len(values) == depth:
+                columns = [choice for choice in self.choices if choice.key == key]
+                filled[key] = [*values, *(choice.values[0] for choice in columns[len(values) :])]
+        return filled
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where each choice stands in a vector; those of layers are one per layer."""
+
+    encoder_embed: int
+    encoder_ffn: tuple[int, ...]
+    encoder_heads: tuple[int, ...]
+    decoder_embed: int
+    decoder_layers: int
+    decoder_ffn: tuple[int, ...]
+    self_heads: tuple[int, ...]
+    cross_heads: tuple[int, ...]
+    arbitrary: tuple[int, ...]
+
+    @classmethod
+    def of(cls, layers: int) -> Columns:
+        """Count through a space of so many layers."""
+        starts = itertools.accumulate([1, 1, *[layers] * 2, 1, 1, *[layers] * 3], initial=0)
+        embed, _, ffn, heads, decoder_embed, depth, *decoder = starts
+        per_layer = [tuple(range(start, start + layers)) for start in (ffn, heads, *decoder)]
+        return cls(embed, *per_layer[:2], decoder_embed, depth, *per_layer[2:])
+
+
+def _positions(choices: Choices) -> Iterable[Choice]:
+    layers = range(choices.layers)
+    yield Choice(_ENCODER_EMBED, choices.embed)
+    yield Choice(_ENCODER_LAYERS, (choices.layers,))
+    yield from (Choice(_ENCODER_FFN, choices.ffn) for _ in layers)
+    yield from (Choice(_ENCODER_HEADS, choices.heads) for _ in layers)
+    yield Choice(_DECODER_EMBED, choices.embed)
+    yield Choice(_DECODER_LAYERS, tuple(depth + 1 for depth in layers))
+    depth = Columns.of(choices.layers).decoder_layers
+    values = (choices.ffn, choices.heads, choices.heads, choices.arbitrary)
+    for key, allowed in zip(_PER_DECODER_LAYER, values, strict=True):
+        yield from (Choice(key, allowed, (depth, layer) if layer else None) for layer in layers)
