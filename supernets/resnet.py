@@ -71,6 +71,9 @@ class ElasticResNet(ElasticClassifier):
         UsageError: at the scale of ``images`` two expand ratios give the same width somewhere.
     """
 
+    # The order in which once-for-all opened the choices in training.
+    shrinking = ("d", "e", "w")
+
     def __init__(
         self, name: str, summary: str, choices: ResNetChoices, images: ImageOptions, default_quality: str
     ) -> None:

@@ -30,7 +30,7 @@ def read_idx(file: Path) -> npt.NDArray[np.uint8]:
     if len(content) < 4 or content[:2] != b"\0\0":
         raise DataError(f"{file}: is no IDX file: expected two zero bytes at its beginning, got {content[:2].hex()}")
     if content[2] != _UNSIGNED_BYTE:
-        raise DataError(f"{file}: expected unsigned bytes (IDX type 0x08), got type {content[2]:#04x}")
+        raise DataError(f"{file}: expected unsigned bytes (IDX type 0x08), got type 0x{content[2]:02x}")
     start = 4 + 4 * content[3]
     if len(content) < start:
         raise DataError(f"{file}: is truncated: it ends in its header of {start} bytes, after {len(content)}")

@@ -55,6 +55,9 @@ class OfaMobileNetV3(ElasticClassifier):
         images: what it is given and answers.
     """
 
+    # The order in which once-for-all opened the choices in training.
+    shrinking = ("ks", "d", "e")
+
     def __init__(self, family: str, width: float, images: ImageOptions) -> None:
         self.width = width
         factor = width * images.scale
