@@ -65,6 +65,8 @@ class Measurer:
         seed: of the order of the rounds.
         check: compare every network's outputs with the torch module's.
         silence_s: a worker that says nothing for this long has hung.
+        anchors: the sub-networks measured along with every batch, vectors (a, n_var) from fast to slow; ``None``: the
+            smallest, a middle and the largest.
         since: measurements in the store that were taken since then (ISO 8601, UTC) serve as they are, settled or not;
             older ones serve while the anchors agree. An interrupted study goes on so without measuring anything twice.
 
@@ -85,6 +87,7 @@ class Measurer:
         check: bool = True,
         silence_s: float = _SILENCE_S,
         since: str | None = None,
+        anchors: npt.ArrayLike | None = None,
     ) -> None:
         self.net = net
         self.platform = parse(platform) if isinstance(platform, str) else platform
@@ -98,7 +101,7 @@ class Measurer:
         self._silence_s = silence_s
         self._since = since
         self._rng = np.random.default_rng(seed)
-        self._anchors = _anchors(net)
+        self._anchors = _anchors(net) if anchors is None else net.space.canonical(anchors)
         self._writer = Writer(net, self.platform, self.fingerprint, self._anchors)
         self._device: Device | None = None
         self._lock: DeviceLock | None = None
