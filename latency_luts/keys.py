@@ -52,6 +52,19 @@ def key(block: Block) -> str:
     return "-".join((spelling.word, *shapes, *options))
 
 
+def split(name: str) -> tuple[str, dict[str, str]]:
+    """Split a key into its word and its fields: ``"Conv-input:8x8x3-output:4x4x16"`` has "input" and "output".
+
+    Raises:
+        ValueError: it is not spelled so.
+    """
+    word, *parts = name.split("-")
+    pairs = [part.partition(":") for part in parts]
+    if not word or not all(field and colon and value for field, colon, value in pairs):
+        raise ValueError(f"expected a key like WORD-input:HxWxC-output:HxWxC, got {name!r}")
+    return word, {field: value for field, _, value in pairs}
+
+
 def nearest(wanted: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return the ``n`` of ``known`` that are spelled most like ``wanted``, the nearest first.
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from latency_luts.correction import Correction
 from latency_luts.keys import key, nearest
 from supernets.blocks import Block, BlockSum, Slot, distinct_blocks
 from supernets.errors import TableError
@@ -65,12 +66,14 @@ class LatencyTable:
         entries: what is known, by key (see ``latency_luts.keys``).
         serves: super-networks that it is known to have all blocks of; for messages only.
         header: what a table of ours says of how it was measured; empty where the layout has none.
+        correction: what the plain sums leave out, as fitted on whole sub-networks; ``None``: they are what is returned.
     """
 
     name: str
     entries: Mapping[str, Entry]
     serves: tuple[str, ...] = ()
     header: Mapping[str, Any] = field(default_factory=dict)
+    correction: Correction | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", MappingProxyType(dict(self.entries)))
@@ -91,6 +94,11 @@ class LatencyTable:
     def variance(self, net: SuperNetwork, X: npt.ArrayLike) -> FloatArray:
         """Return the variances in square seconds, ``(n,)``: those of the blocks added up, not their deviations."""
         return self.bind(net).variance(X)
+
+    def mean_s(self, block: Block) -> float:
+        """Return a block's mean in seconds, uncorrected; nan where it is missing."""
+        found = self.entries.get(key(block))
+        return math.nan if found is None else found.mean_s
 
     def missing(self, net: SuperNetwork) -> list[str]:
         """Return the keys of all blocks of ``net`` that the table lacks, in the order of the network."""
@@ -113,13 +121,14 @@ class BoundTable:
         self._net_name = net_name
         self._space = space
         self._slots = tuple(slots)
-        self._mean = BlockSum(space, slots, lambda block: self._entry(block).mean_s)
+        self._constant = 0.0 if table.correction is None else table.correction.constant
+        self._mean = BlockSum(space, slots, self._mean_s)
         # Repeats of a block are independent runs, so their variances add like those of different blocks.
-        self._variance = BlockSum(space, slots, lambda block: self._entry(block).variance_s2)
+        self._variance = BlockSum(space, slots, self._variance_s2)
 
     def latency(self, X: npt.ArrayLike) -> FloatArray:
         """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` where a needed block is missing."""
-        total = self._mean(X)
+        total = self._mean(X) + self._constant
         # A missing block is nan in the sums; whether any is needed shows in the result, at one comparison a row.
         if np.isnan(total).any():
             raise self._missing(self._space.check(X)[np.isnan(total)])
@@ -130,8 +139,12 @@ class BoundTable:
         self.latency(X)
         return self._variance(X)
 
-    def _entry(self, block: Block) -> Entry:
-        return self._table.entries.get(key(block), Entry(math.nan))
+    def _mean_s(self, block: Block) -> float:
+        mean_s, correction = self._table.mean_s(block), self._table.correction
+        return mean_s if correction is None else correction.mean_s(block, mean_s)
+
+    def _variance_s2(self, block: Block) -> float:
+        return self._table.entries.get(key(block), Entry(math.nan)).variance_s2
 
     def _missing(self, X: npt.NDArray[np.int64]) -> TableError:
         wanted = dict.fromkeys(key(block) for slot in self._slots for block in _standing(self._space, slot, X))

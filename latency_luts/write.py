@@ -6,14 +6,18 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from latency_luts.formats.hwnas import MARK, SCHEMA
-from latency_luts.table import Entry
+from latency_luts.correction import Correction
+from latency_luts.formats.hwnas import MARK, SCHEMA, UNITS_PER_S
+from latency_luts.table import Entry, LatencyTable
 from supernets.errors import TableError
+
+_UNIT = "ms"
 
 
 def write_table(
@@ -24,8 +28,10 @@ def write_table(
     platform: str,
     environment: Mapping[str, Any],
     protocol: Mapping[str, Any],
+    built: Mapping[str, Any] | None = None,
+    correction: Correction | None = None,
 ) -> None:
-    """Write ``blocks`` to ``file``, whole or not at all; ``latency_luts.read`` gives the same latencies back exactly.
+    """Write ``blocks`` to ``file``, whole or not at all; what is read back is the same to fifteen digits.
 
     Args:
         file: where to; what is there is replaced.
@@ -34,22 +40,27 @@ def write_table(
         platform: the platform string they were measured on.
         environment: of the machine, as measurements record it; plain data.
         protocol: the settings of the measuring; plain data.
+        built: when, and what it took; plain data.
+        correction: of the sums.
 
     Raises:
         TableError: there is nothing to write, or the file cannot be written.
     """
     if not blocks:
         raise TableError(f"{file}: there are no blocks to write")
-    document = {
-        MARK: SCHEMA,
+    header: dict[str, Any] = {
+        "schema": SCHEMA,
         "supernet": supernet,
         "platform": platform,
-        # Seconds, so that what is read back is the very number; a factor of 1000 would round it.
-        "unit": "s",
+        "unit": _UNIT,
         "environment": dict(environment),
         "protocol": dict(protocol),
-        "blocks": {name: _fields(entry) for name, entry in blocks.items()},
     }
+    if built:
+        header["built"] = dict(built)
+    if correction is not None:
+        header["correction"] = {"terms": dict(correction.terms), "facts": dict(correction.facts)}
+    document = {MARK: header, **{name: _fields(entry) for name, entry in blocks.items()}}
     text = yaml.safe_dump(document, sort_keys=False, width=200, allow_unicode=True)
     try:
         _replace(Path(file), text)
@@ -57,9 +68,39 @@ def write_table(
         raise TableError(f"{file}: cannot be written ({error.strerror})") from error
 
 
+def store_correction(file: str | Path, table: LatencyTable, correction: Correction) -> LatencyTable:
+    """Write ``table``, which was read from ``file``, there again with ``correction``; return it so.
+
+    Raises:
+        TableError: the table is in another layout, which has no place for it, or the file cannot be written.
+    """
+    check_can_be_corrected(file, table)
+    header = table.header
+    write_table(
+        file,
+        table.entries,
+        supernet=header["supernet"],
+        platform=header["platform"],
+        environment=header["environment"],
+        protocol=header["protocol"],
+        built=header.get("built"),
+        correction=correction,
+    )
+    return replace(table, correction=correction)
+
+
+def check_can_be_corrected(file: str | Path, table: LatencyTable) -> None:
+    """Raise ``TableError`` where the layout of ``table`` has no place for a correction."""
+    if "platform" not in table.header:
+        raise TableError(f"{file}: only a table that hwnas built can hold a correction; this one has another layout")
+
+
 def _fields(entry: Entry) -> dict[str, float | int]:
-    fields: dict[str, float | int] = {"count": int(entry.count), "mean": float(entry.mean_s)}
-    return fields if math.isnan(entry.variance_s2) else {**fields, "var": float(entry.variance_s2)}
+    per_second = UNITS_PER_S[_UNIT]
+    fields: dict[str, float | int] = {"count": int(entry.count), "mean": float(entry.mean_s) * per_second}
+    if not math.isnan(entry.variance_s2):
+        fields["std"] = math.sqrt(entry.variance_s2) * per_second
+    return fields
 
 
 def _replace(file: Path, text: str) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table as Rows
 
-from hwnas.cli.output import notes, remark, results
+from hwnas.cli.options import DEFAULT_STORE, JsonFile, Platform, Quiet, Seed, StoreUrl, Supernet
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, notes, remark, results, write_json
+from hwnas.cli.progress import telling
+
+Protocol = Annotated[str | None, typer.Option(help="noisy or quiet; default: what a calibration chooses.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew whatever the store holds.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,6 +23,8 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(help="Lookup tables of block latencies.", no_args_is_help=True)
     group.command()(fetch)
     group.command()(show)
+    group.command()(build)
+    group.command()(check)
     app.add_typer(group, name="lut")
 
 
@@ -59,3 +67,146 @@ def show(
         spread = f"{math.sqrt(entry.variance_s2) * 1e3:.4f}"
         rows.add_row(escape(key), f"{entry.mean_s * 1e3:.4f}", spread, str(entry.count or ""))
     results().print(rows)
+
+
+def build(
+    supernet: Supernet,
+    platform: Platform,
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.")],
+    protocol: Protocol = None,
+    fresh: Fresh = False,
+    store: StoreUrl = DEFAULT_STORE,
+    quiet: Quiet = False,
+) -> None:
+    """Build a table for this device: measure every block of the whole space alone. Interrupted, it goes on."""
+    import supernets
+    from harness.build_lut import build_table
+    from harness.platform import parse
+    from harness.store import Store
+    from latency_luts import write_table
+
+    net = supernets.get(supernet)
+    where = parse(platform)
+    check_writable(out)
+    with Store.open(store) as kept, telling(str(where), quiet) as progress:
+        built = build_table(net, where, store=kept, protocol=protocol, progress=progress, fresh=fresh)
+    write_table(
+        out,
+        built.entries,
+        supernet=net.name,
+        platform=built.platform,
+        environment=built.environment,
+        protocol=built.protocol,
+        built=built.facts(),
+    )
+    if quiet:
+        return
+    kept_already = f", {built.cached} of them from the store" if built.cached else ""
+    remark(f"{out}: {len(built.entries)} blocks of {net.name}{kept_already}, in {built.seconds:.0f} s")
+    for name, reason in built.unsettled.items():
+        remark(f"{name} did not settle: {reason}")
+    remark(f"how well its sums tell whole sub-networks: hwnas lut check {out} -p {built.platform} --calibrate 20")
+
+
+def check(
+    file: Annotated[str, typer.Argument(help="A table of any known layout.", show_default=False)],
+    platform: Annotated[
+        str | None, typer.Option("--platform", "-p", help="Where to measure; default: where the table was built.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=2, help="Random sub-networks to compare on.")] = 50,
+    calibrate: Annotated[
+        int, typer.Option(min=0, help="Further ones to fit a correction on, which is stored in FILE.")
+    ] = 0,
+    supernet: Annotated[
+        str | None, typer.Option(help="Super-network; default: the one that the table was built for.")
+    ] = None,
+    seed: Seed = 0,
+    protocol: Protocol = None,
+    fresh: Fresh = False,
+    json: JsonFile = None,
+    store: StoreUrl = DEFAULT_STORE,
+    quiet: Quiet = False,
+) -> None:
+    """Compare a table's sums with sub-networks measured end to end; with --calibrate, correct them."""
+    import latency_luts
+    import supernets
+    from harness.check_lut import calibrated, check_table
+    from harness.platform import parse
+    from harness.store import Store
+    from latency_luts.write import check_can_be_corrected, store_correction
+
+    table = latency_luts.read(file)
+    net = supernets.get(_or_header(supernet, table.header, "supernet", file))
+    where = parse(_or_header(platform, table.header, "platform", file))
+    check_writable(json)
+    if calibrate:
+        check_writable(file)
+        check_can_be_corrected(file, table)  # asked before the measuring
+    with Store.open(store) as kept, telling(str(where), quiet) as progress:
+        found = check_table(
+            table,
+            net,
+            where,
+            n=n,
+            calibrate=calibrate,
+            seed=seed,
+            store=kept,
+            protocol=protocol,
+            progress=progress,
+            fresh=fresh,
+        )
+    if calibrate:
+        store_correction(file, table, calibrated(found))
+    outcome = found.to_json()
+    if json is not None:
+        write_json(json, outcome)
+    if json != STANDARD_OUTPUT:
+        results().print(_scores(outcome))
+        results().print(_worst(outcome))
+        if not quiet:
+            remark(_gain(outcome))
+        if calibrate and not quiet:
+            remark(f"the correction is stored in {file}: lut:file={file} applies it")
+
+
+def _or_header(given: str | None, header: Mapping[str, Any], name: str, file: str) -> str:
+    from supernets.errors import UsageError
+
+    if given is None and name not in header:
+        raise UsageError(f"{file}: does not say its {name}; give --{name}")
+    return str(given or header[name])
+
+
+def _scores(outcome: Mapping[str, Any]) -> Rows:
+    rows = Rows(box=None, pad_edge=False, header_style="bold")
+    rows.add_column("prediction")
+    for header in ("sub-networks", "MAPE %", "bias %", "Kendall tau"):
+        rows.add_column(header, justify="right")
+    for name, label in (("plain", "plain sums"), ("corrected", "corrected sums")):
+        scores = outcome[name]
+        if scores is not None:
+            tau = "" if scores["kendall_tau"] is None else f"{scores['kendall_tau']:.3f}"
+            numbers = f"{scores['mape_percent']:.2f}", f"{scores['bias_percent']:+.2f}"
+            rows.add_row(label, str(scores["n"]), *numbers, tau)
+    return rows
+
+
+def _worst(outcome: Mapping[str, Any]) -> Rows:
+    rows = Rows(box=None, pad_edge=False, header_style="bold")
+    rows.add_column("worst sub-networks")
+    for header in ("measured ms", "predicted ms", "error %"):
+        rows.add_column(header, justify="right")
+    for row in outcome["worst"]:
+        numbers = f"{row['measured_ms']:.3f}", f"{row['predicted_ms']:.3f}", f"{row['error_percent']:+.2f}"
+        rows.add_row(row["key"], *numbers)
+    return rows
+
+
+def _gain(outcome: Mapping[str, Any]) -> str:
+    plain, corrected, n = outcome["plain"], outcome["corrected"], outcome["n_calibration"]
+    if corrected is None:
+        return "the table has no correction; fit one with --calibrate 20"
+    error = f"takes the error from {plain['mape_percent']:.1f} % to {corrected['mape_percent']:.1f} %"
+    if not n:
+        return f"the correction that is stored in the table {error}"
+    return f"the correction, fitted on {n} other sub-networks, {error} on {corrected['n']} that it has not seen"

@@ -41,15 +41,24 @@ def measuring(
     """Open a measurer that shows what it is at."""
     from harness.measure import Measurer
 
+    with (
+        telling(str(platform), quiet) as show,
+        Measurer(net, platform, store=store, progress=show, **options) as measurer,  # type: ignore[arg-type]
+    ):
+        yield measurer
+
+
+@contextmanager
+def telling(what: str, quiet: bool) -> Iterator[Callable[[Measuring], None]]:
+    """Show what a measurer is at, as one line called ``what``."""
     with _bars(quiet) as bars:
-        line = bars.add_task(escape(str(platform)), total=None, note="")
+        line = bars.add_task(escape(what), total=None, note="")
 
         def show(event: Measuring) -> None:
             bars.start()
             bars.update(line, total=event.total, completed=event.done, note=escape(event.message), refresh=True)
 
-        with Measurer(net, platform, store=store, progress=show, **options) as measurer:  # type: ignore[arg-type]
-            yield measurer
+        yield show
 
 
 @contextmanager
@@ -103,15 +112,6 @@ def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
         yield show
 
 
-def _note(event: Searching) -> str:
-    parts = [f"hypervolume {event.hypervolume:.4g}"]
-    if event.best is not None:
-        parts.append("best " + ", ".join(f"{name} {value:.4g}" for name, value in event.best.objectives.items()))
-    if event.measuring is not None:
-        parts.append(event.measuring.message)
-    return "; ".join(parts)
-
-
 @contextmanager
 def training(quiet: bool) -> Iterator[Callable[[Training], None]]:
     """Show steps and the loss; redrawn a few times a second, for a step may take a millisecond."""
@@ -155,6 +155,15 @@ def evaluating(total: int, quiet: bool) -> Iterator[Evaluating]:
     """Show finished sub-networks, and the images tested of the one under way."""
     with _bars(quiet) as bars:
         yield Evaluating(bars, total)
+
+
+def _note(event: Searching) -> str:
+    parts = [f"hypervolume {event.hypervolume:.4g}"]
+    if event.best is not None:
+        parts.append("best " + ", ".join(f"{name} {value:.4g}" for name, value in event.best.objectives.items()))
+    if event.measuring is not None:
+        parts.append(event.measuring.message)
+    return "; ".join(parts)
 
 
 @contextmanager

@@ -13,9 +13,13 @@ _MS_PER_S = 1e3
 
 
 def matches(document: Mapping[str, Any]) -> bool:
-    """Tell whether the first key is spelled like a block of once-for-all's."""
+    """Tell whether the first key is spelled like a block of once-for-all's.
+
+    Its bottlenecks say whether they squeeze and excite; those of ProxylessNAS, spelled alike otherwise, do not.
+    """
     word, dash, rest = next(iter(document)).partition("-")
-    return word in OFA_WORDS and bool(dash) and rest.startswith("input:")
+    bottleneck = next((name for name in document if name.startswith("expanded_conv-")), "-se:")
+    return word in OFA_WORDS and bool(dash) and rest.startswith("input:") and "-se:" in bottleneck
 
 
 def read(document: Mapping[str, Any], file: str) -> LatencyTable:

@@ -52,6 +52,9 @@ class Toy:
         module = self.build(config)
         return tuple(Stage(f"part-{i}", module, (), (), repeats=i + 1) for i in range(self.n_stages))
 
+    def block_stage(self, block, batch):
+        return Stage("layer", Work(block.macs // 100, f"layer-{block.macs // 100}"), (), ())
+
 
 def everything():
     return list(itertools.product(range(len(WIDTHS)), repeat=LAYERS))

@@ -1,0 +1,36 @@
+"""Bottlenecks spelled with an expand ratio, in once-for-all's spelling, which has the middle width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from latency_luts.keys import split
+from supernets.errors import TableError
+from supernets.widths import round_to_eight
+
+
+def known_fields(name: str, known: frozenset[str], file: str) -> dict[str, str]:
+    """Return a key's fields; raises ``TableError`` where they are not ``known`` ones, or ``expand`` is no number."""
+    try:
+        fields = split(name)[1]
+        int(fields.get("expand", "1"))
+    except ValueError as error:
+        raise TableError(f"{file}: {name}: {error}") from None
+    if set(fields) != known:
+        raise TableError(f"{file}: {name}: expected the fields {', '.join(sorted(known))}, got {', '.join(fields)}")
+    return fields
+
+
+def bottleneck(fields: Mapping[str, str], se: int, hs: int) -> str:
+    """Return the key in once-for-all's spelling.
+
+    Args:
+        fields: of the other layout's key: input, output, expand, kernel, stride, idskip.
+        se: whether it has a squeeze-excite block, 0 or 1.
+        hs: whether its activation is a hard swish, 0 or 1.
+    """
+    width, given = int(fields["input"].rpartition("x")[2]), int(fields["expand"])
+    # Some write the middle width here after all, and no ratio is as large as the input's width.
+    mid = given if given >= width else round_to_eight(width * given)
+    rest = "-".join(f"{field}:{fields[field]}" for field in ("kernel", "stride", "idskip"))
+    return f"expanded_conv-input:{fields['input']}-output:{fields['output']}-expand:{mid}-{rest}-se:{se}-hs:{hs}"

@@ -1,0 +1,94 @@
+"""The blocks of a super-network, each as a network of its own.
+
+It is a super-network like any other, so that whatever measures sub-networks measures blocks too: with the same loop,
+the same statistics and the same store.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from supernets.blocks import Block, BlockSum, Slot, distinct_blocks
+from supernets.errors import UsageError
+from supernets.space import Choice, Config, IntArray, SearchSpace
+from supernets.supernet import BuildsBlocks, Stage, SuperNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+# What the name of a super-network ends with where its blocks are meant: "ofa-mbv3-w1.0/blocks".
+SUFFIX = "/blocks"
+
+_BASE = 36  # values that one choice can have
+
+
+class SingleBlocks:
+    """The super-network whose sub-networks are the distinct blocks of another.
+
+    A block is called by its number, written in digits of base 36; numbers beyond the last stand for the last block.
+
+    Args:
+        net: the super-network whose blocks they are.
+
+    Attributes:
+        blocks: the blocks, in order of appearance.
+
+    Raises:
+        UsageError: it does not build blocks alone.
+    """
+
+    default_quality = "none"
+
+    def __init__(self, net: SuperNetwork) -> None:
+        if not isinstance(net, BuildsBlocks):
+            raise UsageError(f"{net.name}: does not build its blocks alone, so they cannot be measured (block_stage)")
+        self._net: BuildsBlocks = net
+        self.name = net.name + SUFFIX
+        self.blocks = tuple(distinct_blocks(net.slots))
+        self.summary = f"the {len(self.blocks)} blocks of {net.name}, each alone"
+        self._sizes = _sizes(len(self.blocks))
+        self.space = SearchSpace(tuple(Choice("block", tuple(range(size))) for size in self._sizes))
+        padding = (self.blocks[-1],) * (math.prod(self._sizes) - len(self.blocks))
+        self.slots = (Slot("block", tuple(range(len(self._sizes))), self.blocks + padding),)
+        self._params = BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
+        self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
+
+    def vectors(self, numbers: Sequence[int] | IntArray) -> IntArray:
+        """Return the vectors of blocks by number, ``(n, n_var)``."""
+        return np.stack(np.unravel_index(np.asarray(numbers, dtype=np.int64), self._sizes), axis=1).astype(np.int64)
+
+    def block(self, config: Config | dict[str, Any]) -> Block:
+        """Return the block of a config."""
+        index = np.ravel_multi_index(tuple(self.space.encode(config)[0]), self._sizes)
+        return self.blocks[min(int(index), len(self.blocks) - 1)]
+
+    def params(self, X: npt.ArrayLike) -> IntArray:
+        """Return the blocks' parameter counts, ``(n,)``."""
+        return self._params(X).astype(np.int64)
+
+    def macs(self, X: npt.ArrayLike) -> IntArray:
+        """Return the blocks' multiply-accumulates at batch 1, ``(n,)``."""
+        return self._macs(X).astype(np.int64)
+
+    def build(self, config: Config | dict[str, Any], weights: str | None = None) -> torch.nn.Module:
+        """Return the block's module with seeded random weights; raises ``UsageError`` where ``weights`` are given."""
+        return self.stages(config, 1, weights)[0].module
+
+    def stages(self, config: Config | dict[str, Any], batch: int, weights: str | None = None) -> tuple[Stage, ...]:
+        """Return the block as one stage."""
+        if weights is not None:
+            raise UsageError(f"{self.name}: a block alone takes no weights, got {weights!r}")
+        return (self._net.block_stage(self.block(config), batch),)
+
+
+def _sizes(n: int) -> tuple[int, ...]:
+    """Return how many values each digit has, so that ``n`` numbers can be written."""
+    digits = 1
+    while _BASE**digits < n:
+        digits += 1
+    return (math.ceil(n / _BASE ** (digits - 1)), *(_BASE,) * (digits - 1))
