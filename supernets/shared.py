@@ -8,14 +8,13 @@ same state into a module of its own.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from supernets.errors import UsageError
+from supernets.files import whole_file
 from supernets.space import Config
 from supernets.supernet import SuperNetwork
 
@@ -77,18 +76,9 @@ class SharedWeights:
         """Write a checkpoint ``{"state_dict": ..., "supernet": name}``; the file is whole or not there at all."""
         import torch
 
-        target = Path(path)
-        document = {"state_dict": {key: tensor.detach() for key, tensor in self.tensors.items()}}
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save({**document, "supernet": self.layout.supernet}, file)
-            # mkstemp makes files that only their owner reads; a checkpoint is shared like any other file.
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        state = {key: tensor.detach() for key, tensor in self.tensors.items()}
+        with whole_file(path) as file:
+            torch.save({"state_dict": state, "supernet": self.layout.supernet}, file)
 
     @classmethod
     def load(cls, layout: Layout, path: str | Path) -> SharedWeights:
@@ -116,7 +106,7 @@ class Trainable(SuperNetwork, Protocol):
 
 
 def fitted(layout: Layout, state: Tensors, path: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file by the layout's keys, in its order.
+    """Return the tensors of a file by the layout's keys, in its order; numbers of half precision become FP32.
 
     Raises:
         UsageError: keys are missing, unknown or of other shapes; names the first three.
@@ -142,7 +132,10 @@ def fitted(layout: Layout, state: Tensors, path: str | Path) -> dict[str, torch.
                 f"weights {str(path)!r}: no checkpoint of {layout.supernet}: it {what} {', '.join(keys[:3])} "
                 f"({len(keys)} in all)"
             )
-    return {key: found[spelled] for spelled, key in wanted.items()}
+    return {
+        key: found[spelled].float() if found[spelled].is_floating_point() else found[spelled]
+        for spelled, key in wanted.items()
+    }
 
 
 def corner(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
@@ -160,10 +153,3 @@ def is_parameter(key: str) -> bool:
 
 def _leaf(key: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().requires_grad_(is_parameter(key))
-
-
-def _umask() -> int:
-    # The only portable way to read it is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -13,10 +13,13 @@ W10 = supernets.get("ofa-mbv3-w1.0")
 W12 = supernets.get("ofa-mbv3-w1.2")
 
 
-def flops(module: torch.nn.Module, resolution: int) -> int:
+SMALL = "ofa-mbv3-w1.0:r=28,classes=10,channels=1,scale=0.5"
+
+
+def flops(module: torch.nn.Module, resolution: int, channels: int = 3) -> int:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        module(torch.zeros(1, 3, resolution, resolution))
+        module(torch.zeros(1, channels, resolution, resolution))
     return counter.get_total_flops()
 
 
@@ -32,14 +35,14 @@ def test_published_counts_on_every_measured_row(dynast_rows):
     assert W10.macs(X).tolist() == [row["macs"] for row in dynast_rows]
 
 
-@pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-mbv3-w1.2:r=132+160+224"])
+@pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-mbv3-w1.2:r=132+160+224", SMALL])
 def test_counts_are_the_modules(name):
     net = supernets.get(name)
     X = np.concatenate([net.space.smallest(), net.space.largest(), net.space.sample(3, 0)])
     for config, params, macs in zip(net.space.decode(X), net.params(X), net.macs(X), strict=True):
         module = net.build(config)
         assert sum(parameter.numel() for parameter in module.parameters()) == params
-        assert flops(module, int(config["r"][0])) == 2 * macs
+        assert flops(module, int(config["r"][0]), net.channels) == 2 * macs
 
 
 def test_depth_keeps_the_first_layers():
