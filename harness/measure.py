@@ -136,30 +136,58 @@ class Measurer:
             TableError: a table does not fit the super-network.
             MeasurementError: nothing can be measured on this platform; says why.
         """
+        return self.measure_beside(X, np.zeros((0, self.net.space.n_var), dtype=np.int64), fresh=fresh)[0]
+
+    def measure_beside(
+        self, X: npt.ArrayLike, again: npt.ArrayLike, *, fresh: bool = False
+    ) -> tuple[list[Measurement], list[Measurement]]:
+        """Measure sub-networks, and in the same batch others anew that were measured before.
+
+        What the others have become since then is the machine's drift.
+
+        Args:
+            X: vectors, (n, n_var).
+            again: the others, (k, n_var); they are measured with the first batch. What is among ``X`` as well is left
+                out.
+            fresh: measure ``X`` anew whatever the store holds.
+
+        Returns:
+            One measurement per row of ``X``, in order, and the others': none where nothing of ``X`` had to be measured,
+            or where nothing is ever measured.
+
+        Raises:
+            ConfigError, TableError, MeasurementError: as ``measure``.
+        """
         X = self.net.space.canonical(X)
         keys = self.net.space.keys(X)
         unique = dict(zip(keys, X, strict=True))
         rows = np.array(list(unique.values()), dtype=np.int64).reshape(len(unique), X.shape[1])
+        others = self.net.space.canonical(again)
+        repeated = dict(zip(self.net.space.keys(others), others, strict=True))
         if isinstance(self._backend, KnowingBackend):
             done = self._writer.known(rows, self._backend.latency(self.net, rows, self.platform.settings))
         else:
             done = {} if fresh else self._taken_since(rows, list(unique))
             left = [number for number, key in enumerate(unique) if key not in done]
             if left:
-                done |= self._measured(rows[left], [list(unique)[number] for number in left], fresh=fresh)
-        return [done[key] for key in keys]
+                networks = [(list(unique)[number], rows[number]) for number in left]
+                beside = [(key, row) for key, row in repeated.items() if key not in unique]
+                done |= self._measured(networks, beside, fresh=fresh)
+        return [done[key] for key in keys], [done[key] for key in repeated if key in done and key not in unique]
 
     # --- stored values -----------------------------------------------------------------------------------------------
 
-    def _measured(self, rows: IntArray, keys: list[str], *, fresh: bool) -> dict[str, Measurement]:
+    def _measured(
+        self, networks: Sequence[tuple[str, IntArray]], beside: list[tuple[str, IntArray]], *, fresh: bool
+    ) -> dict[str, Measurement]:
         self._start()
-        found = {} if fresh else self._stored(rows, keys)
-        networks = list(zip(keys, rows, strict=True))
+        found = {} if fresh else self._stored(networks)
+        unknown = [(key, row) for key, row in networks if key not in found]
         # Where the store has them all, the anchors are measured alone: they say whether the machine is as it was.
-        done = self._batches([(key, row) for key, row in networks if key not in found])
+        done = self._batches([*beside, *unknown] if unknown else [])
         done |= cache.serving(found, self._writer.anchors_now, self._numbers.anchor_agree)
         left = [(key, row) for key, row in networks if key not in done]
-        return done | (self._batches(left) if left else {})
+        return done | (self._batches(left if unknown else [*beside, *left]) if left else {})
 
     def _taken_since(self, rows: IntArray, keys: list[str]) -> dict[str, Measurement]:
         if self._store is None or self._since is None:
@@ -168,9 +196,10 @@ class Measurer:
         platform = str(self.platform)
         return cache.taken_since(self._store, self.net.name, platform, self.fingerprint, self._since, graphs)
 
-    def _stored(self, rows: IntArray, keys: list[str]) -> dict[str, list[Measurement]]:
+    def _stored(self, networks: Sequence[tuple[str, IntArray]]) -> dict[str, list[Measurement]]:
         if self._store is None:
             return {}
+        keys, rows = [key for key, _ in networks], np.array([row for _, row in networks])
         graphs = dict(zip(keys, digests(self.net, rows), strict=True))
         platform = str(self.platform)
         return cache.candidates(self._store, self.net.name, platform, self.fingerprint, self._numbers, graphs)

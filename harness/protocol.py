@@ -13,8 +13,9 @@ from typing import Any
 
 from supernets.errors import UsageError, suggestion
 
-# 1: first form.
-VERSION = 1
+# 1: first form. 2: slow networks are visited twice as often, for one sample at a time; what is known to within
+# `interval` either way when its time is up is ok.
+VERSION = 2
 
 STATISTICS = ("min", "p10", "median")
 
@@ -27,7 +28,9 @@ class TimingProtocol:
         profile: the named profile it started from.
         statistic: what stands for a network: "min", "p10" or "median" of its undisturbed samples.
         confidence: of the intervals.
-        interval: a network has settled when its relative interval is at most this.
+        interval: a network is visited until its interval, relative to its value, is at most this wide.
+        accept: when its time is up before that, it is ok with an interval of at most so many times that: known to
+            within ``interval`` either way.
         steady: and when its early and its late rounds agree within this fraction, whatever the whole batch did.
         tau: a batch has settled when the two halves of its samples rank it alike, by Kendall's tau.
         tau_times: so often in a row.
@@ -61,6 +64,7 @@ class TimingProtocol:
     interval: float
     steady: float
     tau: float
+    accept: float = 2.0
     confidence: float = 0.95
     tau_times: int = 2
     resolution: float = 0.001
@@ -71,8 +75,8 @@ class TimingProtocol:
     visit_runs: int = 6
     visit_s: float = 0.005
     visit_drop: int = 2
-    slow_run_s: float = 0.0025
-    slow_runs: int = 4
+    slow_run_s: float = 0.004
+    slow_runs: int = 2
     slow_drop: int = 1
     group_s: float = 200e-6
     rounds: int = 16

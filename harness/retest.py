@@ -9,6 +9,8 @@ import numpy as np
 
 from harness.measurement import Measurement
 
+_WORTH_TELLING = 0.0005
+
 
 @dataclass(frozen=True)
 class Retest:
@@ -18,7 +20,9 @@ class Retest:
         platform: where.
         n: sub-networks that have a value in both.
         tau: Kendall's tau-b of the two passes' latencies; nan for fewer than two sub-networks.
-        median_difference: the median of |second - first| / first.
+        drift: by how much the anchors were slower in the second pass, relative: what the machine did in between, and
+            no network's matter; 0 where there are no anchors.
+        median_difference: the median of |second - first| / first, the drift divided out of the second.
         worst_difference: the largest of them.
         worst_key: the sub-network that differs most.
         unsettled: sub-networks that are not "ok" in one of the passes.
@@ -27,6 +31,7 @@ class Retest:
     platform: str
     n: int
     tau: float
+    drift: float
     median_difference: float
     worst_difference: float
     worst_key: str
@@ -35,10 +40,11 @@ class Retest:
     def __str__(self) -> str:
         """Say it in a sentence."""
         tau = "no tau (two sub-networks are needed)" if np.isnan(self.tau) else f"tau {self.tau:.3f}"
+        drift = f" (the machine's drift of {self.drift:+.1%} apart)" if abs(self.drift) >= _WORTH_TELLING else ""
         note = f"; {self.unsettled} did not settle" if self.unsettled else ""
         return (
             f"{self.platform}: two passes over {self.n} sub-networks agree at {tau}, median difference "
-            f"{self.median_difference:.2%}, at most {self.worst_difference:.2%}{note}"
+            f"{self.median_difference:.2%}, at most {self.worst_difference:.2%}{drift}{note}"
         )
 
 
@@ -58,9 +64,21 @@ def retest(first: Sequence[Measurement], second: Sequence[Measurement]) -> Retes
     keys = [key for key, there in zip(pairs, known, strict=True) if there]
     a, b = values[known].T
     if not len(a):
-        return Retest(first[0].platform, 0, np.nan, np.nan, np.nan, "", len(pairs))
+        return Retest(first[0].platform, 0, np.nan, 0.0, np.nan, np.nan, "", len(pairs))
     tau = float(kendalltau(a, b).statistic) if len(a) > 1 else np.nan
-    apart = np.abs(b - a) / a
+    slower = np.array([_slower(one, two) for one, two in pairs.values()])[known]
+    apart = np.abs(b / slower - a) / a
     worst = int(apart.argmax())
     unsettled = sum(one.status != "ok" or two.status != "ok" for one, two in pairs.values())
-    return Retest(first[0].platform, len(a), tau, float(np.median(apart)), float(apart[worst]), keys[worst], unsettled)
+    drift = float(np.median(slower)) - 1.0
+    return Retest(
+        first[0].platform, len(a), tau, drift, float(np.median(apart)), float(apart[worst]), keys[worst], unsettled
+    )
+
+
+def _slower(first: Measurement, second: Measurement) -> float:
+    """Return how many times as slow the anchors were beside the second as beside the first: their median ratio."""
+    before, after = (one.context.get("anchors", {}) for one in (first, second))
+    ratios = [after[key] / before[key] for key in before if key in after]
+    known = [ratio for ratio in ratios if np.isfinite(ratio) and ratio > 0]
+    return float(np.median(known)) if known else 1.0

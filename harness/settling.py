@@ -19,7 +19,7 @@ class Rules:
     """Which stopping rules a network meets.
 
     Attributes:
-        narrow: its interval is narrow enough.
+        narrow: its interval is narrow enough to be told.
         steady: its early and late rounds agree, the host's own drift apart.
         ranked: the two halves of the samples rank it alike among its batch.
     """
@@ -40,7 +40,8 @@ class Settling:
 
     Attributes:
         summaries: one per network.
-        narrow: indices of the networks whose interval is narrow enough, of those that are judged.
+        narrow: indices of the networks whose interval is as narrow as is aimed for, of those that are judged.
+        known: indices of the networks whose interval is narrow enough to be told, likewise.
         steady: indices of the networks whose early and late rounds agree, likewise.
         ranked: indices of the networks whose ranks agree between the two halves, likewise.
         tau: Kendall's tau between the halves, over all that are judged.
@@ -49,6 +50,7 @@ class Settling:
 
     summaries: tuple[Summary, ...]
     narrow: frozenset[int]
+    known: frozenset[int]
     steady: frozenset[int]
     ranked: frozenset[int]
     tau: float
@@ -56,14 +58,14 @@ class Settling:
 
     def rules(self, index: int) -> Rules:
         """Return which rules a network meets."""
-        return Rules(index in self.narrow, index in self.steady, index in self.ranked)
+        return Rules(index in self.known, index in self.steady, index in self.ranked)
 
     @classmethod
     def nothing(cls, n: int) -> Settling:
         """Return what is known before there are samples."""
         none = summarise(np.empty(0), np.empty(0, dtype=bool), "min")
         nobody: frozenset[int] = frozenset()
-        return cls((none,) * n, nobody, nobody, nobody, math.nan, all_settled=False)
+        return cls((none,) * n, nobody, nobody, nobody, nobody, math.nan, all_settled=False)
 
 
 def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Settling:
@@ -81,9 +83,9 @@ def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
         for one, mask in zip(samples, clean, strict=True)
     )
     running = [index for index in judged if samples[index].n]
-    narrow = frozenset(
-        i for i in running if samples[i].n >= protocol.samples and summaries[i].width <= protocol.interval
-    )
+    enough = [i for i in running if samples[i].n >= protocol.samples]
+    narrow = frozenset(i for i in enough if summaries[i].width <= protocol.interval)
+    known = frozenset(i for i in enough if summaries[i].width <= protocol.accept * protocol.interval)
     # Even and odd rounds both span the whole time.
     parity = [_halves(samples[i], clean[i], samples[i].rounds % 2 == 0, protocol.statistic) for i in running]
     agreement, kept = _agreeing(np.array(parity).reshape(-1, 2), protocol)
@@ -91,7 +93,7 @@ def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
     trends = _trends(samples, clean, protocol.statistic)
     steady = frozenset(i for i in running if abs(trends[i] - 1) <= protocol.steady)
     settled = len(narrow) == len(running) == len(steady) and agreement >= protocol.tau
-    return Settling(summaries, narrow, steady, ranked, agreement, settled)
+    return Settling(summaries, narrow, known, steady, ranked, agreement, settled)
 
 
 def _halves(samples: Samples, clean: BoolArray, first: BoolArray, statistic: str) -> tuple[float, float]:

@@ -57,7 +57,8 @@ def judge(
     if samples.n < protocol.samples or math.isinf(summary.width):
         shortfalls.append(f"only {samples.n} samples")
     elif not rules.narrow:
-        shortfalls.append(f"its interval is {summary.width:.1%} wide, {protocol.interval:.1%} is wanted,")
+        wanted = protocol.accept * protocol.interval / 2
+        shortfalls.append(f"its interval is ±{summary.width / 2:.2%}, ±{wanted:.2%} is wanted,")
     if not rules.steady:
         shortfalls.append(
             f"its speed changed by more than {protocol.steady:.0%} while it was measured, and not its batch's,"

@@ -32,6 +32,7 @@ from backends import RunningBackend, Session
 from harness.lock import DeviceLock
 from harness.measure import Measurer
 from harness.platform import parse
+from harness.retest import retest
 from harness.statistics import tau
 from supernets.space import FloatArray, IntArray
 
@@ -51,8 +52,9 @@ class Row:
         networks: the set.
         protocol: "hwnas", "dynast" or "torch.utils.benchmark".
         tau: Kendall's tau between the passes.
-        median_difference: the median of |second - first| / first.
-        drift: the median of second / first - 1: what the machine did between the passes.
+        median_difference: the median of |second - first| / first; for hwnas, with the anchors' drift divided out.
+        drift: by how much the machine was slower in the second pass: for hwnas as its anchors say, for the others the
+            median of second / first - 1, which is not divided out.
         seconds: timing per network and pass.
         settled: share of the networks that are "ok" in both passes; the peers' protocols do not know of it.
         tau_settled: tau over those.
@@ -93,19 +95,29 @@ def ours(platform: str, networks: str, X: IntArray) -> Row:
         passes = [measurer.measure(X, fresh=True) for _ in range(2)]
     values = [np.array([m.latency_s for m in one]) for one in passes]
     ok = np.array([a.status == b.status == "ok" for a, b in zip(*passes, strict=True)])
+    again = retest(*passes)
     spent = float(np.mean([m.spent_s for one in passes for m in one]))
     halves = min(one[0].context.get("tau_halves", float("nan")) for one in passes)
     settled = tau(values[0][ok], values[1][ok]) if ok.sum() > 1 else float("nan")
-    return _row(platform, networks, "hwnas", values, spent, float(ok.mean()), settled, halves)
+    return Row(
+        platform,
+        networks,
+        "hwnas",
+        tau(*values),
+        again.median_difference,
+        again.drift,
+        spent,
+        float(ok.mean()),
+        settled,
+        halves,
+    )
 
 
-def _row(
-    platform: str, networks: str, protocol: str, values: Sequence[FloatArray], seconds: float, *more: float
-) -> Row:
+def _row(platform: str, networks: str, protocol: str, values: Sequence[FloatArray], seconds: float) -> Row:
     first, second = values
     ratio = second / first
     apart = float(np.median(np.abs(ratio - 1)))
-    return Row(platform, networks, protocol, tau(first, second), apart, float(np.median(ratio) - 1), seconds, *more)
+    return Row(platform, networks, protocol, tau(first, second), apart, float(np.median(ratio) - 1), seconds)
 
 
 # --- the usual protocols, in a process of their own ------------------------------------------------------------------
