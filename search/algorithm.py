@@ -25,8 +25,12 @@ class Problem:
         bounds: one per objective: the largest allowed minimised value (a constraint), else ``None``. Empty: no bounds.
         known: exact quantities of a sub-network that are no objectives and that a predictor may learn from (MACs,
             parameters); none is needed.
-        noise: one per objective: the standard deviation of one value relative to its size, as far as known, else
-            ``None``. Empty: nothing is known.
+        noise: one per objective: the standard deviation of one value relative to its size, a function that returns it
+            as far as it is known by now, or ``None``. Empty: nothing is known.
+        guesses: one per objective: what is known of it from elsewhere, in any unit (its latency on another platform), from
+            which a predictor may start, else ``None``. Empty: nothing is.
+        excess: by how much vectors (n, n_var) break constraints on exactly known quantities that are no objectives,
+            ``(n,)``, 0 where they meet them; ``None``: there are no such constraints.
     """
 
     space: SearchSpace
@@ -34,12 +38,14 @@ class Problem:
     cheap: tuple[Known | None, ...] = ()
     bounds: tuple[float | None, ...] = ()
     known: tuple[Known, ...] = ()
-    noise: tuple[float | None, ...] = ()
+    noise: tuple[float | Callable[[], float | None] | None, ...] = ()
+    guesses: tuple[Known | None, ...] = ()
+    excess: Known | None = None
 
     def __post_init__(self) -> None:
         if not self.names:
             raise ValueError("names: expected at least one objective, got none")
-        for field in ("cheap", "bounds", "noise"):
+        for field in ("cheap", "bounds", "noise", "guesses"):
             given = getattr(self, field)
             if len(given) not in {0, self.n_obj}:
                 raise ValueError(f"{field}: expected one entry per objective ({self.n_obj}) or none, got {len(given)}")
@@ -55,6 +61,15 @@ class Problem:
     def limits(self) -> FloatArray:
         """The bounds as numbers, ``(n_obj,)``: infinite where there is none."""
         return np.array([np.inf if bound is None else bound for bound in self.bounds])
+
+    def noise_of(self, column: int) -> float | None:
+        """Return what is known of an objective's noise by now."""
+        noise = self.noise[column]
+        return noise() if callable(noise) else noise
+
+    def excesses(self, X: IntArray) -> FloatArray:
+        """Return by how much vectors break constraints on known quantities, ``(n,)``."""
+        return np.zeros(len(X)) if self.excess is None else self.excess(X)
 
 
 class Algorithm(Protocol):

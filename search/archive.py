@@ -28,6 +28,7 @@ class Evaluation:
         status: "ok", "unstable" or "failed".
         reason: why, where it is not "ok".
         intervals: bounds on measured values, by name.
+        beside: by objective, what others that had been measured before were in the same batch, by their keys.
         violation: how far it is from meeting the constraints, relative to them; 0: it meets them.
         measure_s: seconds of evaluating in the study up to and with this one.
         search_s: seconds of the algorithm's own work up to this one.
@@ -43,6 +44,7 @@ class Evaluation:
     status: str
     reason: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     violation: float = 0.0
     measure_s: float = 0.0
     search_s: float = 0.0
@@ -64,6 +66,7 @@ class Evaluation:
             "intervals": {name: [_or_none(bound) for bound in bounds] for name, bounds in self.intervals.items()},
             "status": self.status,
             "reason": self.reason,
+            "beside": {name: {key: _or_none(value) for key, value in one.items()} for name, one in self.beside.items()},
             "violation": _or_none(self.violation),
             "measure_s": self.measure_s,
             "search_s": self.search_s,
@@ -84,6 +87,11 @@ class Evaluation:
             status=record["status"],
             reason=record["reason"],
             intervals={name: (_or_nan(low), _or_nan(high)) for name, (low, high) in record["intervals"].items()},
+            # Studies of earlier versions have none.
+            beside={
+                name: {key: _or_nan(value) for key, value in one.items()}
+                for name, one in record.get("beside", {}).items()
+            },
             violation=np.inf if violation is None else violation,
             measure_s=record["measure_s"],
             search_s=record["search_s"],

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +17,7 @@ from search.comparison import Comparison, Contestant
 from search.objectives import Sources
 from search.plan import Plan, Request
 from search.study import Study, search
+from search.threads import one_thread_for_good
 from supernets.errors import UsageError, WorkError
 from supernets.supernet import SuperNetwork
 
@@ -169,7 +169,7 @@ def _one_by_one(
 ) -> list[Study]:
     studies: list[Study] = []
     last = ""
-    with contextlib.nullcontext(store) if free or store is not None else _passing_store() as shared, _one_thread(free):
+    with contextlib.nullcontext(store) if free or store is not None else _passing_store() as shared:
         for number, job in enumerate(jobs):
 
             def show(event: Any, number: int = number, last: str = last) -> None:
@@ -195,7 +195,7 @@ def _in_parallel(
     count = min(workers or allowed_cpus(), len(jobs))
     done: dict[int, Study] = {}
     # Spawned, not forked: a fork in the middle of a library's threads hangs.
-    executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_limit_threads)
+    executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=one_thread_for_good)
     with _ended(executor):
         numbers: dict[Future[Study], int] = {
             executor.submit(_run, net.name, job): number for number, job in enumerate(jobs)
@@ -225,22 +225,3 @@ def _run(net: str, job: _Job) -> Study:
     import supernets
 
     return job.run(supernets.get(net))
-
-
-def _limit_threads() -> None:
-    """Give this process one compute thread: there is a process per CPU, and sums come out the same in all of them."""
-    # Read by the libraries that are loaded later; those that are loaded already are told by threadpoolctl.
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    _limits()
-
-
-@contextlib.contextmanager
-def _one_thread(wanted: bool) -> Iterator[None]:
-    with _limits() if wanted else contextlib.nullcontext():
-        yield
-
-
-def _limits() -> Any:
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +13,16 @@ import numpy as np
 from search.algorithm import Algorithm
 from search.archive import Archive, Evaluation
 from search.constraints import Constraint, total_violation
-from search.objectives import Objective, Outcome
+from search.drift import Drift
+from search.objectives import Objective, Outcome, Repeatable
+from search.threads import one_thread
 from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # An algorithm that asks this often in a row for nothing new has nothing new to ask for.
 _PATIENCE = 100
+# So many of the front are measured again beside a batch, where the batch is so small that it ranks few side by side.
+_AGAIN, _SMALL = 2, 24
 
 Keep = Callable[[Sequence[Evaluation]], None]
 Stop = Callable[[Archive], str | None]
@@ -48,9 +52,10 @@ class Clock:
 
     @contextmanager
     def searching(self) -> Iterator[None]:
-        """Count the time within as the algorithm's own."""
+        """Count the time within as the algorithm's own; it computes with one thread."""
         start = time.perf_counter()
-        yield
+        with one_thread():
+            yield
         self.search_s += time.perf_counter() - start
 
     def now(self) -> dict[str, float]:
@@ -88,6 +93,7 @@ class Loop:
         kept: the evaluations that the store has already.
         keep: stores evaluations; they are safe when it returns.
         clock: counts the time.
+        drifts: of the objectives that drift with the machine, by name; they learn from every evaluation.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Loop:
         kept: Sequence[Evaluation] = (),
         keep: Keep = lambda _: None,
         clock: Clock | None = None,
+        drifts: Mapping[str, Drift] | None = None,
     ) -> None:
         self._task = task
         self._algorithm = algorithm
@@ -105,6 +112,7 @@ class Loop:
         self._kept = kept
         self._keep = keep
         self._clock = clock or Clock()
+        self._drifts = drifts or {}
         self._iteration = -1
 
     def run(self, evals: int, stop: Stop, report: Callable[[], None]) -> str:
@@ -156,22 +164,35 @@ class Loop:
 
     def _tell(self, X: IntArray) -> None:
         keys = self._task.space.keys(X)
-        rows = [row for row, key in enumerate(keys) if key in self._archive]
-        F = np.array([self._told(self._archive.index(keys[row])) for row in rows])
-        if rows:
-            with self._clock.searching():
-                self._algorithm.tell(X[rows], F.reshape(len(rows), -1))
+        indices = [self._archive.index(key) for key in keys if key in self._archive]
+        if not indices:
+            return
+        # What was measured again beside these is known better now.
+        again = {key for index in indices for one in self._archive[index].beside.values() for key in one}
+        indices += sorted(self._archive.index(key) for key in again - set(keys) if key in self._archive)
+        vectors = np.array([self._archive[index].vector for index in indices], dtype=np.int64)
+        F = np.array([self._told(index) for index in indices]).reshape(len(indices), -1)
+        with self._clock.searching():
+            self._algorithm.tell(vectors, F)
 
     def _told(self, index: int) -> FloatArray:
-        """Return what the algorithm learns of an evaluation: nan where it failed.
+        """Return what the algorithm learns of an evaluation: nan where it failed; measured values freed from drift.
 
-        A constraint on an objective is the algorithm's own matter. One on something else it cannot see; what breaks it
-        is told as failed.
+        A constraint on an objective is the algorithm's own matter, and one on an exactly known quantity is part of its
+        problem. One on something else it cannot see; what breaks it is told as failed.
         """
         evaluation, row = self._archive[index], self._archive.row(index)
-        unseen = [one for one in self._task.constraints if one.name not in self._archive.names]
+        seen = {*self._archive.names, *(one.name for one in self._task.limited if one.cheap)}
+        unseen = [one for one in self._task.constraints if one.name not in seen]
         broken = any(one.violation(np.array([evaluation.objectives[one.name]]))[0] > 0 for one in unseen)
-        return np.full_like(row, np.nan) if broken or evaluation.status == "failed" else row
+        if broken or evaluation.status == "failed":
+            return np.full_like(row, np.nan)
+        told = row.copy()
+        for column, name in enumerate(self._archive.names):
+            if name in self._drifts:
+                # What drifts is a time: minimised, as users read it.
+                told[column] = self._drifts[name].value(evaluation.key, float(row[column]))
+        return told
 
     # --- evaluating --------------------------------------------------------------------------------------------------
 
@@ -186,7 +207,7 @@ class Loop:
                 "has changed, or its plan depends on the number of evaluations; begin a new study with this one as its "
                 "warm start"
             )
-        self._archive.add(replayed)
+        self._remember(replayed)
         if replayed and len(self._archive) == len(self._kept):
             self._clock.restart(replayed[-1])
         rest = X[len(replayed) :]
@@ -196,7 +217,7 @@ class Loop:
     def _evaluate_anew(self, X: IntArray) -> None:
         everything = (*self._task.objectives, *self._task.limited)
         with self._clock.measuring():
-            batched = {one.name: one.evaluate(X) for one in everything if one.batched}
+            batched = {one.name: self._batch(one, X) for one in everything if one.batched}
         single = [one for one in everything if not one.batched]
         if not single:
             self._add(X, batched)
@@ -205,6 +226,17 @@ class Loop:
             with self._clock.measuring():
                 alone = {one.name: one.evaluate(X[row : row + 1]) for one in single}
             self._add(X[row : row + 1], {name: _only(outcome, row) for name, outcome in batched.items()} | alone)
+
+    def _batch(self, objective: Objective, X: IntArray) -> Outcome:
+        if not isinstance(objective, Repeatable) or objective.name not in self._drifts or len(X) > _SMALL:
+            return objective.evaluate(X)
+        return objective.evaluate_beside(X, self._incumbents(self._drifts[objective.name]))
+
+    def _incumbents(self, drift: Drift) -> IntArray:
+        """Return those of the front that were measured least often, the latest first, ``(k, n_var)``."""
+        front = sorted(self._archive.front, key=lambda index: (drift.times(self._archive[index].key), -index))
+        vectors = [self._archive[index].vector for index in front[:_AGAIN]]
+        return np.array(vectors, dtype=np.int64).reshape(len(vectors), self._task.space.n_var)
 
     def _add(self, X: IntArray, outcomes: dict[str, Outcome]) -> None:
         values = {name: outcome.values for name, outcome in outcomes.items()}
@@ -225,12 +257,19 @@ class Loop:
                     status=status,
                     reason=reason,
                     intervals=_intervals(outcomes, row),
+                    beside={name: dict(one.beside[row]) for name, one in outcomes.items() if one.beside},
                     violation=float(violations[row]),
                     **self._clock.now(),
                 )
             )
         self._keep(made)
-        self._archive.add(made)
+        self._remember(made)
+
+    def _remember(self, evaluations: Sequence[Evaluation]) -> None:
+        self._archive.add(evaluations)
+        for one in evaluations:
+            for name, drift in self._drifts.items():
+                drift.learn(one.key, one.objectives[name], one.beside.get(name, {}))
 
 
 def _status(outcomes: dict[str, Outcome], row: int) -> tuple[str, str]:
@@ -251,4 +290,5 @@ def _intervals(outcomes: dict[str, Outcome], row: int) -> dict[str, tuple[float,
 
 def _only(outcome: Outcome, row: int) -> Outcome:
     intervals: Any = None if outcome.intervals is None else outcome.intervals[row : row + 1]
-    return Outcome(outcome.values[row : row + 1], (outcome.status[row],), (outcome.reasons[row],), intervals)
+    beside = outcome.beside[row : row + 1]
+    return Outcome(outcome.values[row : row + 1], (outcome.status[row],), (outcome.reasons[row],), intervals, beside)

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from search.adapt import guess_of
 from search.algorithm import Known, Problem
-from search.constraints import Constraint, name_of, parse
+from search.constraints import Constraint, name_of, parse, total_violation
+from search.drift import Drift
 from search.loop import Task
-from search.objectives import DEFAULT, Directions, Objective, Sources, make
+from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make
 from search.objectives.latency import MeasuredLatency
 from search.objectives.quality import QualityObjective
 from search.result import ObjectiveLabel
@@ -36,6 +38,7 @@ class Request:
         reference: where hypervolume is measured from, by objective, in its unit; ``None``: the default.
         warm_start: the name of the study that the search starts from.
         initial: the keys of the sub-networks that are evaluated first.
+        transfer_from: where latencies are known already, from which the predictor of latency starts.
     """
 
     algorithm: str
@@ -47,6 +50,7 @@ class Request:
     reference: Mapping[str, float] | None = None
     warm_start: str | None = None
     initial: tuple[str, ...] = ()
+    transfer_from: str | None = None
 
 
 class Plan:
@@ -104,8 +108,41 @@ class Plan:
             cheap=tuple(_cheap(one) if one.cheap else None for one in self.objectives),
             bounds=tuple(_bound(one.name, self.constraints) for one in self.objectives),
             known=tuple(known),
-            noise=tuple(0.0 if one.free else None for one in self.objectives),
+            noise=tuple(self._noise(one) for one in self.objectives),
+            guesses=tuple(self._guess if one.name == "latency" else None for one in self.objectives),
+            excess=self._excess(),
         )
+
+    @cached_property
+    def drifts(self) -> dict[str, Drift]:
+        """What is learned of the drift of measured objectives, by name."""
+        return {one.name: Drift() for one in self.objectives if isinstance(one, Repeatable)}
+
+    def _noise(self, objective: Objective) -> float | Callable[[], float | None] | None:
+        if objective.name in self.drifts:
+            drift = self.drifts[objective.name]
+            return lambda: drift.noise
+        return 0.0 if objective.free else None
+
+    @cached_property
+    def _guess(self) -> Known | None:
+        """What is known of latency from elsewhere."""
+        if self.request.transfer_from is None:
+            return None
+        return guess_of(self._sources.net, self.request.transfer_from, self._sources.store)
+
+    def _excess(self) -> Known | None:
+        """Return the violation of the constraints on what is exactly known and no objective."""
+        known = {one.name: one for one in self.limited if one.cheap}
+        constraints = [one for one in self.constraints if one.name in known]
+        if not constraints:
+            return None
+
+        def excess(X: IntArray) -> FloatArray:
+            values = {name: one.evaluate(X).values for name, one in known.items()}
+            return total_violation(constraints, values, len(X))
+
+        return excess
 
     def algorithm_settings(self) -> dict[str, Any]:
         """Return what the algorithm is made with."""
@@ -136,6 +173,7 @@ class Plan:
             "reference": None if request.reference is None else dict(request.reference),
             "warm_start": request.warm_start,
             "initial": list(request.initial),
+            "transfer_from": request.transfer_from,
         }
 
     def facts(self) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     target: float | None = None,
     plateau: int | None = None,
     warm_start: Study | str | None = None,
+    transfer_from: str | None = None,
     progress: Report | None = None,
 ) -> Study:
     """Search a super-network.
@@ -99,6 +100,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         target: stop when the front dominates this hypervolume.
         plateau: stop when so many evaluations added less than 0.1 % to the hypervolume.
         warm_start: a study, or the name of one in the store, whose front is evaluated first.
+        transfer_from: a study in the store, or a platform, where latencies are known already: the predictor of latency
+            starts from there, see ``search.adapt``. Only algorithms with such a predictor take it.
         progress: is called with a ``Progress`` after each batch, and while a batch is measured.
 
     Returns:
@@ -112,7 +115,16 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     run = _Run(store, study, resume, evals, progress)
     with Sources(net, platform, quality, store, run.report, run.since, quality_options) as sources:
-        request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference)
+        request = Request(
+            algorithm,
+            seed,
+            objectives,
+            constraints,
+            preset,
+            dict(settings or {}),
+            reference,
+            transfer_from=transfer_from,
+        )
         plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
         stop = stop_rule(target, plateau, plan.reference)
         made = algorithms.create(
@@ -195,7 +207,7 @@ class _Run:
         archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
         name, kept, keep = self._place(settings, facts)
         clock = Clock()
-        loop = Loop(plan.task, algorithm, archive, kept, keep, clock)
+        loop = Loop(plan.task, algorithm, archive, kept, keep, clock, plan.drifts)
         stopped = loop.run(self._evals, stop, self.report)
         spent = clock.now()
         time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}

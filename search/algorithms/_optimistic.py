@@ -37,6 +37,8 @@ DEFAULTS: dict[str, Any] = {
 _SHORTLIST = 400
 # A batch has at least one sub-network for so many evaluations.
 _PER_BATCH = 50
+# Sub-networks that are drawn for one of the initial design, where there are constraints on what is known of them.
+_DRAWS = 20
 # How far beyond the worst values hypervolume is measured from, relative to their range.
 _MARGIN = 0.01
 
@@ -87,9 +89,15 @@ class OptimisticLinas:
     def _design(self) -> IntArray:
         """Sub-networks from the smallest to the largest; fewer where evaluations are known already."""
         n = max(0, int(self._settings["first"]) - int(self._told.ok.sum()))
-        if self._settings["design"] == "spread":
+        if self._settings["design"] != "spread":
+            return sample_unseen(self._space, n, self._rng, self._told.seen)
+        if self._problem.excess is None:
             return spread(self._space, n, self._rng)
-        return sample_unseen(self._space, n, self._rng, self._told.seen)
+        X = spread(self._space, _DRAWS * n, self._rng)
+        excess = self._problem.excesses(X)
+        # From the smallest to the largest of those that meet the constraints, or that come nearest to it.
+        within = np.sort(np.argsort(excess, kind="stable")[: max(n, int((excess == 0).sum()))])
+        return X[within[np.linspace(0, len(within) - 1, n).round().astype(np.int64)]]
 
     # --- a batch -----------------------------------------------------------------------------------------------------
 
@@ -121,7 +129,7 @@ class OptimisticLinas:
         optimism, limits = float(self._settings["optimism"]), self._problem.limits
 
         def hoped(X: IntArray) -> FloatArray:
-            return penalised(self._surrogate.hoped(X, optimism), limits)
+            return penalised(self._surrogate.hoped(X, optimism), limits, self._problem.excesses(X))
 
         X, F = evolve(self._space, hoped, self._start(), int(self._settings["inner_evals"]), self._rng, self._variation)
         new = unseen_rows(X, self._told.seen)
@@ -133,16 +141,17 @@ class OptimisticLinas:
     def _start(self) -> IntArray:
         size = int(self._settings["population"])
         X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
-        best = X[best_first(penalised(F, self._problem.limits))[: max(1, size // 2)]]
+        broken = self._problem.excesses(X)
+        best = X[best_first(penalised(F, self._problem.limits, broken))[: max(1, size // 2)]]
         parents = np.concatenate([best, self._kept])[:size]
         mutants = parents[self._rng.integers(0, len(parents), size=size - len(parents))]
         return np.concatenate([parents, self._space.canonical(reset(self._space, mutants, self._rng))])
 
     def _front(self) -> FloatArray:
         """The values of the best sub-networks: as told, or as the predictor sees them where telling is noisy."""
-        ok = self._told.ok
-        F: FloatArray = self._surrogate.denoised(self._told.vectors[ok], self._told.objectives[ok])
-        F = F[(self._problem.limits >= F).all(axis=1)]
+        X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
+        F = self._surrogate.denoised(X, F)
+        F = F[(self._problem.limits >= F).all(axis=1) & (self._problem.excesses(X) == 0)]
         return F[non_dominated(F)]
 
     def _reference(self) -> FloatArray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from search.algorithm import Problem
 from search.predictors import Predictor, fit
-from search.predictors._blocks import SpaceFeatures
+from search.predictors._blocks import SpaceFeatures, behind_guess
 from search.predictors.gp import GaussianProcess
 from supernets.errors import UsageError, suggestion
 from supernets.space import FloatArray, IntArray
@@ -33,6 +33,8 @@ class Surrogate:
         self._problem = problem
         self._kind = kind
         self._features = SpaceFeatures(problem.space, features == "hierarchical")
+        plain = tuple(self._features.blocks)
+        self._blocks = [plain if guess is None else behind_guess(plain) for guess in problem.guesses]
         self._exact = problem.cheap if exact else (None,) * problem.n_obj
         self._parameters: list[FloatArray | None] = [None] * problem.n_obj
         self._fitted_to = 0
@@ -40,13 +42,13 @@ class Surrogate:
 
     def fit(self, X: IntArray, F: FloatArray) -> None:
         """Learn all evaluations, ``(n, n_var)`` and ``(n, n_obj)``, none of them failed."""
-        features = self._features(X)
+        features = self._inputs(X)
         renew = len(X) >= _GROWTH * self._fitted_to
         if renew:
             self._fitted_to = len(X)
         for column in range(self._problem.n_obj):
             if self._exact[column] is None:
-                self._predictors[column] = self._fit_one(column, features, F[:, column], renew)
+                self._predictors[column] = self._fit_one(column, features[column], F[:, column], renew)
 
     def hoped(self, X: IntArray, optimism: float) -> FloatArray:
         """Return each objective as good as it may be, ``(n, n_obj)``: mean minus ``optimism`` standard deviations."""
@@ -56,7 +58,7 @@ class Surrogate:
     def denoised(self, X: IntArray, F: FloatArray) -> FloatArray:
         """Return evaluated sub-networks' objectives, ``(n, n_obj)``: noisy ones as predicted, others as told."""
         result = F.copy()
-        noisy = [column for column, noise in enumerate(self._problem.noise) if noise]
+        noisy = [column for column in range(self._problem.n_obj) if self._problem.noise_of(column)]
         if noisy:
             result[:, noisy] = self._predict(X, False)[0][:, noisy]
         return result
@@ -64,22 +66,28 @@ class Surrogate:
     def _fit_one(self, column: int, features: FloatArray, y: FloatArray, renew: bool) -> Predictor:
         if self._kind != "gp":
             return fit(features, y, self._kind)
-        relative = self._problem.noise[column]
+        relative = self._problem.noise_of(column)
         noise = None if relative is None else relative * float(np.abs(y).mean())
         start = self._parameters[column]
         steps = (_FIRST_STEPS if start is None else _STEPS) if renew else 0
-        fitted = GaussianProcess(features, y, self._features.blocks, noise, start, steps)
+        fitted = GaussianProcess(features, y, self._blocks[column], noise, start, steps)
         self._parameters[column] = fitted.parameters
         return fitted
 
-    def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
+    def _inputs(self, X: IntArray) -> list[FloatArray]:
+        """Return each objective's features; where something is known of it from elsewhere, that is in front of them."""
         features = self._features(X)
+        guesses = self._problem.guesses
+        return [features if guess is None else np.column_stack([guess(X), features]) for guess in guesses]
+
+    def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
+        features = self._inputs(X)
         mean, deviation = np.empty((len(X), self._problem.n_obj)), np.zeros((len(X), self._problem.n_obj))
         for column, (exact, predictor) in enumerate(zip(self._exact, self._predictors, strict=True)):
             if exact is not None:
                 mean[:, column] = exact(X)
             elif uncertain and isinstance(predictor, GaussianProcess):
-                mean[:, column], deviation[:, column] = predictor.predict(features, return_std=True)
+                mean[:, column], deviation[:, column] = predictor.predict(features[column], return_std=True)
             elif predictor is not None:
-                mean[:, column] = predictor.predict(features)
+                mean[:, column] = predictor.predict(features[column])
         return mean, deviation

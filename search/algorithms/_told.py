@@ -10,6 +10,9 @@ from search.sampling import row_keys, sample_unseen, unseen_rows
 from supernets.errors import UsageError
 from supernets.space import BoolArray, FloatArray, IntArray
 
+# How many random sub-networks are drawn for one that meets the constraints.
+_DRAWS = 50
+
 
 class Told:
     """The evaluations an algorithm knows, and what it has asked for.
@@ -52,8 +55,16 @@ class Told:
         return fresh
 
     def ask_random(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Ask for ``n`` random sub-networks, fewer where no more are left."""
-        return self.ask(sample_unseen(self.problem.space, min(n, self.left), rng, self.seen))
+        """Ask for ``n`` random sub-networks, fewer where no more are left.
+
+        Where there are constraints on known quantities they are drawn until they meet them; after so many draws, those
+        that come nearest have to do.
+        """
+        n = min(n, self.left)
+        if self.problem.excess is None:
+            return self.ask(sample_unseen(self.problem.space, n, rng, self.seen))
+        X = sample_unseen(self.problem.space, _DRAWS * n, rng, self.seen)
+        return self.ask(X[np.argsort(self.problem.excesses(X), kind="stable")[:n]])
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

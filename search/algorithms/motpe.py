@@ -63,11 +63,12 @@ class ParzenSearch:
         return X if len(X) else self._told.ask_random(size, self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
-        """Learn evaluations, those that the sampler did not suggest too."""
-        self._told.add(X, F)
+        """Learn evaluations, those that the sampler did not suggest too; of its trials none can be told again."""
         X = self._problem.space.canonical(np.asarray(X, dtype=np.int64).reshape(-1, self._problem.space.n_var))
-        X = X[unseen_rows(X, ())]
-        F = penalised(self._told.values(X), self._problem.limits)
+        before = set(row_keys(self._told.vectors))
+        self._told.add(X, F)
+        X = X[unseen_rows(X, before)]
+        F = penalised(self._told.values(X), self._problem.limits, self._problem.excesses(X))
         for key, x, f in zip(row_keys(X), X, F, strict=True):
             trial = self._pending.pop(key, None)
             if np.isnan(f).any():

@@ -107,27 +107,25 @@ class Finder:
         X = self._population(size, limits)
         F = self._predict(X)
         for _ in range(int(self._settings["generations"])):
-            order = _best_first(F, limits)[:size]
+            order = self._best_first(X, F, limits)[:size]
             X, F = X[order], F[order]
             a, b = self._rng.integers(0, min(n_parents, len(X)), size=(2, size))
             mutants = reset(self._space, X[a[:n_mutants]], self._rng, float(self._settings["mutate"]))
             crossed = uniform(self._space, X[a[n_mutants:]], X[b[n_mutants:]], self._rng)
             children = self._space.canonical(np.concatenate([mutants, crossed]))
             X, F = distinct(np.concatenate([X, children]), np.concatenate([F, self._predict(children)]))
-        best = X[_best_first(F, limits)]
+        best = X[self._best_first(X, F, limits)]
         return best[unseen_rows(best, self._told.seen)][:count]
 
     def _population(self, size: int, limits: FloatArray) -> IntArray:
         """Random sub-networks within the limits; after so many draws, those nearest to them."""
         X = np.concatenate([sample_unseen(self._space, size, self._rng) for _ in range(_DRAWS)])
-        order = np.argsort(_violation(self._predict(X), limits), kind="stable")
+        order = np.argsort(self._violation(X, self._predict(X), limits), kind="stable")
         return X[order[:size]]
 
+    def _violation(self, X: IntArray, F: FloatArray, limits: FloatArray) -> FloatArray:
+        return np.asarray(np.maximum(0.0, F - limits).sum(axis=1) + self._problem.excesses(X), dtype=np.float64)
 
-def _violation(F: FloatArray, limits: FloatArray) -> FloatArray:
-    return np.asarray(np.maximum(0.0, F - limits).sum(axis=1), dtype=np.float64)
-
-
-def _best_first(F: FloatArray, limits: FloatArray) -> IntArray:
-    """Order by violation, then by the last objective."""
-    return np.lexsort((F[:, -1], _violation(F, limits)))
+    def _best_first(self, X: IntArray, F: FloatArray, limits: FloatArray) -> IntArray:
+        """Order by violation, then by the last objective."""
+        return np.lexsort((F[:, -1], self._violation(X, F, limits)))

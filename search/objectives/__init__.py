@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.objectives.objective import Directions, Objective, Outcome, Sources
+from search.objectives.objective import Directions, Objective, Outcome, Repeatable, Sources
 from supernets.errors import UnknownNameError, UsageError
 from supernets.registry import Registry
 
-__all__ = ["DEFAULT", "Directions", "Objective", "Outcome", "Sources", "make", "names", "registry"]
+__all__ = ["DEFAULT", "Directions", "Objective", "Outcome", "Repeatable", "Sources", "make", "names", "registry"]
 
 registry = Registry("objective", "search.objectives", "hwnas.objectives", skip=("objective",))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -30,12 +30,15 @@ class Outcome:
         status: one of "ok", "unstable", "failed" per sub-network.
         reasons: why, where it is not "ok"; else "".
         intervals: ``(n, 2)`` bounds on the values, or ``None`` where the values are exact.
+        beside: per sub-network, the values of others that were measured in the same batch and had been measured before,
+            by key; empty where nothing is measured.
     """
 
     values: FloatArray
     status: tuple[str, ...]
     reasons: tuple[str, ...]
     intervals: FloatArray | None = None
+    beside: tuple[Mapping[str, float], ...] = ()
 
     @classmethod
     def of(cls, values: FloatArray, missing: str) -> Outcome:
@@ -75,6 +78,15 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Repeatable(Protocol):
+    """An objective whose values drift with the machine, and that can measure others again beside a batch."""
+
+    def evaluate_beside(self, X: IntArray, again: IntArray) -> Outcome:
+        """Return the values of ``X``, ``(n, n_var)``, with those of ``again``, ``(k, n_var)``, in ``beside``."""
+        ...
+
+
 @dataclass
 class Sources:
     """What objectives read from; a context manager that releases what was opened.
@@ -85,8 +97,8 @@ class Sources:
         quality_spec: the quality source; ``None``: the super-network's own.
         store: where measurements are kept and looked up; ``None``: nowhere.
         progress: is given the measurer's progress events; ``None``: nothing is.
-        since: what was measured since then (ISO 8601, UTC) is not measured again; see ``harness.measure.Measurer``.
         quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
+        since: what was measured since then (ISO 8601, UTC) is not measured again; see ``harness.measure.Measurer``.
     """
 
     net: SuperNetwork

@@ -43,7 +43,7 @@ def test_counts_are_the_networks_own_in_millions(sources):
 def test_the_qualitys_metric_is_an_objective_by_both_names(sources):
     assert [one.name for one in make(["top1", "macs"], sources)] == ["top1", "macs"]
     assert make(["quality"], sources)[0].name == "top1"
-    assert names(sources) == ["latency", "macs", "params", "top1"]
+    assert names(sources) == ["latency", "macs", "model-size", "params", "peak-memory", "top1"]
     assert DEFAULT == ("latency", "quality")
 
 
@@ -87,10 +87,27 @@ def test_known_latency_in_milliseconds():
 class ScriptedMeasurer:
     fingerprint = "f00"
 
-    def measure(self, X):
-        one = SimpleNamespace(latency_s=0.002, status="unstable", reason="did not settle", interval=(0.0019, 0.0022))
-        bad = SimpleNamespace(latency_s=np.nan, status="failed", reason="it crashed", interval=(np.nan, np.nan))
-        return [one, bad][: len(X)]
+    def measure_beside(self, X, again):
+        anchors = {"anchors": {"a": 0.001}}
+        one = SimpleNamespace(
+            latency_s=0.002,
+            status="unstable",
+            reason="did not settle",
+            interval=(0.0019, 0.0022),
+            context=anchors,
+            cached=False,
+        )
+        bad = SimpleNamespace(
+            latency_s=np.nan, status="failed", reason="it crashed", interval=(np.nan, np.nan), context={}, cached=True
+        )
+        return [one, bad][: len(X)], [SimpleNamespace(key="f", latency_s=0.004)][: len(again)]
+
+
+def test_measured_latency_tells_what_was_measured_beside_it():
+    measured = MeasuredLatency(ScriptedMeasurer(), "torch:threads=1")
+    outcome = measured.evaluate_beside(X[:2], X[2:3])
+    assert outcome.beside == ({"a": 1.0, "f": 4.0}, {})  # the stored one has only its own anchors, here none
+    assert measured.evaluate(X[:2]).beside == ({"a": 1.0}, {})
 
 
 def test_measured_latency_carries_status_reason_and_interval():
