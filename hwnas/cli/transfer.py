@@ -53,17 +53,22 @@ def transfer(
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
-    """Search on each platform, measure each front on all of them, and tell what carries over."""
+    """Search on each platform, measure each front on all of them, and tell what carries over.
+
+    Values joined by + are platforms of their own: onnxruntime:threads=1+2,batch=1+8 is four. Of measured tables
+    nothing is searched: every sub-network that all of them have is compared.
+    """
     import supernets
     from harness.platform import parse
     from harness.quality import QualityOptions
     from harness.store import Store
+    from harness.sweep import swept
     from search.report import transfer_page
     from search.transfer import transfer as run
     from search.transfer.verdict import words
 
     net = supernets.get(supernet)
-    platforms = [parse(text) for text in platform]
+    platforms = [parse(text) for text in swept(platform)]
     check_writable(json)
     check_writable(html)
     with Store.open(store) as kept, transferring(quiet) as progress:

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from supernets.space import FloatArray, IntArray, SearchSpace
+
+# The logarithm of the standard deviation that is expected of what a guess explains, in those of the objective, and what
+# is added to the logarithms of all else.
+_GUESSED, _LESS = 0.0, -1.2
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class SpaceFeatures:
         self._space = space
         self._hierarchical = hierarchical
         kinds = _numbered([choice.key for choice in space.choices])
-        stages = _numbered(list(zip(kinds, _stages(space), strict=True)))
+        stages = _numbered(list(zip(kinds, choice_stages(space), strict=True)))
         self._sums = [_summing(groups) for groups in (kinds, stages)]
         self._coordinates = _coordinates(space)
         one_hot_kinds = np.repeat(kinds, space.n_options)
@@ -69,6 +73,20 @@ class SpaceFeatures:
         columns = np.arange(self._space.n_var)
         single = self._coordinates[columns, X] * self._space.active(X)
         return np.hstack([single @ self._sums[0].T, single @ self._sums[1].T, single, one_hot])
+
+
+def behind_guess(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Return blocks for features that have a guess at the objective in front of them, as one column more.
+
+    The guess, a latency on another platform, is expected to be most of it, and the rest to matter less than without it.
+    """
+    guess = Block(slice(0, 1), True, _GUESSED, np.zeros(1, dtype=np.int64))
+    moved = (slice(block.columns.start + 1, block.columns.stop + 1) for block in blocks)
+    rest = (
+        replace(block, columns=columns, amplitude=block.amplitude + _LESS)
+        for block, columns in zip(blocks, moved, strict=True)
+    )
+    return (guess, *rest)
 
 
 def plain_blocks(n_features: int) -> tuple[Block, ...]:
@@ -94,7 +112,7 @@ def _numbered(labels: Sequence[object]) -> IntArray:
 def layer_pairs(space: SearchSpace) -> list[tuple[int, int]]:
     """Return the pairs of choices of the same layer: in the same place of the same stage, of different kinds."""
     kinds = _numbered([choice.key for choice in space.choices])
-    stages = _stages(space)
+    stages = choice_stages(space)
     seen: dict[tuple[int, int], int] = {}
     layers: dict[tuple[int, int], list[int]] = {}
     for column, (kind, stage) in enumerate(zip(kinds.tolist(), stages, strict=True)):
@@ -136,7 +154,7 @@ def _coordinates(space: SearchSpace) -> FloatArray:
     return table
 
 
-def _stages(space: SearchSpace) -> list[int]:
+def choice_stages(space: SearchSpace) -> list[int]:
     """Return the depth choice that each choice belongs to: its own column for a depth, -1 where there is none.
 
     Choices of a kind come in order, and the first layers of a stage always exist, so a choice without a need belongs to

@@ -50,6 +50,7 @@ class Figure:
         table: the same as text.
         choice: the label under which a figure of a group is chosen.
         height: pixels.
+        platforms: whose figure it is; it is hidden with any of them.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Figure:
     table: Table | None = None
     choice: str = ""
     height: int = 400
+    platforms: tuple[int, ...] = ()
 
     def drawn(self) -> dict[str, Any]:
         """Return what the page's script needs."""
@@ -69,6 +71,11 @@ class Figure:
 def text(given: object) -> str:
     """Return ``given`` so that Plotly, which understands some HTML in its texts, shows it as it is."""
     return html.escape(str(given), quote=False)
+
+
+def rounded(values: Sequence[Cell]) -> list[Cell]:
+    """Return numbers to five digits: more cannot be drawn, and a page of many points stays small."""
+    return [float(f"{value:.5g}") if isinstance(value, float) else value for value in values]
 
 
 def colour(number: int) -> str:
@@ -92,8 +99,8 @@ def points(name: str, x: Sequence[Cell], y: Sequence[Cell], rows: Sequence[int],
         "type": "scatter",
         "mode": "markers",
         "name": text(name),
-        "x": list(x),
-        "y": list(y),
+        "x": rounded(x),
+        "y": rounded(y),
         "customdata": list(rows),
         **more,
     }

@@ -15,13 +15,19 @@ from search.report.figures import Figure
 from search.words import number
 
 
-def render(template: str, figures: Sequence[Figure], networks: Sequence[Mapping[str, Any]], **context: Any) -> str:
+def render(
+    template: str,
+    figures: Sequence[Figure],
+    networks: Sequence[Mapping[str, Any]] | Mapping[int, Mapping[str, Any]],
+    **context: Any,
+) -> str:
     """Fill ``templates/<template>``.
 
     Args:
         template: a file name.
         figures: every figure of the page.
-        networks: what the hover shows, by row number: ``{"config": {...}, "lines": ["...", ...]}``.
+        networks: what the hover shows, by row number: ``{"config": ["...", ...], "lines": ["...", ...]}``; all rows, or
+            those that the figures draw.
         context: what else the template names.
     """
     import jinja2
@@ -36,7 +42,7 @@ def render(template: str, figures: Sequence[Figure], networks: Sequence[Mapping[
     )
     environment.filters["number"] = number
     script = _asset("page.js")
-    data = {"figures": {figure.id: figure.drawn() for figure in figures}, "networks": list(networks)}
+    data = {"figures": {figure.id: figure.drawn() for figure in figures}, "networks": networks}
     return environment.get_template(template).render(
         # Our own files and text made inert: nothing here comes from a result unescaped.
         style=Markup(_asset("page.css")),  # noqa: S704

@@ -7,8 +7,15 @@ from typing import Any
 
 from search.report.figures import Table
 from search.report.page import render
-from search.report.transfer_figures import front_figure, loss_figure, pair_figure, quality_title
-from search.transfer.verdict import verdict
+from search.report.transfer_figures import (
+    drawn_rows,
+    effect_figure,
+    front_figure,
+    loss_figure,
+    pair_figure,
+    quality_title,
+)
+from search.transfer.verdict import KINDS, verdict
 from search.words import MISSING, facts, letter, listed, spelled
 
 # A table of more rows serves nobody on screen; the page's JSON has them all.
@@ -49,13 +56,15 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         "maximise": True,
     }
     targets = range(len(platforms)) if rows else ()
-    fronts = [front_figure(result, quality, target) for target in targets]
+    drawn = drawn_rows(result) if rows else frozenset()
+    fronts = [front_figure(result, quality, target, drawn) for target in targets]
     losses = [figure for target in targets if (figure := loss_figure(result, quality, target))]
-    pairs = [pair_figure(result, i, j) for j in targets for i in range(j)]
+    effects = [figure for figure in (effect_figure(result),) if figure]
+    pairs = [pair_figure(result, i, j, drawn) for j in targets for i in range(j)]
     return render(
         "transfer.html",
-        [*fronts, *losses, *pairs],
-        [_network(row, platforms, quality) for row in rows],
+        [*fronts, *losses, *effects, *pairs],
+        {number: _network(rows[number], platforms, quality) for number in sorted(drawn)},
         title=f"What carries over: {listed([letter(i) for i in range(len(platforms))])}",
         supernet=result.get("supernet"),
         n_shared=result["n_shared"],
@@ -69,6 +78,9 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         matrices=[_matrix(result, *matrix) for matrix in _MATRICES],
         fronts=fronts,
         losses=losses,
+        effects=effects,
+        stage_effects=_stage_effects(result),
+        adapting=_adapting(result),
         pairs=pairs,
         front_networks=_network_table(rows, platforms, quality),
         chosen=[_chosen(row, platforms, quality) for row in rows if row["front_of"]],
@@ -103,6 +115,34 @@ def _matrix(result: Mapping[str, Any], name: str, title: str, says: str, palest:
         "cells": cells,
         "directed": name in {"hypervolume_ratio", "front_overlap"},
     }
+
+
+def _stage_effects(result: Mapping[str, Any]) -> Table | None:
+    effects = result.get("stage_effects")
+    if not effects or not effects["names"]:
+        return None
+    rows = [[_kind(name), *percents] for name, percents in zip(effects["names"], effects["percent"], strict=True)]
+    return Table(["kind of choice, stage", *(letter(i) for i in range(len(result["platforms"])))], rows)
+
+
+def _kind(name: str) -> str:
+    """Spell a kind of choice with its stage: "ks 2" is the kernel size in stage 2."""
+    kind, _, stage = name.partition(" ")
+    return f"{KINDS.get(kind, kind)}, stage {stage}" if stage else KINDS.get(kind, kind)
+
+
+def _adapting(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How few measurements are enough, as a matrix: what is known along the left, the target along the top."""
+    found = result.get("samples_to_adapt") or {}
+    if not found.get("adapted"):
+        return None
+    most = f"> {found['most_tried']}"
+    cells = [
+        [None if i == j else most if value is None else value for j, value in enumerate(row)]
+        for i, row in enumerate(found["adapted"])
+    ]
+    alone = [most if value is None else value for value in found["alone"]]
+    return {"cells": cells, "alone": alone, "tau": found["target_tau"], "held_out": found["held_out"]}
 
 
 def _network(row: Mapping[str, Any], platforms: Sequence[str], quality: Mapping[str, Any]) -> dict[str, Any]:

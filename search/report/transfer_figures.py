@@ -5,17 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from search.report.figures import Cell, Figure, Table, Trace, axis, colour, error_bars, points, staircase, symbol
+from search.report.figures import (
+    Cell,
+    Figure,
+    Table,
+    Trace,
+    axis,
+    colour,
+    error_bars,
+    points,
+    rounded,
+    staircase,
+    symbol,
+    text,
+)
+from search.transfer.verdict import KINDS
 from search.words import MISSING, letter, listed, units
 
-# Points per figure that a laptop draws at once; beyond it, those that are on no front are thinned.
-_MAX_POINTS = 1500
+# Points per figure that a laptop draws at once, and in all figures of a kind, of which there may be dozens; beyond it,
+# those that are on no front are thinned.
+_MAX_POINTS, _MAX_POINTS_OF_A_KIND = 1500, 24_000
+_MIN_POINTS = 150
 
 
-def front_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: int) -> Figure:
+def drawn_rows(result: Mapping[str, Any]) -> frozenset[int]:
+    """Return the numbers of the rows that figures draw: those on a front, and of the others as many as can be drawn.
+
+    All figures draw the same ones, so that the page needs to know no others.
+    """
+    rows, n_platforms = result["rows"], len(result["platforms"])
+    n_figures = max(1, n_platforms * (n_platforms - 1) // 2)
+    most = max(_MIN_POINTS, min(_MAX_POINTS, _MAX_POINTS_OF_A_KIND // n_figures))
+    others = [number for number, row in enumerate(rows) if not row["front_of"]]
+    thinned = others[:: max(1, -(-len(others) // most))]
+    return frozenset(thinned) | {number for number, row in enumerate(rows) if row["front_of"]}
+
+
+def front_figure(
+    result: Mapping[str, Any], quality: Mapping[str, Any], target: int, drawn: frozenset[int] | None = None
+) -> Figure:
     """Every platform's front, re-measured on ``target`` (the paper's Fig. 10 and 11)."""
     rows, platforms = result["rows"], result["platforms"]
-    data: list[Trace] = [_others(rows, target)]
+    drawn = drawn_rows(result) if drawn is None else drawn
+    data: list[Trace] = [_others(rows, target, drawn)]
     table: list[list[Cell]] = []
     # The own front is drawn last, on top.
     for source in sorted(range(len(platforms)), key=lambda index: index == target):
@@ -42,6 +74,7 @@ def front_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: 
         ),
         choice=f"{here} \u00b7 {platforms[target]}",
         height=440,
+        platforms=(target,),
     )
 
 
@@ -61,14 +94,15 @@ def _front_traces(
         "symbol": symbol(source) + ("" if own else "-open"),
         "line": {"width": 1.6, "color": shade},
     }
-    bound = staircase(x, y, shade, y_up=quality["maximise"], legendgroup=name)
+    bound = staircase(x, y, shade, y_up=quality["maximise"], legendgroup=name, meta={"platform": source})
     bound["line"] |= {"dash": "solid" if own else "dot", "width": 2 if own else 1.2}
     yield bound
-    yield points(name, x, y, numbers, marker=marker, error_x=error_bars(x, bounds, shade), legendgroup=name)
+    shown = {"error_x": error_bars(x, bounds, shade)} if any(bounds) else {}
+    yield points(name, x, y, numbers, marker=marker, legendgroup=name, meta={"platform": source}, **shown)
 
 
-def _others(rows: Sequence[Mapping[str, Any]], target: int) -> Trace:
-    numbers = _thinned([n for n, row in enumerate(rows) if not row["front_of"] and _both(row, target)])
+def _others(rows: Sequence[Mapping[str, Any]], target: int, drawn: frozenset[int]) -> Trace:
+    numbers = [n for n in sorted(drawn) if not rows[n]["front_of"] and _both(rows[n], target)]
     x, y = [rows[n]["latency_ms"][target] for n in numbers], [rows[n]["quality"] for n in numbers]
     return points("on no front", x, y, numbers, marker={"color": "@faint", "size": 5})
 
@@ -112,6 +146,7 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
         ),
         choice=f"{here} \u00b7 {platforms[target]}",
         height=320,
+        platforms=(target,),
     )
 
 
@@ -123,15 +158,17 @@ def _loss_trace(source: int, regrets: Sequence[Mapping[str, Any]]) -> Trace:
         "name": name,
         "x": [regret["budget_ms"] for regret in regrets],
         "y": [regret["lost"] for regret in regrets],
+        "meta": {"platform": source},
         "line": {"color": colour(source), "width": 2},
         "marker": {"color": colour(source), "size": 8, "symbol": symbol(source)},
         "hovertemplate": "%{x} ms: %{y:.2f} lost<extra></extra>",
     }
 
 
-def pair_figure(result: Mapping[str, Any], i: int, j: int) -> Figure:
+def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int] | None = None) -> Figure:
     """Latencies, platform against platform."""
     rows, platforms, tau = result["rows"], result["platforms"], result["kendall_tau"][i][j]
+    drawn = drawn_rows(result) if drawn is None else drawn
     a, b = letter(i), letter(j)
     here = [n for n, row in enumerate(rows) if row["latency_ms"][i] is not None and row["latency_ms"][j] is not None]
     kinds: tuple[tuple[str, str, str, Callable[[Sequence[int]], bool]], ...] = (
@@ -142,8 +179,7 @@ def pair_figure(result: Mapping[str, Any], i: int, j: int) -> Figure:
     )
     data = []
     for name, shade, mark, belongs in kinds:
-        numbers = [n for n in here if belongs(rows[n]["front_of"])]
-        numbers = _thinned(numbers) if shade == "@faint" else numbers
+        numbers = [n for n in here if n in drawn and belongs(rows[n]["front_of"])]
         x, y = [rows[n]["latency_ms"][i] for n in numbers], [rows[n]["latency_ms"][j] for n in numbers]
         data.append(
             points(name, x, y, numbers, marker={"color": shade, "symbol": mark, "size": 5 if shade == "@faint" else 8})
@@ -170,7 +206,50 @@ def pair_figure(result: Mapping[str, Any], i: int, j: int) -> Figure:
         ),
         choice=f"{a} against {b} \u00b7 {platforms[i]} against {platforms[j]}",
         height=400,
+        platforms=(i, j),
     )
+
+
+def effect_figure(result: Mapping[str, Any]) -> Figure | None:
+    """What each kind of choice costs, platform by platform."""
+    effects, platforms = result.get("effects"), result["platforms"]
+    if not effects or not effects["names"]:
+        return None
+    interval = (result.get("intervals") or {}).get("effects")
+    kinds = [KINDS.get(name, name) for name in effects["names"]]
+    data: list[Trace] = []
+    for place in range(len(platforms)):
+        heights = [percents[place] for percents in effects["percent"]]
+        bounds = [_pair(interval, number, place) for number in range(len(kinds))]
+        trace: Trace = {
+            "type": "bar",
+            "name": letter(place),
+            "x": [text(kind) for kind in kinds],
+            "y": rounded(heights),
+            "meta": {"platform": place},
+            "marker": {"color": colour(place)},
+            "hovertemplate": f"{letter(place)}: %{{y:.1f}} % for %{{x}}<extra></extra>",
+        }
+        data.append(trace | ({"error_y": error_bars(heights, bounds, "@muted")} if any(bounds) else {}))
+    rows = [[kind, *percents] for kind, percents in zip(kinds, effects["percent"], strict=True)] + [
+        ["explained variance (%)", *(None if share is None else 100 * share for share in effects["explained"])]
+    ]
+    return Figure(
+        id="effects",
+        title="What a choice costs",
+        says="Taking all choices of a kind from the smallest to the largest value, the rest being equal: what it adds, "
+        "in percent of the platform\u2019s mean latency.",
+        data=data,
+        layout={"yaxis": axis("% of the mean latency"), "barmode": "group"},
+        table=Table(["kind of choice", *map(letter, range(len(platforms)))], rows),
+        height=360,
+    )
+
+
+def _pair(interval: Mapping[str, Any] | None, number: int, place: int) -> tuple[float, float] | None:
+    if interval is None or interval["low"][number][place] is None:
+        return None
+    return interval["low"][number][place], interval["high"][number][place]
 
 
 def quality_title(quality: Mapping[str, Any]) -> str:
@@ -181,7 +260,3 @@ def quality_title(quality: Mapping[str, Any]) -> str:
 
 def _both(row: Mapping[str, Any], target: int) -> bool:
     return row["latency_ms"][target] is not None and row["quality"] is not None
-
-
-def _thinned(numbers: list[int]) -> list[int]:
-    return numbers[:: max(1, -(-len(numbers) // _MAX_POINTS))]

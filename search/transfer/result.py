@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from search.transfer.adapting import Adapting
 from search.transfer.bootstrap import Interval, bootstrap
+from search.transfer.effects import EffectModel, Effects
 from search.transfer.fronts import Regret, hypervolume_ratio, mean_of_known, members, references, regrets, standing
 from search.transfer.grouping import groups
 from search.transfer.rank import RankCorrelations, rank_correlations
@@ -99,6 +101,9 @@ class TransferResult:
         regrets: the losses at latency budgets (seconds).
         groups: platforms that order the shared rows alike.
         intervals: of the matrices by name.
+        effects: what each kind of choice costs on each platform; ``None``: not known.
+        stage_effects: the same stage by stage; ``None`` where the rows are too few.
+        adapting: how few measurements make a platform known; ``None``: not known.
         settings: how the rows were found, for the reader.
         searches: one summary per search, for the reader.
         environment: where it was measured.
@@ -113,6 +118,9 @@ class TransferResult:
     regrets: tuple[Regret, ...]
     groups: tuple[tuple[int, ...], ...]
     intervals: Mapping[str, Interval]
+    effects: Effects | None = None
+    stage_effects: Effects | None = None
+    adapting: Adapting | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     searches: Sequence[Mapping[str, Any]] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -134,7 +142,9 @@ class TransferResult:
             "hypervolume_ratio": plain(self.hypervolume_ratio),
             "front_overlap": plain(self.front_overlap),
             "regret": [self._regret(regret) for regret in self.regrets],
-            "samples_to_adapt": {},
+            "samples_to_adapt": {} if self.adapting is None else self.adapting.to_json(),
+            "effects": _effects(self.effects),
+            "stage_effects": _effects(self.stage_effects),
             "n_pairs": plain(self.correlations.n_pairs),
             "n_members": plain(self.members),
             "groups": [list(group) for group in self.groups],
@@ -182,11 +192,14 @@ class TransferResult:
         }
 
 
-def analyse(
+def analyse(  # noqa: PLR0913 - all but the first two are options by name
     rows: SharedRows,
     rng: np.random.Generator,
     *,
     resamples: int | None = None,
+    effects: EffectModel | None = None,
+    stage_effects: EffectModel | None = None,
+    adapting: Adapting | None = None,
     settings: Mapping[str, Any] | None = None,
     searches: Sequence[Mapping[str, Any]] = (),
     environment: Mapping[str, Any] | None = None,
@@ -197,6 +210,9 @@ def analyse(
         rows: the sub-networks, measured on every platform.
         rng: for the bootstrap.
         resamples: of the bootstrap; fewer by default where there are many rows; 0: no intervals.
+        effects: the model of what choices cost, by kind; gets intervals.
+        stage_effects: the same by stage; gets none.
+        adapting: passed through to the result.
         settings: passed through to the result, as are ``searches`` and ``environment``.
         searches: see there.
         environment: see there.
@@ -217,6 +233,7 @@ def analyse(
             "hypervolume_ratio": hypervolume_ratio(latency[drawn], loss[drawn], fronts[drawn], reference),
             # Who stands is judged by the whole fronts: a draw leaves out many that dominate, and flatters the rest.
             "front_overlap": mean_of_known(stands[drawn]),
+            **({} if effects is None else {"effects": effects.fit(latency, drawn).percent}),
         }
 
     return TransferResult(
@@ -229,10 +246,23 @@ def analyse(
         regrets=tuple(_in_milliseconds(latency, loss, fronts)),
         groups=tuple(map(tuple, groups(correlations.kendall_tau))),
         intervals=bootstrap(statistics, len(loss), rng, resamples, LEVEL),
+        effects=None if effects is None else effects.fit(latency),
+        stage_effects=None if stage_effects is None else stage_effects.fit(latency),
+        adapting=adapting,
         settings=settings or {},
         searches=searches,
         environment=environment or {},
     )
+
+
+def _effects(effects: Effects | None) -> dict[str, Any] | None:
+    if effects is None:
+        return None
+    return {
+        "names": list(effects.names),
+        "percent": plain(effects.percent),
+        "explained": plain(effects.explained),
+    }
 
 
 def plain(value: Any) -> Any:

@@ -13,7 +13,10 @@ from search.archive import Evaluation
 from search.objectives import Sources
 from search.sampling import row_keys, sample_unseen, unseen_rows
 from search.study import Study, load, search
+from search.transfer.adapting import adapting
+from search.transfer.effects import EffectModel, enough_for_stages
 from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
+from search.transfer.tables import all_tabulated, fronts, in_every_table
 from supernets.errors import UsageError
 from supernets.space import BoolArray, IntArray, SearchSpace
 from supernets.supernet import SuperNetwork
@@ -69,7 +72,8 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
 
     Args:
         net: the super-network.
-        platforms: at least two, those of ``studies`` among them. Where there is no study of one, it is searched.
+        platforms: at least two, those of ``studies`` among them. Where there is no study of one, it is searched. Where
+            all are measured tables, nothing is: every sub-network that all of them have is compared.
         studies: done already, or their names in ``store``.
         quality: the quality source; ``None``: that of the studies, else the super-network's own.
         quality_options: see ``search.study.search``.
@@ -94,6 +98,13 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     places = _places(platforms, done)
     _check(net, places, done)
     spec = quality or _quality_of(done)
+    rng = np.random.default_rng(seed)
+    if not done and all_tabulated(places):
+        with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
+            X, rows = _from_tables(net, places, sources.quality)
+        return _analysed(
+            net, X, rows, rng, settings={"seed": seed, "tables": "every sub-network that all of them have"}
+        )
     tell = _Teller(progress, steps=2 * len(places) - len(done))
     found = {str(study.platform): study for study in done}
     for place in places:
@@ -104,14 +115,12 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
                 progress=tell.begin("search", place),
             )  # fmt: skip
     ordered = [found[place] for place in places]
-    rng = np.random.default_rng(seed)
     X = shared(net, ordered, samples, rng)
     measured, environments = _everywhere(net, places, X, None if fresh else begun, store, tell)
     with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
-    return analyse(
-        rows,
-        rng,
+    return _analysed(
+        net, X, rows, rng,
         settings={
             "algorithm": algorithm, "evals": evals, "seed": seed, "preset": preset, "constraints": list(constraints),
             "samples": samples, "fresh": fresh,
@@ -119,6 +128,38 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         searches=[_summary(study) for study in ordered],
         environment=_merged(environments),
     )  # fmt: skip
+
+
+def _analysed(
+    net: SuperNetwork, X: IntArray, rows: SharedRows, rng: np.random.Generator, **more: Any
+) -> TransferResult:
+    """Analyse the rows, with what can be told only where the space is at hand."""
+    space = net.space
+    by_stage = EffectModel(space, X, by_stage=True) if enough_for_stages(space, len(X)) else None
+    found = adapting(space, X, rows.latency_s, rng)
+    return analyse(rows, rng, effects=EffectModel(space, X), stage_effects=by_stage, adapting=found, **more)
+
+
+def _from_tables(net: SuperNetwork, places: Sequence[str], quality: Quality) -> tuple[IntArray, SharedRows]:
+    """Return the sub-networks that every table has, and what is known of them."""
+    X, latency_s = in_every_table(net, places)
+    value = quality.evaluate(X)
+    unknown, none = np.full(latency_s.shape, np.nan), ("",) * len(places)
+    rows = SharedRows(
+        supernet=net.name,
+        platforms=tuple(places),
+        keys=tuple(net.space.keys(X)),
+        configs=tuple(net.space.decode(X)),
+        quality=value,
+        label=_label(quality),
+        latency_s=latency_s,
+        low_s=unknown,
+        high_s=unknown,
+        status=(("ok",) * len(places),) * len(X),
+        reasons=(none,) * len(X),
+        fronts=fronts(latency_s, -value if quality.maximise else value),
+    )
+    return X, rows
 
 
 def shared(net: SuperNetwork, studies: Sequence[Study], samples: int, rng: np.random.Generator) -> IntArray:
@@ -198,9 +239,7 @@ def _rows(
         keys=tuple(net.space.keys(X)),
         configs=tuple(net.space.decode(X)),
         quality=quality.evaluate(X),
-        label=QualityLabel(
-            quality.name, quality.metric, quality.unit, quality.maximise, quality.predicted, quality.note
-        ),
+        label=_label(quality),
         latency_s=np.array([[one.latency_s for one in row] for row in by_row]),
         low_s=bounds[..., 0],
         high_s=bounds[..., 1],
@@ -208,6 +247,10 @@ def _rows(
         reasons=tuple(tuple(one.reason for one in row) for row in by_row),
         fronts=fronts,
     )
+
+
+def _label(quality: Quality) -> QualityLabel:
+    return QualityLabel(quality.name, quality.metric, quality.unit, quality.maximise, quality.predicted, quality.note)
 
 
 def _members(keys: Sequence[str], studies: Sequence[Study]) -> BoolArray:

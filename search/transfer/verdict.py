@@ -31,13 +31,19 @@ _NAMED = 4
 # A front that keeps this share of the hypervolume has carried over: two searches of one platform differ by as much.
 _CARRIED = 0.995
 
+# What the published spaces call their choices.
+KINDS = {"ks": "kernel size", "e": "expand ratio", "d": "depth", "w": "width", "r": "resolution"}
+
+# Two platforms differ in what a choice costs when the effects are this far apart, in points of a per cent.
+_APART = 5.0
+
 # A loss that no reader would act on, in the quality's unit.
 _NEGLIGIBLE = 0.05
 
 
 def verdict(result: Mapping[str, Any]) -> list[Sentence]:
     """Return what the result says, the most useful sentence first."""
-    sentences = [*_sharing(result), *_kept(result), *_worst_loss(result)]
+    sentences = [*_sharing(result), *_kept(result), *_worst_loss(result), *_drivers(result), *_adapting(result)]
     if result["n_shared"] < FEW:
         sentences.append(
             (f"Only {result['n_shared']} sub-networks are shared: take the correlations as a first hint.",)
@@ -171,6 +177,51 @@ def _worst_loss(result: Mapping[str, Any]) -> Iterator[Sentence]:
     nothing = sum(regret["transferred"] is None for regret in result["regret"])
     if nothing:
         yield (f"In {nothing} of {cases} cases nothing of the other platform\u2019s front fits the latency budget.",)
+
+
+def _drivers(result: Mapping[str, Any]) -> Iterator[Sentence]:
+    """Say which kind of choice costs most differently, where the intervals leave no doubt."""
+    effects = result.get("effects")
+    interval = (result.get("intervals") or {}).get("effects")
+    if not effects or not interval or len(result.get("groups") or []) == 1:
+        return
+    apart = []
+    for effect, percents in enumerate(effects["percent"]):
+        known = _known([percents], lambda _, __: True)
+        if len(known) > 1:
+            (high, _, most), (low, _, least) = max(known), min(known)
+            clear = interval["low"][effect][most] > interval["high"][effect][least]
+            apart += [(high - low, effect, most, least)] if clear and high - low >= _APART else []
+    if apart:
+        _, effect, most, least = max(apart)
+        name, percents = effects["names"][effect], effects["percent"][effect]
+        yield (
+            f"What differs most is the {KINDS.get(name, name)}: from smallest to largest it adds ",
+            f"{percents[most]:.0f}\u202f% of the mean latency on ",
+            Name(most),
+            f" and {percents[least]:.0f}\u202f% on ",
+            Name(least),
+            ".",
+        )
+
+
+def _adapting(result: Mapping[str, Any]) -> Iterator[Sentence]:
+    """Say how few measurements make the platform known that is hardest to know."""
+    found = result.get("samples_to_adapt") or {}
+    known = _known(found.get("adapted") or [], lambda i, j: i != j)
+    if not known:
+        return
+    best = {target: min((n, source) for n, source, place in known if place == target) for _, _, target in known}
+    needed, target = max((n, place) for place, (n, _) in best.items())
+    alone = found["alone"][target]
+    from_nothing = f"from nothing it takes {alone}" if alone else f"from nothing {found['most_tried']} do not suffice"
+    yield (
+        f"{needed} measurements on ",
+        Name(target),
+        " are enough to tell its latencies from those on ",
+        Name(best[target][1]),
+        f" (Kendall tau {found['target_tau']} on others); {from_nothing}.",
+    )
 
 
 def _names(group: Sequence[int]) -> Iterator[str | Name]:

@@ -198,3 +198,49 @@ def test_without_the_drawing_library_the_page_says_where_the_numbers_are(show, b
         assert browser.execute_script("return document.querySelectorAll('table').length") > 2
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_a_platform_that_is_switched_off_is_gone_everywhere(show):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show(page("transfer"))
+    draw_all(browser)
+    boxes = browser.find_elements(By.CSS_SELECTOR, "[data-filter]")
+    assert len(boxes) == len(sample("transfer")["platforms"])
+
+    def cells():
+        cells = "[...document.querySelector('.heat').querySelectorAll('tbody td')]"
+        return browser.execute_script(f"return {cells}.filter((cell) => cell.offsetParent).length")
+
+    def curves():
+        plot = "document.querySelector('[data-figure=front-0]')"
+        return browser.execute_script(f"return {plot}.data.filter((t) => t.visible !== false).map((t) => t.name)")
+
+    assert cells() == 9
+    assert "searched on B" in curves()
+    boxes[1].send_keys(Keys.SPACE)
+    assert cells() == 4
+    assert "searched on B" not in curves()
+    shown = "return [...document.querySelectorAll('figure[data-p]')].filter((f) => f.offsetParent).map((f) => f.id)"
+    assert not [figure for figure in browser.execute_script(shown) if "1" in figure.split("-")[1:]]
+    boxes[1].send_keys(Keys.SPACE)
+    assert cells() == 9
+    assert "searched on B" in curves()
+    assert complaints(browser) == []
+
+
+def test_where_the_chosen_figure_is_switched_off_another_takes_its_place(show):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    make = runpy.run_path(str(SAMPLES / "make.py"))
+    browser = show(transfer_page(make["transfer_sample"](tuple(make["PLATFORMS"]), samples=0, resamples=0)))
+    shown = "return [...document.querySelectorAll('figure[id^=front]')].filter((f) => f.offsetParent).map((f) => f.id)"
+    assert browser.execute_script(shown) == ["front-0"]
+    boxes = browser.find_elements(By.CSS_SELECTOR, "[data-filter]")
+    boxes[0].send_keys(Keys.SPACE)
+    assert browser.execute_script(shown) == ["front-1"]
+    boxes[0].send_keys(Keys.SPACE)
+    assert browser.execute_script(shown) == ["front-1"]
+    assert complaints(browser) == []

@@ -63,9 +63,13 @@
     } };
   }
 
+  // Platforms that the reader has switched off, by number.
+  const off = new Set();
+
   function traces(figure) {
     return figure.data.map((given) => {
       const trace = painted(given);
+      if (trace.meta && off.has(String(trace.meta.platform))) trace.visible = false;
       if (!trace.customdata) return trace;
       trace.text = trace.customdata.map(hoverOf);
       trace.hovertemplate = "%{text}<extra></extra>";
@@ -81,6 +85,29 @@
     plot.classList.remove("waiting");
     drawn.add(plot);
     return Plotly.react(plot, traces(figure), layout, config);
+  }
+
+  function filter(box) {
+    box.addEventListener("change", () => {
+      if (box.checked) off.delete(box.value);
+      else off.add(box.value);
+      for (const part of document.querySelectorAll("[data-p]")) {
+        part.classList.toggle("off", part.dataset.p.split(" ").some((platform) => off.has(platform)));
+      }
+      document.querySelectorAll("[data-chooser]").forEach(rechoose);
+      drawn.forEach(draw);
+    });
+  }
+
+  // What is switched off cannot be chosen; where it was, the first that can be is.
+  function rechoose(select) {
+    for (const option of select.options) {
+      option.disabled = option.hidden = document.getElementById(option.value).classList.contains("off");
+    }
+    if (!select.selectedOptions.length || select.selectedOptions[0].disabled) {
+      select.value = [...select.options].find((option) => !option.disabled)?.value ?? "";
+      select.dispatchEvent(new Event("change"));
+    }
   }
 
   function chooseOne(select) {
@@ -101,6 +128,7 @@
   }
 
   document.querySelectorAll("[data-chooser]").forEach(chooseOne);
+  document.querySelectorAll("[data-filter]").forEach(filter);
   document.querySelectorAll("[data-download]").forEach((button) => button.addEventListener("click", () => download(button)));
   for (const plot of plots) {
     plot.classList.add("waiting");

@@ -120,9 +120,10 @@ def test_colours_by_role_are_all_defined_in_both_themes(page):
 
 
 def test_every_figure_has_its_table(page):
-    cards = re.findall(r'<figure class="card" id="[^"]+">(.*?)</figure>', page, re.DOTALL)
+    cards = re.findall(r'<figure class="card" id="[^"]+"[^>]*>(.*?)</figure>', page, re.DOTALL)
     assert cards
-    assert all(card.count("<tr>") > 5 for card in cards)
+    # The smallest has a row for each of three kinds of choices.
+    assert all(card.count("<tr>") > 3 for card in cards)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -215,7 +216,7 @@ def test_many_platforms_are_chosen_from_a_list():
     options = [attributes["value"] for attributes in outline.all("option")]
     figures = [attributes["id"] for attributes in outline.all("figure") if "id" in attributes]
     assert len(options) == 4 + 4 + 6
-    assert set(options) == set(figures)
+    assert set(options) == set(figures) - {"effects"}  # of which there is one only
 
 
 def test_a_real_study_has_a_page():

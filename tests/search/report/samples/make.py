@@ -13,6 +13,8 @@ import supernets
 from search.compare import compare
 from search.hypervolume import non_dominated
 from search.transfer import QualityLabel, SharedRows, analyse
+from search.transfer.adapting import adapting
+from search.transfer.effects import EffectModel
 from supernets.blocks import BlockSum
 
 HERE = Path(__file__).parent
@@ -109,10 +111,15 @@ ENVIRONMENT = {
 
 def transfer_sample(platforms=tuple(PLATFORMS)[:3], samples=30, resamples=None):
     rows = shared_rows(platforms, samples)
+    net = supernets.get(rows.supernet)
+    X = net.space.encode(rows.configs)
     return analyse(
         rows,
         np.random.default_rng(0),
         resamples=resamples,
+        effects=EffectModel(net.space, X),
+        stage_effects=EffectModel(net.space, X, by_stage=True),
+        adapting=adapting(net.space, X, rows.latency_s, np.random.default_rng(0)) if resamples is None else None,
         settings={"algorithm": "linas", "evals": 150, "seed": 0, "samples": samples},
         searches=[{"platform": p, "study": None, "evaluations": 150, "front": 24, "seconds": 71.5} for p in platforms],
         environment=ENVIRONMENT,

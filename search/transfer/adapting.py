@@ -1,0 +1,90 @@
+"""How few measurements on a platform make its latencies known, from another platform and from nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search.adapt import TARGET_TAU, curve
+from supernets.space import FloatArray, IntArray, SearchSpace
+
+# With fewer shared sub-networks too few are left to measure, or to test on.
+_LEAST_ROWS = 40
+# More rows make the test a little sharper and every fit much slower.
+_MOST_ROWS = 300
+# Pairs of platforms up to which three splits are averaged; beyond, one has to do.
+_FEW_PAIRS, _SPLITS = 12, 3
+_SIZES = (3, 5, 8, 12, 16, 20, 30, 40, 60, 80, 120, 160)
+_SIZES_MANY = (5, 10, 20, 40, 80, 160)
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """Measurements needed until predictions order held-out sub-networks as measuring does.
+
+    Attributes:
+        adapted: from the row's platform, on the column's, ``(n_platforms, n_platforms)``; nan: the rows did not
+            suffice; the diagonal is 0.
+        alone: on each platform, from random measurements and without another, ``(n_platforms,)``; nan likewise.
+        most: the largest number of measurements that was tried.
+        held_out: sub-networks that each prediction was tested on.
+    """
+
+    adapted: FloatArray
+    alone: FloatArray
+    most: int
+    held_out: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as JSON-able data; ``None`` where they were not reached."""
+        return {
+            "target_tau": TARGET_TAU,
+            "adapted": [[_whole(value) for value in row] for row in self.adapted],
+            "alone": [_whole(value) for value in self.alone],
+            "most_tried": self.most,
+            "held_out": self.held_out,
+        }
+
+
+def adapting(space: SearchSpace, X: IntArray, latency: FloatArray, rng: np.random.Generator) -> Adapting | None:
+    """Try it out on the shared rows; ``None`` where they are too few to say anything.
+
+    Args:
+        space: the search space.
+        X: the shared rows, canonical and distinct, ``(n, n_var)``.
+        latency: ``(n, n_platforms)``; rows with a nan are left out.
+        rng: draws the splits.
+    """
+    there = np.flatnonzero(np.isfinite(latency).all(axis=1))
+    if len(there) < _LEAST_ROWS:
+        return None
+    rows = np.sort(rng.permutation(there)[:_MOST_ROWS])
+    X, latency = X[rows], latency[rows]
+    n_platforms = latency.shape[1]
+    many = n_platforms * (n_platforms - 1) > _FEW_PAIRS
+    splits, sizes = (1, _SIZES_MANY) if many else (_SPLITS, _SIZES)
+    adapted, alone = np.zeros((n_platforms, n_platforms)), np.full(n_platforms, np.nan)
+    seed = int(rng.integers(2**32))
+
+    def needed(target: int, source: int | None) -> float:
+        guess = None if source is None else latency[:, source]
+        # Every start is tried on the same splits.
+        found = curve(
+            space, X, latency[:, target], guess, np.random.default_rng(seed), splits=splits, sizes=sizes
+        ).needed()
+        return float("nan") if found is None else float(found)
+
+    for target in range(n_platforms):
+        alone[target] = needed(target, None)
+        for source in range(n_platforms):
+            if source != target:
+                adapted[source, target] = needed(target, source)
+    held_out = max(2, round(0.4 * len(rows)))
+    most = max(size for size in sizes if size <= len(rows) - held_out)
+    return Adapting(adapted, alone, most, held_out)
+
+
+def _whole(value: float) -> int | None:
+    return int(value) if np.isfinite(value) else None

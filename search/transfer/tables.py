@@ -1,0 +1,66 @@
+"""Transfer between platforms of which everything is known already: measured tables.
+
+Nothing is searched and nothing measured. The shared rows are all sub-networks that every table has, and a platform's
+front is the front of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+import backends
+from backends.backend import Settings
+from harness.platform import parse
+from latency_luts.measured import Lookup
+from search.hypervolume import non_dominated
+from search.sampling import row_keys
+from supernets.errors import UsageError
+from supernets.space import BoolArray, FloatArray, IntArray
+from supernets.supernet import SuperNetwork
+
+
+@runtime_checkable
+class Tabulated(Protocol):
+    """A backend that knows a list of sub-networks and no others."""
+
+    def lookup(self, net: SuperNetwork, settings: Settings) -> Lookup:
+        """Return the sub-networks of ``net`` that it knows, and their latencies in seconds."""
+        ...
+
+
+def all_tabulated(places: Sequence[str]) -> bool:
+    """Tell whether every platform is a measured table."""
+    return all(isinstance(backends.get(parse(place).backend), Tabulated) for place in places)
+
+
+def in_every_table(net: SuperNetwork, places: Sequence[str]) -> tuple[IntArray, FloatArray]:
+    """Return the sub-networks that every table has, ``(n, n_var)``, and their latencies, ``(n, n_platforms)`` seconds.
+
+    Raises:
+        UsageError: there are fewer than two.
+    """
+    lookups = [_lookup(net, place) for place in places]
+    common = set(row_keys(lookups[0].vectors))
+    for lookup in lookups[1:]:
+        common &= set(row_keys(lookup.vectors))
+    if len(common) < 2:
+        tables = ", ".join(places)
+        raise UsageError(f"transfer: expected two sub-networks or more in all tables, got {len(common)}: {tables}")
+    first = lookups[0].vectors
+    X = first[[key in common for key in row_keys(first)]]
+    return X, np.column_stack([lookup(X) for lookup in lookups])
+
+
+def fronts(latency: FloatArray, loss: FloatArray) -> BoolArray:
+    """Return which rows are on each platform's front, ``(n, n_platforms)``; a row with a nan is on none."""
+    return np.column_stack([non_dominated(np.column_stack([column, loss])) for column in latency.T])
+
+
+def _lookup(net: SuperNetwork, place: str) -> Lookup:
+    platform = parse(place)
+    backend = backends.get(platform.backend)
+    assert isinstance(backend, Tabulated)  # noqa: S101 - see all_tabulated
+    return backend.lookup(net, platform.settings)
