@@ -1,14 +1,18 @@
-"""``hwnas report`` and ``hwnas export``: what the store holds, as a page or a table."""
+"""``hwnas report`` and ``hwnas export``: what the store holds, as a page, as a table, or ready to be deployed."""
 
 from __future__ import annotations
 
 import io
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_STORE, Quiet, StoreUrl
+from hwnas.cli.options import DEFAULT_STORE, Quiet, StoreUrl, Weights
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, write_text
+from supernets.errors import UsageError
+
+if TYPE_CHECKING:
+    from search.result import Study
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Its name; see 'hwnas studies'.", show_default=False)]
 
@@ -39,20 +43,50 @@ def report(
 
 def export(
     study: StudyName,
-    csv: Annotated[str, typer.Option("--csv", metavar="FILE", help="The evaluations; - is standard output.")],
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write the evaluations; - is standard output.")
+    ] = None,
+    front: Annotated[
+        int, typer.Option("--front", min=1, help="Which of the front's sub-networks, by the first objective.")
+    ] = 1,
+    onnx: Annotated[str | None, typer.Option("--onnx", metavar="DIR", help="Write that sub-network as ONNX.")] = None,
+    openvino: Annotated[str | None, typer.Option("--openvino", metavar="DIR", help="As OpenVINO's IR.")] = None,
+    torch: Annotated[str | None, typer.Option("--torch", metavar="DIR", help="As an exported torch program.")] = None,
+    weights: Weights = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Samples per inference; default: those of the study's platform.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
-    """Write a study's evaluations as CSV, which 'table:' platforms and qualities read."""
+    """Write a study's evaluations as CSV, or one sub-network of its front so that it can be deployed."""
+    import supernets
     from harness.store import Store
-    from search.export import write_csv
+    from search.deploy import deploy
     from search.study import load
 
+    folders = {"onnx": onnx, "openvino": openvino, "torch": torch}
+    wanted = {form: folder for form, folder in folders.items() if folder is not None}
+    if csv is None and not wanted:
+        raise UsageError("export: expected at least one of --csv FILE, --onnx DIR, --openvino DIR, --torch DIR")
     check_writable(csv)
     with Store.open(store, create=False) as kept:
         found = load(kept, study)
+    if csv is not None:
+        _evaluations(found, csv)
+        if not quiet and csv != STANDARD_OUTPUT:
+            remark(f"{len(found.evaluations)} evaluations: {csv}")
+    for form, folder in wanted.items():
+        written = deploy(supernets.get(found.supernet), found, front, form, folder, weights, batch)
+        if not quiet:
+            remark(f"{', '.join(written.files)}: in {written.folder}")
+            if weights is None:
+                remark("its weights are random, good for timing only: give --weights FILE")
+
+
+def _evaluations(study: Study, csv: str) -> None:
+    from search.export import write_csv
+
     text = io.StringIO(newline="")
-    write_csv(found, text)
+    write_csv(study, text)
     write_text(csv, text.getvalue())
-    if not quiet and csv != STANDARD_OUTPUT:
-        remark(f"{len(found.evaluations)} evaluations: {csv}")

@@ -1,0 +1,122 @@
+"""A sub-network of a front, written so that it can be deployed: what is written computes what torch computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import supernets
+from search.archive import Archive, Evaluation
+from search.deploy import deploy, of_front
+from search.objectives import Directions
+from search.result import Study
+from supernets.errors import UsageError
+
+NET = supernets.get("ofa-mbv3-w1.0:r=128")
+LABELS = [("latency", "ms", False), ("top1", "%", True)]
+
+
+@pytest.fixture
+def study():
+    X = np.concatenate([NET.space.largest(), NET.space.smallest(), NET.space.sample(1, 0)])
+    values = [(3.0, 76.0), (1.0, 70.0), (5.0, 60.0)]  # the last is on no front
+    archive = Archive([name for name, _, _ in LABELS], Directions([maximise for _, _, maximise in LABELS]))
+    evaluations = [
+        Evaluation(
+            index,
+            0,
+            tuple(x),
+            NET.space.decode(x[None])[0],
+            NET.space.keys(x[None])[0],
+            dict(zip(("latency", "top1"), value, strict=True)),
+            "ok",
+            intervals={"latency": (value[0] - 0.01, value[0] + 0.01)},
+        )
+        for index, (x, value) in enumerate(zip(X, values, strict=True))
+    ]
+    archive.add(evaluations)
+    return Study(
+        name="nightly",
+        settings={
+            "supernet": NET.name,
+            "platform": "torch:threads=1,batch=2",
+            "algorithm": "linas",
+            "objectives": [{"name": n, "unit": u, "maximise": m} for n, u, m in LABELS],
+            "constraints": [],
+        },
+        facts={
+            "quality": {"metric": "top1", "predicted": True, "note": "a prediction"},
+            "environment": {"cpu": {"model": "Some CPU"}},
+            "reference": {"latency": None, "top1": None},
+        },
+        archive=archive,
+        time_s={"measure": 1.0, "search": 1.0, "total": 2.0},
+    )
+
+
+def by_onnx(folder, x):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "network.onnx")
+    return session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+
+
+def by_openvino(folder, x):
+    import openvino
+
+    return openvino.compile_model(folder / "network.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x.numpy())[0]
+
+
+def by_torch(folder, x):
+    return torch.export.load(folder / "network.pt2").module()(x).detach().numpy()
+
+
+@pytest.mark.parametrize(("form", "run"), [("onnx", by_onnx), ("openvino", by_openvino), ("torch", by_torch)])
+def test_what_is_written_computes_what_the_sub_network_computes(study, tmp_path, form, run):
+    pytest.importorskip({"onnx": "onnxruntime"}.get(form, form))
+    written = deploy(NET, study, 1, form, tmp_path / "new" / "folder")
+    x = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = NET.build(study.archive[1].config)(x).numpy()
+    assert run(written.folder, x) == pytest.approx(expected, abs=1e-3 * float(np.abs(expected).max()))
+    assert json.loads((written.folder / "config.json").read_text()) == study.archive[1].config
+    assert sorted(written.files) == sorted(path.name for path in written.folder.iterdir())
+
+
+def test_the_readme_has_the_figures_and_what_to_keep_in_mind(study, tmp_path):
+    written = deploy(NET, study, 2, "onnx", tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    for words in (
+        "Number 2 of the front of the study `nightly`: linas, 3 evaluations on `torch:threads=1,batch=2`",
+        "| latency | 3 ms (2.99 to 3.01) |",
+        "| top1 | 76 % (predicted) |",
+        "| measured on | Some CPU |",
+        "**Its weights are random**",
+        "Of its quality: a prediction.",
+        "written for 2 samples per inference",
+        'onnxruntime.InferenceSession("network.onnx")',
+        "`image` 2x3x128x128 float32",
+    ):
+        assert words in text
+    digest = hashlib.sha256((tmp_path / "network.onnx").read_bytes()).hexdigest()
+    assert f"`network.onnx`, SHA-256 `{digest}`" in text
+    assert written.files[-1] == "README.md"
+
+
+def test_the_front_is_counted_from_one_in_the_order_of_the_first_objective(study):
+    assert [of_front(study, position).index for position in (1, 2)] == [1, 0]
+    for position in (0, 3):
+        with pytest.raises(UsageError, match=f"has sub-networks 1 to 2, got {position}"):
+            of_front(study, position)
+
+
+def test_unknown_forms_and_places_that_are_no_folders_are_refused(study, tmp_path):
+    with pytest.raises(UsageError, match="unknown form 'onxn'; did you mean 'onnx'"):
+        deploy(NET, study, 1, "onxn", tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot make the directory"):
+        deploy(NET, study, 1, "onnx", tmp_path / "file" / "below")
