@@ -54,7 +54,7 @@ class SingleBlocks:
         self._sizes = _sizes(len(self.blocks))
         self.space = SearchSpace(tuple(Choice("block", tuple(range(size))) for size in self._sizes))
         padding = (self.blocks[-1],) * (math.prod(self._sizes) - len(self.blocks))
-        self.slots = (Slot("block", tuple(range(len(self._sizes))), self.blocks + padding),)
+        self.slots: tuple[Slot, ...] = (Slot("block", tuple(range(len(self._sizes))), self.blocks + padding),)
         self._params = BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
         self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
 
