@@ -27,8 +27,8 @@ class Problem:
             parameters); none is needed.
         noise: one per objective: the standard deviation of one value relative to its size, a function that returns it
             as far as it is known by now, or ``None``. Empty: nothing is known.
-        guesses: one per objective: what is known of it from elsewhere, in any unit (its latency on another platform), from
-            which a predictor may start, else ``None``. Empty: nothing is.
+        guesses: one per objective: what is known of it from elsewhere, in any unit (the latency on another platform),
+            from which a predictor may start, else ``None``. Empty: nothing is.
         excess: by how much vectors (n, n_var) break constraints on exactly known quantities that are no objectives,
             ``(n,)``, 0 where they meet them; ``None``: there are no such constraints.
     """

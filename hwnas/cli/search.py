@@ -57,6 +57,9 @@ def search(
     reference: References = None,
     plateau: Annotated[int | None, typer.Option(min=1, help="Stop when so many evaluations changed nothing.")] = None,
     warm_start: Annotated[str | None, typer.Option(help="Begin with the front of this study.")] = None,
+    transfer_from: Annotated[
+        str | None, typer.Option(help="Start the prediction of latency from this study, or from this platform.")
+    ] = None,
     study: Annotated[str | None, typer.Option(help="Name under which the store keeps it; default: made up.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name.")] = False,
     json: JsonFile = None,
@@ -92,6 +95,7 @@ def search(
             target=target,
             plateau=plateau,
             warm_start=warm_start,
+            transfer_from=transfer_from,
             progress=progress,
         )
     outcome = found.to_json()

@@ -1,7 +1,8 @@
 """Search algorithms: one file each, or an installed package's entry point in the group ``hwnas.algorithms``.
 
 A file offers ``create(name, problem, evals, rng, settings)``, ``SUMMARY`` (one line), ``MAX_OBJECTIVES`` (``None``: any
-number) and, where one objective is too few, ``MIN_OBJECTIVES``.
+number) and, where one objective is too few, ``MIN_OBJECTIVES``; ``USES_GUESSES = True`` where it starts from what a
+problem's ``guesses`` say.
 """
 
 from __future__ import annotations
@@ -43,15 +44,25 @@ def create(
 
     Raises:
         UnknownNameError: no such algorithm.
-        UsageError: it cannot handle this many objectives, or a setting that it does not have or cannot take.
+        UsageError: it cannot handle this many objectives, makes no use of guesses where there are some, or has no such
+            setting, or none of that value.
     """
     provider = registry.provider(name)
     if evals < 1:
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     if not _allows(provider, problem.n_obj):
         raise UsageError(_wrong_number(name, problem))
+    if any(problem.guesses) and not _uses_guesses(provider):
+        able = [other for other in names() if _uses_guesses(registry.provider(other))]
+        raise UsageError(
+            f"algorithm {name!r} makes no use of what is known on another platform; those that do: {', '.join(able)}"
+        )
     algorithm: Algorithm = provider.create(name, problem, evals, rng, dict(settings or {}))
     return algorithm
+
+
+def _uses_guesses(provider: Any) -> bool:
+    return bool(getattr(provider, "USES_GUESSES", False))
 
 
 def _allows(provider: Any, n_obj: int) -> bool:
