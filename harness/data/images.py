@@ -33,20 +33,25 @@ _SHIFT = 1 / 8
 def create(name: str, argument: str, net: ImageNetwork) -> ImageTask:
     """Make the task; see the module's text for ``argument``."""
     path, given = parse_argument(name, argument, _OPTIONS)
+    batch = whole_number(name, "batch", given.get("batch", str(_BATCH)), 2)
+    smoothing = fraction(name, "smoothing", given.get("smoothing", "0"))
+    workers = whole_number(name, "workers", given.get("workers", "1"), 0)
+    augment = _augments(name, given["augment"]) if "augment" in given else None
     images = open_images(path, "train", net.channels)
     check_classes(images, net)
-    # A handwritten digit is another one when it is flipped: what is in an IDX file is only shifted, unless asked for.
-    default = "shift" if isinstance(images, IdxImages) else "crop+flip"
+    if augment is None:
+        # A handwritten digit is another one when it is flipped: what is in an IDX file is only shifted.
+        augment = frozenset({"shift"}) if isinstance(images, IdxImages) else frozenset({"crop", "flip"})
     return ImageTask(
         f"{name}:{argument}",
         images,
         net.resolution,
         # Images of one size stay as they are: making them larger and smaller again would blur them.
         resolution=images.side or net.resolutions[-1],
-        batch=min(whole_number(name, "batch", given.get("batch", str(_BATCH)), 2), len(images.labels)),
-        smoothing=fraction(name, "smoothing", given.get("smoothing", "0")),
-        augment=_augments(name, given.get("augment", default)),
-        workers=whole_number(name, "workers", given.get("workers", "1"), 0),
+        batch=min(batch, len(images.labels)),
+        smoothing=smoothing,
+        augment=augment,
+        workers=workers,
     )
 
 

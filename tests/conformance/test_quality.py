@@ -8,7 +8,7 @@ import pytest
 import supernets
 from harness import quality
 from harness.quality import Quality
-from supernets.errors import QualityError, TableError, UnknownNameError
+from supernets.errors import QualityError, TableError, UnknownNameError, UsageError
 
 W10 = supernets.get("ofa-mbv3-w1.0")
 W12 = supernets.get("ofa-mbv3-w1.2")
@@ -40,8 +40,20 @@ def source(request, tmp_path):
     return net, quality.get(request.param.replace("FILE", str(file)), net), X
 
 
-def test_every_source_is_tested_here():
-    assert quality.names() == ["ofa-predictor", "surrogate", "table"]
+def test_every_source_is_tested_here_or_runs_sub_networks():
+    free = [name for name in quality.names() if not getattr(quality.registry.provider(name), "USES_WEIGHTS", False)]
+    assert free == ["ofa-predictor", "surrogate", "table"]
+
+
+# Each of these has data of its own to run sub-networks on, and its own tests in tests/harness/quality.
+@pytest.mark.parametrize(
+    "name", [name for name in quality.names() if getattr(quality.registry.provider(name), "USES_WEIGHTS", False)]
+)
+def test_a_source_that_runs_sub_networks_says_what_it_needs(name):
+    for spec in (name, f"{name}:nowhere"):
+        with pytest.raises(UsageError) as caught:
+            quality.get(spec, W10)
+        assert any(word in str(caught.value) for word in (name, W10.name, "nowhere"))
 
 
 def test_a_source_says_what_it_is(source):
@@ -94,7 +106,7 @@ def test_none_is_the_default_of_the_super_network(assets):
             QualityError,
             "not ofa-mbv3-w1.0:r=192; use surrogate:FILE",
         ),
-        ("ofa-predictor", W10, QualityError, "trained for ofa-mbv3-w1.2, not for ofa-mbv3-w1.0; use surrogate there"),
+        ("ofa-predictor", W10, QualityError, "ofa-resnet50, not for ofa-mbv3-w1.0; use surrogate there"),
         ("ofa-predictor:x", W12, QualityError, "has no argument, got 'x'"),
         (
             "ofa-predictor",

@@ -327,3 +327,30 @@ def test_a_lookup_stays_fast_among_many(tmp_path):
         plan = "EXPLAIN QUERY PLAN SELECT id FROM measurement WHERE supernet='a' AND platform='b' AND key IN ('c')"
         with opened._database.reading() as connection:
             assert "measurement_of" in str(connection.exec_driver_sql(plan).all())
+
+
+# --- qualities -------------------------------------------------------------------------------------------------------
+
+
+def test_qualities_are_kept_by_all_that_decides_them(store):
+    store.put_quality("net", "images:a (w1)", "012", {"value": 91.5, "low": None})
+    store.put_quality("net", "images:a (w2)", "012", {"value": 80.0})
+    store.put_quality("other", "images:a (w1)", "012", {"value": 70.0})
+    assert store.qualities("net", "images:a (w1)", ["012", "111"]) == {"012": {"value": 91.5, "low": None}}
+    assert store.qualities("net", "images:b", ["012"]) == {}
+    store.put_quality("net", "images:a (w1)", "012", {"value": 92.0})
+    assert store.qualities("net", "images:a (w1)", iter(["012", "012"])) == {"012": {"value": 92.0}}
+
+
+def test_a_store_of_the_first_version_gets_room_for_qualities(tmp_path):
+    path = tmp_path / "old.db"
+    with Store.open(str(path)) as made:
+        made.put_measurement(record())
+    with sqlite3.connect(path) as raw:
+        raw.execute("DROP TABLE quality")
+        raw.execute("UPDATE hwnas_schema SET version = 1")
+    raw.close()
+    with Store.open(str(path)) as migrated:
+        migrated.put_quality("net", "s", "0", {"value": 1.0})
+        assert len(migrated.measurements()) == 1
+        assert migrated.qualities("net", "s", ["0"]) == {"0": {"value": 1.0}}

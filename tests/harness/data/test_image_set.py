@@ -1,0 +1,172 @@
+"""Folders and IDX files of labelled images: what is found, and what is said of what is not as it should be."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.data.image_set import FolderImages, IdxImages, has_training_images, open_images
+from supernets.errors import DataError
+
+
+def draw(file, size=(40, 30), colour=(250, 10, 20), mode="RGB"):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).convert(mode).save(file)
+    return file
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for part, count in (("train", 3), ("val", 2)):
+        for shade, name in ((0, "dark"), (255, "light")):
+            for number in range(count):
+                draw(tmp_path / part / name / f"{number}.png", colour=(shade, shade, shade))
+    return tmp_path
+
+
+def write_idx(file, array):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+    file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
+
+
+@pytest.fixture
+def digits(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 20), ("t10k", 10)):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", rng.integers(256, size=(n, 8, 8), dtype=np.uint8))
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", (np.arange(n) % 3).astype(np.uint8))
+    return tmp_path
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_per_class(photos):
+    found = open_images(str(photos), "test", 3)
+    assert isinstance(found, FolderImages)
+    assert (found.classes, found.labels.tolist(), found.side) == (("dark", "light"), [0, 0, 1, 1], None)
+    assert len(open_images(str(photos), "train", 3).labels) == 6
+    images = found.plain(np.array([0, 3]), 16)
+    assert images.shape == (2, 3, 16, 16)
+    assert (images[0] == 0).all()
+    assert (images[1] == 255).all()
+    assert has_training_images(str(photos))
+
+
+def test_the_folder_of_classes_itself_serves(photos):
+    assert len(open_images(str(photos / "val"), "test", 3).labels) == 4
+    assert not has_training_images(str(photos / "val"))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "1"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kind_of_image_becomes_what_the_network_takes(tmp_path, mode, channels):
+    draw(tmp_path / "a" / ("x.tif" if mode == "CMYK" else "x.png"), mode=mode, colour=(255, 255, 255))
+    images = FolderImages(tmp_path, channels).plain(np.array([0]), 8)
+    assert images.shape == (1, channels, 8, 8)
+    assert (images == 255).all()
+
+
+def test_other_files_are_passed_over(photos):
+    (photos / "val" / "dark" / "notes.txt").write_text("x")
+    (photos / "val" / "dark" / ".hidden.png").write_text("x")
+    (photos / "val" / ".cache").mkdir()
+    (photos / "val" / "README.md").write_text("x")
+    assert len(open_images(str(photos), "test", 3).labels) == 4
+
+
+def test_the_digest_differs_where_the_images_do(photos):
+    before = open_images(str(photos), "test", 3).digest
+    assert open_images(str(photos), "test", 3).digest == before
+    draw(photos / "val" / "dark" / "more.png")
+    assert open_images(str(photos), "test", 3).digest != before
+
+
+def test_a_broken_image_is_named(photos):
+    broken = photos / "val" / "dark" / "0.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    with pytest.raises(DataError, match=r"val/dark/0.png: is no image that can be read"):
+        open_images(str(photos), "test", 3).plain(np.array([0]), 16)
+
+
+def test_a_truncated_jpeg_is_named(tmp_path):
+    file = tmp_path / "a" / "x.jpg"
+    file.parent.mkdir()
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(file)
+    file.write_bytes(file.read_bytes()[:-500])
+    with pytest.raises(DataError, match=r"a/x.jpg: is no image that can be read"):
+        FolderImages(tmp_path, 3).cropped(np.array([0]), 16, np.random.default_rng(0))
+
+
+def test_an_empty_class_folder_is_named(photos):
+    (photos / "val" / "mauve").mkdir()
+    with pytest.raises(DataError, match=r"val/mauve: the class folder has no images in it \(\.bmp"):
+        open_images(str(photos), "test", 3)
+
+
+def test_what_is_no_set_of_images(tmp_path, photos):
+    with pytest.raises(DataError, match="nowhere: there is no such folder, and no IDX files"):
+        open_images(str(tmp_path / "nowhere"), "test", 3)
+    (tmp_path / "flat").mkdir()
+    with pytest.raises(DataError, match="flat: expected one sub-folder per class, got none"):
+        open_images(str(tmp_path / "flat"), "test", 3)
+    (tmp_path / "only" / "train" / "a").mkdir(parents=True)
+    with pytest.raises(DataError, match="only: has train, expected a folder val or validation or test beside it"):
+        open_images(str(tmp_path / "only"), "test", 3)
+
+
+# --- IDX files -------------------------------------------------------------------------------------------------------
+
+
+def test_idx_files(digits):
+    found = open_images(str(digits), "train", 1)
+    assert isinstance(found, IdxImages)
+    assert (len(found.labels), found.classes, found.side) == (20, ("0", "1", "2"), 8)
+    assert found.plain(np.arange(4), 8).shape == (4, 1, 8, 8)
+    assert open_images(str(digits), "test", 3).plain(np.arange(2), 6).shape == (2, 3, 6, 6)
+    assert has_training_images(str(digits))
+
+
+def test_their_bytes_are_the_images(tmp_path):
+    images = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4)
+    write_idx(tmp_path / "train-images.idx3-ubyte", images)
+    write_idx(tmp_path / "train-labels.idx1-ubyte", np.array([1, 0], np.uint8))
+    found = open_images(str(tmp_path), "train", 1)
+    assert np.array_equal(found.plain(np.array([1, 0]), 4)[:, 0].numpy(), images[::-1])
+    assert found.labels.tolist() == [1, 0]
+
+
+def test_a_prefix_chooses_among_several(tmp_path):
+    for name in ("letters", "digits"):
+        write_idx(tmp_path / f"{name}-train-images-idx3-ubyte", np.zeros((2, 4, 4), np.uint8))
+        write_idx(tmp_path / f"{name}-train-labels-idx1-ubyte", np.array([0, 1], np.uint8))
+    assert len(open_images(str(tmp_path / "letters"), "train", 1).labels) == 2
+    with pytest.raises(DataError, match=r"expected one IDX file of train images .* got digits-train.*, letters-train"):
+        open_images(str(tmp_path), "train", 1)
+
+
+def test_colour_images_do_not_serve_a_grey_network(tmp_path):
+    write_idx(tmp_path / "train-images-idx4-ubyte", np.zeros((2, 4, 4, 3), np.uint8))
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.array([0, 1], np.uint8))
+    assert open_images(str(tmp_path), "train", 3).plain(np.array([0]), 4).shape == (1, 3, 4, 4)
+    with pytest.raises(DataError, match=r"expected images of shape .* got \(2, 4, 4, 3\)"):
+        open_images(str(tmp_path), "train", 1)
+
+
+def test_labels_that_are_not_one_per_image(digits):
+    write_idx(digits / "train-labels-idx1-ubyte", np.zeros(19, np.uint8))
+    with pytest.raises(DataError, match=r"20 images, but labels of shape \(19,\)"):
+        open_images(str(digits), "train", 1)
+
+
+def test_a_truncated_file_is_named(digits):
+    file = digits / "t10k-images-idx3-ubyte.gz"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.gz: is truncated"):
+        open_images(str(digits), "test", 1)

@@ -1,0 +1,205 @@
+"""Training learns, and one that was ended in its middle goes on as if it had not been."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from trainable import HardPoints, Points, Sorter
+
+from supernets.checkpoints import read_document, read_state_dict
+from supernets.errors import UsageError, WorkError
+from supernets.training import Options, SoftTask, Task, checkpoint
+from supernets.training.loop import train
+
+OPTIONS = Options(steps=20, lr=0.1, warmup=3)
+
+
+def trained(file, options=OPTIONS, **more):
+    return train(Sorter(), Points(), options, file, **more)
+
+
+def same(one, other):
+    a, b = read_state_dict(one), read_state_dict(other)
+    assert list(a) == list(b)
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_toy_is_a_task():
+    assert isinstance(Points(), Task)
+    assert isinstance(Points(), SoftTask)
+
+
+@pytest.mark.parametrize("sampling", ["sandwich", "uniform"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_it_learns(tmp_path, sampling, optimizer):
+    losses = []
+    options = replace(OPTIONS, steps=60, sampling=sampling, samples=1, optimizer=optimizer, distillation=0.0)
+    done = trained(tmp_path / "w.pt", options, progress=lambda event: losses.append(event.loss))
+    assert (done.step, done.steps, len(losses)) == (60, 60, 60)
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_every_part_of_the_weights_moves_and_statistics_do(tmp_path):
+    trained(tmp_path / "w.pt")
+    before, after = Sorter().shared().tensors, read_state_dict(tmp_path / "w.pt")
+    still = [key for key in after if torch.equal(before[key], after[key])]
+    assert set(still) <= {"0.bias"}  # batch-norm takes away whatever the bias before it adds
+
+
+def test_the_seed_decides(tmp_path):
+    trained(tmp_path / "a.pt")
+    torch.manual_seed(99)  # whatever others do with torch's generator
+    trained(tmp_path / "b.pt")
+    trained(tmp_path / "c.pt", replace(OPTIONS, seed=1))
+    assert same(tmp_path / "a.pt", tmp_path / "b.pt")
+    assert not same(tmp_path / "a.pt", tmp_path / "c.pt")
+
+
+def test_the_callers_generator_is_left_alone(tmp_path):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    trained(tmp_path / "w.pt")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def interrupted_at(step):
+    def tell(event):
+        if event.step == step:
+            raise KeyboardInterrupt
+
+    return tell
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("step", [1, 6, 13])
+def test_interrupted_and_resumed_is_as_in_one_go(tmp_path, step, optimizer):
+    options = replace(OPTIONS, optimizer=optimizer)
+    trained(tmp_path / "whole.pt", options)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "w.pt", options, progress=interrupted_at(step))
+    assert checkpoint.read(tmp_path / "w.pt", "sorter").step == step
+    trained(tmp_path / "w.pt", options, resume=True)
+    assert same(tmp_path / "w.pt", tmp_path / "whole.pt")
+
+
+def test_killed_and_resumed_is_as_in_one_go(tmp_path):
+    file = tmp_path / "w.pt"
+    script = f"""
+import sys, time
+sys.path[:0] = {[str(Path(__file__).parents[2] / "plugin"), *sys.path]!r}
+from trainable import Points, Sorter
+from supernets.training import Options
+from supernets.training.loop import train
+def tell(event):
+    print(event.step, flush=True)
+    time.sleep(0.05)
+train(Sorter(), Points(), Options(steps=40, lr=0.1, warmup=3), {str(file)!r}, checkpoint_s=0, progress=tell)
+"""
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    for line in child.stdout:
+        if int(line) == 9:
+            os.kill(child.pid, signal.SIGKILL)
+            break
+    child.stdout.close()
+    assert child.wait(30) == -signal.SIGKILL
+    done = checkpoint.read(file, "sorter")
+    assert 8 <= done.step < 40
+    read_state_dict(file)
+    options = replace(OPTIONS, steps=40)
+    trained(file, options, resume=True)
+    trained(tmp_path / "whole.pt", options)
+    assert same(file, tmp_path / "whole.pt")
+
+
+def test_a_checkpoint_along_the_way_is_the_super_networks(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "w.pt", progress=interrupted_at(5))
+    config = Sorter().space.decode(Sorter().space.smallest())[0]
+    assert Sorter().build(config, str(tmp_path / "w.pt"))(torch.zeros(1, 2)).shape == (1, 3)
+
+
+def test_a_finished_one_forgets_its_optimizer_and_is_left_as_it_is(tmp_path):
+    trained(tmp_path / "w.pt")
+    assert read_document(tmp_path / "w.pt")["training"]["optimizer"] is None
+    before = read_state_dict(tmp_path / "w.pt")
+    assert trained(tmp_path / "w.pt", resume=True).step == 20
+    after = read_state_dict(tmp_path / "w.pt")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_starting_from_weights(tmp_path):
+    trained(tmp_path / "a.pt")
+    trained(tmp_path / "b.pt", replace(OPTIONS, steps=1, lr=1e-12), weights=str(tmp_path / "a.pt"))
+    a, b = read_state_dict(tmp_path / "a.pt"), read_state_dict(tmp_path / "b.pt")
+    assert torch.allclose(a["0.weight"], b["0.weight"])
+    assert not torch.allclose(b["0.weight"], Sorter().shared().tensors["0.weight"])
+
+
+def test_a_file_that_is_there_is_not_written_over(tmp_path):
+    (tmp_path / "w.pt").write_text("precious")
+    with pytest.raises(UsageError, match=r"w\.pt: is there already; go on with it by --resume, or name another file"):
+        trained(tmp_path / "w.pt")
+    assert (tmp_path / "w.pt").read_text() == "precious"
+
+
+def test_what_cannot_be_resumed(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        trained(tmp_path / "none.pt", resume=True)
+    trained(tmp_path / "w.pt")
+    with pytest.raises(UsageError, match=r"other settings \(lr was 0.1, is 0.2\)"):
+        trained(tmp_path / "w.pt", replace(OPTIONS, lr=0.2), resume=True)
+    with pytest.raises(UsageError, match="is a training of sorter, not of other"):
+        checkpoint.read(tmp_path / "w.pt", "other")
+    torch.save({"state_dict": {}}, tmp_path / "plain.pt")
+    with pytest.raises(UsageError, match=r"plain\.pt: holds no training that could go on"):
+        trained(tmp_path / "plain.pt", resume=True)
+    content = (tmp_path / "w.pt").read_bytes()
+    (tmp_path / "half.pt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UsageError, match=r"half.pt.*not a checkpoint"):
+        trained(tmp_path / "half.pt", resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_it_and_keeps_the_last_checkpoint(tmp_path):
+    class Broken(Points):
+        def loss(self, outputs, batch):
+            loss = super().loss(outputs, batch)
+            return loss * float("nan") if len(self.seen) > 4 else loss
+
+    with pytest.raises(WorkError, match=r"loss of step 4 is nan: try a lower learning rate than 0.1"):
+        train(Sorter(), Broken(), OPTIONS, tmp_path / "w.pt", checkpoint_s=0)
+    assert checkpoint.read(tmp_path / "w.pt", "sorter").step == 4
+
+
+def test_without_a_soft_loss_nothing_is_distilled(tmp_path):
+    with pytest.raises(UsageError, match="distillation: points has no soft loss; expected 0, got 1"):
+        train(Sorter(), HardPoints(), OPTIONS, tmp_path / "w.pt")
+    assert train(Sorter(), HardPoints(), replace(OPTIONS, distillation=0.0), tmp_path / "w.pt").step == 20
+
+
+def test_distillation_alone_needs_no_labels_below_the_largest(tmp_path):
+    asked = []
+
+    class Counting(Points):
+        def loss(self, outputs, batch):
+            asked.append(outputs.shape)
+            return super().loss(outputs, batch)
+
+    train(Sorter(), Counting(), replace(OPTIONS, steps=4), tmp_path / "a.pt")
+    assert len(asked) == 4  # the largest sub-network's, once a step
+    asked.clear()
+    train(Sorter(), Counting(), replace(OPTIONS, steps=4, distillation=0.5), tmp_path / "b.pt")
+    assert len(asked) > 4
+
+
+def test_time_is_counted_over_all_runs(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "w.pt", progress=lambda event: (time.sleep(0.02), interrupted_at(10)(event)))
+    assert trained(tmp_path / "w.pt", resume=True).elapsed_s > 0.2
