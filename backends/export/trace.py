@@ -92,7 +92,8 @@ class Translation(GraphBuilder):
         """Return the serialised model, its hash, and the names of its outputs."""
         placeholders = [node for node in self._traced.nodes if node.op == "placeholder"]
         for node, name, example in zip(placeholders, self._input_names, self._inputs, strict=True):
-            self._results[node] = Value(name, example.dim(), self.cast_dtype(example.dtype), node)
+            # Reserved first: a part of the module may be called like an input.
+            self._results[node] = Value(self._unused(name), example.dim(), self.cast_dtype(example.dtype), node)
         for node in self._traced.nodes:
             if node.op == "output":
                 break

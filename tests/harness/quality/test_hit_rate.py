@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import supernets
+from harness import quality
+from harness.data.interactions import Split, load
+from harness.quality import QualityOptions
+from harness.quality.hit_rate import hit_rate, ndcg, popularity, ranks, wilson
+from harness.store import Store
+from supernets.errors import DataError, QualityError, UsageError
+
+NET = supernets.get("ncf:users=20,items=160")
+
+
+# --- ranking ---------------------------------------------------------------------------------------------------------
+
+
+def test_ranks_against_a_sort(rng):
+    scores = rng.normal(size=(200, 100))
+    expected = [list(np.argsort(-row)).index(0) for row in scores]
+    assert ranks(scores).tolist() == expected
+
+
+def test_ties_and_broken_numbers_count_against_the_model():
+    scores = np.array([[1.0, 1, 1, 1], [2, 2, 1, 1], [np.nan, 1, 1, 1], [1, np.nan, 0, 0], [3, 2, 1, 0]])
+    assert ranks(scores).tolist() == [3, 1, 3, 1, 0]
+
+
+def test_a_network_that_cannot_tell_hits_nothing():
+    assert hit_rate(ranks(np.zeros((50, 100)))) == 0
+
+
+def test_hit_rate_and_gain_by_hand():
+    found = np.array([0, 1, 9, 10, 50])
+    assert hit_rate(found) == 3 / 5
+    assert ndcg(found) == pytest.approx((1 + 1 / math.log2(3) + 1 / math.log2(11)) / 5)
+    assert (hit_rate(found, top=1), ndcg(found, top=1)) == (1 / 5, 1 / 5)
+
+
+def test_chance_hits_a_tenth(rng):
+    assert hit_rate(ranks(rng.random((20_000, 100)))) == pytest.approx(0.1, abs=0.01)
+
+
+def test_popularity_counts_what_is_learned_from():
+    split = Split(2, 4, np.array([0, 1, 1]), np.array([2, 2, 0]), np.array([0]), np.array([[1, 2, 0, 3]]))
+    assert popularity(split, split.candidates).tolist() == [[0, 2, 1, 0]]
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.0, 10), (0.5, 943), (1.0, 5)])
+def test_wilsons_interval_is_where_its_test_turns(share, n):
+    for end in wilson(share, n):
+        if 0 < end < 1:
+            assert abs(share - end) / math.sqrt(end * (1 - end) / n) == pytest.approx(1.959964, abs=1e-6)
+        else:
+            assert end == share
+
+
+# --- the source ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Interactions of users with items of their own parity, and weights."""
+    folder = tmp_path_factory.mktemp("interactions")
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(20):
+        items = 2 * rng.permutation(80)[:40] + user % 2
+        rows += [f"{user}\t{item}\t5\t{time}" for time, item in enumerate(items)]
+    (folder / "u.data").write_text("\n".join(rows))
+    NET.shared(seed=1).save(folder / "ncf.pth")
+    return folder
+
+
+def source(files, **options):
+    options = {"weights": str(files / "ncf.pth"), **options}
+    return quality.get(f"hit-rate:{files}/u.data", NET, QualityOptions(**options))
+
+
+def test_it_says_what_it_is(files):
+    found = source(files)
+    assert (found.metric, found.unit, found.maximise, found.predicted, found.free) == ("hr10", "", True, False, False)
+    assert "20 users of" in found.note
+    assert "popularity alone reaches 0." in found.note
+
+
+def test_a_value_is_the_modules_own(files):
+    X = NET.space.sample(2, 0)
+    found = source(files)
+    split = found.score
+    for config, score in zip(NET.space.decode(X), found.scores(X), strict=True):
+        module = NET.build(config, weights=str(files / "ncf.pth"))
+        with torch.no_grad():
+            scores = module(torch.from_numpy(split.users), torch.from_numpy(split.candidates)).numpy()
+        place = (scores[:, 1:] >= scores[:, :1]).sum(axis=1)
+        assert score.value == (place < 10).mean()
+        assert score.others["ndcg10"] == pytest.approx(np.where(place < 10, 1 / np.log2(place + 2), 0).mean())
+        assert score.low <= score.value <= score.high
+        assert score.n == 20
+
+
+def test_values_are_kept(files, monkeypatch):
+    X = NET.space.sample(2, 0)
+    with Store.open(":memory:") as store:
+        first = source(files, store=store).scores(X)
+        monkeypatch.setattr(NET, "build", None)
+        assert source(files, store=store).scores(X) == first
+
+
+def test_a_subset_is_drawn_once_and_told_apart(files):
+    whole, some, again = source(files), source(files, subset=7), source(files, subset=7)
+    assert some.score.users.tolist() == again.score.users.tolist()
+    assert len(some.score.users) == 7
+    assert len({whole.source, some.source}) == 2
+    assert source(files, subset=99).source == whole.source
+    with pytest.raises(QualityError, match="expected at least 1 user, got 0"):
+        source(files, subset=0)
+
+
+def test_progress_is_told(files):
+    events = []
+    source(files, progress=events.append).evaluate(NET.space.smallest())
+    assert (events[-1].done, events[-1].total) == (20, 20)
+
+
+@pytest.mark.parametrize(
+    ("spec", "net", "error", "message"),
+    [
+        ("hit-rate", NET, QualityError, "expected hit-rate:PREFIX; PREFIX of PREFIX.train.rating"),
+        ("hit-rate:nowhere", NET, DataError, "nowhere: no interactions there"),
+        ("hit-rate:{}/u.data", supernets.get("ncf:users=20,items=10"), DataError, "use ncf:users=20,items=160"),
+        ("hit-rate:{}/u.data", supernets.get("ofa-mbv3-w1.0"), UsageError, "scores no items"),
+    ],
+)
+def test_what_does_not_serve_is_refused(files, spec, net, error, message):
+    with pytest.raises(error) as caught:
+        quality.get(spec.format(files), net, QualityOptions(weights=str(files / "ncf.pth")))
+    assert message in str(caught.value)
+
+
+def test_weights_are_needed(files):
+    with pytest.raises(QualityError, match="--weights FILE"):
+        source(files, weights=None)
+
+
+# --- MovieLens-100k --------------------------------------------------------------------------------------------------
+
+
+def test_movielens_and_its_popularity(movielens):
+    split = load(str(movielens), supernets.get("ncf"))
+    assert (split.n_users, split.n_items) == (943, 1682)
+    assert (len(split.users), len(split.test_users)) == (100_000 - 943, 943)
+    assert split.candidates.shape == (943, 100)
+    popular = ranks(popularity(split, split.candidates))
+    # Between chance, 0.1, and what factorisation reaches.
+    assert 0.3 < hit_rate(popular) < 0.5
