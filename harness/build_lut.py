@@ -13,7 +13,7 @@ import numpy as np
 from harness.measure import Measurer, Progress
 from harness.measurement import Measurement
 from harness.platform import Platform
-from harness.protocol import TimingProtocol
+from harness.protocol import TimingProtocol, profile
 from harness.store import Store
 from latency_luts import Entry, key
 from supernets.errors import MeasurementError
@@ -24,6 +24,9 @@ from supernets.supernet import SuperNetwork
 # Blocks that are measured side by side. Each batch is stored when it is done: so much is lost at most, and so often one
 # hears of progress.
 _BATCH = 24
+# Blocks are few, and an error in one is an error in every network that has it: they are visited until their intervals
+# are a third as wide as those of networks, or for a second; what is then known as well as a network has to be is ok.
+PROTOCOL = profile("noisy", interval=0.005, accept=6.0, cap_s=1.0)
 # The anchors are to be measured well, so they are no small blocks: where in the order of their MACs they are taken.
 _ANCHORS = (0.5, 0.75, 1.0)
 
@@ -77,7 +80,8 @@ def build_table(
         net: the super-network; it has to build its blocks alone.
         platform: where.
         store: keeps every batch as soon as it is measured, so that a build that was interrupted goes on.
-        protocol: see ``harness.measure.Measurer``, as are the others; the counts of ``progress`` are of blocks here.
+        protocol: see ``harness.measure.Measurer``, as are the others; ``None``: ``PROTOCOL``. What ``progress`` counts
+            is blocks here.
         progress: see there.
         fresh: see there.
         check: see there.
@@ -94,7 +98,13 @@ def build_table(
     measured: list[Measurement] = []
     counted = _Counted(len(names), progress)
     with Measurer(
-        blocks, platform, store=store, protocol=protocol, progress=counted, check=check, anchors=_anchors(blocks)
+        blocks,
+        platform,
+        store=store,
+        protocol=protocol or PROTOCOL,
+        progress=counted,
+        check=check,
+        anchors=_anchors(blocks),
     ) as measurer:
         for first in range(0, len(names), _BATCH):
             measured += measurer.measure(X[first : first + _BATCH], fresh=fresh)

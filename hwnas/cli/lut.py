@@ -73,7 +73,7 @@ def build(
     supernet: Supernet,
     platform: Platform,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.")],
-    protocol: Protocol = None,
+    protocol: Annotated[str | None, typer.Option(help="noisy or quiet; default: one for blocks.")] = None,
     fresh: Fresh = False,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,

@@ -34,12 +34,12 @@ def test_a_corrected_table_sums_what_the_correction_says():
     assert plain.latency(NET, X) == pytest.approx(TABLE.latency(NET, X))
 
 
-def test_without_noise_the_latencies_are_found_exactly():
+def test_without_noise_the_latencies_are_found_but_for_the_penalty():
     X = telling(NET, 20, np.random.default_rng(0))
     found = fit(NET, TABLE.mean_s, X, device(X))
     others = NET.space.sample(100, 1)
     predicted = LatencyTable("t", TABLE.entries, correction=found).latency(NET, others)
-    assert np.abs(predicted / device(others) - 1).max() < 1e-3
+    assert np.abs(predicted / device(others) - 1).max() < 0.01
 
 
 def test_with_noise_twenty_chosen_networks_leave_less_error_than_the_noise():
