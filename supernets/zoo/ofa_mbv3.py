@@ -90,15 +90,13 @@ class OfaMobileNetV3(ElasticClassifier):
             return conv("final-expand", side, last, side, final)
 
         yield Place("first_conv", (), first_conv)
-        yield Place(
-            "blocks.0", (), lambda r: mbconv(halved(r, first), stem, stem, before, 3, 1, False, "relu"), "blocks.0.conv"
-        )
+        yield Place("blocks.0", (), first_block, key="blocks.0.conv")
         for stage, layer in itertools.product(range(STAGES), range(LAYERS)):
             yield self._elastic_place(stage, layer, first)
         yield Place("final_expand_layer", (), final_expand)
         yield Place("global_avg_pool", (), lambda r: pool(halved(r, first + 4), final))
         yield Place("feature_mix_layer", (), lambda _: conv("feature-mix", 1, final, 1, mix, norm=False))
-        yield Place("classifier", (), lambda _: classifier(mix, images.classes), "classifier.linear")
+        yield Place("classifier", (), lambda _: classifier(mix, images.classes), key="classifier.linear")
 
     def _elastic_place(self, stage: int, layer: int, first: int) -> Place:
         position = stage * LAYERS + layer
@@ -116,7 +114,8 @@ class OfaMobileNetV3(ElasticClassifier):
             return mbconv(side, c_in, c_mid, c_out, KERNELS[kernel], stride, _SE[stage], _ACTS[stage])
 
         name = f"blocks.{position + 1}"
-        return Place(name, (position, _E + position, _D + stage), make, f"{name}.conv", True, KERNELS)
+        columns = (position, _E + position, _D + stage)
+        return Place(name, columns, make, key=f"{name}.conv", elastic=True, kernels=KERNELS)
 
 
 def _choices() -> list[Choice]:

@@ -147,7 +147,7 @@ def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path, monkeypatch):
     "spell",
     [
         lambda key: key.replace(".conv.", ".mobile_inverted_conv.", 1) if key.startswith("blocks.") else key,
-        lambda key: key.replace("bn.bn.", "bn.").replace("conv.conv.weight", "conv.weight"),
+        lambda key: key.replace(".bn.bn.", ".bn.").replace(".conv.conv.weight", ".conv.weight"),
         lambda key: f"module.{key}",
     ],
     ids=["older", "static", "parallel"],
