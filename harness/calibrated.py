@@ -41,15 +41,12 @@ def calibrated(net: SuperNetwork, stages: Sequence[Stage], backend: Backend, set
 
 
 @functools.lru_cache(maxsize=4)
-def _batches(folder: str, batch: int, channels: int, resolution: int) -> tuple[torch.Tensor, ...]:
+def _batches(folder: str, batch: int, channels: int, resolution: int) -> list[torch.Tensor]:
     """Return ``IMAGES`` images, or a little more, in full batches; the same ones for every sub-network."""
-    import torch
-
     from harness.data.image_set import has_training_images, open_images
     from harness.data.pixels import normalised
 
     found = open_images(folder, "train" if has_training_images(folder) else "test", channels)
     n = -(-IMAGES // batch) * batch
-    order = np.resize(np.random.default_rng(0).permutation(len(found.labels)), n)
-    images = normalised(torch.stack([found.plain(int(index), resolution) for index in order]))
-    return images.split(batch)
+    order = np.resize(np.random.default_rng(0).permutation(len(found.labels)), (n // batch, batch))
+    return [normalised(found.plain(index, resolution)) for index in order]

@@ -18,8 +18,9 @@ from supernets.supernet import Stage, SuperNetwork
 
 # The largest difference from the torch module's outputs, relative to the largest output. Some fifty layers add up their
 # rounding errors: of 1e-7 each in fp32, of 1e-3 (fp16) and 1e-2 (bf16) where precision is given up, and of half a
-# quantisation step in int8.
-TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1, "int8": 3e-1}
+# quantisation step in int8, which comes to 0.1 to 0.3 in networks of random weights, whose layers pass every error on
+# (docs/quantisation.md). Outputs that have nothing to do with the module's differ by more than 1.
+TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1, "int8": 5e-1}
 
 
 @dataclass

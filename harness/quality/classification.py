@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from harness.data import pixels
 from harness.data.ahead import in_order
 from harness.data.image_set import ImageSet
 from harness.data.images import ImageNetwork
+from harness.quality._deployment import Deployment
 from harness.quality.evaluated import Score, needed_weights
 from harness.quality.quality import QualityOptions, QualityProgress
 from harness.quality.recalibrate import recalibrate
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 
 # As once-for-all sets batch-norm statistics.
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 2_000, 200
-# Images tested at a time: enough to keep the cores busy, few enough for the activations of 224 px.
-_TEST_BATCH = 100
+# Images that int8 learns ranges of activations and shifts of layers' means from, as many as NNCF takes by itself, and
+# how many at a time.
+QUANTISING_IMAGES, QUANTISING_BATCH = 300, 20
+# Pixels tested at a time: 100 images of 224 px, whose activations take some hundred megabytes. Of small images more are
+# tested at a time, up to where nothing is gained any more.
+_TEST_PIXELS, _TEST_BATCH = 100 * 224**2, 500
 # Prepared images are kept while they take less than this: a search tests hundreds of sub-networks on the same ones.
 _KEPT_BYTES = 2 << 30
 _SEED = 0
@@ -51,6 +56,16 @@ class Accuracy:
         low, high = binomial_interval(right, n)
         return Score(100 * right / n, 100 * low, 100 * high, n, {"top5": 100 * float(self.top5.mean())})
 
+    def score_beside(self, full: Accuracy) -> Score:
+        """Return the same with the top-1 in full precision, and what is lost to it, with half its 95 % interval.
+
+        Both were tested on the same images, so what counts is on which of them they differ.
+        """
+        score, lost = self.score(), full.top1 - self.top1
+        half = _Z * float(lost.std()) / math.sqrt(len(lost))
+        beside = {"fp32": full.score().value, "loss": 100 * float(lost.mean()), "loss ±": 100 * half}
+        return replace(score, others={**score.others, **beside})
+
 
 class Tester:
     """Tests sub-networks on images.
@@ -61,10 +76,17 @@ class Tester:
         test: the images to test on.
         train: images to set batch-norm statistics on; ``None``: those in the weights are used as they are.
         varied: set statistics on random parts of the images, as once-for-all does, and not on whole ones.
+        deployment: test what this runs, and the torch module beside it; ``None``: that alone.
     """
 
     def __init__(
-        self, net: ImageNetwork, options: QualityOptions, test: ImageSet, train: ImageSet | None, varied: bool
+        self,
+        net: ImageNetwork,
+        options: QualityOptions,
+        test: ImageSet,
+        train: ImageSet | None,
+        varied: bool,
+        deployment: Deployment | None = None,
     ) -> None:
         self._net = net
         self._options = options
@@ -74,25 +96,47 @@ class Tester:
         if train is not None:
             index = chosen(len(train.labels), CALIBRATION_IMAGES)
             self._train = Prepared(train, index, options.workers, varied=varied)
+        self._deployment = deployment
+        typical = train or test
+        n = min(QUANTISING_IMAGES, len(typical.labels))
+        self._quantising_batch = min(QUANTISING_BATCH, n)
+        whole = n // self._quantising_batch * self._quantising_batch
+        self._quantising = Prepared(typical, chosen(len(typical.labels), whole), options.workers)
 
     def __call__(self, config: Config) -> Score:
         """Return the score of the sub-network of ``config``."""
-        return self.accuracy(config).score()
+        module, side = self._module(config), self._net.resolution(config)
+        found = self._accuracy(module, side)
+        if self._deployment is None:
+            return found.score()
+        batches = self._quantising.batches(side, self._quantising_batch)
+        with self._deployment.running(module, [images for images, _ in batches]) as run:
+            return self._accuracy(run, side).score_beside(found)
 
     def accuracy(self, config: Config) -> Accuracy:
-        """Return which images the sub-network of ``config`` gets right."""
+        """Return which images the sub-network of ``config`` gets right, run by torch in fp32."""
+        return self._accuracy(self._module(config), self._net.resolution(config))
+
+    def _module(self, config: Config) -> torch.nn.Module:
+        """Return the sub-network with its own batch-norm statistics."""
         import torch
 
         module = self._net.build(config, needed_weights("accuracy", self._options))
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         side = self._net.resolution(config)
         if self._train is not None:
             batches = self._train.batches(side, CALIBRATION_BATCH)
             recalibrate(module, (images for images, _ in self._told(batches, "setting statistics", self._train)))
+        return module
+
+    def _accuracy(self, run: Callable[[torch.Tensor], torch.Tensor], side: int) -> Accuracy:
+        import torch
+
+        batch = min(_TEST_BATCH, max(1, _TEST_PIXELS // side**2))
         top1, top5 = [], []
         with torch.inference_mode():
-            for images, labels in self._told(self._test.batches(side, _TEST_BATCH), "testing", self._test):
-                outputs = module(images)
+            for images, labels in self._told(self._test.batches(side, batch), "testing", self._test):
+                outputs = run(images)
                 found = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == labels[:, None]
                 top1.append(found[:, 0])
                 top5.append(found.any(dim=1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from harness.data.image_set import FolderImages, has_training_images, open_images
 from harness.data.images import ImageNetwork
 from harness.quality.evaluated import EvaluatedQuality
-from harness.quality.images import check_serves, classifying
+from harness.quality.images import check_serves, classifying, read_argument
 from harness.quality.quality import QualityOptions
 from supernets.errors import DataError
 
@@ -17,10 +17,11 @@ USES_WEIGHTS = True
 
 
 def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions) -> EvaluatedQuality:
-    """Make the source; ``argument`` is the folder."""
+    """Make the source; ``argument`` begins with the folder, see ``harness.quality.images`` for the rest."""
     check_serves(name, argument, net)
-    test = open_images(argument, "test", net.channels)
+    folder, deployment = read_argument(name, argument)
+    test = open_images(folder, "test", net.channels)
     if not isinstance(test, FolderImages):
-        raise DataError(f"{argument}: expected folders of images, one per class, got IDX files; images: takes both")
-    train = open_images(argument, "train", net.channels) if has_training_images(argument) else None
-    return classifying(f"{name}:{argument}", net, options, test, train)
+        raise DataError(f"{folder}: expected folders of images, one per class, got IDX files; images: takes both")
+    train = open_images(folder, "train", net.channels) if has_training_images(folder) else None
+    return classifying(f"{name}:{argument}", net, options, test, train, deployment)

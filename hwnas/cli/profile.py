@@ -66,8 +66,8 @@ def profile(
     gained = gains(rows, environment)
     if json is not None:
         document = {"schema": SCHEMA, "environment": environment, "measurements": rows}
-        extra = {"retest": retests, "precisions": gained}
-        write_json(json, document | {name: [asdict(one) for one in each] for name, each in extra.items() if each})
+        extra = {"retest": [asdict(one) for one in retests], "precisions": [asdict(one) for one in gained]}
+        write_json(json, document | {name: each for name, each in extra.items() if each})
     if html is not None:
         write_text(html, _page(taken))
     if pytest_benchmark is not None:
