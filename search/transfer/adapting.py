@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from search.adapt import TARGET_TAU, curve
+from search.adapt import TARGET_TAU, curve, learned
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # With fewer shared sub-networks too few are left to measure, or to test on.
@@ -25,8 +25,8 @@ class Adapting:
     """Measurements needed until predictions order held-out sub-networks as measuring does.
 
     Attributes:
-        adapted: from the row's platform, on the column's, ``(n_platforms, n_platforms)``; nan: the rows did not
-            suffice; the diagonal is 0.
+        adapted: from what was learned on the row's platform, on the column's, ``(n_platforms, n_platforms)``; nan: the
+            rows did not suffice; the diagonal is 0.
         alone: on each platform, from random measurements and without another, ``(n_platforms,)``; nan likewise.
         most: the largest number of measurements that was tried.
         held_out: sub-networks that each prediction was tested on.
@@ -67,9 +67,11 @@ def adapting(space: SearchSpace, X: IntArray, latency: FloatArray, rng: np.rando
     splits, sizes = (1, _SIZES_MANY) if many else (_SPLITS, _SIZES)
     adapted, alone = np.zeros((n_platforms, n_platforms)), np.full(n_platforms, np.nan)
     seed = int(rng.integers(2**32))
+    # Single measurements are noisy; what a process has learned from all of them is less so.
+    guesses = [learned(space, X, column)(X) for column in latency.T]
 
     def needed(target: int, source: int | None) -> float:
-        guess = None if source is None else latency[:, source]
+        guess = None if source is None else guesses[source]
         # Every start is tried on the same splits.
         found = curve(
             space, X, latency[:, target], guess, np.random.default_rng(seed), splits=splits, sizes=sizes
