@@ -41,7 +41,8 @@ def entries(lines: Iterable[str]) -> Iterator[tuple[list[Pair], list[Pair]]]:
         cells = german.split(" | "), english.split(" | ")
         if line.startswith("#") or not found or len(cells[0]) != len(cells[1]):
             continue
-        pairs = [pair for pair in (tuple(map(first, both)) for both in zip(*cells, strict=True)) if usable(pair)]
+        both = ((first(one), first(other)) for one, other in zip(*cells, strict=True))
+        pairs = [pair for pair in both if usable(pair)]
         sentences = [pair for pair in pairs if all(text.endswith(_ENDS) for text in pair)]
         yield sentences, [pair for pair in pairs if not any(text.endswith(_ENDS) for text in pair)]
 
@@ -51,7 +52,7 @@ def first(cell: str) -> str:
     return " ".join(_NOTES.sub(" ", cell.partition(";")[0]).translate(_QUOTES).split()).replace(" .", ".")
 
 
-def usable(pair: tuple[str, ...]) -> bool:
+def usable(pair: Pair) -> bool:
     """Tell whether both sides are several words and say one thing."""
     return all(len(text.split()) in _WORDS and not _ODD.search(text) for text in pair)
 

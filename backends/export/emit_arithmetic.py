@@ -106,13 +106,6 @@ def power(g: GraphBuilder, input: Value | Number, exponent: Value | Number) -> V
     return g.op("Pow", a, b, rank=max(g.rank(a), g.rank(b)), dtype=g.dtype_of(a))
 
 
-@function(torch.cumsum, "cumsum")
-def cumulative_sum(g: GraphBuilder, input: Value, dim: int) -> Value:
-    """Write a running sum along a dimension; that of truth values counts them."""
-    x = cast(g, input, torch.int64) if g.dtype_of(input) == torch.bool else input
-    return g.like("CumSum", x, g.constant(dim, torch.int64))
-
-
 @function(torch.rsqrt, "rsqrt")
 def rsqrt(g: GraphBuilder, input: Value) -> Value:
     """Write one over the square root."""

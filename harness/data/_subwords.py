@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from supernets.errors import DataError, UsageError
 from supernets.transformer.dimensions import BOS, EOS, PAD, UNK
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
 SUFFIX = ".spm"
+# How sentencepiece spells a space.
+_SPACE = "\u2581"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +99,16 @@ class Subwords:
         """Return each sentence's tokens, without beginning and end."""
         return list(self.processor.encode(list(sentences), out_type=int))
 
+    def unknown(self, tokens: Iterable[int]) -> bool:
+        """Tell whether nothing of a sentence is in the vocabulary, spaces apart."""
+        return set(tokens) <= {UNK, int(self.processor.piece_to_id(_SPACE))}
+
     def decode(self, tokens: Iterable[Iterable[int]]) -> list[str]:
         """Return the sentences of tokens."""
         return list(self.processor.decode([list(row) for row in tokens]))
 
 
-def _sentencepiece():  # type: ignore[no-untyped-def]  # noqa: ANN202 - a library without types
+def _sentencepiece() -> Any:
     try:
         import sentencepiece
     except ImportError:

@@ -17,7 +17,7 @@ import numpy as np
 from harness.data.translation import FORM, ParallelText, Subwords, padded, vocabulary
 from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
 from harness.quality.quality import QualityOptions, QualityProgress
-from supernets.errors import QualityError, UsageError
+from supernets.errors import DataError, QualityError, UsageError
 from supernets.space import Config, IntArray
 from supernets.supernet import SuperNetwork
 from supernets.transformer.dimensions import EOS, POSITIONS
@@ -54,6 +54,7 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
     except UsageError as error:
         raise QualityError(f"{name}: {error}") from error
     text = ParallelText.read(argument, name)
+    _check_vocabulary(text, subwords, options)
     chosen = _chosen(text, options.subset)
     scorer = _Scorer(net, options, subwords, chosen)
     data = (
@@ -159,6 +160,16 @@ class _Scorer:
         if self.options.progress is not None:
             total = len(self._sources)
             self.options.progress(QualityProgress(done, total, f"translated {done:,} of {total:,} sentences"))
+
+
+def _check_vocabulary(text: ParallelText, subwords: Subwords, options: QualityOptions) -> None:
+    """Raise ``DataError`` at the first sentence of which the subwords know nothing."""
+    for line, tokens in enumerate(subwords.encode(text.source), start=1):
+        if subwords.unknown(tokens):
+            raise DataError(
+                f"{text.files[0]}:{line}: nothing of it is in the vocabulary of {options.weights}; expected the "
+                "language that it was trained to translate"
+            )
 
 
 def _chosen(text: ParallelText, subset: int | None) -> ParallelText:

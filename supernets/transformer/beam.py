@@ -90,7 +90,7 @@ class _Caches:
         rows = (origin + torch.arange(len(origin))[:, None] * origin.shape[1]).flatten()
         for index, (cache, new) in enumerate(zip(self.tensors, fresh, strict=True)):
             cache[..., position, :] = new[..., 0, :]
-            self.tensors[index] = cache.flatten(0, 1)[rows].unflatten(0, origin.shape)
+            self.tensors[index] = cache.flatten(0, 1)[rows].view_as(cache)
 
 
 class _Beams:

@@ -41,16 +41,19 @@ def encoder_layer(common: Common, sentence: Sentence, shape: EncoderLayerShape) 
     """Describe a layer of the encoder."""
     length, embed, inner, ffn = sentence.source, shape.embed, common.inner, shape.ffn
     macs = length * (4 * embed * inner + 2 * length * inner + 2 * embed * ffn)
-    params = _attention(embed, inner) + 2 * embed * ffn + ffn + embed + 4 * embed
+    matrices = 4 * embed * inner + 2 * embed * ffn
+    # Biases of both attention's layers and both feed-forward ones, and two norms.
+    vectors = 3 * inner + embed + ffn + embed + 4 * embed
     options = _sorted(ffn=ffn, heads=shape.heads, inner=inner)
-    return Block("encoder-layer", (length, embed), (length, embed), options, macs, params)
+    return Block("encoder-layer", (length, embed), (length, embed), options, macs, matrices + vectors, biases=vectors)
 
 
 def cross_memory(common: Common, sentence: Sentence, embed: int, heads: int, reach: int) -> Block:
     """Describe the keys and values that a decoder layer attends to, made of the encoder's ``embed`` channels."""
     length, made = sentence.source * reach, 2 * common.inner
     options = _sorted(heads=heads, reach=reach)
-    return Block("cross-memory", (length, embed), (length, made), options, length * embed * made, (embed + 1) * made)
+    macs = length * embed * made
+    return Block("cross-memory", (length, embed), (length, made), options, macs, (embed + 1) * made, biases=made)
 
 
 def decoder_layer(common: Common, sentence: Sentence, shape: DecoderLayerShape) -> Block:
@@ -58,8 +61,8 @@ def decoder_layer(common: Common, sentence: Sentence, shape: DecoderLayerShape) 
     embed, inner, ffn = shape.embed, common.inner, shape.ffn
     keys = sentence.past + 1 + sentence.source * shape.reach
     macs = sentence.beam * (6 * embed * inner + 2 * keys * inner + 2 * embed * ffn)
-    queries = embed * inner + inner + inner * embed + embed
-    params = _attention(embed, inner) + queries + 2 * embed * ffn + ffn + embed + 6 * embed
+    matrices = 6 * embed * inner + 2 * embed * ffn
+    vectors = (3 * inner + embed) + (inner + embed) + (ffn + embed) + 6 * embed
     options = _sorted(
         cross_heads=shape.cross_heads,
         ffn=ffn,
@@ -69,18 +72,14 @@ def decoder_layer(common: Common, sentence: Sentence, shape: DecoderLayerShape) 
         self_heads=shape.self_heads,
         source=sentence.source,
     )
-    return Block("decoder-layer", (sentence.beam, embed), (sentence.beam, embed), options, macs, params)
+    beams = (sentence.beam, embed)
+    return Block("decoder-layer", beams, beams, options, macs, matrices + vectors, biases=vectors)
 
 
 def output(common: Common, sentence: Sentence, embed: int) -> Block:
     """Describe the logits; the weights are the table's and counted there."""
     shape = (sentence.beam, embed), (sentence.beam, common.vocab)
     return Block("output", *shape, (), sentence.beam * embed * common.vocab, 0)
-
-
-def _attention(embed: int, inner: int) -> int:
-    """Return the parameters of self-attention: queries, keys and values, and what joins the heads."""
-    return 3 * (embed + 1) * inner + (inner + 1) * embed
 
 
 def _sorted(**options: int) -> tuple[tuple[str, int], ...]:

@@ -39,6 +39,25 @@ def sinusoids(width: int) -> torch.Tensor:
     return table
 
 
+def places_like(table: torch.Tensor, width: int, embed: int) -> torch.Tensor:
+    """Return the first ``embed`` columns of the table of positions, of the type and on the device of ``table``."""
+    if not isinstance(table, torch.Tensor):  # the module is followed by a tracer: a constant of the graph
+        return sinusoids(width)[:, :embed]
+    return _placed(width, embed, table.dtype, table.device)
+
+
+@functools.cache
+def _placed(width: int, embed: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    with torch.inference_mode(mode=False):
+        return sinusoids(width)[:, :embed].to(device, dtype).contiguous()
+
+
+def split(x: torch.Tensor, heads: int, width: int) -> torch.Tensor:
+    """Return ``x`` with its last dimension split into heads."""
+    found: torch.Tensor = x.unflatten(-1, (heads, width))  # type: ignore[no-untyped-call]
+    return found
+
+
 class Embedding(nn.Module):
     """Tokens and their positions as vectors.
 
@@ -58,8 +77,8 @@ class Embedding(nn.Module):
         """Return ``(batch, length, embed)`` for tokens ``(batch, length)``, their positions and the table of tokens."""
         # Looked up before it is cut: cutting the table would copy it, in every run of an exported graph.
         found = F.embedding(tokens, table)[..., : self.embed] * self.scale
-        places = sinusoids(self.width)[:, : self.embed].to(table)
-        x: torch.Tensor = self.dropout(found + F.embedding(positions, places))
+        places = F.embedding(positions, places_like(table, self.width, self.embed))
+        x: torch.Tensor = self.dropout(found + places)
         return x
 
 
@@ -75,7 +94,7 @@ class Attention(nn.Module):
 
     def apart(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, length, inner)`` with its heads apart."""
-        return x.unflatten(-1, (self.heads, self.head_width)).transpose(1, 2)
+        return split(x, self.heads, self.head_width).transpose(1, 2)
 
     def attend(self, queries: torch.Tensor, memory: Memory, visible: torch.Tensor) -> torch.Tensor:
         """Attend to the keys where ``visible``, which broadcasts to (batch, heads, queries, keys)."""
@@ -112,7 +131,7 @@ class SelfAttention(Attention):
             The result, and the position's own keys and values, each ``(batch, beam, heads, 1, head width)``.
         """
         q, k, v = self.in_proj(x).chunk(3, -1)
-        query, key, value = (part.unflatten(-1, (self.heads, self.head_width)).unsqueeze(-2) for part in (q, k, v))
+        query, key, value = (split(part, self.heads, self.head_width).unsqueeze(-2) for part in (q, k, v))
         query = query * self.head_width**-0.5
         before = (query @ past[0].transpose(-2, -1)).masked_fill(hidden, -math.inf)
         weights = torch.softmax(torch.cat([before, query @ key.transpose(-2, -1)], -1), -1)
@@ -144,8 +163,8 @@ class CrossMemory(nn.Module):
     def forward(self, encoded: torch.Tensor) -> Memory:
         """Return keys and values of the encoder's outputs, joined along time, ``(batch, length, encoder_embed)``."""
         keys, values = self.kv_proj(encoded).chunk(2, -1)
-        split = (self.heads, self.head_width)
-        return keys.unflatten(-1, split).transpose(1, 2), values.unflatten(-1, split).transpose(1, 2)
+        keys, values = (split(part, self.heads, self.head_width).transpose(1, 2) for part in (keys, values))
+        return keys, values
 
 
 class FeedForward(nn.Module):

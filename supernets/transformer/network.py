@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
@@ -67,7 +69,7 @@ class Translator(nn.Module):
         places = torch.arange(length, device=target.device) + FIRST_POSITION
         x = self.decoder.embedding(target, places.expand_as(target), table)
         causal = torch.ones(length, length, dtype=torch.bool, device=target.device).tril()
-        for layer in self.decoder.layers:
+        for layer in layers_of(self.decoder):
             x = layer(x, causal, layer.memory(encoded), visible)
         return F.linear(x, table[:, : self.architecture.decoder_embed])
 
@@ -87,7 +89,7 @@ class EncoderStage(nn.Module):
         Each is ``(batch, heads, length times the encoder layers reached, head width)``.
         """
         encoded = self.encoder(source, self.embed_tokens.weight)
-        return tuple(part for layer in self.layers for part in layer.memory(encoded))
+        return tuple(part for layer in layers_of(self) for part in layer.memory(encoded))
 
 
 class DecoderStep(nn.Module):
@@ -124,8 +126,9 @@ class DecoderStep(nn.Module):
         visible = seen(source)
         hidden = position.le(torch.arange(self.past, device=source.device)).unsqueeze(1).unsqueeze(1).unsqueeze(1)
         pairs = list(zip(caches[::2], caches[1::2], strict=True))
-        n, fresh = len(self.layers), []
-        for layer, past, memory in zip(self.layers, pairs[:n], pairs[n:], strict=True):
+        fresh: list[torch.Tensor] = []
+        layers, n = layers_of(self), len(self.layers)
+        for layer, past, memory in zip(layers, pairs[:n], pairs[n:], strict=True):
             x, new = layer.step(x, past, hidden, memory, visible)
             fresh += new
         return (self.output(x), *fresh)
@@ -134,3 +137,8 @@ class DecoderStep(nn.Module):
 def seen(source: torch.Tensor) -> torch.Tensor:
     """Return which tokens are no padding, ``(batch, 1, 1, length)``."""
     return source.ne(PAD).unsqueeze(1).unsqueeze(2)
+
+
+def layers_of(part: Decoder | EncoderStage | DecoderStep) -> list[DecoderLayer]:
+    """Return a part's decoder layers: to type checkers those of a ``ModuleList`` are any modules."""
+    return [cast("DecoderLayer", layer) for layer in part.layers]

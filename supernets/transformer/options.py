@@ -68,7 +68,7 @@ class Options:
         options = replace(cls(), **values)  # type: ignore[arg-type]
         if any(options.qkv % heads for heads in options.heads):
             raise UsageError(
-                f"{name}: qkv={options.qkv}: expected a multiple of every number of heads, {options.heads}"
+                f"{name}: qkv={options.qkv}: expected a multiple of each of heads={_joined(options.heads)}"
             )
         return options
 

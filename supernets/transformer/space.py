@@ -94,8 +94,9 @@ class Columns:
         """Count through a space of so many layers."""
         starts = itertools.accumulate([1, 1, *[layers] * 2, 1, 1, *[layers] * 3], initial=0)
         embed, _, ffn, heads, decoder_embed, depth, *decoder = starts
-        per_layer = [tuple(range(start, start + layers)) for start in (ffn, heads, *decoder)]
-        return cls(embed, *per_layer[:2], decoder_embed, depth, *per_layer[2:])
+        encoder = [tuple(range(start, start + layers)) for start in (ffn, heads)]
+        per_layer = [tuple(range(start, start + layers)) for start in decoder[:4]]
+        return cls(embed, encoder[0], encoder[1], decoder_embed, depth, *per_layer)
 
 
 def _positions(choices: Choices) -> Iterable[Choice]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -160,15 +161,16 @@ def tensors_in(path: str | Path) -> dict[str, torch.Tensor]:
     try:
         # fairseq keeps its command line beside the weights, in a plain namespace.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            found = read_document(path)
+            document = read_document(path)
     except UsageError as error:
-        if "Unsupported global" not in str(error):
+        found = re.search(r"Unsupported global: GLOBAL ([\w.]+)", str(error.__cause__))
+        if found is None:
             raise
         raise UsageError(
-            f"{error}; where fairseq is installed, torch.save({{'model': checkpoint['model']}}, FILE) writes the "
-            "weights alone, which can be read"
+            f"weights {str(path)!r}: holds objects beside tensors and options ({found[1]}), which are not read; where "
+            "fairseq is installed, torch.save({'model': checkpoint['model']}, FILE) writes the weights alone"
         ) from error
-    named = found if isinstance(found, Mapping) else {}
+    named = document if isinstance(document, Mapping) else {}
     state = next((named[key] for key in ("state_dict", "model") if isinstance(named.get(key), Mapping)), named)
     tensors = {key: value for key, value in state.items() if not key.endswith(_IGNORED)}
     if not tensors or not all(isinstance(value, torch.Tensor) for value in tensors.values()):

@@ -181,10 +181,10 @@ class HatTransformer:
             shape = DecoderLayerShape(embed, ffn, self_heads, cross_heads, reach[arbitrary])
             return blocks.decoder_layer(common, sentence, shape) if depth > layer else None
 
-        columns = (at.cross_heads[layer], at.arbitrary[layer])
-        yield self._slot(f"decoder.layers.{layer}.memory", (at.decoder_layers, at.encoder_embed, *columns), memory)
-        columns = (at.decoder_embed, at.decoder_ffn[layer], at.self_heads[layer], *columns)
-        yield self._slot(f"decoder.layers.{layer}", (at.decoder_layers, *columns), step, sentence.steps)
+        cross = (at.cross_heads[layer], at.arbitrary[layer])
+        yield self._slot(f"decoder.layers.{layer}.memory", (at.decoder_layers, at.encoder_embed, *cross), memory)
+        own = (at.decoder_embed, at.decoder_ffn[layer], at.self_heads[layer])
+        yield self._slot(f"decoder.layers.{layer}", (at.decoder_layers, *own, *cross), step, sentence.steps)
 
     def _slot(self, name: str, columns: tuple[int, ...], make: Callable[..., Block | None], repeats: int = 1) -> Slot:
         """Tabulate ``make`` over the values of ``columns``."""

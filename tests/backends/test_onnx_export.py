@@ -169,6 +169,7 @@ ONE = {
     "view by size": lambda x: x.view(x.size(0), x.size(1), 2, -1),
     "view by shape": lambda x: x.view(x.shape[0], x.shape[1], 4, -1).transpose(1, 2),
     "flatten": lambda x: torch.flatten(x, 1),
+    "unflatten": lambda x: (x.unflatten(-1, (2, 4)), x.unflatten(1, (5, 1)), torch.unflatten(x, 2, (-1, 2))),
     "permute": lambda x: x.permute(2, 0, -2),
     "transpose": lambda x: x.transpose(-1, 1).contiguous(),
     "squeeze": lambda x: x.unsqueeze(1).squeeze(1).unsqueeze(-1).squeeze(-1).squeeze(0),
