@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from supernets.registry import Registry
+from supernets.single_blocks import SUFFIX, SingleBlocks
 from supernets.spec import parse_spec
 from supernets.supernet import Stage, SuperNetwork
 
@@ -23,10 +24,14 @@ def names() -> list[str]:
 def get(spec: str) -> SuperNetwork:
     """Make the super-network of ``NAME[:KEY=VALUE[,KEY=VALUE...]]``, such as ``ofa-mbv3-w1.2:r=160``.
 
+    With ``/blocks`` behind it, it is the one whose sub-networks are the blocks of the other, each alone.
+
     Raises:
         UnknownNameError: no such super-network.
         UsageError: an option it does not have, or a value it cannot take.
     """
+    if spec.endswith(SUFFIX):
+        return SingleBlocks(get(spec.removesuffix(SUFFIX)))
     name, options = parse_spec(spec, f"super-network {spec!r}")
     net: SuperNetwork = registry.create(name, options)
     return net
