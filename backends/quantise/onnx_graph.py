@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from backends.backend import installed_versions
@@ -39,9 +41,7 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
     from onnxruntime.quantization import QuantType, quantize_static
 
     model = onnx.load_model_from_string(graph.model)
-    # Nothing is left to fold in the graphs that we write; without this word it warns that one might.
-    model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
-    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder, _silent():
         file = Path(folder) / "int8.onnx"
         try:
             quantize_static(
@@ -57,6 +57,17 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
         except Exception as error:
             raise BackendError(f"onnxruntime.quantization cannot quantise stage {stage!r}: {error}") from error
         return file.read_bytes()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the quantiser's advice on how to prepare graphs, and what it leaves in fp32, from standard error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def layers(optimised: Path) -> Layers:

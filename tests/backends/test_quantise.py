@@ -125,29 +125,22 @@ def test_a_runtime_that_runs_no_layer_in_int8_is_an_error(monkeypatch):
 
 
 _QUIET = """
-import sys, torch
+import importlib.util, sys, torch
 from backends import Settings, get
 from supernets.supernet import Stage
 layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 4)).eval()
 stage = Stage("test", layers, (torch.ones(1, 3, 8, 8),), ("x",))
-get(sys.argv[1]).prepare(stage, Settings(precision="int8")).close()
-telemetry = sys.modules.get("nncf.telemetry.wrapper")
-print(type(telemetry.telemetry).__name__ if telemetry else "none", end="")
+for name, package in (("onnxruntime", "onnxruntime"), ("openvino", "nncf")):
+    if importlib.util.find_spec(package):
+        get(name).prepare(stage, Settings(precision="int8")).close()
+if "nncf" in sys.modules:
+    assert type(sys.modules["nncf.telemetry.wrapper"].telemetry).__name__ == "MagicMock", "NNCF reports its use"
 """
 
 
-@pytest.mark.parametrize(("name", "package"), [("openvino", "nncf"), ("onnxruntime", "onnxruntime")])
-def test_nothing_is_printed_and_nobody_is_told(name, package):
+def test_nothing_is_printed_and_nobody_is_told():
     """Not in this process: under pytest NNCF reports its use to nobody in any case."""
-    pytest.importorskip(package)
     environment = {key: value for key, value in os.environ.items() if key not in {"CI", "NNCF_CI"}}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", _QUIET, name],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
-    assert done.stdout in {"none", "MagicMock"}
-    assert done.stderr == ""
+    done = subprocess.run([sys.executable, "-c", _QUIET], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
