@@ -117,7 +117,7 @@ def test_positions_are_a_parameter():
         supernets.get("bootstrapnas-resnet50:positions=all")
 
 
-@pytest.mark.parametrize("scale", ["0.25", "0.5", "1", "2"])
+@pytest.mark.parametrize("scale", ["0.25", "0.5", "1"])
 def test_scales_keep_the_choices_apart(scale):
     net = supernets.get(f"ofa-resnet50:scale={scale}")
     assert net.space.distinct_size == NET.space.distinct_size
