@@ -112,7 +112,7 @@ class ResidualConv(ConvBnAct):
         super().__init__(channels, channels, 3, act="relu")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y: torch.Tensor = super().forward(x)
+        y: torch.Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return x + y
 
 

@@ -80,7 +80,7 @@ class ElasticResNet(ElasticClassifier):
         self._choices = choices
         # Widths are multiples of 8; of a narrower super-network, of fewer, or ratios and widths would fall together.
         divisor = 8 if images.scale >= 1 else max(1, int(8 * images.scale))
-        self._round = lambda width: round_to(divisor, width)
+        self._divisor = divisor
         out = [self._round(_STEM_WIDTH * images.scale * factor) for factor in choices.widths]
         self.stem_widths = (tuple(self._round(width // 2) for width in out), tuple(out))
         self.stage_widths = tuple(
@@ -89,6 +89,9 @@ class ElasticResNet(ElasticClassifier):
         self._refuse_aliases(images)
         columns, variables = _variables(choices, (*self.stem_widths, *self.stage_widths))
         super().__init__(name, summary, images, variables, self._all_places(columns, images), {}, default_quality)
+
+    def _round(self, width: float) -> int:
+        return round_to(self._divisor, width)
 
     def mid(self, width: int, expand: float) -> int:
         """Return the middle width of a bottleneck with ``width`` channels behind it."""

@@ -25,8 +25,8 @@ class Stage:
         inputs: positional example inputs, their first dimension the batch.
         input_names: one per input; the exported graph uses them.
         repeats: how often the stage runs in one inference.
-        calibration: more inputs like ``inputs``, typical of what the stage will see, from which a backend that quantises
-            learns the ranges of activations; without any, the example inputs have to serve.
+        calibration: more inputs like ``inputs``, typical of what the stage will see, from which a backend that
+            quantises learns the ranges of activations; without any, the example inputs have to serve.
     """
 
     name: str

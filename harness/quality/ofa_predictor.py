@@ -120,7 +120,8 @@ def _one_hot_resolution(space: SearchSpace, X: IntArray, known: tuple[int, ...])
     values = np.array(_resolutions(space))
     columns = [column for column, choice in enumerate(space.choices) if choice.key == "r"]
     chosen = values[X[:, columns[0]]] if columns else np.full(len(X), values[0])
-    return (chosen[:, None] == np.array(known)).astype(np.float64)
+    features: FloatArray = np.equal(chosen[:, None], np.array(known)).astype(np.float64)
+    return features
 
 
 _OFA = "https://raw.githubusercontent.com/mit-han-lab/once-for-all/698a5c10b434172056a565b340c46ce11df18629"

@@ -47,8 +47,8 @@ def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
                 images += len(batch)
                 module(batch)
             for norm, (mean, variance) in sums.items():
-                norm.running_mean.copy_(mean / images)  # type: ignore[union-attr, operator]
-                norm.running_var.copy_(variance / images)  # type: ignore[union-attr, operator]
+                norm.running_mean.copy_(mean / images)  # type: ignore[operator]
+                norm.running_var.copy_(variance / images)  # type: ignore[operator]
     finally:
         for hook in hooks:
             hook.remove()

@@ -78,7 +78,7 @@ def train(
     net = supernets.get(supernet)
     task = kinds.get(data, net)
     trainable = _trainable(net)
-    given = {
+    given: dict[str, Any] = {
         "steps": _steps(task, epochs, steps), "lr": lr, "schedule": schedule, "warmup": warmup, "optimizer": optimizer,
         "weight_decay": weight_decay, "clip": clip, "sampling": sampling, "samples": samples,
         "distillation": distillation, "progressive": progressive, "seed": seed,

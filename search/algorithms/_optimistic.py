@@ -152,7 +152,8 @@ class OptimisticLinas:
         X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
         F = self._surrogate.denoised(X, F)
         F = F[(self._problem.limits >= F).all(axis=1) & (self._problem.excesses(X) == 0)]
-        return F[non_dominated(F)]
+        front: FloatArray = F[non_dominated(F)]
+        return front
 
     def _reference(self) -> FloatArray:
         """A little beyond the worst values seen, so that the front's ends count; the limits where they are tighter."""
