@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 # The image that sets batch-norm statistics: at 160 px the last stage sees 5 x 5, near enough to the 4 x 4 to 7 x 7 of
 # real images for every layer's activations to stay of order 1 (at 64 px, 2 x 2, they grow to 1e6), at half the cost of
-# 224 px.
-_STATISTICS_BATCH, _STATISTICS_RESOLUTION = 1, 160
+# 224 px. Small images go in together, as many as make up for it: the variance over a single pixel is none.
+_STATISTICS_RESOLUTION, _SMALL = 160, 96
+# Likewise the pixels that go into a block alone.
+_STATISTICS_PIXELS = 64
 
 _RESOLUTION = "r"
 
@@ -129,8 +132,9 @@ class ElasticClassifier:
 
         if weights is None:
             side = min(_STATISTICS_RESOLUTION, self.resolution(config))
-            image = random_input(_STATISTICS_BATCH, self.channels, side, side)
-            return build_alive(lambda: self._assemble(config), (image,))
+            n = 1 if side >= _SMALL else math.ceil((_STATISTICS_RESOLUTION / side) ** 2)
+            images = random_input(n, self.channels, side, side)
+            return build_alive(lambda: self._assemble(config), (images,))
         state, module = read_state_dict(weights), self.module(config)
         if self._is_own(state, module):
             return load_into(module, state, weights)
@@ -164,7 +168,8 @@ class ElasticClassifier:
             alone = image_blocks.layer(block)
             return nn.Sequential(nn.Flatten(), alone) if block.kind == "classifier" else alone
 
-        module = build_alive(make, (random_input(_STATISTICS_BATCH, *shape),))
+        n = math.ceil(_STATISTICS_PIXELS / (height * width))
+        module = build_alive(make, (random_input(n, *shape),))
         return Stage(block.kind, module, (random_input(batch, *shape),), ("input",))
 
     def layers(self, config: AnyConfig) -> list[Block]:

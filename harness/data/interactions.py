@@ -33,7 +33,7 @@ _SEED = 0
 # Items that the user had nothing to do with, per interaction that is learned from.
 _NEGATIVES_IN_TRAINING = 4
 _BATCH = 512
-_EPOCHS = 30
+_EPOCHS = 20
 # Numbers drawn at a time for users' negatives, which one row per user and one column per item would be too many of.
 _AT_ONCE = 2**24
 

@@ -28,6 +28,8 @@ DIMS = (8, 16, 32, 64, 128)
 LAYERS = 6
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 CANDIDATES = 100
+# Inferences from which a backend that quantises learns the ranges of activations.
+_CALIBRATION = 15
 
 # MovieLens-100k has these.
 _SIZES = {"users": 943, "items": 1682}
@@ -131,8 +133,11 @@ class NeuralCollaborativeFiltering:
 
     def stages(self, config: Config | dict[str, Any], batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage: ``batch`` users, each with its candidates."""
-        inputs = (_ids(self.users, batch), _ids(self.items, batch, CANDIDATES))
-        return (Stage("network", self.build(config, weights), inputs, ("user", "items")),)
+        inputs, *more = (
+            (_ids(self.users, batch, seed=seed), _ids(self.items, batch, CANDIDATES, seed=seed))
+            for seed in range(1 + _CALIBRATION)
+        )
+        return (Stage("network", self.build(config, weights), inputs, ("user", "items"), calibration=tuple(more)),)
 
     def block_stage(self, block: Block, batch: int) -> Stage:
         """Return one block as a network of its own."""
@@ -282,8 +287,8 @@ def _drawn(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, torch.
     return drawn
 
 
-def _ids(below: int, *shape: int) -> torch.Tensor:
+def _ids(below: int, *shape: int, seed: int = 0) -> torch.Tensor:
     """Return seeded numbers of rows."""
     import torch
 
-    return torch.randint(below, shape, generator=torch.Generator().manual_seed(0))
+    return torch.randint(below, shape, generator=torch.Generator().manual_seed(seed))

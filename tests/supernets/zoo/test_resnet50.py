@@ -133,3 +133,13 @@ def test_bad_configs_are_refused():
         NET.space.encode(config(w=[0.65] * 6))
     with pytest.raises(ConfigError, match=r"e: expected 18 values, got 20"):
         NET.space.encode(config(e=[0.2] * 20))
+
+
+@pytest.mark.parametrize("options", ["r=12+28,classes=10,channels=1,scale=0.125,stem_stride=2", "r=28,classes=10"])
+def test_small_images_leave_a_network_alive(options):
+    # At 12 px the last stages see one pixel: the variance over it is none, and batch-norm would blow up or fade out.
+    net = supernets.get(f"ofa-resnet50:{options}")
+    for config in net.space.decode(np.concatenate([net.space.smallest(), net.space.largest()])):
+        (stage,) = net.stages(config, 1)
+        largest = float(stage.module(*stage.inputs).detach().abs().max())
+        assert 1e-2 < largest < 1e3

@@ -1,0 +1,134 @@
+"""Recommendation from the command line: trained, evaluated, searched, compared and transferred as images are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import supernets
+from hwnas.cli import run
+from latency_luts.keys import key
+from latency_luts.table import Entry
+from latency_luts.write import write_table
+from supernets.blocks import distinct_blocks
+from supernets.checkpoints import read_document
+
+NAME = "ncf:users=24,items=160"
+NET = supernets.get(NAME)
+QUALITY = ["--quality", "hit-rate:u.data", "--weights", "ncf.pth"]
+PLATFORMS = ("lut:file=one.yaml", "lut:file=other.yaml")
+
+
+def write_table_of(file, costs):
+    """Write a lookup table by which a block takes what ``costs`` says, in microseconds."""
+    blocks = {key(block): Entry((1 + costs(block)) / 1e6, 0.0, 5) for block in distinct_blocks(NET.slots)}
+    write_table(file, blocks, supernet=NAME, platform="made-up", environment={}, protocol={})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Interactions of users who take up items of their own half, weights, and two devices' lookup tables."""
+    folder = tmp_path_factory.mktemp("recommendation")
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(24):
+        items = rng.permutation(80)[:30] + 80 * (user % 2)
+        rows += [f"{user}\t{item}\t5\t{time}" for time, item in enumerate(items)]
+    (folder / "u.data").write_text("\n".join(rows))
+    write_table_of(folder / "one.yaml", lambda block: block.macs / 1e3)
+    write_table_of(folder / "other.yaml", lambda block: block.params / 1e2)
+    with contextlib.chdir(folder):
+        arguments = ["train", NAME, "--data", "u.data,batch=128", "-o", "ncf.pth", "--epochs", "15", "--lr", "0.01"]
+        assert run([*arguments, "--json", "train.json", "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(folder, monkeypatch, tmp_path):
+    """The folder, and a store of the test's own."""
+    monkeypatch.chdir(folder)
+    return ["--store", f"sqlite:///{tmp_path / 'store.db'}", "--quiet"]
+
+
+def written(file):
+    return json.loads(Path(file).read_text())
+
+
+def test_one_sub_network_a_mini_batch_is_trained_by_adam(here):
+    told = written("train.json")
+    assert (told["supernet"], told["steps"]) == (NAME, 15 * 6)  # 24 users with 29 interactions each, 128 at a time
+    options = told["options"]
+    assert (options["sampling"], options["samples"], options["optimizer"]) == ("uniform", 1, "adam")
+    assert read_document("ncf.pth")["supernet"] == NAME
+
+
+def test_what_was_trained_beats_popularity(here):
+    assert run(["evaluate", NAME, "-c", "max", "-c", "min", *QUALITY, "--json", "found.json", *here]) == 0
+    found = written("found.json")
+    assert (found["quality"]["metric"], found["quality"]["predicted"]) == ("hr10", False)
+    largest = found["evaluations"][0]
+    assert largest["value"] > largest["others"]["popularity_hr10"]
+    assert largest["low"] <= largest["value"] <= largest["high"]
+    assert 0 < largest["others"]["ndcg10"] <= largest["value"]
+    assert largest["n"] == 24
+
+
+def test_it_is_searched(here):
+    arguments = ["search", NAME, "-p", PLATFORMS[0], *QUALITY, "--evals", "12", "--json", "search.json", *here]
+    assert run([*arguments, "--study", "mine"]) == 0
+    found = written("search.json")
+    assert [one["name"] for one in found["objectives"]] == ["latency", "hr10"]
+    assert len(found["evaluations"]) == 12
+    assert all(one["status"] == "ok" for one in found["evaluations"])
+    assert run([*arguments, "--study", "mine", "--evals", "14", "--resume"]) == 0
+    again = written("search.json")
+    assert [one["key"] for one in again["evaluations"][:12]] == [one["key"] for one in found["evaluations"]]
+
+
+def test_algorithms_are_compared(here):
+    arguments = ["compare", NAME, "-p", PLATFORMS[0], *QUALITY, "--algorithms", "nsga2,random", "--evals", "12"]
+    assert run([*arguments, "--seeds", "2", "--json", "compare.json", *here]) == 0
+    found = written("compare.json")
+    assert [one["name"] for one in found["algorithms"]] == ["nsga2", "random"]
+    assert found["quality"]["metric"] == "hr10"
+
+
+def test_it_is_transferred(here):
+    platforms = [part for platform in PLATFORMS for part in ("-p", platform)]
+    arguments = ["transfer", NAME, *platforms, *QUALITY, "--algorithm", "random", "--evals", "12", "--samples", "4"]
+    assert run([*arguments, "--json", "transfer.json", *here]) == 0
+    assert written("transfer.json")["n_shared"] > 0
+
+
+def test_it_is_profiled(here):
+    arguments = ["profile", NAME, "-c", "min", "-p", "onnxruntime:threads=1", "--json", "profile.json"]
+    assert run([*arguments, *here]) == 0
+    (measurement,) = written("profile.json")["measurements"]
+    assert measurement["status"] in ("ok", "unstable")
+    assert 0 < measurement["latency_ms"]["value"] < 10
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "is empty"),
+        (["1\t2\t5\t1", "1\t2"], "bad: line 2: expected 4 columns"),
+        ([f"{user}\t{item}\t5\t1" for user in range(25) for item in range(6 * user, 6 * user + 40)], "ncf:users=25,"),
+    ],
+)
+def test_what_cannot_be_learned_from_leaves_nothing_behind(here, tmp_path, monkeypatch, capsys, lines, message):
+    monkeypatch.chdir(tmp_path)
+    Path("bad").write_text("\n".join(lines))
+    assert run(["train", NAME, "--data", "bad", "-o", "out.pth", "--quiet"]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert [file.name for file in tmp_path.iterdir()] == ["bad"]
+
+
+def test_weights_of_another_super_network_are_refused(here, capsys):
+    other = NAME.replace("160", "161")
+    assert run(["evaluate", other, "-c", "min", *QUALITY, *here]) == 2
+    assert "(160, 128) for (161, 128)" in " ".join(capsys.readouterr().err.split())
