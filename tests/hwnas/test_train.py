@@ -171,7 +171,7 @@ def test_the_study_in_small(study_module, weights, fashion_mnist, tmp_path, monk
     # Even after seconds of training the two halves of the test images tell the same about sub-networks.
     assert study_module.tau(values[:, 0], values[:, 1]) > 0.5
     lines = list(study_module.accuracy_table(rows))
-    assert any(line.startswith("Kendall tau between the halves: 0.") for line in lines)
+    assert any(line.startswith("Kendall tau between the halves: ") for line in lines)
 
 
 def test_the_studys_training_is_not_repeated(study_module, fashion_mnist, tmp_path):
