@@ -111,7 +111,7 @@ class TableCheck:
 
     def to_json(self) -> dict[str, Any]:
         """Return the check as JSON-able data, milliseconds."""
-        corrected = None if self.corrected_s is None else self.corrected_s
+        corrected = self.corrected_s
         return {
             "schema": SCHEMA,
             "supernet": self.supernet,

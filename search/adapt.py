@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from search.predictors._blocks import SpaceFeatures, behind_guess
+from harness.statistics import tau
+from search.predictors._blocks import SpaceFeatures, behind_guess, with_guess
 from search.predictors.gp import GaussianProcess
 from supernets.errors import PlatformError, UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
@@ -34,6 +35,8 @@ SIZES = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 130, 160, 2
 _STEPS, _FURTHER_STEPS = 30, 8
 # Fewer latencies on A than this say nothing about the others; more than that say little more and take long to learn.
 _LEAST, _MOST = 8, 400
+# The share of known sub-networks that predictions are tested on.
+_HELD_OUT = 0.4
 # Candidates among which the sub-networks to measure are chosen.
 _CANDIDATES = 600
 
@@ -86,7 +89,7 @@ class _Features:
 
     def __call__(self, X: IntArray) -> FloatArray:
         features = self._space(X)
-        return features if self._guess is None else np.column_stack([self._guess(X), features])
+        return features if self._guess is None else with_guess(features, self._guess(X))
 
 
 def learned(space: SearchSpace, X: IntArray, y: FloatArray) -> Guess:
@@ -212,10 +215,10 @@ class Curve:
 
     def needed(self, target: float = TARGET_TAU) -> int | None:
         """Return the first size at which tau reaches the target; ``None``: it never does."""
-        return next((size for size, tau in zip(self.sizes, self.tau, strict=True) if tau >= target), None)
+        return next((size for size, reached in zip(self.sizes, self.tau, strict=True) if reached >= target), None)
 
 
-def curve(  # noqa: PLR0913 - all but the first five are options by name
+def curve(
     space: SearchSpace,
     X: IntArray,
     y: FloatArray,
@@ -223,7 +226,6 @@ def curve(  # noqa: PLR0913 - all but the first five are options by name
     rng: np.random.Generator,
     *,
     splits: int = 3,
-    held_out: float = 0.4,
     sizes: Sequence[int] = SIZES,
     target: float | None = TARGET_TAU,
 ) -> Curve:
@@ -237,12 +239,11 @@ def curve(  # noqa: PLR0913 - all but the first five are options by name
             ``None``: B alone, from random measurements.
         rng: draws the splits.
         splits: how often; each holds out others.
-        held_out: the share that is held out for testing.
         sizes: numbers of measurements to try.
         target: stop at the first size that reaches it; ``None``: try them all.
     """
     known = None if guess is None else _lookup(X, guess)
-    orders = [_split(space, X, known, held_out, rng) for _ in range(splits)]
+    orders = [_split(space, X, known, rng) for _ in range(splits)]
     starts: list[FloatArray | None] = [None] * splits
     used, taus = [], []
     for size in sizes:
@@ -253,7 +254,7 @@ def curve(  # noqa: PLR0913 - all but the first five are options by name
             rows = order[:size]
             model = Adapted(space, known, X[rows], y[rows], start=starts[number])
             starts[number] = model.parameters
-            found.append(_tau(model(X[test]), y[test]))
+            found.append(tau(model(X[test]), y[test]))
         used.append(size)
         taus.append(float(np.mean(found)))
         if target is not None and taus[-1] >= target:
@@ -261,12 +262,15 @@ def curve(  # noqa: PLR0913 - all but the first five are options by name
     return Curve(tuple(used), tuple(taus))
 
 
-def _split(
-    space: SearchSpace, X: IntArray, guess: Guess | None, held_out: float, rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
+def held_out(n: int) -> int:
+    """Return how many of ``n`` sub-networks ``curve`` holds out for testing."""
+    return max(2, round(_HELD_OUT * n))
+
+
+def _split(space: SearchSpace, X: IntArray, guess: Guess | None, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Return the order in which rows are measured, and the rows that are held out."""
     drawn = rng.permutation(len(X))
-    n_test = max(2, round(held_out * len(X)))
+    n_test = held_out(len(X))
     test, pool = drawn[:n_test], drawn[n_test:]
     if guess is None:
         return pool, test
@@ -276,10 +280,3 @@ def _split(
 def _lookup(X: IntArray, values: FloatArray) -> Guess:
     known = {row.tobytes(): float(value) for row, value in zip(np.ascontiguousarray(X), values, strict=True)}
     return lambda wanted: np.array([known[row.tobytes()] for row in np.ascontiguousarray(wanted, dtype=X.dtype)])
-
-
-def _tau(predicted: FloatArray, true: FloatArray) -> float:
-    from scipy.stats import kendalltau
-
-    # Predictions that are all alike order nothing.
-    return 0.0 if np.ptp(predicted) == 0 else float(kendalltau(predicted, true).statistic)

@@ -113,6 +113,8 @@ class Loop:
         self._keep = keep
         self._clock = clock or Clock()
         self._drifts = drifts or {}
+        seen = {*archive.names, *(one.name for one in task.limited if one.cheap)}
+        self._unseen = [one for one in task.constraints if one.name not in seen]
         self._iteration = -1
 
     def run(self, evals: int, stop: Stop, report: Callable[[], None]) -> str:
@@ -182,9 +184,7 @@ class Loop:
         problem. One on something else it cannot see; what breaks it is told as failed.
         """
         evaluation, row = self._archive[index], self._archive.row(index)
-        seen = {*self._archive.names, *(one.name for one in self._task.limited if one.cheap)}
-        unseen = [one for one in self._task.constraints if one.name not in seen]
-        broken = any(one.violation(np.array([evaluation.objectives[one.name]]))[0] > 0 for one in unseen)
+        broken = any(one.violation(np.array([evaluation.objectives[one.name]]))[0] > 0 for one in self._unseen)
         if broken or evaluation.status == "failed":
             return np.full_like(row, np.nan)
         told = row.copy()

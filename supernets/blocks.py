@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from supernets.space import FloatArray, SearchSpace
+from supernets.space import FloatArray, IntArray, SearchSpace
 
 # Rows summed at a time: the working arrays of one chunk stay in the second-level cache.
 _CHUNK = 16_384
@@ -142,6 +143,34 @@ class BlockMax(_BlockFold):
 
     def __init__(self, space: SearchSpace, slots: Sequence[Slot], value: Callable[[Block], float]) -> None:
         super().__init__(space, slots, [np.array(slot.values(value), np.float64) for slot in slots])
+
+
+class BlockCounts:
+    """What a super-network counts by its slots: a base class.
+
+    Attributes:
+        space: its search space.
+        slots: its places for blocks.
+    """
+
+    space: SearchSpace
+    slots: tuple[Slot, ...]
+
+    def params(self, X: npt.ArrayLike) -> IntArray:
+        """Return the parameter counts, ``(n,)``, each slot's once."""
+        return self._params(X).astype(np.int64)
+
+    def macs(self, X: npt.ArrayLike) -> IntArray:
+        """Return the multiply-accumulates of one inference at batch 1, ``(n,)``, each slot's as often as it runs."""
+        return self._macs(X).astype(np.int64)
+
+    @cached_property
+    def _params(self) -> BlockSum:
+        return BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
+
+    @cached_property
+    def _macs(self) -> BlockSum:
+        return BlockSum(self.space, self.slots, lambda block: block.macs)
 
 
 def strides(sizes: Sequence[int]) -> tuple[int, ...]:

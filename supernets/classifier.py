@@ -11,13 +11,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from supernets import image_blocks, ofa_keys
-from supernets.blocks import Block, BlockSum, Slot
+from supernets.blocks import Block, BlockCounts, Slot
 from supernets.images import ImageOptions
 from supernets.shared import AnyConfig, Layout, SharedWeights, Tensors, corner, fitted
-from supernets.space import Choice, IntArray, SearchSpace
+from supernets.space import Choice, SearchSpace
 from supernets.supernet import Stage
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class Place:
         return {step: f"{self.key or self.name}.depth_conv.conv.{matrix_name(*step)}" for step in steps(self.kernels)}
 
 
-class ElasticClassifier:
+class ElasticClassifier(BlockCounts):
     """An image classifier whose sub-networks are chains of blocks; see ``supernets.supernet.SuperNetwork``.
 
     Args:
@@ -100,19 +99,9 @@ class ElasticClassifier:
             self.space = SearchSpace(tuple(choices), fixed={_RESOLUTION: list(self.resolutions)}, ignored=ignored)
         self._places = tuple(places)
         self.slots = tuple(self._slot(place) for place in self._places)
-        self._params = BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
-        self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
         self._shapes: dict[Block, dict[str, tuple[int, ...]]] = {}
 
     # --- counts ------------------------------------------------------------------------------------------------------
-
-    def params(self, X: npt.ArrayLike) -> IntArray:
-        """Return the parameter counts, ``(n,)``."""
-        return self._params(X).astype(np.int64)
-
-    def macs(self, X: npt.ArrayLike) -> IntArray:
-        """Return the multiply-accumulates of convolutions and linear layers at batch 1, ``(n,)``."""
-        return self._macs(X).astype(np.int64)
 
     # --- sub-networks ------------------------------------------------------------------------------------------------
 

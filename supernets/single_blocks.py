@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from supernets.blocks import Block, BlockSum, Slot, distinct_blocks
+from supernets.blocks import Block, BlockCounts, Slot, distinct_blocks
 from supernets.errors import UsageError
 from supernets.space import Choice, Config, IntArray, SearchSpace
 from supernets.supernet import BuildsBlocks, Stage, SuperNetwork
@@ -27,7 +26,7 @@ SUFFIX = "/blocks"
 _BASE = 36  # values that one choice can have
 
 
-class SingleBlocks:
+class SingleBlocks(BlockCounts):
     """The super-network whose sub-networks are the distinct blocks of another.
 
     A block is called by its number, written in digits of base 36; numbers beyond the last stand for the last block.
@@ -55,8 +54,6 @@ class SingleBlocks:
         self.space = SearchSpace(tuple(Choice("block", tuple(range(size))) for size in self._sizes))
         padding = (self.blocks[-1],) * (math.prod(self._sizes) - len(self.blocks))
         self.slots: tuple[Slot, ...] = (Slot("block", tuple(range(len(self._sizes))), self.blocks + padding),)
-        self._params = BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
-        self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
 
     def vectors(self, numbers: Sequence[int] | IntArray) -> IntArray:
         """Return the vectors of blocks by number, ``(n, n_var)``."""
@@ -66,14 +63,6 @@ class SingleBlocks:
         """Return the block of a config."""
         index = np.ravel_multi_index(tuple(self.space.encode(config)[0]), self._sizes)
         return self.blocks[min(int(index), len(self.blocks) - 1)]
-
-    def params(self, X: npt.ArrayLike) -> IntArray:
-        """Return the blocks' parameter counts, ``(n,)``."""
-        return self._params(X).astype(np.int64)
-
-    def macs(self, X: npt.ArrayLike) -> IntArray:
-        """Return the blocks' multiply-accumulates at batch 1, ``(n,)``."""
-        return self._macs(X).astype(np.int64)
 
     def build(self, config: Config | dict[str, Any], weights: str | None = None) -> torch.nn.Module:
         """Return the block's module with seeded random weights; raises ``UsageError`` where ``weights`` are given."""

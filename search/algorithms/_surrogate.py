@@ -6,7 +6,7 @@ import numpy as np
 
 from search.algorithm import Problem
 from search.predictors import Predictor, fit
-from search.predictors._blocks import SpaceFeatures, behind_guess
+from search.predictors._blocks import SpaceFeatures, behind_guess, with_guess
 from search.predictors.gp import GaussianProcess
 from supernets.errors import UsageError, suggestion
 from supernets.space import FloatArray, IntArray
@@ -78,7 +78,7 @@ class Surrogate:
         """Return each objective's features; where something is known of it from elsewhere, that is in front of them."""
         features = self._features(X)
         guesses = self._problem.guesses
-        return [features if guess is None else np.column_stack([guess(X), features]) for guess in guesses]
+        return [features if guess is None else with_guess(features, guess(X)) for guess in guesses]
 
     def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
         features = self._inputs(X)

@@ -59,7 +59,7 @@ class SpaceFeatures:
         kinds = _numbered([choice.key for choice in space.choices])
         stages = _numbered(list(zip(kinds, choice_stages(space), strict=True)))
         self._sums = [_summing(groups) for groups in (kinds, stages)]
-        self._coordinates = _coordinates(space)
+        self._coordinates = coordinates(space)
         one_hot_kinds = np.repeat(kinds, space.n_options)
         widths = [*(len(total) for total in self._sums), space.n_var] if hierarchical else []
         # The amplitudes are round numbers between those learned on several spaces.
@@ -87,6 +87,11 @@ def behind_guess(blocks: Sequence[Block]) -> tuple[Block, ...]:
         for block, columns in zip(blocks, moved, strict=True)
     )
     return (guess, *rest)
+
+
+def with_guess(features: FloatArray, guess: FloatArray) -> FloatArray:
+    """Return features with a guess (n,) in front of them, as ``behind_guess`` expects it."""
+    return np.column_stack([guess, features])
 
 
 def plain_blocks(n_features: int) -> tuple[Block, ...]:
@@ -145,7 +150,7 @@ def _summing(groups: IntArray) -> FloatArray:
     return np.asarray(total / np.sqrt(total.sum(axis=1, keepdims=True)), dtype=np.float64)
 
 
-def _coordinates(space: SearchSpace) -> FloatArray:
+def coordinates(space: SearchSpace) -> FloatArray:
     """Return each choice's values mapped to -1..1, ``(n_var, most options)``."""
     table = np.zeros((space.n_var, int(space.n_options.max())))
     for row, choice in enumerate(space.choices):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from search.adapt import TARGET_TAU, curve, learned
+from search.adapt import TARGET_TAU, curve, held_out, learned
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # With fewer shared sub-networks too few are left to measure, or to test on.
@@ -83,9 +83,9 @@ def adapting(space: SearchSpace, X: IntArray, latency: FloatArray, rng: np.rando
         for source in range(n_platforms):
             if source != target:
                 adapted[source, target] = needed(target, source)
-    held_out = max(2, round(0.4 * len(rows)))
-    most = max(size for size in sizes if size <= len(rows) - held_out)
-    return Adapting(adapted, alone, most, held_out)
+    n_test = held_out(len(rows))
+    most = max(size for size in sizes if size <= len(rows) - n_test)
+    return Adapting(adapted, alone, most, n_test)
 
 
 def _whole(value: float) -> int | None:

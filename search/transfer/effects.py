@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.predictors._blocks import choice_stages
+from search.predictors._blocks import choice_stages, coordinates
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # A least-squares fit to fewer rows per coefficient says little.
@@ -45,7 +45,8 @@ class EffectModel:
 
     def __init__(self, space: SearchSpace, X: IntArray, *, by_stage: bool = False) -> None:
         groups = _groups(space, by_stage=by_stage)
-        levels, active = _levels(space, X), space.active(X)
+        # From 0, the smallest value, to 1, the largest.
+        levels, active = (coordinates(space)[np.arange(space.n_var), X] + 1.0) / 2.0, space.active(X)
         columns = []
         for members in groups.values():
             there = active[:, members]
@@ -83,16 +84,6 @@ def _groups(space: SearchSpace, *, by_stage: bool) -> dict[str, list[int]]:
         name = choice.key if stages[column] < 0 else f"{choice.key} {order[stages[column]]}"
         groups.setdefault(name, []).append(column)
     return groups
-
-
-def _levels(space: SearchSpace, X: IntArray) -> FloatArray:
-    """Return where each choice lies between its smallest (0) and largest (1) value, ``(n, n_var)``."""
-    columns = []
-    for column, choice in enumerate(space.choices):
-        values = np.array(choice.values, dtype=np.float64)
-        span = float(np.ptp(values)) or 1.0
-        columns.append(((values - values.min()) / span)[X[:, column]])
-    return np.column_stack(columns) if columns else np.zeros((len(X), 0))
 
 
 def _least_squares(features: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:

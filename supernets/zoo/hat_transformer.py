@@ -10,10 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from supernets.blocks import Block, BlockSum, Slot
+from supernets.blocks import Block, BlockCounts, Slot
 from supernets.space import Config, IntArray
 from supernets.supernet import Stage
 from supernets.transformer import blocks
@@ -32,8 +29,10 @@ def create(name: str, options: Mapping[str, str]) -> HatTransformer:
     return HatTransformer(name, Options.parse(name, options))
 
 
-class HatTransformer:
+class HatTransformer(BlockCounts):
     """The super-network.
+
+    The table of tokens is among its parameters; its MACs are all matrix products that translate one sentence.
 
     Args:
         name: as registered.
@@ -54,16 +53,6 @@ class HatTransformer:
         self.space = HatSpace(self.choices)
         self._columns = Columns.of(self.choices.layers)
         self.slots = tuple(self._slots())
-        self._params = BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
-        self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
-
-    def params(self, X: npt.ArrayLike) -> IntArray:
-        """Return the parameter counts, ``(n,)``, the table of tokens included."""
-        return self._params(X).astype(np.int64)
-
-    def macs(self, X: npt.ArrayLike) -> IntArray:
-        """Return the multiply-accumulates of all matrix products that translate one sentence, ``(n,)``."""
-        return self._macs(X).astype(np.int64)
 
     # --- modules -----------------------------------------------------------------------------------------------------
 

@@ -10,12 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from supernets.blocks import Block, BlockSum, Slot
+from supernets.blocks import Block, BlockCounts, Slot
 from supernets.errors import UsageError, suggestion
-from supernets.space import Choice, Config, IntArray, SearchSpace
+from supernets.space import Choice, Config, SearchSpace
 from supernets.supernet import Stage
 
 if TYPE_CHECKING:
@@ -65,8 +62,8 @@ _TABLES = ("gmf_", "mlp_")
 _EMBEDDING = 0.05
 
 
-class NeuralCollaborativeFiltering:
-    """The super-network for a number of users and of items.
+class NeuralCollaborativeFiltering(BlockCounts):
+    """The super-network for a number of users and of items; its MACs are for one user's candidates.
 
     Args:
         name: how it is spelled.
@@ -84,16 +81,6 @@ class NeuralCollaborativeFiltering:
         self.items = items
         self.space = _space()
         self.slots = tuple(_slots(self.space, users, items))
-        self._params = BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
-        self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
-
-    def params(self, X: npt.ArrayLike) -> IntArray:
-        """Return the parameter counts, ``(n,)``."""
-        return self._params(X).astype(np.int64)
-
-    def macs(self, X: npt.ArrayLike) -> IntArray:
-        """Return the multiply-accumulates of linear layers for one user's candidates, ``(n,)``."""
-        return self._macs(X).astype(np.int64)
 
     def module(self, config: Config | dict[str, Any]) -> NeuMF:
         """Return the sub-network of ``config`` on the meta device, without weights."""

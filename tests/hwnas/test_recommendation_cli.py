@@ -47,13 +47,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def here(folder, monkeypatch, tmp_path):
-    """The folder, and a store of the test's own."""
-    monkeypatch.chdir(folder)
-    return ["--store", f"sqlite:///{tmp_path / 'store.db'}", "--quiet"]
-
-
 def written(file):
     return json.loads(Path(file).read_text())
 
