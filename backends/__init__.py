@@ -5,10 +5,21 @@
 
 from __future__ import annotations
 
-from backends.backend import Backend, KnowingBackend, Option, RunningBackend, Session, Settings
+from backends.backend import Backend, KnowingBackend, Option, RunningBackend, Session, Settings, Tabulated
 from supernets.registry import Registry
 
-__all__ = ["Backend", "KnowingBackend", "Option", "RunningBackend", "Session", "Settings", "get", "names", "registry"]
+__all__ = [
+    "Backend",
+    "KnowingBackend",
+    "Option",
+    "RunningBackend",
+    "Session",
+    "Settings",
+    "Tabulated",
+    "get",
+    "names",
+    "registry",
+]
 
 registry = Registry("backend", "backends", "hwnas.backends", skip=("backend", "export", "quantise", "runner"))
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from latency_luts.measured import Lookup
 from supernets.errors import BackendError, PlatformError, suggestion
 from supernets.space import FloatArray
 from supernets.supernet import Stage, SuperNetwork
@@ -139,6 +140,15 @@ class KnowingBackend(Backend, Protocol):
         Raises:
             TableError: the table does not fit the super-network; names what would.
         """
+        ...
+
+
+@runtime_checkable
+class Tabulated(Protocol):
+    """A backend that knows a list of sub-networks and no others."""
+
+    def lookup(self, net: SuperNetwork, settings: Settings) -> Lookup:
+        """Return the sub-networks of ``net`` that it knows, and their latencies in seconds."""
         ...
 
 

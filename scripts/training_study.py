@@ -30,7 +30,9 @@ from harness.quality.classification import Tester
 from harness.statistics import tau
 from harness.store import Store
 from search.hypervolume import hypervolume
-from search.study import Study, load, search
+from search.result import Study
+from search.stored import load
+from search.study import search
 from supernets.space import FloatArray
 from supernets.supernet import SuperNetwork
 from supernets.training import Options

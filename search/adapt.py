@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,8 @@ import numpy.typing as npt
 from harness.statistics import tau
 from search.predictors._blocks import SpaceFeatures, behind_guess, with_guess
 from search.predictors.gp import GaussianProcess
-from supernets.errors import PlatformError, UsageError
+from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
-from supernets.supernet import SuperNetwork
-
-if TYPE_CHECKING:
-    from harness.store import Store
 
 # Latencies on A of vectors (n, n_var), in any unit: (n,).
 Guess = Callable[[IntArray], FloatArray]
@@ -33,8 +28,6 @@ TARGET_TAU = 0.95
 SIZES = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 130, 160, 200)
 
 _STEPS, _FURTHER_STEPS = 30, 8
-# Fewer latencies on A than this say nothing about the others; more than that say little more and take long to learn.
-_LEAST, _MOST = 8, 400
 # The share of known sub-networks that predictions are tested on.
 _HELD_OUT = 0.4
 # Candidates among which the sub-networks to measure are chosen.
@@ -95,62 +88,6 @@ class _Features:
 def learned(space: SearchSpace, X: IntArray, y: FloatArray) -> Guess:
     """Return latencies on A as learned from a search there: ``X`` (n, n_var) and their latencies ``y`` (n,)."""
     return Adapted(space, None, X, y)
-
-
-def guess_of(net: SuperNetwork, source: str, store: Store | None) -> Guess:
-    """Return latencies on A, from whatever is known of them.
-
-    Args:
-        net: the super-network.
-        source: a study in the store, which searched it on A, or the platform A: one that knows latencies, or one that
-            sub-networks were measured on.
-        store: where the study, or the measurements, are kept.
-
-    Raises:
-        UsageError: there is neither such a study nor such a platform, or too little is known there.
-    """
-    if store is not None and store.study(source) is not None:
-        return _from_study(net, source, store)
-    try:
-        return _from_platform(net, source, store)
-    except PlatformError as error:
-        raise UsageError(f"transfer from {source!r}: neither a study in the store nor a platform: {error}") from error
-
-
-def _from_study(net: SuperNetwork, name: str, store: Store) -> Guess:
-    from search.study import load
-
-    study = load(store, name)
-    if study.supernet != net.name:
-        raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
-    known = {one.key: (one.vector, one.objectives.get("latency", np.nan)) for one in study.archive}
-    return _learned(net, name, list(known.values()))
-
-
-def _from_platform(net: SuperNetwork, source: str, store: Store | None) -> Guess:
-    import backends
-    from harness.platform import parse
-    from search.transfer.tables import Tabulated
-
-    platform = parse(source)
-    backend = backends.get(platform.backend)
-    if isinstance(backend, Tabulated):
-        table = backend.lookup(net, platform.settings)
-        return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
-    if isinstance(backend, backends.KnowingBackend):
-        return lambda X: backend.latency(net, X, platform.settings)
-    records = [] if store is None else store.measurements(supernet=net.name, platform=str(platform), status="ok")
-    known = {record["key"]: (net.space.encode(record["config"])[0], record["latency_s"]) for record in records}
-    return _learned(net, source, list(known.values()))
-
-
-def _learned(net: SuperNetwork, source: str, known: Sequence[tuple[npt.ArrayLike, float]]) -> Guess:
-    there = [(vector, value) for vector, value in known if np.isfinite(value)]
-    if len(there) < _LEAST:
-        raise UsageError(f"transfer from {source!r}: expected at least {_LEAST} latencies there, got {len(there)}")
-    rows = np.random.default_rng(0).permutation(len(there))[:_MOST]
-    X = net.space.canonical(np.array([there[row][0] for row in rows], dtype=np.int64))
-    return learned(net.space, X, np.array([there[row][1] for row in rows]))
 
 
 def choose(space: SearchSpace, guess: Guess | None, n: int, rng: np.random.Generator) -> IntArray:

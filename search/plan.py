@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from search.adapt import guess_of
 from search.algorithm import Known, Problem
 from search.constraints import Constraint, name_of, parse, total_violation
 from search.drift import Drift
+from search.guess import guess_of
 from search.loop import Task
 from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make
 from search.objectives.latency import MeasuredLatency

@@ -1,4 +1,4 @@
-"""Studies: ``search`` runs or resumes one, ``load`` reads one from the store."""
+"""Studies: ``search`` runs or resumes one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from search import algorithms
 from search.algorithm import Algorithm
 from search.archive import Archive, Evaluation
 from search.loop import Clock, Keep, Loop
-from search.objectives import Directions, Sources
+from search.objectives import Sources
 from search.plan import Plan, Request
 from search.result import ObjectiveLabel, Study
 from search.stopping import Stop, stop_rule
-from supernets.errors import UnknownNameError, UsageError
+from search.stored import load, record_of
+from supernets.errors import UsageError
 from supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -133,22 +134,6 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         return run.go(plan, made, stop)
 
 
-def load(store: Store, name: str) -> Study:
-    """Return the study called ``name`` as the store has it.
-
-    Raises:
-        UnknownNameError: there is none; the message suggests the nearest.
-    """
-    record = _record(store, name)
-    settings, facts = record.settings["search"], record.settings["facts"]
-    labels = settings["objectives"]
-    archive = Archive([one["name"] for one in labels], Directions([one["maximise"] for one in labels]))
-    archive.add([Evaluation.from_json(evaluation) for evaluation in store.evaluations(record)])
-    last = archive[len(archive) - 1] if len(archive) else None
-    spent = (last.measure_s, last.search_s, last.total_s) if last else (0.0, 0.0, 0.0)
-    return Study(record.name, settings, facts, archive, dict(zip(("measure", "search", "total"), spent, strict=True)))
-
-
 class _Run:
     """One call of ``search``: the study's place in the store, and what is reported of it."""
 
@@ -171,7 +156,7 @@ class _Run:
         if self._store is None or self._name is None:
             return None
         if resume:
-            record = _record(self._store, self._name)
+            record = record_of(self._store, self._name)
             if record.evaluations > self._evals:
                 raise UsageError(
                     f"study {self._name!r} has {record.evaluations} evaluations already; expected at least as many as "
@@ -277,13 +262,6 @@ def _warmed(
         )
     keys = tuple(warm_start.archive[index].key for index in warm_start.front)
     return replace(request, warm_start=warm_start.name, initial=keys)
-
-
-def _record(store: Store, name: str) -> StudyRecord:
-    record = store.study(name)
-    if record is None:
-        raise UnknownNameError("study", name, (known.name for known in store.studies()))
-    return record
 
 
 def _check_same(record: StudyRecord, settings: Mapping[str, Any]) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,12 +73,11 @@ class EvaluatedQuality:
         if self.options.store is None:
             return {}
         rows = self.options.store.qualities(self.net.name, self.source, keys)
-        return {key: _score(record) for key, record in rows.items()}
+        return {key: Score.of(record) for key, record in rows.items()}
 
     def _keep(self, key: str, score: Score) -> None:
         if self.options.store is not None:
-            plain = {name: None if value != value else value for name, value in asdict(score).items()}  # noqa: PLR0124
-            self.options.store.put_quality(self.net.name, self.source, key, plain)
+            self.options.store.put_quality(self.net.name, self.source, key, score.record())
 
 
 def needed_weights(name: str, options: QualityOptions) -> str:
@@ -101,8 +99,3 @@ def digest(file: str | Path) -> str:
 def _digest(file: str, _mtime_ns: int, _size: int) -> str:
     with Path(file).open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _score(record: dict[str, Any]) -> Score:
-    ends = {name: float("nan") if record[name] is None else record[name] for name in ("value", "low", "high")}
-    return Score(**ends, n=record["n"], others=record["others"])

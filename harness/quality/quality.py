@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +104,16 @@ class Score:
     high: float = float("nan")
     n: int = 0
     others: dict[str, float] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Return its fields as JSON values: what is not known is ``None``."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}  # noqa: PLR0124 - nan
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Score:
+        """Return what ``record`` was made of."""
+        ends = {name: float("nan") if record[name] is None else record[name] for name in ("value", "low", "high")}
+        return cls(**ends, n=record["n"], others=record["others"])
 
 
 @runtime_checkable

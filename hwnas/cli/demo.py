@@ -37,7 +37,7 @@ def demo(
     import supernets
     from harness.store import Store
     from search.report import transfer_page
-    from search.study import load
+    from search.stored import load
     from search.transfer import transfer
     from search.transfer.verdict import words
 

@@ -50,7 +50,7 @@ def evaluate(
         # One by one, so that each is in the store as soon as it is there.
         scores = [_score(source, X[row : row + 1]) for row in progress.rows(len(X))]
     rows = [
-        {"config": one, "key": key, **_plain(score)}
+        {"config": one, "key": key, **score.record()}
         for one, key, score in zip(net.space.decode(X), net.space.keys(X), scores, strict=True)
     ]
     about = {"source": source.source, "metric": source.metric, "unit": source.unit, "predicted": source.predicted}
@@ -66,14 +66,6 @@ def _score(source: Source, x: IntArray) -> Score:
     from harness.quality.quality import Score, ScoredQuality
 
     return source.scores(x)[0] if isinstance(source, ScoredQuality) else Score(float(source.evaluate(x)[0]))
-
-
-def _plain(score: Score) -> dict[str, Any]:
-    ends = {"value": score.value, "low": score.low, "high": score.high}
-    return {name: None if value != value else value for name, value in ends.items()} | {  # noqa: PLR0124 - nan
-        "n": score.n,
-        "others": score.others,
-    }
 
 
 def _table(source: Source, rows: list[dict[str, Any]]) -> Table:

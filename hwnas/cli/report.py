@@ -32,7 +32,7 @@ def report(
     """Write a study as one HTML page."""
     from harness.store import Store
     from search.report import search_page
-    from search.study import load
+    from search.stored import load
 
     check_writable(html)
     with Store.open(store, create=False) as kept:
@@ -63,7 +63,7 @@ def export(
     import supernets
     from harness.store import Store
     from search.deploy import deploy
-    from search.study import load
+    from search.stored import load
 
     folders = {"onnx": onnx, "openvino": openvino, "torch": torch}
     wanted = {form: folder for form, folder in folders.items() if folder is not None}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from latency_luts.keys import split
 from supernets.errors import TableError
-from supernets.widths import round_to_eight
+from supernets.images.widths import round_to_eight
 
 
 def known_fields(name: str, known: frozenset[str], file: str) -> dict[str, str]:

@@ -11,8 +11,10 @@ import numpy as np
 
 from search.archive import Evaluation
 from search.objectives import Sources
+from search.result import Study
 from search.sampling import row_keys, sample_unseen, unseen_rows
-from search.study import Study, load, search
+from search.stored import load
+from search.study import search
 from search.transfer.adapting import adapting
 from search.transfer.effects import EffectModel, enough_for_stages
 from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse

@@ -7,12 +7,10 @@ front is the front of all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 import backends
-from backends.backend import Settings
 from harness.platform import parse
 from latency_luts.measured import Lookup
 from search.hypervolume import non_dominated
@@ -22,18 +20,9 @@ from supernets.space import BoolArray, FloatArray, IntArray
 from supernets.supernet import SuperNetwork
 
 
-@runtime_checkable
-class Tabulated(Protocol):
-    """A backend that knows a list of sub-networks and no others."""
-
-    def lookup(self, net: SuperNetwork, settings: Settings) -> Lookup:
-        """Return the sub-networks of ``net`` that it knows, and their latencies in seconds."""
-        ...
-
-
 def all_tabulated(places: Sequence[str]) -> bool:
     """Tell whether every platform is a measured table."""
-    return all(isinstance(backends.get(parse(place).backend), Tabulated) for place in places)
+    return all(isinstance(backends.get(parse(place).backend), backends.Tabulated) for place in places)
 
 
 def in_every_table(net: SuperNetwork, places: Sequence[str]) -> tuple[IntArray, FloatArray]:
@@ -62,5 +51,5 @@ def fronts(latency: FloatArray, loss: FloatArray) -> BoolArray:
 def _lookup(net: SuperNetwork, place: str) -> Lookup:
     platform = parse(place)
     backend = backends.get(platform.backend)
-    assert isinstance(backend, Tabulated)  # noqa: S101 - see all_tabulated
+    assert isinstance(backend, backends.Tabulated)  # noqa: S101 - see all_tabulated
     return backend.lookup(net, platform.settings)

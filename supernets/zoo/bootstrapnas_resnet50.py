@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Mapping
 
 from supernets.errors import UsageError
-from supernets.images import parse_images
-from supernets.resnet import STAGES, ElasticResNet, ResNetChoices
+from supernets.images.options import parse_images
+from supernets.images.resnet import STAGES, ElasticResNet, ResNetChoices
 from supernets.zoo.ofa_resnet50 import RESOLUTIONS
 
 DEPTHS = (0, 1)

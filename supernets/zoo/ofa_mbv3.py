@@ -10,11 +10,11 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from supernets.blocks import Block
-from supernets.classifier import ElasticClassifier, Place
-from supernets.image_blocks import classifier, conv, mbconv, pool
-from supernets.images import ImageOptions, parse_images
+from supernets.images.blocks import classifier, conv, mbconv, pool
+from supernets.images.classifier import ElasticClassifier, Place
+from supernets.images.options import ImageOptions, parse_images
+from supernets.images.widths import halved, round_to_eight
 from supernets.space import Choice
-from supernets.widths import halved, round_to_eight
 
 NAMES = ("ofa-mbv3-w1.0", "ofa-mbv3-w1.2")
 

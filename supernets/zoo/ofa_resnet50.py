@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from supernets.images import parse_images
-from supernets.resnet import ElasticResNet, ResNetChoices
+from supernets.images.options import parse_images
+from supernets.images.resnet import ElasticResNet, ResNetChoices
 
 DEPTHS = (0, 1, 2)
 EXPANDS = (0.2, 0.25, 0.35)

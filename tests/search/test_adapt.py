@@ -12,9 +12,10 @@ from scipy import stats
 import supernets
 from harness.store import Store
 from latency_luts import Entry, key, write_table
-from search.adapt import Adapted, Curve, choose, curve, guess_of, learned, most_telling
+from search.adapt import Adapted, Curve, choose, curve, learned, most_telling
 from search.algorithm import Problem
 from search.algorithms._surrogate import Surrogate
+from search.guess import guess_of
 from search.predictors._blocks import SpaceFeatures
 from search.predictors._kernel import Kernel
 from search.study import search

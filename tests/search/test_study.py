@@ -15,7 +15,8 @@ import pytest
 from harness.store import Store
 from search import algorithms, objectives
 from search.objectives import Outcome
-from search.study import load, search
+from search.stored import load
+from search.study import search
 from supernets.errors import StoreError, UnknownNameError, UsageError
 from supernets.space import Choice, SearchSpace
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import supernets
 from supernets.errors import UsageError
-from supernets.images import ImageOptions, parse_images
+from supernets.images.options import ImageOptions, parse_images
 
 SIDES = tuple(range(128, 225, 4))
 

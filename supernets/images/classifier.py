@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernets import image_blocks, ofa_keys
 from supernets.blocks import Block, BlockCounts, Slot
-from supernets.images import ImageOptions
+from supernets.images import blocks as image_blocks
+from supernets.images import ofa_keys
+from supernets.images.options import ImageOptions
 from supernets.shared import AnyConfig, Layout, SharedWeights, Tensors, corner, fitted
 from supernets.space import Choice, SearchSpace
 from supernets.supernet import Stage
@@ -58,7 +59,7 @@ class Place:
 
     def matrices(self) -> dict[tuple[int, int], str]:
         """Return the keys of the matrices that make smaller kernels, by step."""
-        from supernets.elastic import matrix_name, steps
+        from supernets.images.elastic import matrix_name, steps
 
         return {step: f"{self.key or self.name}.depth_conv.conv.{matrix_name(*step)}" for step in steps(self.kernels)}
 
@@ -183,14 +184,14 @@ class ElasticClassifier(BlockCounts):
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
         """Return the shared weights, freshly drawn from ``seed`` or read from the checkpoint ``weights``."""
-        from supernets.initial import draw
+        from supernets.images.initial import draw
 
         if weights is None:
             return SharedWeights(self.layout, draw(self.layout.shapes, seed))
         return SharedWeights.load(self.layout, weights)
 
     def _cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
-        from supernets.elastic import shrunk_kernel
+        from supernets.images.elastic import shrunk_kernel
 
         state = {}
         for name, place, block in self._parts(config):

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from supernets.blocks import Block
-from supernets.classifier import ElasticClassifier, Place
 from supernets.errors import UsageError
-from supernets.image_blocks import bottleneck, classifier, conv, max_pool, pool, residual_conv
-from supernets.images import ImageOptions
+from supernets.images.blocks import bottleneck, classifier, conv, max_pool, pool, residual_conv
+from supernets.images.classifier import ElasticClassifier, Place
+from supernets.images.options import ImageOptions
+from supernets.images.widths import halved, round_to
 from supernets.space import Choice, Value
-from supernets.widths import halved, round_to
 
 BASE_DEPTHS = (2, 2, 4, 2)
 STAGES = len(BASE_DEPTHS)

@@ -1,0 +1,72 @@
+"""What is known of latency on A when a search on B begins: by a study, a table, or measurements in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+import backends
+from harness.platform import parse
+from search.adapt import Guess, learned
+from search.stored import load
+from supernets.errors import PlatformError, UsageError
+from supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from harness.store import Store
+
+# Fewer latencies on A than this say nothing about the others; more than that say little more and take long to learn.
+_LEAST, _MOST = 8, 400
+
+
+def guess_of(net: SuperNetwork, source: str, store: Store | None) -> Guess:
+    """Return latencies on A, from whatever is known of them.
+
+    Args:
+        net: the super-network.
+        source: a study in the store, which searched it on A, or the platform A: one that knows latencies, or one that
+            sub-networks were measured on.
+        store: where the study, or the measurements, are kept.
+
+    Raises:
+        UsageError: there is neither such a study nor such a platform, or too little is known there.
+    """
+    if store is not None and store.study(source) is not None:
+        return _from_study(net, source, store)
+    try:
+        return _from_platform(net, source, store)
+    except PlatformError as error:
+        raise UsageError(f"transfer from {source!r}: neither a study in the store nor a platform: {error}") from error
+
+
+def _from_study(net: SuperNetwork, name: str, store: Store) -> Guess:
+    study = load(store, name)
+    if study.supernet != net.name:
+        raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
+    known = {one.key: (one.vector, one.objectives.get("latency", np.nan)) for one in study.archive}
+    return _learned(net, name, list(known.values()))
+
+
+def _from_platform(net: SuperNetwork, source: str, store: Store | None) -> Guess:
+    platform = parse(source)
+    backend = backends.get(platform.backend)
+    if isinstance(backend, backends.Tabulated):
+        table = backend.lookup(net, platform.settings)
+        return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
+    if isinstance(backend, backends.KnowingBackend):
+        return lambda X: backend.latency(net, X, platform.settings)
+    records = [] if store is None else store.measurements(supernet=net.name, platform=str(platform), status="ok")
+    known = {record["key"]: (net.space.encode(record["config"])[0], record["latency_s"]) for record in records}
+    return _learned(net, source, list(known.values()))
+
+
+def _learned(net: SuperNetwork, source: str, known: Sequence[tuple[npt.ArrayLike, float]]) -> Guess:
+    there = [(vector, value) for vector, value in known if np.isfinite(value)]
+    if len(there) < _LEAST:
+        raise UsageError(f"transfer from {source!r}: expected at least {_LEAST} latencies there, got {len(there)}")
+    rows = np.random.default_rng(0).permutation(len(there))[:_MOST]
+    X = net.space.canonical(np.array([there[row][0] for row in rows], dtype=np.int64))
+    return learned(net.space, X, np.array([there[row][1] for row in rows]))
