@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import heap
 from harness.frames import Channel, Closed, Silence
 from supernets import errors
 
@@ -62,7 +63,7 @@ class Device:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env={**os.environ, **environment, "PYTHONPATH": _python_path()},
+            env={**os.environ, **heap.ENVIRONMENT, **environment, "PYTHONPATH": _python_path()},
         )
         if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover - PIPE was asked for
             raise errors.MeasurementError("the worker has no pipes")

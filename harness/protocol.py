@@ -14,8 +14,8 @@ from typing import Any
 from supernets.errors import UsageError, suggestion
 
 # 1: first form. 2: slow networks are visited twice as often, for one sample at a time; what is known to within
-# `interval` either way when its time is up is ok.
-VERSION = 2
+# `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own.
+VERSION = 3
 
 STATISTICS = ("min", "p10", "median")
 
@@ -53,6 +53,8 @@ class TimingProtocol:
         disturbed: a sample is disturbed when its wall time is over this multiple of what its CPU time explains.
         anchor_agree: stored values serve while the anchors agree within this fraction.
         huge_pages: put the worker's memory into huge pages where the system can (1), or leave it as it is (0).
+        own_memory: prepare every network in memory that nothing was in before, where the allocator is glibc's (1), or
+            wherever there is room (0).
         batch: networks measured side by side, beside the anchors.
         calibration_s: how long the host is watched to choose a profile.
         quiet_disturbed: a host is quiet when at most this share of samples is disturbed,
@@ -86,6 +88,7 @@ class TimingProtocol:
     disturbed: float = 1.05
     anchor_agree: float = 0.03
     huge_pages: int = 1
+    own_memory: int = 1
     batch: int = 48
     calibration_s: float = 0.5
     quiet_disturbed: float = 0.01

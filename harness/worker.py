@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import backends
 import supernets
 from backends.backend import RunningBackend, Settings
-from harness import memory, threads
+from harness import heap, memory, threads
 from harness.calibration import watch
 from harness.clocks import system_clocks
 from harness.frames import Channel, Closed
@@ -53,6 +54,8 @@ class Worker:
         self._settings = Settings(**order["settings"])
         self._check = bool(order["check"])
         self._mark = _Mark(order["mark"])
+        numbers = order["protocol"]
+        self._own_memory = numbers is None or bool(numbers["own_memory"])
         self._anchors = self._prepare_anchors(order["anchors"])
         self._protocol = self._begin(order["protocol"])
 
@@ -130,7 +133,8 @@ class Worker:
         self._mark(number)
         try:
             config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
-            prepared = prepare(self._net, config, self._backend, self._settings, self._check)
+            with heap.own_stretch() if self._own_memory else nullcontext():
+                prepared = prepare(self._net, config, self._backend, self._settings, self._check)
         except Exception as error:  # noqa: BLE001 - a backend is anybody's code; the other networks are still measured
             self._say("failed", number=number, reason=reason_of(error))
             return None
@@ -157,6 +161,7 @@ class Worker:
         for inference in ready.values():
             inference.close()
         gc.collect()
+        heap.release()
         self._report(numbers, result, read_back, share)
 
     def _report(

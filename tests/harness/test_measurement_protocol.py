@@ -18,7 +18,7 @@ def test_profiles_survive_a_record(name):
 
 def test_names_tell_overridden_numbers_apart():
     plain, other, another = profile("noisy"), profile("noisy", cap_s=3.0), profile("noisy", cap_s=4.0)
-    assert plain.name == "noisy/2"
+    assert plain.name == "noisy/3"
     assert len({plain.name, other.name, another.name, profile("quiet").name}) == 4
     assert profile("noisy", cap_s=3.0).name == other.name
 
