@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,44 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 import backends
-from backends.backend import KnowingBackend, RunningBackend
-from harness import cache, environment
-from harness.device import Device, WorkerDied
-from harness.graph import digests
-from harness.lock import DeviceLock
+from backends.backend import KnowingBackend
+from harness import cache
+from harness.bench import SILENCE_S, LocalBench, Network, Progress, Tell
 from harness.measurement import Measurement
 from harness.platform import Platform, parse
 from harness.protocol import TimingProtocol, profile
 from harness.records import Writer
 from harness.store import Store
-from harness.threads import physical_cores
-from supernets.errors import MeasurementError
+from harness.stored import StoredValues
 from supernets.space import IntArray
 from supernets.supernet import SuperNetwork
 
-# Importing torch and compiling a large graph take a minute on a busy machine.
-_SILENCE_S = 180.0
-# A network that takes the worker down with it gets a second chance, alone.
-_ATTEMPTS = 2
-# A worker that dies so often in a row without a single value will not stop doing so.
-_DEATHS = 4
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a Measurer is at.
-
-    Attributes:
-        phase: "waiting" (for the device), "starting", "preparing" or "timing".
-        done: networks done in this phase.
-        total: networks in it.
-        message: the same in words.
-    """
-
-    phase: str
-    done: int
-    total: int
-    message: str
+__all__ = ["Measurer", "Progress", "measure"]
 
 
 class Measurer:
@@ -82,10 +56,10 @@ class Measurer:
         *,
         store: Store | None = None,
         protocol: TimingProtocol | str | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Tell | None = None,
         seed: int = 0,
         check: bool = True,
-        silence_s: float = _SILENCE_S,
+        silence_s: float = SILENCE_S,
         since: str | None = None,
         anchors: npt.ArrayLike | None = None,
     ) -> None:
@@ -93,18 +67,25 @@ class Measurer:
         self.platform = parse(platform) if isinstance(platform, str) else platform
         self.protocol = profile(protocol) if isinstance(protocol, str) else protocol
         self._backend = backends.get(self.platform.backend)
-        self.environment: dict[str, Any] = {**environment.collect(), "backend": self._backend.versions()}
-        self.fingerprint = environment.fingerprint(self.environment, backend=self._backend.versions())
-        self._store = store
-        self._say = progress or (lambda _: None)
-        self._check = check
-        self._silence_s = silence_s
-        self._since = since
-        self._rng = np.random.default_rng(seed)
-        self._anchors = _anchors(net) if anchors is None else net.space.canonical(anchors)
-        self._writer = Writer(net, self.platform, self.fingerprint, self._anchors)
-        self._device: Device | None = None
-        self._lock: DeviceLock | None = None
+        chosen = _anchors(net) if anchors is None else net.space.canonical(anchors)
+        self._bench = LocalBench(
+            net,
+            self.platform,
+            chosen,
+            protocol=self.protocol,
+            tell=progress or (lambda _: None),
+            rng=np.random.default_rng(seed),
+            check=check,
+            silence_s=silence_s,
+        )
+        self.fingerprint = self._bench.fingerprint
+        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since)
+        self._knows = Writer(net, self.platform, self.fingerprint, chosen)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Of the machine that measures; once a worker was there, with the noise and the threads that it found."""
+        return self._bench.environment
 
     def __enter__(self) -> Self:
         return self
@@ -116,10 +97,7 @@ class Measurer:
 
     def close(self) -> None:
         """End the worker and release the device."""
-        self._stop()
-        if self._lock is not None:
-            self._lock.__exit__(None, None, None)
-            self._lock = None
+        self._bench.close()
 
     def measure(self, X: npt.ArrayLike, *, fresh: bool = False) -> list[Measurement]:
         """Measure sub-networks.
@@ -161,179 +139,34 @@ class Measurer:
         X = self.net.space.canonical(X)
         keys = self.net.space.keys(X)
         unique = dict(zip(keys, X, strict=True))
-        rows = np.array(list(unique.values()), dtype=np.int64).reshape(len(unique), X.shape[1])
         others = self.net.space.canonical(again)
         repeated = dict(zip(self.net.space.keys(others), others, strict=True))
+        networks = list(unique.items())
         if isinstance(self._backend, KnowingBackend):
-            done = self._writer.known(rows, self._backend.latency(self.net, rows, self.platform.settings))
+            rows = np.array(list(unique.values()), dtype=np.int64).reshape(len(unique), X.shape[1])
+            done = self._knows.known(rows, self._backend.latency(self.net, rows, self.platform.settings))
         else:
-            done = {} if fresh else self._taken_since(rows, list(unique))
-            left = [number for number, key in enumerate(unique) if key not in done]
+            done = {} if fresh else self._stored.taken_since(networks)
+            left = [(key, row) for key, row in networks if key not in done]
             if left:
-                networks = [(list(unique)[number], rows[number]) for number in left]
                 beside = [(key, row) for key, row in repeated.items() if key not in unique]
-                done |= self._measured(networks, beside, fresh=fresh)
+                done |= self._measured(left, beside, fresh=fresh)
         return [done[key] for key in keys], [done[key] for key in repeated if key in done and key not in unique]
 
-    # --- stored values -----------------------------------------------------------------------------------------------
-
     def _measured(
-        self, networks: Sequence[tuple[str, IntArray]], beside: list[tuple[str, IntArray]], *, fresh: bool
+        self, networks: Sequence[Network], beside: Sequence[Network], *, fresh: bool
     ) -> dict[str, Measurement]:
-        self._start()
-        found = {} if fresh else self._stored(networks)
+        numbers = self.protocol = self._bench.begin()
+        found = {} if fresh else self._stored.candidates(networks, numbers)
         unknown = [(key, row) for key, row in networks if key not in found]
         # Where the store has them all, the anchors are measured alone: they say whether the machine is as it was.
-        done = self._batches([*beside, *unknown] if unknown else [])
-        done |= cache.serving(found, self._writer.anchors_now, self._numbers.anchor_agree)
+        done = self._take([*beside, *unknown] if unknown else [])
+        done |= cache.serving(found, self._bench.anchors_now, numbers.anchor_agree)
         left = [(key, row) for key, row in networks if key not in done]
-        return done | (self._batches(left if unknown else [*beside, *left]) if left else {})
+        return done | (self._take(left if unknown else [*beside, *left]) if left else {})
 
-    def _taken_since(self, rows: IntArray, keys: list[str]) -> dict[str, Measurement]:
-        if self._store is None or self._since is None:
-            return {}
-        graphs = dict(zip(keys, digests(self.net, rows), strict=True))
-        platform = str(self.platform)
-        return cache.taken_since(self._store, self.net.name, platform, self.fingerprint, self._since, graphs)
-
-    def _stored(self, networks: Sequence[tuple[str, IntArray]]) -> dict[str, list[Measurement]]:
-        if self._store is None:
-            return {}
-        keys, rows = [key for key, _ in networks], np.array([row for _, row in networks])
-        graphs = dict(zip(keys, digests(self.net, rows), strict=True))
-        platform = str(self.platform)
-        return cache.candidates(self._store, self.net.name, platform, self.fingerprint, self._numbers, graphs)
-
-    # --- batches -----------------------------------------------------------------------------------------------------
-
-    def _batches(self, networks: Sequence[tuple[str, IntArray]]) -> dict[str, Measurement]:
-        """Measure networks, batch by batch, then one by one those at which a worker died."""
-        done: dict[str, Measurement] = {}
-        suspects: list[tuple[str, IntArray]] = []
-        size = self._numbers.batch
-        for start in range(0, max(1, len(networks)), size):
-            suspects += self._batch(networks[start : start + size], done)
-        for suspect in suspects:
-            self._batch([suspect], done, attempt=_ATTEMPTS)
-        return done
-
-    def _batch(
-        self, networks: Sequence[tuple[str, IntArray]], done: dict[str, Measurement], attempt: int = 1
-    ) -> list[tuple[str, IntArray]]:
-        """Measure networks side by side into ``done``; return those at which a worker died, for another attempt."""
-        suspects, deaths = [], 0
-        while True:
-            left = {
-                number: (key, row)
-                for number, (key, row) in enumerate(networks)
-                if key not in done and number not in suspects
-            }
-            if networks and not left:
-                break
-            before = len(done)
-            try:
-                for measurement in self._run(left):
-                    done[measurement.key] = measurement
-                break
-            except WorkerDied as death:
-                self._stop()
-                deaths = deaths + 1 if len(done) == before else 0
-                if not networks and deaths >= _ATTEMPTS:
-                    raise MeasurementError(f"the anchors cannot be measured on {self.platform}: {death}") from death
-                at = death.number if death.number in left and left[death.number][0] not in done else None
-                if deaths >= _DEATHS:
-                    given_up = [number for number in left if left[number][0] not in done]
-                elif at is not None and attempt < _ATTEMPTS:
-                    suspects.append(at)
-                    given_up = []
-                else:
-                    given_up = [] if at is None else [at]
-                for number in given_up:
-                    self._keep(self._writer.failed(left[number][1], str(death)), done)
-        return [networks[number] for number in suspects]
-
-    def _run(self, left: Mapping[int, tuple[str, IntArray]]) -> Iterator[Measurement]:
-        """Send networks to the worker; yield each one's measurement, stored, as soon as it is there."""
-        device = self._start()
-        seed = int(self._rng.integers(2**32))
-        prepared = 0
-        for message in device.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
-            say, number = message["say"], message.get("number", -1)
-            if say == "tick":
-                self._say(_timing(message))
-            elif number < 0:
-                self._writer.anchor(message)
-            elif say == "prepared":
-                prepared += 1
-                self._writer.prepared(message)
-                self._say(Progress("preparing", prepared, len(left), f"prepared {prepared} of {len(left)} networks"))
-            else:
-                yield self._kept(self._writer.measurement(left[number][1], message))
-
-    def _kept(self, measurement: Measurement) -> Measurement:
-        if self._store is not None:
-            self._store.put_measurement(measurement.to_record())
-        return measurement
-
-    def _keep(self, measurement: Measurement, done: dict[str, Measurement]) -> None:
-        done[measurement.key] = self._kept(measurement)
-
-    # --- the worker --------------------------------------------------------------------------------------------------
-
-    @property
-    def _numbers(self) -> TimingProtocol:
-        if self.protocol is None:
-            raise MeasurementError("the protocol is chosen when the worker starts")
-        return self.protocol
-
-    def _start(self) -> Device:
-        """Return the worker; where there is none, wait for the device and start one."""
-        if self._device is None:
-            settings = self.platform.settings
-            if self._lock is None:
-                lock = DeviceLock(settings.device, lambda text: self._say(Progress("waiting", 0, 1, text)))
-                self._lock = lock.__enter__()
-            self._say(Progress("starting", 0, 1, f"starting a worker for {self.platform}"))
-            self._device = self._started()
-            self.protocol = self._writer.begin(self._device.ready)
-            self.environment |= {"noise": self._device.ready["noise"], "threads": self._device.ready["threads"]}
-        return self._device
-
-    def _started(self) -> Device:
-        if not isinstance(self._backend, RunningBackend):
-            raise MeasurementError(f"the backend {self.platform.backend!r} runs nothing")
-        settings = self.platform.settings
-        cores = physical_cores(settings.threads) if settings.device == "cpu" else None
-        order = {
-            "supernet": self.net.name,
-            "backend": self.platform.backend,
-            "settings": {**asdict(settings), "options": dict(settings.options)},
-            "anchors": self._anchors.tolist(),
-            "protocol": self.protocol.to_record() if self.protocol else None,
-            "check": self._check,
-            "cores": sorted(cores) if cores else None,
-        }
-        counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads))
-        variables = {**counts, **self._backend.environment(settings)}
-        for attempt in range(1, _ATTEMPTS + 1):
-            reasons: list[str] = []
-
-            def listen(message: Mapping[str, Any], reasons: list[str] = reasons) -> None:
-                reasons += [message["reason"]] if message["say"] == "failed" else []
-
-            try:
-                return Device(order, variables, self._silence_s, listen)
-            except WorkerDied as death:
-                if attempt == _ATTEMPTS:
-                    raise MeasurementError(f"no worker comes up for {self.platform}: {death}") from death
-            except MeasurementError as error:
-                raise MeasurementError("; ".join([f"{self.platform}: {error}", *dict.fromkeys(reasons)])) from None
-        raise AssertionError("unreachable")
-
-    def _stop(self) -> None:
-        if self._device is not None:
-            self._device.close()
-            self._device = None
+    def _take(self, networks: Sequence[Network]) -> dict[str, Measurement]:
+        return self._bench.take(networks, self._stored.keep)
 
 
 def measure(
@@ -359,11 +192,3 @@ def _anchors(net: SuperNetwork) -> IntArray:
     canonical = space.canonical(three)
     _, first = np.unique(canonical, axis=0, return_index=True)
     return canonical[np.sort(first)]
-
-
-def _timing(message: Mapping[str, Any]) -> Progress:
-    settled, total = message["settled"], message["total"]
-    words = (
-        f"round {message['round']}: {settled} of {total} networks have settled" if message["round"] else "warming up"
-    )
-    return Progress("timing", settled, total, words)

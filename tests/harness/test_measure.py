@@ -72,7 +72,7 @@ def test_configs_and_vectors_give_the_same(net):
 def test_nothing_to_measure_starts_nothing(net):
     with Measurer(net, "scripted") as measurer:
         assert measurer.measure(np.empty((0, 3), dtype=int)) == []
-        assert measurer._device is None
+        assert measurer._bench._device is None
 
 
 def test_several_stages_run_as_often_as_they_say():
@@ -157,7 +157,7 @@ def test_wrong_arguments(net):
 def test_the_worker_ends_with_the_measurer_and_the_program_sleeps_meanwhile(net):
     with Measurer(net, "scripted:us=500", check=False, protocol=replace(QUICK, cap_s=0.5, interval=0.0)) as measurer:
         measurer.measure([[0, 0, 1]])
-        pid = measurer._device.pid
+        pid = measurer._bench._device.pid
         before, start = time.process_time(), time.perf_counter()
         measurer.measure(net.space.sample(3, 0))
         assert time.process_time() - before < 0.2 * (time.perf_counter() - start)
@@ -167,9 +167,9 @@ def test_the_worker_ends_with_the_measurer_and_the_program_sleeps_meanwhile(net)
 def test_a_worker_whose_parent_is_gone_ends(net):
     with Measurer(net, "scripted:us=50", check=False, protocol=QUICK) as measurer:
         measurer.measure([[0, 0, 1]])
-        process = psutil.Process(measurer._device.pid)
-        measurer._device._process.stdin.close()
-        measurer._device._process.stdin = None
+        process = psutil.Process(measurer._bench._device.pid)
+        measurer._bench._device._process.stdin.close()
+        measurer._bench._device._process.stdin = None
         assert process.wait(timeout=10) == 0
 
 

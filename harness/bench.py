@@ -1,0 +1,288 @@
+"""Where networks are measured: in a process of this machine, batch by batch, whatever happens to that process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+import backends
+from backends.backend import RunningBackend
+from harness import environment
+from harness.device import Device, WorkerDied
+from harness.lock import DeviceLock
+from harness.measurement import Measurement
+from harness.platform import Platform
+from harness.protocol import TimingProtocol
+from harness.records import Writer
+from harness.threads import physical_cores
+from supernets.errors import MeasurementError
+from supernets.space import IntArray
+from supernets.supernet import SuperNetwork
+
+# Importing torch and compiling a large graph take a minute on a busy machine.
+SILENCE_S = 180.0
+# A network that takes the worker down with it gets a second chance, alone.
+_ATTEMPTS = 2
+# A worker that dies so often in a row without a single value will not stop doing so.
+_DEATHS = 4
+
+Network = tuple[str, IntArray]  # its key and its vector, (n_var,)
+Keep = Callable[[Measurement], Measurement]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a measurer is at.
+
+    Attributes:
+        phase: "waiting" (for the device), "starting", "preparing" or "timing".
+        done: networks done in this phase.
+        total: networks in it.
+        message: the same in words.
+    """
+
+    phase: str
+    done: int
+    total: int
+    message: str
+
+
+Tell = Callable[[Progress], None]
+
+
+class Bench(Protocol):
+    """Measures the networks of one super-network on one platform, side by side with anchors.
+
+    Attributes:
+        environment: of the machine that measures.
+        fingerprint: of it; values of different ones are never mixed.
+        anchors_now: the anchors' keys and latencies, seconds, in the latest batch.
+    """
+
+    @property
+    def environment(self) -> dict[str, Any]: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def anchors_now(self) -> Mapping[str, float]: ...
+
+    def begin(self) -> TimingProtocol:
+        """Have a worker ready, where there is none; return the protocol that it follows."""
+        ...
+
+    def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
+        """Measure networks, by key; ``keep`` is given each as soon as it is there. None: the anchors alone."""
+        ...
+
+    def close(self) -> None:
+        """End the worker and release the device."""
+        ...
+
+
+class LocalBench:
+    """Measures in a process of this machine, under the device's lock.
+
+    Args:
+        net: the super-network; the worker makes its own by ``net.name``.
+        platform: the platform.
+        anchors: the sub-networks measured along with every batch, vectors (a, n_var), from fast to slow.
+        protocol: the numbers; ``None``: the profile that a short calibration chooses.
+        tell: told what is going on, between the timings and never during one.
+        rng: of the order of the rounds.
+        check: compare every network's outputs with the torch module's.
+        silence_s: a worker that says nothing for this long has hung.
+        unit: which of several equal devices of this host it is, where there are several; each has its own lock.
+    """
+
+    def __init__(  # noqa: PLR0913 - all of it is one order to a worker
+        self,
+        net: SuperNetwork,
+        platform: Platform,
+        anchors: IntArray,
+        *,
+        protocol: TimingProtocol | None = None,
+        tell: Tell = lambda _: None,
+        rng: np.random.Generator | None = None,
+        check: bool = True,
+        silence_s: float = SILENCE_S,
+        unit: int | None = None,
+    ) -> None:
+        self._net, self._platform, self._anchors = net, platform, anchors
+        self._protocol = protocol
+        self._tell = tell
+        self._rng = np.random.default_rng(0) if rng is None else rng
+        self._check = check
+        self._silence_s = silence_s
+        self._backend = backends.get(platform.backend)
+        self.environment, self.fingerprint = surroundings(platform)
+        self._writer = Writer(net, platform, self.fingerprint, anchors)
+        self._device: Device | None = None
+        self._lock: DeviceLock | None = None
+        self._locked = platform.settings.device if unit is None else f"{platform.settings.device}-unit{unit}"
+
+    @property
+    def anchors_now(self) -> Mapping[str, float]:
+        """The anchors' keys and latencies, seconds, in the latest batch."""
+        return self._writer.anchors_now
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id; ``None`` where there is no worker."""
+        return None if self._device is None else self._device.pid
+
+    def begin(self) -> TimingProtocol:
+        """Have a worker ready; where there is none, wait for the device and start one. Return its protocol."""
+        self._start()
+        return self._numbers
+
+    def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
+        """Measure networks, batch by batch, then one by one those at which a worker died.
+
+        Raises:
+            MeasurementError: nothing can be measured on this platform; says why.
+        """
+        size = self.begin().batch
+        done: dict[str, Measurement] = {}
+        suspects: list[Network] = []
+        for start in range(0, max(1, len(networks)), size):
+            suspects += self._batch(networks[start : start + size], done, keep)
+        for suspect in suspects:
+            self._batch([suspect], done, keep, attempt=_ATTEMPTS)
+        return done
+
+    def close(self) -> None:
+        """End the worker and release the device."""
+        self._stop()
+        if self._lock is not None:
+            self._lock.__exit__(None, None, None)
+            self._lock = None
+
+    # --- batches -----------------------------------------------------------------------------------------------------
+
+    def _batch(
+        self, networks: Sequence[Network], done: dict[str, Measurement], keep: Keep, attempt: int = 1
+    ) -> list[Network]:
+        """Measure networks side by side into ``done``; return those at which a worker died, for another attempt."""
+        suspects, deaths = [], 0
+        while True:
+            left = {
+                number: (key, row)
+                for number, (key, row) in enumerate(networks)
+                if key not in done and number not in suspects
+            }
+            if networks and not left:
+                break
+            before = len(done)
+            try:
+                for measurement in self._run(left):
+                    done[measurement.key] = keep(measurement)
+                break
+            except WorkerDied as death:
+                self._stop()
+                deaths = deaths + 1 if len(done) == before else 0
+                if not networks and deaths >= _ATTEMPTS:
+                    raise MeasurementError(f"the anchors cannot be measured on {self._platform}: {death}") from death
+                at = death.number if death.number in left and left[death.number][0] not in done else None
+                if deaths >= _DEATHS:
+                    given_up = [number for number in left if left[number][0] not in done]
+                elif at is not None and attempt < _ATTEMPTS:
+                    suspects.append(at)
+                    given_up = []
+                else:
+                    given_up = [] if at is None else [at]
+                for number in given_up:
+                    key, row = left[number]
+                    done[key] = keep(self._writer.failed(row, str(death)))
+        return [networks[number] for number in suspects]
+
+    def _run(self, left: Mapping[int, Network]) -> Iterator[Measurement]:
+        """Send networks to the worker; yield each one's measurement as soon as it is there."""
+        device = self._start()
+        seed = int(self._rng.integers(2**32))
+        prepared = 0
+        for message in device.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
+            say, number = message["say"], message.get("number", -1)
+            if say == "tick":
+                self._tell(_timing(message))
+            elif number < 0:
+                self._writer.anchor(message)
+            elif say == "prepared":
+                prepared += 1
+                self._writer.prepared(message)
+                self._tell(Progress("preparing", prepared, len(left), f"prepared {prepared} of {len(left)} networks"))
+            else:
+                yield self._writer.measurement(left[number][1], message)
+
+    # --- the worker --------------------------------------------------------------------------------------------------
+
+    @property
+    def _numbers(self) -> TimingProtocol:
+        if self._protocol is None:
+            raise MeasurementError("the protocol is chosen when the worker starts")
+        return self._protocol
+
+    def _start(self) -> Device:
+        """Return the worker; where there is none, wait for the device and start one."""
+        if self._device is None:
+            if self._lock is None:
+                lock = DeviceLock(self._locked, lambda text: self._tell(Progress("waiting", 0, 1, text)))
+                self._lock = lock.__enter__()
+            self._tell(Progress("starting", 0, 1, f"starting a worker for {self._platform}"))
+            self._device = self._started()
+            self._protocol = self._writer.begin(self._device.ready)
+            self.environment |= {"noise": self._device.ready["noise"], "threads": self._device.ready["threads"]}
+        return self._device
+
+    def _started(self) -> Device:
+        if not isinstance(self._backend, RunningBackend):
+            raise MeasurementError(f"the backend {self._platform.backend!r} runs nothing")
+        settings = self._platform.settings
+        cores = physical_cores(settings.threads) if settings.device == "cpu" else None
+        order = {
+            "supernet": self._net.name,
+            "backend": self._platform.backend,
+            "settings": {**asdict(settings), "options": dict(settings.options)},
+            "anchors": self._anchors.tolist(),
+            "protocol": self._protocol.to_record() if self._protocol else None,
+            "check": self._check,
+            "cores": sorted(cores) if cores else None,
+        }
+        counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads))
+        variables = {**counts, **self._backend.environment(settings)}
+        for attempt in range(1, _ATTEMPTS + 1):
+            reasons: list[str] = []
+
+            def listen(message: Mapping[str, Any], reasons: list[str] = reasons) -> None:
+                reasons += [message["reason"]] if message["say"] == "failed" else []
+
+            try:
+                return Device(order, variables, self._silence_s, listen)
+            except WorkerDied as death:
+                if attempt == _ATTEMPTS:
+                    raise MeasurementError(f"no worker comes up for {self._platform}: {death}") from death
+            except MeasurementError as error:
+                raise MeasurementError("; ".join([f"{self._platform}: {error}", *dict.fromkeys(reasons)])) from None
+        raise AssertionError("unreachable")
+
+    def _stop(self) -> None:
+        if self._device is not None:
+            self._device.close()
+            self._device = None
+
+
+def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
+    """Return this machine's environment with the versions of the platform's backend, and its fingerprint."""
+    versions = backends.get(platform.backend).versions()
+    found: dict[str, Any] = {**environment.collect(), "backend": versions}
+    return found, environment.fingerprint(found, backend=versions)
+
+
+def _timing(message: Mapping[str, Any]) -> Progress:
+    settled, total = message["settled"], message["total"]
+    words = (
+        f"round {message['round']}: {settled} of {total} networks have settled" if message["round"] else "warming up"
+    )
+    return Progress("timing", settled, total, words)

@@ -1,0 +1,59 @@
+"""What the store has of a platform's measurements: looked up, judged by the anchors, added to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness import cache
+from harness.bench import Network
+from harness.graph import digests
+from harness.measurement import Measurement
+from harness.protocol import TimingProtocol
+from harness.store import Store
+from supernets.supernet import SuperNetwork
+
+
+@dataclass(frozen=True)
+class StoredValues:
+    """The measurements of one super-network on one platform that were taken in one environment.
+
+    Attributes:
+        store: where they are; ``None``: there are none, and none is kept.
+        net: the super-network.
+        platform: the canonical platform string.
+        fingerprint: of the environment.
+        since: what was taken since then (ISO 8601, UTC) serves as it is; ``None``: nothing does.
+    """
+
+    store: Store | None
+    net: SuperNetwork
+    platform: str
+    fingerprint: str
+    since: str | None = None
+
+    def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
+        """Return those that were taken since ``since``, by key."""
+        if self.store is None or self.since is None:
+            return {}
+        graphs = self._graphs(networks)
+        return cache.taken_since(self.store, self.net.name, self.platform, self.fingerprint, self.since, graphs)
+
+    def candidates(self, networks: Sequence[Network], protocol: TimingProtocol) -> dict[str, list[Measurement]]:
+        """Return those that serve if the machine is as it was, by key, latest first."""
+        if self.store is None:
+            return {}
+        graphs = self._graphs(networks)
+        return cache.candidates(self.store, self.net.name, self.platform, self.fingerprint, protocol, graphs)
+
+    def keep(self, measurement: Measurement) -> Measurement:
+        """Put a measurement into the store and return it."""
+        if self.store is not None:
+            self.store.put_measurement(measurement.to_record())
+        return measurement
+
+    def _graphs(self, networks: Sequence[Network]) -> Mapping[str, str]:
+        rows = np.array([row for _, row in networks], dtype=np.int64).reshape(len(networks), self.net.space.n_var)
+        return dict(zip([key for key, _ in networks], digests(self.net, rows), strict=True))
