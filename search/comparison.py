@@ -30,10 +30,12 @@ class Contestant:
     Attributes:
         algorithm: its name.
         preset: of its settings; ``None``: its own.
+        label: what it is called where algorithm and preset do not tell it from others; ``None``: those two.
     """
 
     algorithm: str
     preset: str | None = None
+    label: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Contestant:
@@ -46,6 +48,8 @@ class Contestant:
     @property
     def name(self) -> str:
         """How it is spelled."""
+        if self.label is not None:
+            return self.label
         return self.algorithm if self.preset is None else f"{self.algorithm}:{self.preset}"
 
 

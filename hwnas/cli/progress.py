@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.quality import QualityProgress
     from harness.store import Store
     from search.compare import CompareProgress as Comparing
+    from search.experiments.bench import Step
     from search.study import Progress as Searching
     from search.transfer import TransferProgress as Transferring
     from supernets.supernet import SuperNetwork
@@ -108,6 +109,19 @@ def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
             if event.searching is not None:
                 note = f"{event.searching.done} of {event.searching.total}; {_note(event.searching)}"
             bars.update(line, completed=event.done, total=event.total, note=escape(note), refresh=True)
+
+        yield show
+
+
+@contextmanager
+def reproducing(what: str, quiet: bool) -> Iterator[Callable[[Step], None]]:
+    """Show the parts of an experiment that are done, and the one under way."""
+    with _bars(quiet) as bars:
+        line = bars.add_task(escape(what), total=None, note="")
+
+        def show(step: Step) -> None:
+            bars.start()
+            bars.update(line, completed=step.done, total=step.total, note=escape(step.what), refresh=True)
 
         yield show
 

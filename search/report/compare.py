@@ -23,8 +23,8 @@ def compare_page(result: Mapping[str, Any]) -> str:
         result: as ``hwnas compare --json`` writes it.
     """
     quality = result.get("quality") or {"metric": "", "unit": "", "predicted": False, "note": "", "source": ""}
-    curves = [_curves(result)]
-    surfaces = [_surface(result, quality, a, b) for a, b in _pairs(result)]
+    curves = [curves_figure(result)]
+    surfaces = surface_figures(result, quality)
     names = [one["name"] for one in result["algorithms"]]
     return render(
         "compare.html",
@@ -48,7 +48,7 @@ def compare_page(result: Mapping[str, Any]) -> str:
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def _curves(result: Mapping[str, Any]) -> Figure:
+def curves_figure(result: Mapping[str, Any]) -> Figure:
     """Mean hypervolume over evaluations, with its standard error as a band."""
     data: list[Trace] = []
     for index, one in enumerate(result["algorithms"]):
@@ -97,6 +97,11 @@ def _band(index: int, one: Mapping[str, Any]) -> Iterator[Trace]:
         "line": {"color": colour(index), "width": 2.4, "dash": _DASHES[index % len(_DASHES)]},
         "hovertemplate": "%{y:.4f}",
     }  # fmt: skip
+
+
+def surface_figures(result: Mapping[str, Any], quality: Mapping[str, Any]) -> list[Figure]:
+    """What can be expected of a run, objectives two by two; none where there are one or more than three."""
+    return [_surface(result, quality, a, b) for a, b in _pairs(result)]
 
 
 def _pairs(result: Mapping[str, Any]) -> list[tuple[int, int]]:

@@ -42,7 +42,7 @@ def source(request, tmp_path):
 
 def test_every_source_is_tested_here_or_runs_sub_networks():
     free = [name for name in quality.names() if not getattr(quality.registry.provider(name), "USES_WEIGHTS", False)]
-    assert free == ["ofa-predictor", "surrogate", "table"]
+    assert free == ["capacity", "ofa-predictor", "surrogate", "table"]
 
 
 # Each of these has data of its own to run sub-networks on, and its own tests in tests/harness/quality.

@@ -1,0 +1,144 @@
+"""``hwnas reproduce``: the paper's experiments, and one's own, from a file to a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hwnas.cli.options import Quiet
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
+from hwnas.cli.progress import reproducing
+from search.words import number
+from supernets.errors import UsageError
+
+if TYPE_CHECKING:
+    from search.experiments import Experiment, Finished
+
+# Words in the place of an experiment's name.
+_LIST, _ALL, _SUMMARY = "list", "all", "summary"
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME...|list|all|summary]",
+        help="Experiments; 'list' says which there are, 'all' runs all, 'summary' writes the table of what was run.",
+        show_default=False,
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(reproduce)
+
+
+def reproduce(
+    names: Names = None,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", metavar="TOML", help="An experiment file of one's own; repeatable.")
+    ] = None,
+    scale: Annotated[str, typer.Option(help="smoke (seconds), small (minutes) or full (as published).")] = "small",
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Where pages, CSV files, JSON and the store go.")
+    ] = "reproduction",
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="Another store; default: hwnas.db in DIR.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes for what is free; default: as many as CPUs may be used.")
+    ] = None,
+    markdown: Annotated[
+        str | None, typer.Option("--markdown", metavar="FILE", help="With 'summary': where its table goes.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run the paper's experiments, or one's own: a page, a CSV and a JSON each; go on where one was interrupted."""
+    given = list(names or [])
+    if given == [_LIST]:
+        _list()
+    elif given == [_SUMMARY]:
+        _summarise(out, scale, markdown)
+    else:
+        if markdown is not None:
+            raise UsageError(f"--markdown: goes with '{_SUMMARY}' alone")
+        for experiment in _experiments(given, file or [], scale):
+            _run(experiment, out, store, workers, quiet)
+
+
+def _experiments(names: list[str], files: list[str], scale: str) -> list[Experiment]:
+    """Read all of them before the first one runs: an error in the last must not come after an hour."""
+    from search import experiments
+
+    if names == [_ALL]:
+        names = experiments.names()
+    if not names and not files:
+        raise UsageError(f"expected a name, --file or '{_ALL}'; 'hwnas reproduce {_LIST}' says what there is")
+    return [
+        *(experiments.shipped(name, scale) for name in names),
+        *(experiments.read_file(name, scale) for name in files),
+    ]
+
+
+def _run(experiment: Experiment, out: str, store: str | None, workers: int | None, quiet: bool) -> None:
+    from search import experiments
+
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the directory {out!r}: {error.strerror}") from error
+    with reproducing(f"{experiment.name}, {experiment.scale}", quiet) as tell:
+        finished = experiments.run(experiment, folder, store=store, workers=workers, tell=tell)
+    _write(finished, folder, quiet)
+
+
+def _write(finished: Finished, folder: Path, quiet: bool) -> None:
+    from search.experiments import output
+
+    name, result = finished.name, finished.result
+    files = {ending: str(folder / f"{name}.{ending}") for ending in ("html", "csv", "json")}
+    write_json(files["json"], result)
+    write_text(files["csv"], output.csv_text(finished.experiment.kind, result["data"]))
+    write_text(files["html"], output.page(finished))
+    shown = results()
+    shown.print(f"[bold]{name}[/]: {result['title']}")
+    for line in result["stands_in"]:
+        shown.print(line, markup=False)
+    shown.print(result["gist"], markup=False)
+    if result["claims"]:
+        shown.print(_verdicts(result["claims"]))
+    if not quiet:
+        remark(f"page: {files['html']}; {result['seconds']:.0f} s")
+
+
+def _verdicts(claims: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("claim", "on", "verdict"):
+        table.add_column(header)
+    table.add_column("value (95 % interval)", justify="right")
+    for one in claims:
+        value, low, high = (number(one[end], 3) for end in ("value", "low", "high"))
+        table.add_row(one["claim"], one["where"], one["verdict"], f"{value} ({low} to {high})")
+    return table
+
+
+def _list() -> None:
+    from search import experiments
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("name", "in the paper", "kind", "what it asks"):
+        table.add_column(header)
+    for name in experiments.names():
+        head = experiments.shipped(name).head
+        table.add_row(name, head.paper, head.kind, head.title)
+    results().print(table)
+
+
+def _summarise(out: str, scale: str, markdown: str | None) -> None:
+    from search.experiments.summary import summary
+
+    check_writable(markdown)
+    write_text(markdown or STANDARD_OUTPUT, summary(Path(out), scale))

@@ -1,0 +1,88 @@
+"""Finished parts of an experiment, kept so that none is done twice, and the time that was spent on them.
+
+Evaluations and measurements are in the store. A part is what is made of them, or what needs no store (a fit, a
+comparison): a JSON file in the run's folder, named by the part and a digest of all that decides it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+_CLOCK = "seconds.json"
+# The clock is written this often at most: a killed run loses no more of its time.
+_EVERY_S = 1.0
+
+
+def digest(settings: Mapping[str, Any]) -> str:
+    """Return a short name of settings that are JSON values; equal settings have equal names."""
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class Parts:
+    """The finished parts of one experiment.
+
+    Args:
+        folder: their own; made where there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._since = self._saved = time.perf_counter()
+        self._before = float(self._read(folder / _CLOCK) or 0.0)
+
+    def get(self, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """Return the part ``name``: as it is kept, or made and kept.
+
+        Args:
+            name: of letters, digits, dashes.
+            settings: all that decides it, as JSON values.
+            make: makes it, as JSON values.
+        """
+        file = self.file(name, settings)
+        found = self._read(file)
+        if found is None:
+            found = make()
+            self._write(file, found)
+        self.tick(force=True)
+        return found
+
+    def done(self, name: str, settings: Mapping[str, Any]) -> bool:
+        """Tell whether a part is kept."""
+        return self.file(name, settings).exists()
+
+    def file(self, name: str, settings: Mapping[str, Any]) -> Path:
+        """Return where a part is kept."""
+        return self._folder / f"{name}-{digest(settings)}.json"
+
+    @property
+    def seconds(self) -> float:
+        """The time spent so far, that of earlier runs included."""
+        return self._before + time.perf_counter() - self._since
+
+    def tick(self, force: bool = False) -> None:
+        """Keep the time spent so far."""
+        now = time.perf_counter()
+        if force or now - self._saved > _EVERY_S:
+            self._saved = now
+            self._write(self._folder / _CLOCK, self.seconds)
+
+    def _write(self, file: Path, value: Any) -> None:
+        # Moved into place: a run that is killed leaves a whole part or none.
+        beside = file.with_name(f".{file.name}.{os.getpid()}")
+        beside.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
+        beside.replace(file)
+
+    @staticmethod
+    def _read(file: Path) -> Any:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return json.loads(file.read_text(encoding="utf-8"))
+        return None

@@ -1,0 +1,135 @@
+"""What is searched in an experiment, and with what: the tables ``problems`` and ``algorithms`` of its file."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from search.comparison import Contestant
+from search.words import listed
+
+
+@dataclass(frozen=True)
+class Original:
+    """What replaces a problem's stand-ins where the paper's own data are given: the same keys, all optional.
+
+    Text may hold ``$NAME``, the value of an environment variable; it counts as given when all of them are set.
+    """
+
+    supernet: str | None = None
+    platform: str | None = None
+    quality: str | None = None
+    weights: str | None = None
+    subset: int | None = None
+    objectives: tuple[str, ...] | None = None
+    reference: Mapping[str, float] | None = None
+    best: float | None = None
+
+    @property
+    def variables(self) -> list[str]:
+        """The environment variables that its texts name, sorted."""
+        texts = [value for one in fields(self) if isinstance(value := getattr(self, one.name), str)]
+        return sorted({name for text in texts for name in string.Template(text).get_identifiers()})
+
+    def filled(self, environ: Mapping[str, str]) -> dict[str, Any]:
+        """Return what it replaces, the variables filled in."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {
+            name: string.Template(value).substitute(environ) if isinstance(value, str) else value
+            for name, value in given.items()
+            if value is not None
+        }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A super-network with its objectives.
+
+    Attributes:
+        supernet: as ``hwnas supernets`` lists them.
+        platform: where latency is known or measured.
+        quality: the quality source; ``None``: the super-network's own.
+        weights: for a source that runs sub-networks.
+        subset: how many examples such a source tests on.
+        objectives: empty: latency and the quality.
+        constraints: like "latency<=20ms".
+        reference: where hypervolume is measured from, by objective; empty: the default of ``search``.
+        best: the hypervolume that counts as 1; ``None``: that of all searches together.
+        title: on the page; empty: the name of its table.
+        stands_in: what stands in for the paper's own data, a clause without a full stop; empty: nothing does.
+        original: what to use instead of the stand-ins where it is given.
+    """
+
+    supernet: str
+    platform: str | None = None
+    quality: str | None = None
+    weights: str | None = None
+    subset: int | None = None
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    reference: Mapping[str, float] = field(default_factory=dict)
+    best: float | None = None
+    title: str = ""
+    stands_in: str = ""
+    original: Original | None = None
+
+    def resolved(self, environ: Mapping[str, str]) -> Problem:
+        """Return the problem with the paper's own data where they are given."""
+        if self.original is None or any(name not in environ for name in self.original.variables):
+            return self
+        return replace(self, **self.original.filled(environ), stands_in="", original=None)
+
+    def notes(self, name: str) -> Iterator[str]:
+        """Say what stands in, and what would replace it."""
+        if self.stands_in:
+            # A stand-in is often described alike for several problems: the title says which one is meant.
+            yield f"{self.title or name}: {self.stands_in}."
+        if self.stands_in and self.original is not None and self.original.variables:
+            needed = listed(self.original.variables)
+            yield f"With {needed} set in the environment, {self.title or name} runs on the original data."
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides which values are found, as JSON values."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in {"title", "stands_in", "original", "best"}
+        }
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of ``search`` that it stands for."""
+        from harness.quality import QualityOptions
+
+        return {
+            "platform": self.platform,
+            "quality": self.quality,
+            "quality_options": QualityOptions(self.weights, self.subset),
+            "objectives": self.objectives or None,
+            "constraints": self.constraints,
+            "reference": dict(self.reference) or None,
+        }
+
+
+@dataclass(frozen=True)
+class Use:
+    """An algorithm as an experiment uses it; the name of its table is the name in figures.
+
+    Attributes:
+        algorithm: as ``hwnas algorithms`` lists them.
+        preset: "paper" for the published settings.
+        settings: the algorithm's own, on top of the preset.
+        evals: evaluations of a search; ``None``: those of the experiment.
+        seeds: searches; ``None``: those of the experiment.
+    """
+
+    algorithm: str
+    preset: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    evals: int | None = None
+    seeds: int | None = None
+
+    def contestant(self, label: str) -> Contestant:
+        """Return it as a comparison names it."""
+        return Contestant(self.algorithm, self.preset, label)

@@ -1,0 +1,121 @@
+"""One table of all experiments that were run: ``docs/reproduction.md`` is what this returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from search.experiments import experiment, published
+from search.experiments.claims import HELD, counted
+from search.words import number
+from supernets.errors import UsageError
+
+_HEAD = """# The paper's experiments, run here
+
+Written by `hwnas reproduce summary --markdown docs/reproduction.md` from the results of the runs; not by hand. How to
+write an experiment of your own: [experiments.md](experiments.md).
+
+The paper is Cummings et al., [arXiv 2205.10358](https://arxiv.org/abs/2205.10358). A claim *held* where the whole 95 %
+interval of its statistic says so, *did not hold* where it says the opposite, and is *undecided* between.
+"""
+
+
+def summary(folder: Path, scale: str) -> str:
+    """Return the table of what was run at a scale, as Markdown.
+
+    Raises:
+        UsageError: nothing was.
+    """
+    results = list(_results(folder, scale))
+    if not results:
+        raise UsageError(
+            f"{folder}: has no results at scale {scale!r}; 'hwnas reproduce all --scale {scale}' makes them"
+        )
+    minutes = sum(one["seconds"] for one in results) / 60
+    machine = _machine(results[-1]["environment"])
+    lines = [
+        _HEAD,
+        f"Scale: **{scale}**; {len(results)} experiments in {minutes:.0f} minutes, on {machine}.",
+        "",
+        "| experiment | the paper | ours | claims | took | command |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_row(one) for one in results),
+        "",
+        "## What stands in",
+        "",
+        *(line for one in results for line in _stand_ins(one)),
+        "",
+        "## Claims, one by one",
+        "",
+        "| experiment | claim | on | verdict | statistic | value | 95 % interval |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(_claim(one["experiment"], claim) for one in results for claim in one["claims"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _results(folder: Path, scale: str) -> Iterator[dict[str, Any]]:
+    for name in experiment.names():
+        file = folder / f"{name}-{scale}.json"
+        if file.is_file():
+            yield json.loads(file.read_text(encoding="utf-8"))
+
+
+def _row(result: Mapping[str, Any]) -> str:
+    name = result["experiment"]
+    cells = [
+        f"**{name}**: {result['title']}",
+        f"{result['paper']}{_published(name)}",
+        result["gist"],
+        counted(result["claims"]) or "none is known",
+        _spent(result["seconds"]),
+        f"`hwnas reproduce {name} --scale {result['scale']}`",
+    ]
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _published(name: str) -> str:
+    head = experiment.shipped(name).head
+    if not head.published:
+        return ""
+    numbers = published.load(head.published)
+    parts = [
+        f"{problem}: " + "; ".join(f"{one.hypervolume:.3f} by {_listed(one.evaluations)}" for one in thresholds)
+        for problem, thresholds in numbers.thresholds.items()
+    ]
+    parts += [
+        f"{measure} at {'most' if one.is_most else 'least'} {one.value:g}{' ' * bool(one.unit)}{one.unit}"
+        for measure, one in numbers.bounds.items()
+    ]
+    return ": " + "; ".join(parts)
+
+
+def _listed(evaluations: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in evaluations.items())
+
+
+def _stand_ins(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["stands_in"]:
+        yield f"- **{result['experiment']}**: {' '.join(result['stands_in'])}"
+
+
+def _claim(name: str, claim: Mapping[str, Any]) -> str:
+    value, low, high = (number(claim[key], 3) for key in ("value", "low", "high"))
+    verdict = claim["verdict"] if claim["verdict"] == HELD else f"*{claim['verdict']}*"
+    cells = [name, claim["claim"], claim["where"], verdict, claim["statistic"], value, f"{low} to {high}"]
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _spent(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    model, count = environment.get("cpu"), environment.get("allowed_cpus")
+    return f"{model or 'this machine'} ({count} CPUs)" if count else str(model or "this machine")
