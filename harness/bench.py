@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -82,6 +82,15 @@ class Bench(Protocol):
         ...
 
 
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A platform whose networks are measured by other machines."""
+
+    def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> Bench:
+        """Return a bench there; ``options`` are those of ``LocalBench``, but for ``unit``."""
+        ...
+
+
 class LocalBench:
     """Measures in a process of this machine, under the device's lock.
 
@@ -95,6 +104,9 @@ class LocalBench:
         check: compare every network's outputs with the torch module's.
         silence_s: a worker that says nothing for this long has hung.
         unit: which of several equal devices of this host it is, where there are several; each has its own lock.
+
+    Attributes:
+        tell: as given; it may be replaced between two batches.
     """
 
     def __init__(  # noqa: PLR0913 - all of it is one order to a worker
@@ -112,7 +124,7 @@ class LocalBench:
     ) -> None:
         self._net, self._platform, self._anchors = net, platform, anchors
         self._protocol = protocol
-        self._tell = tell
+        self.tell = tell
         self._rng = np.random.default_rng(0) if rng is None else rng
         self._check = check
         self._silence_s = silence_s
@@ -152,6 +164,10 @@ class LocalBench:
         for suspect in suspects:
             self._batch([suspect], done, keep, attempt=_ATTEMPTS)
         return done
+
+    def reseed(self, seed: int) -> None:
+        """Let the order of the rounds follow from ``seed``, from the next batch on."""
+        self._rng = np.random.default_rng(seed)
 
     def close(self) -> None:
         """End the worker and release the device."""
@@ -206,13 +222,13 @@ class LocalBench:
         for message in device.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
             say, number = message["say"], message.get("number", -1)
             if say == "tick":
-                self._tell(_timing(message))
+                self.tell(_timing(message))
             elif number < 0:
                 self._writer.anchor(message)
             elif say == "prepared":
                 prepared += 1
                 self._writer.prepared(message)
-                self._tell(Progress("preparing", prepared, len(left), f"prepared {prepared} of {len(left)} networks"))
+                self.tell(Progress("preparing", prepared, len(left), f"prepared {prepared} of {len(left)} networks"))
             else:
                 yield self._writer.measurement(left[number][1], message)
 
@@ -228,9 +244,9 @@ class LocalBench:
         """Return the worker; where there is none, wait for the device and start one."""
         if self._device is None:
             if self._lock is None:
-                lock = DeviceLock(self._locked, lambda text: self._tell(Progress("waiting", 0, 1, text)))
+                lock = DeviceLock(self._locked, lambda text: self.tell(Progress("waiting", 0, 1, text)))
                 self._lock = lock.__enter__()
-            self._tell(Progress("starting", 0, 1, f"starting a worker for {self._platform}"))
+            self.tell(Progress("starting", 0, 1, f"starting a worker for {self._platform}"))
             self._device = self._started()
             self._protocol = self._writer.begin(self._device.ready)
             self.environment |= {"noise": self._device.ready["noise"], "threads": self._device.ready["threads"]}

@@ -63,7 +63,7 @@ class Device:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env={**os.environ, **heap.ENVIRONMENT, **environment, "PYTHONPATH": _python_path()},
+            env={**os.environ, **heap.ENVIRONMENT, **environment, "PYTHONPATH": python_path()},
         )
         if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover - PIPE was asked for
             raise errors.MeasurementError("the worker has no pipes")
@@ -149,6 +149,6 @@ class Device:
 _NOTHING = -(2**62)
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """Return the parent's module search path, so that the worker finds the same modules and plug-ins."""
     return os.pathsep.join(str(Path(entry or ".").resolve()) for entry in sys.path)

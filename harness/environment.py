@@ -173,7 +173,7 @@ def _container() -> str | None:
     return next((name for name in ("kubepods", "lxc", "docker") if name in words), None)
 
 
-def _host_identity() -> str:
+def host_identity() -> str:
     """Return a digest that tells hosts apart, and says nothing else about them."""
     parts = (
         host.node(),
@@ -258,7 +258,7 @@ def _yes_no(value: bool) -> str:
 
 
 REGISTRY: tuple[Fact, ...] = (
-    Fact("host", "", _host_identity, decides=True),
+    Fact("host", "", host_identity, decides=True),
     Fact("cpu", "", _cpu_model, decides=True),
     Fact("cpu_flags", "", _flags, decides=True),
     Fact("microcode", "", lambda: _cpuinfo("microcode"), decides=True),

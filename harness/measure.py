@@ -12,7 +12,7 @@ import numpy.typing as npt
 import backends
 from backends.backend import KnowingBackend
 from harness import cache
-from harness.bench import SILENCE_S, LocalBench, Network, Progress, Tell
+from harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, Progress, Tell
 from harness.measurement import Measurement
 from harness.platform import Platform, parse
 from harness.protocol import TimingProtocol, profile
@@ -68,15 +68,17 @@ class Measurer:
         self.protocol = profile(protocol) if isinstance(protocol, str) else protocol
         self._backend = backends.get(self.platform.backend)
         chosen = _anchors(net) if anchors is None else net.space.canonical(anchors)
-        self._bench = LocalBench(
-            net,
-            self.platform,
-            chosen,
-            protocol=self.protocol,
-            tell=progress or (lambda _: None),
-            rng=np.random.default_rng(seed),
-            check=check,
-            silence_s=silence_s,
+        options: dict[str, Any] = {
+            "protocol": self.protocol,
+            "tell": progress or (lambda _: None),
+            "rng": np.random.default_rng(seed),
+            "check": check,
+            "silence_s": silence_s,
+        }
+        self._bench: Bench = (
+            self.platform.bench(net, chosen, **options)
+            if isinstance(self.platform, Elsewhere)
+            else LocalBench(net, self.platform, chosen, **options)
         )
         self.fingerprint = self._bench.fingerprint
         self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since)

@@ -123,7 +123,7 @@ def platforms_here() -> list[PlatformHere]:
 
 def refused_precisions(backend: Backend) -> dict[str, str]:
     """Return the precisions that the backend cannot honour here on its default device, and why."""
-    settings = _defaults(backend)
+    settings = default_settings(backend)
     reasons = {each: refusal(backend, replace(settings, precision=each)) for each in backend.precisions}
     return {precision: reason for precision, reason in reasons.items() if reason is not None}
 
@@ -133,7 +133,7 @@ def _here(name: str) -> PlatformHere:
         backend = backends.get(name)
         why_not = backend.why_not()
         keys = {key: _allowed(backend, key) for key in _keys(backend)}
-        plain = str(Platform(name, _defaults(backend))) if why_not is None else name
+        plain = str(Platform(name, default_settings(backend))) if why_not is None else name
         if why_not is not None:
             return PlatformHere(plain, why_not, {}, keys)
         return PlatformHere(plain, None, backend.versions(), keys, refused_precisions(backend))
@@ -162,7 +162,8 @@ def _allowed(backend: Backend, key: str) -> str:
     return "any text" if values is None else ", ".join(values)
 
 
-def _defaults(backend: Backend) -> Settings:
+def default_settings(backend: Backend) -> Settings:
+    """Return what holds where a platform string says nothing."""
     device = backend.devices[0] if backend.devices else "cpu"
     precision = backend.precisions[0] if backend.precisions else "fp32"
     options = {option.key: option.default for option in backend.options if option.default is not None}
@@ -175,7 +176,7 @@ def _settings(text: str, backend: Backend, pairs: Mapping[str, str]) -> Settings
             raise PlatformError(
                 f"platform {text!r}: {backend.name} has no key {key!r}{suggestion(key, _keys(backend))}"
             )
-    defaults = _defaults(backend)
+    defaults = default_settings(backend)
     own = {option.key: _option(text, backend, option, pairs) for option in backend.options if option.key in pairs}
     return Settings(
         device=_one_of(text, backend, "device", pairs.get("device", defaults.device)),

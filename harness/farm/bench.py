@@ -1,0 +1,222 @@
+"""A bench whose networks are measured by the workers of one environment, one job per device at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.bench import SILENCE_S, Keep, Network, Progress, Tell
+from harness.farm.cluster import Cluster, Job
+from harness.farm.engine import VERSION
+from harness.farm.offer import place, token
+from harness.farm.platforms import FarmPlatform
+from harness.farm.station import raised
+from harness.graph import digests
+from harness.measurement import Measurement
+from harness.protocol import TimingProtocol
+from harness.records import Writer
+from supernets.errors import MeasurementError
+from supernets.space import IntArray
+from supernets.supernet import SuperNetwork
+
+# Fewer networks than this, measured side by side, say little about each other, and the anchors that are measured along
+# cost the more.
+_SIDE_BY_SIDE = 8
+# Jobs sent beyond those that devices are at: a device has its next one before the client has heard of the last.
+_AHEAD = 1
+_WAIT_S = 1.0
+
+
+class FarmBench:
+    """Measures the networks of one super-network on a platform of the farm; see ``harness.bench.Bench``.
+
+    Args:
+        cluster: the connection.
+        platform: of the farm.
+        net: the super-network.
+        anchors: vectors (a, n_var).
+        protocol: the numbers; ``None``: the profile that a short calibration on a worker chooses.
+        tell: told what is going on.
+        rng: of the orders' seeds.
+        check: compare every network's outputs with the torch module's.
+        silence_s: a measuring process that says nothing for this long has hung.
+    """
+
+    def __init__(  # noqa: PLR0913 - as a local bench
+        self,
+        cluster: Cluster,
+        platform: FarmPlatform,
+        net: SuperNetwork,
+        anchors: IntArray,
+        *,
+        protocol: TimingProtocol | None = None,
+        tell: Tell = lambda _: None,
+        rng: np.random.Generator | None = None,
+        check: bool = True,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._cluster, self._platform, self._net, self._anchors = cluster, platform, net, anchors
+        self._protocol = protocol
+        self._tell = tell
+        self._rng = np.random.default_rng(0) if rng is None else rng
+        self._check = check
+        self._silence_s = silence_s
+        self._begun = False
+        self.environment: dict[str, Any] = dict(platform.environment)
+        self.fingerprint = platform.fingerprint
+        self.anchors_now: Mapping[str, float] = {}
+        self._writer = Writer(net, platform, platform.fingerprint, anchors)
+        self._under_way: dict[int, tuple[int, list[Network]]] = {}  # a job's number: its ticket and its networks
+        self._found: dict[int, list[Measurement]] = {}  # a ticket: what has arrived of it
+        self._name = hashlib.sha256(repr((id(self), platform.fingerprint)).encode()).hexdigest()[:8]
+
+    @property
+    def parallel(self) -> int:
+        """How many devices of the farm measure in this environment, at least 1."""
+        device, backend = self._platform.settings.device, self._platform.backend
+        return max(1, sum(offer.serves(backend, self.fingerprint, device) for offer in self._cluster.offers()))
+
+    def begin(self) -> TimingProtocol:
+        """Have a worker ready, where there is none; return the protocol that it follows."""
+        if not self._begun:
+            self._tell(Progress("starting", 0, 1, f"waiting for a worker to be ready for {self._platform}"))
+            self._alone(anchors=False)
+            self._begun = True
+        return self._numbers
+
+    def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
+        """Measure networks, spread over the devices; ``keep`` is given each as soon as it arrives.
+
+        Raises:
+            MeasurementError: nothing can be measured on this platform; says why.
+        """
+        numbers = self.begin()
+        if not networks:
+            self._alone(anchors=True)
+            return {}
+        devices = self.parallel
+        size = min(numbers.batch, max(_SIDE_BY_SIDE, -(-len(networks) // devices)))
+        waiting = [networks[start : start + size] for start in range(0, len(networks), size)]
+        waiting.reverse()
+        done: dict[str, Measurement] = {}
+        while waiting or self._under_way:
+            while waiting and len(self._under_way) < devices + _AHEAD:
+                self.send(waiting.pop())
+            self._cluster.say_queued(self._name, sum(map(len, waiting)) + self.under_way)
+            for _, found in self.arrived(_WAIT_S):
+                done |= {one.key: keep(one) for one in found}
+            words = f"{len(done)} of {len(networks)} networks on {devices} device{'s' * (devices > 1)}"
+            self._tell(Progress("timing", len(done), len(networks), words))
+            devices = max(devices, self.parallel) if waiting else devices
+        return done
+
+    def send(self, networks: Sequence[Network]) -> int:
+        """Send networks to be measured side by side; ``arrived`` has the answer by the number returned."""
+        return self._send(list(networks))
+
+    def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:
+        """Yield tickets whose networks have all arrived, until there is no more; wait for the first at most so long."""
+        answered = self._cluster.next(timeout_s)
+        while answered is not None:
+            number, answer = answered
+            if number in self._under_way:
+                ticket, networks = self._under_way.pop(number)
+                self._found[ticket] += self._read(ticket, networks, answer)
+                if all(ticket != other for other, _ in self._under_way.values()):
+                    yield ticket, self._found.pop(ticket)
+            answered = self._cluster.next(0.0)
+
+    @property
+    def under_way(self) -> int:
+        """How many networks are sent and not there yet."""
+        return sum(len(networks) for _, networks in self._under_way.values())
+
+    def close(self) -> None:
+        """Forget what is under way; workers release their devices by themselves when they are not asked for a while."""
+        self._cluster.say_queued(self._name, None)
+        self._under_way.clear()
+
+    # --- orders and answers ------------------------------------------------------------------------------------------
+
+    @property
+    def _numbers(self) -> TimingProtocol:
+        if self._protocol is None:
+            raise MeasurementError("the protocol is chosen when a worker starts")
+        return self._protocol
+
+    def _alone(self, *, anchors: bool) -> None:
+        """Have the anchors measured, or a worker made ready, and wait for it."""
+        ticket = self._send([], anchors=anchors)
+        while not any(number == ticket for number, _ in self.arrived(_WAIT_S)):
+            pass
+
+    def _send(self, networks: list[Network], *, anchors: bool = True, ticket: int | None = None) -> int:
+        rows = np.array([row for _, row in networks], dtype=np.int64).reshape(len(networks), self._net.space.n_var)
+        graphs = digests(self._net, rows)
+        order = {
+            "networks": [(key, row.tolist(), graph) for (key, row), graph in zip(networks, graphs, strict=True)],
+            "anchors": anchors,
+            "seed": int(self._rng.integers(2**32)),
+        }
+        host = self._platform.host
+        resources = {
+            token(self._platform.settings.device, host): 1.0,
+            place(self._platform.backend, self.fingerprint): 1.0,
+        }
+        job = Job(self._description(), json.dumps(order, separators=(",", ":")), resources, str(self._platform))
+        number = self._cluster.send(job)
+        ticket = number if ticket is None else ticket
+        self._under_way[number] = (ticket, networks)
+        self._found.setdefault(ticket, [])
+        return ticket
+
+    def _description(self) -> str:
+        return json.dumps(
+            {
+                "version": VERSION,
+                "supernet": self._net.name,
+                "platform": self._platform.spelled,
+                "device": self._platform.settings.device,
+                "fingerprint": self.fingerprint,
+                "anchors": self._anchors.tolist(),
+                "protocol": self._protocol.to_record() if self._protocol else None,
+                "check": self._check,
+                "silence_s": self._silence_s,
+            },
+            separators=(",", ":"),
+        )
+
+    def _read(self, ticket: int, networks: list[Network], answer: Mapping[str, Any]) -> list[Measurement]:
+        """Return the measurements of an answer: none where the networks were sent again, one by one."""
+        if "died" in answer:
+            return self._died(ticket, networks, str(answer["died"]))
+        error = raised(answer)
+        if error is not None:
+            raise error
+        if answer["fingerprint"] != self.fingerprint:
+            raise MeasurementError(
+                f"worker {answer['worker']} measured in the environment {answer['fingerprint']}, expected "
+                f"{self.fingerprint}: values of the two are not mixed"
+            )
+        protocol = TimingProtocol.from_record(answer["protocol"])
+        if self._protocol is None:
+            self._protocol = protocol
+        self._writer.begin({"protocol": answer["protocol"], "noise": answer["environment"].get("noise")})
+        self.environment |= answer["environment"]
+        self.anchors_now = answer["anchors"]
+        shown = str(self._platform)
+        return [Measurement.from_record({**one, "platform": shown}) for one in answer["measurements"]]
+
+    def _died(self, ticket: int, networks: list[Network], reason: str) -> list[Measurement]:
+        """Give up a network whose workers died time and again; several are tried again one by one."""
+        if not networks:
+            raise MeasurementError(f"the anchors cannot be measured on {self._platform}: {reason}")
+        if len(networks) == 1:
+            return [self._writer.failed(networks[0][1], f"its workers died: {reason}")]
+        for network in networks:
+            self._send([network], ticket=ticket)
+        return []

@@ -1,0 +1,258 @@
+"""The client's side: a connection that comes back, and jobs that are repeated until they are answered.
+
+A worker that ends is no matter: the scheduler gives its job to the next. A scheduler that ends takes all jobs with it:
+they are sent again when one is there. What is under way in the client are texts, a few hundred bytes each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import queue
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.farm import tasks
+from harness.farm.engine import differences, distributed, versions
+from harness.farm.offer import Offer
+from harness.farm.security import Tls, checked
+from harness.farm.station import raised
+from harness.farm.worker import CHARTER
+from supernets.errors import MeasurementError, UsageError
+
+# How long a farm may be without what a search needs: a scheduler, or a worker of the platform.
+PATIENCE_S = 600.0
+# How often the connection and the offers are looked at while nothing arrives.
+_LOOK_S = 1.0
+# A job whose workers died so often (each time as often as the scheduler allows) is given up.
+_ATTEMPTS = 3
+
+
+class JobFailed(Exception):  # noqa: N818 - an event; the caller decides what it means
+    """A job took its workers with it, time and again."""
+
+
+@dataclass
+class Job:
+    """What is to be done by a worker.
+
+    Attributes:
+        description: JSON that many jobs share; a worker gets it once.
+        order: JSON of this job alone.
+        resources: what it takes of a worker.
+        what: the same for people.
+        attempts: how often it was sent and its workers died.
+        sent: when it was sent last.
+    """
+
+    description: str
+    order: str
+    resources: Mapping[str, float]
+    what: str = ""
+    attempts: int = 0
+    future: Any = field(default=None, repr=False)
+
+
+class Cluster:
+    """A connection to a scheduler.
+
+    Args:
+        address: of the scheduler.
+        tls: the files of TLS.
+        patience_s: how long to wait for a scheduler, or a worker, that is gone.
+
+    Raises:
+        UsageError: there is no scheduler, or its workers have other versions; says which.
+    """
+
+    def __init__(self, address: str, tls: Tls | None = None, patience_s: float = PATIENCE_S) -> None:
+        self._tls = tls or Tls()
+        self.address = checked(address, self._tls)
+        self.patience_s = patience_s
+        self._arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._jobs: dict[int, Job] = {}
+        self._numbers = itertools.count()
+        self._shared: dict[str, Any] = {}
+        self._looked = time.monotonic()
+        self._served = time.monotonic()
+        self._client = self._connected(10.0)
+
+    def close(self) -> None:
+        """Give up what is under way and disconnect."""
+        for job in self._jobs.values():
+            with contextlib.suppress(Exception):
+                job.future.cancel()
+        self._jobs.clear()
+        self._shared.clear()
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=5)
+
+    def offers(self) -> list[Offer]:
+        """Return what the workers that are there offer."""
+        return [Offer.from_record(facts["offer"]) for facts in self.workers().values()]
+
+    def workers(self) -> dict[str, Any]:
+        """Return what the scheduler knows of hwnas's workers, by address."""
+        try:
+            known = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+        except Exception:  # noqa: BLE001 - whatever a lost connection raises: it is looked after while we wait
+            return {}
+        return {address: facts for address, facts in known.items() if "offer" in facts}
+
+    def parsed(self, text: str, resources: Mapping[str, float]) -> dict[str, Any]:
+        """Have a worker that has ``resources`` read a platform string."""
+        future = self._client.submit(tasks.parsed, text, resources=dict(resources), pure=False)
+        answer: dict[str, Any] = json.loads(future.result(timeout=60))
+        error = raised(answer)
+        if error is not None:
+            raise error
+        return answer
+
+    def say_queued(self, name: str, n: int | None) -> None:
+        """Let ``hwnas farm status`` know how many networks this client still has to send."""
+        with contextlib.suppress(Exception):
+            self._client.set_metadata(["hwnas-queue", name], n)
+
+    # --- jobs --------------------------------------------------------------------------------------------------------
+
+    def send(self, job: Job) -> int:
+        """Send a job and return its number."""
+        number = next(self._numbers)
+        self._jobs[number] = job
+        self._submit(number, job)
+        return number
+
+    def next(self, timeout_s: float) -> tuple[int, dict[str, Any]] | None:
+        """Return the number and the answer of a job that is done, or ``None`` after so long.
+
+        Raises:
+            HwnasError: a worker refused a job; what it said.
+            MeasurementError: the scheduler, or every worker that could do it, has been gone for too long.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            try:
+                number, future = self._arrived.get(timeout=min(left, _LOOK_S))
+            except queue.Empty:
+                self._look_after()
+                continue
+            job = self._jobs.get(number)
+            if job is None or job.future is not future:
+                continue
+            self._served = time.monotonic()
+            answer = self._answer(number, job)
+            if answer is not None:
+                return number, answer
+
+    def _answer(self, number: int, job: Job) -> dict[str, Any] | None:
+        """Return what a job's worker answered; where there is none, send the job again and return ``None``."""
+        status = job.future.status
+        if status == "finished":
+            try:
+                answer: dict[str, Any] = json.loads(job.future.result(timeout=60))
+            except Exception:  # noqa: BLE001 - the worker is gone before it could hand over its result
+                self._submit(number, job)
+                return None
+            del self._jobs[number]
+            return answer
+        if status == "error":
+            error = job.future.exception()
+            job.attempts += 1
+            if job.attempts >= _ATTEMPTS:
+                del self._jobs[number]
+                return {"died": f"{type(error).__name__}: {error}"}
+        else:
+            self._look_after(at_once=True)
+        self._submit(number, job)
+        return None
+
+    def _submit(self, number: int, job: Job) -> None:
+        client = self._client
+        try:
+            job.future = client.submit(
+                tasks.measure,
+                self._description(job.description),
+                job.order,
+                key=f"measure-{uuid.uuid4().hex}",
+                resources=dict(job.resources),
+                pure=False,
+            )
+        except Exception:  # noqa: BLE001 - a connection that is just being lost; looked after while we wait
+            job.future = None
+            return
+        job.future.add_done_callback(lambda future: self._arrived.put((number, future)))
+
+    def _description(self, text: str) -> Any:
+        """Return what a job hands over of its description: it goes to a worker once, however many jobs share it."""
+        known = self._shared.get(text)
+        if known is None or known.status in {"cancelled", "lost", "error"}:
+            import hashlib
+
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            known = self._shared[text] = self._client.submit(tasks.itself, text, key=f"description-{digest}")
+        return known
+
+    # --- the connection ----------------------------------------------------------------------------------------------
+
+    def _look_after(self, *, at_once: bool = False) -> None:
+        """See to it that there is a connection, that every job is on its way, and that somebody can do it."""
+        if self._client.status != "running":
+            self._reconnect()
+        for number, job in self._jobs.items():
+            if job.future is None or job.future.status in {"cancelled", "lost"}:
+                self._submit(number, job)
+        if at_once or time.monotonic() - self._looked < 5 * _LOOK_S:
+            return
+        self._looked = time.monotonic()
+        offered = [offer.resources() for offer in self.offers()]
+        lacking = [job for job in self._jobs.values() if not any(job.resources.keys() <= one.keys() for one in offered)]
+        if not lacking:
+            self._served = time.monotonic()
+        elif time.monotonic() - self._served > self.patience_s:
+            raise MeasurementError(
+                f"no worker has offered {lacking[0].what} for {self.patience_s:g} s: it has ended, or comes back with "
+                "another environment (hwnas farm status); what was measured is kept, resume when it is there"
+            )
+
+    def _reconnect(self) -> None:
+        deadline = time.monotonic() + self.patience_s
+        self._shared.clear()
+        while time.monotonic() < deadline:
+            # Dask's client tries by itself for a while; after that it is closed for good.
+            if self._client.status == "running":
+                return
+            if self._client.status in {"closed", "closing"}:
+                with contextlib.suppress(UsageError):
+                    self._client = self._connected(5.0)
+                    for number, job in self._jobs.items():
+                        self._submit(number, job)
+                    return
+            time.sleep(0.2)
+        raise MeasurementError(
+            f"the scheduler {self.address} has been gone for {self.patience_s:g} s; what was measured is kept"
+        )
+
+    def _connected(self, timeout_s: float) -> Any:
+        package = distributed()
+        try:
+            client = package.Client(
+                self.address, security=self._tls.security(), timeout=timeout_s, set_as_default=False, name="hwnas"
+            )
+        except (OSError, TimeoutError) as error:
+            raise UsageError(
+                f"scheduler {self.address}: nobody answers ({error}); start one by 'hwnas farm scheduler', "
+                f"and workers by 'hwnas worker --scheduler {self.address}'"
+            ) from None
+        charter = client.get_metadata([CHARTER], default=None)
+        other = "" if charter is None else differences(versions(), charter)
+        if other:
+            client.close()
+            raise UsageError(f"scheduler {self.address}: its workers have other versions: {other}; install the same")
+        return client

@@ -1,0 +1,86 @@
+"""A scheduler and workers on this machine, for one program: ``--local-cluster N``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from harness.device import python_path
+from harness.farm.cluster import Cluster
+from harness.farm.supervisor import Worker, WorkerOrder
+from supernets.errors import UsageError, WorkError
+
+_UP_S = 60.0
+
+
+@contextmanager
+def scheduler(port: int = 0) -> Iterator[str]:
+    """Run a scheduler on loopback; yield its address."""
+    process = subprocess.Popen(  # noqa: S603 - our own module and a number
+        [sys.executable, "-P", "-m", "harness.farm.scheduler", str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": python_path()},
+    )
+    try:
+        line = process.stdout.readline().decode().strip() if process.stdout is not None else ""
+        if not line:
+            raise WorkError("the scheduler of the local cluster does not start")
+        yield line
+    finally:
+        process.kill()
+        process.wait()
+        for file in (process.stdin, process.stdout):
+            if file is not None:
+                file.close()
+
+
+@contextmanager
+def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
+    """Run a scheduler and ``n`` workers here; yield a connection when all have joined.
+
+    The first has this machine's devices, for two measurements at once would disturb each other; the others evaluate
+    sub-networks for their quality.
+
+    Raises:
+        UsageError: a worker was refused; says why.
+        WorkError: a worker does not come up.
+    """
+    if n < 1:
+        raise UsageError(f"local cluster: expected at least 1 worker, got {n}")
+    with ExitStack() as opened:
+        address = opened.enter_context(scheduler())
+        workers = [
+            opened.enter_context(
+                Worker(
+                    WorkerOrder(
+                        address,
+                        platforms=tuple(platforms) if number == 0 else (),
+                        name=None if number == 0 else f"local-{number}",
+                        accuracy=int(number > 0 or n == 1),
+                        measure=number == 0,
+                    )
+                )
+            )
+            for number in range(n)
+        ]
+        cluster = Cluster(address)
+        opened.callback(cluster.close)
+        wait_for(cluster, workers)
+        yield cluster
+
+
+def wait_for(cluster: Cluster, workers: Sequence[Worker], within_s: float = _UP_S) -> None:
+    """Wait until all workers have joined; raises what keeps one from it."""
+    deadline = time.monotonic() + within_s
+    while len(cluster.workers()) < len(workers):
+        ended = next((worker for worker in workers if worker.process.poll() is not None), None)
+        if ended is not None:
+            raise UsageError(f"a worker of the local cluster ended: {ended.words()}")
+        if time.monotonic() > deadline:
+            raise WorkError(f"the workers of the local cluster do not come up within {within_s:g} s")
+        time.sleep(0.05)

@@ -1,0 +1,150 @@
+"""What a worker offers: its platforms, as resources that the scheduler counts."""
+
+from __future__ import annotations
+
+import platform as host
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import backends
+from backends.backend import RunningBackend, refusal
+from harness import environment
+from harness.farm.engine import versions
+from harness.platform import default_settings, named_platforms, parse
+from supernets.errors import PlatformError
+
+# The scheduler counts tokens of devices; environments only say who may take part, and never run out.
+_PLENTY = 1_000_000.0
+ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A worker's offer.
+
+    Attributes:
+        name: of the worker, as users write it behind ``@``.
+        host: a digest that tells hosts apart.
+        unit: which of several equal devices of its host it has, where each has a worker of its own; else ``None``.
+        devices: physical devices; one measurement at a time runs on each.
+        backends: for each backend, its ``fingerprint``, its ``devices`` and its ``versions``.
+        platforms: names that it gives to platforms.
+        accuracy: how many sub-networks it evaluates for their quality at a time.
+        versions: of what has to be the same for all.
+        machine: for people: the CPU and such.
+    """
+
+    name: str
+    host: str
+    unit: int | None
+    devices: tuple[str, ...]
+    backends: Mapping[str, Mapping[str, Any]]
+    platforms: Mapping[str, str]
+    accuracy: int
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    def resources(self) -> dict[str, float]:
+        """Return the resources: a token per device, the environments, places for accuracy."""
+        found = {token(device, self.host): 1.0 for device in self.devices}
+        found |= {place(backend, facts["fingerprint"]): _PLENTY for backend, facts in self.backends.items()}
+        return found | ({ACCURACY: float(self.accuracy)} if self.accuracy else {})
+
+    def serves(self, backend: str, fingerprint: str, device: str) -> bool:
+        """Tell whether it can measure on a backend's device in an environment."""
+        facts = self.backends.get(backend)
+        return facts is not None and facts["fingerprint"] == fingerprint and device in facts["devices"]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Offer:
+        """Return what ``to_record`` wrote."""
+        return cls(**{**record, "devices": tuple(record["devices"])})
+
+
+def token(device: str, host: str) -> str:
+    """Return the name of the resource that one measurement on a device takes."""
+    return f"device:{device.lower()}@{host}"
+
+
+def place(backend: str, fingerprint: str) -> str:
+    """Return the name of the resource that says: this backend, in this environment."""
+    return f"{backend}@{fingerprint}"
+
+
+def offer_here(
+    platforms: Iterable[str] = (),
+    *,
+    name: str | None = None,
+    unit: int | None = None,
+    accuracy: int = 1,
+    measure: bool = True,
+) -> Offer:
+    """Return what this machine can offer.
+
+    Args:
+        platforms: ``NAME=PLATFORM``, a name of ``hwnas.toml``, or a platform string; none: every backend that works.
+        name: of the worker; ``None``: the machine's, with the unit.
+        unit: which of several equal devices of this machine it is.
+        accuracy: sub-networks evaluated for their quality at a time.
+        measure: offer devices at all.
+
+    Raises:
+        PlatformError: a platform does not work here.
+    """
+    facts = environment.collect()
+    named, pairs = _named(platforms) if measure else ({}, set())
+    if measure and not pairs:
+        pairs = _everything()
+    offered: dict[str, dict[str, Any]] = {}
+    for backend, device in sorted(pairs):
+        libraries = backends.get(backend).versions()
+        shown = {"fingerprint": environment.fingerprint({**facts, "backend": libraries}, backend=libraries)}
+        offered.setdefault(backend, {**shown, "versions": libraries, "devices": []})["devices"].append(device)
+    default = host.node() or "worker"
+    return Offer(
+        name=name or (default if unit is None else f"{default}-{unit}"),
+        host=str(facts["host"]),
+        unit=unit,
+        devices=tuple(sorted({device for _, device in pairs})),
+        backends=offered,
+        platforms=named,
+        accuracy=accuracy,
+        versions=versions(),
+        machine={key: facts.get(key) for key in ("cpu", "cpus", "memory", "system", "machine")},
+    )
+
+
+def _named(platforms: Iterable[str]) -> tuple[dict[str, str], set[tuple[str, str]]]:
+    known = named_platforms()
+    names: dict[str, str] = {}
+    pairs = set()
+    for text in platforms:
+        name, equals, spelled = text.partition("=")
+        if not equals or ":" in name:
+            name, spelled = (text, text) if text in known else ("", text)
+        found = parse(spelled)
+        if not found.runs:
+            raise PlatformError(f"platform {text!r}: a table needs no worker; give it to the search itself")
+        pairs.add((found.backend, found.settings.device))
+        if name:
+            names[name] = str(found)
+    return names, pairs
+
+
+def _everything() -> set[tuple[str, str]]:
+    """Return every backend that runs networks here, with every device that it accepts."""
+    pairs = set()
+    for name in backends.names():
+        backend = backends.get(name)
+        if not isinstance(backend, RunningBackend) or backend.why_not() is not None:
+            continue
+        settings = default_settings(backend)
+        for device in backend.devices or (settings.device,):
+            if refusal(backend, replace(settings, device=device)) is None:
+                pairs.add((name, device))
+    return pairs

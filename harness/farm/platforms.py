@@ -1,0 +1,139 @@
+"""Platforms of the farm: found by name, or by who offers what the string asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import backends
+from backends.backend import KnowingBackend, Settings
+from harness import environment
+from harness.farm.cluster import Cluster
+from harness.farm.offer import Offer, place
+from harness.platform import Platform, named_platforms, parse
+from supernets.errors import PlatformError, suggestion
+from supernets.spec import parse_spec
+
+if TYPE_CHECKING:
+    from harness.farm.bench import FarmBench
+    from supernets.space import IntArray
+    from supernets.supernet import SuperNetwork
+
+
+@dataclass(frozen=True)
+class FarmPlatform(Platform):
+    """A platform of other machines, all of one environment.
+
+    Attributes:
+        spelled: as its workers read it.
+        label: what tells it from platforms of other machines in names and reports; empty: it is of this one.
+        host: a digest that tells its host.
+        fingerprint: of its environment: a worker of another one never measures for it.
+        environment: of the worker that read it.
+        cluster: the connection.
+    """
+
+    spelled: str = ""
+    label: str = ""
+    host: str = ""
+    fingerprint: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    cluster: Cluster | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}@{self.label}" if self.label else super().__str__()
+
+    def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> FarmBench:
+        """Return a bench whose networks are measured there; ``options`` as ``FarmBench`` takes them."""
+        from harness.farm.bench import FarmBench
+
+        if self.cluster is None:
+            raise PlatformError(f"platform {self}: the farm is not connected")
+        return FarmBench(self.cluster, self, net, anchors, **options)
+
+
+def find(text: str, cluster: Cluster) -> Platform:
+    """Find a platform among those that the farm's workers offer.
+
+    Args:
+        text: a name that a worker gives to a platform, or a platform string; behind it ``@WORKER`` where several hosts
+            have it. A table is read here and needs no worker.
+        cluster: the connection.
+
+    Raises:
+        PlatformError: no worker offers it, or several that must not be mixed; says who offers what.
+    """
+    offers = cluster.offers()
+    wanted, _, worker = text.rpartition("@") if _names_worker(text, offers) else (text, "", "")
+    chosen = [offer for offer in offers if not worker or _is(offer, worker)]
+    spelled = _spelled(wanted, chosen)
+    backend, pairs = parse_spec(spelled, f"platform {text!r}", PlatformError)
+    if backend in backends.names() and isinstance(backends.get(backend), KnowingBackend):
+        return parse(spelled)
+    places = _places(text, wanted, backend, pairs.get("device"), chosen, offers)
+    if len(places) > 1:
+        names = ", ".join(f"{wanted}@{offer.name}" for offer in places.values())
+        raise PlatformError(
+            f"platform {text!r}: offered in {len(places)} environments, whose values are not mixed; name one: {names}"
+        )
+    ((fingerprint, offer),) = places.items()
+    facts = cluster.parsed(spelled, {place(backend, fingerprint): 1.0})
+    elsewhere = offer.host != environment.host_identity()
+    found = FarmPlatform(
+        backend,
+        Settings(**facts["settings"]),
+        spelled=spelled,
+        label=(worker or _label(offer)) if worker or elsewhere else "",
+        host=offer.host,
+        fingerprint=facts["fingerprint"],
+        environment=facts["environment"],
+        cluster=cluster,
+    )
+    if not offer.serves(backend, fingerprint, found.settings.device):
+        raise PlatformError(f"platform {text!r}: worker {offer.name} does not offer {found.settings.device}")
+    return found
+
+
+def _spelled(wanted: str, offers: Sequence[Offer]) -> str:
+    """Return what a name stands for: a worker's own name first, then one of this machine's ``hwnas.toml``."""
+    meanings = {offer.platforms[wanted] for offer in offers if wanted in offer.platforms}
+    if len(meanings) > 1:
+        owners = ", ".join(f"{wanted}@{offer.name}" for offer in offers if wanted in offer.platforms)
+        raise PlatformError(f"platform {wanted!r}: a name of different platforms; say whose: {owners}")
+    return meanings.pop() if meanings else named_platforms().get(wanted, wanted)
+
+
+def _places(
+    text: str, wanted: str, backend: str, device: str | None, chosen: Sequence[Offer], offers: Sequence[Offer]
+) -> dict[str, Offer]:
+    """Return the environments that have it, each with a worker that does."""
+    owners = [offer for offer in chosen if wanted in offer.platforms] or chosen
+    places: dict[str, Offer] = {}
+    for offer in owners:
+        facts = offer.backends.get(backend)
+        if facts is not None and (device is None or device in facts["devices"]):
+            places.setdefault(str(facts["fingerprint"]), offer)
+    if not places:
+        there = sorted({name for offer in offers for name in (*offer.platforms, *offer.backends)})
+        raise PlatformError(f"platform {text!r}: no worker offers it{suggestion(wanted.partition(':')[0], there)}")
+    return places
+
+
+def _names_worker(text: str, offers: Sequence[Offer]) -> bool:
+    name = text.rpartition("@")[2]
+    if "@" not in text or "=" in name.partition(",")[0] or "/" in name:
+        return False
+    if not any(_is(offer, name) for offer in offers):
+        known = [offer.name for offer in offers]
+        raise PlatformError(f"platform {text!r}: no worker is called {name!r}{suggestion(name, known)}")
+    return True
+
+
+def _is(offer: Offer, name: str) -> bool:
+    return name in {offer.name, _label(offer)}
+
+
+def _label(offer: Offer) -> str:
+    """Return what the workers of one host share: the name without the unit."""
+    return offer.name if offer.unit is None else offer.name.removesuffix(f"-{offer.unit}")

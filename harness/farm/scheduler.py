@@ -1,0 +1,73 @@
+"""The scheduler's process: Dask's own, listening where it may."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.farm.engine import distributed
+from harness.farm.security import Tls, checked
+
+# A sub-network that took so many workers with it is given back to the client, which tries it alone.
+_ALLOWED_FAILURES = 2
+
+
+async def serve(address: str, tls: Tls, ready: Callable[[str], None]) -> None:
+    """Run a scheduler until the program is interrupted.
+
+    Args:
+        address: tcp://127.0.0.1:PORT, or tls://HOST:PORT; port 0: any that is free.
+        tls: the files of TLS.
+        ready: told the address when it listens.
+    """
+    package: Any = distributed()
+    parts = urlsplit(address)
+    scheduler = package.Scheduler(
+        protocol=f"{parts.scheme}://",
+        host=parts.hostname,
+        port=parts.port or 0,
+        security=tls.security(),
+        dashboard=False,
+        allowed_failures=_ALLOWED_FAILURES,
+    )
+    async with scheduler:
+        ready(str(scheduler.address))
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await stop.wait()
+
+
+def listening(host: str, port: int, tls: Tls) -> str:
+    """Return the address to listen on; raises ``UsageError`` where it would be open to others without TLS."""
+    scheme = "tls" if tls.on else "tcp"
+    # Port 0 is none to connect to, but one to listen on.
+    spelled = checked(f"{scheme}://{host}:{port or 1}", tls)
+    return spelled if port else spelled.rpartition(":")[0] + ":0"
+
+
+def main() -> int:
+    """Listen on loopback; say the address on standard output, and end when standard input does."""
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+
+    def end() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    def ready(address: str) -> None:
+        sys.stdout.write(address + "\n")
+        sys.stdout.flush()
+        threading.Thread(target=end, daemon=True).start()
+
+    asyncio.run(serve(listening("127.0.0.1", port, Tls()), Tls(), ready))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""TLS, and when a farm may do without: whoever reaches a scheduler can run code on its workers."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.farm.engine import distributed
+from supernets.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files, as Dask takes them; all three, or none.
+
+    Attributes:
+        ca_file: the certificate of the authority that signed everybody's.
+        cert: this side's certificate.
+        key: its private key.
+    """
+
+    ca_file: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        given = asdict(self)
+        missing = [name for name, value in given.items() if value is None]
+        if missing and len(missing) < len(given):
+            spelled = ", ".join(f"--tls-{name.replace('_', '-')}" for name in missing)
+            raise UsageError(f"TLS: expected the authority's file, a certificate and its key; missing: {spelled}")
+        for value in given.values():
+            if value is not None and not Path(value).is_file():
+                raise UsageError(f"TLS: {value!r}: no such file")
+
+    @property
+    def on(self) -> bool:
+        """Whether there is TLS."""
+        return self.ca_file is not None
+
+    def security(self) -> Any:
+        """Return it as Dask takes it."""
+        if not self.on:
+            return distributed().Security()
+        sides = {
+            f"tls_{side}_{what}": getattr(self, what)
+            for side in ("client", "scheduler", "worker")
+            for what in ("cert", "key")
+        }
+        return distributed().Security(tls_ca_file=self.ca_file, require_encryption=True, **sides)
+
+
+def checked(address: str, tls: Tls) -> str:
+    """Return a scheduler's address, tcp://HOST:PORT or tls://HOST:PORT.
+
+    Raises:
+        UsageError: it is no address, or one that other machines can reach without TLS.
+    """
+    parts = urlsplit(address if "://" in address else f"{'tls' if tls.on else 'tcp'}://{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme not in {"tcp", "tls"} or not host or not port:
+        raise UsageError(f"scheduler {address!r}: expected tls://HOST:PORT, or tcp://127.0.0.1:PORT on one machine")
+    if (parts.scheme == "tls") != tls.on:
+        expected = (
+            "--tls-ca-file, --tls-cert and --tls-key" if parts.scheme == "tls" else "tls://, for TLS files are given"
+        )
+        raise UsageError(f"scheduler {address!r}: expected {expected}")
+    if not tls.on and not loopback(host):
+        raise UsageError(
+            f"scheduler {address!r}: other machines reach it, and whoever reaches it can run code on every worker: "
+            "use tls:// with --tls-ca-file, --tls-cert and --tls-key (docs/farm.md says how they are made), "
+            "or stay on 127.0.0.1"
+        )
+    spelled = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{spelled}:{port}"
+
+
+def loopback(host: str) -> bool:
+    """Tell whether only this machine reaches a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

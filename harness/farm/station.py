@@ -1,0 +1,224 @@
+"""The worker's side: keeps benches open, carries out orders on them, and says what it is at.
+
+Orders and answers are JSON texts: what comes back from a worker is read, never run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+import supernets
+from harness.bench import LocalBench, Progress, surroundings
+from harness.farm.engine import VERSION
+from harness.farm.offer import Offer
+from harness.graph import digests
+from harness.measurement import Measurement
+from harness.platform import Platform, parse
+from harness.protocol import TimingProtocol
+from supernets import errors
+from supernets.errors import HwnasError, MeasurementError
+
+# Benches that stay open on a device: searches that share it do not wait for each other's worker to start.
+_OPEN = 3
+# A device that nobody asks for is released to other programs of its machine.
+IDLE_S = 60.0
+# How often the environment is read again: somebody may have changed the clock's governor, or a library.
+_LOOK_S = 60.0
+
+
+class _Open:
+    """An open bench."""
+
+    def __init__(self, bench: LocalBench, platform: Platform) -> None:
+        self.bench, self.platform = bench, platform
+        self.used = self.looked = time.monotonic()
+
+
+class Station:
+    """Carries out a worker's orders.
+
+    Args:
+        offer: of the worker.
+    """
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self._open: dict[str, _Open] = {}
+        self._lock = Lock()
+        self._current: dict[str, dict[str, Any]] = {}
+        self._done = 0
+        self._error = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what it is at, as JSON values; heartbeats carry it to the scheduler."""
+        return {"current": list(self._current.values()), "done": self._done, "error": self._error}
+
+    @property
+    def busy(self) -> bool:
+        """Whether it measures right now."""
+        return bool(self._current)
+
+    def parsed(self, text: str) -> str:
+        """Return a platform as this machine reads it, as JSON."""
+        try:
+            found = parse(self.offer.platforms.get(text, text))
+        except HwnasError as error:
+            return _refused(error)
+        settings = found.settings
+        facts = {
+            "device": settings.device,
+            "threads": settings.threads,
+            "batch": settings.batch,
+            "precision": settings.precision,
+            "options": dict(settings.options),
+        }
+        environment, fingerprint = surroundings(found)
+        shown = {"backend": found.backend, "settings": facts, "fingerprint": fingerprint, "environment": environment}
+        return json.dumps(shown, default=str)
+
+    def measure(self, description: str, order: str) -> str:
+        """Measure what an order names on the bench of a description; both are JSON, as ``harness.farm.bench`` writes.
+
+        Returns:
+            JSON: "measurements", "anchors", "protocol" and the worker's "environment", or an "error".
+        """
+        what, told = json.loads(description), json.loads(order)
+        device = str(what["device"])
+        self._current[device] = {
+            "device": device,
+            "platform": what["platform"],
+            "supernet": what["supernet"],
+            "networks": len(told["networks"]),
+            "since": time.time(),
+            "message": "",
+        }
+        try:
+            answer = self._measured(what, told, self._current[device])
+        except Exception as error:  # noqa: BLE001 - whatever a backend raises is the answer, and the worker goes on
+            self._error = f"{type(error).__name__}: {error}"[:500]
+            return _refused(error)
+        finally:
+            self._current.pop(device, None)
+        self._done += len(answer["measurements"])
+        failed = [one["reason"] for one in answer["measurements"] if one["status"] == "failed"]
+        self._error = failed[-1][:500] if failed else self._error
+        return json.dumps(answer, default=str)
+
+    def release(self, idle_s: float = IDLE_S) -> None:
+        """Close benches that were not used for so long."""
+        with self._lock:
+            for key, one in list(self._open.items()):
+                if time.monotonic() - one.used > idle_s and one.platform.settings.device not in self._current:
+                    del self._open[key]
+                    one.bench.close()
+
+    # --- measuring ---------------------------------------------------------------------------------------------------
+
+    def _measured(self, what: Mapping[str, Any], told: Mapping[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+        if what["version"] != VERSION:
+            raise MeasurementError(f"the order is of form {what['version']}, this worker reads {VERSION}: update hwnas")
+        place = self._bench(what, current)
+        protocol = place.bench.begin()
+        measurements: Sequence[Measurement] = ()
+        if told["networks"] or told["anchors"]:
+            networks = _networks(what["supernet"], told["networks"])
+            place.bench.reseed(told["seed"])
+            measurements = list(place.bench.take(networks, lambda one: one).values())
+        place.used = time.monotonic()
+        return {
+            "measurements": [one.to_record() for one in measurements],
+            "anchors": dict(place.bench.anchors_now),
+            "protocol": protocol.to_record(),
+            "environment": {**place.bench.environment, "farm": {"worker": self.offer.name, "unit": self.offer.unit}},
+            "fingerprint": place.bench.fingerprint,
+            "worker": self.offer.name,
+        }
+
+    def _bench(self, what: Mapping[str, Any], current: dict[str, Any]) -> _Open:
+        """Return the bench of a description; opens it where there is none, and closes the one unused longest."""
+        key = json.dumps({name: value for name, value in what.items() if name != "protocol"}, sort_keys=True)
+        with self._lock:
+            found = self._open.pop(key, None)
+        if found is not None and what["protocol"] not in (None, found.bench.begin().to_record()):
+            found.bench.close()
+            found = None
+        if found is None:
+            found = self._opened(what, current)
+        elif time.monotonic() - found.looked > _LOOK_S:
+            self._check(what, found.platform)
+            found.looked = time.monotonic()
+        found.bench.tell = _into(current)
+        with self._lock:
+            self._open[key] = found
+            others = [k for k, one in self._open.items() if one.platform.settings.device == what["device"]]
+            for old in others[:-_OPEN]:
+                self._open.pop(old).bench.close()
+        return found
+
+    def _opened(self, what: Mapping[str, Any], current: dict[str, Any]) -> _Open:
+        platform = parse(what["platform"])
+        self._check(what, platform)
+        net = supernets.get(what["supernet"])
+        bench = LocalBench(
+            net,
+            platform,
+            np.array(what["anchors"], dtype=np.int64).reshape(-1, net.space.n_var),
+            protocol=None if what["protocol"] is None else TimingProtocol.from_record(what["protocol"]),
+            tell=_into(current),
+            check=what["check"],
+            silence_s=what["silence_s"],
+            unit=self.offer.unit,
+        )
+        return _Open(bench, platform)
+
+    def _check(self, what: Mapping[str, Any], platform: Platform) -> None:
+        _, now = surroundings(platform)
+        if now != what["fingerprint"]:
+            raise MeasurementError(
+                f"worker {self.offer.name}: its environment is {now} now, the search is of {what['fingerprint']}; "
+                "values of the two are not mixed: begin a new study, or put the machine back as it was"
+            )
+
+
+def _networks(supernet: str, given: Sequence[Sequence[Any]]) -> list[tuple[str, Any]]:
+    """Return the networks of an order, each verified to be what the client means by it."""
+    net = supernets.get(supernet)
+    if not given:
+        return []
+    X = np.array([vector for _, vector, _ in given], dtype=np.int64)
+    for (key, _, digest), found in zip(given, digests(net, X), strict=True):
+        if digest != found:
+            raise MeasurementError(
+                f"{supernet} {key}: this worker builds another network than the client: their versions of hwnas or "
+                "of the super-network's package differ"
+            )
+    return [(key, row) for (key, _, _), row in zip(given, X, strict=True)]
+
+
+def _into(current: dict[str, Any]) -> Any:
+    def tell(event: Progress) -> None:
+        current["message"] = event.message
+
+    return tell
+
+
+def _refused(error: Exception) -> str:
+    kind = type(error).__name__ if isinstance(error, HwnasError) else "MeasurementError"
+    text = str(error) if isinstance(error, HwnasError) else f"{type(error).__name__}: {error}"
+    return json.dumps({"error": kind, "message": text})
+
+
+def raised(answer: Mapping[str, Any]) -> HwnasError | None:
+    """Return the error that an answer stands for, or ``None``."""
+    if "error" not in answer:
+        return None
+    kind = getattr(errors, str(answer["error"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, HwnasError)) or kind is errors.UnknownNameError:
+        kind = MeasurementError  # an unknown name has no message of its own to be made from
+    return kind(str(answer["message"]))

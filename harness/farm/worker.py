@@ -1,0 +1,156 @@
+"""The process that joins a scheduler: ``python -m harness.farm.worker``, told how over its standard input.
+
+It ends when the scheduler is gone or its parent is; ``harness.farm.supervisor`` starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.farm.engine import differences, distributed, versions
+from harness.farm.offer import Offer, offer_here
+from harness.farm.security import Tls, checked, loopback
+from harness.farm.station import Station
+from supernets.errors import HwnasError, PlatformError, UsageError
+
+# The exit code of a process that was refused: to start it again would change nothing.
+REFUSED = 2
+# What the first to join has, all others must have.
+CHARTER = "hwnas-versions"
+# A worker says what it is at so often, and less often while it measures.
+_HEARTBEAT_S, _CALM_S = 1.0, 5.0
+_RELEASE_S = 10.0
+
+
+async def join(order: Mapping[str, Any]) -> None:
+    """Offer this machine's platforms to a scheduler until it is gone.
+
+    Args:
+        order: ``scheduler``, ``tls`` and what ``offer_here`` takes.
+
+    Raises:
+        UsageError: the scheduler, or the others who joined it, do not go together with this worker.
+        PlatformError: a platform does not work here.
+    """
+    package = distributed()
+    tls = Tls(**order["tls"])
+    address = checked(order["scheduler"], tls)
+    offer = offer_here(
+        order["platforms"],
+        name=order["name"],
+        unit=order["unit"],
+        accuracy=order["accuracy"],
+        measure=order["measure"],
+    )
+    security = tls.security()
+    await _admitted(address, security, offer)
+    station = Station(offer)
+    here = loopback(urlsplit(address).hostname or "")
+    worker = _class(package)(
+        address,
+        station=station,
+        name=f"{offer.name}:{os.getpid()}",
+        nthreads=len(offer.devices) + offer.accuracy + 1,  # one for what takes no time
+        resources=offer.resources(),
+        security=security,
+        host="127.0.0.1" if here else None,
+        dashboard=False,
+        memory_limit=0,
+        startup_information={"offer": lambda _: offer.to_record()},
+        metrics={"hwnas": lambda _: station.facts()},
+    )
+    async with worker:
+        stop = asyncio.get_running_loop().create_task(_released(station))
+        signalled = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+        ended = asyncio.ensure_future(worker.finished())
+        await asyncio.wait({ended, asyncio.ensure_future(signalled.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+    station.release(idle_s=0.0)
+
+
+async def _released(station: Station) -> None:
+    while True:
+        await asyncio.sleep(_RELEASE_S)
+        await asyncio.to_thread(station.release)
+
+
+async def _admitted(address: str, security: Any, offer: Offer) -> None:
+    """Compare with what is there already; raises ``UsageError`` that says what does not go together."""
+    package = distributed()
+    async with package.rpc(address, connection_args=security.get_connection_args("worker")) as scheduler:
+        charter = await scheduler.get_metadata(keys=[CHARTER], default=None)
+        if charter is None:
+            await scheduler.set_metadata(keys=[CHARTER], value=versions())
+        else:
+            other = differences(versions(), charter)
+            if other:
+                raise UsageError(
+                    f"scheduler {address}: this worker does not go together with those that joined before: {other}; "
+                    "install the same versions, or restart the scheduler when all are updated"
+                )
+        known = (await scheduler.identity(n_workers=-1))["workers"]
+    for facts in known.values():
+        if "offer" not in facts:
+            continue
+        there = Offer.from_record(facts["offer"])
+        shared = sorted(set(there.devices) & set(offer.devices))
+        if there.host == offer.host and there.unit == offer.unit and shared:
+            raise UsageError(
+                f"worker {there.name} offers {shared[0]} of this machine already: two measurements would run on it at "
+                "once; where there are several equal ones, give each worker its own --unit"
+            )
+
+
+def _class(package: Any) -> Any:
+    class MeasuringWorker(package.Worker):  # type: ignore[misc]
+        """A Dask worker with a station, which keeps still while that measures."""
+
+        def __init__(self, *args: Any, station: Station, **settings: Any) -> None:
+            self.station = station
+            super().__init__(*args, **settings)
+
+        async def heartbeat(self) -> None:
+            await super().heartbeat()
+            seconds = _CALM_S if self.station.busy else _HEARTBEAT_S
+            self.periodic_callbacks["heartbeat"].callback_time = 1e3 * seconds
+
+    return MeasuringWorker
+
+
+def _end_with_parent() -> None:
+    """End this process when nobody holds the other end of standard input any more."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> int:
+    """Join as the first line of standard input says."""
+    order = json.loads(sys.stdin.buffer.readline())
+    _end_with_parent()
+    try:
+        asyncio.run(join(order))
+    except (UsageError, PlatformError) as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    except (HwnasError, OSError, ValueError) as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

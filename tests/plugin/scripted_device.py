@@ -1,0 +1,80 @@
+"""A device with a clock of its own: it sleeps for as long as a network's units say, and tells exactly that.
+
+``once=FILE`` lets it misbehave only while the file is not there; ``log=FILE`` gets a line for every network prepared.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from backends.backend import Option
+
+
+def create(name):
+    return Device(name)
+
+
+class Device:
+    keys = frozenset({"batch"})
+    options = (
+        Option("us", "microseconds per unit", default="100"),
+        Option("at", "the network at which it misbehaves", default="none"),
+        Option("how", "what it does there", allowed=("nothing", "die", "hang", "kill"), default="nothing"),
+        Option("once", "a file: misbehave only while it is not there", default="none"),
+        Option("log", "a file: a line for every network", default="none"),
+    )
+    devices = ("npu",)
+    precisions = ("fp32",)
+
+    def __init__(self, name):
+        self.name = name
+
+    def why_not(self):
+        return None
+
+    def versions(self):
+        return {"scripted-device": os.environ.get("SCRIPTED_DEVICE", "1.0")}
+
+    def environment(self, settings):
+        return {}
+
+    def prepare(self, stage, settings):
+        if settings.options["log"] != "none":
+            with Path(settings.options["log"]).open("a") as log:
+                log.write(f"{os.getpid()} {stage.module.key}\n")
+        return Session(stage, settings.options)
+
+
+class Session:
+    def __init__(self, stage, options):
+        self.seconds = stage.module.units * float(options["us"]) * 1e-6
+        self.how = options["how"] if options["at"] == stage.module.key else "nothing"
+        self.once = options["once"]
+
+    def run(self):
+        self.time_runs(1)
+
+    def time_runs(self, n):
+        if self.how != "nothing" and not Path(self.once).exists():
+            if self.once != "none":
+                Path(self.once).touch()
+            if self.how == "hang":
+                time.sleep(3600)
+            os.kill(os.getppid() if self.how == "kill" else os.getpid(), signal.SIGKILL)
+            time.sleep(60)
+        time.sleep(n * self.seconds)
+        return [self.seconds] * n
+
+    def outputs(self):
+        return (np.zeros(1),)
+
+    def describe(self):
+        return {"device": "scripted"}
+
+    def close(self):
+        pass
