@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from search.experiments.parts import Parts
 
@@ -30,6 +31,7 @@ class Bench:
     Attributes:
         store: path or URL of the store that holds evaluations and measurements.
         parts: of this experiment.
+        shared: the folder of what several experiments use.
         name: of this run in the store: the experiment and its scale.
         workers: processes for what is free; ``None``: as many as CPUs may be used.
         environ: where the variables of a problem's ``original`` are looked up.
@@ -38,6 +40,7 @@ class Bench:
 
     store: str
     parts: Parts
+    shared: Path
     name: str
     workers: int | None = None
     environ: Mapping[str, str] = field(default_factory=dict)

@@ -55,9 +55,13 @@ class Parts:
         self.tick(force=True)
         return found
 
-    def done(self, name: str, settings: Mapping[str, Any]) -> bool:
-        """Tell whether a part is kept."""
-        return self.file(name, settings).exists()
+    def find(self, name: str, settings: Mapping[str, Any]) -> Any:
+        """Return a part as it is kept; ``None``: it is not."""
+        return self._read(self.file(name, settings))
+
+    def put(self, name: str, settings: Mapping[str, Any], found: Any) -> None:
+        """Keep a part."""
+        self._write(self.file(name, settings), found)
 
     def file(self, name: str, settings: Mapping[str, Any]) -> Path:
         """Return where a part is kept."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from search.comparison import Contestant
-from search.words import listed
+from search.experiments.original import filled, is_given, stand_in_notes
 
 
 @dataclass(frozen=True)
@@ -27,21 +26,6 @@ class Original:
     reference: Mapping[str, float] | None = None
     best: float | None = None
 
-    @property
-    def variables(self) -> list[str]:
-        """The environment variables that its texts name, sorted."""
-        texts = [value for one in fields(self) if isinstance(value := getattr(self, one.name), str)]
-        return sorted({name for text in texts for name in string.Template(text).get_identifiers()})
-
-    def filled(self, environ: Mapping[str, str]) -> dict[str, Any]:
-        """Return what it replaces, the variables filled in."""
-        given = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {
-            name: string.Template(value).substitute(environ) if isinstance(value, str) else value
-            for name, value in given.items()
-            if value is not None
-        }
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -50,6 +34,7 @@ class Problem:
     Attributes:
         supernet: as ``hwnas supernets`` lists them.
         platform: where latency is known or measured.
+        as_table: latency on the platform is the sum over a table of its blocks, which is measured first.
         quality: the quality source; ``None``: the super-network's own.
         weights: for a source that runs sub-networks.
         subset: how many examples such a source tests on.
@@ -64,6 +49,7 @@ class Problem:
 
     supernet: str
     platform: str | None = None
+    as_table: bool = False
     quality: str | None = None
     weights: str | None = None
     subset: int | None = None
@@ -77,18 +63,13 @@ class Problem:
 
     def resolved(self, environ: Mapping[str, str]) -> Problem:
         """Return the problem with the paper's own data where they are given."""
-        if self.original is None or any(name not in environ for name in self.original.variables):
+        if not is_given(self.original, environ):
             return self
-        return replace(self, **self.original.filled(environ), stands_in="", original=None)
+        return replace(self, **filled(self.original, environ), as_table=False, stands_in="", original=None)
 
     def notes(self, name: str) -> Iterator[str]:
         """Say what stands in, and what would replace it."""
-        if self.stands_in:
-            # A stand-in is often described alike for several problems: the title says which one is meant.
-            yield f"{self.title or name}: {self.stands_in}."
-        if self.stands_in and self.original is not None and self.original.variables:
-            needed = listed(self.original.variables)
-            yield f"With {needed} set in the environment, {self.title or name} runs on the original data."
+        yield from stand_in_notes(self.title or name, self.stands_in, self.original)
 
     def decisive(self) -> dict[str, Any]:
         """Return what decides which values are found, as JSON values."""

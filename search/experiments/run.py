@@ -68,7 +68,7 @@ def run(
     target.mkdir(parents=True, exist_ok=True)
     parts = Parts(target / "parts" / name)
     given = os.environ if environ is None else environ
-    bench = Bench(store or str(target / STORE), parts, name, workers, given, tell)
+    bench = Bench(store or str(target / STORE), parts, target.absolute() / "parts", name, workers, given, tell)
     kind, settings = experiment.kind, experiment.settings
     data = kind.run(experiment, bench)
     parts.tick(force=True)

@@ -7,11 +7,7 @@ run one after the other. A run that was killed goes on with the studies that it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import supernets
@@ -19,13 +15,12 @@ from harness.store import Store
 from search.experiments.bench import Bench
 from search.experiments.parts import digest
 from search.experiments.problem import Problem, Use
+from search.experiments.processes import side_by_side
 from search.objectives import Sources
 from search.plan import Plan, Request
 from search.result import Study
 from search.stored import load
 from search.study import search
-from search.threads import one_thread_for_good
-from supernets.errors import WorkError
 
 
 @dataclass(frozen=True)
@@ -122,37 +117,9 @@ def _side_by_side(searches: Sequence[Search], bench: Bench, store: Store) -> Ite
             yield one
         else:
             left.append(one)
-    if not left:
-        return
-    from harness.threads import allowed_cpus
-
-    count = min(bench.workers or allowed_cpus(), len(left))
-    if count == 1:
-        for one in left:
-            one.go(store, bench.name)
-            yield one
-        return
-    # Spawned, not forked: a fork in the middle of a library's threads hangs.
-    executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=one_thread_for_good)
-    with _ended(executor):
-        futures = {executor.submit(_run, one, bench.store, bench.name): one for one in left}
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except BrokenProcessPool as error:
-                raise WorkError(
-                    f"the process that ran {futures[future].what} died; was there too little memory?"
-                ) from error
-            yield futures[future]
-
-
-@contextmanager
-def _ended(executor: ProcessPoolExecutor) -> Iterator[None]:
-    """Leave no search running or waiting behind, whatever happens."""
-    try:
-        yield
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    tasks = {one.what: (one, bench.store, bench.name) for one in left}
+    for what, _ in side_by_side(_run, tasks, bench.workers):
+        yield tasks[what][0]
 
 
 def _run(one: Search, store: str, run: str) -> None:

@@ -20,7 +20,7 @@ def predictors_page(result: Mapping[str, Any]) -> str:
     Args:
         result: as ``hwnas predictors --json`` writes it.
     """
-    figures = [_figure(result, *measure) for measure in _MEASURES]
+    figures = [curve_figure(result, *measure) for measure in _MEASURES]
     return render(
         "predictors.html",
         figures,
@@ -33,7 +33,8 @@ def predictors_page(result: Mapping[str, Any]) -> str:
     )
 
 
-def _figure(result: Mapping[str, Any], measure: str, title: str, unit: str) -> Figure:
+def curve_figure(result: Mapping[str, Any], measure: str, title: str, unit: str) -> Figure:
+    """Return one measure against the number of examples, a line per predictor."""
     sizes = result["sizes"]
     data: list[Trace] = []
     rows: list[list[Any]] = [[size] for size in sizes]

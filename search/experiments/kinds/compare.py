@@ -18,6 +18,7 @@ from search.experiments.problem import Problem, Use
 from search.experiments.published import Published
 from search.experiments.section import Section
 from search.experiments.studies import facts_of, run_all, searches_of
+from search.experiments.tabulated import tabulated
 from search.report.figures import Cell, Table
 from search.result import Study
 from search.words import number
@@ -82,7 +83,7 @@ def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
 def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     """Run the searches, and compare those of each problem."""
     settings: Settings = experiment.settings
-    problems = {name: one.resolved(bench.environ) for name, one in settings.problems.items()}
+    problems = {name: tabulated(one.resolved(bench.environ), bench) for name, one in settings.problems.items()}
     wanted = {
         name: searches_of(name, problem, settings.algorithms, settings.evals, settings.seeds)
         for name, problem in problems.items()

@@ -1,0 +1,55 @@
+"""Latencies of this machine from a table: its blocks are measured first, then any number of searches is free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import supernets
+from search.experiments.bench import Bench
+from search.experiments.parts import digest
+from search.experiments.problem import Problem
+
+
+def tabulated(problem: Problem, bench: Bench) -> Problem:
+    """Return the problem with a table of its platform in place of the platform; without ``as_table`` as it is.
+
+    The table is built once in a folder, whichever experiments use it.
+
+    Raises:
+        UsageError: the super-network does not build its blocks alone.
+        MeasurementError: a block could not be measured.
+    """
+    if not problem.as_table or problem.platform is None:
+        return problem
+    name = digest({"supernet": problem.supernet, "platform": problem.platform})
+    file = bench.shared / f"table-{name}.yaml"
+    if not file.exists():
+        _build(problem, bench, file)
+    return replace(problem, platform=f"lut:file={file}", as_table=False)
+
+
+def _build(problem: Problem, bench: Bench, file: Path) -> None:
+    from harness.build_lut import build_table
+    from harness.platform import parse
+    from harness.store import Store
+    from latency_luts import write_table
+
+    net, where = supernets.get(problem.supernet), parse(str(problem.platform))
+    with Store.open(bench.store) as store:
+        built = build_table(
+            net,
+            where,
+            store=store,
+            progress=lambda event: bench.step(f"table of {where}: {event.message}", event.done, event.total),
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_table(
+        str(file),
+        built.entries,
+        supernet=net.name,
+        platform=built.platform,
+        environment=built.environment,
+        protocol=built.protocol,
+        built=built.facts(),
+    )
