@@ -112,6 +112,11 @@ class Cluster:
             raise error
         return answer
 
+    def queued(self) -> int:
+        """Return how many networks wait in clients, as far as those have said."""
+        told: dict[str, Any] = self._client.get_metadata(["hwnas-queue"], default={})
+        return sum(n for n in told.values() if n)
+
     def say_queued(self, name: str, n: int | None) -> None:
         """Let ``hwnas farm status`` know how many networks this client still has to send."""
         with contextlib.suppress(Exception):

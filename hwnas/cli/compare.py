@@ -12,15 +12,21 @@ from hwnas.cli.options import (
     Evals,
     HtmlFile,
     JsonFile,
+    LocalCluster,
     Platform,
     Quality,
     Quiet,
     References,
+    Scheduler,
     StoreUrl,
     Subset,
     Supernet,
+    TlsCaFile,
+    TlsCert,
+    TlsKey,
     Weights,
     Workers,
+    farm_options,
     reference_point,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
@@ -53,22 +59,27 @@ def compare(
     ] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
+    scheduler: Scheduler = None,
+    local_cluster: LocalCluster = None,
+    tls_ca_file: TlsCaFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
     """Compare algorithms: hypervolume, and evaluations and time to thresholds, over seeds."""
     import supernets
-    from harness.platform import parse
+    from harness.farm.connection import platforms_of
     from harness.quality import QualityOptions
     from harness.store import Store
     from search.compare import compare as run
     from search.report import compare_page
 
     net = supernets.get(supernet)
-    where = parse(platform)
+    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     check_writable(json)
     check_writable(html)
-    with Store.open(store) as kept, comparing(quiet) as progress:
+    with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, comparing(quiet) as progress:
         found = run(
             net,
             where,

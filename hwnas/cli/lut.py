@@ -10,7 +10,21 @@ import typer
 from rich.markup import escape
 from rich.table import Table as Rows
 
-from hwnas.cli.options import DEFAULT_STORE, JsonFile, Platform, Quiet, Seed, StoreUrl, Supernet
+from hwnas.cli.options import (
+    DEFAULT_STORE,
+    JsonFile,
+    LocalCluster,
+    Platform,
+    Quiet,
+    Scheduler,
+    Seed,
+    StoreUrl,
+    Supernet,
+    TlsCaFile,
+    TlsCert,
+    TlsKey,
+    farm_options,
+)
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, notes, remark, results, write_json
 from hwnas.cli.progress import telling
 
@@ -75,20 +89,25 @@ def build(
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.")],
     protocol: Annotated[str | None, typer.Option(help="noisy or quiet; default: one for blocks.")] = None,
     fresh: Fresh = False,
+    scheduler: Scheduler = None,
+    local_cluster: LocalCluster = None,
+    tls_ca_file: TlsCaFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
     """Build a table for this device: measure every block of the whole space alone. Interrupted, it goes on."""
     import supernets
     from harness.build_lut import build_table
-    from harness.platform import parse
+    from harness.farm.connection import platforms_of
     from harness.store import Store
     from latency_luts import write_table
 
     net = supernets.get(supernet)
-    where = parse(platform)
+    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     check_writable(out)
-    with Store.open(store) as kept, telling(str(where), quiet) as progress:
+    with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, telling(str(where), quiet) as progress:
         built = build_table(net, where, store=kept, protocol=protocol, progress=progress, fresh=fresh)
     write_table(
         out,

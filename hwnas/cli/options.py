@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from supernets.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.farm.connection import FarmOptions
 
 Supernet = Annotated[str, typer.Argument(help="Super-network, as 'hwnas supernets' lists them.", show_default=False)]
 JsonFile = Annotated[
@@ -42,7 +45,31 @@ References = Annotated[
     typer.Option("--reference", help="Where hypervolume is measured from, like latency=92.4; repeatable."),
 ]
 
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help="Measure on the workers of this scheduler (hwnas worker)."),
+]
+LocalCluster = Annotated[
+    int | None,
+    typer.Option("--local-cluster", metavar="N", min=1, help="Start N workers on this machine and measure there."),
+]
+TlsCaFile = Annotated[
+    str | None, typer.Option("--tls-ca-file", metavar="FILE", help="TLS: the authority's certificate.")
+]
+TlsCert = Annotated[str | None, typer.Option("--tls-cert", metavar="FILE", help="TLS: this side's certificate.")]
+TlsKey = Annotated[str | None, typer.Option("--tls-key", metavar="FILE", help="TLS: its private key.")]
+
 DEFAULT_STORE = "hwnas.db"
+
+
+def farm_options(
+    scheduler: str | None, local_cluster: int | None, ca_file: str | None, cert: str | None, key: str | None
+) -> FarmOptions:
+    """Return what was said of the farm; raises ``UsageError`` where it does not go together."""
+    from harness.farm.connection import FarmOptions
+    from harness.farm.security import Tls
+
+    return FarmOptions(scheduler, local_cluster, Tls(ca_file, cert, key))
 
 
 def reference_point(texts: list[str] | None) -> dict[str, float] | None:

@@ -9,7 +9,21 @@ import typer
 from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
-from hwnas.cli.options import DEFAULT_STORE, HtmlFile, JsonFile, Platforms, Quiet, StoreUrl, Supernet
+from hwnas.cli.options import (
+    DEFAULT_STORE,
+    HtmlFile,
+    JsonFile,
+    LocalCluster,
+    Platforms,
+    Quiet,
+    Scheduler,
+    StoreUrl,
+    Supernet,
+    TlsCaFile,
+    TlsCert,
+    TlsKey,
+    farm_options,
+)
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
 from hwnas.cli.progress import measuring
 
@@ -37,12 +51,17 @@ def profile(
     pytest_benchmark: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write what 'pytest-benchmark compare' reads.")
     ] = None,
+    scheduler: Scheduler = None,
+    local_cluster: LocalCluster = None,
+    tls_ca_file: TlsCaFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> int:
     """Measure sub-networks on one or several platforms, side by side."""
     import supernets
-    from harness.platform import parse
+    from harness.farm.connection import platforms_of
     from harness.pytest_benchmark import to_pytest_benchmark
     from harness.retest import retest
     from harness.store import Store
@@ -50,11 +69,11 @@ def profile(
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space)
-    platforms = [parse(text) for text in platform]
+    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     for file in (json, html, pytest_benchmark):
         check_writable(file)
     taken: list[_Taken] = []
-    with Store.open(store) as kept:
+    with platforms_of(farm, platform) as platforms, Store.open(store) as kept:
         for where in platforms:
             with measuring(net, where, kept, quiet, protocol=protocol) as measurer:
                 first = measurer.measure(X, fresh=fresh or passes > 1)

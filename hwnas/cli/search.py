@@ -12,16 +12,22 @@ from hwnas.cli.options import (
     Algorithm,
     Evals,
     JsonFile,
+    LocalCluster,
     Platform,
     Quality,
     Quiet,
     References,
+    Scheduler,
     Seed,
     StoreUrl,
     Subset,
     Supernet,
+    TlsCaFile,
+    TlsCert,
+    TlsKey,
     Weights,
     Workers,
+    farm_options,
     reference_point,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
@@ -63,20 +69,25 @@ def search(
     study: Annotated[str | None, typer.Option(help="Name under which the store keeps it; default: made up.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name.")] = False,
     json: JsonFile = None,
+    scheduler: Scheduler = None,
+    local_cluster: LocalCluster = None,
+    tls_ca_file: TlsCaFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> int:
     """Search a super-network on one platform."""
     import supernets
-    from harness.platform import parse
+    from harness.farm.connection import platforms_of
     from harness.quality import QualityOptions
     from harness.store import Store
     from search.study import search as run
 
     net = supernets.get(supernet)
-    where = parse(platform)
+    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     check_writable(json)
-    with Store.open(store) as kept, searching(quiet) as progress:
+    with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, searching(quiet) as progress:
         found = run(
             net,
             platform=where,

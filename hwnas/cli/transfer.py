@@ -12,15 +12,21 @@ from hwnas.cli.options import (
     Evals,
     HtmlFile,
     JsonFile,
+    LocalCluster,
     Platforms,
     Quality,
     Quiet,
+    Scheduler,
     Seed,
     StoreUrl,
     Subset,
     Supernet,
+    TlsCaFile,
+    TlsCert,
+    TlsKey,
     Weights,
     Workers,
+    farm_options,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
@@ -50,6 +56,11 @@ def transfer(
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure fronts anew on their own platform too.")] = False,
     json: JsonFile = None,
     html: HtmlFile = None,
+    scheduler: Scheduler = None,
+    local_cluster: LocalCluster = None,
+    tls_ca_file: TlsCaFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
@@ -59,7 +70,7 @@ def transfer(
     nothing is searched: every sub-network that all of them have is compared.
     """
     import supernets
-    from harness.platform import parse
+    from harness.farm.connection import platforms_of
     from harness.quality import QualityOptions
     from harness.store import Store
     from harness.sweep import swept
@@ -68,10 +79,10 @@ def transfer(
     from search.transfer.verdict import words
 
     net = supernets.get(supernet)
-    platforms = [parse(text) for text in swept(platform)]
+    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     check_writable(json)
     check_writable(html)
-    with Store.open(store) as kept, transferring(quiet) as progress:
+    with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as kept, transferring(quiet) as progress:
         found = run(
             net,
             platforms,

@@ -98,10 +98,11 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     begun = datetime.now(tz=UTC).isoformat()
     done = [load(_needed(store), study) if isinstance(study, str) else study for study in studies]
     places = _places(platforms, done)
+    given = {str(one): one for one in platforms if not isinstance(one, str)}
     _check(net, places, done)
     spec = quality or _quality_of(done)
     rng = np.random.default_rng(seed)
-    if not done and all_tabulated(places):
+    if not done and not any(one.runs for one in given.values()) and all_tabulated(places):
         with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
             X, rows = _from_tables(net, places, sources.quality)
         return _analysed(
@@ -112,13 +113,15 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     for place in places:
         if place not in found:
             found[place] = search(
-                net, place, quality=spec, quality_options=quality_options, algorithm=algorithm, evals=evals, seed=seed,
-                preset=preset, settings=settings, constraints=constraints, store=store,
+                net, given.get(place, place), quality=spec, quality_options=quality_options, algorithm=algorithm,
+                evals=evals, seed=seed, preset=preset, settings=settings, constraints=constraints, store=store,
                 progress=tell.begin("search", place),
             )  # fmt: skip
     ordered = [found[place] for place in places]
     X = shared(net, ordered, samples, rng)
-    measured, environments = _everywhere(net, places, X, None if fresh else begun, store, tell)
+    measured, environments = _everywhere(
+        net, {place: given.get(place, place) for place in places}, X, None if fresh else begun, store, tell
+    )
     with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
@@ -210,14 +213,19 @@ class _Teller:
 
 
 def _everywhere(
-    net: SuperNetwork, places: Sequence[str], X: IntArray, since: str | None, store: Store | None, tell: _Teller
+    net: SuperNetwork,
+    places: Mapping[str, Platform | str],
+    X: IntArray,
+    since: str | None,
+    store: Store | None,
+    tell: _Teller,
 ) -> tuple[list[list[Measurement]], dict[str, dict[str, Any]]]:
     """Measure platform by platform: a device is held by one at a time. ``since=None``: everything anew."""
     from harness.measure import Measurer
 
     measured, environments = [], {}
-    for place in places:
-        with Measurer(net, place, store=store, since=since, progress=tell.begin("measure", place)) as measurer:
+    for place, platform in places.items():
+        with Measurer(net, platform, store=store, since=since, progress=tell.begin("measure", place)) as measurer:
             measured.append(measurer.measure(X, fresh=since is None))
             environments[place] = dict(measurer.environment)
     return measured, environments

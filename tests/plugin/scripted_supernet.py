@@ -20,6 +20,11 @@ class Work:
     units: int
     key: str
 
+    def __call__(self):
+        import torch
+
+        return torch.zeros(1)
+
 
 def create(name, options):
     return Toy(name if not options else f"{name}:stages={options['stages']}", int(options.get("stages", "1")))

@@ -1,0 +1,58 @@
+"""Where platforms are looked for: on this machine, or in a farm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from harness.farm.security import Tls
+from harness.platform import Platform, parse
+from supernets.errors import UsageError
+
+
+@dataclass(frozen=True)
+class FarmOptions:
+    """What a user says of the farm.
+
+    Attributes:
+        scheduler: its address; ``None``: there is none.
+        local_cluster: workers to start on this machine; ``None``: none.
+        tls: the files of TLS.
+    """
+
+    scheduler: str | None = None
+    local_cluster: int | None = None
+    tls: Tls = field(default_factory=Tls)
+
+    def __post_init__(self) -> None:
+        if self.scheduler is not None and self.local_cluster is not None:
+            raise UsageError("expected --scheduler or --local-cluster, got both")
+
+
+@contextmanager
+def platforms_of(options: FarmOptions, texts: Sequence[str]) -> Iterator[list[Platform]]:
+    """Yield the platforms that strings and names stand for; without a farm, nothing of Dask is imported.
+
+    Raises:
+        PlatformError: one that neither this machine nor a worker can honour.
+        UsageError: there is no such farm.
+    """
+    if options.scheduler is None and options.local_cluster is None:
+        yield [parse(text) for text in texts]
+        return
+    from harness.farm.cluster import Cluster
+    from harness.farm.local import local_cluster
+    from harness.farm.platforms import find
+
+    if options.local_cluster is not None:
+        # Read here first: what is misspelled is told before anything is started.
+        running = [text for text in texts if parse(text).runs]
+        with local_cluster(options.local_cluster, running) as cluster:
+            yield [find(text, cluster) for text in texts]
+        return
+    cluster = Cluster(str(options.scheduler), options.tls)
+    try:
+        yield [find(text, cluster) for text in texts]
+    finally:
+        cluster.close()

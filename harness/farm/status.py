@@ -1,0 +1,58 @@
+"""What a farm is at: its workers, their devices, what waits, what went wrong last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from harness.farm.cluster import Cluster
+from harness.farm.offer import Offer
+
+# 1: first form.
+SCHEMA = 1
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    """Return what workers, devices and queue are at, as JSON values."""
+    workers = [_worker(address, facts) for address, facts in sorted(cluster.workers().items())]
+    return {
+        "schema": SCHEMA,
+        "scheduler": cluster.address,
+        "workers": sorted(workers, key=lambda one: (one["name"], one["pid"] or 0)),
+        "queue": {"networks": cluster.queued(), "under_way": sum(len(one["current"]) for one in workers)},
+    }
+
+
+def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    offer = Offer.from_record(facts["offer"])
+    said = facts.get("metrics", {}).get("hwnas", {})
+    current = [
+        {
+            **{key: one[key] for key in ("device", "platform", "supernet", "networks", "message")},
+            "s": _age(one["since"]),
+        }
+        for one in said.get("current", [])
+    ]
+    name = str(facts.get("name", ""))
+    return {
+        "name": offer.name,
+        "address": address,
+        "pid": int(name.rpartition(":")[2]) if name.rpartition(":")[2].isdigit() else None,
+        "host": offer.host,
+        "unit": offer.unit,
+        "devices": list(offer.devices),
+        "backends": {name: dict(one) for name, one in offer.backends.items()},
+        "platforms": dict(offer.platforms),
+        "accuracy": offer.accuracy,
+        "machine": dict(offer.machine),
+        "versions": dict(offer.versions),
+        "current": current,
+        "measured": said.get("done", 0),
+        "last_error": said.get("error", ""),
+        "silent_s": _age(facts.get("last_seen", time.time())),
+    }
+
+
+def _age(since: float) -> float:
+    return round(max(0.0, time.time() - since), 1)
