@@ -91,6 +91,26 @@ class Elsewhere(Protocol):
         ...
 
 
+@runtime_checkable
+class ParallelBench(Protocol):
+    """A bench with several devices.
+
+    Attributes:
+        parallel: how many measure at a time.
+    """
+
+    @property
+    def parallel(self) -> int: ...
+
+    def send(self, networks: Sequence[Network]) -> int:
+        """Send networks to be measured side by side; return a ticket."""
+        ...
+
+    def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:
+        """Yield tickets whose networks have all arrived; wait for the first at most so long."""
+        ...
+
+
 class LocalBench:
     """Measures in a process of this machine, under the device's lock.
 

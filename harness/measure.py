@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import backends
 from backends.backend import KnowingBackend
 from harness import cache
-from harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, Progress, Tell
+from harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, ParallelBench, Progress, Tell
 from harness.measurement import Measurement
 from harness.platform import Platform, parse
 from harness.protocol import TimingProtocol, profile
@@ -23,6 +24,23 @@ from supernets.space import IntArray
 from supernets.supernet import SuperNetwork
 
 __all__ = ["Measurer", "Progress", "measure"]
+
+
+class _Sent:
+    """A batch that is measured: what was asked for, each network once, and what is there of it."""
+
+    def __init__(self, net: SuperNetwork, X: npt.ArrayLike, again: npt.ArrayLike) -> None:
+        rows, others = net.space.canonical(X), net.space.canonical(again)
+        self._keys = net.space.keys(rows)
+        unique = dict(zip(self._keys, rows, strict=True))
+        repeated = dict(zip(net.space.keys(others), others, strict=True))
+        self.networks: list[Network] = list(unique.items())
+        self.beside: list[Network] = [(key, row) for key, row in repeated.items() if key not in unique]
+        self.done: dict[str, Measurement] = {}
+
+    def answer(self) -> tuple[list[Measurement], list[Measurement]]:
+        """Return the measurements of the rows, in order, and of the others as far as there are any."""
+        return [self.done[key] for key in self._keys], [self.done[key] for key, _ in self.beside if key in self.done]
 
 
 class Measurer:
@@ -82,6 +100,8 @@ class Measurer:
         )
         self.fingerprint = self._bench.fingerprint
         self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since)
+        self._sent: dict[int, _Sent] = {}  # by ticket
+        self._ready: deque[int] = deque()
         self._knows = Writer(net, self.platform, self.fingerprint, chosen)
 
     @property
@@ -138,22 +158,61 @@ class Measurer:
         Raises:
             ConfigError, TableError, MeasurementError: as ``measure``.
         """
-        X = self.net.space.canonical(X)
-        keys = self.net.space.keys(X)
-        unique = dict(zip(keys, X, strict=True))
-        others = self.net.space.canonical(again)
-        repeated = dict(zip(self.net.space.keys(others), others, strict=True))
-        networks = list(unique.items())
+        batch = _Sent(self.net, X, again)
         if isinstance(self._backend, KnowingBackend):
-            rows = np.array(list(unique.values()), dtype=np.int64).reshape(len(unique), X.shape[1])
-            done = self._knows.known(rows, self._backend.latency(self.net, rows, self.platform.settings))
+            rows = np.array([row for _, row in batch.networks], dtype=np.int64).reshape(-1, self.net.space.n_var)
+            batch.done = self._knows.known(rows, self._backend.latency(self.net, rows, self.platform.settings))
         else:
-            done = {} if fresh else self._stored.taken_since(networks)
-            left = [(key, row) for key, row in networks if key not in done]
+            batch.done = {} if fresh else self._stored.taken_since(batch.networks)
+            left = [(key, row) for key, row in batch.networks if key not in batch.done]
             if left:
-                beside = [(key, row) for key, row in repeated.items() if key not in unique]
-                done |= self._measured(left, beside, fresh=fresh)
-        return [done[key] for key in keys], [done[key] for key in repeated if key in done and key not in unique]
+                batch.done |= self._measured(left, batch.beside, fresh=fresh)
+        return batch.answer()
+
+    # --- several batches at a time -----------------------------------------------------------------------------------
+
+    @property
+    def parallel(self) -> int:
+        """How many batches are measured at a time: devices of a farm, or this machine's one."""
+        return self._bench.parallel if isinstance(self._bench, ParallelBench) else 1
+
+    def start(self, X: npt.ArrayLike, again: npt.ArrayLike) -> int:
+        """Send sub-networks to be measured side by side, as ``measure_beside`` does, and return a ticket.
+
+        Of stored values only those serve that were taken since ``since``. Without a farm they are measured at once.
+        """
+        batch = _Sent(self.net, X, again)
+        batch.done = self._stored.taken_since(batch.networks)
+        left = [(key, row) for key, row in batch.networks if key not in batch.done]
+        if not left or not isinstance(self._bench, ParallelBench):
+            ticket = min(0, 0, *self._sent) - 1  # a bench counts from 0
+            self._sent[ticket] = batch
+            if left:
+                batch.done |= self._measured(left, batch.beside, fresh=False)
+            self._ready.append(ticket)
+            return ticket
+        self.protocol = self._bench.begin()
+        ticket = self._bench.send([*batch.beside, *left])
+        self._sent[ticket] = batch
+        return ticket
+
+    def arrived(self, timeout_s: float) -> tuple[int, tuple[list[Measurement], list[Measurement]]] | None:
+        """Return a ticket whose sub-networks are measured, and what ``measure_beside`` returns; ``None`` after so long.
+
+        Raises:
+            MeasurementError: nothing can be measured on this platform; says why.
+        """
+        if not self._ready and isinstance(self._bench, ParallelBench):
+            for ticket, found in self._bench.arrived(timeout_s):
+                if ticket in self._sent:
+                    self._sent[ticket].done |= {one.key: self._stored.keep(one) for one in found}
+                    self._ready.append(ticket)
+        if not self._ready:
+            return None
+        ticket = self._ready.popleft()
+        return ticket, self._sent.pop(ticket).answer()
+
+    # --- one after the other -----------------------------------------------------------------------------------------
 
     def _measured(
         self, networks: Sequence[Network], beside: Sequence[Network], *, fresh: bool

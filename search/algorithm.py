@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -95,5 +95,17 @@ class Algorithm(Protocol):
             X: vectors, ``(k, n_var)``.
             F: minimised objectives, ``(k, n_obj)``; a row with a nan is a failed evaluation. What is told again
                 replaces what was told before.
+        """
+        ...
+
+
+@runtime_checkable
+class AsksBeside(Protocol):
+    """An algorithm that can be asked while some of what it asked for is still being evaluated."""
+
+    def ask_beside(self, pending: IntArray) -> IntArray:
+        """Return what to evaluate next beside ``pending``, ``(k, n_var)``, of which nothing was told yet.
+
+        No rows: it has to be told something first, or, where nothing is pending, nothing is left to ask.
         """
         ...

@@ -20,9 +20,9 @@ from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # An algorithm that asks this often in a row for nothing new has nothing new to ask for.
-_PATIENCE = 100
+PATIENCE = 100
 # So many of the front are measured again beside a batch, where the batch is so small that it ranks few side by side.
-_AGAIN, _SMALL = 2, 24
+_AGAIN, SMALL = 2, 24
 
 Keep = Callable[[Sequence[Evaluation]], None]
 Stop = Callable[[Archive], str | None]
@@ -143,8 +143,8 @@ class Loop:
             X = self._task.space.canonical(X)
             new = self._new_rows(X)[: evals - len(self._archive)]
             idle = 0 if len(new) else idle + 1
-            if idle >= _PATIENCE:
-                return f"the algorithm asked {_PATIENCE} times in a row for nothing new"
+            if idle >= PATIENCE:
+                return f"the algorithm asked {PATIENCE} times in a row for nothing new"
             if len(new):
                 self._iteration += 1
                 self._evaluate(X[new])
@@ -202,11 +202,7 @@ class Loop:
         replayed = self._kept[done : done + len(X)]
         proposed = self._task.space.keys(X[: len(replayed)])
         if proposed != [evaluation.key for evaluation in replayed]:
-            raise UsageError(
-                "the algorithm proposes other sub-networks than the study has evaluated: its version or a library's "
-                "has changed, or its plan depends on the number of evaluations; begin a new study with this one as its "
-                "warm start"
-            )
+            raise self.other_than_kept()
         self._remember(replayed)
         if replayed and len(self._archive) == len(self._kept):
             self._clock.restart(replayed[-1])
@@ -214,10 +210,23 @@ class Loop:
         if len(rest):
             self._evaluate_anew(rest)
 
+    @staticmethod
+    def other_than_kept() -> UsageError:
+        """Return what is raised where the algorithm proposes others than those that are kept."""
+        return UsageError(
+            "the algorithm proposes other sub-networks than the study has evaluated: its version or a library's "
+            "has changed, or its plan depends on the number of evaluations; begin a new study with this one as its "
+            "warm start"
+        )
+
     def _evaluate_anew(self, X: IntArray) -> None:
-        everything = (*self._task.objectives, *self._task.limited)
+        self._complete(X, {})
+
+    def _complete(self, X: IntArray, known: Mapping[str, Outcome]) -> None:
+        """Evaluate what is not known of ``X`` yet, and keep it."""
+        everything = [one for one in (*self._task.objectives, *self._task.limited) if one.name not in known]
         with self._clock.measuring():
-            batched = {one.name: self._batch(one, X) for one in everything if one.batched}
+            batched = {**known, **{one.name: self._batch(one, X) for one in everything if one.batched}}
         single = [one for one in everything if not one.batched]
         if not single:
             self._add(X, batched)
@@ -228,7 +237,7 @@ class Loop:
             self._add(X[row : row + 1], {name: _only(outcome, row) for name, outcome in batched.items()} | alone)
 
     def _batch(self, objective: Objective, X: IntArray) -> Outcome:
-        if not isinstance(objective, Repeatable) or objective.name not in self._drifts or len(X) > _SMALL:
+        if not isinstance(objective, Repeatable) or objective.name not in self._drifts or len(X) > SMALL:
             return objective.evaluate(X)
         return objective.evaluate_beside(X, self._incumbents(self._drifts[objective.name]))
 

@@ -14,6 +14,7 @@ from search.algorithm import Algorithm
 from search.archive import Archive, Evaluation
 from search.loop import Clock, Keep, Loop
 from search.objectives import Sources
+from search.parallel import ParallelLoop, startable, ways_of
 from search.plan import Plan, Request
 from search.result import ObjectiveLabel, Study
 from search.stopping import Stop, stop_rule
@@ -77,6 +78,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     plateau: int | None = None,
     warm_start: Study | str | None = None,
     transfer_from: str | None = None,
+    parallel: int | None = None,
     progress: Report | None = None,
 ) -> Study:
     """Search a super-network.
@@ -103,6 +105,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         warm_start: a study, or the name of one in the store, whose front is evaluated first.
         transfer_from: a study in the store, or a platform, where latencies are known already: the predictor of latency
             starts from there, see ``search.adapt``. Only algorithms with such a predictor take it.
+        parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
+            that none waits, or one where there is one device. A study keeps the number that it was begun with.
         progress: is called with a ``Progress`` after each batch, and while a batch is measured.
 
     Returns:
@@ -114,7 +118,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     """
     if evals < 1:
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
-    run = _Run(store, study, resume, evals, progress)
+    run = _Run(store, study, resume, evals, progress, parallel)
     with Sources(net, platform, quality, store, run.report, run.since, quality_options) as sources:
         request = Request(
             algorithm,
@@ -138,7 +142,13 @@ class _Run:
     """One call of ``search``: the study's place in the store, and what is reported of it."""
 
     def __init__(
-        self, store: Store | None, name: str | None, resume: bool, evals: int, progress: Report | None
+        self,
+        store: Store | None,
+        name: str | None,
+        resume: bool,
+        evals: int,
+        progress: Report | None,
+        parallel: int | None,
     ) -> None:
         if resume and (store is None or name is None):
             raise UsageError("resume: expected a store and the name of the study to go on with (--study NAME --resume)")
@@ -146,6 +156,7 @@ class _Run:
         self._name = name
         self._evals = evals
         self._progress = progress
+        self._parallel = parallel
         self._start = time.perf_counter()
         self._record = self._found(resume)
         self._plan: Plan | None = None
@@ -185,14 +196,22 @@ class _Run:
     def go(self, plan: Plan, algorithm: Algorithm, stop: Stop) -> Study:
         """Run the loop to its end and return the study."""
         self._plan = plan
-        settings, facts = plan.settings(), plan.facts()
+        measured = startable(plan.objectives)
+        ways = ways_of(measured, self._parallel, int(self.begun.get("parallel", 1)) if self.begun else None)
+        # One batch at a time is how studies always were.
+        settings, facts = plan.settings() | ({"parallel": ways} if ways > 1 else {}), plan.facts()
         if self._record is not None:
             _check_same(self._record, settings)
             facts = dict(self._record.settings["facts"])
         archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
         name, kept, keep = self._place(settings, facts)
         clock = Clock()
-        loop = Loop(plan.task, algorithm, archive, kept, keep, clock, plan.drifts)
+        if measured is None or ways == 1:
+            loop = Loop(plan.task, algorithm, archive, kept, keep, clock, plan.drifts)
+        else:
+            loop = ParallelLoop(
+                plan.task, algorithm, archive, kept, keep, clock, plan.drifts, measured=measured, ways=ways
+            )
         stopped = loop.run(self._evals, stop, self.report)
         spent = clock.now()
         time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}

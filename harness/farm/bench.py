@@ -138,6 +138,8 @@ class FarmBench:
     def close(self) -> None:
         """Forget what is under way; workers release their devices by themselves when they are not asked for a while."""
         self._cluster.say_queued(self._name, None)
+        for number in self._under_way:
+            self._cluster.forget(number)
         self._under_way.clear()
 
     # --- orders and answers ------------------------------------------------------------------------------------------

@@ -83,10 +83,8 @@ class Cluster:
 
     def close(self) -> None:
         """Give up what is under way and disconnect."""
-        for job in self._jobs.values():
-            with contextlib.suppress(Exception):
-                job.future.cancel()
-        self._jobs.clear()
+        for number in list(self._jobs):
+            self.forget(number)
         self._shared.clear()
         with contextlib.suppress(Exception):
             self._client.close(timeout=5)
@@ -130,6 +128,13 @@ class Cluster:
         self._jobs[number] = job
         self._submit(number, job)
         return number
+
+    def forget(self, number: int) -> None:
+        """Give up a job; where a worker is at it, its answer is not waited for."""
+        job = self._jobs.pop(number, None)
+        if job is not None and job.future is not None:
+            with contextlib.suppress(Exception):
+                job.future.cancel()
 
     def next(self, timeout_s: float) -> tuple[int, dict[str, Any]] | None:
         """Return the number and the answer of a job that is done, or ``None`` after so long.

@@ -68,6 +68,9 @@ def search(
     ] = None,
     study: Annotated[str | None, typer.Option(help="Name under which the store keeps it; default: made up.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name.")] = False,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Batches measured at a time; default: what the farm's devices take.")
+    ] = None,
     json: JsonFile = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -107,6 +110,7 @@ def search(
             plateau=plateau,
             warm_start=warm_start,
             transfer_from=transfer_from,
+            parallel=parallel,
             progress=progress,
         )
     outcome = found.to_json()

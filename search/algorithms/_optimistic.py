@@ -66,6 +66,10 @@ class OptimisticLinas:
 
     def ask(self) -> IntArray:
         """Return the next batch; at first the initial vectors, then the initial design."""
+        return self.ask_beside(np.zeros((0, self._space.n_var), dtype=np.int64))
+
+    def ask_beside(self, pending: IntArray) -> IntArray:
+        """Return the next batch, chosen as if ``pending``, ``(k, n_var)``, had turned out as hoped."""
         first = self._told.take_initial()
         if len(first):
             return first
@@ -75,9 +79,11 @@ class OptimisticLinas:
             if len(design):
                 return design
         if self._told.ok.sum() < 2:
+            if len(pending):
+                return pending[:0]  # a guess would be a waste: the design that is under way tells where to look
             return self._told.ask_random(int(self._settings["batch"]), self._rng)
         self._surrogate.fit(self._told.vectors[self._told.ok], self._told.objectives[self._told.ok])
-        batch = self._told.ask(self._batch())
+        batch = self._told.ask(self._batch(pending))
         return batch if len(batch) else self._told.ask_random(int(self._settings["batch"]), self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
@@ -101,14 +107,14 @@ class OptimisticLinas:
 
     # --- a batch -----------------------------------------------------------------------------------------------------
 
-    def _batch(self) -> IntArray:
-        """Choose sub-networks one by one, each as if those before it had turned out as hoped."""
+    def _batch(self, pending: IntArray) -> IntArray:
+        """Choose sub-networks one by one, each as if those before it, and ``pending``, had turned out as hoped."""
         X, F = self._candidates()
         # The more is known, the less one evaluation more changes what to ask next.
         size = min(max(int(self._settings["batch"]), len(self._told) // _PER_BATCH), self._told.left)
         if self._settings["selection"] == "rank":
             return X[best_first(F)[:size]]
-        front, reference = self._front(), self._reference()
+        front, reference = self._front(pending), self._reference()
         chosen: list[int] = []
         listed = np.arange(len(X))
         while len(chosen) < size and len(listed):
@@ -147,10 +153,16 @@ class OptimisticLinas:
         mutants = parents[self._rng.integers(0, len(parents), size=size - len(parents))]
         return np.concatenate([parents, self._space.canonical(reset(self._space, mutants, self._rng))])
 
-    def _front(self) -> FloatArray:
-        """The values of the best sub-networks: as told, or as the predictor sees them where telling is noisy."""
+    def _front(self, pending: IntArray) -> FloatArray:
+        """The values of the best sub-networks: as told, or as the predictor sees them where telling is noisy.
+
+        Those of ``pending`` are fantasies: what is hoped of them.
+        """
         X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
         F = self._surrogate.denoised(X, F)
+        if len(pending):
+            fantasies = self._surrogate.hoped(pending, float(self._settings["optimism"]))
+            X, F = np.concatenate([X, pending]), np.concatenate([F, fantasies])
         F = F[(self._problem.limits >= F).all(axis=1) & (self._problem.excesses(X) == 0)]
         front: FloatArray = F[non_dominated(F)]
         return front

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.objectives.objective import Directions, Objective, Outcome, Repeatable, Sources
+from search.objectives.objective import Directions, Objective, Outcome, Repeatable, Sources, Startable
 from supernets.errors import UnknownNameError, UsageError
 from supernets.registry import Registry
 
-__all__ = ["DEFAULT", "Directions", "Objective", "Outcome", "Repeatable", "Sources", "make", "names", "registry"]
+__all__ = [
+    "DEFAULT",
+    "Directions",
+    "Objective",
+    "Outcome",
+    "Repeatable",
+    "Sources",
+    "Startable",
+    "make",
+    "names",
+    "registry",
+]
 
 registry = Registry("objective", "search.objectives", "hwnas.objectives", skip=("objective",))
 

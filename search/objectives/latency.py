@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,16 +61,42 @@ class MeasuredLatency(_Latency):
 
     def evaluate_beside(self, X: IntArray, again: IntArray) -> Outcome:
         """Return the latencies in ms, measured side by side with sub-networks that were measured before."""
-        measured, repeated = self._measurer.measure_beside(X, again)
-        others = {one.key: one.latency_s * _MS for one in repeated}
-        return Outcome(
-            np.array([one.latency_s * _MS for one in measured]),
-            tuple(one.status for one in measured),
-            tuple(one.reason for one in measured),
-            np.array([one.interval for one in measured]).reshape(-1, 2) * _MS,
-            # A value that was stored has the anchors of its own batch beside it, not those of this one.
-            tuple(_anchors(one) if one.cached else {**_anchors(one), **others} for one in measured),
-        )
+        return _outcome(*self._measurer.measure_beside(X, again))
+
+    @property
+    def devices(self) -> int:
+        """On how many devices batches are measured at a time."""
+        return self._measurer.parallel
+
+    def start(self, X: IntArray, again: IntArray) -> int:
+        """Send sub-networks to be measured; return a ticket."""
+        return self._measurer.start(X, again)
+
+    def arrived(self, timeout_s: float) -> tuple[int, Outcome] | None:
+        """Return the ticket and the latencies in ms of what is done, or ``None`` after so long."""
+        found = self._measurer.arrived(timeout_s)
+        return None if found is None else (found[0], _outcome(*found[1]))
+
+
+def _outcome(measured: Sequence[Measurement], repeated: Sequence[Measurement]) -> Outcome:
+    return Outcome(
+        np.array([one.latency_s * _MS for one in measured]),
+        tuple(one.status for one in measured),
+        tuple(one.reason for one in measured),
+        np.array([one.interval for one in measured]).reshape(-1, 2) * _MS,
+        tuple(_beside(one, repeated) for one in measured),
+    )
+
+
+def _beside(measurement: Measurement, repeated: Sequence[Measurement]) -> dict[str, float]:
+    """Return the anchors of a measurement's batch, and those of the others that were in the same one.
+
+    A batch is known by what its anchors were: a stored value has those of its own, and a device's are not another's.
+    """
+    anchors = _anchors(measurement)
+    if measurement.cached:
+        return anchors
+    return anchors | {one.key: one.latency_s * _MS for one in repeated if _anchors(one) == anchors}
 
 
 def _anchors(measurement: Measurement) -> dict[str, float]:

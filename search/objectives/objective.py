@@ -87,6 +87,29 @@ class Repeatable(Protocol):
         ...
 
 
+@runtime_checkable
+class Startable(Protocol):
+    """An objective that is measured, on several devices at a time where there are several.
+
+    Attributes:
+        name: the objective's.
+        devices: on how many at a time.
+    """
+
+    name: str
+
+    @property
+    def devices(self) -> int: ...
+
+    def start(self, X: IntArray, again: IntArray) -> int:
+        """Send ``X``, ``(n, n_var)``, to be measured side by side with ``again``; return a ticket."""
+        ...
+
+    def arrived(self, timeout_s: float) -> tuple[int, Outcome] | None:
+        """Return the ticket and the values of what was sent and is done, or ``None`` after so long."""
+        ...
+
+
 @dataclass
 class Sources:
     """What objectives read from; a context manager that releases what was opened.
