@@ -71,7 +71,7 @@ class ParallelLoop(Loop):
             self._fill(evals)
             if not self._under_way:
                 return self._dry
-            arrived = self._replayed() or self._arrived()
+            arrived = self._replayed() if len(self._archive) < len(self._kept) else self._arrived()
             if arrived is not None:
                 self._told_of(arrived)
                 report()
@@ -137,11 +137,9 @@ class ParallelLoop(Loop):
         elif not self._under_way and not len(self._waiting):
             self._tell(self._asked)
 
-    def _replayed(self) -> IntArray | None:
-        """Take the next batch from what the store has; ``None`` where it has no more."""
+    def _replayed(self) -> IntArray:
+        """Take the next batch from what the store has."""
         done = len(self._archive)
-        if done >= len(self._kept):
-            return None
         first = self._kept[done]
         group = [first]
         for one in self._kept[done + 1 :]:
