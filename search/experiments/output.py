@@ -18,7 +18,9 @@ def page(finished: Finished) -> str:
     experiment, result = finished.experiment, finished.result
     numbers = published.load(experiment.head.published) if experiment.head.published else None
     sections = experiment.kind.sections(experiment, result["data"], numbers)
-    return experiment_page(result, sections, numbers, counted(result["claims"]))
+    shown = getattr(experiment.kind, "networks", None)
+    networks = shown(result["data"]) if shown is not None else {}
+    return experiment_page(result, sections, numbers, counted(result["claims"]), networks)
 
 
 def csv_text(experiment_kind: Any, data: Mapping[str, Any]) -> str:

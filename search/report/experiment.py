@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def experiment_page(
-    result: Mapping[str, Any], sections: Sequence[Section], published: Published | None, words: str
+    result: Mapping[str, Any],
+    sections: Sequence[Section],
+    published: Published | None,
+    words: str,
+    networks: Mapping[int, Mapping[str, Any]],
 ) -> str:
     """Return the page.
 
@@ -23,11 +27,12 @@ def experiment_page(
         sections: what its kind draws.
         published: what the paper says, drawn beside.
         words: how many claims held and did not.
+        networks: what the hover shows of the networks that the figures draw.
     """
     return render(
         "experiment.html",
         [figure for section in sections for figure in section.figures],
-        [],
+        networks,
         title=f"{result['experiment']}: {result['title']}",
         result=result,
         sections=sections,

@@ -64,7 +64,7 @@ def transfer_page(result: Mapping[str, Any]) -> str:
     return render(
         "transfer.html",
         [*fronts, *losses, *effects, *pairs],
-        {number: _network(rows[number], platforms, quality) for number in sorted(drawn)},
+        {number: network_shown(rows[number], platforms, quality) for number in sorted(drawn)},
         title=f"What carries over: {listed([letter(i) for i in range(len(platforms))])}",
         supernet=result.get("supernet"),
         n_shared=result["n_shared"],
@@ -145,7 +145,7 @@ def _adapting(result: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"cells": cells, "alone": alone, "tau": found["target_tau"], "held_out": found["held_out"]}
 
 
-def _network(row: Mapping[str, Any], platforms: Sequence[str], quality: Mapping[str, Any]) -> dict[str, Any]:
+def network_shown(row: Mapping[str, Any], platforms: Sequence[str], quality: Mapping[str, Any]) -> dict[str, Any]:
     """What the hover shows of a network."""
     value = MISSING if row["quality"] is None else f"{row['quality']:.2f}"
     lines = [f"{quality['metric']} {value} {quality['unit']}{' (predicted)' if quality['predicted'] else ''}"]

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from search import experiments
+from search.experiments import output
+from search.experiments.experiment import parse
 from search.report import compare_page, search_page, transfer_page
 
 SAMPLES = Path(__file__).parents[1] / "search" / "report" / "samples"
@@ -244,3 +247,50 @@ def test_where_the_chosen_figure_is_switched_off_another_takes_its_place(show):
     boxes[0].send_keys(Keys.SPACE)
     assert browser.execute_script(shown) == ["front-1"]
     assert complaints(browser) == []
+
+
+EXPERIMENT = """
+title = "Mine?"
+kind = "compare"
+evals = 12
+seeds = 2
+thresholds_by = ["random"]
+draw = ["thresholds", "curves", "surfaces", "progress", "times"]
+
+[problems.mine]
+supernet = "ofa-mbv3-w1.0"
+objectives = ["macs", "quality"]
+quality = "surrogate"
+stands_in = "<b>a surrogate</b> stands in"
+
+[algorithms.random]
+algorithm = "random"
+
+[algorithms."<i>nsga2</i>"]
+algorithm = "nsga2"
+
+[[claims]]
+says = "NSGA-II is better"
+order = ["<i>nsga2</i>", "random"]
+by = "hypervolume"
+"""
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    return output.page(experiments.run(parse(EXPERIMENT, "mine"), tmp_path_factory.mktemp("out"), workers=1))
+
+
+def test_of_an_experiment_everything_is_drawn_and_the_stand_in_comes_first(show, experiment):
+    browser = show(experiment)
+    assert draw_all(browser) >= 4
+    first = browser.execute_script("return document.querySelector('header').innerText").split("\n")
+    assert any("<b>a surrogate</b> stands in" in line for line in first[:3])
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert browser.execute_script("return [...document.querySelectorAll('th')].some((t) => t.innerText === 'verdict')")
+    assert complaints(browser) == []
+
+
+def test_an_experiment_fits_a_phone(show, experiment):
+    browser = show(experiment, width=390, theme="dark")
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390

@@ -9,7 +9,8 @@ A file offers
 - ``sections(experiment, data, published)``: what the page shows;
 - ``table(data)``: what the CSV holds;
 - ``stand_ins(settings, environ)``: what stands in for the paper's data, in sentences;
-- ``gist(data)``: the result in a few words, for the table of all experiments.
+- ``gist(data)``: the result in a few words, for the table of all experiments;
+- ``networks(data)``, where figures draw networks by number: what the hover shows of each.
 """
 
 from __future__ import annotations

@@ -1,0 +1,131 @@
+"""``hwnas reproduce``: from the command line to files, an edited file, a killed run, and the table of all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.store import Store
+from hwnas.cli import run
+
+MINE = """
+title = "Mine?"
+kind = "compare"
+evals = 12
+seeds = 2
+
+[problems.mine]
+supernet = "ofa-mbv3-w1.0"
+objectives = ["macs", "params"]
+
+[algorithms.random]
+algorithm = "random"
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(MINE)
+    return tmp_path / "mine.toml"
+
+
+def reproduce(*arguments):
+    return run(["reproduce", *arguments, "--workers", "1", "--quiet"])
+
+
+def test_a_file_of_ones_own_becomes_a_page_a_csv_and_json(mine, capsys):
+    assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "out") == 0
+    out = mine.parent / "out"
+    assert {file.name for file in out.glob("mine-full.*")} == {"mine-full.html", "mine-full.csv", "mine-full.json"}
+    assert json.loads((out / "mine-full.json").read_text())["data"]["algorithms"] == ["random"]
+    assert (out / "mine-full.csv").read_text().count("\n") == 1 + 12
+    assert "mine-full: Mine?" in capsys.readouterr().out
+
+
+def test_one_more_algorithm_is_a_few_lines_and_nothing_is_done_twice(mine):
+    assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "out") == 0
+    mine.write_text(f'{MINE}\n[algorithms.nsga2]\nalgorithm = "nsga2"\n')
+    with Store.open("out/hwnas.db") as store:
+        before = {one.name: one.created_at for one in store.studies()}
+    assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "out") == 0
+    with Store.open("out/hwnas.db") as store:
+        after = {one.name: one.created_at for one in store.studies()}
+    assert len(before) == 2
+    assert len(after) == 4
+    assert before.items() <= after.items()
+    found = json.loads((mine.parent / "out" / "mine-full.json").read_text())["data"]
+    assert [one["name"] for one in found["problems"]["mine"]["algorithms"]] == ["random", "nsga2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected a name, --file or 'all'"),
+        (["tabel3"], "did you mean 'table3'"),
+        (["fig5", "--scale", "smal"], "did you mean 'small'"),
+        (["--file", "nowhere.toml"], "cannot be read"),
+        (["fig5", "--markdown", "x.md"], "goes with 'summary' alone"),
+        (["summary", "--out", "nowhere"], "has no results at scale 'small'"),
+    ],
+)
+def test_wrong_arguments(mine, capsys, arguments, message):
+    assert reproduce(*arguments) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_wrong_key_gets_the_right_one_back(mine, capsys):
+    mine.write_text(MINE.replace("seeds = 2", "seed = 2"))
+    assert reproduce("--file", "mine.toml") == 2
+    assert "unknown key 'seed'; did you mean 'seeds'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_list_names_all(capsys):
+    assert run(["reproduce", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert "table3" in printed
+    assert "fig14" in printed
+
+
+def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(mine):
+    text = MINE.replace("evals = 12", "evals = 300").replace('"random"', '"nsga2"')
+    mine.write_text(text)
+    command = [sys.executable, "-m", "hwnas", "reproduce", "--file", "mine.toml", "--scale", "full", "--workers", "1"]
+    process = subprocess.Popen(
+        [*command, "--out", "killed", "--quiet"], stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    store = mine.parent / "killed" / "hwnas.db"
+    deadline = time.monotonic() + 60
+    done = 0
+    while time.monotonic() < deadline and process.poll() is None and not done:
+        time.sleep(0.02)
+        if store.exists():
+            with Store.open(str(store)) as opened:
+                done = sum(one.evaluations for one in opened.studies())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 0 < done < 600
+    assert not (mine.parent / "killed" / "mine-full.json").exists()
+    assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "killed") == 0
+    assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "whole") == 0
+
+    def fronts(folder):
+        found = json.loads((mine.parent / folder / "mine-full.json").read_text())["data"]["problems"]["mine"]
+        return [(run["seed"], run["front"]) for run in found["algorithms"][0]["runs"]]
+
+    assert fronts("killed") == fronts("whole")
+
+
+def test_the_table_of_all_is_written_from_results(mine, assets, capsys):
+    assert reproduce("fig7b", "--scale", "smoke", "--out", "out") == 0
+    assert run(["reproduce", "summary", "--scale", "smoke", "--out", "out", "--markdown", "all.md"]) == 0
+    text = (mine.parent / "all.md").read_text()
+    assert "| **fig7b**: How large a population inside LINAS? |" in text
+    assert "`hwnas reproduce fig7b --scale smoke`" in text
+    assert "OFA's published predictor" in text
