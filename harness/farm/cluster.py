@@ -7,6 +7,7 @@ they are sent again when one is there. What is under way in the client are texts
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import queue
@@ -41,12 +42,13 @@ class Job:
     """What is to be done by a worker.
 
     Attributes:
-        description: JSON that many jobs share; a worker gets it once.
+        description: JSON that many jobs share; a worker gets it once, and knows it by its digest.
         order: JSON of this job alone.
         resources: what it takes of a worker.
         what: the same for people.
         attempts: how often it was sent and its workers died.
-        sent: when it was sent last.
+        described: the description goes along: the last worker did not know it.
+        future: of Dask.
     """
 
     description: str
@@ -54,6 +56,7 @@ class Job:
     resources: Mapping[str, float]
     what: str = ""
     attempts: int = 0
+    described: bool = False
     future: Any = field(default=None, repr=False)
 
 
@@ -76,7 +79,6 @@ class Cluster:
         self._arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self._numbers = itertools.count()
-        self._shared: dict[str, Any] = {}
         self._looked = time.monotonic()
         self._served = time.monotonic()
         self._client = self._connected(10.0)
@@ -85,7 +87,6 @@ class Cluster:
         """Give up what is under way and disconnect."""
         for number in list(self._jobs):
             self.forget(number)
-        self._shared.clear()
         with contextlib.suppress(Exception):
             self._client.close(timeout=5)
 
@@ -170,6 +171,10 @@ class Cluster:
             except Exception:  # noqa: BLE001 - the worker is gone before it could hand over its result
                 self._submit(number, job)
                 return None
+            if "unknown" in answer:
+                job.described = True
+                self._submit(number, job)
+                return None
             del self._jobs[number]
             return answer
         if status == "error":
@@ -188,8 +193,9 @@ class Cluster:
         try:
             job.future = client.submit(
                 tasks.measure,
-                self._description(job.description),
+                hashlib.sha256(job.description.encode()).hexdigest(),
                 job.order,
+                job.description if job.described else "",
                 key=f"measure-{uuid.uuid4().hex}",
                 resources=dict(job.resources),
                 pure=False,
@@ -198,16 +204,6 @@ class Cluster:
             job.future = None
             return
         job.future.add_done_callback(lambda future: self._arrived.put((number, future)))
-
-    def _description(self, text: str) -> Any:
-        """Return what a job hands over of its description: it goes to a worker once, however many jobs share it."""
-        known = self._shared.get(text)
-        if known is None or known.status in {"cancelled", "lost", "error"}:
-            import hashlib
-
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            known = self._shared[text] = self._client.submit(tasks.itself, text, key=f"description-{digest}")
-        return known
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -233,7 +229,6 @@ class Cluster:
 
     def _reconnect(self) -> None:
         deadline = time.monotonic() + self.patience_s
-        self._shared.clear()
         while time.monotonic() < deadline:
             # Dask's client tries by itself for a while; after that it is closed for good.
             if self._client.status == "running":

@@ -26,6 +26,8 @@ from supernets.errors import HwnasError, MeasurementError
 
 # Benches that stay open on a device: searches that share it do not wait for each other's worker to start.
 _OPEN = 3
+# Descriptions that are remembered.
+_KNOWN = 100
 # A device that nobody asks for is released to other programs of its machine.
 IDLE_S = 60.0
 # How often the environment is read again: somebody may have changed the clock's governor, or a library.
@@ -49,6 +51,7 @@ class Station:
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
+        self._known: dict[str, str] = {}
         self._open: dict[str, _Open] = {}
         self._lock = Lock()
         self._current: dict[str, dict[str, Any]] = {}
@@ -82,13 +85,25 @@ class Station:
         shown = {"backend": found.backend, "settings": facts, "fingerprint": fingerprint, "environment": environment}
         return json.dumps(shown, default=str)
 
-    def measure(self, description: str, order: str) -> str:
-        """Measure what an order names on the bench of a description; both are JSON, as ``harness.farm.bench`` writes.
+    def measure(self, digest: str, order: str, description: str = "") -> str:
+        """Measure what an order names on the bench of a description.
+
+        Args:
+            digest: of the description.
+            order: JSON, as ``harness.farm.bench`` writes it.
+            description: JSON, likewise; empty: the one that was sent with an earlier order.
 
         Returns:
-            JSON: "measurements", "anchors", "protocol" and the worker's "environment", or an "error".
+            JSON: "measurements", "anchors", "protocol" and the worker's "environment"; or "unknown": the description
+            has to be sent along; or an "error".
         """
-        what, told = json.loads(description), json.loads(order)
+        if description:
+            self._known[digest] = description
+            for old in list(self._known)[:-_KNOWN]:
+                self._known.pop(old, None)
+        elif digest not in self._known:
+            return json.dumps({"unknown": digest})
+        what, told = json.loads(self._known[digest]), json.loads(order)
         device = str(what["device"])
         self._current[device] = {
             "device": device,

@@ -7,9 +7,9 @@ from typing import Any
 from harness.farm.engine import distributed
 
 
-def measure(description: str, order: str) -> str:
-    """Carry out an order; see ``harness.farm.station``."""
-    answer: str = _station().measure(description, order)
+def measure(digest: str, order: str, description: str = "") -> str:
+    """Carry out an order on the bench of a description, by its digest; see ``harness.farm.station``."""
+    answer: str = _station().measure(digest, order, description)
     return answer
 
 
@@ -17,11 +17,6 @@ def parsed(text: str) -> str:
     """Read a platform string as the worker reads it."""
     answer: str = _station().parsed(text)
     return answer
-
-
-def itself(text: str) -> str:
-    """Return the text: so the scheduler has it as a result, and hands it to each worker once."""
-    return text
 
 
 def _station() -> Any:

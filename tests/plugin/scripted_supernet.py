@@ -27,19 +27,22 @@ class Work:
 
 
 def create(name, options):
-    return Toy(name if not options else f"{name}:stages={options['stages']}", int(options.get("stages", "1")))
+    spelled = ",".join(f"{key}={value}" for key, value in options.items())
+    return Toy(
+        f"{name}:{spelled}" if spelled else name, int(options.get("stages", "1")), int(options.get("layers", LAYERS))
+    )
 
 
 class Toy:
     summary = "three layers of width 1 to 4"
     default_quality = "none"
 
-    def __init__(self, name, n_stages):
+    def __init__(self, name, n_stages, layers=LAYERS):
         self.name = name
         self.n_stages = n_stages
-        self.space = SearchSpace(tuple(Choice("w", WIDTHS) for _ in range(LAYERS)))
+        self.space = SearchSpace(tuple(Choice("w", WIDTHS) for _ in range(layers)))
         blocks = tuple(Block("layer", (w,), (w,), (), macs=100 * w, params=10 * w) for w in WIDTHS)
-        self.slots = tuple(Slot(f"layer.{i}", (i,), blocks) for i in range(LAYERS))
+        self.slots = tuple(Slot(f"layer.{i}", (i,), blocks) for i in range(layers))
         self._macs = BlockSum(self.space, self.slots, lambda block: block.macs)
         self._params = BlockSum(self.space, self.slots, lambda block: block.params)
 

@@ -1,0 +1,66 @@
+"""A farm of two workers with scripted devices, and one of one's own to break."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import backends
+import supernets
+
+pytest.importorskip("distributed")
+
+PLUGIN = str(Path(__file__).parents[2] / "plugin")
+if PLUGIN not in sys.path:
+    sys.path.append(PLUGIN)
+
+from fleet import Fleet  # noqa: E402
+
+from harness.farm.cluster import Cluster  # noqa: E402
+
+
+def forget():
+    for registry in (backends.registry, supernets.registry):
+        registry.__dict__.pop("_providers", None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin():
+    """The scripted device is known here."""
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    """A scheduler with two workers of equal devices; nobody breaks it."""
+    made = Fleet(tmp_path_factory.mktemp("fleet"))
+    for unit in range(2):
+        made.add("--unit", unit)
+    made.ready(2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cluster(fleet):
+    connected = Cluster(fleet.address)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Makes farms to break."""
+    fleets = []
+
+    def make(**options):
+        fleets.append(Fleet(tmp_path, **options))
+        return fleets[-1]
+
+    yield make
+    for one in fleets:
+        one.close()

@@ -1,0 +1,198 @@
+"""A farm measures what a machine of its own would, on the device that was named, each once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import supernets
+from harness.bench import ParallelBench
+from harness.farm.bench import FarmBench
+from harness.farm.platforms import find
+from harness.farm.status import status
+from harness.measure import Measurer
+from harness.protocol import profile
+from harness.store import Store
+from hwnas.cli import build_app, run
+from supernets.errors import MeasurementError, PlatformError
+
+QUICK = profile(
+    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, warmup_s=0.0, samples=1
+)
+DEVICE = "scripted-device:us=50"
+
+
+@pytest.fixture
+def net():
+    return supernets.get("toy")
+
+
+def take(net, platform, X, **settings):
+    with Measurer(net, platform, **{"check": False, "protocol": QUICK, **settings}) as measurer:
+        return measurer.measure(X)
+
+
+def test_it_measures_what_this_machine_would(net, cluster):
+    X = net.space.sample(6, 1)
+    there, here = take(net, find(DEVICE, cluster), X), take(net, DEVICE, X)
+    for one, other in zip(there, here, strict=True):
+        assert (one.key, one.latency_s, one.platform, one.fingerprint) == (
+            other.key, other.latency_s, other.platform, other.fingerprint,
+        )  # fmt: skip
+        assert one.context["anchors"] == other.context["anchors"]
+        assert one.graph == other.graph
+        assert one.samples.n == other.samples.n
+
+
+def test_networks_are_spread_over_the_devices_and_each_is_measured_once(net, cluster, tmp_path):
+    log = tmp_path / "log"
+    X = net.space.sample(64, 1)
+    found = take(net, find(f"{DEVICE},log={log}", cluster), X, protocol=replace(QUICK, batch=4))
+    assert [one.key for one in found] == net.space.keys(X)
+    lines = [line.split() for line in log.read_text().splitlines()]
+    prepared = [key for _, key in lines if key not in {"000", "222", "333"}]
+    assert len(prepared) == len(set(prepared)) == len(set(net.space.keys(X)) - {"000", "222", "333"})
+    assert len({pid for pid, _ in lines}) == 2
+
+
+def test_the_client_looks_up_and_keeps_values(net, cluster):
+    X = net.space.sample(3, 0)
+    with Store.open(":memory:") as store:
+        numbers = replace(QUICK, anchor_agree=0.5)
+        take(net, find(DEVICE, cluster), X, store=store, protocol=numbers)
+        again = take(net, find(DEVICE, cluster), X, store=store, protocol=numbers)
+        assert all(one.cached for one in again)
+        assert len(store.measurements()) == 3
+
+
+def test_the_workers_environment_comes_with_every_result(net, cluster):
+    platform = find(DEVICE, cluster)
+    with Measurer(net, platform, check=False, protocol=QUICK) as measurer:
+        measurer.measure(net.space.sample(1, 0))
+        assert measurer.environment["farm"]["worker"].endswith(("-0", "-1"))
+        assert measurer.environment["noise"] is not None
+        assert measurer.fingerprint == platform.fingerprint
+
+
+def test_a_description_goes_to_each_worker_once(net, cluster, monkeypatch):
+    sent = []
+    submit = cluster._client.submit
+    monkeypatch.setattr(cluster._client, "submit", lambda *given, **more: sent.append(given) or submit(*given, **more))
+    take(net, find(f"{DEVICE}0", cluster), net.space.sample(20, 0), protocol=replace(QUICK, batch=1))
+    described = [given for given in sent if given[0].__name__ == "measure" and given[3]]
+    # A description without and one with the protocol, to two workers; a few orders were on their way when they asked.
+    assert len(described) <= 8
+    assert len({given[1] for given in sent if given[0].__name__ == "measure"}) == 1
+    assert all(len(given[2]) < 500 for given in sent if given[0].__name__ == "measure")
+
+
+def test_a_worker_that_builds_another_network_is_refused(net, cluster, monkeypatch):
+    monkeypatch.setattr("harness.farm.bench.digests", lambda net, X: ["0" * 16] * len(X))
+    with pytest.raises(MeasurementError, match="builds another network than the client"):
+        take(net, find(DEVICE, cluster), [[0, 0, 1]])
+
+
+def test_a_result_of_another_environment_is_refused(net, cluster):
+    platform = replace(find(DEVICE, cluster), fingerprint="f" * 16)
+    bench = FarmBench(cluster, platform, net, net.space.smallest(), check=False)
+    answer = {"worker": "w", "fingerprint": "e" * 16, "measurements": [], "anchors": {}, "environment": {}}
+    with pytest.raises(MeasurementError, match="not mixed"):
+        bench._read(0, [], answer)
+
+
+def test_the_engine_keeps_the_measured_value_of_a_network_that_cannot_be_prepared(net, cluster):
+    (found,) = take(net, find(DEVICE + ",how=die,at=001", cluster), [[0, 0, 1]])
+    assert found.status == "failed"
+    assert "SIGKILL" in found.reason
+
+
+def test_a_hung_backend_is_ended_and_tried_again(net, cluster, tmp_path):
+    platform = find(f"{DEVICE},how=hang,at=001,once={tmp_path / 'hung'}", cluster)
+    (found,) = take(net, platform, [[0, 0, 1]], silence_s=1.5)
+    assert found.status == "ok"
+    assert (tmp_path / "hung").exists()
+
+
+def test_its_bench_has_several_devices(net, cluster):
+    with Measurer(net, find(DEVICE, cluster), check=False, protocol=QUICK) as measurer:
+        assert isinstance(measurer._bench, ParallelBench)
+        assert measurer.parallel == 2
+        tickets = [measurer.start(X, X[:0]) for X in np.split(net.space.sample(6, 3), 3)]
+        found = {}
+        while len(found) < 3:
+            arrived = measurer.arrived(1.0)
+            if arrived is not None:
+                found[arrived[0]] = [one.key for one in arrived[1][0]]
+        assert [found[ticket] for ticket in tickets] == [net.space.keys(X) for X in np.split(net.space.sample(6, 3), 3)]
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_tables_need_no_worker(cluster):
+    assert str(find("lut:table=note10", cluster)) == "lut:table=note10"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("scripted-devise", "no worker offers it; did you mean 'scripted-device'"),
+        ("onnxruntime:threads=1", "no worker offers it"),
+        ("scripted-device:us=1@nobody", "no worker is called 'nobody'"),
+        ("scripted-device:um=1", "has no key 'um'"),
+        ("scripted-device:device=gpu", "no worker offers it"),
+    ],
+)
+def test_what_nobody_offers_is_refused(cluster, text, words):
+    with pytest.raises(PlatformError, match=words):
+        find(text, cluster)
+
+
+# --- status and the command line --------------------------------------------------------------------------------------
+
+
+def test_status_tells_workers_devices_and_queue(fleet, cluster):
+    shown = json.loads(json.dumps(status(cluster)))
+    assert [one["unit"] for one in shown["workers"]] == [0, 1]
+    assert all(one["devices"] == ["npu"] and "scripted-device" in one["backends"] for one in shown["workers"])
+    assert shown["queue"]["networks"] == 0
+    result = CliRunner().invoke(build_app(), ["farm", "status", "--scheduler", fleet.address])
+    assert result.exit_code == 0
+    assert "scripted-device" in result.stdout
+    assert "npu" in result.stdout
+
+
+def test_a_search_on_the_farm(fleet, tmp_path):
+    store, found = str(tmp_path / "s.db"), tmp_path / "found.json"
+    common = [
+        "search",
+        "toy:layers=5",
+        "-p",
+        "scripted-device:us=5",
+        "--scheduler",
+        fleet.address,
+        "--store",
+        store,
+        "--study",
+        "s",
+    ]
+    objectives = ["--objective", "latency", "--objective", "params", "--json", str(found), "-q"]
+    assert run([*common, "--evals", "20", *objectives]) == 0
+    assert run([*common, "--evals", "24", "--resume", *objectives]) == 0
+    outcome = json.loads(found.read_text())
+    keys = [one["key"] for one in outcome["evaluations"]]
+    assert len(keys) == len(set(keys)) == 24
+    assert all(one["status"] != "failed" for one in outcome["evaluations"])
+
+
+def test_without_a_farm_nothing_of_dask_is_imported():
+    code = "import hwnas.cli, sys; hwnas.cli.run(['profile', 'ncf', '-c', 'min', '-p', 'lut:file=none.yaml', '-q'])"
+    code += "; import harness.measure, search.study; print([m for m in sys.modules if m in ('dask', 'distributed')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
