@@ -107,13 +107,14 @@ def thresholds(data: Mapping[str, Any], published: Published | None) -> Section 
         data=traces,
         layout={
             "xaxis": axis("evaluations", type="log", dtick=1),
-            "yaxis": {"type": "category", "autorange": "reversed", "title": {"text": ""}},
+            "yaxis": {
+                "type": "category",
+                "autorange": "reversed",
+                "title": {"text": ""},
+                "categoryorder": "array",
+                "categoryarray": [text(row["label"]) for row in rows],
+            },
         },
-        table=Table(
-            ["", "normalised hypervolume", *names],
-            [[row["label"], f"{row['value']:.3f}", *(_reached(row, name) for name in names)] for row in rows],
-            _threshold_note(published),
-        ),
         height=130 + 46 * len({row["label"] for row in rows}),
     )
     lead = (
@@ -122,11 +123,12 @@ def thresholds(data: Mapping[str, Any], published: Published | None) -> Section 
     )
     if published and published.thresholds:
         lead += f" The paper\u2019s: {published.source}. {published.left_out}"
-    return Section("Evaluations to reach a hypervolume", lead, [figure], figure.table)
-
-
-def _threshold_note(published: Published | None) -> str:
-    return f"{published.source}: {published.says}" if published and published.thresholds else ""
+    held = Table(
+        ["", "normalised hypervolume", *names],
+        [[row["label"], f"{row['value']:.3f}", *(_reached(row, name) for name in names)] for row in rows],
+        f"{published.source}: {published.says}" if published and published.thresholds else "",
+    )
+    return Section("Evaluations to reach a hypervolume", lead, [figure], held)
 
 
 def _threshold_rows(name: str, problem: Mapping[str, Any], published: Published | None) -> list[dict[str, Any]]:

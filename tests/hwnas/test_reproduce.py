@@ -100,16 +100,11 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(mine):
     process = subprocess.Popen(
         [*command, "--out", "killed", "--quiet"], stdout=subprocess.DEVNULL, start_new_session=True
     )
-    store = mine.parent / "killed" / "hwnas.db"
-    deadline = time.monotonic() + 60
-    done = 0
-    while time.monotonic() < deadline and process.poll() is None and not done:
-        time.sleep(0.02)
-        if store.exists():
-            with Store.open(str(store)) as opened:
-                done = sum(one.evaluations for one in opened.studies())
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        done = _evaluations_so_far(process, mine.parent / "killed" / "hwnas.db")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     assert 0 < done < 600
     assert not (mine.parent / "killed" / "mine-full.json").exists()
     assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "killed") == 0
@@ -120,6 +115,19 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(mine):
         return [(run["seed"], run["front"]) for run in found["algorithms"][0]["runs"]]
 
     assert fronts("killed") == fronts("whole")
+
+
+def _evaluations_so_far(process, store):
+    """Wait for the first evaluations."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+        if store.exists():
+            with Store.open(str(store)) as opened:
+                done = sum(one.evaluations for one in opened.studies())
+            if done:
+                return done
+    return 0
 
 
 def test_the_table_of_all_is_written_from_results(mine, assets, capsys):
