@@ -31,13 +31,16 @@ class Parts:
 
     Args:
         folder: their own; made where there is none.
+
+    Attributes:
+        kept_s: the time spent up to the last ``tick``, that of earlier runs included.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._since = self._saved = time.perf_counter()
-        self._before = float(self._read(folder / _CLOCK) or 0.0)
+        self._before = self.kept_s = float(self._read(folder / _CLOCK) or 0.0)
 
     def get(self, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """Return the part ``name``: as it is kept, or made and kept.
@@ -67,17 +70,13 @@ class Parts:
         """Return where a part is kept."""
         return self._folder / f"{name}-{digest(settings)}.json"
 
-    @property
-    def seconds(self) -> float:
-        """The time spent so far, that of earlier runs included."""
-        return self._before + time.perf_counter() - self._since
-
     def tick(self, force: bool = False) -> None:
         """Keep the time spent so far."""
         now = time.perf_counter()
         if force or now - self._saved > _EVERY_S:
             self._saved = now
-            self._write(self._folder / _CLOCK, self.seconds)
+            self.kept_s = self._before + now - self._since
+            self._write(self._folder / _CLOCK, self.kept_s)
 
     def _write(self, file: Path, value: Any) -> None:
         # Moved into place: a run that is killed leaves a whole part or none.

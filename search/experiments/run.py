@@ -71,8 +71,8 @@ def run(
     bench = Bench(store or str(target / STORE), parts, target.absolute() / "parts", name, workers, given, tell)
     kind, settings = experiment.kind, experiment.settings
     data = kind.run(experiment, bench)
+    head, facts = experiment.head, environment.collect()
     parts.tick(force=True)
-    head = experiment.head
     result = {
         "schema": SCHEMA,
         "experiment": experiment.name,
@@ -84,9 +84,9 @@ def run(
         "stands_in": list(kind.stand_ins(settings, given)),
         "claims": [one.to_json() for one in kind.verdicts(settings, data)],
         "gist": kind.gist(data),
-        "seconds": round(parts.seconds, 1),
+        "seconds": round(parts.kept_s, 1),
         "finished_at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "environment": environment.collect(),
+        "environment": facts,
         "data": data,
     }
     return Finished(experiment, result)

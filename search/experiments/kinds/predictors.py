@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy as np
 from search.experiments.bench import Bench
 from search.experiments.claims import Interval, Verdict, above, below, finite, mean_interval
 from search.experiments.experiment import Experiment
-from search.experiments.original import filled, is_given, stand_in_notes
+from search.experiments.original import stand_in_notes
 from search.experiments.processes import side_by_side
 from search.experiments.published import Published
 from search.experiments.section import Section
+from search.experiments.target import Target
 from search.report.figures import Cell, Figure, Table
 from search.report.predictors import curve_figure
 from supernets.errors import UsageError, suggestion
@@ -23,64 +24,6 @@ from supernets.space import FloatArray
 SUMMARY = "the error of predictors against the number of training examples"
 
 MEASURES = {"mape": ("Error", "MAPE (%)"), "tau": ("Rank correlation", "Kendall tau")}
-
-
-@dataclass(frozen=True)
-class File:
-    """A published file of measured sub-networks; see ``supernets.assets.Asset``."""
-
-    path: str
-    url: str
-    sha256: str
-    licence: str
-
-
-@dataclass(frozen=True)
-class OriginalTarget:
-    """What replaces a target's stand-ins where the paper's own data are given."""
-
-    data: tuple[str, ...]
-    column: str | None = None
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is predicted; its values are from one of ``files``, ``data``, ``quality`` and ``platform``.
-
-    Attributes:
-        supernet: of whose sub-networks.
-        files: published CSV files.
-        data: CSV files of one's own.
-        column: of the files.
-        quality: a quality source that costs nothing.
-        platform: one that knows its latencies.
-        draw: how many random sub-networks ``quality`` or ``platform`` is asked about.
-        title: on the page; empty: the name of its table.
-        stands_in: what stands in for the paper's data.
-        original: what to use instead where it is given.
-    """
-
-    supernet: str
-    files: tuple[File, ...] = ()
-    data: tuple[str, ...] = ()
-    column: str = "top1"
-    quality: str | None = None
-    platform: str | None = None
-    draw: int = 2000
-    title: str = ""
-    stands_in: str = ""
-    original: OriginalTarget | None = None
-
-    def resolved(self, environ: Mapping[str, str]) -> Target:
-        """Return the target with the paper's own data where they are given."""
-        if self.original is None or not is_given(self.original, environ):
-            return self
-        replaced = {"files": (), "quality": None, "platform": None, "stands_in": "", "original": None}
-        return replace(self, **replaced | filled(self.original, environ))
-
-    def decisive(self) -> dict[str, Any]:
-        """Return what decides the examples, as JSON values."""
-        return {name: value for name, value in asdict(self).items() if name not in {"title", "stands_in", "original"}}
 
 
 @dataclass(frozen=True)
@@ -207,28 +150,15 @@ def _assembled(name: str, target: Target, settings: Settings, found: Mapping[str
 def _fits(target: Target, kind: str, numbers: tuple[tuple[int, ...], int, int, int]) -> dict[str, Any]:
     """Return the errors of one predictor; with one seed, all of them see the same draws."""
     import supernets
-    from search.examples import latency_examples, measured_examples, quality_examples
     from search.predictors.study import predictor_study
 
     sizes, test, trials, seed = numbers
     net = supernets.get(target.supernet)
-    if target.platform is not None:
-        examples = latency_examples(net, target.platform, target.draw, seed)
-    elif target.quality is not None:
-        examples = quality_examples(net, target.quality, target.draw, seed)
-    else:
-        examples = measured_examples(net, _files(target), target.column)
+    examples = target.examples(net, seed)
     study = predictor_study(net.space.one_hot(examples.X), examples.y, (kind,), sizes, test, trials, seed)
     # A predictor that says the same of all orders nothing: its correlation is none.
     errors = {"mape": study.mape[0].tolist(), "tau": np.nan_to_num(study.tau[0]).tolist()}
     return {"target": examples.name, "source": examples.source, **errors}
-
-
-def _files(target: Target) -> list[str]:
-    from supernets.assets import Asset, locate
-
-    published = [Asset(one.path, (one.url,), one.sha256, one.licence) for one in target.files]
-    return [*target.data, *(str(locate(one)) for one in published)]
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------

@@ -9,9 +9,17 @@ import pytest
 
 import backends
 import supernets
+from harness.measure import Measurer
+from harness.protocol import profile
 from search import experiments
 
 PLUGIN = str(Path(__file__).parents[2] / "plugin")
+
+# What is measured is no matter here, only that it is.
+QUICK = profile(
+    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.02, warmup_s=0.0, samples=1,
+    calibration_s=0.05,
+)  # fmt: skip
 
 # A toy of three layers on a platform that keeps the CPU busy for a millisecond.
 TOY = {"supernet": "toy", "quality": "capacity", "stands_in": "a toy"}
@@ -44,6 +52,8 @@ def scripted(monkeypatch, tmp_path):
     """The scripted plug-in is installed, and devices are locked apart from what else runs on this machine."""
     monkeypatch.syspath_prepend(PLUGIN)
     monkeypatch.setattr("harness.lock.DIRECTORY", tmp_path)
+    measurer = Measurer.__init__
+    monkeypatch.setattr(Measurer, "__init__", lambda *given, **more: measurer(*given, **more | {"protocol": QUICK}))
     if PLUGIN not in sys.path:
         sys.path.append(PLUGIN)
     forget()
