@@ -29,8 +29,10 @@ from supernets.errors import MeasurementError, UsageError
 PATIENCE_S = 600.0
 # How often the connection and the offers are looked at while nothing arrives.
 _LOOK_S = 1.0
-# A job whose workers died so often (each time as often as the scheduler allows) is given up.
+# A job is given up when so many workers died while it was under way,
 _ATTEMPTS = 3
+# or when it came to nothing so often for other reasons.
+_RETURNS = 20
 
 
 class JobFailed(Exception):  # noqa: N818 - an event; the caller decides what it means
@@ -46,7 +48,8 @@ class Job:
         order: JSON of this job alone.
         resources: what it takes of a worker.
         what: the same for people.
-        attempts: how often it was sent and its workers died.
+        begun: how often a worker has begun it, since the scheduler was last lost.
+        returned: how often it came back without an answer.
         described: the description goes along: the last worker did not know it.
         future: of Dask.
     """
@@ -55,7 +58,8 @@ class Job:
     order: str
     resources: Mapping[str, float]
     what: str = ""
-    attempts: int = 0
+    begun: int = 0
+    returned: int = 0
     described: bool = False
     future: Any = field(default=None, repr=False)
 
@@ -76,6 +80,8 @@ class Cluster:
         self._tls = tls or Tls()
         self.address = checked(address, self._tls)
         self.patience_s = patience_s
+        self._topic = f"hwnas-{uuid.uuid4().hex}"
+        # A job's number, and its future when that is done, or nothing when a worker begins it.
         self._arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self._numbers = itertools.count()
@@ -155,12 +161,20 @@ class Cluster:
                 self._look_after()
                 continue
             job = self._jobs.get(number)
-            if job is None or job.future is not future:
+            if job is None or (future is not None and job.future is not future):
                 continue
             self._served = time.monotonic()
-            answer = self._answer(number, job)
+            answer = self._begun(number, job) if future is None else self._answer(number, job)
             if answer is not None:
                 return number, answer
+
+    def _begun(self, number: int, job: Job) -> dict[str, Any] | None:
+        """Count how often a job was begun; give it up where it took too many workers with it."""
+        job.begun += 1
+        if job.begun <= _ATTEMPTS:
+            return None
+        self.forget(number)
+        return {"died": f"each of the {_ATTEMPTS} workers that measured it died meanwhile"}
 
     def _answer(self, number: int, job: Job) -> dict[str, Any] | None:
         """Return what a job's worker answered; where there is none, send the job again and return ``None``."""
@@ -179,13 +193,13 @@ class Cluster:
             return answer
         if status == "error":
             error = job.future.exception()
-            job.attempts += 1
-            if job.attempts >= _ATTEMPTS:
+            job.returned += 1
+            if job.returned >= _RETURNS:
                 del self._jobs[number]
                 return {"died": f"{type(error).__name__}: {error}"}
+            self._submit(number, job)
         else:
-            self._look_after(at_once=True)
-        self._submit(number, job)
+            self._reconnect()
         return None
 
     def _submit(self, number: int, job: Job) -> None:
@@ -196,25 +210,24 @@ class Cluster:
                 hashlib.sha256(job.description.encode()).hexdigest(),
                 job.order,
                 job.description if job.described else "",
+                self._topic,
+                number,
                 key=f"measure-{uuid.uuid4().hex}",
                 resources=dict(job.resources),
                 pure=False,
             )
         except Exception:  # noqa: BLE001 - a connection that is just being lost; looked after while we wait
-            job.future = None
             return
         job.future.add_done_callback(lambda future: self._arrived.put((number, future)))
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
-    def _look_after(self, *, at_once: bool = False) -> None:
+    def _look_after(self) -> None:
         """See to it that there is a connection, that every job is on its way, and that somebody can do it."""
-        if self._client.status != "running":
+        lost = any(job.future is None or job.future.status in {"cancelled", "lost"} for job in self._jobs.values())
+        if lost or self._client.status != "running":
             self._reconnect()
-        for number, job in self._jobs.items():
-            if job.future is None or job.future.status in {"cancelled", "lost"}:
-                self._submit(number, job)
-        if at_once or time.monotonic() - self._looked < 5 * _LOOK_S:
+        if time.monotonic() - self._looked < 5 * _LOOK_S:
             return
         self._looked = time.monotonic()
         offered = [offer.resources() for offer in self.offers()]
@@ -228,18 +241,21 @@ class Cluster:
             )
 
     def _reconnect(self) -> None:
+        """Connect anew and send every job again: a scheduler knows nothing of what its predecessor was asked."""
+        # Dask's client would try by itself, but loses its topics.
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=1)
         deadline = time.monotonic() + self.patience_s
         while time.monotonic() < deadline:
-            # Dask's client tries by itself for a while; after that it is closed for good.
-            if self._client.status == "running":
-                return
-            if self._client.status in {"closed", "closing"}:
-                with contextlib.suppress(UsageError):
-                    self._client = self._connected(5.0)
-                    for number, job in self._jobs.items():
-                        self._submit(number, job)
-                    return
-            time.sleep(0.2)
+            try:
+                self._client = self._connected(5.0)
+            except UsageError:
+                time.sleep(0.2)
+                continue
+            for number, job in self._jobs.items():
+                job.begun, job.described = 0, False
+                self._submit(number, job)
+            return
         raise MeasurementError(
             f"the scheduler {self.address} has been gone for {self.patience_s:g} s; what was measured is kept"
         )
@@ -260,4 +276,5 @@ class Cluster:
         if other:
             client.close()
             raise UsageError(f"scheduler {self.address}: its workers have other versions: {other}; install the same")
+        client.subscribe_topic(self._topic, lambda event: self._arrived.put((event[1], None)))
         return client

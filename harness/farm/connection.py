@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.farm.security import Tls
 from harness.platform import Platform, parse
 from supernets.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.farm.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class FarmOptions:
     def __post_init__(self) -> None:
         if self.scheduler is not None and self.local_cluster is not None:
             raise UsageError("expected --scheduler or --local-cluster, got both")
+
+
+# Workers that have lost their scheduler, or died, are back within seconds.
+_SOMEBODY_S = 30.0
 
 
 @contextmanager
@@ -53,6 +62,18 @@ def platforms_of(options: FarmOptions, texts: Sequence[str]) -> Iterator[list[Pl
         return
     cluster = Cluster(str(options.scheduler), options.tls)
     try:
+        _wait_for_somebody(cluster)
         yield [find(text, cluster) for text in texts]
     finally:
         cluster.close()
+
+
+def _wait_for_somebody(cluster: Cluster) -> None:
+    deadline = time.monotonic() + _SOMEBODY_S
+    while not cluster.workers():
+        if time.monotonic() > deadline:
+            raise UsageError(
+                f"scheduler {cluster.address}: no worker has joined within {_SOMEBODY_S:g} s: "
+                f"'hwnas worker --scheduler {cluster.address}' on the machine that measures"
+            )
+        time.sleep(0.2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -85,13 +85,14 @@ class Station:
         shown = {"backend": found.backend, "settings": facts, "fingerprint": fingerprint, "environment": environment}
         return json.dumps(shown, default=str)
 
-    def measure(self, digest: str, order: str, description: str = "") -> str:
+    def measure(self, digest: str, order: str, description: str = "", begun: Callable[[], None] = lambda: None) -> str:
         """Measure what an order names on the bench of a description.
 
         Args:
             digest: of the description.
             order: JSON, as ``harness.farm.bench`` writes it.
             description: JSON, likewise; empty: the one that was sent with an earlier order.
+            begun: called when it is known what to do.
 
         Returns:
             JSON: "measurements", "anchors", "protocol" and the worker's "environment"; or "unknown": the description
@@ -104,6 +105,7 @@ class Station:
         elif digest not in self._known:
             return json.dumps({"unknown": digest})
         what, told = json.loads(self._known[digest]), json.loads(order)
+        begun()
         device = str(what["device"])
         self._current[device] = {
             "device": device,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from harness.farm.engine import distributed
 
 
-def measure(digest: str, order: str, description: str = "") -> str:
-    """Carry out an order on the bench of a description, by its digest; see ``harness.farm.station``."""
-    answer: str = _station().measure(digest, order, description)
+def measure(digest: str, order: str, description: str, topic: str, number: int) -> str:
+    """Carry out an order on the bench of a description, by its digest; see ``harness.farm.station``.
+
+    The client is told on its topic that it begins: of the jobs that are lost with a worker, only those were under way.
+    """
+    worker = distributed().get_worker()
+    answer: str = worker.station.measure(digest, order, description, lambda: worker.log_event(topic, number))
     return answer
 
 
 def parsed(text: str) -> str:
     """Read a platform string as the worker reads it."""
-    answer: str = _station().parsed(text)
+    answer: str = distributed().get_worker().station.parsed(text)
     return answer
-
-
-def _station() -> Any:
-    return distributed().get_worker().station
