@@ -58,7 +58,8 @@ def _from_platform(net: SuperNetwork, source: str, store: Store | None) -> Guess
         return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
     if isinstance(backend, backends.KnowingBackend):
         return lambda X: backend.latency(net, X, platform.settings)
-    records = [] if store is None else store.measurements(supernet=net.name, platform=str(platform), status="ok")
+    wanted = {"supernet": net.name, "platform": str(platform), "status": "ok"}
+    records = [] if store is None else store.measurements(**wanted, samples=False)
     known = {record["key"]: (net.space.encode(record["config"])[0], record["latency_s"]) for record in records}
     return _learned(net, source, list(known.values()))
 

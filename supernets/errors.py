@@ -11,6 +11,7 @@
     │   ├── QualityError         a quality source that does not serve this super-network
     │   ├── DataError            a file of examples that is not what it should be; names it
     │   └── StoreError           a store that cannot be opened, read or written
+    │       └── StoreFaultError  a store that failed in the midst of work (exit code 1)
     └── WorkError                the request was right, the work failed (exit code 1)
         ├── AssetError           a published file that is neither here nor can be fetched
         ├── BackendError         a backend that failed to prepare or run a stage
@@ -75,6 +76,12 @@ class DataError(UsageError):
 
 class StoreError(UsageError):
     """A store that cannot be opened, read or written."""
+
+
+class StoreFaultError(StoreError):
+    """A store that failed in the midst of work: its disk is full, another process holds it, its server is gone."""
+
+    exit_code = 1
 
 
 class WorkError(HwnasError):

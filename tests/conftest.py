@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import csv
+import importlib.util
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +73,27 @@ def fashion_mnist() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Any]:
+    """A PostgreSQL server for these tests alone (``plugin/throwaway_postgresql.py``); it skips where there is none."""
+    try:
+        # The file is no package's: it is loaded by its path, as plug-ins of the other suites are.
+        here = Path(__file__).parent / "plugin" / "throwaway_postgresql.py"
+        spec = importlib.util.spec_from_file_location("throwaway_postgresql", here)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found = module.programs()
+    except ImportError:
+        found = None
+    if found is None:
+        reason = "PostgreSQL is not here (apt-get install postgresql, pip install 'hwnas[postgresql]')"
+        if os.environ.get("HWNAS_REQUIRE_POSTGRESQL"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with module.Cluster(found) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""Where measurements and studies are kept: an SQL database, SQLite by default.
+"""Where measurements and studies are kept: an SQL database, a file of SQLite by default, or PostgreSQL.
 
 Several processes may write at once. What a call has returned from survives the end of the process, however it ends.
 """
 
 from __future__ import annotations
 
-from harness.store.store import Store, StudyRecord
+from harness.store.store import Store
+from harness.store.studies import StudyRecord
 
 __all__ = ["Store", "StudyRecord"]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 # History:
 # 1 (hwnas 0.1): measurements, their raw samples, studies, evaluations.
 # 2 (hwnas 0.1): qualities.
-VERSION = 2
+# 3 (hwnas 0.1): the index of measurements has what a listing counts by.
+VERSION = 3
 
 
 def tables() -> sa.MetaData:
@@ -44,7 +45,8 @@ def _measurement_tables(metadata: sa.MetaData) -> None:
         sa.Column("latency_s", sa.Double),  # null: failed
         sa.Column("measured_at", sa.Text, nullable=False),
         sa.Column("record", sa.Text, nullable=False),  # the whole record in JSON, but for its raw samples
-        sa.Index("measurement_of", "supernet", "platform", "key"),
+        # What is looked up comes first. With the last two, measurements are counted without reading their records.
+        sa.Index("measurement_of", "supernet", "platform", "key", "status", "measured_at"),
     )
     # Raw samples are most of the bytes and seldom asked for: a listing must not read past them.
     sa.Table(
@@ -97,8 +99,35 @@ def _add_qualities(connection: sa.Connection) -> None:
     _quality_table(sa.MetaData()).create(connection)
 
 
+def _widen_index(connection: sa.Connection) -> None:
+    import sqlalchemy as sa
+
+    connection.execute(sa.text("DROP INDEX measurement_of"))
+    connection.execute(
+        sa.text("CREATE INDEX measurement_of ON measurement (supernet, platform, key, status, measured_at)")
+    )
+
+
 # From a version, what has to be done to reach the next one; run in one transaction.
-MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_qualities}
+MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_qualities, 2: _widen_index}
+
+
+def is_current(connection: sa.Connection, metadata: sa.MetaData, name: str, create: bool) -> bool:
+    """Tell whether the tables are there in this version; otherwise ``bring_up_to_date`` is to be called.
+
+    Args:
+        connection: reads.
+        metadata: the tables, see ``tables``.
+        name: the store's.
+        create: they may be made where there are none.
+
+    Raises:
+        StoreError: it is a database of something else, or of a newer version, or is empty and may not be filled.
+    """
+    version = _version(connection, metadata, name)
+    if version is None and not create:
+        raise StoreError(f"the store {name}: is empty; 'hwnas search' and 'hwnas profile' fill one")
+    return version == VERSION
 
 
 def bring_up_to_date(connection: sa.Connection, metadata: sa.MetaData, name: str) -> None:
@@ -107,22 +136,36 @@ def bring_up_to_date(connection: sa.Connection, metadata: sa.MetaData, name: str
     Raises:
         StoreError: it is a database of something else, or of a newer version.
     """
-    import sqlalchemy as sa
-
     schema = metadata.tables["hwnas_schema"]
-    present = sa.inspect(connection).get_table_names()
-    if "hwnas_schema" not in present:
-        if present:
-            raise StoreError(f"the store {name}: is a database of something else (it has {', '.join(present[:3])})")
+    version = _version(connection, metadata, name)
+    if version is None:
         metadata.create_all(connection)
         connection.execute(schema.insert().values(version=VERSION))
         return
-    version = connection.execute(sa.select(schema.c.version)).scalar_one()
-    if version > VERSION:
-        raise StoreError(
-            f"the store {name}: has schema {version}, this version of hwnas reads up to {VERSION}; update hwnas"
-        )
     for older in range(version, VERSION):
         MIGRATIONS[older](connection)
     if version < VERSION:
         connection.execute(schema.update().values(version=VERSION))
+
+
+def _version(connection: sa.Connection, metadata: sa.MetaData, name: str) -> int | None:
+    """Return the version of the tables that are there; ``None``: the database is empty."""
+    import sqlalchemy as sa
+
+    schema = metadata.tables["hwnas_schema"]
+    present = sa.inspect(connection).get_table_names()
+    if schema.name not in present:
+        if present:
+            raise StoreError(
+                f"the store {name}: is a database of something else (it has {', '.join(present[:3])}); give hwnas one "
+                "of its own"
+            )
+        return None
+    version = connection.execute(sa.select(schema.c.version)).scalar_one_or_none()
+    if version is None:
+        raise StoreError(f"the store {name}: does not say which schema it has; it is damaged")
+    if version > VERSION:
+        raise StoreError(
+            f"the store {name}: has schema {version}, this version of hwnas reads up to {VERSION}; update hwnas"
+        )
+    return int(version)

@@ -40,17 +40,24 @@ def measurements(
         raise UsageError(f"status {status!r}: expected ok, unstable or failed")
     if prune and not (supernet or platform or status or before):
         raise UsageError("prune: name what to delete by --supernet, --platform, --status or --before")
-    where = None if platform is None else str(parse(platform))
+    wanted: dict[str, Any] = {
+        "supernet": supernet,
+        "platform": None if platform is None else str(parse(platform)),
+        "status": status,
+        "before": None if before is None else _day(before),
+    }
+    # A long store is read as a whole only where all of it is asked for.
+    latest = None if prune or json is not None else limit
     with Store.open(store, create=False) as kept:
-        found = kept.measurements(supernet=supernet, platform=where, status=status, samples=False)
-        rows = [row for row in found if before is None or row["measured_at"] < _day(before)]
+        rows = kept.measurements(**wanted, latest=latest, samples=False)
+        n = kept.count_measurements(**wanted)
         deleted = kept.delete_measurements([row["id"] for row in rows]) if prune else 0
     if json is not None:
         write_json(json, {"schema": 1, "measurements": rows, "deleted": deleted})
     if json != STANDARD_OUTPUT:
         results().print(_table(rows[-limit:]))
-        hidden = f", the latest {limit} shown" if len(rows) > limit else ""
-        remark(f"{len(rows)} measurements{hidden}{f'; {deleted} deleted' if prune else ''}")
+        hidden = f", the latest {limit} shown" if n > limit else ""
+        remark(f"{n} measurements{hidden}{f'; {deleted} deleted' if prune else ''}")
 
 
 def _day(text: str) -> str:

@@ -1,0 +1,79 @@
+"""Which kinds of database can be a store, and what has to be known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from supernets.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+class Kind(Protocol):
+    """What differs between databases."""
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """Execution options of connections that only read: a transaction sees one state."""
+
+    def name(self, url: sa.URL) -> str:
+        """Return what the store is called in messages; without a password."""
+
+    def check(self, url: sa.URL, name: str, create: bool) -> None:
+        """Raise ``StoreError`` where it is plain beforehand that it cannot be opened."""
+
+    def options(self, url: sa.URL) -> dict[str, Any]:
+        """Return arguments of ``sqlalchemy.create_engine``."""
+
+    def missing(self, error: ImportError) -> str:
+        """Return what to install where the driver cannot be imported."""
+
+    def set_up(self, engine: sa.Engine) -> None:
+        """Set what every new connection needs."""
+
+    def lock(self, connection: sa.Connection) -> None:
+        """Let no other process change the tables until the transaction ends."""
+
+    def passes(self, error: sa.exc.DBAPIError) -> bool:
+        """Tell whether the same may work in a moment, on another connection."""
+
+    def advice(self, reason: str) -> str:
+        """Return what to do about an error of the database, "" where its own words say it."""
+
+
+def kind_of(location: str) -> tuple[sa.URL, Kind]:
+    """Return the URL of a path or URL, and what has to be known of its kind.
+
+    Raises:
+        StoreError: it is neither; says what is expected.
+    """
+    import sqlalchemy as sa
+
+    from harness.store.postgresql import PostgreSQL
+    from harness.store.sqlite import SQLite
+
+    kinds: dict[str, Kind] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
+    if "://" not in location:
+        database = location if location == ":memory:" else str(_path(location))
+        return sa.URL.create("sqlite", database=database), kinds["sqlite"]
+    expected = "expected a path, or a URL like sqlite:///my.db or postgresql+psycopg://USER@HOST/DATABASE"
+    try:
+        url = sa.make_url(location)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        # The text may hold a password: only its beginning is shown.
+        raise StoreError(f"the store {location.partition('://')[0]}://...: {expected}") from error
+    if url.get_backend_name() not in kinds:
+        raise StoreError(f"the store {url.render_as_string(hide_password=True)}: {expected}")
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return url, kinds[url.get_backend_name()]
+
+
+def _path(location: str) -> Path:
+    try:
+        return Path(location).expanduser().absolute()
+    except RuntimeError as error:  # ~nobody-of-this-name
+        raise StoreError(f"the store {location!r}: {error}") from error

@@ -1,0 +1,45 @@
+"""What the parts of a store share: the database, and how records are read out of it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from harness.store.database import Database
+from supernets.errors import StoreFaultError
+
+Record = dict[str, Any]
+
+# SQLite takes 32,766 values in a statement, PostgreSQL's drivers 32,767.
+_AT_ONCE = 10_000
+
+
+class Part:
+    """A part of a store: methods over some of the tables of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tables = database.metadata.tables
+
+    @property
+    def name(self) -> str:
+        """The store's path, or its URL without a password."""
+        return self._database.name
+
+
+@contextmanager
+def decoded(store: str) -> Iterator[None]:
+    """Name the store where what is in it does not read: a file may be damaged and still be a database."""
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError, zlib.error) as error:
+        raise StoreFaultError(f"the store {store}: a record in it is damaged: {error}") from error
+
+
+def parts(values: Iterable[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the distinct values in order, as many at a time as a statement takes."""
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]

@@ -1,0 +1,109 @@
+"""SQLite as a store: one file, a write-ahead log, and writers that wait for each other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from supernets.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+# How long a writer waits for another process's transaction, which takes milliseconds.
+_BUSY_S = 60.0
+
+
+class SQLite:
+    """See ``harness.store.kinds.Kind``."""
+
+    reading: Mapping[str, Any] = MappingProxyType({})  # "BEGIN" sees one state as it is
+
+    def name(self, url: sa.URL) -> str:
+        """Return the file's path."""
+        return url.database or url.render_as_string(hide_password=True)
+
+    def check(self, url: sa.URL, name: str, create: bool) -> None:
+        """Say what is wrong with the path: SQLite's own message is "unable to open database file", whatever it is."""
+        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+            return
+        if "\0" in url.database:
+            raise StoreError(f"the store {name!r}: no file can be called so")
+        path = Path(url.database)
+        try:
+            if path.is_dir():
+                raise StoreError(f"the store {name}: is a folder; expected a file, or a file's name in it")
+            if not path.parent.is_dir():
+                raise StoreError(f"the store {name}: there is no folder {path.parent}")
+            if not create and not path.exists():
+                raise StoreError(f"the store {name}: there is none; 'hwnas search' and 'hwnas profile' make one")
+            if create and path.exists() and not os.access(path, os.W_OK):
+                raise StoreError(f"the store {name}: may not be written by this user")
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            raise StoreError(f"the store {name}: {error.strerror or error}") from error
+
+    def options(self, url: sa.URL) -> dict[str, Any]:
+        """Return how connections are pooled: a database in memory is one connection, whichever thread asks."""
+        import sqlalchemy as sa
+
+        if url.database not in {None, "", ":memory:"}:
+            return {}
+        one = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _BUSY_S}
+        return {**one, "connect_args": {"check_same_thread": False}}
+
+    def missing(self, error: ImportError) -> str:
+        """Return which driver other than Python's own was asked for."""
+        return f"needs the package {error.name}: python -m pip install {error.name}"
+
+    def set_up(self, engine: sa.Engine) -> None:
+        """Take transactions over from the driver, and switch to the write-ahead log."""
+        import sqlalchemy as sa
+
+        @sa.event.listens_for(engine, "connect")
+        def _on_connect(connection: Any, _record: Any) -> None:
+            # Otherwise the driver opens transactions by itself, late, and a reader that turns writer fails at once
+            # ("database is locked") instead of waiting.
+            connection.isolation_level = None
+            connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_S * 1000)}")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _write_ahead(connection)
+            # With a write-ahead log, NORMAL loses nothing when a process dies and cannot corrupt when the power does.
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+        @sa.event.listens_for(engine, "begin")
+        def _on_begin(connection: sa.Connection) -> None:
+            writes = connection.get_execution_options().get("hwnas_writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    def lock(self, connection: sa.Connection) -> None:
+        """Nothing to do: one process at a time is let through as it is."""
+
+    def passes(self, error: sa.exc.DBAPIError) -> bool:  # noqa: ARG002
+        """Nothing passes: where another process writes, SQLite itself has waited."""
+        return False
+
+    def advice(self, reason: str) -> str:
+        """Return what to do where it was locked, or the disk is full."""
+        if "locked" in reason:
+            return f"another process has held it for {_BUSY_S:.0f} s: let it finish, then go on (--resume)"
+        if "disk is full" in reason:
+            return "what was put before is safe: make room, then go on (--resume)"
+        return ""
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switch to the write-ahead log: readers and a writer do not wait for each other."""
+    deadline = time.monotonic() + _BUSY_S
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
+        try:
+            # The switch does not honour busy_timeout when several processes open a new file at once.
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except connection.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

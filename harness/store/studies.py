@@ -1,0 +1,179 @@
+"""Studies in the store, with their evaluations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from harness.store.part import Part, Record, decoded
+from supernets.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as it is kept.
+
+    Attributes:
+        id: the store's own number for it.
+        name: unique in the store.
+        settings: everything that decides what it evaluates, as JSON values.
+        created_at: ISO 8601, UTC.
+        evaluations: how many there are.
+    """
+
+    id: int
+    name: str
+    settings: Mapping[str, Any]
+    created_at: str
+    evaluations: int
+
+
+class Studies(Part):
+    """The part of a store that keeps studies."""
+
+    def create_study(self, name: str | None, settings: Mapping[str, Any], *, prefix: str = "study") -> StudyRecord:
+        """Begin a study.
+
+        Args:
+            name: unique in the store; ``None``: ``prefix`` and a number that is free.
+            settings: everything that decides what it evaluates, as JSON values.
+            prefix: of the automatic name.
+
+        Raises:
+            StoreError: there is one of this name.
+        """
+        import sqlalchemy as sa
+
+        values = {"settings": json.dumps(settings), "created_at": datetime.now(tz=UTC).isoformat(timespec="seconds")}
+        number = 1 if name else 1 + self._begun(f"{prefix}-")
+        while True:
+            chosen = name or f"{prefix}-{number}"
+            try:
+                self._create(values | {"name": chosen})
+            except sa.exc.IntegrityError:
+                if name:
+                    raise StoreError(f"the store {self.name}: there is a study {name!r} already") from None
+                number += 1
+                continue
+            return self._studies(chosen)[0]
+
+    def _create(self, values: Mapping[str, str]) -> None:
+        import sqlalchemy as sa
+
+        study = self._tables["study"]
+        same = sa.select(study.c.id).where(*(study.c[column] == value for column, value in values.items()))
+
+        def insert(connection: sa.Connection) -> bool:
+            connection.execute(study.insert().values(**values))
+            return True
+
+        self._database.write(insert, lambda connection: connection.execute(same).first() is not None or None)
+
+    def _begun(self, prefix: str) -> int:
+        """Return how many studies have names that begin so."""
+        import sqlalchemy as sa
+
+        study = self._tables["study"]
+        query = sa.select(study.c.name).where(study.c.name.startswith(prefix, autoescape=True))
+        names = self._database.read(lambda connection: connection.execute(query).scalars().all())
+        return sum(name.startswith(prefix) for name in names)
+
+    def study(self, name: str) -> StudyRecord | None:
+        """Return the study called ``name``, or ``None``."""
+        found = self._studies(name)
+        return found[0] if found else None
+
+    def studies(self) -> list[StudyRecord]:
+        """Return all studies, oldest first."""
+        return self._studies(None)
+
+    def _studies(self, name: str | None) -> list[StudyRecord]:
+        import sqlalchemy as sa
+
+        study, evaluation = self._tables["study"], self._tables["evaluation"]
+        of_study = sa.select(sa.func.count()).select_from(evaluation).where(evaluation.c.study_id == study.c.id)
+        count = of_study.scalar_subquery()
+        query = sa.select(study.c.id, study.c.name, study.c.settings, study.c.created_at, count).order_by(study.c.id)
+        if name is not None:
+            query = query.where(study.c.name == name)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        with decoded(self.name):
+            return [StudyRecord(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in rows]
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study and its evaluations; the measurements stay. Raises ``StoreError`` where there is none."""
+        study, evaluation = self._tables["study"], self._tables["evaluation"]
+        found = self.study(name)
+        if found is None:
+            raise StoreError(f"the store {self.name}: there is no study {name!r}")
+
+        def delete(connection: sa.Connection) -> None:
+            connection.execute(evaluation.delete().where(evaluation.c.study_id == found.id))
+            connection.execute(study.delete().where(study.c.id == found.id))
+
+        self._database.write(delete)
+
+    def add_evaluations(self, study: StudyRecord, first: int, records: Sequence[Mapping[str, Any]]) -> None:
+        """Keep evaluations; they are committed, all of them, on return.
+
+        Args:
+            study: as it is kept.
+            first: the number of the first of ``records`` in the study; the others follow.
+            records: JSON values, among them "key".
+
+        Raises:
+            StoreError: the study has one of that number, or of that sub-network, already, or is no more.
+        """
+        import sqlalchemy as sa
+
+        rows = [
+            {"study_id": study.id, "number": first + offset, "key": record["key"], "record": json.dumps(record)}
+            for offset, record in enumerate(records)
+        ]
+        if not rows:
+            return
+        evaluation = self._tables["evaluation"]
+        query = sa.select(evaluation.c.record).where(evaluation.c.study_id == study.id)
+        query = query.where(evaluation.c.number.between(first, first + len(rows) - 1)).order_by(evaluation.c.number)
+
+        def insert(connection: sa.Connection) -> bool:
+            connection.execute(evaluation.insert(), rows)
+            return True
+
+        def inserted(connection: sa.Connection) -> bool | None:
+            return list(connection.execute(query).scalars()) == [row["record"] for row in rows] or None
+
+        with self._collisions(study):
+            self._database.write(insert, inserted)
+
+    def evaluations(self, study: StudyRecord) -> list[Record]:
+        """Return the evaluations of a study by number."""
+        import sqlalchemy as sa
+
+        evaluation = self._tables["evaluation"]
+        query = sa.select(evaluation.c.record).where(evaluation.c.study_id == study.id).order_by(evaluation.c.number)
+        texts = self._database.read(lambda connection: connection.execute(query).scalars().all())
+        with decoded(self.name):
+            # One parse of a long list takes a third of the time of many of short ones.
+            records: list[Record] = json.loads(f"[{','.join(texts)}]")
+        return records
+
+    @contextmanager
+    def _collisions(self, study: StudyRecord) -> Iterator[None]:
+        import sqlalchemy as sa
+
+        try:
+            yield
+        except sa.exc.IntegrityError as error:
+            if self.study(study.name) is None:
+                raise StoreError(f"the store {self.name}: the study {study.name!r} has been deleted") from error
+            raise StoreError(
+                f"the store {self.name}: another process is writing the study {study.name!r}; let one of them finish"
+            ) from error
