@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ def _from_platform(net: SuperNetwork, source: str, store: Store | None) -> Guess
         return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
     if isinstance(backend, backends.KnowingBackend):
         return lambda X: backend.latency(net, X, platform.settings)
-    wanted = {"supernet": net.name, "platform": str(platform), "status": "ok"}
+    wanted: dict[str, Any] = {"supernet": net.name, "platform": str(platform), "status": "ok"}
     records = [] if store is None else store.measurements(**wanted, samples=False)
     known = {record["key"]: (net.space.encode(record["config"])[0], record["latency_s"]) for record in records}
     return _learned(net, source, list(known.values()))
