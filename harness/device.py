@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import heap
-from harness.frames import Channel, Closed, Silence
+from harness.frames import Channel, Closed, Garbled, Silence
 from supernets import errors
 
 _TAIL = 600  # characters of the worker's last words that go into a message
@@ -125,6 +125,9 @@ class Device:
             return self._channel.receive(self._silence_s)
         except Closed:
             raise self._died() from None
+        except Garbled as error:
+            self._process.kill()
+            raise WorkerDied(f"the worker said what is no message: {error}{self._tail()}", self._at()) from None
         except Silence:
             self._process.kill()
             raise WorkerDied(f"the worker said nothing for {self._silence_s:g} s{self._tail()}", self._at()) from None

@@ -21,6 +21,10 @@ class Closed(Exception):  # noqa: N818 - likewise
     """The other side is gone."""
 
 
+class Garbled(Exception):  # noqa: N818 - likewise
+    """What came is no message: something else writes to the other end, or it was built for another version."""
+
+
 class Channel:
     """Two file descriptors and whole messages over them.
 
@@ -48,9 +52,16 @@ class Channel:
         Raises:
             Silence: nothing for ``within_s`` seconds.
             Closed: the other side has ended.
+            Garbled: what came is no message.
         """
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, within_s))
-        message: dict[str, Any] = json.loads(self._exactly(length, within_s))
+        body = self._exactly(length, within_s)
+        try:
+            message: Any = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Garbled(f"{body[:40]!r} is no JSON") from error
+        if not isinstance(message, dict):
+            raise Garbled(f"expected a JSON object, got {body[:40]!r}")
         return message
 
     def _exactly(self, n: int, within_s: float | None) -> bytes:

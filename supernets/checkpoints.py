@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ def read_document(file: str | Path) -> Any:
         UsageError: the file is not there, is truncated or no checkpoint, or holds more than that.
     """
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch remarks on odd pickles before it refuses them; a remark is of no use beside the refusal.
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UsageError(f"weights {str(file)!r}: no such file") from None
     except _NO_CHECKPOINT as error:

@@ -60,7 +60,7 @@ def _contents(file: str) -> str:
 def _parse(text: str, source: str, space: SearchSpace) -> IntArray:
     try:
         found: Any = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise ConfigError(f"{source} is not JSON: {error}") from error
     if isinstance(found, list) and not found:
         raise ConfigError(f"{source} is an empty list")

@@ -64,7 +64,10 @@ def read(file: str | Path, supernet: str) -> Progressed:
     training = document.get("training") if isinstance(document, dict) else None
     if not isinstance(training, dict) or training.get("schema") != SCHEMA:
         raise UsageError(f"{file}: holds no training that could go on; train into another file")
-    if document["supernet"] != supernet:
-        raise UsageError(f"{file}: is a training of {document['supernet']}, not of {supernet}")
-    options = Options(**training["options"])
-    return Progressed(training["step"], options, training["data"], training["elapsed_s"], training["optimizer"])
+    if document.get("supernet") != supernet:
+        raise UsageError(f"{file}: is a training of {document.get('supernet')}, not of {supernet}")
+    try:
+        options = Options(**training["options"])
+        return Progressed(training["step"], options, training["data"], training["elapsed_s"], training["optimizer"])
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise UsageError(f"{file}: its training is damaged ({error})") from error
