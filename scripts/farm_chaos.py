@@ -35,6 +35,7 @@ def main() -> int:
         store = str(Path(folder) / "chaos.db")
         fleet = Fleet(folder)
         start = time.monotonic()
+        at_last_kill = 0
         killed = {"workers": 0, "clients": 0, "schedulers": 0}
         try:
             for unit in range(options.workers):
@@ -55,7 +56,12 @@ def main() -> int:
                     fleet.scheduler.wait()
                     killed["schedulers"] += 1
                     fleet.start_scheduler()
-                elif time.monotonic() >= next_kill and (alive := fleet.joined()):
+                elif (
+                    time.monotonic() >= next_kill
+                    and not (options.fair and done == at_last_kill)
+                    and (alive := fleet.joined())
+                ):
+                    at_last_kill = done
                     fleet.kill(rng.choice(alive))
                     killed["workers"] += 1
                     next_kill = time.monotonic() + options.every
@@ -70,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--evals", type=int, default=200)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--every", type=float, default=3.0, help="seconds between two kills of a worker")
+    parser.add_argument("--fair", action="store_true", help="kill none before something has arrived since the last")
     parser.add_argument("--schedulers", type=int, default=1, help="how often the scheduler is killed")
     parser.add_argument("--algorithm", default="linas")
     parser.add_argument("--us", type=int, default=300, help="microseconds per unit of a network")

@@ -218,7 +218,7 @@ class FarmBench:
         if not networks:
             raise MeasurementError(f"the anchors cannot be measured on {self._platform}: {reason}")
         if len(networks) == 1:
-            return [self._writer.failed(networks[0][1], f"its workers died: {reason}")]
+            return [self._writer.failed(networks[0][1], reason)]
         for network in networks:
             self._send([network], ticket=ticket)
         return []

@@ -27,6 +27,8 @@ from supernets.errors import MeasurementError, UsageError
 
 # How long a farm may be without what a search needs: a scheduler, or a worker of the platform.
 PATIENCE_S = 600.0
+# How long a connection may take.
+_CONNECT_S = 10.0
 # How often the connection and the offers are looked at while nothing arrives.
 _LOOK_S = 1.0
 # A job is given up when so many workers died while it was under way,
@@ -87,7 +89,7 @@ class Cluster:
         self._numbers = itertools.count()
         self._looked = time.monotonic()
         self._served = time.monotonic()
-        self._client = self._connected(10.0)
+        self._client = self._connected(_CONNECT_S)
 
     def close(self) -> None:
         """Give up what is under way and disconnect."""

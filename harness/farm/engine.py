@@ -13,6 +13,9 @@ from supernets.errors import UsageError
 # 1: first form of the orders and answers.
 VERSION = 1
 
+# The web server that Dask starts in any case is bound to where nobody else comes.
+NO_PAGES = "127.0.0.1:0"
+
 _CALM: dict[str, Any] = {
     # Ten looks a second at every thread's stack, and fifty ticks of the loop, are for debugging.
     "distributed.worker.profile.enabled": False,
@@ -31,8 +34,9 @@ _CALM: dict[str, Any] = {
     "distributed.comm.timeouts.tcp": "20s",
     "distributed.comm.timeouts.connect": "10s",
     "distributed.scheduler.work-stealing": True,
-    # A description is small, and the results of a study are its own: no spilling folders, no dashboards.
-    "distributed.scheduler.dashboard.status.task-stream-length": 10,
+    # No pages: what a farm is at, hwnas farm status says, over the same encrypted connections as all else.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 

@@ -73,7 +73,7 @@ def find(text: str, cluster: Cluster) -> Platform:
         return parse(spelled)
     places = _places(text, wanted, backend, pairs.get("device"), chosen, offers)
     if len(places) > 1:
-        names = ", ".join(f"{wanted}@{offer.name}" for offer in places.values())
+        names = ", ".join(sorted(f"{wanted}@{offer.name}" for offer in places.values()))
         raise PlatformError(
             f"platform {text!r}: offered in {len(places)} environments, whose values are not mixed; name one: {names}"
         )

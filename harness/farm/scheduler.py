@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.farm.engine import distributed
+from harness.farm.engine import NO_PAGES, distributed
 from harness.farm.security import Tls, checked
 
 # A job that waits on a worker that dies counts as often as the one that killed it. The client, who knows which was
@@ -35,6 +35,7 @@ async def serve(address: str, tls: Tls, ready: Callable[[str], None]) -> None:
         port=parts.port or 0,
         security=tls.security(),
         dashboard=False,
+        dashboard_address=NO_PAGES,
         allowed_failures=_ALLOWED_FAILURES,
     )
     async with scheduler:
@@ -58,7 +59,8 @@ def main() -> int:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 
     def end() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1):
+            pass
         os._exit(0)
 
     def ready(address: str) -> None:

@@ -19,10 +19,10 @@ from harness.farm.security import Tls
 from harness.farm.worker import REFUSED
 from supernets.errors import UsageError
 
-# How long it waits before it starts a worker again; longer each time, as long as none lives.
+# How long it waits before it starts a worker again; longer each time, as long as none comes up.
 _FIRST_S, _LONGEST_S = 0.5, 10.0
-# A worker that lived so long was no failure to start.
-_LIVED_S = 30.0
+# A worker that lived so long, or was killed, was no failure to start.
+_LIVED_S = 10.0
 _END_S = 10.0
 
 
@@ -117,6 +117,7 @@ def supervise(order: WorkerOrder, say: Callable[[str], None]) -> None:
             words = worker.words()
         if code == REFUSED:
             raise UsageError(words)
-        wait = _FIRST_S if time.monotonic() - started > _LIVED_S else min(_LONGEST_S, 2 * wait)
+        came_up = code < 0 or time.monotonic() - started > _LIVED_S
+        wait = _FIRST_S if came_up else min(_LONGEST_S, 2 * wait)
         say(f"the worker ended ({words or f'exit code {code}'}); it starts again in {wait:g} s")
         time.sleep(wait)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.farm.engine import differences, distributed, versions
+from harness.farm.engine import NO_PAGES, differences, distributed, versions
 from harness.farm.offer import Offer, offer_here
 from harness.farm.security import Tls, checked, loopback
 from harness.farm.station import Station
@@ -63,6 +63,7 @@ async def join(order: Mapping[str, Any]) -> None:
         security=security,
         host="127.0.0.1" if here else None,
         dashboard=False,
+        dashboard_address=NO_PAGES,
         memory_limit=0,
         startup_information={"offer": lambda _: offer.to_record()},
         metrics={"hwnas": lambda _: station.facts()},
@@ -131,7 +132,9 @@ def _end_with_parent() -> None:
     """End this process when nobody holds the other end of standard input any more."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: a thread that holds its lock keeps the interpreter from ending.
+        while os.read(0, 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

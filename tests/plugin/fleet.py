@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,26 +28,27 @@ class Fleet:
         self.start_scheduler()
 
     def start_scheduler(self):
-        self.scheduler = self._run("farm", "scheduler", "--port", self.port, *self.tls)
-        line = self.scheduler.stderr.readline()
+        self.scheduler = self.run("farm", "scheduler", "--port", self.port, *self.tls)
+        line = next(line for line in self.scheduler.stderr if line.startswith("listening on "))
         self.address = line.split()[2].rstrip(";")
         self.port = int(self.address.rpartition(":")[2])
 
     def add(self, *options, platform="scripted-device", environment=None):
         given = ["-p", platform] if platform else []
-        worker = self._run(
+        worker = self.run(
             "worker", "--scheduler", self.address, *given, *self.tls, *options, environment=environment or {}
         )
         self.workers.append(worker)
         return worker
 
-    def _run(self, *arguments, environment=None):
+    def run(self, *arguments, environment=None):
         return subprocess.Popen(
             [sys.executable, "-m", "hwnas", *map(str, arguments)],
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": python_path(), "COLUMNS": "1000", **(environment or {})},
+            preexec_fn=end_with_parent,
         )
 
     def ready(self, n, cluster=None, within_s=60):
@@ -81,6 +84,11 @@ class Fleet:
                 process.wait()
             process.stderr.close()
             process.stdout.close()
+
+
+def end_with_parent():
+    """Leave nothing behind where the tests are killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def children(pid):
