@@ -12,10 +12,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-_CLOCK = "seconds.json"
+_CLOCK = "spent.json"
 # The clock is written this often at most: a killed run loses no more of its time.
 _EVERY_S = 1.0
 
@@ -26,6 +27,19 @@ def digest(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Time that an experiment took.
+
+    Attributes:
+        seconds: of the clock on the wall, while it ran.
+        processor_s: of processors, in all of its processes that have ended; other work beside it does not count.
+    """
+
+    seconds: float = 0.0
+    processor_s: float = 0.0
+
+
 class Parts:
     """The finished parts of one experiment.
 
@@ -33,14 +47,15 @@ class Parts:
         folder: their own; made where there is none.
 
     Attributes:
-        kept_s: the time spent up to the last ``tick``, that of earlier runs included.
+        spent: the time spent up to the last ``tick``, that of earlier runs included.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._since = self._saved = time.perf_counter()
-        self._before = self.kept_s = float(self._read(folder / _CLOCK) or 0.0)
+        self._worked = _processor_s()
+        self._before = self.spent = Spent(**(self._read(folder / _CLOCK) or {}))
 
     def get(self, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """Return the part ``name``: as it is kept, or made and kept.
@@ -75,8 +90,10 @@ class Parts:
         now = time.perf_counter()
         if force or now - self._saved > _EVERY_S:
             self._saved = now
-            self.kept_s = self._before + now - self._since
-            self._write(self._folder / _CLOCK, self.kept_s)
+            self.spent = Spent(
+                self._before.seconds + now - self._since, self._before.processor_s + _processor_s() - self._worked
+            )
+            self._write(self._folder / _CLOCK, asdict(self.spent))
 
     def _write(self, file: Path, value: Any) -> None:
         # Moved into place: a run that is killed leaves a whole part or none.
@@ -89,3 +106,9 @@ class Parts:
         with contextlib.suppress(FileNotFoundError, ValueError):
             return json.loads(file.read_text(encoding="utf-8"))
         return None
+
+
+def _processor_s() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

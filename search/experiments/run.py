@@ -26,7 +26,7 @@ class Finished:
     Attributes:
         experiment: what was run.
         result: JSON values: ``{"schema", "experiment", "scale", "title", "paper", "kind", "stands_in": [...],
-            "claims": [...], "gist", "seconds", "finished_at", "environment", "data": {...}}``.
+            "claims": [...], "gist", "seconds", "processor_s", "finished_at", "environment", "data": {...}}``.
     """
 
     experiment: Experiment
@@ -84,7 +84,8 @@ def run(
         "stands_in": list(kind.stand_ins(settings, given)),
         "claims": [one.to_json() for one in kind.verdicts(settings, data)],
         "gist": kind.gist(data),
-        "seconds": round(parts.kept_s, 1),
+        "seconds": round(parts.spent.seconds, 1),
+        "processor_s": round(parts.spent.processor_s, 1),
         "finished_at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
         "environment": facts,
         "data": data,

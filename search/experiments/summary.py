@@ -70,7 +70,7 @@ def _row(result: Mapping[str, Any]) -> str:
         f"{result['paper']}{_published(name)}",
         result["gist"],
         counted(result["claims"]) or "none is known",
-        _spent(result["seconds"]),
+        _spent(result["seconds"]) + _worked(result),
         f"`hwnas reproduce {name} --scale {result['scale']}`",
     ]
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
@@ -110,6 +110,11 @@ def _claim(name: str, claim: Mapping[str, Any]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _worked(result: Mapping[str, Any]) -> str:
+    """Return the processor time; results of earlier versions have none."""
+    return f" ({_spent(result['processor_s'])} of processors)" if "processor_s" in result else ""
 
 
 def _spent(seconds: float) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
+from harness.threads import allowed_cpus
 from search import experiments
 from search.experiments import output, published
 from search.experiments.claims import FAILED, HELD, UNDECIDED, counted
+from search.experiments.studies import all_free
 from supernets.errors import UsageError
 
 NAMES = experiments.names()
@@ -30,6 +33,22 @@ def test_every_file_can_be_read_at_every_scale_and_says_what_stands_in(name, sca
     assert made.head.title.endswith("?")
     assert made.head.paper
     assert list(made.kind.stand_ins(made.settings, {}))
+
+
+def problems_of(settings):
+    """The problems of an experiment, each on each platform that it is searched on."""
+    if hasattr(settings, "problem"):
+        return [replace(settings.problem, platform=platform) for platform in settings.platforms]
+    return list(getattr(settings, "problems", {}).values())
+
+
+@pytest.mark.parametrize("scale", ["small", "full"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_searched_beyond_smoke_scale_can_be_searched(name, scale, assets):
+    if name == "fig11" and allowed_cpus() < 2:
+        pytest.skip("two threads on one CPU")
+    for problem in problems_of(experiments.shipped(name, scale).settings):
+        assert all_free(problem) is (problem.platform is None or problem.platform.startswith("lut:"))
 
 
 @pytest.mark.parametrize("name", NAMES)
