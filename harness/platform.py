@@ -12,6 +12,7 @@ from backends.backend import Backend, KnowingBackend, Option, Settings, refusal
 from harness.threads import allowed_cpus
 from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from supernets.spec import parse_spec
+from supernets.whole import whole
 
 NAMES_FILE = Path("hwnas.toml")
 _COMMON = ("threads", "batch", "precision", "device")
@@ -204,9 +205,10 @@ def _one_of(text: str, backend: Backend, key: str, value: str) -> str:
 
 
 def _count(text: str, key: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit()) or int(value) < 1:
+    number = whole(value)
+    if number is None or number < 1:
         raise PlatformError(f"platform {text!r}: {key}: expected a whole number of at least 1, got {value!r}")
-    return int(value)
+    return number
 
 
 def _threads(text: str, value: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from supernets.errors import UsageError, suggestion
+from supernets.whole import whole
 
 
 def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
@@ -36,9 +37,10 @@ def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str,
 
 def whole_number(name: str, key: str, text: str, least: int) -> int:
     """Read the option ``key``; raises ``UsageError`` where it is no whole number from ``least``."""
-    if not (text.isascii() and text.isdigit() and int(text) >= least):
+    number = whole(text)
+    if number is None or number < least:
         raise UsageError(f"{name}: {key}={text}: expected a whole number from {least}")
-    return int(text)
+    return number
 
 
 def fraction(name: str, key: str, text: str) -> float:

@@ -134,6 +134,7 @@ class Database:
 
 
 def _words(kind: Kind, error: Exception) -> str:
-    reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    # PostgreSQL goes on with the statement, which says nothing to a user.
+    reason = " ".join(str(getattr(error, "orig", None) or error).partition("\nLINE ")[0].split())
     advice = kind.advice(reason)
     return f"cannot be opened, read or written: {reason}{f'; {advice}' if advice else ''}"

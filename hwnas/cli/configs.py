@@ -12,6 +12,7 @@ import numpy as np
 
 from supernets.errors import ConfigError
 from supernets.space import IntArray, SearchSpace
+from supernets.whole import whole
 
 FORMS = "min, max, random:SEED, inline JSON, a .json file (one config or a list), or - for standard input"
 
@@ -44,10 +45,10 @@ def _read(text: str, space: SearchSpace) -> IntArray:
 
 
 def _seed(text: str) -> int:
-    digits = text.removeprefix("random:")
-    if not (digits.isascii() and digits.isdigit()):
+    seed = whole(text.removeprefix("random:"))
+    if seed is None:
         raise ConfigError(f"config {text!r}: expected random:SEED with SEED a whole number from 0, like random:1")
-    return int(digits)
+    return seed
 
 
 def _contents(file: str) -> str:

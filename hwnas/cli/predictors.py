@@ -11,6 +11,7 @@ from rich.table import Table
 from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, notes, remark, results, write_json, write_text
 from supernets.errors import UsageError
+from supernets.whole import whole
 
 if TYPE_CHECKING:
     from search.examples import Examples
@@ -92,10 +93,10 @@ def _examples(
 
 
 def _numbers(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) > 1 for part in parts):
+    numbers = {whole(part.strip()) or 0 for part in text.split(",")}
+    if min(numbers) < 2:
         raise UsageError(f"sizes {text!r}: expected whole numbers from 2 joined by commas, like 100,200,400")
-    return sorted({int(part) for part in parts})
+    return sorted(numbers)
 
 
 def _check_kinds(names: list[str]) -> None:

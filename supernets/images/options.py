@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from supernets.errors import UsageError, suggestion
+from supernets.whole import whole
 
 # Below this side of the image the first convolution keeps the resolution: the published networks halve it five times,
 # and a last stage that sees one pixel has nothing left to convolve.
@@ -112,9 +113,10 @@ def _span(values: Iterable[int]) -> str:
 
 def _whole(options: Mapping[str, str], key: str, usual: int, allowed: range) -> int:
     text = options.get(key, str(usual))
-    if not (text.isascii() and text.isdigit() and int(text) in allowed):
+    number = whole(text)
+    if number is None or number not in allowed:
         raise UsageError(f"{key}={text!r}: expected a whole number of {allowed[0]} to {allowed[-1]}")
-    return int(text)
+    return number
 
 
 def _scale(text: str) -> float:

@@ -9,6 +9,7 @@ from supernets.errors import UsageError, suggestion
 from supernets.transformer.blocks import Sentence
 from supernets.transformer.dimensions import POSITIONS, Common
 from supernets.transformer.space import Choices
+from supernets.whole import whole
 
 # The joint dictionary of HAT's WMT models.
 _VOCAB = 32_768
@@ -97,13 +98,14 @@ _NUMBERS = {
 
 
 def _number(name: str, key: str, text: str, least: int, greatest: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= greatest):
+    number = whole(text)
+    if number is None or not least <= number <= greatest:
         raise UsageError(f"{name}: {key}={text}: expected a whole number from {least} to {greatest}")
-    return int(text)
+    return number
 
 
 def _numbers(name: str, key: str, text: str) -> tuple[int, ...]:
-    found = {int(part) for part in text.split("+") if part.isascii() and part.isdigit() and int(part) > 0}
+    found = {number for part in text.split("+") if (number := whole(part))}
     if len(found) != len(text.split("+")) or len(found) > 36:
         raise UsageError(f"{name}: {key}={text}: expected different numbers from 1, joined like 96+128")
     return tuple(sorted(found))

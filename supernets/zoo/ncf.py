@@ -14,6 +14,7 @@ from supernets.blocks import Block, BlockCounts, Slot
 from supernets.errors import UsageError, suggestion
 from supernets.space import Choice, Config, SearchSpace
 from supernets.supernet import Stage
+from supernets.whole import whole
 
 if TYPE_CHECKING:
     import torch
@@ -41,9 +42,10 @@ def create(name: str, options: Mapping[str, str]) -> NeuralCollaborativeFilterin
     for key, value in options.items():
         if key not in sizes:
             raise UsageError(f"{name}: unknown option {key!r}{suggestion(key, sizes)}")
-        if not (value.isascii() and value.isdigit() and int(value) > 0):
+        number = whole(value)
+        if not number:
             raise UsageError(f"{name}: {key}={value}: expected a whole number from 1")
-        sizes[key] = int(value)
+        sizes[key] = number
     return NeuralCollaborativeFiltering(spelled(**sizes), **sizes)
 
 
