@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ _SIDE_BY_SIDE = 8
 # Jobs sent beyond those that devices are at: a device has its next one before the client has heard of the last.
 _AHEAD = 1
 _WAIT_S = 1.0
+# How often it is seen whether more devices have come, and said how many networks wait.
+_LOOK_S = 2.0
 
 
 class FarmBench:
@@ -103,15 +106,19 @@ class FarmBench:
         waiting = [networks[start : start + size] for start in range(0, len(networks), size)]
         waiting.reverse()
         done: dict[str, Measurement] = {}
+        looked = 0.0
         while waiting or self._under_way:
             while waiting and len(self._under_way) < devices + _AHEAD:
                 self.send(waiting.pop())
-            self._cluster.say_queued(self._name, sum(map(len, waiting)) + self.under_way)
+            if time.monotonic() - looked > _LOOK_S:
+                # Each is a question to the scheduler, which measurements need not wait for.
+                looked = time.monotonic()
+                self._cluster.say_queued(self._name, sum(map(len, waiting)) + self.under_way)
+                devices = max(devices, self.parallel)
             for _, found in self.arrived(_WAIT_S):
                 done |= {one.key: keep(one) for one in found}
             words = f"{len(done)} of {len(networks)} networks on {devices} device{'s' * (devices > 1)}"
             self._tell(Progress("timing", len(done), len(networks), words))
-            devices = max(devices, self.parallel) if waiting else devices
         return done
 
     def send(self, networks: Sequence[Network]) -> int:

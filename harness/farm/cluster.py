@@ -13,7 +13,7 @@ import json
 import queue
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,7 @@ class Job:
         begun: how often a worker has begun it, since the scheduler was last lost.
         returned: how often it came back without an answer.
         described: the description goes along: the last worker did not know it.
+        task: the function that does it.
         future: of Dask.
     """
 
@@ -63,6 +64,7 @@ class Job:
     begun: int = 0
     returned: int = 0
     described: bool = False
+    task: Callable[..., str] = tasks.measure
     future: Any = field(default=None, repr=False)
 
 
@@ -90,6 +92,10 @@ class Cluster:
         self._looked = time.monotonic()
         self._served = time.monotonic()
         self._client = self._connected(_CONNECT_S)
+
+    def another(self) -> Cluster:
+        """Return a second connection to the same scheduler."""
+        return Cluster(self.address, self._tls, self.patience_s)
 
     def close(self) -> None:
         """Give up what is under way and disconnect."""
@@ -154,12 +160,12 @@ class Cluster:
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return None
+            left = max(0.0, deadline - time.monotonic())
             try:
                 number, future = self._arrived.get(timeout=min(left, _LOOK_S))
             except queue.Empty:
+                if not left:
+                    return None
                 self._look_after()
                 continue
             job = self._jobs.get(number)
@@ -208,7 +214,7 @@ class Cluster:
         client = self._client
         try:
             job.future = client.submit(
-                tasks.measure,
+                job.task,
                 hashlib.sha256(job.description.encode()).hexdigest(),
                 job.order,
                 job.description if job.described else "",

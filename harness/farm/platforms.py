@@ -17,6 +17,7 @@ from supernets.spec import parse_spec
 
 if TYPE_CHECKING:
     from harness.farm.bench import FarmBench
+    from harness.quality import Quality
     from supernets.space import IntArray
     from supernets.supernet import SuperNetwork
 
@@ -51,6 +52,17 @@ class FarmPlatform(Platform):
         if self.cluster is None:
             raise PlatformError(f"platform {self}: the farm is not connected")
         return FarmBench(self.cluster, self, net, anchors, **options)
+
+    def evaluating(self, quality: Quality, spec: str) -> Quality:
+        """Return a quality that the farm's workers find; the same one where it costs nothing, or nobody offers it."""
+        from harness.farm.quality import FarmQuality
+        from harness.quality.evaluated import EvaluatedQuality
+
+        offered = self.cluster is not None and any(offer.accuracy for offer in self.cluster.offers())
+        if self.cluster is None or not offered or not isinstance(quality, EvaluatedQuality):
+            return quality
+        # A connection of its own: answers of the two kinds are waited for apart.
+        return FarmQuality.of(quality, spec, self.cluster.another())
 
 
 def find(text: str, cluster: Cluster) -> Platform:

@@ -21,6 +21,7 @@ from harness.graph import digests
 from harness.measurement import Measurement
 from harness.platform import Platform, parse
 from harness.protocol import TimingProtocol
+from harness.quality.quality import ScoredQuality
 from supernets import errors
 from supernets.errors import HwnasError, MeasurementError
 
@@ -52,6 +53,7 @@ class Station:
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self._known: dict[str, str] = {}
+        self._qualities: dict[str, ScoredQuality] = {}
         self._open: dict[str, _Open] = {}
         self._lock = Lock()
         self._current: dict[str, dict[str, Any]] = {}
@@ -98,11 +100,7 @@ class Station:
             JSON: "measurements", "anchors", "protocol" and the worker's "environment"; or "unknown": the description
             has to be sent along; or an "error".
         """
-        if description:
-            self._known[digest] = description
-            for old in list(self._known)[:-_KNOWN]:
-                self._known.pop(old, None)
-        elif digest not in self._known:
+        if not self._knows(digest, description):
             return json.dumps({"unknown": digest})
         what, told = json.loads(self._known[digest]), json.loads(order)
         begun()
@@ -127,6 +125,23 @@ class Station:
         self._error = failed[-1][:500] if failed else self._error
         return json.dumps(answer, default=str)
 
+    def evaluate(self, digest: str, order: str, description: str = "", begun: Callable[[], None] = lambda: None) -> str:
+        """Run a sub-network for its quality, as ``harness.farm.quality`` orders it; see ``measure``."""
+        if not self._knows(digest, description):
+            return json.dumps({"unknown": digest})
+        what, told = json.loads(self._known[digest]), json.loads(order)
+        begun()
+        try:
+            with self._lock:
+                if digest not in self._qualities:
+                    self._qualities[digest] = self._quality(what)
+                quality = self._qualities[digest]
+            (score,) = quality.scores([told["vector"]])
+        except Exception as error:  # noqa: BLE001 - as above
+            self._error = f"{type(error).__name__}: {error}"[:500]
+            return _refused(error)
+        return json.dumps({"score": score.record()})
+
     def release(self, idle_s: float = IDLE_S) -> None:
         """Close benches that were not used for so long."""
         with self._lock:
@@ -134,6 +149,26 @@ class Station:
                 if time.monotonic() - one.used > idle_s and one.platform.settings.device not in self._current:
                     del self._open[key]
                     one.bench.close()
+
+    def _knows(self, digest: str, description: str) -> bool:
+        if description:
+            self._known[digest] = description
+            for old in list(self._known)[:-_KNOWN]:
+                self._known.pop(old, None)
+        return digest in self._known
+
+    def _quality(self, what: Mapping[str, Any]) -> ScoredQuality:
+        """Make a quality source, and verify that its weights and data are the client's."""
+        from harness import quality
+
+        options = quality.QualityOptions(what["weights"], what["subset"], what["workers"])
+        made = quality.get(what["quality"], supernets.get(what["supernet"]), options)
+        if made.source != what["source"] or not isinstance(made, ScoredQuality):
+            raise MeasurementError(
+                f"worker {self.offer.name}: evaluates with {made.source}, the search with {what['source']}: "
+                "put the same weights and data there"
+            )
+        return made
 
     # --- measuring ---------------------------------------------------------------------------------------------------
 

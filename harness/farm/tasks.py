@@ -15,6 +15,13 @@ def measure(digest: str, order: str, description: str, topic: str, number: int) 
     return answer
 
 
+def evaluate(digest: str, order: str, description: str, topic: str, number: int) -> str:
+    """Run a sub-network for its quality; as ``measure``."""
+    worker = distributed().get_worker()
+    answer: str = worker.station.evaluate(digest, order, description, lambda: worker.log_event(topic, number))
+    return answer
+
+
 def parsed(text: str) -> str:
     """Read a platform string as the worker reads it."""
     answer: str = distributed().get_worker().station.parsed(text)

@@ -62,20 +62,22 @@ class EvaluatedQuality:
         """Return what each sub-network reached: from the store, or run now and kept there."""
         X = self.net.space.canonical(X)
         keys = self.net.space.keys(X)
-        known = self._kept(keys)
+        known = self.kept(keys)
         for key, config in zip(keys, self.net.space.decode(X), strict=True):
             if key not in known:
                 known[key] = self.score(config)
-                self._keep(key, known[key])
+                self.keep(key, known[key])
         return [known[key] for key in keys]
 
-    def _kept(self, keys: list[str]) -> dict[str, Score]:
+    def kept(self, keys: list[str]) -> dict[str, Score]:
+        """Return what the store has of sub-networks, by key."""
         if self.options.store is None:
             return {}
         rows = self.options.store.qualities(self.net.name, self.source, keys)
         return {key: Score.of(record) for key, record in rows.items()}
 
-    def _keep(self, key: str, score: Score) -> None:
+    def keep(self, key: str, score: Score) -> None:
+        """Put what a sub-network reached into the store."""
         if self.options.store is not None:
             self.options.store.put_quality(self.net.name, self.source, key, score.record())
 

@@ -125,6 +125,15 @@ class ScoredQuality(Quality, Protocol):
         ...
 
 
+@runtime_checkable
+class EvaluatesElsewhere(Protocol):
+    """A platform of a farm, whose workers run sub-networks for their quality too."""
+
+    def evaluating(self, quality: Quality, spec: str) -> Quality:
+        """Return a quality that workers find; the same one where it costs nothing, or nobody offers it."""
+        ...
+
+
 # The last bits of a matrix product depend on how many rows it has. Rounded this far below any difference that matters,
 # a sub-network has one value whatever it is evaluated along with, and a resumed search goes the way of a whole one.
 _DECIMALS = 9

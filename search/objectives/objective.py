@@ -152,9 +152,16 @@ class Sources:
     def quality(self) -> Quality:
         """The quality source; raises ``QualityError`` where it does not serve the super-network."""
         from harness import quality
+        from harness.quality.quality import EvaluatesElsewhere
 
         options = self.quality_options or quality.QualityOptions()
-        return quality.get(self.quality_spec, self.net, replace(options, store=self.store, progress=self.progress))
+        found = quality.get(self.quality_spec, self.net, replace(options, store=self.store, progress=self.progress))
+        if not isinstance(self.platform, EvaluatesElsewhere) or found.free:
+            return found
+        elsewhere = self.platform.evaluating(found, self.quality_spec or self.net.default_quality)
+        if elsewhere is not found:
+            self._opened.callback(getattr(elsewhere, "close", lambda: None))
+        return elsewhere
 
     @cached_property
     def measurer(self) -> Measurer:

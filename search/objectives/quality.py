@@ -31,8 +31,9 @@ class QualityObjective:
         self.maximise = quality.maximise
         self.source = quality.source
         self.free = quality.free
-        # A source that takes long evaluates one at a time, so that each is kept as soon as it is there.
-        self.batched = quality.free
+        # A source that takes long evaluates one at a time, so that each is kept as soon as it is there; one that has
+        # several machines sees to that itself.
+        self.batched = quality.free or bool(getattr(quality, "parallel", False))
 
     def evaluate(self, X: IntArray) -> Outcome:
         """Return the metric, with its intervals where it was tested on examples."""

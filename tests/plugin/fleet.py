@@ -48,7 +48,7 @@ class Fleet:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": python_path(), "COLUMNS": "1000", **(environment or {})},
-            preexec_fn=end_with_parent,
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls nothing that another thread could hold
         )
 
     def ready(self, n, cluster=None, within_s=60):

@@ -9,6 +9,7 @@ import pytest
 
 import backends
 import supernets
+from harness import quality
 
 pytest.importorskip("distributed")
 
@@ -22,7 +23,7 @@ from harness.farm.cluster import Cluster  # noqa: E402
 
 
 def forget():
-    for registry in (backends.registry, supernets.registry):
+    for registry in (backends.registry, supernets.registry, quality.registry):
         registry.__dict__.pop("_providers", None)
 
 

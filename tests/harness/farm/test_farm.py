@@ -191,6 +191,18 @@ def test_a_search_on_the_farm(fleet, tmp_path):
     assert all(one["status"] != "failed" for one in outcome["evaluations"])
 
 
+def test_accuracy_is_evaluated_by_whichever_worker_is_free(fleet, tmp_path):
+    weights, log, found = tmp_path / "weights", tmp_path / "log", tmp_path / "found.json"
+    weights.write_text("learned")
+    common = ["search", "toy", "-p", DEVICE, "--scheduler", fleet.address, "--store", str(tmp_path / "s.db"), "-q"]
+    quality = ["--quality", f"scripted-quality:{log}", "--weights", str(weights)]
+    assert run([*common, *quality, "--evals", "12", "--json", str(found)]) == 0
+    assert len(log.read_text().splitlines()) == 12
+    assert set(map(int, log.read_text().split())) <= set(fleet.joined())
+    for one in json.loads(found.read_text())["evaluations"]:
+        assert one["objectives"]["score"] == sum(one["config"]["w"])
+
+
 def test_without_a_farm_nothing_of_dask_is_imported():
     code = "import hwnas.cli, sys; hwnas.cli.run(['profile', 'ncf', '-c', 'min', '-p', 'lut:file=none.yaml', '-q'])"
     code += "; import harness.measure, search.study; print([m for m in sys.modules if m in ('dask', 'distributed')])"

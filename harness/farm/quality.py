@@ -1,0 +1,93 @@
+"""Quality that workers find: each sub-network goes to whichever is free, for accuracy is the same everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.farm import tasks
+from harness.farm.cluster import Cluster, Job
+from harness.farm.engine import VERSION
+from harness.farm.offer import ACCURACY
+from harness.farm.station import raised
+from harness.quality.evaluated import EvaluatedQuality, Score
+
+_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class FarmQuality(EvaluatedQuality):
+    """An evaluated quality whose sub-networks are run by workers; values are looked up and kept here.
+
+    Weights and data have to be on the workers under the same names; their digests say whether they are the same.
+
+    Attributes:
+        spec: the quality source, as workers make it.
+        cluster: a connection of its own.
+    """
+
+    spec: str = ""
+    cluster: Cluster | None = None
+
+    @property
+    def parallel(self) -> bool:
+        """It takes a batch at once, and keeps each value as soon as it arrives."""
+        return True
+
+    @classmethod
+    def of(cls, quality: EvaluatedQuality, spec: str, cluster: Cluster) -> FarmQuality:
+        """Return the same quality, run by workers."""
+        here = {field.name: getattr(quality, field.name) for field in fields(EvaluatedQuality)}
+        return cls(**here, spec=spec, cluster=cluster)
+
+    def scores(self, X: npt.ArrayLike) -> list[Score]:
+        """Return what each sub-network reached; nan where it took its workers with it."""
+        if self.cluster is None:
+            return super().scores(X)
+        X = self.net.space.canonical(X)
+        keys = self.net.space.keys(X)
+        known = self.kept(keys)
+        under_way = {
+            self.cluster.send(self._job(row)): key
+            for key, row in dict(zip(keys, X, strict=True)).items()
+            if key not in known
+        }
+        while under_way:
+            arrived = self.cluster.next(_WAIT_S)
+            if arrived is not None and arrived[0] in under_way:
+                key = under_way.pop(arrived[0])
+                known[key] = self._read(key, arrived[1])
+        return [known[key] for key in keys]
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self.cluster is not None:
+            self.cluster.close()
+
+    def _job(self, row: npt.NDArray[np.int64]) -> Job:
+        description = {
+            "version": VERSION,
+            "supernet": self.net.name,
+            "quality": self.spec,
+            "weights": self.options.weights,
+            "subset": self.options.subset,
+            "workers": self.options.workers,
+            "source": self.source,
+        }
+        order = json.dumps({"vector": row.tolist()})
+        return Job(json.dumps(description), order, {ACCURACY: 1.0}, self.metric, task=tasks.evaluate)
+
+    def _read(self, key: str, answer: Mapping[str, Any]) -> Score:
+        if "died" in answer:
+            return Score(float("nan"))
+        error = raised(answer)
+        if error is not None:
+            raise error
+        score = Score.of(answer["score"])
+        self.keep(key, score)
+        return score
