@@ -52,10 +52,8 @@ def main() -> int:
                     killed["clients"] += 1
                     client = _client(fleet, store, options, resume=True)
                 elif killed["schedulers"] < options.schedulers and done >= options.evals // 2:
-                    fleet.scheduler.kill()
-                    fleet.scheduler.wait()
+                    fleet.restart_scheduler()
                     killed["schedulers"] += 1
-                    fleet.start_scheduler()
                 elif (
                     time.monotonic() >= next_kill
                     and not (options.fair and done == at_last_kill)

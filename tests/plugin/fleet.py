@@ -33,6 +33,12 @@ class Fleet:
         self.address = line.split()[2].rstrip(";")
         self.port = int(self.address.rpartition(":")[2])
 
+    def restart_scheduler(self):
+        """Let the scheduler die at once, and start another at its address."""
+        self.scheduler.kill()
+        self.scheduler.communicate()
+        self.start_scheduler()
+
     def add(self, *options, platform="scripted-device", environment=None):
         given = ["-p", platform] if platform else []
         worker = self.run(

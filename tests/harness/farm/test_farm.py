@@ -84,7 +84,7 @@ def test_a_description_goes_to_each_worker_once(net, cluster, monkeypatch):
     sent = []
     submit = cluster._client.submit
     monkeypatch.setattr(cluster._client, "submit", lambda *given, **more: sent.append(given) or submit(*given, **more))
-    take(net, find(f"{DEVICE}0", cluster), net.space.sample(20, 0), protocol=replace(QUICK, batch=1))
+    take(net, find(f"{DEVICE}0", cluster), net.space.sample(10, 0), protocol=replace(QUICK, batch=1))
     described = [given for given in sent if given[0].__name__ == "measure" and given[3]]
     # A description without and one with the protocol, to two workers; a few orders were on their way when they asked.
     assert len(described) <= 8
@@ -183,11 +183,11 @@ def test_a_search_on_the_farm(fleet, tmp_path):
         "s",
     ]
     objectives = ["--objective", "latency", "--objective", "params", "--json", str(found), "-q"]
-    assert run([*common, "--evals", "20", *objectives]) == 0
-    assert run([*common, "--evals", "24", "--resume", *objectives]) == 0
+    assert run([*common, "--evals", "12", *objectives]) == 0
+    assert run([*common, "--evals", "14", "--resume", *objectives]) == 0
     outcome = json.loads(found.read_text())
     keys = [one["key"] for one in outcome["evaluations"]]
-    assert len(keys) == len(set(keys)) == 24
+    assert len(keys) == len(set(keys)) == 14
     assert all(one["status"] != "failed" for one in outcome["evaluations"])
 
 
@@ -196,8 +196,8 @@ def test_accuracy_is_evaluated_by_whichever_worker_is_free(fleet, tmp_path):
     weights.write_text("learned")
     common = ["search", "toy", "-p", DEVICE, "--scheduler", fleet.address, "--store", str(tmp_path / "s.db"), "-q"]
     quality = ["--quality", f"scripted-quality:{log}", "--weights", str(weights)]
-    assert run([*common, *quality, "--evals", "12", "--json", str(found)]) == 0
-    assert len(log.read_text().splitlines()) == 12
+    assert run([*common, *quality, "--evals", "6", "--json", str(found)]) == 0
+    assert len(log.read_text().splitlines()) == 6
     assert set(map(int, log.read_text().split())) <= set(fleet.joined())
     for one in json.loads(found.read_text())["evaluations"]:
         assert one["objectives"]["score"] == sum(one["config"]["w"])
