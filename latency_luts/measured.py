@@ -76,7 +76,7 @@ class MeasuredTable:
                 return cls._parse(str(file), csv.reader(stream, strict=True))
         except FileNotFoundError:
             raise TableError(f"{file}: no such measured table") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or a name that no file can have
             raise TableError(f"{file}: cannot be read as CSV ({error})") from error
 
     @classmethod

@@ -54,7 +54,7 @@ def _seed(text: str) -> int:
 def _contents(file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have
         raise ConfigError(f"config file {file!r}: {getattr(error, 'strerror', None) or error}") from error
 
 

@@ -41,7 +41,7 @@ def load(file: str | Path) -> dict[str, Any]:
         text = Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise TableError(f"{file}: no such lookup table") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have
         raise TableError(f"{file}: cannot be read as a lookup table ({error})") from error
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 -- a subclass of the safe loader
