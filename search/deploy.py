@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -92,10 +93,11 @@ def _batch(study: Study) -> int:
 
     if study.platform is None:
         return 1
-    try:
-        return parse(study.platform).settings.batch
-    except PlatformError:
-        return 1
+    # Behind an @ may be the farm's worker that measured.
+    for text in (study.platform, study.platform.rpartition("@")[0]):
+        with contextlib.suppress(PlatformError):
+            return parse(text).settings.batch
+    return 1
 
 
 # --- forms -----------------------------------------------------------------------------------------------------------
