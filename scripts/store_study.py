@@ -9,6 +9,8 @@ Every measurement is a record of the size that a search writes, with its samples
 on 20 platforms. Studies that are resumed and listed lie among them. Figures: docs/store.md.
 """
 
+# ruff: noqa: T201 - it prints its figures
+
 from __future__ import annotations
 
 import argparse
