@@ -177,7 +177,8 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
         measured = platform["rows"][key]
         there = [row for row, value in enumerate(measured["latency_ms"]) if value is not None]
         x, y = [measured["latency_ms"][row] for row in there], [data["values"][row] for row in there]
-        bounds = [measured["interval_ms"][row] for row in there]
+        pairs = [measured["interval_ms"][row] for row in there]
+        bounds = [None if None in pair else pair for pair in pairs]
         traces.append(
             {
                 "type": "scatter", "mode": "markers", "name": name, "x": rounded(x), "y": rounded(y),

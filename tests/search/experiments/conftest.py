@@ -11,6 +11,8 @@ import backends
 import supernets
 from harness.measure import Measurer
 from harness.protocol import profile
+from latency_luts.table import Entry
+from latency_luts.write import write_table
 from search import experiments
 
 PLUGIN = str(Path(__file__).parents[2] / "plugin")
@@ -21,24 +23,51 @@ QUICK = profile(
     calibration_s=0.05,
 )  # fmt: skip
 
-# A toy of three layers on a platform that keeps the CPU busy for a millisecond.
+# A toy of three layers on a platform that keeps the CPU busy for a fraction of a millisecond. Every worker process that
+# is started takes seconds: what one experiment measures, another one of its kind takes from a table.
 TOY = {"supernet": "toy", "quality": "capacity", "stands_in": "a toy"}
 FAST, SLOW = "scripted:us=20", "scripted:us=40"
-ALGORITHM = {"settings": {"first": 4, "batch": 4}}
-MEASURED = {
-    "fig8": {
-        "problems": {name: {**TOY, "platform": place} for name, place in (("onnxruntime", FAST), ("openvino", SLOW))}
-    },
-    "fig9": {
-        "problems": {"transformer": {**TOY, "platform": FAST}, "ncf": {**TOY, "platform": SLOW}},
-    },
-    "fig10": {"problem": TOY, "platforms": [FAST, SLOW]},
-    "fig11": {"problem": TOY, "platforms": [FAST, "scripted:us=20,batch=8"]},
-    "fig13": {"problems": {"onnxruntime": {**TOY, "platform": FAST}}},
-    "fig14": {"problem": TOY, "platforms": [FAST], "precision": "bf16"},
-}
-# Claims that name platforms are of the platforms in the file.
-CLAIMS = {"fig11": [{"says": "A front does not transfer", "between": [FAST, "scripted:us=20,batch=8"]}]}
+
+
+def measured(tables):
+    """What replaces the platforms of the experiments that measure."""
+    one, other = tables
+    return {
+        "fig8": {
+            "problems": {
+                "onnxruntime": {**TOY, "platform": FAST},
+                "openvino": {**TOY, "platform": one, "as_table": False},
+            }
+        },
+        "fig9": {
+            "seeds": 1,
+            "problems": {
+                "transformer": {**TOY, "platform": FAST},
+                "ncf": {**TOY, "platform": one},
+            },
+        },
+        "fig10": {"problem": TOY, "platforms": [FAST, SLOW]},
+        "fig11": {
+            "problem": TOY,
+            "platforms": [one, other],
+            "claims": [{"says": "A front does not transfer", "between": [one, other]}],
+        },
+        "fig13": {"problems": {"onnxruntime": {**TOY, "platform": other, "as_table": False}}},
+        "fig14": {"problem": TOY, "platforms": [FAST], "precision": "bf16"},
+    }
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """Two devices that know the toy's blocks: one pays for width, the other for layers."""
+    folder = tmp_path_factory.mktemp("tables")
+    platforms = []
+    for name, per_unit, per_layer in (("width", 1e-3, 0.0), ("layers", 1e-4, 2e-3)):
+        blocks = {f"layer-input:{w}-output:{w}": Entry(per_layer + per_unit * w**2) for w in (1, 2, 3, 4)}
+        file = folder / f"{name}.yaml"
+        write_table(file, blocks, supernet="toy", platform=name, environment={}, protocol={})
+        platforms.append(f"lut:file={file}")
+    return platforms
 
 
 def forget():
@@ -63,13 +92,6 @@ def scripted(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def smoke(scripted):
+def smoke(scripted, tables):
     """Return a shipped experiment at smoke scale that can be run here in seconds."""
-
-    def made(name):
-        over = dict(MEASURED.get(name, {}))
-        if name in CLAIMS:
-            over["claims"] = CLAIMS[name]
-        return experiments.shipped(name, "smoke", over)
-
-    return made
+    return lambda name: experiments.shipped(name, "smoke", measured(tables).get(name))
