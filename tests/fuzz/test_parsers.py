@@ -298,6 +298,8 @@ def picture(form):
     return stream.getvalue()
 
 
+# A header may claim a hundred megapixels: Pillow remarks on it, as on a large photograph, and goes on.
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @fuzz
 @given(content=contents([picture(form) for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]))
 def test_images(folder, content):
