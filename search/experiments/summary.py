@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from search.experiments import experiment, published
 from search.experiments.claims import HELD, counted
-from search.words import number
+from search.words import listed, number
 from supernets.errors import UsageError
 
 _HEAD = """# The paper's experiments, run here
@@ -18,7 +18,9 @@ Written by `hwnas reproduce summary --markdown docs/reproduction.md` from the re
 write an experiment of your own: [experiments.md](experiments.md).
 
 The paper is Cummings et al., [arXiv 2205.10358](https://arxiv.org/abs/2205.10358). A claim *held* where the whole 95 %
-interval of its statistic says so, *did not hold* where it says the opposite, and is *undecided* between.
+interval of its statistic says so, *did not hold* where it says the opposite, and is *undecided* between. What an
+experiment took is time on the clock, beside whatever else the machine did; in brackets, the processor time of its own
+processes.
 """
 
 
@@ -42,6 +44,7 @@ def summary(folder: Path, scale: str) -> str:
         "| experiment | the paper | ours | claims | took | command |",
         "| --- | --- | --- | --- | --- | --- |",
         *(_row(one) for one in results),
+        *_missing(results),
         "",
         "## What stands in",
         "",
@@ -61,6 +64,12 @@ def _results(folder: Path, scale: str) -> Iterator[dict[str, Any]]:
         file = folder / f"{name}-{scale}.json"
         if file.is_file():
             yield json.loads(file.read_text(encoding="utf-8"))
+
+
+def _missing(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    there = {one["experiment"] for one in results}
+    left = [name for name in experiment.names() if name not in there]
+    return ["", f"Not run: {listed(left)}."] if left else []
 
 
 def _row(result: Mapping[str, Any]) -> str:
