@@ -34,7 +34,7 @@ from latency_luts.measured import MeasuredTable
 from search import constraints
 from search.stored import load
 from supernets import checkpoints
-from supernets.errors import HwnasError
+from supernets.errors import HwnasError, StoreError
 from supernets.training import checkpoint
 
 N = int(os.environ.get("HWNAS_FUZZ", "40"))
@@ -377,7 +377,7 @@ def store_files(tmp_path_factory):
 @given(data=st.data())
 def test_stores(folder, store_files, data):
     for old in folder.glob("s.db*"):
-        old.unlink()
+        old.unlink(missing_ok=True)  # SQLite may be about to remove it itself
     file = put(folder, "s.db", data.draw(contents(store_files)))
 
     def read():
@@ -387,3 +387,11 @@ def test_stores(folder, store_files, data):
             load(store, "s")
 
     refused_or_read(read)
+
+
+@pytest.mark.parametrize("settings", [{}, {"search": {}, "facts": {}}, {"search": {"objectives": [1]}, "facts": {}}])
+def test_a_study_that_is_damaged_is_named(tmp_path, settings):
+    with Store.open(str(tmp_path / "s.db")) as store:
+        store.create_study("s", settings)
+        with pytest.raises(StoreError, match="the study 's' is damaged"):
+            load(store, "s")
