@@ -7,17 +7,20 @@ from collections.abc import Mapping
 from latency_luts.keys import split
 from supernets.errors import TableError
 from supernets.images.widths import round_to_eight
+from supernets.whole import whole
 
 
 def known_fields(name: str, known: frozenset[str], file: str) -> dict[str, str]:
-    """Return a key's fields; raises ``TableError`` where they are not ``known`` ones, or ``expand`` is no number."""
+    """Return a key's fields; raises ``TableError`` where they are not ``known`` ones, or a number in them is none."""
     try:
         fields = split(name)[1]
-        int(fields.get("expand", "1"))
     except ValueError as error:
         raise TableError(f"{file}: {name}: {error}") from None
     if set(fields) != known:
         raise TableError(f"{file}: {name}: expected the fields {', '.join(sorted(known))}, got {', '.join(fields)}")
+    for field, text in (("expand", fields.get("expand", "1")), ("input", fields["input"].rpartition("x")[2])):
+        if whole(text) is None:
+            raise TableError(f"{file}: {name}: {field}: expected a whole number, got {text!r}")
     return fields
 
 
