@@ -214,7 +214,7 @@ def _said(claim: Claim, where: str, statistic: str, interval: Interval, verdict:
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def sections(_: Experiment, data: Mapping[str, Any], published: Published | None) -> list[Section]:
+def sections(_experiment: Experiment, data: Mapping[str, Any], published: Published | None) -> list[Section]:
     """Return error and rank correlation of each target, the published bounds beside them."""
     lead = "Within a trial, more examples are the same ones and some more, and every predictor sees the same."
     return [
