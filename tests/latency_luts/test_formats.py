@@ -349,7 +349,7 @@ def test_a_table_of_nsganetv2_serves_the_networks_it_was_made_for(tmp_path, name
     ("name", "fault"),
     [
         ("MBConv-input:8x8x16-output:8x8x16-expand:3-kernel:3-stride:1-idskip:1", "expected the fields"),
-        ("MBConv-input:8x8x16-output:8x8x16-expand:x-kernel:3-stride:1-idskip:1-se:0", "expand: expected a whole number"),
+        ("MBConv-input:8x8x16-output:8x8x16-expand:x-kernel:3-stride:1-idskip:1-se:0", "expected a whole number"),
         ("MBConv-input:8x8x16-nonsense", "expected a key like"),
         ("classifier-input:8-output:4-more:1", "expected the fields"),
         ("attention-input:8-output:4", "unknown layer 'attention'"),
