@@ -83,7 +83,7 @@ def test_a_backend_that_does_not_work_here_says_why(monkeypatch):
     monkeypatch.setattr(type(backends.get("scripted")), "why_not", lambda _: "pip install scripted")
     with pytest.raises(PlatformError, match="does not work here: pip install scripted"):
         parse("scripted")
-    (here,) = [entry for entry in platforms_here() if entry.platform.startswith("scripted")]
+    (here,) = [entry for entry in platforms_here() if entry.platform.partition(":")[0] == "scripted"]
     assert here.why_not == "pip install scripted"
 
 
