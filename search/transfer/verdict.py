@@ -37,8 +37,8 @@ KINDS = {"ks": "kernel size", "e": "expand ratio", "d": "depth", "w": "width", "
 # Two platforms differ in what a choice costs when the effects are this far apart, in points of a per cent.
 _APART = 5.0
 
-# A loss that no reader would act on, in the quality's unit.
-_NEGLIGIBLE = 0.05
+# A loss that no reader would act on: in points of a per cent, and of any other quality relative to the best.
+_NEGLIGIBLE, _NEGLIGIBLE_SHARE = 0.05, 0.001
 
 
 def verdict(result: Mapping[str, Any]) -> list[Sentence]:
@@ -152,6 +152,17 @@ def _kept(result: Mapping[str, Any]) -> Iterator[Sentence]:
         )
 
 
+def _negligible(result: Mapping[str, Any], unit: str) -> float:
+    if unit == "%":
+        return _NEGLIGIBLE
+    best = max((abs(row["quality"]) for row in result.get("rows") or () if row["quality"] is not None), default=1.0)
+    return float(f"{_NEGLIGIBLE_SHARE * best:.1g}")
+
+
+def _lost(lost: float, quality: dict[str, Any]) -> str:
+    return f"{lost:.1f} points" if quality["unit"] == "%" else f"{lost:.2g} {units(quality)}".rstrip()
+
+
 def _worst_loss(result: Mapping[str, Any]) -> Iterator[Sentence]:
     index = {name: place for place, name in enumerate(result["platforms"])}
     known = [regret for regret in result["regret"] if regret["lost"] is not None]
@@ -159,17 +170,18 @@ def _worst_loss(result: Mapping[str, Any]) -> Iterator[Sentence]:
     if known:
         worst = max(known, key=lambda regret: regret["lost"])
         here, there = Name(index[worst["deployed_on"]]), Name(index[worst["searched_on"]])
-        if worst["lost"] < _NEGLIGIBLE:
+        negligible = _negligible(result, quality["unit"])
+        if worst["lost"] < negligible:
             yield (
                 "At no latency budget looked at does a front from elsewhere lose more than ",
-                f"{_NEGLIGIBLE} {units(quality)}",
+                f"{negligible:g} {units(quality)}".rstrip(),
                 f" of {quality['metric']}.",
             )
         else:
             yield (
                 f"With {number(worst['budget_ms'])} ms on ",
                 here,
-                f", you lose {worst['lost']:.1f} {units(quality)} of {quality['metric']} by using the front of ",
+                f", you lose {_lost(worst['lost'], quality)} of {quality['metric']} by using the front of ",
                 there,
                 ".",
             )

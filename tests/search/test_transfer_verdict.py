@@ -101,6 +101,23 @@ def test_losses(regrets, sentence):
     assert sentence in words(result([[1, 0.8], [0.8, 1]], regret=regrets))
 
 
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (0.04, "With 20 ms on device:y, you lose 0.04 of hr10 by using the front of device:x."),
+        (0.0004, "At no latency budget looked at does a front from elsewhere lose more than 0.0006 of hr10."),
+    ],
+)
+def test_a_quality_that_is_no_percentage_is_judged_by_its_own_size(value, sentence):
+    told = result(
+        [[1, 0.8], [0.8, 1]],
+        regret=[lost(value)],
+        quality={"metric": "hr10", "unit": ""},
+        rows=[{"quality": 0.62}, {"quality": 0.4}, {"quality": None}],
+    )
+    assert sentence in words(told)
+
+
 def test_too_few_rows_and_no_common_rows_are_said():
     assert "Only 12 sub-networks are shared" in words(result([[1, 0.97], [0.97, 1]], n_shared=12))[-1]
     said = words(result([[None, None], [None, None]], ratio=[[None, None], [None, None]]))
