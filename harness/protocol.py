@@ -128,7 +128,7 @@ class TimingProtocol:
 
 
 PROFILES = {
-    "noisy": TimingProtocol("noisy", statistic="p10", interval=0.015, steady=0.03, tau=0.98),
+    "noisy": TimingProtocol("noisy", statistic="p10", interval=0.015, steady=0.03, tau=0.95),
     "quiet": TimingProtocol("quiet", statistic="median", interval=0.005, steady=0.01, tau=0.98),
 }
 
