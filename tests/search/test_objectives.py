@@ -100,13 +100,16 @@ class ScriptedMeasurer:
         bad = SimpleNamespace(
             latency_s=np.nan, status="failed", reason="it crashed", interval=(np.nan, np.nan), context={}, cached=True
         )
-        return [one, bad][: len(X)], [SimpleNamespace(key="f", latency_s=0.004)][: len(again)]
+        here = SimpleNamespace(key="f", latency_s=0.004, context=anchors)
+        elsewhere = SimpleNamespace(key="g", latency_s=0.005, context={"anchors": {"a": 0.003}})
+        return [one, bad][: len(X)], [here, elsewhere][: len(again)]
 
 
 def test_measured_latency_tells_what_was_measured_beside_it():
     measured = MeasuredLatency(ScriptedMeasurer(), "torch:threads=1")
-    outcome = measured.evaluate_beside(X[:2], X[2:3])
-    assert outcome.beside == ({"a": 1.0, "f": 4.0}, {})  # the stored one has only its own anchors, here none
+    outcome = measured.evaluate_beside(X[:2], X[2:4])
+    # The stored one has only its own anchors, here none; "g" was measured in another batch.
+    assert outcome.beside == ({"a": 1.0, "f": 4.0}, {})
     assert measured.evaluate(X[:2]).beside == ({"a": 1.0}, {})
 
 
