@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from harness.measurement import Measurement
 from harness.platform import Platform
 from harness.protocol import TimingProtocol, profile
 from harness.store import Store
-from latency_luts import Entry, key
+from latency_luts import Entry, key, write_table
 from supernets.errors import MeasurementError
 from supernets.single_blocks import SingleBlocks
 from supernets.space import IntArray
@@ -52,6 +53,18 @@ class BuiltTable:
     seconds: float
     cached: int = 0
     unsettled: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, file: str | Path, supernet: str) -> None:
+        """Write it as a file that ``lut:file=`` and once-for-all's tools read; see ``latency_luts.write_table``."""
+        write_table(
+            file,
+            self.entries,
+            supernet=supernet,
+            platform=self.platform,
+            environment=self.environment,
+            protocol=self.protocol,
+            built=self.facts(),
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return how it was built, as plain data for the table's header."""

@@ -102,22 +102,13 @@ def build(
     from harness.build_lut import build_table
     from harness.farm.connection import platforms_of
     from harness.store import Store
-    from latency_luts import write_table
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     check_writable(out)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, telling(str(where), quiet) as progress:
         built = build_table(net, where, store=kept, protocol=protocol, progress=progress, fresh=fresh)
-    write_table(
-        out,
-        built.entries,
-        supernet=net.name,
-        platform=built.platform,
-        environment=built.environment,
-        protocol=built.protocol,
-        built=built.facts(),
-    )
+    built.write(out, net.name)
     if quiet:
         return
     kept_already = f", {built.cached} of them from the store" if built.cached else ""

@@ -33,7 +33,6 @@ def _build(problem: Problem, bench: Bench, file: Path) -> None:
     from harness.build_lut import build_table
     from harness.platform import parse
     from harness.store import Store
-    from latency_luts import write_table
 
     net, where = supernets.get(problem.supernet), parse(str(problem.platform))
     with Store.open(bench.store) as store:
@@ -44,12 +43,4 @@ def _build(problem: Problem, bench: Bench, file: Path) -> None:
             progress=lambda event: bench.step(f"table of {where}: {event.message}", event.done, event.total),
         )
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_table(
-        str(file),
-        built.entries,
-        supernet=net.name,
-        platform=built.platform,
-        environment=built.environment,
-        protocol=built.protocol,
-        built=built.facts(),
-    )
+    built.write(file, net.name)
