@@ -16,13 +16,9 @@ if TYPE_CHECKING:
 
 
 def moved(stage: Stage, dtype: torch.dtype, device: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
-    """Return the stage's module and inputs as ``dtype`` on ``device``; the stage keeps its own."""
-    import torch
-
-    if dtype == torch.float32 and device == "cpu":
-        return stage.module, stage.inputs
+    """Return copies of the stage's module and inputs, as ``dtype`` on ``device``: each session has its own."""
     module = copy.deepcopy(stage.module).to(device=device, dtype=dtype)
-    inputs = (x.to(device=device, dtype=dtype if x.is_floating_point() else x.dtype) for x in stage.inputs)
+    inputs = (x.to(device=device, dtype=dtype if x.is_floating_point() else x.dtype, copy=True) for x in stage.inputs)
     return module, tuple(inputs)
 
 

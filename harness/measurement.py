@@ -18,6 +18,8 @@ from supernets.space import BoolArray, Config, FloatArray
 # 1: first form.
 SCHEMA = 1
 
+STATES = ("ok", "unstable", "failed")
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -46,6 +48,7 @@ class Measurement:
         memory_bytes: growth of the worker's resident memory from before preparing to after the first inference.
         error: the largest difference from the torch module's outputs, relative to the largest; nan: not compared.
         threads_verified: the threads that ran are those asked for; ``None`` where it cannot be told.
+        sessions: how often it was prepared: the visit of round r went to session r modulo this.
         stages: the stages' names.
         read_back: what each session says of itself.
         spent_s: time spent on it.
@@ -75,6 +78,7 @@ class Measurement:
     memory_bytes: int | None = None
     error: float = math.nan
     threads_verified: bool | None = None
+    sessions: int = 1
     stages: tuple[str, ...] = ()
     read_back: tuple[Mapping[str, Any], ...] = ()
     spent_s: float = 0.0
@@ -154,8 +158,17 @@ class Measurement:
         """Read what ``to_record`` wrote.
 
         Raises:
-            StoreError: the record is of a newer schema.
+            StoreError: the record is of a newer schema, or damaged.
         """
+        try:
+            made = cls._of(record, changes)
+            _check(made)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise StoreError(f"the record of a measurement is damaged: {error!r}") from error
+        return made
+
+    @classmethod
+    def _of(cls, record: Mapping[str, Any], changes: Mapping[str, Any]) -> Measurement:
         if record.get("schema", 0) > SCHEMA:
             raise StoreError(
                 f"the measurement is of schema {record['schema']}, this version reads up to {SCHEMA}: update hwnas"
@@ -163,7 +176,7 @@ class Measurement:
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in record.items() if name in known}
         for name in ("latency_s", "prepare_s", "first_inference_s", "error"):
-            values[name] = math.nan if values.get(name) is None else values[name]
+            values[name] = math.nan if values.get(name) is None else float(values[name])
         numbers = record["protocol_numbers"]
         values["protocol"] = TimingProtocol.from_record(numbers) if numbers else None
         values["samples"] = Samples.from_record(record["samples"])
@@ -187,6 +200,7 @@ class Measurement:
             "first_inference_ms": _plain(1e3 * self.first_inference_s),
             "threads_verified": self.threads_verified,
             "memory_bytes": self.memory_bytes,
+            "sessions": self.sessions,
             "disturbed": _plain(self.disturbed),
             "cores": _plain(self.samples.cores() if self.samples.n else math.nan),
             "stages_ms": {name: 1e3 * seconds for name, seconds in self.stage_s.items()},
@@ -214,6 +228,32 @@ class Measurement:
         names = {"min": "min", "p10": "p10", "median": "median", "p90": "p90", "ci_low": "low", "ci_high": "high"}
         times = {name: _plain(1e3 * getattr(summary, attribute)) for name, attribute in names.items()}
         return {"value": _plain(self.latency_ms), "statistic": self.statistic, **times, "n": summary.n}
+
+
+_TEXTS = ("supernet", "key", "platform", "reason", "statistic", "graph", "fingerprint", "measured_at")
+_COUNTS = ("macs", "params", "batch", "threads", "sessions")
+
+
+def _check(made: Measurement) -> None:
+    """Raise ``TypeError`` or ``ValueError`` where a field is of no kind that it can be of."""
+    kinds = dict.fromkeys(_TEXTS, str) | dict.fromkeys(_COUNTS, int) | {"config": dict, "context": dict}
+    for name, kind in kinds.items():
+        if not isinstance(getattr(made, name), kind):
+            raise TypeError(f"{name}: expected {kind.__name__}, got {getattr(made, name)!r}")
+    if made.status not in STATES:
+        raise ValueError(f"status: expected one of {', '.join(STATES)}, got {made.status!r}")
+    if made.protocol is not None:
+        _check_numbers(made.protocol)
+    if made.latency_s <= 0 or min(made.batch, made.threads) < 1:
+        raise ValueError(f"latency, batch, threads: cannot be {made.latency_s}, {made.batch}, {made.threads}")
+
+
+def _check_numbers(protocol: TimingProtocol) -> None:
+    for name, value in vars(protocol).items():
+        if name not in ("profile", "statistic") and not math.isfinite(value):
+            raise ValueError(f"protocol: {name}: expected a finite number, got {value!r}")
+    if not 0 < protocol.confidence < 1:
+        raise ValueError(f"protocol: confidence: expected a number between 0 and 1, got {protocol.confidence!r}")
 
 
 def _plain(value: Any) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 from supernets.errors import UsageError, suggestion
 
 # 1: first form. 2: slow networks are visited twice as often, for one sample at a time; what is known to within
-# `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own.
-VERSION = 3
+# `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own, 4: several times.
+VERSION = 4
 
 STATISTICS = ("min", "p10", "median")
 
@@ -55,6 +55,9 @@ class TimingProtocol:
         huge_pages: put the worker's memory into huge pages where the system can (1), or leave it as it is (0).
         own_memory: prepare every network in memory that nothing was in before, where the allocator is glibc's (1), or
             wherever there is room (0).
+        sessions: every network is prepared so often, a power of 2, and its visits take turns: even and odd rounds are
+            those of different sessions.
+        sessions_cap_s: or half as often, and so on, where all but the first would take longer to make ready.
         batch: networks measured side by side, beside the anchors.
         calibration_s: how long the host is watched to choose a profile.
         quiet_disturbed: a host is quiet when at most this share of samples is disturbed,
@@ -89,6 +92,8 @@ class TimingProtocol:
     anchor_agree: float = 0.03
     huge_pages: int = 1
     own_memory: int = 1
+    sessions: int = 4
+    sessions_cap_s: float = 2.0
     batch: int = 48
     calibration_s: float = 0.5
     quiet_disturbed: float = 0.01
@@ -101,9 +106,11 @@ class TimingProtocol:
             least = -1 if name == "tau" else 0
             if not isinstance(value, str) and (isinstance(value, bool) or not value >= least):
                 raise UsageError(f"protocol: {name}: expected a number of at least {least}, got {value!r}")
-        for name in ("visit_runs", "slow_runs", "rounds", "samples", "batch", "check_every"):
+        for name in ("visit_runs", "slow_runs", "rounds", "samples", "sessions", "batch", "check_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"protocol: {name}: expected at least 1, got {getattr(self, name)}")
+        if self.sessions.bit_count() != 1:
+            raise UsageError(f"protocol: sessions: expected a power of 2 (1, 2, 4), got {self.sessions}")
 
     @property
     def name(self) -> str:

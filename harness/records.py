@@ -150,6 +150,7 @@ def _prepared(facts: Mapping[str, Any]) -> dict[str, Any]:
         "first_inference_s": facts["first_inference_s"],
         "memory_bytes": facts["memory_bytes"],
         "error": facts.get("error", math.nan),
+        "sessions": facts["sessions"],
         "stages": tuple(facts["stages"]),
         "read_back": tuple(facts["read_back"]),
     }

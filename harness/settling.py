@@ -86,7 +86,7 @@ def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
     enough = [i for i in running if samples[i].n >= protocol.samples]
     narrow = frozenset(i for i in enough if summaries[i].width <= protocol.interval)
     known = frozenset(i for i in enough if summaries[i].width <= protocol.accept * protocol.interval)
-    # Even and odd rounds both span the whole time.
+    # Even and odd rounds both span the whole time, and are those of different sessions where there are several.
     parity = [_halves(samples[i], clean[i], samples[i].rounds % 2 == 0, protocol.statistic) for i in running]
     agreement, kept = _agreeing(np.array(parity).reshape(-1, 2), protocol)
     ranked = frozenset(running[position] for position in kept)

@@ -28,12 +28,18 @@ class Runner(Protocol):
     """One network, ready to run.
 
     Attributes:
+        n_sessions: how often it was prepared.
         n_stages: the number of stages whose time is taken apart; 0 for one stage.
         marks: ns spent in each stage since the last ``clear``.
     """
 
+    n_sessions: int
     n_stages: int
     marks: list[int]
+
+    def turn(self, session: int) -> None:
+        """Let the given session run from now on."""
+        ...
 
     def run(self) -> None:
         """Run one inference."""
@@ -117,6 +123,10 @@ class _Network:
     def timed(self) -> Timed:
         return Timed(self.log.samples(), self.spent_ns / 1e9, self.warmup_runs, self.failure)
 
+    def turn(self, number: int) -> None:
+        self.runner.turn(number % self.runner.n_sessions)
+        self.time_runs = self.runner.time_runs()
+
 
 def time_batch(
     runners: Sequence[Runner],
@@ -158,7 +168,7 @@ class _Loop:
         tick: Callable[[Tick], None],
     ) -> None:
         self.protocol, self.clocks, self.rng, self.threads = protocol, clocks, rng, threads
-        self.networks = [_Network(r, Log(r.n_stages), time_runs=r.time_runs()) for r in runners]
+        self.networks = [_Network(runner, Log(runner.n_stages)) for runner in runners]
         self.judged = range(anchors if anchors < len(runners) else 0, len(runners))
         self.enter, self.tick = enter, tick
         self.origin = self.last_tick = clocks.wall()
@@ -223,7 +233,11 @@ class _Loop:
             self.counters = self.clocks.host()
 
     def _warm_up(self, network: _Network) -> None:
-        """Run until two blocks' minima agree: at least five runs and 50 ms, 1 s at most."""
+        """Run until two blocks' minima agree: five runs and 50 ms at least, 1 s at most; other sessions a block each."""
+        for session in range(1, network.runner.n_sessions):
+            network.turn(session)
+            network.warmup_runs += self._block(network)[1]
+        network.turn(0)
         start, last = self.clocks.wall(), math.inf
         while True:
             fastest, runs = self._block(network)
@@ -253,6 +267,7 @@ class _Loop:
         return fastest, runs
 
     def _visit(self, network: _Network) -> None:
+        network.turn(self.round)
         runs, drop, group = plan(network.run_ns, self.protocol)
         if network.time_runs is not None:
             self._timed_by_device(network, runs * group, drop)
@@ -317,8 +332,12 @@ def loop_overhead(clocks: Clocks, blocks: int = 20) -> float:
 class _Nothing:
     """A network that does nothing."""
 
+    n_sessions = 1
     n_stages = 0
     marks: list[int] = []  # noqa: RUF012 - never written to
+
+    def turn(self, session: int) -> None:
+        pass
 
     def run(self) -> None:
         pass

@@ -25,7 +25,7 @@ from harness import heap, memory, threads
 from harness.calibration import watch
 from harness.clocks import system_clocks
 from harness.frames import Channel, Closed
-from harness.protocol import TimingProtocol
+from harness.protocol import PROFILES, TimingProtocol
 from harness.sessions import Inference, Prepared, prepare
 from harness.timing import BatchResult, Tick, time_batch
 from supernets.errors import HwnasError, MeasurementError
@@ -55,7 +55,8 @@ class Worker:
         self._check = bool(order["check"])
         self._mark = _Mark(order["mark"])
         numbers = order["protocol"]
-        self._own_memory = numbers is None or bool(numbers["own_memory"])
+        # Until a profile is chosen, what all of them have in common.
+        self._preparing = TimingProtocol.from_record(numbers) if numbers else PROFILES["noisy"]
         self._anchors = self._prepare_anchors(order["anchors"])
         self._protocol = self._begin(order["protocol"])
 
@@ -131,10 +132,19 @@ class Worker:
 
     def _try(self, number: int, vector: list[int]) -> Prepared | None:
         self._mark(number)
+        numbers = self._preparing
         try:
             config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
-            with heap.own_stretch() if self._own_memory else nullcontext():
-                prepared = prepare(self._net, config, self._backend, self._settings, self._check)
+            prepared = prepare(
+                self._net,
+                config,
+                self._backend,
+                self._settings,
+                self._check,
+                times=numbers.sessions,
+                cap_s=numbers.sessions_cap_s,
+                room=heap.own_stretch if numbers.own_memory else nullcontext,
+            )
         except Exception as error:  # noqa: BLE001 - a backend is anybody's code; the other networks are still measured
             self._say("failed", number=number, reason=reason_of(error))
             return None

@@ -39,9 +39,13 @@ def test_what_the_loop_adds_to_a_millisecond(benchmark):
     """Visits, reading of counters and all: the time of whole rounds beside the time of the runs in them."""
 
     class Spin:
+        n_sessions = 1
         n_stages = 0
         marks = ()
         ran = 0
+
+        def turn(self, session):
+            pass
 
         def run(self):
             start = time.thread_time_ns()

@@ -18,7 +18,7 @@ def test_profiles_survive_a_record(name):
 
 def test_names_tell_overridden_numbers_apart():
     plain, other, another = profile("noisy"), profile("noisy", cap_s=3.0), profile("noisy", cap_s=4.0)
-    assert plain.name == "noisy/3"
+    assert plain.name == "noisy/4"
     assert len({plain.name, other.name, another.name, profile("quiet").name}) == 4
     assert profile("noisy", cap_s=3.0).name == other.name
 
@@ -38,6 +38,7 @@ def test_a_quiet_host_is_held_to_more():
         ("noisy", {"cap_s": -1.0}, "cap_s: expected"),
         ("noisy", {"cap_s": float("nan")}, "cap_s: expected"),
         ("noisy", {"rounds": 0}, "rounds: expected at least 1"),
+        ("noisy", {"sessions": 3}, "a power of 2"),
         ("noisy", {"batch": True}, "batch: expected a number"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulated import Machine, Network, Slowing, Wandering
+from simulated import Machine, Network, Repeated, Slowing, Wandering
 
 from harness.protocol import profile
 from harness.statistics import tau
@@ -172,6 +172,34 @@ def test_a_network_that_fails_does_not_stop_the_others():
     result = time_batch(networks, NOISY, machine, np.random.default_rng(0))
     assert [timed.failure for timed in result.timed] == [None, *["RuntimeError: gave up"] * 2]
     assert statuses(result)[0] == "ok"
+
+
+def test_the_sessions_of_a_network_take_turns():
+    machine = Machine(seed=1, jitter=0.001)
+    network = Repeated(machine, [1e-3, 1.02e-3, 0.99e-3, 1.01e-3])
+    result = time_batch([network], NOISY, machine, np.random.default_rng(0))
+    samples = result.timed[0].samples
+    warmed, visits = network.turns[:4], network.turns[4:]
+    assert sorted(warmed) == [0, 1, 2, 3]
+    assert visits == [number % 4 for number in range(1, result.rounds + 1)]
+    for session, ns in enumerate(network.each_ns):
+        assert np.median(samples.wall_ns[samples.rounds % 4 == session]) == pytest.approx(ns, rel=1e-3)
+
+
+def test_sessions_that_differ_more_than_networks_do_not_pass_for_ranked():
+    def settled(n_sessions):
+        machine, rng = Machine(seed=7, jitter=0.001), np.random.default_rng(3)
+        each = [1e-3 * (1 + 1e-3 * i) * (1 + 0.01 * rng.standard_normal(n_sessions)) for i in range(16)]
+        protocol = profile("noisy", cap_s=0.5)
+        result = time_batch([Repeated(machine, one) for one in each], protocol, machine, rng)
+        return result.settling.tau, statuses(result, protocol)
+
+    # Of one session each, nothing shows that another would rank the networks otherwise.
+    assert settled(1)[0] > 0.95
+    assert set(settled(1)[1]) == {"ok"}
+    agreement, found = settled(4)
+    assert agreement < 0.8
+    assert found.count("unstable") > 4
 
 
 def test_nobody_waits_for_anchors():

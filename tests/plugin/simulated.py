@@ -90,12 +90,16 @@ class Machine:
 class Network:
     """A network of known latency."""
 
+    n_sessions = 1
     n_stages = 0
 
     def __init__(self, machine, seconds, fails_at=None):
         self.machine, self.ns, self.fails_at = machine, seconds * 1e9, fails_at
         self.marks: list[int] = []
         self.runs = 0
+
+    def turn(self, session):
+        pass
 
     def run(self):
         self.runs += 1
@@ -108,6 +112,20 @@ class Network:
 
     def time_runs(self):
         return None
+
+
+class Repeated(Network):
+    """A network that was prepared several times, each session with a latency of its own."""
+
+    def __init__(self, machine, each_s):
+        super().__init__(machine, each_s[0])
+        self.each_ns = [1e9 * seconds for seconds in each_s]
+        self.n_sessions = len(each_s)
+        self.turns = []
+
+    def turn(self, session):
+        self.turns.append(session)
+        self.ns = self.each_ns[session]
 
 
 class Wandering(Network):
