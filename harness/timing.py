@@ -233,7 +233,7 @@ class _Loop:
             self.counters = self.clocks.host()
 
     def _warm_up(self, network: _Network) -> None:
-        """Run until two blocks' minima agree: five runs and 50 ms at least, 1 s at most; other sessions a block each."""
+        """Run until two blocks' minima agree: 5 runs and 50 ms at least, 1 s at most; other sessions a block each."""
         for session in range(1, network.runner.n_sessions):
             network.turn(session)
             network.warmup_runs += self._block(network)[1]
