@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import latency_luts
 from backends.backend import Option, Settings
 from latency_luts import LatencySum, Table, published
 from supernets.errors import PlatformError, TableError
+from supernets.files import expanded
 from supernets.space import FloatArray
 from supernets.supernet import SuperNetwork
 
@@ -69,11 +69,11 @@ def _opened(name: str, settings: Settings) -> Table:
 
 
 def _file(file: str) -> Table:
-    path = Path(file).expanduser()
+    path = expanded(file)
     try:
         state = path.stat()
-    except OSError as error:
-        raise TableError(f"{file}: no such lookup table ({os.strerror(error.errno or 0)})") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise TableError(f"{file}: no such lookup table ({getattr(error, 'strerror', None) or error})") from error
     return _read(path, state.st_mtime_ns, state.st_size)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from backends.backend import Option, Settings
 from latency_luts.measured import Lookup, MeasuredTable
 from supernets.errors import PlatformError, TableError
+from supernets.files import expanded
 from supernets.space import FloatArray
 from supernets.supernet import SuperNetwork
 
@@ -62,11 +62,11 @@ class TableBackend:
         file = settings.options.get("file")
         if not file:
             raise PlatformError(f"{self.name}: expected a file; say {self.name}:file=measured.csv,column={_COLUMN}_ms")
-        path = Path(file).expanduser()
+        path = expanded(file)
         try:
             state = path.stat()
-        except OSError as error:
-            raise TableError(f"{file}: no such measured table ({os.strerror(error.errno or 0)})") from error
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            raise TableError(f"{file}: no such measured table ({getattr(error, 'strerror', None) or error})") from error
         known_net: Any = net  # a protocol does not promise a hash; every super-network has the one by identity
         return _latencies(known_net, path, settings.options.get("column", _COLUMN), state.st_mtime_ns, state.st_size)
 

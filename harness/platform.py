@@ -107,7 +107,7 @@ def named_platforms(names: Path | None = None) -> dict[str, str]:
         return {}
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("platforms", {})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PlatformError(f"{path}: cannot be read: {error}") from None
     if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
         raise PlatformError(f'{path}: [platforms] holds lines like laptop = "openvino:threads=2"')

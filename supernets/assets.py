@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supernets.errors import AssetError
+from supernets.files import expanded, is_folder
 
 VARIABLE = "HWNAS_ASSETS"
 
@@ -68,8 +69,8 @@ def asset_folders() -> list[Path]:
     folders = []
     named = os.environ.get(VARIABLE)
     if named:
-        folder = Path(named).expanduser()
-        if not folder.is_dir():
+        folder = expanded(named)
+        if not is_folder(folder):
             raise AssetError(f"{VARIABLE}={named}: no such folder; name a folder of published files or unset it")
         folders.append(folder)
     beside = _beside_checkout()

@@ -60,8 +60,9 @@ def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
     """
     try:
         status = Path(file).stat()
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        missing = isinstance(error, FileNotFoundError)
+        reason = "no such file" if missing else f"cannot be read ({getattr(error, 'strerror', None) or error})"
         raise UsageError(f"weights {str(file)!r}: {reason}") from None
     return _read(str(Path(file).resolve()), str(file), status.st_mtime_ns, status.st_size, status.st_ino)
 
@@ -70,9 +71,14 @@ def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
 def _read(_resolved: str, shown: str, *_version: int) -> dict[str, torch.Tensor]:
     found = read_document(shown)
     state = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not tensors_by_name(state):
         raise UsageError(f"weights {shown!r}: expected a state dict of tensors")
     return state
+
+
+def tensors_by_name(state: Mapping[Any, Any]) -> bool:
+    """Tell whether all keys are text, and all values tensors."""
+    return all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items())
 
 
 def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], file: str | Path) -> nn.Module:

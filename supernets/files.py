@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files as users name them, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+
+def is_file(path: str | Path) -> bool:
+    """Tell whether there is such a file, as far as this user may know."""
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name that is too long for a file, a folder that may not be entered
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Tell whether there is such a folder, likewise."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with ``~`` and ``~NAME`` replaced by that user's folder; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):  # ValueError: a null in the name
+        return Path(path)
 
 
 @contextmanager

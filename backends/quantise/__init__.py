@@ -8,13 +8,13 @@ for; the runtime fuses the three. Weights are quantised channel by channel, acti
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from backends.backend import Option, Settings
 from supernets.errors import BackendError, PlatformError
+from supernets.files import is_folder
 from supernets.supernet import Stage
 
 __all__ = ["CALIBRATION", "Calibration", "Layers", "calibration_refusal"]
@@ -31,7 +31,7 @@ def calibration_refusal(settings: Settings) -> str | None:
         return None
     if settings.precision != "int8":
         return f"calibration={folder}: nothing is calibrated in {settings.precision}; expected precision=int8"
-    return None if Path(folder).is_dir() else f"calibration={folder}: no such folder"
+    return None if is_folder(folder) else f"calibration={folder}: no such folder"
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ installed package's entry point in ``hwnas.data``; it has ``create(name, argumen
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from supernets.errors import UsageError
+from supernets.files import is_file, is_folder
 from supernets.registry import Registry
 from supernets.supernet import SuperNetwork
 from supernets.training import Task
@@ -38,10 +37,14 @@ def get(spec: str, net: SuperNetwork) -> Task:
     if kind is None:
         raise UsageError(f"{net.name}: cannot be trained, it names no kind of data")
     name, colon, argument = spec.partition(":")
-    if name not in registry.names() and (not colon or Path(spec.partition(",")[0]).exists()):
+    if name not in registry.names() and (not colon or _is_there(spec.partition(",")[0])):
         name, argument = kind, spec
     registry.provider(name)
     if name != kind:
         raise UsageError(f"{spec}: {net.name} is trained on {kind}, expected {kind}:...")
     task: Task = registry.create(name, argument, net)
     return task
+
+
+def _is_there(path: str) -> bool:
+    return is_file(path) or is_folder(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from supernets.errors import DataError
+from supernets.files import is_file
 from supernets.space import FloatArray, IntArray
 
 _TRAIN, _TEST, _NEGATIVE = ".train.rating", ".test.rating", ".test.negative"
@@ -72,10 +73,10 @@ def read(prefix: str) -> Log | Split:
     Raises:
         DataError: there is no such file, or a line that is not what it should be; names both.
     """
-    if Path(prefix + _TRAIN).exists():
+    if is_file(prefix + _TRAIN):
         return _read_split(prefix)
     for file in (Path(prefix), Path(prefix + ".inter"), Path(prefix) / "u.data", _inside(Path(prefix))):
-        if file.is_file():
+        if is_file(file):
             return _read_log(file)
     raise DataError(f"{prefix}: no interactions there; expected {FORMS}")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from supernets.errors import DataError, UsageError
+from supernets.files import is_file
 from supernets.transformer.dimensions import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Subwords:
             UsageError: there is none, or it has not ``vocab`` subwords.
         """
         file = Path(weights).with_suffix(SUFFIX)
-        if not file.is_file():
+        if not is_file(file):
             raise UsageError(
                 f"{file}: no such file; the subwords that {weights} was trained with have to lie beside it "
                 "(hwnas train writes both; the byte-pair codes and dictionaries of published models are not read)"

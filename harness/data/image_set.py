@@ -14,6 +14,7 @@ import numpy.typing as npt
 from harness.data import pixels
 from harness.data.idx import read_idx
 from supernets.errors import DataError
+from supernets.files import expanded, is_folder
 from supernets.space import IntArray
 
 if TYPE_CHECKING:
@@ -66,18 +67,18 @@ def open_images(path: str, part: str, channels: int) -> ImageSet:
     Raises:
         DataError: there is nothing like that, a class folder is empty, or a file is not what it should be.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     if _idx_files(place):
         return IdxImages.open(place, part, channels)
-    if not place.is_dir():
+    if not is_folder(place):
         raise DataError(f"{path}: there is no such folder, and no IDX files whose names begin so")
     return FolderImages(_part_folder(place, part), channels)
 
 
 def has_training_images(path: str) -> bool:
     """Tell whether there are training images beside those to test on."""
-    place = Path(path).expanduser()
-    return bool(_idx_files(place)) or (place / _TRAIN_FOLDER).is_dir()
+    place = expanded(path)
+    return bool(_idx_files(place)) or is_folder(place / _TRAIN_FOLDER)
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------
@@ -189,8 +190,8 @@ class IdxImages:
 
 def _idx_files(place: Path) -> list[Path]:
     """Return the IDX files in a folder, or those whose names begin as the last part of ``place`` does."""
-    folder, beginning = (place, "") if place.is_dir() else (place.parent, place.name)
-    if not folder.is_dir():
+    folder, beginning = (place, "") if is_folder(place) else (place.parent, place.name)
+    if not is_folder(folder):
         return []
     return sorted(one for one in folder.iterdir() if one.name.startswith(beginning) and re.search(r"idx\d", one.name))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from harness.farm.engine import distributed
 from supernets.errors import UsageError
+from supernets.files import is_file
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Tls:
             spelled = ", ".join(f"--tls-{name.replace('_', '-')}" for name in missing)
             raise UsageError(f"TLS: expected the authority's file, a certificate and its key; missing: {spelled}")
         for value in given.values():
-            if value is not None and not Path(value).is_file():
+            if value is not None and not is_file(value):
                 raise UsageError(f"TLS: {value!r}: no such file")
 
     @property
@@ -59,17 +59,11 @@ def checked(address: str, tls: Tls) -> str:
     Raises:
         UsageError: it is no address, or one that other machines can reach without TLS.
     """
-    parts = urlsplit(address if "://" in address else f"{'tls' if tls.on else 'tcp'}://{address}")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if parts.scheme not in {"tcp", "tls"} or not host or not port:
+    scheme, host, port = _parts(address if "://" in address else f"{'tls' if tls.on else 'tcp'}://{address}")
+    if scheme not in {"tcp", "tls"} or not host or not port:
         raise UsageError(f"scheduler {address!r}: expected tls://HOST:PORT, or tcp://127.0.0.1:PORT on one machine")
-    if (parts.scheme == "tls") != tls.on:
-        expected = (
-            "--tls-ca-file, --tls-cert and --tls-key" if parts.scheme == "tls" else "tls://, for TLS files are given"
-        )
+    if (scheme == "tls") != tls.on:
+        expected = "--tls-ca-file, --tls-cert and --tls-key" if scheme == "tls" else "tls://, for TLS files are given"
         raise UsageError(f"scheduler {address!r}: expected {expected}")
     if not tls.on and not loopback(host):
         raise UsageError(
@@ -78,7 +72,16 @@ def checked(address: str, tls: Tls) -> str:
             "or stay on 127.0.0.1"
         )
     spelled = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{spelled}:{port}"
+    return f"{scheme}://{spelled}:{port}"
+
+
+def _parts(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port; empty where the text is no URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        return "", None, None
 
 
 def loopback(host: str) -> bool:

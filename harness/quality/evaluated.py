@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.quality.quality import QualityOptions, Score
-from supernets.errors import QualityError
+from supernets.errors import QualityError, StoreError
+from supernets.files import is_file
 from supernets.space import Config, FloatArray
 from supernets.supernet import SuperNetwork
 
@@ -74,7 +75,12 @@ class EvaluatedQuality:
         if self.options.store is None:
             return {}
         rows = self.options.store.qualities(self.net.name, self.source, keys)
-        return {key: Score.of(record) for key, record in rows.items()}
+        try:
+            return {key: Score.of(record) for key, record in rows.items()}
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise StoreError(
+                f"the store {self.options.store.name}: a quality from {self.source} is damaged: {error!r}"
+            ) from error
 
     def keep(self, key: str, score: Score) -> None:
         """Put what a sub-network reached into the store."""
@@ -86,7 +92,7 @@ def needed_weights(name: str, options: QualityOptions) -> str:
     """Return the file of weights; raises ``QualityError`` where none is named, or it is not there."""
     if options.weights is None:
         raise QualityError(f"{name}: runs sub-networks, so it needs the super-network's weights: --weights FILE")
-    if not Path(options.weights).is_file():
+    if not is_file(options.weights):
         raise QualityError(f"weights {options.weights!r}: no such file")
     return options.weights
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from supernets.errors import UsageError, WorkError
 from supernets.space import FloatArray
@@ -44,15 +46,20 @@ class Mlp:
         from supernets.checkpoints import read_state_dict
 
         try:
-            state = {name: tensor.numpy() for name, tensor in read_state_dict(file).items()}
-            weights = tuple(np.ascontiguousarray(state[f"{layer}.weight"].T, dtype=np.float64) for layer in layers)
-        except (UsageError, KeyError) as error:
+            return cls._of({name: tensor.numpy() for name, tensor in read_state_dict(file).items()}, layers, base)
+        except (UsageError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise WorkError(f"{file}: is not the published predictor ({error})") from error
-        zeros = (np.zeros(weight.shape[1], dtype=np.float64) for weight in weights)
-        biases = tuple(
-            np.asarray(state.get(f"{layer}.bias", zero), dtype=np.float64)
-            for layer, zero in zip(layers, zeros, strict=True)
-        )
+
+    @classmethod
+    def _of(cls, state: Mapping[str, Any], layers: Sequence[str], base: str | None) -> Mlp:
+        weights = tuple(_numbers(state[f"{layer}.weight"].T) for layer in layers)
+        zeros = (np.zeros(weight.shape[-1], dtype=np.float64) for weight in weights)
+        biases = tuple(_numbers(state.get(f"{layer}.bias", zero)) for layer, zero in zip(layers, zeros, strict=True))
+        inputs = [weight.shape[0] for weight in weights]
+        if [weight.shape for weight in weights] != list(zip(inputs, [*inputs[1:], 1], strict=True)):
+            raise ValueError(f"layers of shapes {[weight.shape for weight in weights]} do not follow each other")
+        if any(bias.shape != weight.shape[1:] for weight, bias in zip(weights, biases, strict=True)):
+            raise ValueError("a bias has not a value for each output of its layer")
         return cls(weights, biases, float(state[base].item()) if base else 0.0)
 
     def __call__(self, features: FloatArray) -> FloatArray:
@@ -66,3 +73,8 @@ class Mlp:
                 np.maximum(part, 0, out=part)
             result[start : start + _CHUNK] = (part @ self.weights[-1] + self.biases[-1])[:, 0]
         return result + self.base
+
+
+def _numbers(values: npt.NDArray[Any]) -> FloatArray:
+    """Return values in the order that products are fastest in; raises ``TypeError`` where they are complex."""
+    return np.ascontiguousarray(values.astype(np.float64, casting="same_kind"))

@@ -111,9 +111,11 @@ class Score:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Score:
-        """Return what ``record`` was made of."""
-        ends = {name: float("nan") if record[name] is None else record[name] for name in ("value", "low", "high")}
-        return cls(**ends, n=record["n"], others=record["others"])
+        """Return what ``record`` was made of; raises ``LookupError``, ``TypeError`` or ``ValueError`` else."""
+        given = {name: record[name] for name in ("value", "low", "high")}
+        ends = {name: float("nan" if value is None else value) for name, value in given.items()}
+        others = {str(name): float(value) for name, value in record["others"].items()}
+        return cls(**ends, n=int(record["n"]), others=others)
 
 
 @runtime_checkable

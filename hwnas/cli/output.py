@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from supernets.errors import UsageError
+from supernets.files import is_folder
 
 STANDARD_OUTPUT = "-"
 _PIPED_WIDTH = 160
@@ -43,12 +44,16 @@ def check_writable(path: str | None) -> None:
     if path is None or path == STANDARD_OUTPUT:
         return
     target = Path(path)
-    if target.is_dir():
+    if is_folder(target):
         raise UsageError(f"cannot write {path!r}: it is a directory")
     folder = target.parent
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(f"cannot write {path!r}: there is no directory {str(folder)!r}")
-    if not os.access(target if target.exists() else folder, os.W_OK):
+    try:
+        checked = target if target.exists() else folder
+    except OSError as error:  # a name that is too long for a file
+        raise UsageError(f"cannot write {path!r}: {error.strerror}") from None
+    if not os.access(checked, os.W_OK):
         raise UsageError(f"cannot write {path!r}: permission denied")
 
 

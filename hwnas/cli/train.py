@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from hwnas.cli.options import JsonFile, Quiet, Supernet
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
 from hwnas.cli.progress import training
 from supernets.errors import UsageError
+from supernets.files import is_file
 
 if TYPE_CHECKING:
     from supernets.shared import Trainable
@@ -127,7 +127,7 @@ def _begun(file: str, supernet: str) -> Options:
     """Return the options of the training to resume: what is not given again is as it was."""
     from supernets.training import checkpoint
 
-    if not Path(file).exists():
+    if not is_file(file):
         raise UsageError(f"{file}: there is no training to resume; leave --resume out to begin one")
     return checkpoint.read(file, supernet).options
 

@@ -70,6 +70,8 @@ def _parts(document: Mapping[str, Any], file: str) -> tuple[dict[str, Any], Any]
         supported = schema == 1 and not isinstance(schema, bool)
     if not supported:
         raise TableError(f"{file}: {MARK}: this version reads schemas 1 to {SCHEMA}, got {schema!r}")
+    if "schema" in header:
+        raise TableError(f"{file}: unknown key 'schema'; {MARK} says the schema")
     return {"schema": schema, **header}, blocks
 
 

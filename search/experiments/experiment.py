@@ -88,7 +88,7 @@ def read_file(file: str | Path, scale: str = "full") -> Experiment:
     path = Path(file)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have
         raise UsageError(f"experiment file {str(path)!r}: cannot be read: {error}") from None
     return parse(text, path.stem, scale)
 
@@ -100,7 +100,7 @@ def parse(text: str, name: str, scale: str = "full", over: Mapping[str, Any] | N
         raise UnknownNameError("scale", scale, SCALES)
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise UsageError(f"{where}: is no TOML: {error}") from None
     sections = {one: document.pop(one, {}) for one in SCALES if one != "full"}
     for one, section in sections.items():

@@ -51,5 +51,6 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _filled(value: Any, environ: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return string.Template(value).substitute(environ)
+        # All names in it are set, see is_given; a $ that begins none stays.
+        return string.Template(value).safe_substitute(environ)
     return tuple(_filled(entry, environ) for entry in value) if isinstance(value, tuple) else value

@@ -55,7 +55,7 @@ class Parts:
         self._folder = folder
         self._since = self._saved = time.perf_counter()
         self._worked = _processor_s()
-        self._before = self.spent = Spent(**(self._read(folder / _CLOCK) or {}))
+        self._before = self.spent = self._spent(folder / _CLOCK)
 
     def get(self, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """Return the part ``name``: as it is kept, or made and kept.
@@ -101,9 +101,16 @@ class Parts:
         beside.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
         beside.replace(file)
 
+    def _spent(self, file: Path) -> Spent:
+        """Return the time that earlier runs took; none where the file is damaged."""
+        try:
+            return Spent(**{name: float(seconds) for name, seconds in self._read(file).items()})
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            return Spent()
+
     @staticmethod
     def _read(file: Path) -> Any:
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):
             return json.loads(file.read_text(encoding="utf-8"))
         return None
 

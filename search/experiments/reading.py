@@ -91,7 +91,10 @@ def _array(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
 
 def _plain(hint: type, value: Any, where: str) -> Any:
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise UsageError(f"{where}: expected a number of at most 308 digits") from None
     # In Python true is a 1; in an experiment file it is none.
     return _expect(value, lambda one: type(one) is hint, _PLAIN[hint], where)
 

@@ -63,7 +63,18 @@ def _results(folder: Path, scale: str) -> Iterator[dict[str, Any]]:
     for name in experiment.names():
         file = folder / f"{name}-{scale}.json"
         if file.is_file():
-            yield json.loads(file.read_text(encoding="utf-8"))
+            yield _read(file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Read a result, and see that all that is told of it is there."""
+    try:
+        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        _row(result), _machine(result["environment"]), list(_stand_ins(result))
+        [_claim(result["experiment"], claim) for claim in result["claims"]]
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise UsageError(f"{file}: is no result of an experiment ({error!r}); run it again") from error
+    return result
 
 
 def _missing(results: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -68,6 +68,7 @@ def read(file: str | Path, supernet: str) -> Progressed:
         raise UsageError(f"{file}: is a training of {document.get('supernet')}, not of {supernet}")
     try:
         options = Options(**training["options"])
-        return Progressed(training["step"], options, training["data"], training["elapsed_s"], training["optimizer"])
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+        step, elapsed_s, optimizer = int(training["step"]), float(training["elapsed_s"]), training["optimizer"]
+        return Progressed(step, options, str(training["data"]), elapsed_s, optimizer)
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, UsageError) as error:
         raise UsageError(f"{file}: its training is damaged ({error})") from error

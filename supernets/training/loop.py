@@ -121,10 +121,17 @@ class _Run:
         self._optimizer = _optimizer(self._options, self._weights.parameters())
         if done is not None:
             self._step, self._before_s = done.step, done.elapsed_s
-            if done.optimizer is not None:
-                self._optimizer.load_state_dict(done.optimizer)
+            self._go_on(done)
         if isinstance(self._task, AccompaniedTask):
             self._accompany(self._task.companions, begun=done is not None)
+
+    def _go_on(self, done: Progressed) -> None:
+        if done.optimizer is None:
+            return
+        try:
+            self._optimizer.load_state_dict(done.optimizer)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UsageError(f"{self._file}: its training is damaged ({error!r})") from error
 
     def _accompany(self, companions: Mapping[str, bytes], begun: bool) -> None:
         """Write the task's own files beside the checkpoint; those of a training that goes on have to be the same."""

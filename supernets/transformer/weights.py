@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from supernets.checkpoints import read_document
+from supernets.checkpoints import read_document, tensors_by_name
 from supernets.errors import UsageError
 from supernets.shared import Layout, SharedWeights, Tensors, corner, fitted
 from supernets.transformer.dimensions import PAD, Architecture, DecoderLayerShape, EncoderLayerShape
@@ -172,8 +172,8 @@ def tensors_in(path: str | Path) -> dict[str, torch.Tensor]:
         ) from error
     named = document if isinstance(document, Mapping) else {}
     state = next((named[key] for key in ("state_dict", "model") if isinstance(named.get(key), Mapping)), named)
-    tensors = {key: value for key, value in state.items() if not key.endswith(_IGNORED)}
-    if not tensors or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+    tensors = {key: value for key, value in state.items() if not str(key).endswith(_IGNORED)}
+    if not tensors or not tensors_by_name(tensors):
         raise UsageError(f"weights {str(path)!r}: expected tensors by name, or those under 'state_dict' or 'model'")
     return tensors
 
