@@ -16,6 +16,7 @@ from harness.farm.engine import VERSION
 from harness.farm.offer import place, token
 from harness.farm.platforms import FarmPlatform
 from harness.farm.station import raised
+from harness.farm.understanding import text, understood
 from harness.graph import digests
 from harness.measurement import Measurement
 from harness.protocol import TimingProtocol
@@ -206,19 +207,25 @@ class FarmBench:
         error = raised(answer)
         if error is not None:
             raise error
+        with understood("a worker's answer"):
+            return self._measurements(answer)
+
+    def _measurements(self, answer: Mapping[str, Any]) -> list[Measurement]:
         if answer["fingerprint"] != self.fingerprint:
             raise MeasurementError(
                 f"worker {answer['worker']} measured in the environment {answer['fingerprint']}, expected "
                 f"{self.fingerprint}: values of the two are not mixed"
             )
         protocol = TimingProtocol.from_record(answer["protocol"])
+        anchors = {text(key): float(latency_s) for key, latency_s in answer["anchors"].items()}
+        shown = str(self._platform)
+        measurements = [Measurement.from_record({**one, "platform": shown}) for one in answer["measurements"]]
+        self._writer.begin({"protocol": answer["protocol"], "noise": answer["environment"].get("noise")})
         if self._protocol is None:
             self._protocol = protocol
-        self._writer.begin({"protocol": answer["protocol"], "noise": answer["environment"].get("noise")})
         self.environment |= answer["environment"]
-        self.anchors_now = answer["anchors"]
-        shown = str(self._platform)
-        return [Measurement.from_record({**one, "platform": shown}) for one in answer["measurements"]]
+        self.anchors_now = anchors
+        return measurements
 
     def _died(self, ticket: int, networks: list[Network], reason: str) -> list[Measurement]:
         """Give up a network whose workers died time and again; several are tried again one by one."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import json
 import queue
 import time
 import uuid
@@ -22,6 +21,7 @@ from harness.farm.engine import differences, distributed, versions
 from harness.farm.offer import Offer
 from harness.farm.security import Tls, checked
 from harness.farm.station import raised
+from harness.farm.understanding import message, understood
 from harness.farm.worker import CHARTER
 from supernets.errors import MeasurementError, UsageError
 
@@ -114,12 +114,12 @@ class Cluster:
             known = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
         except Exception:  # noqa: BLE001 - whatever a lost connection raises: it is looked after while we wait
             return {}
-        return {address: facts for address, facts in known.items() if "offer" in facts}
+        return {address: facts for address, facts in known.items() if isinstance(facts, Mapping) and "offer" in facts}
 
     def parsed(self, text: str, resources: Mapping[str, float]) -> dict[str, Any]:
         """Have a worker that has ``resources`` read a platform string."""
         future = self._client.submit(tasks.parsed, text, resources=dict(resources), pure=False)
-        answer: dict[str, Any] = json.loads(future.result(timeout=60))
+        answer = message(future.result(timeout=60), "what a worker reads a platform as")
         error = raised(answer)
         if error is not None:
             raise error
@@ -127,8 +127,9 @@ class Cluster:
 
     def queued(self) -> int:
         """Return how many networks wait in clients, as far as those have said."""
-        told: dict[str, Any] = self._client.get_metadata(["hwnas-queue"], default={})
-        return sum(n for n in told.values() if n)
+        told = self._client.get_metadata(["hwnas-queue"], default={})
+        with understood("what clients say of their queues"):
+            return sum(int(n) for n in told.values() if n)
 
     def say_queued(self, name: str, n: int | None) -> None:
         """Let ``hwnas farm status`` know how many networks this client still has to send."""
@@ -189,10 +190,11 @@ class Cluster:
         status = job.future.status
         if status == "finished":
             try:
-                answer: dict[str, Any] = json.loads(job.future.result(timeout=60))
+                said = job.future.result(timeout=60)
             except Exception:  # noqa: BLE001 - the worker is gone before it could hand over its result
                 self._submit(number, job)
                 return None
+            answer = message(said, "a worker's answer")
             if "unknown" in answer:
                 job.described = True
                 self._submit(number, job)

@@ -11,6 +11,7 @@ import backends
 from backends.backend import RunningBackend, refusal
 from harness import environment
 from harness.farm.engine import versions
+from harness.farm.understanding import text, texts, texts_by_name, understood
 from harness.platform import default_settings, named_platforms, parse
 from supernets.errors import PlatformError
 
@@ -62,8 +63,28 @@ class Offer:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Offer:
-        """Return what ``to_record`` wrote."""
-        return cls(**{**record, "devices": tuple(record["devices"])})
+        """Return what ``to_record`` wrote; raises ``MeasurementError`` where it is of another form."""
+        with understood("a worker's offer"):
+            return cls(
+                name=text(record["name"]),
+                host=text(record["host"]),
+                unit=None if record["unit"] is None else int(record["unit"]),
+                devices=texts(record["devices"]),
+                backends={text(name): _facts(facts) for name, facts in record["backends"].items()},
+                platforms=texts_by_name(record["platforms"]),
+                accuracy=int(record["accuracy"]),
+                versions=texts_by_name(record["versions"]),
+                machine=dict(record["machine"]),
+            )
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a worker says of a backend."""
+    return {
+        "fingerprint": text(facts["fingerprint"]),
+        "versions": texts_by_name(facts["versions"]),
+        "devices": list(texts(facts["devices"])),
+    }
 
 
 def token(device: str, host: str) -> str:
@@ -123,13 +144,13 @@ def _named(platforms: Iterable[str]) -> tuple[dict[str, str], set[tuple[str, str
     known = named_platforms()
     names: dict[str, str] = {}
     pairs = set()
-    for text in platforms:
-        name, equals, spelled = text.partition("=")
+    for given in platforms:
+        name, equals, spelled = given.partition("=")
         if not equals or ":" in name:
-            name, spelled = (text, text) if text in known else ("", text)
+            name, spelled = (given, given) if given in known else ("", given)
         found = parse(spelled)
         if not found.runs:
-            raise PlatformError(f"platform {text!r}: a table needs no worker; give it to the search itself")
+            raise PlatformError(f"platform {given!r}: a table needs no worker; give it to the search itself")
         pairs.add((found.backend, found.settings.device))
         if name:
             names[name] = str(found)

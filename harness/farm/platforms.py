@@ -11,6 +11,8 @@ from backends.backend import KnowingBackend, Settings
 from harness import environment
 from harness.farm.cluster import Cluster
 from harness.farm.offer import Offer, place
+from harness.farm.understanding import text as said
+from harness.farm.understanding import texts_by_name, understood
 from harness.platform import Platform, named_platforms, parse
 from supernets.errors import PlatformError, suggestion
 from supernets.spec import parse_spec
@@ -92,19 +94,24 @@ def find(text: str, cluster: Cluster) -> Platform:
     ((fingerprint, offer),) = places.items()
     facts = cluster.parsed(spelled, {place(backend, fingerprint): 1.0})
     elsewhere = offer.host != environment.host_identity()
-    found = FarmPlatform(
-        backend,
-        Settings(**facts["settings"]),
-        spelled=spelled,
-        label=(worker or _label(offer)) if worker or elsewhere else "",
-        host=offer.host,
-        fingerprint=facts["fingerprint"],
-        environment=facts["environment"],
-        cluster=cluster,
-    )
+    with understood(f"worker {offer.name}: what it reads {spelled!r} as"):
+        found = FarmPlatform(
+            backend,
+            _settings(**facts["settings"]),
+            spelled=spelled,
+            label=(worker or _label(offer)) if worker or elsewhere else "",
+            host=offer.host,
+            fingerprint=said(facts["fingerprint"]),
+            environment=dict(facts["environment"]),
+            cluster=cluster,
+        )
     if not offer.serves(backend, fingerprint, found.settings.device):
         raise PlatformError(f"platform {text!r}: worker {offer.name} does not offer {found.settings.device}")
     return found
+
+
+def _settings(*, device: Any, threads: Any, batch: Any, precision: Any, options: Mapping[Any, Any]) -> Settings:
+    return Settings(said(device), int(threads), int(batch), said(precision), texts_by_name(options))
 
 
 def _spelled(wanted: str, offers: Sequence[Offer]) -> str:

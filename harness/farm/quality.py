@@ -15,6 +15,7 @@ from harness.farm.cluster import Cluster, Job
 from harness.farm.engine import VERSION
 from harness.farm.offer import ACCURACY
 from harness.farm.station import raised
+from harness.farm.understanding import understood
 from harness.quality.evaluated import EvaluatedQuality, Score
 
 _WAIT_S = 1.0
@@ -88,6 +89,7 @@ class FarmQuality(EvaluatedQuality):
         error = raised(answer)
         if error is not None:
             raise error
-        score = Score.of(answer["score"])
+        with understood("a worker's answer"):
+            score = Score.of(answer["score"])
         self.keep(key, score)
         return score

@@ -17,6 +17,7 @@ import supernets
 from harness.bench import LocalBench, Progress, surroundings
 from harness.farm.engine import VERSION
 from harness.farm.offer import Offer
+from harness.farm.understanding import message, text, understood
 from harness.graph import digests
 from harness.measurement import Measurement
 from harness.platform import Platform, parse
@@ -69,10 +70,10 @@ class Station:
         """Whether it measures right now."""
         return bool(self._current)
 
-    def parsed(self, text: str) -> str:
+    def parsed(self, spelled: str) -> str:
         """Return a platform as this machine reads it, as JSON."""
         try:
-            found = parse(self.offer.platforms.get(text, text))
+            found = parse(self.offer.platforms.get(spelled, spelled))
         except HwnasError as error:
             return _refused(error)
         settings = found.settings
@@ -102,19 +103,16 @@ class Station:
         """
         if not self._knows(digest, description):
             return json.dumps({"unknown": digest})
-        what, told = json.loads(self._known[digest]), json.loads(order)
-        begun()
-        device = str(what["device"])
-        self._current[device] = {
-            "device": device,
-            "platform": what["platform"],
-            "supernet": what["supernet"],
-            "networks": len(told["networks"]),
-            "since": time.time(),
-            "message": "",
-        }
         try:
-            answer = self._measured(what, told, self._current[device])
+            what, told = self._read(digest, order)
+            current = _about(what, told)
+        except MeasurementError as error:
+            return _refused(error)
+        begun()
+        device = current["device"]
+        self._current[device] = current
+        try:
+            answer = self._measured(what, told, current)
         except Exception as error:  # noqa: BLE001 - whatever a backend raises is the answer, and the worker goes on
             self._error = f"{type(error).__name__}: {error}"[:500]
             return _refused(error)
@@ -129,7 +127,10 @@ class Station:
         """Run a sub-network for its quality, as ``harness.farm.quality`` orders it; see ``measure``."""
         if not self._knows(digest, description):
             return json.dumps({"unknown": digest})
-        what, told = json.loads(self._known[digest]), json.loads(order)
+        try:
+            what, told = self._read(digest, order)
+        except MeasurementError as error:
+            return _refused(error)
         begun()
         try:
             with self._lock:
@@ -156,6 +157,10 @@ class Station:
             for old in list(self._known)[:-_KNOWN]:
                 self._known.pop(old, None)
         return digest in self._known
+
+    def _read(self, digest: str, order: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a description and an order; raises ``MeasurementError`` where they are none."""
+        return message(self._known[digest], "the description of an order"), message(order, "an order")
 
     def _quality(self, what: Mapping[str, Any]) -> ScoredQuality:
         """Make a quality source, and verify that its weights and data are the client's."""
@@ -238,6 +243,19 @@ class Station:
             )
 
 
+def _about(what: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of an order while it is carried out."""
+    with understood("an order"):
+        return {
+            "device": text(what["device"]),
+            "platform": text(what["platform"]),
+            "supernet": text(what["supernet"]),
+            "networks": len(told["networks"]),
+            "since": time.time(),
+            "message": "",
+        }
+
+
 def _networks(supernet: str, given: Sequence[Sequence[Any]]) -> list[tuple[str, Any]]:
     """Return the networks of an order, each verified to be what the client means by it."""
     net = supernets.get(supernet)
@@ -262,8 +280,8 @@ def _into(current: dict[str, Any]) -> Any:
 
 def _refused(error: Exception) -> str:
     kind = type(error).__name__ if isinstance(error, HwnasError) else "MeasurementError"
-    text = str(error) if isinstance(error, HwnasError) else f"{type(error).__name__}: {error}"
-    return json.dumps({"error": kind, "message": text})
+    words = str(error) if isinstance(error, HwnasError) else f"{type(error).__name__}: {error}"
+    return json.dumps({"error": kind, "message": words})
 
 
 def raised(answer: Mapping[str, Any]) -> HwnasError | None:
@@ -273,4 +291,4 @@ def raised(answer: Mapping[str, Any]) -> HwnasError | None:
     kind = getattr(errors, str(answer["error"]), None)
     if not (isinstance(kind, type) and issubclass(kind, HwnasError)) or kind is errors.UnknownNameError:
         kind = MeasurementError  # an unknown name has no message of its own to be made from
-    return kind(str(answer["message"]))
+    return kind(str(answer.get("message") or f"a worker refused, and does not say why ({answer['error']})"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.farm.cluster import Cluster
 from harness.farm.offer import Offer
+from harness.farm.understanding import text, understood
 
 # 1: first form.
 SCHEMA = 1
@@ -26,14 +27,14 @@ def status(cluster: Cluster) -> dict[str, Any]:
 
 def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     offer = Offer.from_record(facts["offer"])
-    said = facts.get("metrics", {}).get("hwnas", {})
-    current = [
-        {
-            **{key: one[key] for key in ("device", "platform", "supernet", "networks", "message")},
-            "s": _age(one["since"]),
+    with understood(f"what worker {offer.name} is at"):
+        said = facts.get("metrics", {}).get("hwnas", {})
+        state = {
+            "current": [_current(one) for one in said.get("current", [])],
+            "measured": int(said.get("done", 0)),
+            "last_error": str(said.get("error", "")),
+            "silent_s": _age(facts.get("last_seen", time.time())),
         }
-        for one in said.get("current", [])
-    ]
     name = str(facts.get("name", ""))
     return {
         "name": offer.name,
@@ -47,11 +48,13 @@ def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "accuracy": offer.accuracy,
         "machine": dict(offer.machine),
         "versions": dict(offer.versions),
-        "current": current,
-        "measured": said.get("done", 0),
-        "last_error": said.get("error", ""),
-        "silent_s": _age(facts.get("last_seen", time.time())),
+        **state,
     }
+
+
+def _current(one: Mapping[str, Any]) -> dict[str, Any]:
+    words = {key: text(one[key]) for key in ("device", "platform", "supernet", "message")}
+    return {**words, "networks": int(one["networks"]), "s": _age(one["since"])}
 
 
 def _age(since: float) -> float:
