@@ -33,7 +33,7 @@ def candidates(
         )
         for record in reversed(records):
             measurement = Measurement.from_record(record, cached=True)
-            if measurement.graph == graphs[measurement.key]:
+            if measurement.graph == graphs.get(measurement.key):
                 found.setdefault(measurement.key, []).append(restated(measurement, protocol))
     return found
 
@@ -54,9 +54,9 @@ def taken_since(
     records = store.measurements(supernet=supernet, platform=platform, fingerprint=fingerprint, keys=graphs)
     found = {}
     for record in records:
-        if record["measured_at"][:19] >= since[:19] and record["status"] != "failed":
+        if str(record.get("measured_at"))[:19] >= since[:19] and record.get("status") != "failed":
             measurement = Measurement.from_record(record, cached=True)
-            if measurement.graph == graphs[measurement.key]:
+            if measurement.graph == graphs.get(measurement.key):
                 found[measurement.key] = measurement
     return found
 

@@ -250,8 +250,8 @@ def _check(made: Measurement) -> None:
 
 def _check_numbers(protocol: TimingProtocol) -> None:
     for name, value in vars(protocol).items():
-        if name not in ("profile", "statistic") and not math.isfinite(value):
-            raise ValueError(f"protocol: {name}: expected a finite number, got {value!r}")
+        if name not in ("profile", "statistic") and math.isnan(value):
+            raise ValueError(f"protocol: {name}: expected a number, got {value!r}")
     if not 0 < protocol.confidence < 1:
         raise ValueError(f"protocol: confidence: expected a number between 0 and 1, got {protocol.confidence!r}")
 

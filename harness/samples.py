@@ -12,6 +12,8 @@ from supernets.space import BoolArray, FloatArray, IntArray
 
 UNKNOWN = -1  # CPU time or switches of a sample that was taken by a device's own clock
 
+_OF_SAMPLES = ("at_ns", "wall_ns", "cpu_ns", "switches", "group", "visit", "stage_ns")
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -80,9 +82,18 @@ class Samples:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Samples:
-        """Read what ``to_record`` wrote."""
+        """Read what ``to_record`` wrote; raises ``LookupError``, ``TypeError`` or ``ValueError`` of others."""
         arrays = {name: np.asarray(record[name], dtype=np.int64) for name in cls.__dataclass_fields__}
-        arrays["stage_ns"] = arrays["stage_ns"].reshape(len(arrays["wall_ns"]), -1 if arrays["wall_ns"].size else 0)
+        n, visits = len(arrays["wall_ns"]), len(arrays["round"])
+        arrays["stage_ns"] = arrays["stage_ns"].reshape(n, -1 if n else 0)
+        for name, array in arrays.items():
+            shape = (n, *array.shape[1:]) if name in _OF_SAMPLES else (visits,)
+            if array.shape != shape or array.ndim != (2 if name == "stage_ns" else 1):
+                raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
+        if n and min(arrays["wall_ns"].min(), arrays["group"].min()) < 1:
+            raise ValueError("wall_ns, group: expected numbers above 0")
+        if n and not 0 <= arrays["visit"].min() <= arrays["visit"].max() < visits:
+            raise ValueError(f"visit: expected numbers from 0 to below {visits}")
         return cls(**arrays)
 
     @classmethod

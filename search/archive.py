@@ -92,10 +92,10 @@ class Evaluation:
                 name: {key: _or_nan(value) for key, value in one.items()}
                 for name, one in record.get("beside", {}).items()
             },
-            violation=np.inf if violation is None else violation,
-            measure_s=record["measure_s"],
-            search_s=record["search_s"],
-            total_s=record["total_s"],
+            violation=np.inf if violation is None else float(violation),
+            measure_s=float(record["measure_s"]),
+            search_s=float(record["search_s"]),
+            total_s=float(record["total_s"]),
         )
 
 
@@ -210,4 +210,4 @@ def _or_none(value: float) -> float | None:
 
 
 def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else value
+    return np.nan if value is None else float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -56,6 +56,27 @@ class Study:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_directions", Directions([one.maximise for one in self.objectives]))
+
+    def checked(self) -> Self:
+        """Return it; raises ``LookupError`` or ``TypeError`` where settings or facts are of another form."""
+        wanted = {"supernet": str, "algorithm": str, "seed": int, "settings": Mapping, "constraints": list}
+        for name, kind in wanted.items():
+            _expect(name, self.settings[name], kind)
+        for name in ("platform", "preset", "warm_start"):
+            _expect(name, self.settings[name], str | None)
+        for one in self.objectives:
+            _expect("name", one.name, str)
+            _expect("unit", one.unit, str)
+            _expect("reference", self.facts["reference"][one.name], float | int | None)
+            missing = next(
+                (evaluation.index for evaluation in self.archive if one.name not in evaluation.objectives), None
+            )
+            if missing is not None:
+                raise LookupError(f"evaluation {missing}: has no {one.name}")
+        if _predicted(self.facts["quality"]):
+            _expect("note", self.facts["quality"]["note"], str)
+        _expect("environment", self.facts["environment"], Mapping)
+        return self
 
     @property
     def supernet(self) -> str:
@@ -171,6 +192,11 @@ def times(archive: Archive) -> dict[str, float]:
         return {"measure": 0.0, "search": 0.0, "total": 0.0}
     last = archive[len(archive) - 1]
     return {"measure": last.measure_s, "search": last.search_s, "total": last.total_s}
+
+
+def _expect(name: str, value: Any, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
 
 
 def _predicted(quality: Mapping[str, Any] | None) -> bool:

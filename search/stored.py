@@ -24,7 +24,7 @@ def load(store: Store, name: str) -> Study:
     record = record_of(store, name)
     try:
         return _study(record, store.evaluations(record))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise StoreError(f"the store {store.name}: the study {name!r} is damaged: {error!r}") from error
 
 
@@ -35,7 +35,8 @@ def _study(record: StudyRecord, evaluations: Sequence[Mapping[str, Any]]) -> Stu
     archive.add([Evaluation.from_json(evaluation) for evaluation in evaluations])
     last = archive[len(archive) - 1] if len(archive) else None
     spent = (last.measure_s, last.search_s, last.total_s) if last else (0.0, 0.0, 0.0)
-    return Study(record.name, settings, facts, archive, dict(zip(("measure", "search", "total"), spent, strict=True)))
+    time_s = dict(zip(("measure", "search", "total"), spent, strict=True))
+    return Study(record.name, settings, facts, archive, time_s).checked()
 
 
 def record_of(store: Store, name: str) -> StudyRecord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +13,7 @@ from rich.table import Table
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.profile import short
-from supernets.errors import UsageError
+from supernets.errors import StoreError, UsageError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,19 +75,33 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("id", "measured", "super-network", "sub-network", "platform", "latency ms", "status", "host"):
         table.add_column(header, justify="right" if header in {"id", "latency ms"} else "left")
-    for row in rows:
-        latency = row["latency_s"]
-        table.add_row(
-            str(row["id"]),
-            row["measured_at"][:19],
-            row["supernet"],
-            short(row["key"]),
-            escape(row["platform"]),
-            "" if latency is None else f"{1e3 * latency:.3f}",
-            row["status"],
-            row["fingerprint"],
-        )
+    with _understood():
+        for row in rows:
+            table.add_row(*_cells(row))
     return table
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    latency = row["latency_s"]
+    return (
+        str(row["id"]),
+        str(row["measured_at"])[:19],
+        escape(row["supernet"]),
+        short(str(row["key"])),
+        escape(row["platform"]),
+        "" if latency is None else f"{1e3 * latency:.3f}",
+        escape(row["status"]),
+        escape(row["fingerprint"]),
+    )
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Turn what reading a record of another form raises into ``StoreError``."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise StoreError(f"a record in the store is damaged: {error!r}") from error
 
 
 def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
@@ -107,13 +123,7 @@ def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
 
 
 def _study(record: Any) -> dict[str, Any]:
-    search = record.settings["search"]
-    return {
-        "study": record.name,
-        "supernet": search["supernet"],
-        "platform": search["platform"],
-        "algorithm": search["algorithm"],
-        "seed": search["seed"],
-        "evaluations": record.evaluations,
-        "begun": record.created_at[:19],
-    }
+    with _understood():
+        search = record.settings["search"]
+        told = {name: search[name] for name in ("supernet", "platform", "algorithm", "seed")}
+        return {"study": record.name, **told, "evaluations": record.evaluations, "begun": record.created_at[:19]}
