@@ -1,0 +1,121 @@
+"""Files of weights are read, or refused by one of our errors, and run nothing."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fuzzing import fuzz, put, refused_or_read
+from hypothesis import example, given
+from hypothesis import strategies as st
+from mutations import contents, documents
+
+import supernets
+from harness.quality.mlp import Mlp
+from supernets import checkpoints
+from supernets.shared import SharedWeights
+from supernets.training import checkpoint
+from supernets.training.loop import _Run
+from supernets.training.options import Options
+from supernets.transformer import weights
+
+NCF = supernets.get("ncf:users=3,items=3")
+HAT = supernets.get("hat-transformer:layers=1,embed=8,ffn=8,heads=1,qkv=8,vocab=16")
+
+# Made once: to lay a super-network out takes longer than to read a file.
+NCF_LAYOUT, HAT_LAYOUT = NCF.shared().layout, HAT.layout()
+
+
+def saved(document, **options):
+    stream = io.BytesIO()
+    torch.save(document, stream, **options)
+    return stream.getvalue()
+
+
+def trained(net):
+    """Return a checkpoint of a training as it is written, as a document."""
+    options = vars(Options(steps=7)) | {}
+    training = {"schema": checkpoint.SCHEMA, "step": 3, "options": options, "data": "d", "elapsed_s": 1.0}
+    state = {key: tensor.detach() for key, tensor in net.shared().tensors.items()}
+    optimizer = torch.optim.SGD(
+        [tensor.clone() for tensor in state.values() if tensor.is_floating_point()], momentum=0.9
+    )
+    return {"state_dict": state, "supernet": net.name, "training": training | {"optimizer": optimizer.state_dict()}}
+
+
+STATE = {"layer.weight": torch.zeros(2, 2), "layer.bias": torch.ones(2)}
+PREDICTOR = {
+    "0.weight": torch.zeros(4, 3),
+    "0.bias": torch.zeros(4),
+    "2.weight": torch.ones(1, 4),
+    "base": torch.ones(1),
+}
+DOCUMENTS = (
+    STATE,
+    PREDICTOR,
+    trained(NCF),
+    trained(HAT),
+    {"model": trained(HAT)["state_dict"], "args": argparse.Namespace(x=1)},
+    trained(NCF)["state_dict"],
+)
+FILES = (saved(STATE), saved(DOCUMENTS[2]), saved(STATE, _use_new_zipfile_serialization=False), saved([1, "a", {}]))
+
+
+def read_all(file):
+    """Read a file by every reader of weights."""
+    for read in (
+        lambda: checkpoints.read_state_dict(file),
+        lambda: checkpoint.read(file, NCF.name),
+        lambda: SharedWeights.load(NCF_LAYOUT, file),
+        lambda: weights.read(HAT_LAYOUT, file),
+        lambda: _Run(NCF, SimpleNamespace(name="d"), Options(steps=7), file, "cpu").begin(resume=True, weights=None),
+        lambda: Mlp.load(file, ("0", "2"), "base")(torch.ones(2, 3).numpy()),
+    ):
+        refused_or_read(read)
+
+
+@fuzz
+@given(content=contents(FILES))
+def test_checkpoints(folder, content):
+    file = put(folder, "weights.pt", content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_all(file)
+
+
+# Other kinds of tensors, and keys that are no text.
+TENSORS = st.sampled_from(
+    (
+        torch.zeros(0),
+        torch.zeros(2, 2, dtype=torch.float16),
+        torch.zeros(2, dtype=torch.complex64),
+        torch.eye(2).to_sparse(),
+        torch.zeros(3, 3, dtype=torch.int8),
+        torch.zeros(1, device="meta"),
+    )
+)
+
+
+@fuzz
+@given(document=documents(DOCUMENTS, TENSORS), key=st.sampled_from((None, 1, b"a", ("a", 1))), value=TENSORS)
+@example(document=trained(NCF) | {"training": trained(NCF)["training"] | {"step": "x"}}, key=None, value=None)
+@example(document=trained(NCF) | {"training": trained(NCF)["training"] | {"optimizer": {}}}, key=None, value=None)
+@example(document=STATE, key=1, value=torch.zeros(0))
+@example(document={"state_dict": STATE | {b"a": torch.ones(1)}}, key=None, value=None)
+@example(document={**PREDICTOR, "0.weight": torch.zeros(4)}, key=None, value=None)
+@example(document={**PREDICTOR, "2.bias": torch.zeros(0)}, key=None, value=None)
+@example(document={**PREDICTOR, "base": torch.zeros(2, dtype=torch.complex64)}, key=None, value=None)
+def test_well_formed_checkpoints(folder, document, key, value):
+    if key is not None and isinstance(document, dict):
+        document = {**document, key: value}
+    file = put(folder, "formed.pt", b"")
+    with pytest.MonkeyPatch.context() as patch:
+        # Pickling takes longer than all that is tried here, and has been tried above.
+        patch.setattr(checkpoints.torch, "load", lambda *_, **__: document)
+        checkpoints._read.cache_clear()
+        read_all(file)
+        checkpoints._read.cache_clear()

@@ -1,0 +1,298 @@
+"""What other processes and machines say is understood, or refused by one of our errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import time
+from types import SimpleNamespace
+
+import numpy as np
+from fuzzing import fuzz, refused_or_read
+from hypothesis import example, given
+from hypothesis import strategies as st
+from mutations import contents, documents, texts
+
+import supernets
+from backends.backend import Settings
+from harness.farm.bench import FarmBench
+from harness.farm.cluster import Cluster, Job
+from harness.farm.engine import VERSION
+from harness.farm.offer import Offer
+from harness.farm.platforms import FarmPlatform, find
+from harness.farm.quality import FarmQuality
+from harness.farm.station import Station, raised
+from harness.farm.status import status
+from harness.frames import Channel, Closed, Garbled, Silence
+from harness.graph import digests
+from harness.measurement import Measurement
+from harness.platform import Platform
+from harness.protocol import profile
+from harness.quality.evaluated import Score
+from harness.samples import Samples
+
+NCF = supernets.get("ncf")
+X = NCF.space.canonical(NCF.space.sample(2, seed=0))
+KEYS = NCF.space.keys(X)
+
+
+# --- between a program and its worker ---------------------------------------------------------------------------------
+
+FRAME = json.dumps({"say": "timed", "number": 1, "samples": {"seconds": [0.1, 0.2]}}).encode()
+
+
+@fuzz
+@given(content=contents([struct.pack(">I", len(FRAME)) + FRAME, struct.pack(">I", 2) + b"{}"]))
+def test_frames_of_a_worker(content):
+    read, write = os.pipe()
+    try:
+        os.write(write, content[:60_000])
+        os.close(write)
+        channel = Channel(read, -1)
+        for _ in range(100):
+            assert isinstance(channel.receive(1.0), dict)
+    except (Closed, Garbled, Silence):
+        pass
+    finally:
+        os.close(read)
+
+
+# --- what a worker of a farm offers and says it is at -----------------------------------------------------------------
+
+OFFER = Offer(
+    "alpha-0",
+    "host",
+    0,
+    ("cpu",),
+    {"torch": {"fingerprint": "f", "devices": ["cpu"], "versions": {"torch": "2"}}},
+    {"phone": "torch:threads=1"},
+    1,
+    {"hwnas": "0.1"},
+    {"cpu": "x", "cpus": 2},
+)
+CURRENT = {"device": "cpu", "platform": "torch", "supernet": "ncf", "networks": 3, "since": time.time(), "message": ""}
+SAID = {"current": [CURRENT], "done": 4, "error": ""}
+WORKER = {"offer": OFFER.to_record(), "name": "alpha-0:12", "last_seen": time.time(), "metrics": {"hwnas": SAID}}
+WORKER["offer"]["devices"] = list(OFFER.devices)  # as JSON has it
+PARSED = {
+    "backend": "torch",
+    "settings": {"device": "cpu", "threads": 1, "batch": 1, "precision": "fp32", "options": {}},
+    "fingerprint": "f",
+    "environment": {"cpu": "x"},
+}
+
+
+class Scheduler:
+    """A connection whose other side says what it likes."""
+
+    workers, offers, queued, _answer, parsed = (
+        Cluster.workers,
+        Cluster.offers,
+        Cluster.queued,
+        Cluster._answer,
+        Cluster.parsed,
+    )
+
+    def __init__(self, workers=None, answer="", told=None):
+        self.address = "tcp://127.0.0.1:1"
+        self._jobs, self.sent = {0: Job("{}", "{}", {})}, 0
+        identity = {"workers": workers or {}}
+        self._client = SimpleNamespace(
+            sync=lambda *_, **__: identity,
+            scheduler=SimpleNamespace(identity=None),
+            submit=lambda *_, **__: SimpleNamespace(result=lambda timeout: answer),
+            get_metadata=lambda *_, **__: told,
+        )
+        self._jobs[0].future = SimpleNamespace(status="finished", result=lambda timeout: answer)
+
+    def _submit(self, _number, _job):
+        self.sent += 1
+
+
+@fuzz
+@given(record=documents([WORKER["offer"]]), text=st.sampled_from(["torch:threads=1", "phone", "phone@alpha", "alpha"]))
+@example(record={**WORKER["offer"], "name": None}, text="phone@alpha")
+@example(record={}, text="phone")
+def test_offers(record, text):
+    def read():
+        found = Offer.from_record(record)
+        found.resources()
+        found.serves("torch", "f", "cpu")
+        json.dumps(found.to_record())
+        find(text, Scheduler({"tcp://a": {"offer": record}}, json.dumps(PARSED)))
+
+    refused_or_read(read)
+
+
+@fuzz
+@given(facts=documents([WORKER]), told=documents([{"a": 3, "b": None}]))
+@example(facts=None, told={})
+@example(facts=WORKER, told=None)
+@example(facts={**WORKER, "metrics": {"hwnas": {"current": [{}]}}}, told={})
+def test_what_workers_are_at(facts, told):
+    refused_or_read(lambda: json.dumps(status(Scheduler({"tcp://a": facts}, told=told))))
+
+
+@fuzz
+@given(
+    answer=documents([PARSED, {"error": "PlatformError", "message": "no such platform"}]).map(json.dumps)
+    | texts(["{}"])
+)
+@example(answer="{")
+@example(answer="{}")
+@example(answer="null")
+def test_platforms_as_a_worker_reads_them(answer):
+    refused_or_read(lambda: find("torch:threads=1", Scheduler({"tcp://a": WORKER}, answer)))
+
+
+# --- orders and answers -----------------------------------------------------------------------------------------------
+
+PROTOCOL = profile("quiet")
+SAMPLES = {
+    "at_ns": [0, 9],
+    "wall_ns": [5, 6],
+    "cpu_ns": [5, 6],
+    "switches": [0, 0],
+    "group": [1, 1],
+    "visit": [0, 1],
+    "round": [1, 2],
+    "waiting_ns": [0, 0],
+    "steal_ns": [0, 0],
+    "throttled_ns": [0, 0],
+    "stage_ns": [[], []],
+}
+MEASUREMENT = Measurement(
+    supernet="ncf",
+    config=NCF.space.decode(X)[0],
+    key=KEYS[0],
+    graph="g",
+    platform="torch:threads=1",
+    status="ok",
+    reason="",
+    statistic="median",
+    latency_s=1e-3,
+    macs=1,
+    params=2,
+    protocol=PROTOCOL,
+    samples=Samples.from_record(SAMPLES),
+    fingerprint="f",
+    measured_at="2030-01-01T00:00:00+00:00",
+)
+ANSWER = {
+    "measurements": [MEASUREMENT.to_record()],
+    "anchors": {KEYS[0]: 1e-3},
+    "protocol": PROTOCOL.to_record(),
+    "environment": {"noise": None, "farm": {"worker": "a", "unit": None}},
+    "fingerprint": "f",
+    "worker": "a",
+}
+REFUSED = {"error": "PlatformError", "message": "no"}
+PLATFORM = FarmPlatform("torch", Settings(), spelled="torch:threads=1", host="host", fingerprint="f")
+
+
+def objects(seeds):
+    """What is no JSON object is refused as it arrives, see below."""
+    return documents(seeds).filter(lambda answer: isinstance(answer, dict))
+
+
+@fuzz
+@given(answer=objects([ANSWER, ANSWER, REFUSED, {"died": "three times"}]))
+@example(answer={"error": "PlatformError"})
+@example(answer={})
+@example(answer={**ANSWER, "measurements": [{}]})
+def test_answers_to_a_bench(answer):
+    bench = FarmBench(SimpleNamespace(), PLATFORM, NCF, X)
+
+    def read():
+        for one in bench._read(0, [(KEYS[0], X[0])], answer):
+            json.dumps(one.to_json(samples=True))
+
+    refused_or_read(read)
+
+
+@fuzz
+@given(answer=objects([{"score": Score(75.0, 74.0, 76.0, 100, {"top5": 90.0}).record()}, REFUSED, {"died": "x"}]))
+@example(answer={"score": {}})
+def test_answers_to_a_quality(answer):
+    quality = SimpleNamespace(keep=lambda _key, score: json.dumps(score.record()))
+    refused_or_read(lambda: FarmQuality._read(quality, KEYS[0], answer))
+
+
+@fuzz
+@given(answer=documents([ANSWER, {"unknown": "digest"}]).map(json.dumps) | texts(["{}"]))
+@example(answer="{")
+@example(answer="null")
+def test_answers_as_they_arrive(answer):
+    scheduler = Scheduler(answer=answer)
+
+    def read():
+        # Another answer than an object must not be waited for again and again.
+        assert isinstance(scheduler._answer(0, scheduler._jobs[0]), dict) or scheduler.sent == 1
+
+    refused_or_read(read)
+
+
+class Measured(Station):
+    """A station whose benches measure nothing."""
+
+    def _opened(self, what, current):
+        bench = SimpleNamespace(
+            begin=lambda: PROTOCOL,
+            reseed=np.random.default_rng,
+            take=lambda networks, _keep: {key: MEASUREMENT for key, _ in networks},
+            anchors_now={},
+            environment={},
+            fingerprint="f",
+            close=lambda: None,
+        )
+        return SimpleNamespace(bench=bench, platform=Platform("torch", Settings()), used=0.0, looked=time.monotonic())
+
+
+DESCRIPTION = {
+    "version": VERSION,
+    "supernet": "ncf",
+    "platform": "torch:threads=1",
+    "device": "cpu",
+    "fingerprint": "f",
+    "anchors": X.tolist(),
+    "protocol": PROTOCOL.to_record(),
+    "check": True,
+    "silence_s": 60.0,
+}
+ORDER = {
+    "networks": [[key, row.tolist(), graph] for key, row, graph in zip(KEYS, X, digests(NCF, X), strict=True)],
+    "anchors": True,
+    "seed": 7,
+}
+QUALITY = {"version": VERSION, "supernet": "ncf", "quality": "hit-rate:x", "weights": None, "subset": 1, "workers": 1}
+
+
+def spelled(seeds):
+    return documents(seeds).map(json.dumps) | texts([json.dumps(seed) for seed in seeds])
+
+
+@fuzz
+@given(description=spelled([DESCRIPTION]), order=spelled([ORDER]))
+@example(description="{", order=json.dumps(ORDER))
+@example(description=json.dumps(DESCRIPTION), order="null")
+def test_orders_to_measure(description, order):
+    station = Measured(OFFER)
+    answer = json.loads(station.measure("digest", order, description))
+    assert "measurements" in answer or str(raised(answer)).strip() or answer == {"unknown": "digest"}
+    json.dumps(station.facts())
+
+
+@fuzz
+@given(description=spelled([QUALITY | {"source": "x"}]), order=spelled([{"vector": X[0].tolist()}]))
+@example(description="{", order="{}")
+def test_orders_to_evaluate(description, order):
+    answer = json.loads(Station(OFFER).evaluate("digest", order, description))
+    assert "score" in answer or str(raised(answer)).strip() or answer == {"unknown": "digest"}
+
+
+@fuzz
+@given(text=texts(["torch:threads=1", "phone", "onnxruntime:threads=2,batch=8"]))
+def test_platforms_that_a_worker_reads(text):
+    answer = json.loads(Station(OFFER).parsed(text))
+    assert "fingerprint" in answer or str(raised(answer)).strip()

@@ -1,0 +1,164 @@
+"""What lies in a store is read, or refused by one of our errors: a file may be damaged and still be a database."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import zlib
+from types import SimpleNamespace
+
+import pytest
+from fuzzing import fuzz, put, refused_or_read
+from hypothesis import given
+from hypothesis import strategies as st
+from mutations import contents, documents
+from test_messages import KEYS, MEASUREMENT, NCF, SAMPLES
+
+from harness import cache
+from harness.measurement import Measurement
+from harness.quality.evaluated import EvaluatedQuality
+from harness.quality.quality import Score
+from harness.store import Store
+from hwnas.cli import measurements
+from search.export import write_csv
+from search.stored import load
+from search.study import search
+from supernets.errors import StoreError
+
+
+@pytest.fixture(scope="session")
+def store_file(tmp_path_factory):
+    """A store's file, small, with a row of each kind."""
+    file = tmp_path_factory.mktemp("stored") / "s.db"
+    with Store.open(str(file)) as store:
+        search(NCF, objectives=["macs", "params"], algorithm="random", evals=4, store=store, study="s")
+        store.put_measurement(MEASUREMENT.to_record())
+        store.put_quality("ncf", "source", KEYS[0], Score(75.0, 74.0, 76.0, 100, {"top5": 90.0}).record())
+    return file
+
+
+def read_all(store):
+    """Read every kind of row as what is made of it."""
+    graphs = {MEASUREMENT.key: MEASUREMENT.graph}
+    common = (store, "ncf", MEASUREMENT.platform, MEASUREMENT.fingerprint)
+    source = SimpleNamespace(options=SimpleNamespace(store=store), net=NCF, source="source")
+
+    def study():
+        found = load(store, "s")
+        json.dumps(found.to_json())
+        write_csv(found, io.StringIO())
+
+    for read in (
+        lambda: [measurements._study(record) for record in store.studies()],
+        lambda: measurements._table(store.measurements(samples=False)),
+        lambda: [Measurement.from_record(one).to_json(samples=True) for one in store.measurements()],
+        lambda: cache.candidates(*common, MEASUREMENT.protocol, graphs),
+        lambda: cache.taken_since(*common, "2020-01-01T00:00:00", graphs),
+        lambda: EvaluatedQuality.kept(source, KEYS),
+        study,
+    ):
+        refused_or_read(read)
+
+
+@fuzz
+@given(data=st.data())
+def test_files_of_stores(folder, store_file, data):
+    for old in folder.glob("s.db*"):
+        old.unlink(missing_ok=True)  # SQLite may be about to remove it itself
+    file = put(folder, "s.db", data.draw(contents([store_file.read_bytes()])))
+
+    def read():
+        with Store.open(str(file), create=False) as store:
+            read_all(store)
+
+    refused_or_read(read)
+
+
+def packed(value):
+    return zlib.compress(json.dumps(value).encode())
+
+
+# A column with a record, and how that is written.
+RECORDS = {
+    ("measurement", "record"): json.dumps,
+    ("measurement_samples", "samples"): packed,
+    ("study", "settings"): json.dumps,
+    ("evaluation", "record"): json.dumps,
+    ("quality", "record"): json.dumps,
+}
+
+
+@pytest.fixture(scope="session")
+def rows(store_file):
+    """The records in a store of its own, how each is written, and that store."""
+    file = store_file.with_name("rows.db")
+    file.write_bytes(store_file.read_bytes())
+    connection = sqlite3.connect(file, isolation_level=None)
+    found = {}
+    for table, column in RECORDS:
+        (content,) = connection.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()
+        found[table, column] = json.loads(zlib.decompress(content) if isinstance(content, bytes) else content)
+    with Store.open(str(file)) as store:
+        yield found, connection, store
+
+
+@fuzz
+@given(data=st.data(), place=st.sampled_from(list(RECORDS)))
+def test_rows_of_stores(rows, data, place):
+    found, connection, store = rows
+    table, column = place
+    written = RECORDS[place](found[place])
+    as_bytes = written if isinstance(written, bytes) else written.encode()
+    damaged = data.draw(documents([found[place]]).map(RECORDS[place]) | contents([as_bytes]))
+    update = f"UPDATE {table} SET {column} = ? WHERE rowid = (SELECT min(rowid) FROM {table})"
+    connection.execute(update, (damaged,))
+    try:
+        read_all(store)
+    finally:
+        connection.execute(update, (written,))
+
+
+@pytest.mark.parametrize("settings", [{}, {"search": {}, "facts": {}}, {"search": {"objectives": [1]}, "facts": {}}, 1])
+def test_a_study_that_is_damaged_is_named(tmp_path, settings):
+    with Store.open(str(tmp_path / "s.db")) as store:
+        store.create_study("s", settings)
+        with pytest.raises(StoreError, match="the study 's' is damaged"):
+            load(store, "s")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": "x"},
+        {"latency_s": "x"},
+        {"latency_s": 10**400},
+        {"latency_s": 0},
+        {"status": None},
+        {"config": []},
+        {"samples": {}},
+        {"samples": {**SAMPLES, "visit": [0, 2]}},
+        {"samples": {**SAMPLES, "group": [0, 1]}},
+        {"samples": {**SAMPLES, "cpu_ns": [5]}},
+        {"protocol_numbers": {"x": 1}},
+    ],
+)
+def test_a_measurement_that_is_damaged_is_an_error(changes):
+    with pytest.raises(StoreError, match="the record of a measurement is damaged"):
+        Measurement.from_record({**MEASUREMENT.to_record(), **changes})
+
+
+def test_a_quality_that_is_damaged_names_the_store(tmp_path):
+    source = SimpleNamespace(options=None, net=NCF, source="source")
+    with Store.open(str(tmp_path / "s.db")) as store:
+        store.put_quality("ncf", "source", KEYS[0], {})
+        source.options = SimpleNamespace(store=store)
+        with pytest.raises(StoreError, match=r"s\.db: a quality from source is damaged"):
+            EvaluatedQuality.kept(source, KEYS)
+
+
+def test_a_damaged_study_can_be_listed_by_nobody(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as store:
+        store.create_study("s", {})
+        with pytest.raises(StoreError, match="is damaged"):
+            measurements._study(store.studies()[0])
