@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # 1 (hwnas 0.1): measurements, their raw samples, studies, evaluations.
 # 2 (hwnas 0.1): qualities.
 # 3 (hwnas 0.1): the index of measurements has what a listing counts by.
-VERSION = 3
+# 4 (hwnas 0.1): snapshots of studies.
+VERSION = 4
 
 
 def tables() -> sa.MetaData:
@@ -25,6 +26,7 @@ def tables() -> sa.MetaData:
     sa.Table("hwnas_schema", metadata, sa.Column("version", sa.Integer, nullable=False))
     _measurement_tables(metadata)
     _study_tables(metadata)
+    _snapshot_table(metadata)
     _quality_table(metadata)
     return metadata
 
@@ -80,6 +82,17 @@ def _study_tables(metadata: sa.MetaData) -> None:
     )
 
 
+def _snapshot_table(metadata: sa.MetaData) -> sa.Table:
+    import sqlalchemy as sa
+
+    return sa.Table(
+        "snapshot",
+        metadata,
+        sa.Column("study_id", sa.ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("record", sa.Text, nullable=False),  # JSON
+    )
+
+
 def _quality_table(metadata: sa.MetaData) -> sa.Table:
     import sqlalchemy as sa
 
@@ -108,8 +121,20 @@ def _widen_index(connection: sa.Connection) -> None:
     )
 
 
+def _add_snapshots(connection: sa.Connection) -> None:
+    import sqlalchemy as sa
+
+    metadata = sa.MetaData()
+    _study_tables(metadata)
+    _snapshot_table(metadata).create(connection)
+
+
 # From a version, what has to be done to reach the next one; run in one transaction.
-MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_qualities, 2: _widen_index}
+MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {
+    1: _add_qualities,
+    2: _widen_index,
+    3: _add_snapshots,
+}
 
 
 def is_current(connection: sa.Connection, metadata: sa.MetaData, name: str, create: bool) -> bool:

@@ -109,13 +109,14 @@ class Studies(Part):
 
     def delete_study(self, name: str) -> None:
         """Delete a study and its evaluations; the measurements stay. Raises ``StoreError`` where there is none."""
-        study, evaluation = self._tables["study"], self._tables["evaluation"]
+        study, parts = self._tables["study"], [self._tables["snapshot"], self._tables["evaluation"]]
         found = self.study(name)
         if found is None:
             raise StoreError(f"the store {self.name}: there is no study {name!r}")
 
         def delete(connection: sa.Connection) -> None:
-            connection.execute(evaluation.delete().where(evaluation.c.study_id == found.id))
+            for part in parts:
+                connection.execute(part.delete().where(part.c.study_id == found.id))
             connection.execute(study.delete().where(study.c.id == found.id))
 
         self._database.write(delete)
@@ -164,6 +165,40 @@ class Studies(Part):
             # One parse of a long list takes a third of the time of many of short ones.
             records: list[Record] = json.loads(f"[{','.join(texts)}]")
         return records
+
+    def put_snapshot(self, study: StudyRecord, record: Mapping[str, Any]) -> None:
+        """Keep what a study goes on from when it is resumed, in place of what there was; it is committed on return.
+
+        Args:
+            study: as it is kept.
+            record: JSON values.
+
+        Raises:
+            StoreError: the study is no more, or another process is writing it.
+        """
+        snapshot, text = self._tables["snapshot"], json.dumps(record)
+
+        def replace(connection: sa.Connection) -> None:
+            connection.execute(snapshot.delete().where(snapshot.c.study_id == study.id))
+            connection.execute(snapshot.insert().values(study_id=study.id, record=text))
+
+        with self._collisions(study):
+            self._database.write(replace)
+
+    def snapshot(self, study: StudyRecord) -> Any:
+        """Return the latest snapshot of a study; ``None`` where there is none.
+
+        One that is damaged counts as none: it saves time, and has nothing that the study would miss.
+        """
+        import sqlalchemy as sa
+
+        snapshot = self._tables["snapshot"]
+        query = sa.select(snapshot.c.record).where(snapshot.c.study_id == study.id)
+        text = self._database.read(lambda connection: connection.execute(query).scalar_one_or_none())
+        try:
+            return None if text is None else json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            return None
 
     @contextmanager
     def _collisions(self, study: StudyRecord) -> Iterator[None]:

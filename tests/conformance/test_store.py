@@ -89,6 +89,30 @@ def test_studies(store):
     assert [one.name for one in store.studies()] == ["p-1"]
 
 
+def test_a_study_has_one_snapshot_and_takes_it_along(store):
+    first, second = store.create_study("s", {}), store.create_study("t", {})
+    assert store.snapshot(first) is None
+    exact = {"n": 2**127 + 1, "x": [0.1 + 0.2, 5e-324, -0.0], "note": "ß\u0000"}
+    for record in ({"n": 1}, exact):
+        store.put_snapshot(first, record)
+    store.put_snapshot(second, {"n": 3})
+    assert repr(store.snapshot(first)) == repr(exact)
+    store.delete_study("s")
+    assert store.snapshot(first) is None
+    assert store.snapshot(second) == {"n": 3}
+    with pytest.raises(StoreError, match="'s' has been deleted"):
+        store.put_snapshot(first, {"n": 4})
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"n": 1', "[" * 100_000])
+def test_a_damaged_snapshot_counts_as_none(store, text):
+    study = store.create_study("s", {})
+    store.put_snapshot(study, {"n": 1})
+    update = store._tables["snapshot"].update().values(record=text)
+    store._database.write(lambda connection: connection.execute(update))
+    assert store.snapshot(study) is None
+
+
 def test_opening_again_finds_everything(shared):
     with Store.open(shared) as first:
         first.put_measurement(RECORD)
@@ -172,6 +196,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(shared):
         made.put_measurement(RECORD)
     changed(
         shared,
+        "DROP TABLE snapshot",
         "DROP TABLE quality",
         "DROP INDEX measurement_of",
         "CREATE INDEX measurement_of ON measurement (supernet, platform, key)",
@@ -183,6 +208,23 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(shared):
         inspected = migrated._database.read(lambda connection: sa.inspect(connection).get_indexes("measurement"))
     expected = [column.name for index in schema.tables().tables["measurement"].indexes for column in index.columns]
     assert [index["column_names"] for index in inspected] == [expected]
+
+
+def test_a_study_of_the_third_version_is_kept_and_gets_snapshots(shared):
+    with Store.open(shared) as made:
+        made.add_evaluations(made.create_study("s", {"seed": 1}), 0, [{"key": "a"}])
+    changed(shared, "DROP TABLE snapshot", "UPDATE hwnas_schema SET version = 3")
+    with Store.open(shared, create=False) as migrated:
+        study = migrated.study("s")
+        assert (study.settings, study.evaluations) == ({"seed": 1}, 1)
+        assert migrated.snapshot(study) is None
+        migrated.put_snapshot(study, {"n": 1})
+        assert migrated.snapshot(study) == {"n": 1}
+        migrated.delete_study("s")
+        again = migrated.create_study("s", {})
+        assert migrated.snapshot(again) is None
+    with Store.open(shared) as opened:  # which would fail, were the version not written
+        assert opened.study("s") is not None
 
 
 def test_what_is_no_store_is_refused(shared):
