@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # An objective that is known without evaluating: vectors (n, n_var) to minimised values (n,).
@@ -107,5 +108,34 @@ class AsksBeside(Protocol):
         """Return what to evaluate next beside ``pending``, ``(k, n_var)``, of which nothing was told yet.
 
         No rows: it has to be told something first, or, where nothing is pending, nothing is left to ask.
+        """
+        ...
+
+
+# What a state raises that is damaged, or of something else.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, UsageError)
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """An algorithm that takes long to ask, and that needs little beside what it asked for and was told to go on.
+
+    A study that is resumed restores it instead of asking it for everything again. It asks for nothing twice, so what
+    it was told follows from the evaluations alone.
+    """
+
+    def state(self) -> dict[str, Any]:
+        """Return what its next asking follows from, beside what it asked for and was told, as JSON values."""
+        ...
+
+    def restore(self, state: Mapping[str, Any], asked: IntArray) -> None:
+        """Become what ``state`` was taken of, but for what it was told by then: it is told that afterwards.
+
+        Args:
+            state: as ``state`` returned it; through JSON, every number of it comes back as it was.
+            asked: all that was asked for by then, canonical, ``(k, n_var)``.
+
+        Raises:
+            UNREADABLE: it is damaged, or the state of something else; nothing has changed.
         """
         ...

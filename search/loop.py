@@ -1,21 +1,21 @@
-"""The one loop: ask, evaluate what is new, keep it, tell. It replays what is kept already."""
+"""The one loop: ask, evaluate what is new, keep it, tell. What is kept is replayed or, from a snapshot, told."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm
+from search.algorithm import UNREADABLE, Algorithm, Restorable
 from search.archive import Archive, Evaluation
+from search.clock import Clock
 from search.constraints import Constraint, total_violation
 from search.drift import Drift
 from search.objectives import Objective, Outcome, Repeatable
-from search.threads import one_thread
+from search.stored import Kept, Snapshot
 from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
 
@@ -24,46 +24,7 @@ PATIENCE = 100
 # So many of the front are measured again beside a batch, where the batch is so small that it ranks few side by side.
 _AGAIN, SMALL = 2, 24
 
-Keep = Callable[[Sequence[Evaluation]], None]
 Stop = Callable[[Archive], str | None]
-
-
-@dataclass
-class Clock:
-    """Where the time of a study goes, in seconds; replaying costs none of it."""
-
-    measure_s: float = 0.0
-    search_s: float = 0.0
-    total_s: float = 0.0
-    _since: float = field(default_factory=time.perf_counter)
-
-    def restart(self, last: Evaluation | None) -> None:
-        """Go on from where the study's last evaluation left it."""
-        if last is not None:
-            self.measure_s, self.search_s, self.total_s = last.measure_s, last.search_s, last.total_s
-        self._since = time.perf_counter()
-
-    @contextmanager
-    def measuring(self) -> Iterator[None]:
-        """Count the time within as that of evaluating."""
-        start = time.perf_counter()
-        yield
-        self.measure_s += time.perf_counter() - start
-
-    @contextmanager
-    def searching(self) -> Iterator[None]:
-        """Count the time within as the algorithm's own; it computes with one thread."""
-        start = time.perf_counter()
-        with one_thread():
-            yield
-        self.search_s += time.perf_counter() - start
-
-    def now(self) -> dict[str, float]:
-        """Return the three counts, the total brought up to now."""
-        present = time.perf_counter()
-        self.total_s += present - self._since
-        self._since = present
-        return {"measure_s": self.measure_s, "search_s": self.search_s, "total_s": self.total_s}
 
 
 @dataclass(frozen=True)
@@ -90,8 +51,7 @@ class Loop:
         task: what is evaluated.
         algorithm: what proposes.
         archive: empty; holds the evaluations in the end.
-        kept: the evaluations that the store has already.
-        keep: stores evaluations; they are safe when it returns.
+        kept: what the store has of the study already, and how it gets more.
         clock: counts the time.
         drifts: of the objectives that drift with the machine, by name; they learn from every evaluation.
     """
@@ -101,16 +61,15 @@ class Loop:
         task: Task,
         algorithm: Algorithm,
         archive: Archive,
-        kept: Sequence[Evaluation] = (),
-        keep: Keep = lambda _: None,
+        kept: Kept | None = None,
         clock: Clock | None = None,
         drifts: Mapping[str, Drift] | None = None,
     ) -> None:
         self._task = task
         self._algorithm = algorithm
+        self._restorable = algorithm if isinstance(algorithm, Restorable) else None
         self._archive = archive
-        self._kept = kept
-        self._keep = keep
+        self._kept = kept or Kept()
         self._clock = clock or Clock()
         self._drifts = drifts or {}
         seen = {*archive.names, *(one.name for one in task.limited if one.cheap)}
@@ -131,11 +90,16 @@ class Loop:
         Raises:
             UsageError: the algorithm proposes others than those that are kept.
         """
-        idle = 0
+        idle, recalled = 0, self._restored(evals)
         while True:
             reason = self._finished(evals) or stop(self._archive)
             if reason:
                 return reason
+            if len(self._archive) < recalled:
+                self._tell(self._take_next())
+                report()
+                continue
+            self._save()
             with self._clock.searching():
                 X = self._algorithm.ask()
             if not len(X):
@@ -194,18 +158,68 @@ class Loop:
                 told[column] = self._drifts[name].value(evaluation.key, float(row[column]))
         return told
 
+    # --- going on from the store -------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        """Let the store have what asking goes on from, so that a study that is resumed need not ask again."""
+        if self._restorable is not None and len(self._archive):
+            self._kept.save(Snapshot(len(self._archive), self._batches(), self._restorable.state()).to_json())
+
+    def _restored(self, evals: int) -> int:
+        """Restore the algorithm from the store, and return of how many evaluations it is only to be told.
+
+        Without a snapshot, and with one that cannot be read, that is none: it is asked for everything again, which gets
+        to the same place and only takes longer.
+        """
+        if self._restorable is None or self._kept.snapshot is None:
+            return 0
+        kept, space = self._kept.evaluations, self._task.space
+        try:
+            snapshot = Snapshot.from_json(self._kept.snapshot, space)
+            if not snapshot.fits(kept, evals):
+                return 0
+            told = np.array([one.vector for one in kept[: snapshot.evaluations]], dtype=np.int64)
+            self._restorable.restore(snapshot.state, np.concatenate([told, *snapshot.under_way]))
+        except UNREADABLE:
+            return 0
+        self._put_under_way(snapshot.under_way)
+        return snapshot.evaluations
+
+    def _batches(self) -> tuple[IntArray, ...]:
+        """Return what was asked for and has not arrived, by batch."""
+        return ()
+
+    def _put_under_way(self, batches: Sequence[IntArray]) -> None:
+        """Go on with batches that were under way; here, each has arrived before the next is asked for."""
+
+    def _next_kept(self) -> list[Evaluation]:
+        """Return the next batch of what the store has."""
+        rest = self._kept.evaluations[len(self._archive) :]
+        return list(takewhile(lambda one: one.iteration == rest[0].iteration, rest))
+
+    def _take_next(self) -> IntArray:
+        """Take the next batch from the store, ``(k, n_var)``."""
+        batch = self._next_kept()
+        self._iteration = batch[0].iteration
+        self._take(batch)
+        return np.array([one.vector for one in batch], dtype=np.int64)
+
+    def _take(self, evaluations: Sequence[Evaluation]) -> None:
+        """Take evaluations from the store as they are."""
+        self._remember(evaluations)
+        if evaluations and len(self._archive) == len(self._kept.evaluations):
+            self._clock.restart(evaluations[-1])
+
     # --- evaluating --------------------------------------------------------------------------------------------------
 
     def _evaluate(self, X: IntArray) -> None:
         """Evaluate vectors that are not in the archive; those that the store has already come from there."""
         done = len(self._archive)
-        replayed = self._kept[done : done + len(X)]
+        replayed = self._kept.evaluations[done : done + len(X)]
         proposed = self._task.space.keys(X[: len(replayed)])
         if proposed != [evaluation.key for evaluation in replayed]:
             raise self.other_than_kept()
-        self._remember(replayed)
-        if replayed and len(self._archive) == len(self._kept):
-            self._clock.restart(replayed[-1])
+        self._take(replayed)
         rest = X[len(replayed) :]
         if len(rest):
             self._evaluate_anew(rest)
@@ -271,7 +285,7 @@ class Loop:
                     **self._clock.now(),
                 )
             )
-        self._keep(made)
+        self._kept.keep(made)
         self._remember(made)
 
     def _remember(self, evaluations: Sequence[Evaluation]) -> None:

@@ -5,7 +5,8 @@ so (``search.algorithm.AsksBeside``) counts them as if they had turned out as ho
 that it asked for has arrived, as in the plain loop.
 
 What is asked for follows from the order in which batches arrived, and from nothing else: not from how many devices
-there were, nor from when they answered. The archive keeps that order, so a study is replayed from it like any other.
+there were, nor from when they answered. The archive keeps that order, so a study is replayed from it like any other, or
+goes on from a snapshot, which has what was under way as well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from search.algorithm import AsksBeside
-from search.archive import Evaluation
 from search.loop import PATIENCE, SMALL, Loop, Stop
 from search.objectives import Objective, Startable
 from supernets.errors import UsageError
@@ -54,6 +54,8 @@ class ParallelLoop(Loop):
         self, *args: Any, measured: Startable, ways: int, side_by_side: int = SIDE_BY_SIDE, **options: Any
     ) -> None:
         super().__init__(*args, **options)
+        if not isinstance(self._algorithm, AsksBeside):
+            self._restorable = None  # it is told at once of all that it asked for, not batch by batch
         self._measured = measured
         self._ways = ways
         self._side_by_side = side_by_side
@@ -64,14 +66,20 @@ class ParallelLoop(Loop):
 
     def run(self, evals: int, stop: Stop, report: Callable[[], None]) -> str:
         """Run until one of the rules says to stop; see ``Loop.run``."""
+        recalled = self._restored(evals)
         while True:
             reason = self._finished(evals) or stop(self._archive)
             if reason:
                 return reason
+            if len(self._archive) < recalled:
+                self._tell(self._take_next())
+                report()
+                continue
             self._fill(evals)
             if not self._under_way:
                 return self._dry
-            arrived = self._replayed() if len(self._archive) < len(self._kept) else self._arrived()
+            replays = len(self._archive) < len(self._kept.evaluations)
+            arrived = self._replayed() if replays else self._arrived()
             if arrived is not None:
                 self._told_of(arrived)
                 report()
@@ -108,8 +116,9 @@ class ParallelLoop(Loop):
                 X = self._algorithm.ask()
             self._asked = X = self._task.space.canonical(X)
         else:
+            self._save()  # nothing is waiting: all that was asked for has arrived or is under way
             with self._clock.searching():
-                X = self._algorithm.ask_beside(np.vstack([self._none(), *(one.X for one in self._under_way)]))
+                X = self._algorithm.ask_beside(np.vstack([self._none(), *self._batches()]))
             X = self._task.space.canonical(X)
         if not len(X):
             self._dry = f"the algorithm has nothing left to ask for after {len(self._archive)} evaluations"
@@ -138,25 +147,13 @@ class ParallelLoop(Loop):
             self._tell(self._asked)
 
     def _replayed(self) -> IntArray:
-        """Take the next batch from what the store has."""
-        done = len(self._archive)
-        first = self._kept[done]
-        group = [first]
-        for one in self._kept[done + 1 :]:
-            if one.iteration != first.iteration:
-                break
-            group.append(one)
-        batch = self._containing(group)
-        keys = {one.key for one in group}
+        """Take the next batch from the store; it was asked for again."""
+        keys = {one.key for one in self._next_kept()}
+        batch = self._containing(keys)
         self._shrink(batch, np.array([key in keys for key in self._task.space.keys(batch.X)]))
-        self._iteration = first.iteration
-        self._remember(group)
-        if len(self._archive) == len(self._kept):
-            self._clock.restart(group[-1])
-        return np.array([one.vector for one in group], dtype=np.int64)
+        return self._take_next()
 
-    def _containing(self, group: Sequence[Evaluation]) -> _Batch:
-        wanted = {one.key for one in group}
+    def _containing(self, wanted: set[str]) -> _Batch:
         for batch in self._under_way:
             if wanted <= set(self._task.space.keys(batch.X)):
                 return batch
@@ -181,6 +178,12 @@ class ParallelLoop(Loop):
     def _beside(self, X: IntArray) -> IntArray:
         drift = self._drifts.get(self._measured.name)
         return self._none() if drift is None or len(X) > SMALL else self._incumbents(drift)
+
+    def _batches(self) -> tuple[IntArray, ...]:
+        return tuple(one.X for one in self._under_way)
+
+    def _put_under_way(self, batches: Sequence[IntArray]) -> None:
+        self._under_way = [_Batch(X) for X in batches]
 
     def _shrink(self, batch: _Batch, gone: Any) -> None:
         batch.X = batch.X[~gone]

@@ -2,16 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from search.archive import Archive, Evaluation
 from search.objectives import Directions
 from search.result import Study
 from supernets.errors import StoreError, UnknownNameError
+from supernets.space import IntArray, SearchSpace
 
 if TYPE_CHECKING:
     from harness.store import Store, StudyRecord
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study in the moment before its algorithm is asked: what it goes on from when it is resumed.
+
+    It stays true whatever is evaluated after it: that belongs to what was under way, and to what is asked for next.
+
+    Attributes:
+        evaluations: how many the archive had.
+        under_way: what was asked for and had not arrived: batches, ``(k, n_var)`` each, in the order of their asking.
+        state: the algorithm's, see ``search.algorithm.Restorable``.
+    """
+
+    evaluations: int
+    under_way: tuple[IntArray, ...]
+    state: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        batches = [X.tolist() for X in self.under_way]
+        return {"evaluations": self.evaluations, "under_way": batches, "state": self.state}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], space: SearchSpace) -> Self:
+        """Return what ``to_json`` wrote; raises one of ``search.algorithm.UNREADABLE`` where it is something else."""
+        batches = (np.asarray(batch, dtype=np.int64).reshape(-1, space.n_var) for batch in record["under_way"])
+        return cls(int(record["evaluations"]), tuple(space.canonical(X) for X in batches), record["state"])
+
+    def fits(self, kept: Sequence[Evaluation], evals: int) -> bool:
+        """Tell whether it is of the study with these evaluations, and a search for so many comes past it."""
+        n = self.evaluations
+        if not 0 < n <= len(kept) or n + sum(len(X) for X in self.under_way) > evals:
+            return False
+        return n == len(kept) or kept[n - 1].iteration != kept[n].iteration
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a study under way, and how more of it is kept; by default nothing is.
+
+    Attributes:
+        evaluations: what there is already.
+        snapshot: the latest, as JSON values; ``None``: there is none.
+        keep: stores evaluations; they are safe when it returns.
+        save: stores a snapshot in place of the latest.
+    """
+
+    evaluations: Sequence[Evaluation] = ()
+    snapshot: Any = None
+    keep: Callable[[Sequence[Evaluation]], None] = lambda _: None
+    save: Callable[[Mapping[str, Any]], None] = lambda _: None
+
+
+def kept_of(store: Store, record: StudyRecord) -> Kept:
+    """Return what the store has of a study, and how to keep more."""
+
+    def keep(evaluations: Sequence[Evaluation]) -> None:
+        store.add_evaluations(record, evaluations[0].index, [one.to_json() for one in evaluations])
+
+    def save(snapshot: Mapping[str, Any]) -> None:
+        store.put_snapshot(record, snapshot)
+
+    # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
+    snapshot = store.snapshot(record)
+    return Kept([Evaluation.from_json(row) for row in store.evaluations(record)], snapshot, keep, save)
 
 
 def load(store: Store, name: str) -> Study:

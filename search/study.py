@@ -12,13 +12,14 @@ import numpy as np
 from search import algorithms
 from search.algorithm import Algorithm
 from search.archive import Archive, Evaluation
-from search.loop import Clock, Keep, Loop
+from search.clock import Clock
+from search.loop import Loop
 from search.objectives import Sources
 from search.parallel import ParallelLoop, startable, ways_of
 from search.plan import Plan, Request
 from search.result import ObjectiveLabel, Study
 from search.stopping import Stop, stop_rule
-from search.stored import load, record_of
+from search.stored import Kept, kept_of, load, record_of
 from supernets.errors import UsageError
 from supernets.supernet import SuperNetwork
 
@@ -204,34 +205,27 @@ class _Run:
             _check_same(self._record, settings)
             facts = dict(self._record.settings["facts"])
         archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
-        name, kept, keep = self._place(settings, facts)
+        name, kept = self._place(settings, facts)
         clock = Clock()
         if measured is None or ways == 1:
-            loop = Loop(plan.task, algorithm, archive, kept, keep, clock, plan.drifts)
+            loop = Loop(plan.task, algorithm, archive, kept, clock, plan.drifts)
         else:
-            loop = ParallelLoop(
-                plan.task, algorithm, archive, kept, keep, clock, plan.drifts, measured=measured, ways=ways
-            )
+            loop = ParallelLoop(plan.task, algorithm, archive, kept, clock, plan.drifts, measured=measured, ways=ways)
         stopped = loop.run(self._evals, stop, self.report)
         spent = clock.now()
         time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}
         return Study(name, settings, facts, archive, time_s, stopped)
 
-    def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, list[Evaluation], Keep]:
-        """Return the study's name, what is kept of it already, and how to keep more."""
+    def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, Kept]:
+        """Return the study's name, and what is kept of it already and how to keep more."""
         prefix = f"{settings['supernet'].partition(':')[0]}-{settings['algorithm']}"
         store = self._store
         if store is None:
             self._name = self._name or f"{prefix}-1"
-            return self._name, [], lambda _: None
-        kept = [] if self._record is None else [Evaluation.from_json(row) for row in store.evaluations(self._record)]
+            return self._name, Kept()
         record = self._record or store.create_study(self._name, {"search": settings, "facts": facts}, prefix=prefix)
         self._name = record.name
-
-        def keep(evaluations: Sequence[Evaluation]) -> None:
-            store.add_evaluations(record, evaluations[0].index, [one.to_json() for one in evaluations])
-
-        return record.name, kept, keep
+        return record.name, kept_of(store, record)
 
     # --- reporting ---------------------------------------------------------------------------------------------------
 

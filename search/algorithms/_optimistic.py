@@ -33,6 +33,9 @@ DEFAULTS: dict[str, Any] = {
     "cross": 0.15,
 }
 
+# What a state means, and what follows from it; with another number it is not restored, but everything asked for again.
+# 1: first form.
+_STATE = 1
 # Of the inner search's candidates, those that are looked at again when a batch is chosen.
 _SHORTLIST = 400
 # A batch has at least one sub-network for so many evaluations.
@@ -89,6 +92,32 @@ class OptimisticLinas:
     def tell(self, X: IntArray, F: FloatArray) -> None:
         """Learn evaluations."""
         self._told.add(X, F)
+
+    # --- going on from a state ----------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next batch follows from; see ``search.algorithm.Restorable``."""
+        return {
+            "version": _STATE,
+            "rng": self._rng.bit_generator.state,
+            "designed": self._designed,
+            "kept": self._kept.tolist(),
+            "surrogate": self._surrogate.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any], asked: IntArray) -> None:
+        """Go on from a state; see ``search.algorithm.Restorable``."""
+        if state["version"] != _STATE:
+            raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
+        designed = bool(state["designed"])
+        kept = self._space.canonical(np.asarray(state["kept"], dtype=np.int64).reshape(-1, self._space.n_var))
+        bits = type(self._rng.bit_generator)()
+        bits.state = state["rng"]
+        self._surrogate.restore(state["surrogate"])
+        # Nothing below fails.
+        self._rng.bit_generator.state = bits.state
+        self._designed, self._kept = designed, kept
+        self._told.mark(asked)
 
     # --- the initial design ------------------------------------------------------------------------------------------
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from search.algorithm import Problem
 from search.predictors import Predictor, fit
-from search.predictors._blocks import SpaceFeatures, behind_guess, with_guess
+from search.predictors._blocks import Block, SpaceFeatures, behind_guess, with_guess
 from search.predictors.gp import GaussianProcess
 from supernets.errors import UsageError, suggestion
 from supernets.space import FloatArray, IntArray
@@ -63,6 +66,17 @@ class Surrogate:
             result[:, noisy] = self._predict(X, False)[0][:, noisy]
         return result
 
+    def state(self) -> dict[str, Any]:
+        """Return what the next fit starts from, as JSON values."""
+        parameters = [None if one is None else one.tolist() for one in self._parameters]
+        return {"parameters": parameters, "fitted_to": self._fitted_to}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Start the next fit from what ``state`` returned; what it raises of another one has changed nothing."""
+        pairs = zip(state["parameters"], self._blocks, strict=True)
+        parameters = [None if one is None else _parameters(one, blocks) for one, blocks in pairs]
+        self._fitted_to, self._parameters = int(state["fitted_to"]), parameters
+
     def _fit_one(self, column: int, features: FloatArray, y: FloatArray, renew: bool) -> Predictor:
         if self._kind != "gp":
             return fit(features, y, self._kind)
@@ -91,3 +105,12 @@ class Surrogate:
             elif predictor is not None:
                 mean[:, column] = predictor.predict(features[column])
         return mean, deviation
+
+
+def _parameters(stored: Sequence[float], blocks: Sequence[Block]) -> FloatArray:
+    """Return a kernel's parameters as they were: per block its amplitude and its length scales, and the noise."""
+    found = np.array(stored, dtype=np.float64)
+    expected = (sum(1 + block.n_scales for block in blocks) + 1,)
+    if found.shape != expected or not np.isfinite(found).all():
+        raise ValueError(f"parameters: expected {expected} finite numbers, got {stored!r}")
+    return found

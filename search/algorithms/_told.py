@@ -51,8 +51,12 @@ class Told:
     def ask(self, X: IntArray) -> IntArray:
         """Return the rows of ``X`` that are neither asked nor told, as far as the budget goes; mark them as asked."""
         fresh = X[unseen_rows(X, self.seen)][: self.left]
-        self._asked.update(row_keys(fresh))
+        self.mark(fresh)
         return fresh
+
+    def mark(self, X: IntArray) -> None:
+        """Mark canonical vectors, ``(k, n_var)``, as asked."""
+        self._asked.update(row_keys(X))
 
     def ask_random(self, n: int, rng: np.random.Generator) -> IntArray:
         """Ask for ``n`` random sub-networks, fewer where no more are left.

@@ -523,9 +523,10 @@ class Provider:
     create = staticmethod(lambda name, sources: Slow())
 
 objectives.registry._providers["slow"] = Provider
+settings = {"inner_evals": 300} if sys.argv[5] == "linas" else {}
 with Store.open(sys.argv[2]) as store:
-    search(supernets.get("ofa-mbv3-w1.0"), objectives=["slow", "macs"], algorithm="nsga2", evals=int(sys.argv[4]),
-           store=store, study="s", resume=sys.argv[3] == "resume", seed=2)
+    search(supernets.get("ofa-mbv3-w1.0"), objectives=["slow", "macs"], algorithm=sys.argv[5], evals=int(sys.argv[4]),
+           store=store, study="s", resume=sys.argv[3] == "resume", seed=2, settings=settings)
 """
 
 
@@ -548,9 +549,10 @@ def test_the_same_seed_gives_the_same_search_on_any_hash_seed(algorithm):
     assert len(json.loads(first)) == 70
 
 
-def test_a_killed_search_resumes_and_evaluates_nothing_again(tmp_path):
+@pytest.mark.parametrize("algorithm", ["nsga2", "linas"])
+def test_a_killed_search_resumes_and_evaluates_nothing_again(tmp_path, algorithm):
     path, evals = tmp_path / "s.db", 80
-    process = run(SLOW, tmp_path, path, "begin", evals)
+    process = run(SLOW, tmp_path, path, "begin", evals, algorithm)
     said = [process.stdout.readline().strip() for _ in range(23)]
     process.send_signal(signal.SIGKILL)
     said += [line.strip() for line in process.stdout if line.endswith("\n")]
@@ -559,9 +561,9 @@ def test_a_killed_search_resumes_and_evaluates_nothing_again(tmp_path):
         kept = [one.key for one in load(opened, "s").evaluations]
     assert len(kept) >= 22  # all but the one under way
     assert kept == said[: len(kept)]
-    again = finished(run(SLOW, tmp_path, path, "resume", evals)).split()
+    again = finished(run(SLOW, tmp_path, path, "resume", evals, algorithm)).split()
     assert not set(kept) & set(again)
-    whole = finished(run(SLOW, tmp_path, tmp_path / "whole.db", "begin", evals)).split()
+    whole = finished(run(SLOW, tmp_path, tmp_path / "whole.db", "begin", evals, algorithm)).split()
     assert kept + again == whole
     assert len(set(whole)) == evals
 
