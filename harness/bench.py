@@ -246,9 +246,12 @@ class LocalBench:
             elif number < 0:
                 self._writer.anchor(message)
             elif say == "prepared":
-                prepared += 1
-                self._writer.prepared(message)
-                self.tell(Progress("preparing", prepared, len(left), f"prepared {prepared} of {len(left)} networks"))
+                again = message["again"]
+                if not again:
+                    prepared += 1
+                    self._writer.prepared(message)
+                words = f"prepared {prepared} of {len(left)} networks{', and some again' * again}"
+                self.tell(Progress("preparing", prepared, len(left), words))
             else:
                 yield self._writer.measurement(left[number][1], message)
 

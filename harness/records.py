@@ -86,6 +86,7 @@ class Writer:
             samples=samples,
             spent_s=message["spent_s"],
             context={**message["batch"], "anchors": dict(self.anchors_now), "noise": self._ready["noise"]},
+            sessions=message["sessions"],
             **_prepared(facts),
         )
 
@@ -150,7 +151,6 @@ def _prepared(facts: Mapping[str, Any]) -> dict[str, Any]:
         "first_inference_s": facts["first_inference_s"],
         "memory_bytes": facts["memory_bytes"],
         "error": facts.get("error", math.nan),
-        "sessions": facts["sessions"],
         "stages": tuple(facts["stages"]),
         "read_back": tuple(facts["read_back"]),
     }

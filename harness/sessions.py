@@ -37,6 +37,7 @@ class Inference:
     Attributes:
         made: each time's sessions, one per stage.
         repeats: how often each stage runs.
+        n_sessions: how often it was prepared.
         n_stages: stages whose time is taken apart; 0 where there is one stage only.
         marks: ns spent in each stage since the last ``clear``.
         run: runs one inference, in the sessions whose turn it is; at first the first ones.
@@ -44,20 +45,17 @@ class Inference:
 
     made: tuple[Sessions, ...]
     repeats: tuple[int, ...]
+    n_sessions: int = field(init=False)
     n_stages: int = field(init=False)
     marks: list[int] = field(init=False)
     run: Callable[[], None] = field(init=False)
     _sessions: Sessions = field(init=False)
 
     def __post_init__(self) -> None:
+        self.n_sessions = len(self.made)
         self.n_stages = len(self.repeats) if len(self.repeats) > 1 else 0
         self.marks = [0] * self.n_stages
         self.turn(0)
-
-    @property
-    def n_sessions(self) -> int:
-        """How often it was prepared."""
-        return len(self.made)
 
     def turn(self, session: int) -> None:
         """Let what was prepared the given time run from now on."""
@@ -100,34 +98,11 @@ def _summed(clocks: Sequence[Any], repeats: Sequence[int], n: int) -> list[float
     return [float(value) for value in np.sum(parts, axis=0)]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """An inference and what making it ready showed.
+class Making:
+    """A sub-network that is made ready, as often as asked.
 
-    Attributes:
-        inference: what runs.
-        facts: of the first time: ``prepare_s`` (export, compile), ``first_inference_s``, ``memory_bytes`` (growth of
-            the process's resident memory from before preparing to after the first inference), ``read_back`` (what each
-            session says of itself); ``sessions`` (how often it was prepared), ``stages`` (their names), and ``error``
-            (the largest relative difference of any session's outputs from torch's, if checked).
-    """
-
-    inference: Inference
-    facts: dict[str, Any]
-
-
-def prepare(
-    net: SuperNetwork,
-    config: Config,
-    backend: RunningBackend,
-    settings: Settings,
-    check: bool = True,
-    *,
-    times: int = 1,
-    cap_s: float = math.inf,
-    room: Room = nullcontext,
-) -> Prepared:
-    """Make a sub-network ready.
+    Between two times others are made ready: what is prepared one after the other lies close together, and differs less
+    than what a process prepares now and later.
 
     Args:
         net: the super-network.
@@ -135,58 +110,79 @@ def prepare(
         backend: what prepares it.
         settings: of the platform.
         check: compare the outputs with the torch module's.
-        times: how often to prepare it,
-        cap_s: or half as often, and so on, where all times but the first would take longer; seconds.
         room: is entered each time: where the sessions are to lie.
-
-    Raises:
-        BackendError: the backend refuses it, or computes something else than the torch module.
     """
-    stages = tuple(calibrated(net, net.stages(config, settings.batch), backend, settings))
-    expected = [_reference(stage) for stage in stages] if check else []
-    made: list[Sessions] = []
-    found: list[dict[str, Any]] = []
-    try:
-        while not made or len(made) < _affordable(times, cap_s, found[0]["prepare_s"]):
-            with room():
+
+    def __init__(
+        self,
+        net: SuperNetwork,
+        config: Config,
+        backend: RunningBackend,
+        settings: Settings,
+        check: bool = True,
+        room: Room = nullcontext,
+    ) -> None:
+        self._backend, self._settings, self._room = backend, settings, room
+        self._stages = tuple(calibrated(net, net.stages(config, settings.batch), backend, settings))
+        self._expected = [_reference(stage) for stage in self._stages] if check else []
+        self._made: list[Sessions] = []
+        self._first_s = math.nan
+
+    def once(self) -> dict[str, Any]:
+        """Make it ready once more.
+
+        Returns:
+            What that showed: ``prepare_s`` (export, compile), ``first_inference_s``, ``memory_bytes`` (growth of the
+            process's resident memory from before preparing to after the first inference), ``stages`` (their names),
+            ``read_back`` (what each session says of itself), and ``error`` (the largest relative difference from
+            torch's outputs, if checked).
+
+        Raises:
+            BackendError: the backend refuses it, or computes something else than the torch module. What was made before
+                is closed then.
+        """
+        try:
+            with self._room():
                 resident, start = resident_bytes(), time.perf_counter()
-                made.append(_prepare_all(stages, backend, settings))
-                found.append(_first_run(stages, made[-1], resident, start))
-            if check:
-                pairs = zip(stages, made[-1], expected, strict=True)
-                found[-1]["error"] = max(_compare(*pair, settings.precision) for pair in pairs)
-    except BaseException:
-        for sessions in made:
-            _close(sessions)
-        raise
-    facts = found[0] | {"sessions": len(made), "stages": [stage.name for stage in stages]}
-    if check:
-        facts["error"] = max(one["error"] for one in found)
-    return Prepared(Inference(tuple(made), _repeats(stages)), facts)
+                self._made.append(_prepare_all(self._stages, self._backend, self._settings))
+                facts = self._first_run(resident, start)
+            if self._expected:
+                pairs = zip(self._stages, self._made[-1], self._expected, strict=True)
+                facts["error"] = max(_compare(*pair, self._settings.precision) for pair in pairs)
+        except BaseException:
+            for sessions in self._made:
+                _close(sessions)
+            raise
+        if len(self._made) == 1:
+            self._first_s = facts["prepare_s"]
+        return facts
 
+    def affordable(self, times: int, cap_s: float) -> int:
+        """Return how often to make it ready: ``times``, halved until all but the first are done within ``cap_s``."""
+        while times > 1 and (times - 1) * self._first_s > cap_s:
+            times //= 2
+        return times
 
-def _affordable(times: int, cap_s: float, prepare_s: float) -> int:
-    """Return how often to prepare it: ``times``, halved until all but the first are done within ``cap_s``."""
-    while times > 1 and (times - 1) * prepare_s > cap_s:
-        times //= 2
-    return times
+    def inference(self) -> Inference:
+        """Return what was made ready."""
+        return Inference(tuple(self._made), self._repeats)
 
+    @property
+    def _repeats(self) -> tuple[int, ...]:
+        return tuple(stage.repeats for stage in self._stages)
 
-def _first_run(stages: Sequence[Stage], sessions: Sessions, resident: int, start: float) -> dict[str, Any]:
-    prepare_s = time.perf_counter() - start
-    inference = Inference((sessions,), _repeats(stages))
-    start = time.perf_counter()
-    inference.run()
-    return {
-        "prepare_s": prepare_s,
-        "first_inference_s": time.perf_counter() - start,
-        "memory_bytes": max(0, resident_bytes() - resident),
-        "read_back": inference.describe(),
-    }
-
-
-def _repeats(stages: Sequence[Stage]) -> tuple[int, ...]:
-    return tuple(stage.repeats for stage in stages)
+    def _first_run(self, resident: int, start: float) -> dict[str, Any]:
+        prepare_s = time.perf_counter() - start
+        inference = Inference((self._made[-1],), self._repeats)
+        start = time.perf_counter()
+        inference.run()
+        return {
+            "prepare_s": prepare_s,
+            "first_inference_s": time.perf_counter() - start,
+            "memory_bytes": max(0, resident_bytes() - resident),
+            "stages": [stage.name for stage in self._stages],
+            "read_back": inference.describe(),
+        }
 
 
 def _prepare_all(stages: Sequence[Stage], backend: RunningBackend, settings: Settings) -> Sessions:

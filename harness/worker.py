@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from harness.calibration import watch
 from harness.clocks import system_clocks
 from harness.frames import Channel, Closed
 from harness.protocol import PROFILES, TimingProtocol
-from harness.sessions import Inference, Prepared, prepare
+from harness.sessions import Inference, Making
 from harness.timing import BatchResult, Tick, time_batch
 from supernets.errors import HwnasError, MeasurementError
 
@@ -77,16 +78,12 @@ class Worker:
 
     def _prepare_anchors(self, vectors: list[list[int]]) -> list[Inference]:
         """Prepare the anchors; one that cannot be is left out, and said so."""
-        inferences = []
-        for number, vector in enumerate(vectors):
-            prepared = self._try(-1 - number, vector)
-            if prepared is not None:
-                inferences.append(prepared.inference)
-        if vectors and not inferences:
+        ready, _ = self._prepare_some([(-1 - number, vector) for number, vector in enumerate(vectors)])
+        if vectors and not ready:
             raise MeasurementError(
                 "none of the anchors (the smallest, a middle, the largest) can be prepared; see above"
             )
-        return inferences
+        return list(ready.values())
 
     def _begin(self, record: Mapping[str, Any] | None) -> TimingProtocol:
         """Verify the threads, choose the protocol, and tell the parent."""
@@ -121,35 +118,41 @@ class Worker:
         self, pending: list[tuple[int, list[int]]]
     ) -> tuple[dict[int, Inference], list[tuple[int, list[int]]]]:
         """Prepare networks while memory lasts; return those ready and those left for later."""
-        ready: dict[int, Inference] = {}
+        numbers, before = self._preparing, _memory_left()
+        making: dict[int, Making] = {}
+        left: list[tuple[int, list[int]]] = []
         for position, (number, vector) in enumerate(pending):
-            if ready and _memory_left() < _MEMORY_LEFT:
-                return ready, pending[position:]
-            prepared = self._try(number, vector)
-            if prepared is not None:
-                ready[number] = prepared.inference
-        return ready, []
+            now = _memory_left()
+            if making and now - (numbers.sessions - 1) * (before - now) < _MEMORY_LEFT:
+                left = pending[position:]
+                break
+            self._guarded(making, number, partial(self._begun, vector))
+        for time in range(1, numbers.sessions):
+            for number, one in list(making.items()):
+                if time < one.affordable(numbers.sessions, numbers.sessions_cap_s):
+                    self._guarded(making, number, partial(_again, one))
+        return {number: one.inference() for number, one in making.items()}, left
 
-    def _try(self, number: int, vector: list[int]) -> Prepared | None:
+    def _begun(self, vector: list[int]) -> tuple[Making, dict[str, Any]]:
+        config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
+        room = heap.own_stretch if self._preparing.own_memory else nullcontext
+        one = Making(self._net, config, self._backend, self._settings, self._check, room)
+        return _again(one)
+
+    def _guarded(
+        self, making: dict[int, Making], number: int, step: Callable[[], tuple[Making, dict[str, Any]]]
+    ) -> None:
+        """Make a network ready once; what that raises is its failure, and the others go on."""
         self._mark(number)
-        numbers = self._preparing
         try:
-            config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
-            prepared = prepare(
-                self._net,
-                config,
-                self._backend,
-                self._settings,
-                self._check,
-                times=numbers.sessions,
-                cap_s=numbers.sessions_cap_s,
-                room=heap.own_stretch if numbers.own_memory else nullcontext,
-            )
-        except Exception as error:  # noqa: BLE001 - a backend is anybody's code; the other networks are still measured
+            one, facts = step()
+        except Exception as error:  # noqa: BLE001 - a backend is anybody's code
+            making.pop(number, None)
             self._say("failed", number=number, reason=reason_of(error))
-            return None
-        self._say("prepared", number=number, facts=prepared.facts)
-        return prepared
+            return
+        again = number in making
+        making[number] = one
+        self._say("prepared", number=number, facts=facts, again=again)
 
     def _measure(self, ready: dict[int, Inference], rng: np.random.Generator) -> None:
         anchors = {-1 - position: inference for position, inference in enumerate(self._anchors)}
@@ -167,16 +170,17 @@ class Worker:
                 tick=self._tick,
             )
         # Read again: whether a clock was throttled shows only after the work.
-        read_back = [inference.describe() for inference in (*anchors.values(), *ready.values())]
+        ends = [
+            {"read_back": inference.describe(), "sessions": inference.n_sessions}
+            for inference in (*anchors.values(), *ready.values())
+        ]
         for inference in ready.values():
             inference.close()
         gc.collect()
         heap.release()
-        self._report(numbers, result, read_back, share)
+        self._report(numbers, result, ends, share)
 
-    def _report(
-        self, numbers: list[int], result: BatchResult, read_back: list[list[dict[str, Any]]], share: float | None
-    ) -> None:
+    def _report(self, numbers: list[int], result: BatchResult, ends: list[dict[str, Any]], share: float | None) -> None:
         batch = {
             "rounds": result.rounds,
             "tau_halves": result.settling.tau,
@@ -193,9 +197,9 @@ class Worker:
                 spent_s=timed.spent_s,
                 warmup_runs=timed.warmup_runs,
                 failure=timed.failure,
-                read_back=read_back[index],
                 rules=asdict(result.settling.rules(index)),
                 batch=batch,
+                **ends[index],
             )
 
     def _tick(self, tick: Tick) -> None:
@@ -205,6 +209,10 @@ class Worker:
         """Say something and wait for the nod: the parent works while nothing is timed."""
         self._channel.send({"say": what, **facts})
         self._channel.receive()
+
+
+def _again(one: Making) -> tuple[Making, dict[str, Any]]:
+    return one, one.once()
 
 
 class _Mark:

@@ -76,6 +76,6 @@ def test_a_folder_without_images_is_named(tmp_path):
 
 
 def test_a_network_is_prepared_on_them_and_checked(photos):
-    prepared = sessions.prepare(NET, NET.space.decode(NET.space.smallest())[0], ORT, settings(photos))
-    assert 0 < prepared.facts["error"] < sessions.TOLERANCES["int8"]
-    prepared.inference.close()
+    making = sessions.Making(NET, NET.space.decode(NET.space.smallest())[0], ORT, settings(photos))
+    assert 0 < making.once()["error"] < sessions.TOLERANCES["int8"]
+    making.inference().close()

@@ -69,6 +69,13 @@ def test_configs_and_vectors_give_the_same(net):
     assert [m.key for m in by_config] == [m.key for m in measure(net, X, "scripted", **settings)]
 
 
+def test_a_network_is_prepared_as_often_as_the_protocol_says(net):
+    for sessions in (1, 2, 4):
+        (measurement,) = take(net, [[0, 0, 1]], "us=20", protocol=replace(QUICK, sessions=sessions))
+        assert measurement.sessions == sessions
+        assert Measurement.from_record(measurement.to_record()).sessions == sessions
+
+
 def test_nothing_to_measure_starts_nothing(net):
     with Measurer(net, "scripted") as measurer:
         assert measurer.measure(np.empty((0, 3), dtype=int)) == []
@@ -188,7 +195,10 @@ def test_progress_tells_the_phases(net):
     told = []
     take(net, net.space.sample(3, 0), progress=told.append, protocol=replace(QUICK, cap_s=0.6, interval=0.0))
     assert list(dict.fromkeys(p.phase for p in told)) == ["starting", "preparing", "timing"]
-    assert [p.done for p in told if p.phase == "preparing"] == [1, 2, 3]
+    preparing = [p for p in told if p.phase == "preparing"]
+    # Each once, before any is prepared again.
+    assert [p.done for p in preparing] == [1, 2, 3, *[3] * 9]
+    assert ["again" in p.message for p in preparing] == [False] * 3 + [True] * 9
 
 
 # --- stored values ---------------------------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ class Counting:
         return session
 
 
-def prepare(backend, **options):
-    return sessions.prepare(NET, SMALLEST, backend, Settings(), **options)
+def making(backend, **options):
+    return sessions.Making(NET, SMALLEST, backend, Settings(), **options)
 
 
 def test_each_time_is_a_session_of_its_own_in_a_room_of_its_own():
@@ -53,19 +53,22 @@ def test_each_time_is_a_session_of_its_own_in_a_room_of_its_own():
         rooms.append(backend.prepared)
         yield
 
-    prepared = prepare(backend, times=4, room=room)
-    inference = prepared.inference
-    assert inference.n_sessions == prepared.facts["sessions"] == len({id(one) for (one,) in inference.made}) == 4
+    made = making(backend, room=room)
+    for _ in range(4):
+        assert made.once()["error"] < sessions.TOLERANCES["fp32"]
+    inference = made.inference()
+    assert inference.n_sessions == len({id(one) for (one,) in inference.made}) == 4
     assert rooms == [0, 1, 2, 3]
-    assert prepared.facts["error"] < sessions.TOLERANCES["fp32"]
     assert backend.open == {1, 2, 3, 4}
     inference.close()
     assert not backend.open
 
 
 def test_whose_turn_it_is_runs():
-    inference = prepare(Counting(), times=2).inference
-    ran = []
+    made = making(Counting())
+    for _ in range(2):
+        made.once()
+    inference, ran = made.inference(), []
     for number, (session,) in enumerate(inference.made):
         session.run = lambda number=number: ran.append(number)
     for turn in (1, 0, 1):
@@ -76,21 +79,22 @@ def test_whose_turn_it_is_runs():
 
 @pytest.mark.parametrize(("cap_s", "times"), [(10.0, 8), (7.0, 8), (6.9, 4), (1.5, 2), (0.9, 1), (0.0, 1)])
 def test_what_takes_long_to_prepare_is_prepared_less_often(cap_s, times):
-    assert sessions._affordable(8, cap_s, 1.0) == times
-
-
-def test_it_is_prepared_once_at_least():
-    assert prepare(Counting(), times=4, cap_s=0.0).inference.n_sessions == 1
+    made = making(Counting())
+    made._first_s = 1.0
+    assert made.affordable(8, cap_s) == times
 
 
 def test_a_failure_closes_what_was_prepared():
     backend = Counting(fails_at=3)
+    made = making(backend)
+    made.once()
+    made.once()
     with pytest.raises(BackendError, match="gave up"):
-        prepare(backend, times=4)
+        made.once()
     assert not backend.open
 
 
-def test_the_worst_session_is_what_is_said_of_the_outputs():
+def test_every_session_is_compared_with_the_module():
     backend = Counting()
     inner = backend.prepare
 
@@ -102,6 +106,8 @@ def test_the_worst_session_is_what_is_said_of_the_outputs():
         return session
 
     backend.prepare = off
+    made = making(backend)
+    made.once()
     with pytest.raises(BackendError, match="differ from the torch module"):
-        prepare(backend, times=2)
+        made.once()
     assert not backend.open
