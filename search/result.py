@@ -67,6 +67,7 @@ class Study:
         for one in self.objectives:
             _expect("name", one.name, str)
             _expect("unit", one.unit, str)
+            _expect("maximise", one.maximise, bool)
             _expect("reference", self.facts["reference"][one.name], float | int | None)
             missing = next(
                 (evaluation.index for evaluation in self.archive if one.name not in evaluation.objectives), None

@@ -71,8 +71,8 @@ def _sentences(file: Path) -> Iterator[str]:
         content = file.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{file}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise DataError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     # Split by line feeds alone: Unicode knows other ends of lines, at which other tools would not count one.
     lines = content.removesuffix(b"\n").split(b"\n") if content else []
     for number, line in enumerate(lines, start=1):

@@ -51,9 +51,9 @@ def load(file: str | Path) -> dict[str, Any]:
     if not isinstance(document, dict) or not document:
         what = "empty" if document in (None, {}) else f"a {type(document).__name__}"
         raise TableError(f"{file}: expected a mapping of blocks to their latencies, got {what}")
-    bad = next((name for name in document if not isinstance(name, str)), None)
-    if bad is not None:
-        raise TableError(f"{file}: expected block names as keys, got {bad!r}")
+    bad = [name for name in document if not isinstance(name, str)]
+    if bad:
+        raise TableError(f"{file}: expected block names as keys, got {bad[0]!r}")
     return document
 
 
@@ -101,7 +101,10 @@ def number(value: object, what: str) -> float:
 def _variance(document: Mapping[str, Any]) -> float:
     if "var" in document:
         return number(document["var"], "var")
-    return number(document["std"], "std") ** 2 if "std" in document else math.nan
+    if "std" not in document:
+        return math.nan
+    std = number(document["std"], "std")
+    return number(std * std, "the square of std")
 
 
 def _count(document: Mapping[str, Any]) -> int:

@@ -62,13 +62,22 @@ def read(file: str | Path, supernet: str) -> Progressed:
 
     document = read_document(file)
     training = document.get("training") if isinstance(document, dict) else None
-    if not isinstance(training, dict) or training.get("schema") != SCHEMA:
+    # Compared by their spelling: a tensor in the place of a number or a name compares to neither.
+    if not isinstance(training, dict) or repr(training.get("schema")) != repr(SCHEMA):
         raise UsageError(f"{file}: holds no training that could go on; train into another file")
-    if document.get("supernet") != supernet:
+    if repr(document.get("supernet")) != repr(supernet):
         raise UsageError(f"{file}: is a training of {document.get('supernet')}, not of {supernet}")
     try:
-        options = Options(**training["options"])
+        options = Options(**_plain(training["options"]))
         step, elapsed_s, optimizer = int(training["step"]), float(training["elapsed_s"]), training["optimizer"]
         return Progressed(step, options, str(training["data"]), elapsed_s, optimizer)
-    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, UsageError) as error:
         raise UsageError(f"{file}: its training is damaged ({error})") from error
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options that can be compared; raises ``TypeError`` where one is a tensor, say."""
+    for name, value in options.items():
+        if value is not None and not isinstance(value, (str, int, float)):
+            raise TypeError(f"{name}: expected a text or a number, got {type(value).__name__}")
+    return options

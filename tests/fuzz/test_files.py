@@ -119,6 +119,7 @@ LUTS = (
 
 @fuzz
 @given(content=contents([yaml.safe_dump(table, sort_keys=False, width=1000).encode() for table in LUTS]))
+@example(content=b"null: {mean: 1}")
 def test_lookup_tables_of_every_layout(folder, content):
     file = put(folder, "table.yaml", content)
     refused_or_read(lambda: formats.read(file).bind(MOBILE).latency(SMALLEST))
@@ -127,6 +128,7 @@ def test_lookup_tables_of_every_layout(folder, content):
 @fuzz
 @given(document=documents(LUTS))
 @example(document={**LUTS[1], "schema": None})
+@example(document={CONV: {"mean": 1.0, "std": 1e308}})
 def test_well_formed_lookup_tables(folder, document):
     file = put(folder, "formed.yaml", json.dumps(document).encode())  # JSON is YAML
     refused_or_read(lambda: formats.read(file).bind(MOBILE).latency(SMALLEST))

@@ -119,7 +119,43 @@ def test_rows_of_stores(rows, data, place):
         connection.execute(update, (written,))
 
 
-@pytest.mark.parametrize("settings", [{}, {"search": {}, "facts": {}}, {"search": {"objectives": [1]}, "facts": {}}, 1])
+WHOLE = {
+    "search": {
+        "supernet": "ncf",
+        "platform": None,
+        "algorithm": "random",
+        "seed": 0,
+        "preset": None,
+        "settings": {},
+        "constraints": [],
+        "warm_start": None,
+        "objectives": [{"name": "macs", "unit": "M", "maximise": False}],
+    },
+    "facts": {"reference": {"macs": None}, "quality": None, "environment": {}},
+}
+
+
+def damaged(part, **changes):
+    return {**WHOLE, part: {**WHOLE[part], **changes}}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        1,
+        {},
+        {"search": {}, "facts": {}},
+        damaged("search", objectives=[1]),
+        damaged("search", objectives=[{"name": "macs", "unit": "M", "maximise": [False]}]),
+        damaged("search", settings=None),
+        damaged("search", seed="x"),
+        damaged("search", platform=1),
+        damaged("facts", reference={}),
+        damaged("facts", reference={"macs": "x"}),
+        damaged("facts", quality={"predicted": True}),
+        damaged("facts", environment=None),
+    ],
+)
 def test_a_study_that_is_damaged_is_named(tmp_path, settings):
     with Store.open(str(tmp_path / "s.db")) as store:
         store.create_study("s", settings)
@@ -155,6 +191,12 @@ def test_a_quality_that_is_damaged_names_the_store(tmp_path):
         source.options = SimpleNamespace(store=store)
         with pytest.raises(StoreError, match=r"s\.db: a quality from source is damaged"):
             EvaluatedQuality.kept(source, KEYS)
+
+
+def test_a_whole_study_is_none_of_them(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as store:
+        store.create_study("s", WHOLE)
+        assert load(store, "s").to_json()["evaluations"] == []
 
 
 def test_a_damaged_study_can_be_listed_by_nobody(tmp_path):

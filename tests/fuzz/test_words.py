@@ -181,6 +181,7 @@ DATA = (
 @given(text=texts(DATA), net=st.sampled_from([NCF, MOBILE, HAT]))
 @example(text="x" * 300, net=NCF)
 @example(text="images:~nobody/x", net=MOBILE)
+@example(text="translation:\0,b", net=HAT)
 def test_data_to_train_on(text, net):
     refused_or_read(lambda: data.get(text, net))
 
