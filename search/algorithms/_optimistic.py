@@ -13,7 +13,7 @@ import numpy as np
 from search.algorithm import Problem
 from search.algorithms._inner import Variation, best_first, evolve, penalised
 from search.algorithms._surrogate import Surrogate
-from search.algorithms._told import Told
+from search.algorithms._told import Told, restored
 from search.hypervolume import free_boxes, improvements, non_dominated
 from search.operators import CROSSOVERS, MUTATIONS, reset
 from search.sampling import sample_unseen, unseen_rows
@@ -111,11 +111,10 @@ class OptimisticLinas:
             raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
         designed = bool(state["designed"])
         kept = self._space.canonical(np.asarray(state["kept"], dtype=np.int64).reshape(-1, self._space.n_var))
-        bits = type(self._rng.bit_generator)()
-        bits.state = state["rng"]
+        bits = restored(self._rng, state["rng"])
         self._surrogate.restore(state["surrogate"])
         # Nothing below fails.
-        self._rng.bit_generator.state = bits.state
+        self._rng.bit_generator.state = bits
         self._designed, self._kept = designed, kept
         self._told.mark(asked)
 

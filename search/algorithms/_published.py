@@ -10,12 +10,14 @@ import numpy as np
 from search import algorithms
 from search.algorithm import Problem
 from search.algorithms._inner import Variation, best_first, evolve, penalised
-from search.algorithms._told import Told
+from search.algorithms._told import Told, restored
 from search.operators import CROSSOVERS, MUTATIONS
 from search.predictors import Predictor, fit
 from search.sampling import sample_unseen, unseen_rows
 from supernets.space import FloatArray, IntArray
 
+# What a state means; with another number it is not restored. 1: first form.
+_STATE = 1
 # Table 5: the accuracy predictor is an SVR for translation and recommendation, all else ridge (but for NCF's latency).
 DEFAULTS: dict[str, Any] = {
     "population": 50,
@@ -52,6 +54,17 @@ class PublishedLinas:
     def tell(self, X: IntArray, F: FloatArray) -> None:
         """Learn evaluations."""
         self._told.add(X, F)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next batch follows from; see ``search.algorithm.Restorable``."""
+        return {"version": _STATE, "rng": self._rng.bit_generator.state}
+
+    def restore(self, state: Mapping[str, Any], asked: IntArray) -> None:
+        """Go on from a state; see ``search.algorithm.Restorable``."""
+        if state["version"] != _STATE:
+            raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
+        self._rng.bit_generator.state = restored(self._rng, state["rng"])
+        self._told.mark(asked)
 
     def _fitted(self) -> list[Predictor]:
         ok = self._told.ok

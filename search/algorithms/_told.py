@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -111,6 +114,14 @@ class Told:
         rows = (self._row_of.get(key) for key in row_keys(X))
         found = [nothing if row is None else self._F[row] for row in rows]
         return np.array(found).reshape(-1, self.problem.n_obj)
+
+
+def restored(rng: np.random.Generator, state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the state of a generator's bits, once a generator of its kind has taken it: it is whole."""
+    bits = type(rng.bit_generator)()
+    bits.state = state
+    taken: Mapping[str, Any] = bits.state
+    return taken
 
 
 def _initial(problem: Problem, initial: npt.ArrayLike | None) -> IntArray:

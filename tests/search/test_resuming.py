@@ -16,6 +16,7 @@ from search import objectives
 from search.algorithm import Problem
 from search.algorithms import create
 from search.algorithms._optimistic import OptimisticLinas
+from search.algorithms._published import PublishedLinas
 from search.objectives import Outcome
 from search.study import search
 from supernets.space import Choice, SearchSpace
@@ -128,13 +129,17 @@ class Case:
         self.patch, self.kind, self.extra, self.asks = monkeypatch, kind, extra, 0
         self.fails = options.pop("fails", 0)
         self.options = {"evals": EVALS, "settings": SETTINGS} | options
-        asked = OptimisticLinas.ask_beside
+        self._count(OptimisticLinas, "ask_beside")
+        self._count(PublishedLinas, "ask")
 
-        def ask_beside(algorithm, pending):
+    def _count(self, algorithm, name):
+        asked = getattr(algorithm, name)
+
+        def counted(*arguments):
             self.asks += 1
-            return asked(algorithm, pending)
+            return asked(*arguments)
 
-        monkeypatch.setattr(OptimisticLinas, "ask_beside", ask_beside)
+        self.patch.setattr(algorithm, name, counted)
 
     def run(self, *, stop_after=None, **options):
         """Return the evaluations, without their times, and how often was asked; none where it was interrupted."""
@@ -170,6 +175,12 @@ def store():
 
 CASES = {
     "plain": {},
+    "published": {"preset": "paper", "settings": {"population": 6, "inner_evals": 200}},
+    "published, constraints": {
+        "preset": "paper",
+        "settings": {"population": 6, "inner_evals": 200, "inner": "age-moea"},
+        "constraints": ["score<=17", "params<=80M"],
+    },
     # Kernel parameters are searched for anew only when evaluations have grown by a twentieth.
     "one at a time": {"evals": 30, "settings": SETTINGS | {"batch": 1}},
     "constraints": {"constraints": ["score<=17", "params<=80M"]},
