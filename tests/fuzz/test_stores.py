@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sqlite3
 import zlib
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from fuzzing import fuzz, put, refused_or_read
 from hypothesis import given
@@ -21,10 +23,13 @@ from harness.quality.evaluated import EvaluatedQuality
 from harness.quality.quality import Score
 from harness.store import Store
 from hwnas.cli import measurements
+from search.algorithm import UNREADABLE, Problem
+from search.algorithms import create
 from search.export import write_csv
-from search.stored import load
+from search.stored import Snapshot, load
 from search.study import search
 from supernets.errors import StoreError
+from supernets.space import Choice, SearchSpace
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +122,37 @@ def test_rows_of_stores(rows, data, place):
         read_all(store)
     finally:
         connection.execute(update, (written,))
+
+
+SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(5)))
+
+
+@pytest.fixture(scope="session")
+def snapshot():
+    """A snapshot of LINAS in its third batch, the second on its way; how it is restored."""
+    made, again = (
+        create("linas", Problem(SPACE, ("a",)), 90, np.random.default_rng(0), {"inner_evals": 200, "first": 6})
+        for _ in range(2)
+    )
+    made.tell(X := made.ask(), X.sum(axis=1, keepdims=True).astype(float))
+    record = Snapshot(len(X), (made.ask(),), made.state()).to_json()
+
+    def restored(damaged):
+        found = Snapshot.from_json(damaged, SPACE)
+        again.restore(found.state, np.concatenate([X, *found.under_way]))
+
+    record = json.loads(json.dumps(record))
+    restored(record)  # the whole one is understood
+    return record, restored
+
+
+@fuzz
+@given(data=st.data())
+def test_snapshots(snapshot, data):
+    record, restored = snapshot
+    # What else is raised would end a study that is resumed; these cost it the time that the snapshot saves.
+    with contextlib.suppress(*UNREADABLE):
+        restored(data.draw(documents([record, record["state"], {**record, "state": {}}])))
 
 
 WHOLE = {
