@@ -244,13 +244,20 @@ def _check(made: Measurement) -> None:
         raise ValueError(f"status: expected one of {', '.join(STATES)}, got {made.status!r}")
     if made.protocol is not None:
         _check_numbers(made.protocol)
+    if not all(_is_small(getattr(made, name)) for name in _COUNTS):
+        raise ValueError(f"{', '.join(_COUNTS)}: one has more than 64 bits")
     if made.latency_s <= 0 or min(made.batch, made.threads) < 1:
         raise ValueError(f"latency, batch, threads: cannot be {made.latency_s}, {made.batch}, {made.threads}")
 
 
+def _is_small(value: float) -> bool:
+    """Tell whether a number is none that arrays cannot be multiplied by: JSON's whole numbers have any length."""
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
 def _check_numbers(protocol: TimingProtocol) -> None:
     for name, value in vars(protocol).items():
-        if name not in ("profile", "statistic") and math.isnan(value):
+        if name not in ("profile", "statistic") and (math.isnan(value) or not _is_small(value)):
             raise ValueError(f"protocol: {name}: expected a number, got {value!r}")
     if not 0 < protocol.confidence < 1:
         raise ValueError(f"protocol: confidence: expected a number between 0 and 1, got {protocol.confidence!r}")

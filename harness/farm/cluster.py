@@ -21,7 +21,7 @@ from harness.farm.engine import differences, distributed, versions
 from harness.farm.offer import Offer
 from harness.farm.security import Tls, checked
 from harness.farm.station import raised
-from harness.farm.understanding import message, understood
+from harness.farm.understanding import count, message, understood
 from harness.farm.worker import CHARTER
 from supernets.errors import MeasurementError, UsageError
 
@@ -129,7 +129,7 @@ class Cluster:
         """Return how many networks wait in clients, as far as those have said."""
         told = self._client.get_metadata(["hwnas-queue"], default={})
         with understood("what clients say of their queues"):
-            return sum(int(n) for n in told.values() if n)
+            return sum(count(n) for n in told.values() if n)
 
     def say_queued(self, name: str, n: int | None) -> None:
         """Let ``hwnas farm status`` know how many networks this client still has to send."""

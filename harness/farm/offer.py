@@ -11,7 +11,7 @@ import backends
 from backends.backend import RunningBackend, refusal
 from harness import environment
 from harness.farm.engine import versions
-from harness.farm.understanding import text, texts, texts_by_name, understood
+from harness.farm.understanding import count, text, texts, texts_by_name, understood
 from harness.platform import default_settings, named_platforms, parse
 from supernets.errors import PlatformError
 
@@ -68,11 +68,11 @@ class Offer:
             return cls(
                 name=text(record["name"]),
                 host=text(record["host"]),
-                unit=None if record["unit"] is None else int(record["unit"]),
+                unit=None if record["unit"] is None else count(record["unit"]),
                 devices=texts(record["devices"]),
                 backends={text(name): _facts(facts) for name, facts in record["backends"].items()},
                 platforms=texts_by_name(record["platforms"]),
-                accuracy=int(record["accuracy"]),
+                accuracy=count(record["accuracy"]),
                 versions=texts_by_name(record["versions"]),
                 machine=dict(record["machine"]),
             )

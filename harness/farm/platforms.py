@@ -11,8 +11,8 @@ from backends.backend import KnowingBackend, Settings
 from harness import environment
 from harness.farm.cluster import Cluster
 from harness.farm.offer import Offer, place
+from harness.farm.understanding import count, texts_by_name, understood
 from harness.farm.understanding import text as said
-from harness.farm.understanding import texts_by_name, understood
 from harness.platform import Platform, named_platforms, parse
 from supernets.errors import PlatformError, suggestion
 from supernets.spec import parse_spec
@@ -111,7 +111,7 @@ def find(text: str, cluster: Cluster) -> Platform:
 
 
 def _settings(*, device: Any, threads: Any, batch: Any, precision: Any, options: Mapping[Any, Any]) -> Settings:
-    return Settings(said(device), int(threads), int(batch), said(precision), texts_by_name(options))
+    return Settings(said(device), count(threads), count(batch), said(precision), texts_by_name(options))
 
 
 def _spelled(wanted: str, offers: Sequence[Offer]) -> str:

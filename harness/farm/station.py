@@ -291,4 +291,5 @@ def raised(answer: Mapping[str, Any]) -> HwnasError | None:
     kind = getattr(errors, str(answer["error"]), None)
     if not (isinstance(kind, type) and issubclass(kind, HwnasError)) or kind is errors.UnknownNameError:
         kind = MeasurementError  # an unknown name has no message of its own to be made from
-    return kind(str(answer.get("message") or f"a worker refused, and does not say why ({answer['error']})"))
+    said = str(answer.get("message", "")).strip()
+    return kind(said or f"a worker refused, and does not say why ({answer['error']})")

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.farm.cluster import Cluster
 from harness.farm.offer import Offer
-from harness.farm.understanding import text, understood
+from harness.farm.understanding import count, text, understood
 
 # 1: first form.
 SCHEMA = 1
@@ -31,7 +31,7 @@ def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         said = facts.get("metrics", {}).get("hwnas", {})
         state = {
             "current": [_current(one) for one in said.get("current", [])],
-            "measured": int(said.get("done", 0)),
+            "measured": count(said.get("done", 0)),
             "last_error": str(said.get("error", "")),
             "silent_s": _age(facts.get("last_seen", time.time())),
         }
@@ -54,7 +54,7 @@ def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _current(one: Mapping[str, Any]) -> dict[str, Any]:
     words = {key: text(one[key]) for key in ("device", "platform", "supernet", "message")}
-    return {**words, "networks": int(one["networks"]), "s": _age(one["since"])}
+    return {**words, "networks": count(one["networks"]), "s": _age(one["since"])}
 
 
 def _age(since: float) -> float:

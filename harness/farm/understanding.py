@@ -47,3 +47,11 @@ def texts(values: Iterable[Any]) -> tuple[str, ...]:
 def texts_by_name(values: Mapping[Any, Any]) -> dict[str, str]:
     """Return texts by name; raises ``TypeError`` where one is none."""
     return {text(name): text(value) for name, value in values.items()}
+
+
+def count(value: Any) -> int:
+    """Return a whole number from 0; raises ``TypeError`` or ``ValueError`` of what counts nothing."""
+    number = int(value)
+    if not 0 <= number < 2**31:
+        raise ValueError(f"expected a whole number from 0, got {value!r}")
+    return number

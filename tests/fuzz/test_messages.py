@@ -114,6 +114,7 @@ class Scheduler:
 @given(record=documents([WORKER["offer"]]), text=st.sampled_from(["torch:threads=1", "phone", "phone@alpha", "alpha"]))
 @example(record={**WORKER["offer"], "name": None}, text="phone@alpha")
 @example(record={}, text="phone")
+@example(record={**WORKER["offer"], "accuracy": 10**400}, text="phone")
 def test_offers(record, text):
     def read():
         found = Offer.from_record(record)
@@ -199,6 +200,7 @@ def objects(seeds):
 @fuzz
 @given(answer=objects([ANSWER, ANSWER, REFUSED, {"died": "three times"}]))
 @example(answer={"error": "PlatformError"})
+@example(answer={"error": "PlatformError", "message": " "})
 @example(answer={})
 @example(answer={**ANSWER, "measurements": [{}]})
 def test_answers_to_a_bench(answer):

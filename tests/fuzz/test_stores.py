@@ -207,6 +207,8 @@ def test_a_study_that_is_damaged_is_named(tmp_path, settings):
         {"latency_s": 10**400},
         {"latency_s": 0},
         {"status": None},
+        {"threads": 10**400},
+        {"protocol_numbers": {**MEASUREMENT.protocol.to_record(), "disturbed": 2**64}},
         {"config": []},
         {"samples": {}},
         {"samples": {**SAMPLES, "visit": [0, 2]}},
