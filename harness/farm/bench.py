@@ -28,8 +28,6 @@ from supernets.supernet import SuperNetwork
 # Fewer networks than this, measured side by side, say little about each other, and the anchors that are measured along
 # cost the more.
 _SIDE_BY_SIDE = 8
-# Jobs sent beyond those that devices are at: a device has its next one before the client has heard of the last.
-_AHEAD = 1
 _WAIT_S = 1.0
 # How often it is seen whether more devices have come, and said how many networks wait.
 _LOOK_S = 2.0
@@ -109,7 +107,7 @@ class FarmBench:
         done: dict[str, Measurement] = {}
         looked = 0.0
         while waiting or self._under_way:
-            while waiting and len(self._under_way) < devices + _AHEAD:
+            while waiting and len(self._under_way) < devices + _ahead(devices, len(waiting)):
                 self.send(waiting.pop())
             if time.monotonic() - looked > _LOOK_S:
                 # Each is a question to the scheduler, which measurements need not wait for.
@@ -236,3 +234,12 @@ class FarmBench:
         for network in networks:
             self._send([network], ticket=ticket)
         return []
+
+
+def _ahead(devices: int, waiting: int) -> int:
+    """Return how many jobs to send beyond those that devices are at.
+
+    A device has its next one before the client has heard of its last. A job that is sent stays with its device, so the
+    last ones are kept for whichever comes first.
+    """
+    return max(1, min(devices, waiting // 2))

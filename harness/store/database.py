@@ -128,6 +128,9 @@ class Database:
             raise  # the caller knows what it means
         except sa.exc.SQLAlchemyError as error:
             raise kind(f"the store {self.name}: {_words(self._kind, error)}") from error
+        except UnicodeDecodeError as error:
+            # What SQLite says of a damaged file may repeat what is in it, which is no text.
+            raise kind(f"the store {self.name}: is damaged: {error}") from error
         except UnicodeEncodeError as error:
             # Names from the command line may hold bytes that are no text.
             raise StoreError(f"the store {self.name}: {error.object!r} is no text that can be kept") from error

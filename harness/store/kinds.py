@@ -75,5 +75,5 @@ def kind_of(location: str) -> tuple[sa.URL, Kind]:
 def _path(location: str) -> Path:
     try:
         return Path(location).expanduser().absolute()
-    except RuntimeError as error:  # ~nobody-of-this-name
+    except (RuntimeError, ValueError) as error:  # ~nobody-of-this-name, a null in it
         raise StoreError(f"the store {location!r}: {error}") from error

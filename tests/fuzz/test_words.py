@@ -220,7 +220,7 @@ def test_names_of_files(folder, name):
     space, where = NCF.space, str(folder / "x")[:-1] + name if not name.startswith("~") else name
 
     def store():
-        url, kind = kind_of(where.replace("\0", ""))  # an argument of a program has none
+        url, kind = kind_of(where)  # an argument of a program has none
         kind.check(url, kind.name(url), create=False)
 
     for read in (

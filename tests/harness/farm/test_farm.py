@@ -53,7 +53,7 @@ def test_it_measures_what_this_machine_would(net, cluster):
 def test_networks_are_spread_over_the_devices_and_each_is_measured_once(net, cluster, tmp_path):
     log = tmp_path / "log"
     X = net.space.sample(64, 1)
-    found = take(net, find(f"{DEVICE},log={log}", cluster), X, protocol=replace(QUICK, batch=4))
+    found = take(net, find(f"{DEVICE},log={log}", cluster), X, protocol=replace(QUICK, batch=4, sessions=1))
     assert [one.key for one in found] == net.space.keys(X)
     lines = [line.split() for line in log.read_text().splitlines()]
     prepared = [key for _, key in lines if key not in {"000", "222", "333"}]
