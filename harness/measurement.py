@@ -12,7 +12,7 @@ import numpy as np
 from harness.protocol import TimingProtocol
 from harness.samples import Samples
 from harness.statistics import Summary, statistic_of, summarise
-from supernets.errors import StoreError
+from supernets.errors import MALFORMED, StoreError
 from supernets.space import BoolArray, Config, FloatArray
 
 # 1: first form.
@@ -163,7 +163,7 @@ class Measurement:
         try:
             made = cls._of(record, changes)
             _check(made)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        except MALFORMED as error:
             raise StoreError(f"the record of a measurement is damaged: {error!r}") from error
         return made
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from supernets.errors import UsageError
+from supernets.errors import MALFORMED, UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # An objective that is known without evaluating: vectors (n, n_var) to minimised values (n,).
@@ -113,7 +113,7 @@ class AsksBeside(Protocol):
 
 
 # What a state raises that is damaged, or of something else.
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, UsageError)
+UNREADABLE = (*MALFORMED, UsageError)
 
 
 @runtime_checkable

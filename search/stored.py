@@ -11,7 +11,7 @@ import numpy as np
 from search.archive import Archive, Evaluation
 from search.objectives import Directions
 from search.result import Study
-from supernets.errors import StoreError, UnknownNameError
+from supernets.errors import MALFORMED, StoreError, UnknownNameError
 from supernets.space import IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def load(store: Store, name: str) -> Study:
     record = record_of(store, name)
     try:
         return _study(record, store.evaluations(record))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except MALFORMED as error:
         raise StoreError(f"the store {store.name}: the study {name!r} is damaged: {error!r}") from error
 
 

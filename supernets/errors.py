@@ -25,6 +25,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# What reading a record raises that is damaged, or of something else.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
 
 class HwnasError(Exception):
     """Root of the tree; the message is complete enough to be shown to a user as it is."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from supernets.errors import MeasurementError
+from supernets.errors import MALFORMED, MeasurementError
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def understood(whose: str) -> Iterator[None]:
     """Turn whatever reading a message of another form raises into ``MeasurementError``; ``whose`` begins its text."""
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (*MALFORMED, RecursionError) as error:
         raise MeasurementError(
             f"{whose}: cannot be understood ({type(error).__name__}: {error}); is hwnas the same everywhere?"
         ) from error

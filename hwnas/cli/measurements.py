@@ -13,7 +13,7 @@ from rich.table import Table
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.profile import short
-from supernets.errors import StoreError, UsageError
+from supernets.errors import MALFORMED, StoreError, UsageError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,7 +100,7 @@ def _understood() -> Iterator[None]:
     """Turn what reading a record of another form raises into ``StoreError``."""
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except MALFORMED as error:
         raise StoreError(f"a record in the store is damaged: {error!r}") from error
 
 

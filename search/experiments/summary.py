@@ -10,7 +10,7 @@ from typing import Any
 from search.experiments import experiment, published
 from search.experiments.claims import HELD, counted
 from search.words import listed, number
-from supernets.errors import UsageError
+from supernets.errors import MALFORMED, UsageError
 
 _HEAD = """# The paper's experiments, run here
 
@@ -72,7 +72,7 @@ def _read(file: Path) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         _row(result), _machine(result["environment"]), list(_stand_ins(result))
         [_claim(result["experiment"], claim) for claim in result["claims"]]
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (OSError, *MALFORMED, RecursionError) as error:
         raise UsageError(f"{file}: is no result of an experiment ({error!r}); run it again") from error
     return result
 
