@@ -6,14 +6,13 @@ what its content hashes to; ``locate`` finds it on this machine or fetches it in
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from supernets.errors import AssetError
-from supernets.files import expanded, is_folder
+from supernets.files import content_digest, expanded, is_folder
 
 VARIABLE = "HWNAS_ASSETS"
 
@@ -79,11 +78,11 @@ def asset_folders() -> list[Path]:
     return folders
 
 
-def cache_folder() -> Path:
-    """Return the folder in the user's cache that downloads go to."""
+def cache_folder(what: str = "assets") -> Path:
+    """Return a folder in the user's cache; by default the one that downloads go to."""
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("hwnas", appauthor=False)) / "assets"
+    return Path(platformdirs.user_cache_dir("hwnas", appauthor=False)) / what
 
 
 def _beside_checkout() -> Path | None:
@@ -103,8 +102,7 @@ def _is_checkout(folder: Path) -> bool:
 def digest(file: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal; raises ``AssetError`` where it cannot be read."""
     try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        return content_digest(file)
     except OSError as error:
         raise AssetError(f"{file}: cannot be read ({error.strerror})") from error
 

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.farm import tasks
@@ -31,6 +32,8 @@ PATIENCE_S = 600.0
 _CONNECT_S = 10.0
 # How often the connection and the offers are looked at while nothing arrives.
 _LOOK_S = 1.0
+# How long a file may take to the workers.
+_CARRY_S = 600.0
 # A job is given up when so many workers died while it was under way,
 _ATTEMPTS = 3
 # or when it came to nothing so often for other reasons.
@@ -53,6 +56,8 @@ class Job:
         begun: how often a worker has begun it, since the scheduler was last lost.
         returned: how often it came back without an answer.
         described: the description goes along: the last worker did not know it.
+        file: what it needs and a worker may not have.
+        carries: the file goes along, likewise.
         task: the function that does it.
         future: of Dask.
     """
@@ -64,6 +69,8 @@ class Job:
     begun: int = 0
     returned: int = 0
     described: bool = False
+    file: Path | None = None
+    carries: bool = False
     task: Callable[..., str] = tasks.measure
     future: Any = field(default=None, repr=False)
 
@@ -88,6 +95,7 @@ class Cluster:
         # A job's number, and its future when that is done, or nothing when a worker begins it.
         self._arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
+        self._files: dict[Path, Any] = {}
         self._numbers = itertools.count()
         self._looked = time.monotonic()
         self._served = time.monotonic()
@@ -199,6 +207,10 @@ class Cluster:
                 job.described = True
                 self._submit(number, job)
                 return None
+            if "lacks" in answer and job.file is not None and not job.carries:
+                job.carries = True
+                self._submit(number, job)
+                return None
             del self._jobs[number]
             return answer
         if status == "error":
@@ -222,6 +234,7 @@ class Cluster:
                 job.description if job.described else "",
                 self._topic,
                 number,
+                *([self._carried(job.file)] if job.carries and job.file else []),
                 key=f"measure-{uuid.uuid4().hex}",
                 resources=dict(job.resources),
                 pure=False,
@@ -229,6 +242,13 @@ class Cluster:
         except Exception:  # noqa: BLE001 - a connection that is just being lost; looked after while we wait
             return
         job.future.add_done_callback(lambda future: self._arrived.put((number, future)))
+
+    def _carried(self, file: Path) -> Any:
+        """Return a future of a file's content: it goes to the workers once, and from there to each that needs it."""
+        if file not in self._files:
+            evaluate = [address for address, facts in self.workers().items() if facts["offer"]["accuracy"]]
+            self._files[file] = self._client.scatter(file.read_bytes(), workers=evaluate, timeout=_CARRY_S)
+        return self._files[file]
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -286,5 +306,6 @@ class Cluster:
         if other:
             client.close()
             raise UsageError(f"scheduler {self.address}: its workers have other versions: {other}; install the same")
+        self._files.clear()
         client.subscribe_topic(self._topic, lambda event: self._arrived.put((event[1], None)))
         return client

@@ -10,8 +10,8 @@ from typing import Any
 
 from supernets.errors import UsageError
 
-# 1: first form of the orders and answers.
-VERSION = 1
+# 1: first form of the orders and answers. 2: weights go along where a worker lacks them.
+VERSION = 2
 
 # The web server that Dask starts in any case is bound to where nobody else comes.
 NO_PAGES = "127.0.0.1:0"

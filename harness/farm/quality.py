@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from harness.farm.engine import VERSION
 from harness.farm.offer import ACCURACY
 from harness.farm.station import raised
 from harness.farm.understanding import understood
-from harness.quality.evaluated import EvaluatedQuality, Score
+from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
+from supernets.files import content_digest
 
 _WAIT_S = 1.0
 
@@ -25,7 +27,8 @@ _WAIT_S = 1.0
 class FarmQuality(EvaluatedQuality):
     """An evaluated quality whose sub-networks are run by workers; values are looked up and kept here.
 
-    Weights and data have to be on the workers under the same names; their digests say whether they are the same.
+    Data has to be on the workers under the same names. The weights go to each worker that has no file of their content,
+    once.
 
     Attributes:
         spec: the quality source, as workers make it.
@@ -71,17 +74,26 @@ class FarmQuality(EvaluatedQuality):
             self.cluster.close()
 
     def _job(self, row: npt.NDArray[np.int64]) -> Job:
+        weights = needed_weights(self.name, self.options)
         description = {
             "version": VERSION,
             "supernet": self.net.name,
             "quality": self.spec,
-            "weights": self.options.weights,
+            "weights": weights,
+            "content": content_digest(weights),
             "subset": self.options.subset,
             "workers": self.options.workers,
             "source": self.source,
         }
         order = json.dumps({"vector": row.tolist()})
-        return Job(json.dumps(description), order, {ACCURACY: 1.0}, self.metric, task=tasks.evaluate)
+        return Job(
+            json.dumps(description),
+            order,
+            {ACCURACY: 1.0},
+            self.metric,
+            file=Path(weights),
+            task=tasks.evaluate,
+        )
 
     def _read(self, key: str, answer: Mapping[str, Any]) -> Score:
         if "died" in answer:

@@ -15,6 +15,7 @@ import numpy as np
 
 import supernets
 from harness.bench import LocalBench, Progress, surroundings
+from harness.farm import files
 from harness.farm.engine import VERSION
 from harness.farm.offer import Offer
 from harness.farm.understanding import message, text, understood
@@ -123,19 +124,32 @@ class Station:
         self._error = failed[-1][:500] if failed else self._error
         return json.dumps(answer, default=str)
 
-    def evaluate(self, digest: str, order: str, description: str = "", begun: Callable[[], None] = lambda: None) -> str:
-        """Run a sub-network for its quality, as ``harness.farm.quality`` orders it; see ``measure``."""
+    def evaluate(
+        self,
+        digest: str,
+        order: str,
+        description: str = "",
+        begun: Callable[[], None] = lambda: None,
+        content: bytes = b"",
+    ) -> str:
+        """Run a sub-network for its quality, as ``harness.farm.quality`` orders it.
+
+        As ``measure``; ``content`` is the weights, which the answer "lacks" asks for.
+        """
         if not self._knows(digest, description):
             return json.dumps({"unknown": digest})
         try:
             what, told = self._read(digest, order)
+            weights = _weights(what, content)
         except MeasurementError as error:
             return _refused(error)
+        if weights is None:
+            return json.dumps({"lacks": what["content"]})
         begun()
         try:
             with self._lock:
                 if digest not in self._qualities:
-                    self._qualities[digest] = self._quality(what)
+                    self._qualities[digest] = self._quality(what, weights)
                 quality = self._qualities[digest]
             (score,) = quality.scores([told["vector"]])
         except Exception as error:  # noqa: BLE001 - as above
@@ -162,16 +176,16 @@ class Station:
         """Return a description and an order; raises ``MeasurementError`` where they are none."""
         return message(self._known[digest], "the description of an order"), message(order, "an order")
 
-    def _quality(self, what: Mapping[str, Any]) -> ScoredQuality:
-        """Make a quality source, and verify that its weights and data are the client's."""
+    def _quality(self, what: Mapping[str, Any], weights: str) -> ScoredQuality:
+        """Make a quality source, and verify that its data is the client's."""
         from harness import quality
 
-        options = quality.QualityOptions(what["weights"], what["subset"], what["workers"])
+        options = quality.QualityOptions(weights, what["subset"], what["workers"])
         made = quality.get(what["quality"], supernets.get(what["supernet"]), options)
         if made.source != what["source"] or not isinstance(made, ScoredQuality):
             raise MeasurementError(
                 f"worker {self.offer.name}: evaluates with {made.source}, the search with {what['source']}: "
-                "put the same weights and data there"
+                "put the same data there"
             )
         return made
 
@@ -254,6 +268,16 @@ def _about(what: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
             "since": time.time(),
             "message": "",
         }
+
+
+def _weights(what: Mapping[str, Any], content: bytes) -> str | None:
+    """Return this machine's file of the weights that an order names; ``None`` where there is none."""
+    with understood("the description of an order"):
+        name, digest = text(what["weights"]), text(what["content"])
+    if content:
+        files.keep(content, digest)
+    found = files.here(name, digest)
+    return None if found is None else str(found)
 
 
 def _networks(supernet: str, given: Sequence[Sequence[Any]]) -> list[tuple[str, Any]]:

@@ -15,10 +15,10 @@ def measure(digest: str, order: str, description: str, topic: str, number: int) 
     return answer
 
 
-def evaluate(digest: str, order: str, description: str, topic: str, number: int) -> str:
-    """Run a sub-network for its quality; as ``measure``."""
+def evaluate(digest: str, order: str, description: str, topic: str, number: int, content: bytes = b"") -> str:
+    """Run a sub-network for its quality; as ``measure``, and ``content`` is the weights where they go along."""
     worker = distributed().get_worker()
-    answer: str = worker.station.evaluate(digest, order, description, lambda: worker.log_event(topic, number))
+    answer: str = worker.station.evaluate(digest, order, description, lambda: worker.log_event(topic, number), content)
     return answer
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.quality.quality import QualityOptions, Score
 from supernets.errors import QualityError, StoreError
-from supernets.files import is_file
+from supernets.files import content_digest, is_file
 from supernets.space import Config, FloatArray
 from supernets.supernet import SuperNetwork
 
-__all__ = ["EvaluatedQuality", "Score", "digest", "needed_weights"]
+__all__ = ["EvaluatedQuality", "Score", "needed_weights"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class EvaluatedQuality:
     @functools.cached_property
     def source(self) -> str:
         """The name, the data and the weights' content: what decides a value."""
-        return f"{self.name} ({self.data}; weights {digest(needed_weights(self.name, self.options))[:16]})"
+        return f"{self.name} ({self.data}; weights {content_digest(needed_weights(self.name, self.options))[:16]})"
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``."""
@@ -95,15 +93,3 @@ def needed_weights(name: str, options: QualityOptions) -> str:
     if not is_file(options.weights):
         raise QualityError(f"weights {options.weights!r}: no such file")
     return options.weights
-
-
-def digest(file: str | Path) -> str:
-    """Return the SHA-256 of a file's content; read again only where the file has changed."""
-    stat = Path(file).stat()
-    return _digest(str(Path(file).absolute()), stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=32)
-def _digest(file: str, _mtime_ns: int, _size: int) -> str:
-    with Path(file).open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -31,6 +31,7 @@ from harness.platform import Platform
 from harness.protocol import profile
 from harness.quality.evaluated import Score
 from harness.samples import Samples
+from supernets.files import content_digest
 
 NCF = supernets.get("ncf")
 X = NCF.space.canonical(NCF.space.sample(2, seed=0))
@@ -222,7 +223,7 @@ def test_answers_to_a_quality(answer):
 
 
 @fuzz
-@given(answer=documents([ANSWER, {"unknown": "digest"}]).map(json.dumps) | texts(["{}"]))
+@given(answer=documents([ANSWER, {"unknown": "digest"}, {"lacks": "digest"}]).map(json.dumps) | texts(["{}"]))
 @example(answer="{")
 @example(answer="null")
 def test_answers_as_they_arrive(answer):
@@ -267,7 +268,16 @@ ORDER = {
     "anchors": True,
     "seed": 7,
 }
-QUALITY = {"version": VERSION, "supernet": "ncf", "quality": "hit-rate:x", "weights": None, "subset": 1, "workers": 1}
+QUALITY = {
+    "version": VERSION,
+    "supernet": "ncf",
+    "quality": "hit-rate:x",
+    "weights": __file__,
+    "content": content_digest(__file__),
+    "subset": 1,
+    "workers": 1,
+    "source": "x",
+}
 
 
 def spelled(seeds):
@@ -286,11 +296,11 @@ def test_orders_to_measure(description, order):
 
 
 @fuzz
-@given(description=spelled([QUALITY | {"source": "x"}]), order=spelled([{"vector": X[0].tolist()}]))
+@given(description=spelled([QUALITY]), order=spelled([{"vector": X[0].tolist()}]))
 @example(description="{", order="{}")
 def test_orders_to_evaluate(description, order):
     answer = json.loads(Station(OFFER).evaluate("digest", order, description))
-    assert "score" in answer or str(raised(answer)).strip() or answer == {"unknown": "digest"}
+    assert {"score", "lacks"} & answer.keys() or str(raised(answer)).strip() or answer == {"unknown": "digest"}
 
 
 @fuzz

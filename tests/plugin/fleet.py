@@ -53,7 +53,12 @@ class Fleet:
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": python_path(), "COLUMNS": "1000", **(environment or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": python_path(),
+                "COLUMNS": "1000",
+                **{name: str(value) for name, value in (environment or {}).items()},
+            },
             preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls nothing that another thread could hold
         )
 

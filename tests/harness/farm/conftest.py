@@ -40,7 +40,7 @@ def fleet(tmp_path_factory):
     """A scheduler with two workers of equal devices; nobody breaks it."""
     made = Fleet(tmp_path_factory.mktemp("fleet"))
     for unit in range(2):
-        made.add("--unit", unit)
+        made.add("--unit", unit, environment={"XDG_CACHE_HOME": made.folder / f"cache-{unit}"})
     made.ready(2)
     yield made
     made.close()

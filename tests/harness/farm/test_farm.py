@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 
 import supernets
 from harness.bench import ParallelBench
+from harness.farm import files
 from harness.farm.bench import FarmBench
+from harness.farm.cluster import Cluster
 from harness.farm.platforms import find
 from harness.farm.status import status
 from harness.measure import Measurer
@@ -201,6 +204,53 @@ def test_accuracy_is_evaluated_by_whichever_worker_is_free(fleet, tmp_path):
     assert set(map(int, log.read_text().split())) <= set(fleet.joined())
     for one in json.loads(found.read_text())["evaluations"]:
         assert one["objectives"]["score"] == sum(one["config"]["w"])
+
+
+def test_weights_go_to_the_workers_that_have_none_once(fleet, tmp_path, monkeypatch):
+    content = b"learned elsewhere"
+    (tmp_path / "weights").write_bytes(content)
+    monkeypatch.chdir(tmp_path)  # the workers are in another folder: a file of this name is not there
+    sent = []
+    carried = Cluster._carried
+    monkeypatch.setattr(Cluster, "_carried", lambda self, file: sent.append(file) or carried(self, file))
+    common = ["search", "toy", "-p", DEVICE, "--scheduler", fleet.address, "-q", "--evals", "12"]
+    quality = ["--quality", f"scripted-quality:{tmp_path / 'log'}", "--weights", "weights"]
+    assert run([*common, *quality, "--store", "first.db"]) == 0
+    assert sent
+    kept = list(fleet.folder.glob("cache-*/hwnas/farm/*"))
+    assert {file.name for file in kept} == {hashlib.sha256(content).hexdigest()}
+    assert all(file.read_bytes() == content for file in kept)
+    if len(kept) == 2:  # one worker may have been quick enough to evaluate all of them
+        sent.clear()
+        assert run([*common, *quality, "--store", "second.db"]) == 0
+        assert not sent
+
+
+def test_a_file_is_known_by_what_it_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "cache_folder", lambda what: tmp_path / what)
+    digest = hashlib.sha256(b"one").hexdigest()
+    assert files.here("weights", digest) is None
+    with pytest.raises(MeasurementError, match="changed"):
+        files.keep(b"another", digest)
+    files.keep(b"one", digest)
+    kept = files.here("weights", digest)
+    assert kept.read_bytes() == b"one"
+    named = tmp_path / "weights"
+    named.write_bytes(b"one")
+    assert files.here(str(named), digest) == named
+    named.write_bytes(b"two")
+    assert files.here(str(named), digest) == kept
+    kept.write_bytes(b"damaged")
+    assert files.here(str(named), digest) is None
+
+
+def test_a_worker_keeps_few_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "cache_folder", lambda what: tmp_path / what)
+    for number in range(12):
+        content = bytes([number])
+        files.keep(content, hashlib.sha256(content).hexdigest())
+    assert len(list((tmp_path / "farm").iterdir())) == 8
+    assert files.here("weights", hashlib.sha256(bytes([11])).hexdigest()) is not None
 
 
 def test_without_a_farm_nothing_of_dask_is_imported():

@@ -1,0 +1,57 @@
+"""Files that travel: a worker keeps each once, known by what it holds and not by its name."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from supernets.assets import cache_folder
+from supernets.errors import MeasurementError
+from supernets.files import content_digest, is_file, whole_file
+
+# Files that are kept; beyond that the one that came first goes.
+_KEPT = 8
+
+
+def here(name: str, digest: str) -> Path | None:
+    """Return this machine's file of a content: the one that is called so, or one that has come before.
+
+    Args:
+        name: as the client calls it.
+        digest: SHA-256 of its content, in hexadecimal.
+    """
+    return next((file for file in (Path(name), _folder() / digest) if _holds(file, digest)), None)
+
+
+def keep(content: bytes, digest: str) -> None:
+    """Keep what a client sent; ``here`` finds it from now on.
+
+    Raises:
+        MeasurementError: it is not what its digest says, or cannot be written.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise MeasurementError(
+            f"a file came with the content {found[:16]}, expected {digest[:16]}: it has been changed"
+        )
+    folder = _folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / digest) as file:
+            file.write(content)
+        kept = sorted((one for one in folder.iterdir() if is_file(one)), key=lambda one: one.stat().st_mtime)
+        for old in kept[:-_KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise MeasurementError(f"{folder}: a file of the search cannot be kept there ({error.strerror})") from error
+
+
+def _holds(file: Path, digest: str) -> bool:
+    try:
+        return is_file(file) and content_digest(file) == digest
+    except OSError:  # it may not be read
+        return False
+
+
+def _folder() -> Path:
+    return cache_folder("farm")
