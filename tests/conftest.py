@@ -6,6 +6,7 @@ import ast
 import csv
 import importlib.util
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,18 @@ def postgresql() -> Iterator[Any]:
         pytest.skip(reason)
     with module.Cluster(found) as cluster:
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def _threads_and_numbers() -> Iterator[None]:
+    """Backends set threads, and that the smallest numbers are 0, for a whole process: the next test has it anew."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else None
+    yield
+    torch = sys.modules.get("torch")
+    if torch:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads or torch.get_num_threads())
 
 
 @pytest.fixture

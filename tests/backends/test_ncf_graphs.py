@@ -15,14 +15,6 @@ NET = supernets.get("ncf:users=50,items=200")
 BACKENDS = [name for name in ("onnxruntime", "openvino", "torch") if backends.get(name).why_not() is None]
 
 
-@pytest.fixture(autouse=True)
-def _restored():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
-
-
 def stage(which, batch):
     X = NET.space.sample(1, which) if isinstance(which, int) else getattr(NET.space, which)()
     return NET.stages(NET.space.decode(X)[0], batch)[0]

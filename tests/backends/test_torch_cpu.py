@@ -10,14 +10,6 @@ from supernets.errors import BackendError, PlatformError
 from supernets.supernet import Stage
 
 
-@pytest.fixture(autouse=True)
-def _restored():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
-
-
 def stage(module=None):
     x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     module = module or nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())

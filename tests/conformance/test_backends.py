@@ -32,14 +32,6 @@ def _usable():
 pytestmark = pytest.mark.parametrize("backend", [pytest.param(backend, id=backend.name) for backend in _usable()])
 
 
-@pytest.fixture(autouse=True)
-def _restored():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
-
-
 @functools.cache
 def _stage(name, which, batch):
     net = supernets.get(name)
