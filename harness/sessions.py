@@ -122,9 +122,10 @@ class Making:
         check: bool = True,
         room: Room = nullcontext,
     ) -> None:
+        self._net, self._config, self._check = net, config, check
         self._backend, self._settings, self._room = backend, settings, room
-        self._stages = tuple(calibrated(net, net.stages(config, settings.batch), backend, settings))
-        self._expected = [_reference(stage) for stage in self._stages] if check else []
+        self._stages: tuple[Stage, ...] = ()
+        self._expected: list[tuple[np.ndarray[Any, Any], ...]] = []
         self._made: list[Sessions] = []
         self._first_s = math.nan
 
@@ -141,6 +142,8 @@ class Making:
             BackendError: the backend refuses it, or computes something else than the torch module. What was made before
                 is closed then.
         """
+        if not self._stages:
+            self._build()
         try:
             with self._room():
                 resident, start = resident_bytes(), time.perf_counter()
@@ -153,9 +156,14 @@ class Making:
             for sessions in self._made:
                 _close(sessions)
             raise
-        if len(self._made) == 1:
+        if self.times == 1:
             self._first_s = facts["prepare_s"]
         return facts
+
+    @property
+    def times(self) -> int:
+        """How often it was made ready."""
+        return len(self._made)
 
     def affordable(self, times: int, cap_s: float) -> int:
         """Return how often to make it ready: ``times``, halved until all but the first are done within ``cap_s``."""
@@ -166,6 +174,11 @@ class Making:
     def inference(self) -> Inference:
         """Return what was made ready."""
         return Inference(tuple(self._made), self._repeats)
+
+    def _build(self) -> None:
+        stages = self._net.stages(self._config, self._settings.batch)
+        self._stages = tuple(calibrated(self._net, stages, self._backend, self._settings))
+        self._expected = [_reference(stage) for stage in self._stages] if self._check else []
 
     @property
     def _repeats(self) -> tuple[int, ...]:

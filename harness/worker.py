@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -126,33 +125,30 @@ class Worker:
             if making and now - (numbers.sessions - 1) * (before - now) < _MEMORY_LEFT:
                 left = pending[position:]
                 break
-            self._guarded(making, number, partial(self._begun, vector))
+            one = self._making(vector)
+            if self._made_once(number, one):
+                making[number] = one
         for time in range(1, numbers.sessions):
             for number, one in list(making.items()):
-                if time < one.affordable(numbers.sessions, numbers.sessions_cap_s):
-                    self._guarded(making, number, partial(_again, one))
+                if time < one.affordable(numbers.sessions, numbers.sessions_cap_s) and not self._made_once(number, one):
+                    del making[number]
         return {number: one.inference() for number, one in making.items()}, left
 
-    def _begun(self, vector: list[int]) -> tuple[Making, dict[str, Any]]:
+    def _making(self, vector: list[int]) -> Making:
         config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
         room = heap.own_stretch if self._preparing.own_memory else nullcontext
-        one = Making(self._net, config, self._backend, self._settings, self._check, room)
-        return _again(one)
+        return Making(self._net, config, self._backend, self._settings, self._check, room)
 
-    def _guarded(
-        self, making: dict[int, Making], number: int, step: Callable[[], tuple[Making, dict[str, Any]]]
-    ) -> None:
-        """Make a network ready once; what that raises is its failure, and the others go on."""
+    def _made_once(self, number: int, one: Making) -> bool:
+        """Make a network ready once more; what that raises is its failure, and the others go on."""
         self._mark(number)
         try:
-            one, facts = step()
+            facts = one.once()
         except Exception as error:  # noqa: BLE001 - a backend is anybody's code
-            making.pop(number, None)
             self._say("failed", number=number, reason=reason_of(error))
-            return
-        again = number in making
-        making[number] = one
-        self._say("prepared", number=number, facts=facts, again=again)
+            return False
+        self._say("prepared", number=number, facts=facts, again=one.times > 1)
+        return True
 
     def _measure(self, ready: dict[int, Inference], rng: np.random.Generator) -> None:
         anchors = {-1 - position: inference for position, inference in enumerate(self._anchors)}
@@ -209,10 +205,6 @@ class Worker:
         """Say something and wait for the nod: the parent works while nothing is timed."""
         self._channel.send({"say": what, **facts})
         self._channel.receive()
-
-
-def _again(one: Making) -> tuple[Making, dict[str, Any]]:
-    return one, one.once()
 
 
 class _Mark:
