@@ -152,6 +152,7 @@ class LocalBench:
         self.environment, self.fingerprint = surroundings(platform)
         self._writer = Writer(net, platform, self.fingerprint, anchors)
         self._device: Device | None = None
+        self._prepared = 0  # networks, by this worker
         self._lock: DeviceLock | None = None
         self._locked = platform.settings.device if unit is None else f"{platform.settings.device}-unit{unit}"
 
@@ -236,7 +237,7 @@ class LocalBench:
 
     def _run(self, left: Mapping[int, Network]) -> Iterator[Measurement]:
         """Send networks to the worker; yield each one's measurement as soon as it is there."""
-        device = self._start()
+        device = self._fresh(len(left))
         seed = int(self._rng.integers(2**32))
         prepared = 0
         for message in device.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
@@ -262,6 +263,18 @@ class LocalBench:
         if self._protocol is None:
             raise MeasurementError("the protocol is chosen when the worker starts")
         return self._protocol
+
+    def _fresh(self, n: int) -> Device:
+        """Return a worker for so many more networks: a new one where the last has prepared too many others.
+
+        In a process that has made, and given up, many sessions those that follow lie worse, and each differently:
+        what a network takes there differs by twice as much from one process to the next.
+        """
+        fresh = self._numbers.fresh
+        if fresh and self._prepared and self._prepared + n > fresh:
+            self._stop()
+        self._prepared += n
+        return self._start()
 
     def _start(self) -> Device:
         """Return the worker; where there is none, wait for the device and start one."""
@@ -310,6 +323,7 @@ class LocalBench:
         if self._device is not None:
             self._device.close()
             self._device = None
+        self._prepared = 0
 
 
 def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:

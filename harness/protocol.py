@@ -14,8 +14,9 @@ from typing import Any
 from supernets.errors import UsageError, suggestion
 
 # 1: first form. 2: slow networks are visited twice as often, for one sample at a time; what is known to within
-# `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own, 4: several times.
-VERSION = 4
+# `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own, 4: several times,
+# 5: by a worker that has not prepared many others before.
+VERSION = 5
 
 STATISTICS = ("min", "p10", "median")
 
@@ -59,6 +60,7 @@ class TimingProtocol:
             those of different sessions.
         sessions_cap_s: or half as often, and so on, where all but the first would take longer to make ready.
         batch: networks measured side by side, beside the anchors.
+        fresh: a worker is replaced by a new one before it would have prepared more networks than this; 0: never.
         calibration_s: how long the host is watched to choose a profile.
         quiet_disturbed: a host is quiet when at most this share of samples is disturbed,
         quiet_spread: and their 90th percentile is at most this fraction above their minimum.
@@ -95,6 +97,7 @@ class TimingProtocol:
     sessions: int = 4
     sessions_cap_s: float = 2.0
     batch: int = 48
+    fresh: int = 48
     calibration_s: float = 0.5
     quiet_disturbed: float = 0.01
     quiet_spread: float = 0.02
