@@ -171,6 +171,19 @@ def test_the_worker_ends_with_the_measurer_and_the_program_sleeps_meanwhile(net)
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.parametrize(("fresh", "workers"), [(6, 2), (9, 1), (0, 1), (1, 3)])
+def test_a_worker_that_has_prepared_many_is_replaced(net, fresh, workers):
+    """Between batches, never within one: a batch that is too large for any worker gets one of its own."""
+    protocol = replace(QUICK, fresh=fresh, batch=3, sessions=1)
+    with Measurer(net, "scripted:us=50", check=False, protocol=protocol) as measurer:
+        pids = []
+        for batch in range(3):
+            (first, *_) = measurer.measure([[batch, 0, 1], [batch, 1, 1], [batch, 2, 1]])
+            pids.append(measurer._bench.pid)
+            assert first.status == "ok"
+    assert len(set(pids)) == workers
+
+
 def test_a_worker_whose_parent_is_gone_ends(net):
     with Measurer(net, "scripted:us=50", check=False, protocol=QUICK) as measurer:
         measurer.measure([[0, 0, 1]])
