@@ -55,6 +55,16 @@ class Settings:
     precision: str = "fp32"
     options: Mapping[str, str] = field(default_factory=dict)
 
+    def to_record(self) -> dict[str, Any]:
+        """Return every setting, JSON-able; ``Settings(**record)`` reads it."""
+        return {
+            "device": self.device,
+            "threads": self.threads,
+            "batch": self.batch,
+            "precision": self.precision,
+            "options": dict(self.options),
+        }
+
 
 class Backend(Protocol):
     """What both kinds have.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -296,7 +296,7 @@ class LocalBench:
         order = {
             "supernet": self._net.name,
             "backend": self._platform.backend,
-            "settings": {**asdict(settings), "options": dict(settings.options)},
+            "settings": settings.to_record(),
             "anchors": self._anchors.tolist(),
             "protocol": self._protocol.to_record() if self._protocol else None,
             "check": self._check,

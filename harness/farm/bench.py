@@ -13,8 +13,7 @@ import numpy as np
 from harness.bench import SILENCE_S, Keep, Network, Progress, Tell
 from harness.farm.cluster import Cluster, Job
 from harness.farm.engine import VERSION
-from harness.farm.offer import place, token
-from harness.farm.platforms import FarmPlatform
+from harness.farm.offer import OfferedPlatform, place, token
 from harness.farm.station import raised
 from harness.farm.understanding import text, understood
 from harness.graph import digests
@@ -51,7 +50,7 @@ class FarmBench:
     def __init__(  # noqa: PLR0913 - as a local bench
         self,
         cluster: Cluster,
-        platform: FarmPlatform,
+        platform: OfferedPlatform,
         net: SuperNetwork,
         anchors: IntArray,
         *,

@@ -12,12 +12,34 @@ from backends.backend import RunningBackend, refusal
 from harness import environment
 from harness.farm.engine import versions
 from harness.farm.understanding import count, text, texts, texts_by_name, understood
-from harness.platform import default_settings, named_platforms, parse
+from harness.platform import Platform, default_settings, named_platforms, parse
 from supernets.errors import PlatformError
 
 # The scheduler counts tokens of devices; environments only say who may take part, and never run out.
 _PLENTY = 1_000_000.0
 ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class OfferedPlatform(Platform):
+    """A platform of other machines, all of one environment.
+
+    Attributes:
+        spelled: as its workers read it.
+        label: what tells it from platforms of other machines in names and reports; empty: it is of this one.
+        host: a digest that tells its host.
+        fingerprint: of its environment: a worker of another one never measures for it.
+        environment: of the worker that read it.
+    """
+
+    spelled: str = ""
+    label: str = ""
+    host: str = ""
+    fingerprint: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}@{self.label}" if self.label else super().__str__()
 
 
 @dataclass(frozen=True)

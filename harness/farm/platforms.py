@@ -10,7 +10,7 @@ import backends
 from backends.backend import KnowingBackend, Settings
 from harness import environment
 from harness.farm.cluster import Cluster
-from harness.farm.offer import Offer, place
+from harness.farm.offer import Offer, OfferedPlatform, place
 from harness.farm.understanding import count, texts_by_name, understood
 from harness.farm.understanding import text as said
 from harness.platform import Platform, named_platforms, parse
@@ -25,27 +25,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FarmPlatform(Platform):
-    """A platform of other machines, all of one environment.
+class FarmPlatform(OfferedPlatform):
+    """A platform that workers offer, and the way to them.
 
     Attributes:
-        spelled: as its workers read it.
-        label: what tells it from platforms of other machines in names and reports; empty: it is of this one.
-        host: a digest that tells its host.
-        fingerprint: of its environment: a worker of another one never measures for it.
-        environment: of the worker that read it.
         cluster: the connection.
     """
 
-    spelled: str = ""
-    label: str = ""
-    host: str = ""
-    fingerprint: str = ""
-    environment: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     cluster: Cluster | None = field(default=None, compare=False, repr=False)
-
-    def __str__(self) -> str:
-        return f"{super().__str__()}@{self.label}" if self.label else super().__str__()
 
     def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> FarmBench:
         """Return a bench whose networks are measured there; ``options`` as ``FarmBench`` takes them."""

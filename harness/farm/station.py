@@ -77,16 +77,13 @@ class Station:
             found = parse(self.offer.platforms.get(spelled, spelled))
         except HwnasError as error:
             return _refused(error)
-        settings = found.settings
-        facts = {
-            "device": settings.device,
-            "threads": settings.threads,
-            "batch": settings.batch,
-            "precision": settings.precision,
-            "options": dict(settings.options),
-        }
         environment, fingerprint = surroundings(found)
-        shown = {"backend": found.backend, "settings": facts, "fingerprint": fingerprint, "environment": environment}
+        shown = {
+            "backend": found.backend,
+            "settings": found.settings.to_record(),
+            "fingerprint": fingerprint,
+            "environment": environment,
+        }
         return json.dumps(shown, default=str)
 
     def measure(self, digest: str, order: str, description: str = "", begun: Callable[[], None] = lambda: None) -> str:
