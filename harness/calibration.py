@@ -23,17 +23,20 @@ class Noise:
         disturbed: share of samples whose wall time the CPU time does not explain.
         spread: the 90th percentile's distance from the minimum, relative to it.
         samples: how many there were.
+        virtual: the host is a virtual machine: its neighbours come and go over seconds and minutes, which a moment of
+            calm says nothing about.
     """
 
     disturbed: float
     spread: float
     samples: int
+    virtual: bool = False
 
     def profile(self) -> TimingProtocol:
         """Return the named profile for such a host."""
         quiet = PROFILES["quiet"]
         calm = self.disturbed <= quiet.quiet_disturbed and self.spread <= quiet.quiet_spread
-        return quiet if calm and self.samples >= _SAMPLES else PROFILES["noisy"]
+        return quiet if calm and self.samples >= _SAMPLES and not self.virtual else PROFILES["noisy"]
 
 
 def watch(runner: Runner, clocks: Clocks, threads: int) -> Noise:

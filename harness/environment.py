@@ -160,7 +160,8 @@ def _load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def _hypervisor() -> bool:
+def is_virtual() -> bool:
+    """Tell whether this is a virtual machine, as far as its CPU says."""
     return "hypervisor" in (_cpuinfo("flags") or "").split()
 
 
@@ -282,7 +283,7 @@ REGISTRY: tuple[Fact, ...] = (
     Fact("numa_nodes", "", _nodes, decides=True),
     Fact("memory", "GiB", _memory_gib, decides=True, show="{:.1f}".format),
     Fact("load", "", _load, check=_check_load, show="{:.2f}".format),
-    Fact("virtual_machine", "", _hypervisor, decides=True, check=_check_hypervisor, show=_yes_no),
+    Fact("virtual_machine", "", is_virtual, decides=True, check=_check_hypervisor, show=_yes_no),
     Fact("container", "", _container),
     Fact("system", "", host.system, decides=True),
     Fact("kernel", "", host.release, decides=True),

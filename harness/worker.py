@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from backends.backend import RunningBackend, Settings
 from harness import heap, memory, threads
 from harness.calibration import watch
 from harness.clocks import system_clocks
+from harness.environment import is_virtual
 from harness.frames import Channel, Closed
 from harness.protocol import PROFILES, TimingProtocol
 from harness.sessions import Inference, Making
@@ -92,6 +93,8 @@ class Worker:
         check = self._verify(largest)
         with system_clocks() as clocks:
             noise = watch(middle, clocks, self._settings.threads)
+        if self._settings.device == "cpu":
+            noise = replace(noise, virtual=is_virtual())
         protocol = noise.profile() if record is None else TimingProtocol.from_record(record)
         self._say(
             "ready",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from simulated import Machine, Network
@@ -32,6 +34,12 @@ def test_the_profile_fits_the_host(host, profile, seconds, seed):
 def test_a_network_that_does_not_run_tells_of_no_quiet():
     machine = Machine()
     assert watch(Network(machine, 1e-3, fails_at=1), machine, 1).profile() is PROFILES["noisy"]
+
+
+def test_a_calm_moment_makes_no_virtual_machine_quiet():
+    calm = Noise(0.0, 0.001, 100)
+    assert calm.profile() is PROFILES["quiet"]
+    assert replace(calm, virtual=True).profile() is PROFILES["noisy"]
 
 
 def test_a_few_samples_make_no_host_quiet():
