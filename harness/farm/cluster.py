@@ -239,15 +239,23 @@ class Cluster:
                 resources=dict(job.resources),
                 pure=False,
             )
+        except UsageError:
+            raise
         except Exception:  # noqa: BLE001 - a connection that is just being lost; looked after while we wait
             return
         job.future.add_done_callback(lambda future: self._arrived.put((number, future)))
 
     def _carried(self, file: Path) -> Any:
         """Return a future of a file's content: it goes to the workers once, and from there to each that needs it."""
-        if file not in self._files:
+        known = self._files.get(file)
+        # The worker that had it may have died before another got it.
+        if known is None or known.status != "finished":
             evaluate = [address for address, facts in self.workers().items() if facts["offer"]["accuracy"]]
-            self._files[file] = self._client.scatter(file.read_bytes(), workers=evaluate, timeout=_CARRY_S)
+            try:
+                content = file.read_bytes()
+            except OSError as error:
+                raise UsageError(f"{file}: a worker needs it, and it cannot be read ({error.strerror})") from error
+            self._files[file] = self._client.scatter(content, workers=evaluate, timeout=_CARRY_S)
         return self._files[file]
 
     # --- the connection ----------------------------------------------------------------------------------------------

@@ -16,14 +16,15 @@ import supernets
 from harness.bench import ParallelBench
 from harness.farm import files
 from harness.farm.bench import FarmBench
-from harness.farm.cluster import Cluster
+from harness.farm.cluster import Cluster, Job
+from harness.farm.offer import ACCURACY
 from harness.farm.platforms import find
 from harness.farm.status import status
 from harness.measure import Measurer
 from harness.protocol import profile
 from harness.store import Store
 from hwnas.cli import build_app, run
-from supernets.errors import MeasurementError, PlatformError
+from supernets.errors import MeasurementError, PlatformError, UsageError
 
 QUICK = profile(
     "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, warmup_s=0.0, samples=1
@@ -224,6 +225,12 @@ def test_weights_go_to_the_workers_that_have_none_once(fleet, tmp_path, monkeypa
         sent.clear()
         assert run([*common, *quality, "--store", "second.db"]) == 0
         assert not sent
+
+
+def test_weights_that_are_gone_when_a_worker_needs_them_are_named(fleet, tmp_path, cluster):
+    job = Job("{}", "{}", {ACCURACY: 1.0}, file=tmp_path / "gone", carries=True)
+    with pytest.raises(UsageError, match=r"gone: a worker needs it, and it cannot be read \(No such file"):
+        cluster.send(job)
 
 
 def test_a_file_is_known_by_what_it_holds(tmp_path, monkeypatch):
