@@ -58,7 +58,7 @@ class Study:
         object.__setattr__(self, "_directions", Directions([one.maximise for one in self.objectives]))
 
     def checked(self) -> Self:
-        """Return it; raises ``LookupError`` or ``TypeError`` where settings or facts are of another form."""
+        """Return it; raises ``LookupError``, ``OverflowError`` or ``TypeError`` where it is of another form."""
         wanted = {"supernet": str, "algorithm": str, "seed": int, "settings": Mapping, "constraints": list}
         for name, kind in wanted.items():
             _expect(name, self.settings[name], kind)
@@ -69,6 +69,7 @@ class Study:
             _expect("unit", one.unit, str)
             _expect("maximise", one.maximise, bool)
             _expect("reference", self.facts["reference"][one.name], float | int | None)
+            float(self.facts["reference"][one.name] or 0.0)  # a whole number may be too large for any float
             missing = next(
                 (evaluation.index for evaluation in self.archive if one.name not in evaluation.objectives), None
             )

@@ -188,6 +188,7 @@ def damaged(part, **changes):
         damaged("search", platform=1),
         damaged("facts", reference={}),
         damaged("facts", reference={"macs": "x"}),
+        damaged("facts", reference={"macs": 10**400}),
         damaged("facts", quality={"predicted": True}),
         damaged("facts", environment=None),
     ],
