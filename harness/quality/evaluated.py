@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.quality.quality import QualityOptions, Score
-from supernets.errors import QualityError, StoreError
+from supernets.errors import MALFORMED, QualityError, StoreError
 from supernets.files import content_digest, is_file
 from supernets.space import Config, FloatArray
 from supernets.supernet import SuperNetwork
@@ -75,7 +75,7 @@ class EvaluatedQuality:
         rows = self.options.store.qualities(self.net.name, self.source, keys)
         try:
             return {key: Score.of(record) for key, record in rows.items()}
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        except MALFORMED as error:
             raise StoreError(
                 f"the store {self.options.store.name}: a quality from {self.source} is damaged: {error!r}"
             ) from error
