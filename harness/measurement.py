@@ -33,7 +33,7 @@ class Measurement:
         platform: the canonical platform string.
         status: "ok", "unstable" (measured, but not settled) or "failed".
         reason: why it is not ok, and what would help; empty when it is.
-        statistic: "min", "p10", "median", or "table" where a table knows the value.
+        statistic: "min", "p10", "p15", "median", or "table" where a table knows the value.
         latency_s: the statistic; nan when failed.
         macs: multiply-accumulates at batch 1.
         params: parameters.

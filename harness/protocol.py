@@ -15,10 +15,11 @@ from supernets.errors import UsageError, suggestion
 
 # 1: first form. 2: slow networks are visited twice as often, for one sample at a time; what is known to within
 # `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own, 4: several times,
-# 5: by a worker that has not prepared many others before.
-VERSION = 5
+# 5: by a worker that has not prepared many others before. 6: the 15th percentile, by the mean of the
+# fastest 30 %, took the place of the 10th; undisturbed samples count alone down to a fifth of all, not a half.
+VERSION = 6
 
-STATISTICS = ("min", "p10", "median")
+STATISTICS = ("min", "p10", "p15", "median")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TimingProtocol:
 
     Attributes:
         profile: the named profile it started from.
-        statistic: what stands for a network: "min", "p10" or "median" of its undisturbed samples.
+        statistic: what stands for a network: "min", "p10", "p15" or "median" of its undisturbed samples.
         confidence: of the intervals.
         interval: a network is visited until its interval, relative to its value, is at most this wide.
         accept: when its time is up before that, it is ok with an interval of at most so many times that: known to
@@ -138,7 +139,7 @@ class TimingProtocol:
 
 
 PROFILES = {
-    "noisy": TimingProtocol("noisy", statistic="p10", interval=0.015, steady=0.03, tau=0.95),
+    "noisy": TimingProtocol("noisy", statistic="p15", interval=0.015, steady=0.03, tau=0.95),
     "quiet": TimingProtocol("quiet", statistic="median", interval=0.005, steady=0.01, tau=0.98),
 }
 

@@ -34,7 +34,7 @@ def test_a_quiet_host_is_held_to_more():
     [
         ("nosy", {}, "did you mean 'noisy'"),
         ("noisy", {"cap": 1.0}, "did you mean 'cap_s'"),
-        ("noisy", {"statistic": "mean"}, "known: median, min, p10"),
+        ("noisy", {"statistic": "mean"}, "known: median, min, p10, p15"),
         ("noisy", {"cap_s": -1.0}, "cap_s: expected"),
         ("noisy", {"cap_s": float("nan")}, "cap_s: expected"),
         ("noisy", {"rounds": 0}, "rounds: expected at least 1"),

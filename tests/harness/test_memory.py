@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+import os
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ MAPS = """\
 
 
 def test_whole_huge_pages_of_private_writable_memory():
-    assert [(hex(start), hex(end)) for start, end in memory._regions(MAPS)] == [
+    assert [(hex(start), hex(end)) for start, end in memory._whole(memory._regions(MAPS))] == [
         ("0x5500000000", "0x5500800000"),
         ("0x7f0000200000", "0x7f0000800000"),
         ("0x7f0006000000", "0x7f0006400000"),
@@ -45,6 +47,28 @@ def test_memory_gets_into_huge_pages():
     if after is None or after == before == 0:
         pytest.skip("this kernel has no MADV_COLLAPSE")
     assert after > 0.5
+
+
+def test_memory_that_a_library_has_bound_to_a_node_is_no_longer_kept_apart():
+    libc = ctypes.CDLL(None)
+    region = mmap.mmap(-1, 32 * memory.HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    region.write(b"x" * len(region))
+    start = ctypes.addressof(ctypes.c_char.from_buffer(region))
+    bound = start + 9 * memory.HUGE + mmap.PAGESIZE
+    nodes = ctypes.c_ulong(1)  # node 0
+    number, prefer = memory._MBIND.get(os.uname().machine, -1), 1
+    refused = libc.syscall(
+        ctypes.c_long(number),
+        ctypes.c_void_p(bound),
+        *map(ctypes.c_long, (3 * mmap.PAGESIZE, prefer)),
+        ctypes.byref(nodes),
+        *map(ctypes.c_long, (64, 0)),
+    )
+    if refused:
+        pytest.skip("memory cannot be bound to a node here")
+    assert any(one == bound for one, _ in memory._regions(memory._MAPS.read_text()))
+    memory.collapse()
+    assert not any(start < one < start + len(region) for one, _ in memory._regions(memory._MAPS.read_text()))
 
 
 def test_a_system_without_it_is_left_alone(monkeypatch, tmp_path):

@@ -35,7 +35,7 @@ def test_ranks_are_the_tightest_with_that_confidence(q, n, confidence):
     assert statistics.lower_rank(n, q, confidence) == n + 1 - statistics.upper_rank(n, 1 - q, confidence)
 
 
-@pytest.mark.parametrize(("statistic", "q"), [("p10", 0.1), ("median", 0.5)])
+@pytest.mark.parametrize(("statistic", "q"), [("p10", 0.1), ("p15", 0.15), ("median", 0.5)])
 @pytest.mark.parametrize("draw", ["exponential", "two modes"])
 def test_intervals_cover_the_true_quantile(statistic, q, draw, rng):
     def sample(n):
@@ -51,6 +51,39 @@ def test_intervals_cover_the_true_quantile(statistic, q, draw, rng):
 @given(arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3)), st.floats(0, 1))
 def test_quantiles_equal_numpys(samples, q):
     assert statistics.quantile(np.sort(samples), q) == pytest.approx(np.quantile(samples, q), abs=1e-9)
+
+
+@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3)), st.sampled_from([0.2, 0.5]))
+def test_a_smooth_quantile_is_the_mean_of_what_lies_around_it(samples, q):
+    # Ten copies of each: both ends fall between two copies.
+    copies, n = np.repeat(np.sort(samples), 10), len(samples)
+    around = copies[round(10 * (q - 0.2) * n) : round(10 * (q + 0.2) * n)]
+    assert statistics.smooth_quantile(np.sort(samples), q, 0.2) == pytest.approx(around.mean(), abs=1e-9)
+
+
+def test_the_fifteenth_percentile_is_less_noisy_than_an_order_statistic(rng):
+    draws = 1 + 0.01 * rng.normal(size=(2000, 150))
+    values = [statistics.summarise(one, np.ones(150, dtype=bool), "p15").value for one in draws]
+    assert np.std(values) < 0.9 * np.std(np.quantile(draws, 0.15, axis=1))
+    assert np.mean(values) == pytest.approx(1 + 0.01 * stats.norm.ppf(0.15), abs=0.002)
+
+
+@given(
+    arrays(np.float64, st.integers(1, 60), elements=st.sampled_from([0.5, 0.99, 1.0, 1.01, 9.0])),
+    st.sampled_from(["min", "p10", "p15", "median"]),
+    st.integers(1, 5),
+)
+def test_a_value_lies_within_its_interval(samples, statistic, size):
+    visit = np.arange(len(samples)) // size
+    summary = statistics.summarise(samples, np.ones(len(samples), dtype=bool), statistic, visit=visit)
+    assert summary.low <= summary.value <= summary.high
+
+
+def test_a_few_lucky_samples_do_not_pull_the_value(rng):
+    samples = np.concatenate([rng.normal(1.10, 0.001, 190), np.full(4, 0.5)])
+    summary = statistics.summarise(samples, np.ones(194, dtype=bool), "p15")
+    assert summary.width < 0.01
+    assert summary.value == pytest.approx(1.10, abs=0.01)
 
 
 def test_too_few_samples_have_no_interval():
@@ -70,11 +103,23 @@ def test_the_minimum_of_a_few_lucky_samples_has_a_wide_interval(rng):
     assert doubtful.width > 0.09
 
 
+def test_a_batch_that_is_half_disturbed_has_values_of_one_kind(rng):
+    # Were all samples to count below one half, the fastest of all would be faster ones of the undisturbed, or slower.
+    def value(n_clean):
+        clean = np.arange(4000) < n_clean
+        taken = rng.normal(1, 0.02, 4000) + np.where(clean, 0, 0.1)
+        return statistics.summarise(taken, clean, "p15")
+
+    fewer, more = value(1900), value(2100)
+    assert (fewer.n_clean, more.n_clean) == (1900, 2100)
+    assert fewer.value == pytest.approx(more.value, rel=0.003)
+
+
 def test_only_clean_samples_count_unless_most_are_disturbed():
-    samples, clean = np.array([1.0, 5.0, 5.0, 5.0]), np.array([False, True, True, True])
+    samples, clean = np.array([1.0] + [5.0] * 5), np.array([False] + [True] * 5)
     assert statistics.summarise(samples, clean, "min").value == 5.0
     assert statistics.summarise(samples, ~clean, "median").value == 5.0
-    assert statistics.summarise(samples, ~clean, "min").n_clean == 4
+    assert statistics.summarise(samples, ~clean, "min").n_clean == 6
     assert statistics.summarise(samples, clean, "min").min == 1.0
 
 
@@ -113,7 +158,7 @@ def test_repeated_observations_are_worth_no_more(rng):
     values = rng.exponential(size=40)
     visit = np.repeat(np.arange(40), 7)
     assert statistics.observations(np.repeat(values, 7) < 0.5, visit) == 40
-    for statistic in ("min", "p10", "median"):
+    for statistic in ("min", "p10", "p15", "median"):
         alone = statistics.interval(np.sort(values), statistic)
         repeated = np.repeat(values, 7)
         summary = statistics.summarise(repeated, np.ones(280, dtype=bool), statistic, visit=visit)
@@ -132,13 +177,13 @@ def test_worth_lies_between_visits_and_samples(below, size):
     assert len(np.unique(visit)) <= statistics.observations(below, visit) <= len(below)
 
 
-@pytest.mark.parametrize("statistic", ["p10", "median"])
+@pytest.mark.parametrize("statistic", ["p10", "p15", "median"])
 def test_intervals_of_correlated_samples_cover_the_truth(statistic, rng):
     def sample(n):
         mode = np.repeat(rng.random(n) < 0.4, 5)  # the host's mode lasts for a visit
         return np.where(mode, 1.0, 1.3) + 0.01 * rng.exponential(size=5 * n)
 
-    true = np.quantile(sample(200_000), {"p10": 0.1, "median": 0.5}[statistic])
+    true = np.quantile(sample(200_000), {"p10": 0.1, "p15": 0.15, "median": 0.5}[statistic])
     visit, clean = np.repeat(np.arange(36), 5), np.ones(180, dtype=bool)
     covered = {"by visit": 0, "by sample": 0}
     for _ in range(500):
@@ -154,6 +199,6 @@ def test_intervals_of_correlated_samples_cover_the_truth(statistic, rng):
 def test_inputs_are_not_changed(rng):
     samples = rng.random(50)
     before = samples.copy()
-    statistics.summarise(samples, samples < 2, "p10")
+    statistics.summarise(samples, samples < 2, "p15")
     statistics.tau(samples, samples[::-1], 0.1)
     assert np.array_equal(samples, before)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from weighed import Weighed
 
 from harness.store import Store
 from search import objectives
@@ -18,20 +19,7 @@ from supernets.errors import UsageError
 from supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("w", (1, 2, 3, 4)) for _ in range(4)))
-
-
-class Net:
-    name = "wide"
-    summary = "a stand-in"
-    default_quality = "none"
-    slots = ()
-    space = SPACE
-
-    def macs(self, X):
-        return (np.asarray(X) @ [10, 3, 1, 2] + 5) * 1_000_000
-
-    def params(self, X):
-        return (90 - np.asarray(X) @ [7, 5, 2, 9]) * 1_000_000
+NET = Weighed(SPACE, macs=[10, 3, 1, 2], params=[7, 5, 2, 9])
 
 
 class Devices:
@@ -73,7 +61,7 @@ def run(monkeypatch):
             names=lambda: ["macs", "score"], create=lambda name, sources: made(name, sources, devices)
         )
         monkeypatch.setattr(objectives, "registry", entry)
-        return search(Net(), objectives=["macs", "score"], algorithm=algorithm, evals=evals, seed=1, **options)
+        return search(NET, objectives=["macs", "score"], algorithm=algorithm, evals=evals, seed=1, **options)
 
     from search.objectives import registry as real
 
@@ -148,7 +136,7 @@ def test_a_study_keeps_how_many_batches_it_was_begun_with(run):
 
 def test_where_nothing_is_measured_nothing_is_waited_for():
     with pytest.raises(UsageError, match="parallel 2: nothing is measured"):
-        search(Net(), objectives=["macs", "params"], evals=5, parallel=2)
+        search(NET, objectives=["macs", "params"], evals=5, parallel=2)
 
 
 def test_all_of_a_small_space_is_evaluated_once(run):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from weighed import Weighed
 
 from harness.store import Store
 from search import objectives
@@ -22,22 +23,9 @@ from search.study import search
 from supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(5)))
+NET = Weighed(SPACE, macs=[10, 3, 1, 2, 6], params=[7, 5, 2, 9, 1])
 EVALS = 40
 SETTINGS = {"inner_evals": 200, "population": 20, "first": 6}
-
-
-class Net:
-    name = "wide"
-    summary = "a stand-in"
-    default_quality = "none"
-    slots = ()
-    space = SPACE
-
-    def macs(self, X):
-        return (np.asarray(X) @ [10, 3, 1, 2, 6] + 5) * 1_000_000
-
-    def params(self, X):
-        return (90 - np.asarray(X) @ [7, 5, 2, 9, 1]) * 1_000_000
 
 
 class Score:
@@ -151,7 +139,7 @@ class Case:
             provider = SimpleNamespace(create=lambda _name, _sources, objective=objective: objective)
             self.patch.setitem(objectives.registry._providers, name, provider)
         try:
-            study = search(Net(), objectives=names, seed=7, **self.options | options)
+            study = search(NET, objectives=names, seed=7, **self.options | options)
         except KeyboardInterrupt:
             return None, self.asks
         return found(study), self.asks
