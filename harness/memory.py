@@ -27,12 +27,12 @@ def collapse() -> float | None:
     try:
         libc = ctypes.CDLL(None)
         madvise = libc.madvise
-        _unbind(libc, list(_regions(_MAPS.read_text())))
-        regions = list(_regions(_MAPS.read_text()))
+        _unbind(libc, _regions(_MAPS.read_text()))
+        regions = _whole(_regions(_MAPS.read_text()))
     except (OSError, AttributeError):
         return None
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    for start, end in _whole(regions):
+    for start, end in regions:
         madvise(start, end - start, _MADV_HUGEPAGE)
         for page in range(start, end, HUGE):
             # A stretch with holes or pinned pages is refused and stays as it is.
@@ -62,10 +62,8 @@ def _unbind(libc: ctypes.CDLL, regions: Iterable[tuple[int, int]]) -> None:
     if number is None:
         return
     for start, end in regions:
-        # Where it is refused (a container that lacks the right) nothing was bound.
-        libc.syscall(
-            ctypes.c_long(number), ctypes.c_void_p(start), ctypes.c_size_t(end - start), *(ctypes.c_long(0),) * 4
-        )
+        # No nodes, no flags. Where it is refused (a container that lacks the right) nothing was bound.
+        libc.syscall(*map(ctypes.c_long, (number, start, end - start, _MPOL_DEFAULT, 0, 0, 0)))
 
 
 def _whole(regions: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

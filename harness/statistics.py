@@ -15,8 +15,6 @@ import numpy.typing as npt
 from supernets.space import BoolArray, FloatArray, IntArray
 
 _QUANTILES = {"p10": 0.1, "p15": 0.15, "median": 0.5}
-# These levels are low enough for the fastest sample to be a lower bound where there is no other.
-_LOW = ("p10", "p15")
 # The smallest of n samples is a quantile too, of a level that shrinks with n. Its interval reaches up to the upper
 # bound of this one: the fastest runs must be a mode of their own and not a few lucky samples.
 _FLOOR = 0.05
@@ -185,7 +183,7 @@ def interval(
         return float(ordered[0]), _bound(ordered, upper_rank(n, _FLOOR, 1 - tail), n)
     q = _QUANTILES[statistic]
     low = lower_rank(n, q, 1 - tail)
-    lowest = float(ordered[0]) if statistic in _LOW else -math.inf
+    lowest = float(ordered[0]) if q < 0.5 else -math.inf
     high = _bound(ordered, upper_rank(n, q, 1 - tail), n)
     return _bound(ordered, low, n) if low >= 1 else lowest, high
 

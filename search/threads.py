@@ -10,17 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let libraries compute with one thread; afterwards they have theirs again."""
-    # What is loaded only meanwhile has as many threads as there are: the first sums of a process would come out
-    # otherwise, and with them a study that is resumed.
-    import_module("scipy.linalg")
+    """Let the libraries that are loaded compute with one thread; afterwards they have theirs again."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,9 @@ class Surrogate:
         self._parameters: list[FloatArray | None] = [None] * problem.n_obj
         self._fitted_to = 0
         self._predictors: list[Predictor | None] = [None] * problem.n_obj
+        # Asking computes with one thread (search.threads), but what is only loaded meanwhile has as many as there are:
+        # the first sums of a process would come out otherwise, and with them a study that is resumed.
+        import_module("scipy.linalg")
 
     def fit(self, X: IntArray, F: FloatArray) -> None:
         """Learn all evaluations, ``(n, n_var)`` and ``(n, n_obj)``, none of them failed."""
