@@ -8,9 +8,9 @@ import typer
 from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
+from hwnas.cli.keys import shortened
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
-from hwnas.cli.profile import short
 from hwnas.cli.progress import evaluating
 
 if TYPE_CHECKING:
@@ -74,9 +74,10 @@ def _table(source: Source, rows: list[dict[str, Any]]) -> Table:
     others = list(rows[0]["others"])
     for header in (f"{source.metric} {source.unit}".strip(), "95 % interval", *others, "examples"):
         table.add_column(header, justify="right")
+    short = shortened(row["key"] for row in rows)
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:.4g} to {row['high']:.4g}"
         value = "none" if row["value"] is None else f"{row['value']:.4g}"
         beside = (f"{row['others'][name]:.4g}" for name in others)
-        table.add_row(short(row["key"]), value, interval, *beside, str(row["n"] or ""))
+        table.add_row(short[row["key"]], value, interval, *beside, str(row["n"] or ""))
     return table

@@ -10,9 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from hwnas.cli.keys import shortened
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
-from hwnas.cli.profile import short
 from supernets.errors import MALFORMED, StoreError, UsageError
 
 
@@ -76,18 +76,19 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for header in ("id", "measured", "super-network", "sub-network", "platform", "latency ms", "status", "host"):
         table.add_column(header, justify="right" if header in {"id", "latency ms"} else "left")
     with _understood():
+        short = shortened(str(row["key"]) for row in rows)
         for row in rows:
-            table.add_row(*_cells(row))
+            table.add_row(*_cells(row, short))
     return table
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], short: dict[str, str]) -> tuple[str, ...]:
     latency = row["latency_s"]
     return (
         str(row["id"]),
         str(row["measured_at"])[:19],
         escape(row["supernet"]),
-        short(str(row["key"])),
+        short[str(row["key"])],
         escape(row["platform"]),
         "" if latency is None else f"{1e3 * latency:.3f}",
         escape(row["status"]),

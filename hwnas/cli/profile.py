@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
+from hwnas.cli.keys import shortened
 from hwnas.cli.options import (
     DEFAULT_STORE,
     HtmlFile,
@@ -140,8 +141,9 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     staged = any(row["stages_ms"] for row in rows)
     if staged:
         table.add_column("ms in each stage")
+    short = shortened(row["key"] for row in rows)
     for row in rows:
-        table.add_row(*_cells(row), *([_stages(row)] if staged else []))
+        table.add_row(short[row["key"]], *_cells(row), *([_stages(row)] if staged else []))
     return table
 
 
@@ -153,7 +155,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
     latency = row["latency_ms"]
     interval = f"{latency['ci_low']:.3f}..{latency['ci_high']:.3f}" if latency.get("ci_low") is not None else ""
     return [
-        short(row["key"]),
         row["platform"],
         "" if latency["value"] is None else f"{latency['value']:.3f} ({latency['statistic']})",
         interval,
@@ -168,14 +169,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _remark_on(rows: list[dict[str, Any]]) -> None:
+    short = shortened(row["key"] for row in rows)
     for row in rows:
         if row["reason"]:
-            remark(f"{short(row['key'])} on {row['platform']} is {row['status']}: {row['reason']}")
-
-
-def short(key: str) -> str:
-    """Return a key shortened for a table: its first and last digits."""
-    return key if len(key) <= 16 else f"{key[:8]}…{key[-7:]}"
+            remark(f"{short[row['key']]} on {row['platform']} is {row['status']}: {row['reason']}")
 
 
 def number(value: float | None, form: str) -> str:

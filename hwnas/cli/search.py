@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from hwnas.cli.keys import shortened
 from hwnas.cli.options import (
     DEFAULT_STORE,
     Algorithm,
@@ -31,7 +32,6 @@ from hwnas.cli.options import (
     reference_point,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
-from hwnas.cli.profile import short
 from hwnas.cli.progress import searching
 
 FRONT_ROWS = 20
@@ -136,9 +136,11 @@ def front_table(outcome: dict[str, Any]) -> Table:
     for objective in objectives:
         table.add_column(f"{objective['name']} {objective['unit']}".strip(), justify="right")
     table.add_column("status")
-    for row in _thinned(front):
+    shown = list(_thinned(front))
+    short = shortened(row.get("key", "") for row in shown)
+    for row in shown:
         values = (_value(row, objective["name"]) for objective in objectives)
-        table.add_row(short(row.get("key", "")), str(row["index"]), *values, row["status"])
+        table.add_row(short[row.get("key", "")], str(row["index"]), *values, row["status"])
     return table
 
 
