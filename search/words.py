@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 MISSING = "\N{EN DASH}"
+# Digits of a key that a table shows at least.
+_HEAD, _TAIL = 8, 7
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -63,3 +65,18 @@ def facts(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
     if isinstance(tree, list):
         return [fact for place, value in enumerate(tree, 1) for fact in facts(value, f"{prefix} {place}")]
     return [(prefix, MISSING if tree is None else str(tree))]
+
+
+def shortened(keys: Iterable[str]) -> dict[str, str]:
+    """Return, by key of a sub-network, its first and last digits: a few, or as many as tell all keys apart."""
+    distinct = set(keys)
+    for more in range(max(map(len, distinct), default=0)):
+        for head, tail in ((_HEAD + more, _TAIL), (_HEAD, _TAIL + more)):
+            short = {key: _cut(key, head, tail) for key in distinct}
+            if len(set(short.values())) == len(distinct):
+                return short
+    return {key: key for key in distinct}
+
+
+def _cut(key: str, head: int, tail: int) -> str:
+    return key if len(key) <= head + tail + 1 else f"{key[:head]}\N{HORIZONTAL ELLIPSIS}{key[-tail:]}"

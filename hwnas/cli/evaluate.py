@@ -8,10 +8,10 @@ import typer
 from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
-from hwnas.cli.keys import shortened
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
 from hwnas.cli.progress import evaluating
+from search.words import shortened
 
 if TYPE_CHECKING:
     from harness.quality import Quality as Source

@@ -10,9 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hwnas.cli.keys import shortened
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
+from search.words import shortened
 from supernets.errors import MALFORMED, StoreError, UsageError
 
 

@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
-from hwnas.cli.keys import shortened
 from hwnas.cli.options import (
     DEFAULT_STORE,
     HtmlFile,
@@ -27,6 +26,7 @@ from hwnas.cli.options import (
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
 from hwnas.cli.progress import measuring
+from search.words import shortened
 
 if TYPE_CHECKING:
     from harness.measurement import Measurement

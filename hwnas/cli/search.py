@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from hwnas.cli.keys import shortened
 from hwnas.cli.options import (
     DEFAULT_STORE,
     Algorithm,
@@ -33,6 +32,7 @@ from hwnas.cli.options import (
 )
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
 from hwnas.cli.progress import searching
+from search.words import shortened
 
 FRONT_ROWS = 20
 

@@ -8,7 +8,7 @@ from typing import Any
 from search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
 from search.report.page import render
 from search.report.precisions import gains
-from search.words import facts, number, spelled
+from search.words import facts, number, shortened, spelled
 
 
 def profile_page(result: Mapping[str, Any]) -> str:
@@ -17,19 +17,20 @@ def profile_page(result: Mapping[str, Any]) -> str:
     Args:
         result: as ``hwnas profile --json --samples`` writes it.
     """
-    rows = list(result["measurements"])
+    short = shortened(str(row["key"]) for row in result["measurements"])
+    rows = [row | {"label": short[str(row["key"])]} for row in result["measurements"]]
     platforms = list(dict.fromkeys(row["platform"] for row in rows))
     figures = [_over_time(index, name, rows) for index, name in enumerate(platforms)]
     return render(
         "profile.html",
         figures,
-        [{"config": spelled(row["config"]), "lines": [_label(row)]} for row in rows],
+        [{"config": spelled(row["config"]), "lines": [row["label"]]} for row in rows],
         title=f"Latency of {rows[0]['supernet']}",
         supernet=rows[0]["supernet"],
         verdict=[*_words(rows, platforms), *(f"{gain}." for gain in gains(rows, result["environment"]))],
         over_time=figures,
         table=_table(rows),
-        reasons=[f"{_label(row)} on {row['platform']}: {row['reason']}" for row in rows if row["reason"]],
+        reasons=[f"{row['label']} on {row['platform']}: {row['reason']}" for row in rows if row["reason"]],
         environment=facts(dict(result["environment"])),
         protocols=[(f"{row['platform']}", facts(row["protocol"])) for row in _first_of_each(rows) if row["protocol"]],
     )
@@ -64,7 +65,7 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
         yield {
             "type": "scatter",
             "mode": "markers",
-            "name": text(_label(row)),
+            "name": text(row["label"]),
             "legendgroup": row["key"],
             "showlegend": not disturbed,
             "x": [seconds[i] for i in kept],
@@ -98,7 +99,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         latency = row["latency_ms"]
         disturbed = None if row["disturbed"] is None else round(100 * row["disturbed"], 1)
         known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"], latency["n"]]
-        cells.append([_label(row), row["platform"], *known, disturbed, row["status"]])
+        cells.append([row["label"], row["platform"], *known, disturbed, row["status"]])
     return Table(columns, cells, "From and to bound the statistic at 95 % confidence.")
 
 
@@ -115,8 +116,3 @@ def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:
 
 def _first_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({row["platform"]: row for row in reversed(rows)}.values())[::-1]
-
-
-def _label(row: Mapping[str, Any]) -> str:
-    key = str(row["key"])
-    return key if len(key) <= 16 else f"{key[:8]}\N{HORIZONTAL ELLIPSIS}{key[-7:]}"
