@@ -25,14 +25,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from supernets.quoting import shortened_message
+
 # What reading a record raises that is damaged, or of something else.
 MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class HwnasError(Exception):
-    """Root of the tree; the message is complete enough to be shown to a user as it is."""
+    """Root of the tree; the message is complete enough to be shown to a user as it is.
+
+    Values that it quotes are cut: what was given may be a file of megabytes.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened_message(str(message)))
 
 
 class UsageError(HwnasError):

@@ -12,6 +12,7 @@ import typer
 
 from hwnas.cli.output import complain
 from supernets.errors import HwnasError
+from supernets.quoting import shortened_message, visible
 
 INTERRUPTED = 130
 
@@ -67,6 +68,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         given = None if arguments is None else list(arguments)
         result = command.main(args=given, prog_name="hwnas", standalone_mode=False)
     except _ParserError as error:
+        error.message = visible(shortened_message(error.message))
         error.show()
         return int(error.exit_code)
     except HwnasError as error:

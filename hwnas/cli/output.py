@@ -4,34 +4,79 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.errors import MarkupError
 from rich.markup import escape
+from rich.segment import Segment
+from rich.text import Text
 
 from supernets.errors import UsageError
 from supernets.files import is_folder
+from supernets.quoting import shortened_message, visible
 
 STANDARD_OUTPUT = "-"
 _PIPED_WIDTH = 160
 
 
+# Markup of rich as its own parser finds it, and the only one that is ours: a foreign [link=...] is none.
+_MARKUP = re.compile(r"(\\*)\[([a-z#/@][^\[]*?)\]")
+_OWN = ("/", "bold", "dim", "green", "yellow", "bold red")
+
+
+def _only_own(found: re.Match[str]) -> str:
+    backslashes, tag = found.groups()
+    escaped = len(backslashes) % 2 == 1
+    return found[0] if escaped or tag in _OWN else f"{backslashes}\\[{tag}]"
+
+
+class _SafeConsole(Console):
+    """A console on which names, paths and other people's words cannot steer the terminal: they are made visible."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text of markup, as it is laid out: what is made visible takes its place."""
+        text = visible(text)
+        if options.get("markup") is False:
+            return super().render_str(text, **options)
+        try:
+            return super().render_str(_MARKUP.sub(_only_own, text), **options)
+        except MarkupError:  # a foreign "[/]": nobody has escaped it
+            return super().render_str(text, **{**options, "markup": False})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the segments of whatever is printed; those that steer the terminal are rich's own."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(visible(segment.text), segment.style)
+
+
 def results() -> Console:
     """Return the console for results; piped into a file or a program, tables keep their full width."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    return _SafeConsole(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False, emoji=False)
 
 
 def notes() -> Console:
     """Return the console for progress, remarks and complaints."""
-    return Console(stderr=True, highlight=False)
+    return _SafeConsole(stderr=True, highlight=False, emoji=False)
+
+
+def plain(text: str) -> str:
+    """Return a text as markup that shows it as it is, for what lays out text before it comes to a console."""
+    return escape(visible(text))
 
 
 def complain(message: str) -> None:
-    """Print one error message."""
-    notes().print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    """Print one error message, however it came about, as one line."""
+    line = shortened_message(" ".join(message.split("\n")))
+    notes().print(f"[bold red]error:[/] {escape(line)}", soft_wrap=True)
 
 
 def remark(message: str) -> None:
@@ -60,6 +105,8 @@ def check_writable(path: str | None) -> None:
 def write_text(path: str, text: str) -> None:
     """Write a file whole or not at all; ``-`` is standard output."""
     if path == STANDARD_OUTPUT:
+        if sys.stdout.isatty():
+            text = visible(text.replace("\r\n", "\n"))
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         return
     target = Path(path)

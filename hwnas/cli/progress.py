@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from hwnas.cli.output import notes
+from hwnas.cli.output import notes, plain
 
 if TYPE_CHECKING:
     from harness.measure import Measurer
@@ -53,11 +52,11 @@ def measuring(
 def telling(what: str, quiet: bool) -> Iterator[Callable[[Measuring], None]]:
     """Show what a measurer is at, as one line called ``what``."""
     with _bars(quiet) as bars:
-        line = bars.add_task(escape(what), total=None, note="")
+        line = bars.add_task(plain(what), total=None, note="")
 
         def show(event: Measuring) -> None:
             bars.start()
-            bars.update(line, total=event.total, completed=event.done, note=escape(event.message), refresh=True)
+            bars.update(line, total=event.total, completed=event.done, note=plain(event.message), refresh=True)
 
         yield show
 
@@ -71,8 +70,8 @@ def searching(quiet: bool) -> Iterator[Callable[[Searching], None]]:
         def show(event: Searching) -> None:
             bars.start()
             if event.study not in lines:
-                lines[event.study] = bars.add_task(escape(event.study), total=event.total, note="")
-            bars.update(lines[event.study], completed=event.done, note=escape(_note(event)), refresh=True)
+                lines[event.study] = bars.add_task(plain(event.study), total=event.total, note="")
+            bars.update(lines[event.study], completed=event.done, note=plain(_note(event)), refresh=True)
 
         yield show
 
@@ -87,12 +86,12 @@ def transferring(quiet: bool) -> Iterator[Callable[[Transferring], None]]:
             bars.start()
             if event.step not in lines:
                 what = f"[{event.step}/{event.steps}] {event.phase} on {event.platform}"
-                lines[event.step] = bars.add_task(escape(what), total=None, note="")
+                lines[event.step] = bars.add_task(plain(what), total=None, note="")
             inner = event.event
             if inner is None:
                 return
             note = _note(inner) if event.phase == "search" else inner.message
-            bars.update(lines[event.step], completed=inner.done, total=inner.total, note=escape(note), refresh=True)
+            bars.update(lines[event.step], completed=inner.done, total=inner.total, note=plain(note), refresh=True)
 
         yield show
 
@@ -108,7 +107,7 @@ def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
             note = event.last
             if event.searching is not None:
                 note = f"{event.searching.done} of {event.searching.total}; {_note(event.searching)}"
-            bars.update(line, completed=event.done, total=event.total, note=escape(note), refresh=True)
+            bars.update(line, completed=event.done, total=event.total, note=plain(note), refresh=True)
 
         yield show
 
@@ -117,11 +116,11 @@ def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
 def reproducing(what: str, quiet: bool) -> Iterator[Callable[[Step], None]]:
     """Show the parts of an experiment that are done, and the one under way."""
     with _bars(quiet) as bars:
-        line = bars.add_task(escape(what), total=None, note="")
+        line = bars.add_task(plain(what), total=None, note="")
 
         def show(step: Step) -> None:
             bars.start()
-            bars.update(line, completed=step.done, total=step.total, note=escape(step.what), refresh=True)
+            bars.update(line, completed=step.done, total=step.total, note=plain(step.what), refresh=True)
 
         yield show
 
@@ -155,7 +154,7 @@ class Evaluating:
     def tell(self, event: QualityProgress) -> None:
         """Show what the evaluation under way is at."""
         self._bars.start()
-        self._bars.update(self._line, note=escape(event.message), refresh=True)
+        self._bars.update(self._line, note=plain(event.message), refresh=True)
 
     def rows(self, n: int) -> Iterator[int]:
         """Yield 0, 1, ... and count those that are done."""
