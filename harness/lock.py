@@ -5,18 +5,28 @@ It is an advisory lock on a file that the operating system drops when its holder
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import re
+import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from supernets.assets import cache_folder
+from supernets.quoting import shortened
+
 # The same for every user and environment of the host, whatever TMPDIR says.
 DIRECTORY = Path("/tmp")  # noqa: S108 - the name is no secret, and the file holds nothing that is trusted
 
-_held: dict[Path, tuple[int, int]] = {}  # path -> (descriptor, times entered): a process does not wait for itself
+# Names that are tried, one after the other: one of them may be somebody's folder.
+_NAMES = 4
+
+_held: dict[str, tuple[int, int]] = {}  # device -> (descriptor, times entered): a process does not wait for itself
 
 
 class DeviceLock:
@@ -24,55 +34,121 @@ class DeviceLock:
 
     Args:
         device: "cpu", "cuda:0", ...
-        say: told whom it waits for, when it waits.
+        say: told whom it waits for, when it waits, and where it locks out no other user.
     """
 
     def __init__(self, device: str, say: Callable[[str], None] = lambda _: None) -> None:
         self._device = device
-        self._path = DIRECTORY / f"hwnas-{device.replace(':', '-').lower()}.lock"
         self._say = say
 
     def __enter__(self) -> Self:
-        descriptor, times = _held.get(self._path, (-1, 0))
+        descriptor, times = _held.get(self._device, (-1, 0))
         if not times:
             descriptor = self._acquire()
-        _held[self._path] = (descriptor, times + 1)
+        _held[self._device] = (descriptor, times + 1)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        descriptor, times = _held[self._path]
+        descriptor, times = _held[self._device]
         if times > 1:
-            _held[self._path] = (descriptor, times - 1)
+            _held[self._device] = (descriptor, times - 1)
         else:
-            del _held[self._path]
+            del _held[self._device]
             os.close(descriptor)
 
     def _acquire(self) -> int:
-        descriptor = _open(self._path)
+        descriptor = self._open()
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "another program"
-                self._say(f"waiting for {self._device}: {holder} is measuring on it")
+                self._say(f"waiting for {self._device}: {_holder(descriptor)} is measuring on it")
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} ({Path(sys.argv[0]).name})".encode(), 0)
+            _sign(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
 
+    def _open(self) -> int:
+        """Open the file that all users lock; this user's own where there can be none."""
+        name = f"hwnas-{re.sub('[^a-z0-9.]', '-', self._device.lower())}"
+        endings = ("", *(f"-{number}" for number in range(2, _NAMES + 1)))
+        for file in (DIRECTORY / f"{name}{ending}.lock" for ending in endings):
+            descriptor = _shared(file)
+            if descriptor is not None:
+                return descriptor
+        own = cache_folder("locks")
+        self._say(f"{DIRECTORY}/{name}.lock cannot be locked: other users may measure on {self._device} meanwhile")
+        try:
+            own.mkdir(parents=True, exist_ok=True)
+            return os.open(own / f"{name}.lock", _FLAGS | os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            # Neither there nor in the user's own cache: a measurement that nothing protects is better than none.
+            descriptor, other = os.pipe()
+            os.close(other)
+            return descriptor
 
-def _open(path: Path) -> int:
-    """Open the file for reading and writing by every user, or for what is possible."""
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+
+# A pipe of that name would keep us waiting for whoever reads it, and a link could lead anywhere.
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def _shared(path: Path) -> int | None:
+    """Open a file that every user can lock; ``None`` where none of this name can be.
+
+    Whether it can follows from what it is, never from who asks: so that all users, root among them, lock the same one.
+    """
     try:
-        descriptor = os.open(path, flags)
-    except FileNotFoundError:
-        # In a sticky directory Linux may refuse O_CREAT on somebody else's file, so it is used only to create.
-        descriptor = os.open(path, flags | os.O_CREAT, 0o666)
-        os.fchmod(descriptor, 0o666)  # the umask does not apply here: the other users lock the same file
-    return descriptor
+        _make(path)
+        descriptor = _opened(path)
+    except OSError:
+        return None
+    status = os.fstat(descriptor)
+    # To be locked it need only be readable. In a sticky directory nobody but its owner can take it away.
+    if stat.S_ISREG(status.st_mode) and status.st_mode & _READABLE == _READABLE:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+_READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, _FLAGS | os.O_RDWR)
+    except PermissionError:
+        return os.open(path, _FLAGS | os.O_RDONLY)
+
+
+def _make(path: Path) -> None:
+    """Make the file, readable and writable by all from its first moment on, where there is nothing of its name."""
+    if os.path.lexists(path):
+        return
+    # Not made under its own name: before its mode is set, which the umask has a say in, others would take it for none.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        os.fchmod(handle, 0o666)
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.close(handle)
+        Path(temporary).unlink()
+
+
+def _holder(descriptor: int) -> str:
+    said = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
+    return shortened(said) or "another program"
+
+
+def _sign(descriptor: int) -> None:
+    """Write who holds it, for those who wait; where this user may not, they do without."""
+    writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
+    # A second name of it would be a file of somebody's, linked here to be overwritten.
+    if writable and os.fstat(descriptor).st_nlink == 1:
+        with contextlib.suppress(OSError):  # the disk is full
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} ({Path(sys.argv[0]).name})".encode(errors="replace"), 0)
