@@ -1,7 +1,7 @@
 """Break a farm while a search runs on it, and count what the store has in the end.
 
 Workers are killed every few seconds, the client is killed twice and resumed, the scheduler is killed once. The devices
-are those of the tests (``tests/plugin``), which sleep as long as they say::
+are those of the tests (``tests/stand_ins``), which sleep as long as they say::
 
     python scripts/farm_chaos.py --evals 200 --workers 4
 """
@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-PLUGIN = Path(__file__).resolve().parents[1] / "tests" / "plugin"
-sys.path[:0] = [str(PLUGIN), str(PLUGIN.parents[1])]
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin"), str(ROOT)]
 
 from fleet import Fleet  # noqa: E402
 

@@ -1,6 +1,6 @@
 """How much a farm adds to a measurement, and how throughput grows with devices.
 
-The devices are those of the tests (``tests/plugin``), which sleep as long as they say: one measurement takes half a
+The devices are those of the tests (``tests/stand_ins``), which sleep as long as they say: one measurement takes half a
 second on a machine of any speed. docs/farm.md has what this printed::
 
     python scripts/farm_throughput.py --workers 8
@@ -17,8 +17,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-PLUGIN = Path(__file__).resolve().parents[1] / "tests" / "plugin"
-sys.path[:0] = [str(PLUGIN), str(PLUGIN.parents[1])]
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin"), str(ROOT)]
 
 import numpy as np  # noqa: E402
 from fleet import Fleet  # noqa: E402

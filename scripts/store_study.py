@@ -3,7 +3,7 @@
 ::
 
     python scripts/store_study.py --store big.db
-    python tests/plugin/throwaway_postgresql.py python scripts/store_study.py     # a server for this run alone
+    python tests/stand_ins/throwaway_postgresql.py python scripts/store_study.py     # a server for this run alone
 
 Every measurement is a record of the size that a search writes, with its samples; 2,000 studies have 500 of them each,
 on 20 platforms. Studies that are resumed and listed lie among them. Figures: docs/store.md.

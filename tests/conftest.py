@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import importlib.util
 import os
 import sys
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plug_in
 import pytest
 
 
@@ -78,14 +78,11 @@ def fashion_mnist() -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Any]:
-    """A PostgreSQL server for these tests alone (``plugin/throwaway_postgresql.py``); it skips where there is none."""
+    """A PostgreSQL server for these tests alone (``stand_ins/throwaway_postgresql.py``); skips where there is none."""
     try:
-        # The file is no package's: it is loaded by its path, as plug-ins of the other suites are.
-        here = Path(__file__).parent / "plugin" / "throwaway_postgresql.py"
-        spec = importlib.util.spec_from_file_location("throwaway_postgresql", here)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found = module.programs()
+        import throwaway_postgresql
+
+        found = throwaway_postgresql.programs()
     except ImportError:
         found = None
     if found is None:
@@ -93,8 +90,17 @@ def postgresql() -> Iterator[Any]:
         if os.environ.get("HWNAS_REQUIRE_POSTGRESQL"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with module.Cluster(found) as cluster:
+    with throwaway_postgresql.Cluster(found) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def scripted(monkeypatch, tmp_path):
+    """The scripted plug-in is installed, and devices are locked apart from what else runs on this machine."""
+    monkeypatch.setattr("harness.lock.DIRECTORY", tmp_path)
+    plug_in.install(monkeypatch)
+    yield
+    plug_in.remove(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,8 @@
-"""Make ``mutations`` importable, and one folder for all examples of a session."""
+"""One folder for all examples of a session."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-HERE = str(Path(__file__).parent)
-if HERE not in sys.path:
-    sys.path.append(HERE)
 
 
 @pytest.fixture(scope="session")

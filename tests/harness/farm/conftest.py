@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+import plug_in
 import pytest
-
-import backends
-import supernets
-from harness import quality
 
 pytest.importorskip("distributed")
 
-PLUGIN = str(Path(__file__).parents[2] / "plugin")
-if PLUGIN not in sys.path:
-    sys.path.append(PLUGIN)
+from fleet import Fleet
 
-from fleet import Fleet  # noqa: E402
-
-from harness.farm.cluster import Cluster  # noqa: E402
-
-
-def forget():
-    for registry in (backends.registry, supernets.registry, quality.registry):
-        registry.__dict__.pop("_providers", None)
+from harness.farm.cluster import Cluster
 
 
 @pytest.fixture(scope="module", autouse=True)
 def plugin():
     """The scripted device is known here."""
-    forget()
-    yield
-    forget()
+    with pytest.MonkeyPatch.context() as patch:
+        plug_in.install(patch)
+        yield
+        plug_in.remove(patch)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ QUICK = profile(
 )
 ONE = replace(QUICK, batch=1)
 DEVICE = "scripted-device:us=50"
-PLUGIN = Path(__file__).parents[2] / "plugin"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_nobody_at_the_address_is_said_with_the_way_out(monkeypatch):
 
 def test_a_search_survives_its_workers_and_its_clients(own, tmp_path):
     """``scripts/farm_chaos.py`` does this at length."""
-    script = PLUGIN.parents[1] / "scripts" / "farm_chaos.py"
+    script = SCRIPTS / "farm_chaos.py"
     command = [sys.executable, str(script), "--evals", "12", "--workers", "2", "--schedulers", "0", "--us", "50"]
     command += ["--every", "5", "--fair"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-import backends
-import supernets
 from harness.measure import Measurer
 from harness.protocol import profile
 from latency_luts.table import Entry
 from latency_luts.write import write_table
 from search import experiments
-
-PLUGIN = str(Path(__file__).parents[2] / "plugin")
 
 # What is measured is no matter here, only that it is.
 QUICK = profile(
@@ -70,28 +63,9 @@ def tables(tmp_path_factory):
     return platforms
 
 
-def forget():
-    """Make the registries look again."""
-    for registry in (backends.registry, supernets.registry):
-        registry.__dict__.pop("_providers", None)
-
-
 @pytest.fixture
-def scripted(monkeypatch, tmp_path):
-    """The scripted plug-in is installed, and devices are locked apart from what else runs on this machine."""
-    monkeypatch.syspath_prepend(PLUGIN)
-    monkeypatch.setattr("harness.lock.DIRECTORY", tmp_path)
+def smoke(scripted, tables, monkeypatch):
+    """Return a shipped experiment at smoke scale that can be run here in seconds."""
     measurer = Measurer.__init__
     monkeypatch.setattr(Measurer, "__init__", lambda *given, **more: measurer(*given, **more | {"protocol": QUICK}))
-    if PLUGIN not in sys.path:
-        sys.path.append(PLUGIN)
-    forget()
-    yield
-    monkeypatch.undo()
-    forget()
-
-
-@pytest.fixture
-def smoke(scripted, tables):
-    """Return a shipped experiment at smoke scale that can be run here in seconds."""
     return lambda name: experiments.shipped(name, "smoke", measured(tables).get(name))

@@ -94,7 +94,7 @@ def test_killed_and_resumed_is_as_in_one_go(tmp_path):
     file = tmp_path / "w.pt"
     script = f"""
 import sys, time
-sys.path[:0] = {[str(Path(__file__).parents[2] / "plugin"), *sys.path]!r}
+sys.path[:0] = {[str(Path(__file__).parents[2] / "stand_ins"), *sys.path]!r}
 from trainable import Points, Sorter
 from supernets.training import Options
 from supernets.training.loop import train

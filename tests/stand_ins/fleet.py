@@ -15,8 +15,6 @@ import psutil
 from harness.device import python_path
 from harness.farm.cluster import Cluster
 
-PLUGIN = str(Path(__file__).parent)
-
 
 class Fleet:
     """Everything that it starts, it ends, each by its own process id."""
