@@ -44,7 +44,7 @@ def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
     # NNCF prints progress bars and remarks on standard output, where a command's results go.
     with contextlib.redirect_stdout(io.StringIO()):
         nncf = _nncf()
-        overflow = nncf.OverflowFix.FIRST_LAYER if saturates() else nncf.OverflowFix.DISABLE
+        overflow = nncf.OverflowFix.ENABLE if saturates() else nncf.OverflowFix.DISABLE
         advanced = nncf.AdvancedQuantizationParameters(
             overflow_fix=overflow, disable_bias_correction=not calibration.typical
         )
