@@ -195,6 +195,8 @@ def _candidates(file: Path, test: Path, tested: IntArray) -> tuple[list[int], In
         if len(found) < 2 or (candidates and len(found) != len(candidates[0])):
             wanted = len(candidates[0]) - 1 if candidates else "at least 1"
             raise _fault(file, number, f"expected {wanted} items to rank beside it, got {len(found) - 1}")
+        if set(found) == {item}:
+            raise _fault(file, number, f"expected items to rank beside {item}, got nothing else")
         lines.append(number)
         candidates.append(found)
     if len(candidates) != len(tested):

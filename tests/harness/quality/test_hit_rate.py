@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import heapq
 import math
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import supernets
 from harness import quality
 from harness.data.interactions import Split, load
 from harness.quality import QualityOptions
-from harness.quality.hit_rate import hit_rate, ndcg, popularity, ranks, wilson
+from harness.quality.hit_rate import distinct, hit_rate, ndcg, popularity, ranks, wilson
 from harness.store import Store
 from supernets.errors import DataError, QualityError, UsageError
 
@@ -29,6 +32,31 @@ def test_ranks_against_a_sort(rng):
 def test_ties_and_broken_numbers_count_against_the_model():
     scores = np.array([[1.0, 1, 1, 1], [2, 2, 1, 1], [np.nan, 1, 1, 1], [1, np.nan, 0, 0], [3, 2, 1, 0]])
     assert ranks(scores).tolist() == [3, 1, 3, 1, 0]
+
+
+def scores_by_item(items, score):
+    """Rank as He et al. publish it: scores are kept by item, and the best ten of them are taken."""
+    by_item = {item: score[item] for item in items}
+    best = heapq.nlargest(10, by_item, key=by_item.get)
+    return best.index(items[0]) if items[0] in best else None
+
+
+@given(data=st.data())
+def test_ranks_are_those_of_distinct_items(data):
+    # Few items and many candidates: most rows have repeats, many have the held-out item again.
+    users = data.draw(st.lists(st.lists(st.integers(0, 30), min_size=24, max_size=24), min_size=1, max_size=5))
+    score = data.draw(st.permutations(range(31)))
+    candidates = np.array(users)
+    found = ranks(np.array(score, dtype=float)[candidates], distinct(candidates))
+    expected = [scores_by_item(items, score) for items in users]
+    assert [rank if rank < 10 else None for rank in found.tolist()] == expected
+
+
+def test_the_held_out_item_never_counts_against_itself():
+    candidates = np.array([[7, 7, 1, 1, 7], [7, 1, 2, 3, 4]])
+    scores = np.array([[0.5, 0.5, 0.9, 0.9, 0.5], [0.5, 0.5, 0.9, 0.9, 0.1]])
+    assert distinct(candidates).tolist() == [[False, True, False, False], [True] * 4]
+    assert ranks(scores, distinct(candidates)).tolist() == [1, 3]
 
 
 def test_a_network_that_cannot_tell_hits_nothing():
@@ -102,6 +130,49 @@ def test_a_value_is_the_modules_own(files):
         assert score.others["ndcg10"] == pytest.approx(np.where(place < 10, 1 / np.log2(place + 2), 0).mean())
         assert score.low <= score.value <= score.high
         assert score.n == 20
+
+
+def test_a_held_out_item_among_its_negatives_and_repeats(tmp_path):
+    """The source ranks as the published files are ranked: the score of an item is one score."""
+    rng = np.random.default_rng(3)
+    train = [f"{user}\t{item}\t1\t1" for user in range(20) for item in rng.permutation(160)[:60]]
+    held = rng.integers(160, size=20)
+    negatives = [[*rng.integers(160, size=20), item, item] for item in held]
+    (tmp_path / "ml.train.rating").write_text("\n".join([*train, "19\t159\t1\t1"]))
+    (tmp_path / "ml.test.rating").write_text("".join(f"{user}\t{item}\t1\t2\n" for user, item in enumerate(held)))
+    rows = [[f"({user},{item})", *map(str, negatives[user])] for user, item in enumerate(held)]
+    (tmp_path / "ml.test.negative").write_text("".join("\t".join(row) + "\n" for row in rows))
+    NET.shared(seed=1).save(tmp_path / "ncf.pth")
+    found = quality.get(f"hit-rate:{tmp_path}/ml", NET, QualityOptions(weights=str(tmp_path / "ncf.pth")))
+    config = NET.space.decode(NET.space.largest())[0]
+    module = NET.build(config, weights=str(tmp_path / "ncf.pth")).double()
+    expected = []
+    for user, (item, others) in enumerate(zip(held, negatives, strict=True)):
+        items = [int(item), *map(int, others)]
+        with torch.no_grad():
+            score = module(torch.tensor([user]), torch.arange(160)[None])[0].tolist()
+        expected.append(scores_by_item(items, score))
+    score = found.scores(NET.space.largest())[0]
+    assert score.value == np.mean([place is not None for place in expected])
+    gains = [0 if place is None else 1 / math.log2(place + 2) for place in expected]
+    assert score.others["ndcg10"] == pytest.approx(np.mean(gains), abs=1e-12)
+
+
+def test_scores_are_of_double_precision(files, monkeypatch):
+    """Two items whose scores differ by less than single precision tells apart are in their order."""
+
+    class Close(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.step = torch.nn.Parameter(torch.tensor(2.0**-30))
+
+        def forward(self, user, items):
+            # The held-out item, at the head of each row, is just above all others.
+            first = torch.arange(items.shape[1]) == 0
+            return 1 + first * self.step + 0 * items * user[:, None]
+
+    monkeypatch.setattr(NET, "build", lambda *_: Close())
+    assert source(files).evaluate(NET.space.smallest()) == [1.0]
 
 
 def test_values_are_kept(files, monkeypatch):
