@@ -73,7 +73,7 @@ def ranks(scores: npt.NDArray[np.floating], counted: BoolArray | None = None) ->
         counted: which of the others count, see ``distinct``, ``(t, c - 1)``; ``None``: all.
     """
     ahead = ~(scores[:, 1:] < scores[:, :1])
-    return np.count_nonzero(ahead if counted is None else ahead & counted, axis=1).astype(np.int64)
+    return np.asarray(np.count_nonzero(ahead if counted is None else ahead & counted, axis=1), dtype=np.int64)
 
 
 def distinct(candidates: IntArray) -> BoolArray:
