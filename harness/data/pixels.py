@@ -23,6 +23,13 @@ _AREA, _RATIO, _DRAWS = (0.08, 1.0), (3 / 4, 4 / 3), 10
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _MODES = {1: "L", 3: "RGB"}
 
+# Modes of Pillow that hold numbers of any range.
+_NO_RANGE = {"I": "whole numbers of 32 bits", "F": "floating-point numbers"}
+# What Pillow decodes to mode I though it never has more than 16 bits, 65535 being white.
+_SIXTEEN_BITS = ("PNG", "PPM")
+# Tags of TIFF: of grey with fewer bits than 16, say 12, Pillow gives the bits as they are, and of white that is 0 too.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+
 
 def middle(file: Path, size: int, channels: int) -> torch.Tensor:
     """Return the middle of an image: its shorter side made ``size / 0.875``, then ``size`` squared cut out."""
@@ -67,10 +74,40 @@ def _decoded(file: Path, channels: int) -> Image:
 
     try:
         with Image.open(file) as image:
-            return image.convert(_MODES[channels])
+            return _of_bytes(image).convert(_MODES[channels])
     # Pillow's decoders raise these for what is wrong with a file; SyntaxError is a broken PNG.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file}: is no image that can be read ({error})") from error
+
+
+def _of_bytes(image: Image) -> Image:
+    """Return an image of 8 bits a channel, which Pillow's ``convert`` does right; what is transparent shows.
+
+    Raises:
+        ValueError: its numbers have no known range, of which 8 bits could be a part; names the mode.
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS):
+        return _scaled(image)
+    if image.mode in _NO_RANGE:
+        raise ValueError(
+            f"it holds {_NO_RANGE[image.mode]}, mode {image.mode}, whose range nobody knows; "
+            "expected 8 or 16 bits a channel, so convert it"
+        )
+    # Of a palette with many degrees of transparency Pillow remarks that RGBA is the way to go.
+    return image.convert("RGBA") if "transparency" in image.info else image
+
+
+def _scaled(image: Image) -> Image:
+    """Return grey of up to 16 bits as 8: Pillow's ``convert`` would make white of all above 255."""
+    from PIL import Image as Pillow
+
+    tags = getattr(image, "tag_v2", {})
+    (bits, *_) = tags.get(_BITS_PER_SAMPLE, (16,))
+    white = 2**bits - 1
+    values = np.minimum(np.asarray(image).astype(np.int64), white)
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        values = white - values
+    return Pillow.fromarray(((values * 255 + white // 2) // white).astype(np.uint8))
 
 
 def _shorter_side(image: Image, size: int) -> Image:

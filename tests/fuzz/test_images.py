@@ -37,16 +37,20 @@ def test_idx_files_that_belong_together(folder, images, labels):
     refused_or_read(lambda: image_set.open_images(str(folder / "digits"), "train", 3).plain(np.array([0]), 4))
 
 
-def picture(form):
+def picture(form, mode="RGB"):
     stream = io.BytesIO()
-    Image.new("RGB", (9, 7), (10, 200, 30)).save(stream, form)
+    Image.new(mode, (9, 7), 30 if mode != "RGB" else (10, 200, 30)).save(stream, form)
     return stream.getvalue()
 
 
-# A header may claim a hundred megapixels: Pillow remarks on it, as on a large photograph, and goes on.
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+PICTURES = [picture(form) for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]
+DEEP = [picture("PNG", "I;16"), picture("TIFF", "I;16"), picture("TIFF", "F"), b"P5 2 2 65535\n" + bytes(8)]
+
+
+# A header may claim a hundred megapixels, or tags may be broken: Pillow remarks on it and goes on.
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning", "ignore::UserWarning:PIL")
 @fuzz
-@given(content=contents([picture(form) for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]))
+@given(content=contents([*PICTURES, *DEEP]))
 def test_images(folder, content):
     file = put(folder, "picture", content)
     refused_or_read(lambda: pixels.middle(file, 8, 3))
