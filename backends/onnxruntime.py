@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ class OnnxRuntimeBackend:
         graph = export(stage, "fp32" if int8 else settings.precision)
         model = onnx_graph.quantise(graph, Calibration.of(stage), stage.name) if int8 else graph.model
         options = _session_options(settings.threads, chosen["spinning"] == "on")
-        with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+        # Only what it tells of int8 takes a file.
+        with tempfile.TemporaryDirectory(prefix="hwnas-") if int8 else nullcontext("") as folder:
             optimised = Path(folder) / "optimised.onnx"
             if int8:
                 options.optimized_model_filepath = str(optimised)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from harness import heap
+from harness.child import Child, unnamed_file
 from harness.frames import Channel, Closed, Garbled, Silence
 from supernets import errors
 
@@ -34,7 +32,7 @@ class Device:
     """A worker process for one platform.
 
     Args:
-        order: the first message, see ``harness.worker``; ``mark`` is filled in here.
+        order: the first message, see ``harness.worker``; ``marker`` is filled in here.
         environment: variables that must be set before the worker imports anything.
         silence_s: a worker that says nothing for this long has hung.
         listen: called with each message that answers no question ("prepared", "failed", ...).
@@ -54,22 +52,23 @@ class Device:
         self._silence_s = silence_s
         self._listen = listen
         # A file takes the worker's standard error: a pipe would have to be drained while it times.
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._mark = tempfile.NamedTemporaryFile(prefix="hwnas-")  # noqa: SIM115 - likewise
-        self._mark.write(_NOTHING.to_bytes(8, "little", signed=True))
-        self._mark.flush()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.worker"],
+        self._words, self._marker = unnamed_file(), unnamed_file()
+        self._marker.write(_NOTHING.to_bytes(8, "little", signed=True))
+        self._marker.flush()
+        self._child = Child(
+            "harness.worker",
+            environment={**os.environ, **heap.ENVIRONMENT, **environment},
+            files=(self._marker.fileno(),),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env={**os.environ, **heap.ENVIRONMENT, **environment, "PYTHONPATH": python_path()},
         )
+        self._process = self._child.process
         if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover - PIPE was asked for
             raise errors.MeasurementError("the worker has no pipes")
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
         try:
-            self.ready = self._open({**order, "mark": self._mark.name})
+            self.ready = self._open({**order, "marker": self._marker.fileno()})
         except BaseException:
             self.close()
             raise
@@ -104,12 +103,9 @@ class Device:
 
     def close(self) -> None:
         """End the worker."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        for file in (self._process.stdin, self._process.stdout, self._words, self._mark):
-            if file is not None:
-                file.close()
+        self._child.close()
+        self._words.close()
+        self._marker.close()
 
     def _nod(self) -> None:
         self._send({})
@@ -138,8 +134,8 @@ class Device:
         return WorkerDied(f"the worker {how}{self._tail()}", self._at())
 
     def _at(self) -> int | None:
-        self._mark.seek(0)
-        number = int.from_bytes(self._mark.read(8), "little", signed=True)
+        self._marker.seek(0)
+        number = int.from_bytes(self._marker.read(8), "little", signed=True)
         return None if number == _NOTHING else number
 
     def _tail(self) -> str:
@@ -150,8 +146,3 @@ class Device:
 
 
 _NOTHING = -(2**62)
-
-
-def python_path() -> str:
-    """Return the parent's module search path, so that the worker finds the same modules and plug-ins."""
-    return os.pathsep.join(str(Path(entry or ".").resolve()) for entry in sys.path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import mmap
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -23,6 +22,7 @@ import supernets
 from backends.backend import RunningBackend, Settings
 from harness import heap, memory, threads
 from harness.calibration import watch
+from harness.child import joined
 from harness.clocks import system_clocks
 from harness.environment import is_virtual
 from harness.frames import Channel, Closed
@@ -54,7 +54,7 @@ class Worker:
         self._backend = backend
         self._settings = Settings(**order["settings"])
         self._check = bool(order["check"])
-        self._mark = _Mark(order["mark"])
+        self._mark = _Marker(order["marker"])
         numbers = order["protocol"]
         # Until a profile is chosen, what all of them have in common.
         self._preparing = TimingProtocol.from_record(numbers) if numbers else PROFILES["noisy"]
@@ -210,12 +210,15 @@ class Worker:
         self._channel.receive()
 
 
-class _Mark:
-    """Leaves word of the network at hand where the parent can read it after the worker has died."""
+class _Marker:
+    """Leaves word of the network at hand where the parent can read it after the worker has died.
 
-    def __init__(self, path: str) -> None:
-        with open(path, "r+b") as file:  # noqa: PTH123 - mmap wants the descriptor
-            self._memory = mmap.mmap(file.fileno(), 8)
+    Args:
+        file: the descriptor of a file that both have open.
+    """
+
+    def __init__(self, file: int) -> None:
+        self._memory = mmap.mmap(file, 8)
 
     def __call__(self, number: int) -> None:
         self._memory[:8] = number.to_bytes(8, "little", signed=True)
@@ -249,7 +252,7 @@ def _channel() -> Channel:
 
 def main(serve: Callable[[Channel], None] | None = None) -> int:
     """Run the worker until its parent has had enough."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    joined()
     channel = _channel()
     try:
         (serve or _serve)(channel)

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin"
 
 from fleet import Fleet  # noqa: E402
 
-from harness.device import python_path  # noqa: E402
+from harness.child import python_path  # noqa: E402
 from harness.store import Store  # noqa: E402
 
 

@@ -6,19 +6,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 from search.comparison import Comparison, Contestant
 from search.objectives import Sources
 from search.plan import Plan, Request
+from search.processes import side_by_side
 from search.study import Study, search
-from search.threads import one_thread_for_good
-from supernets.errors import UsageError, WorkError
+from supernets.errors import UsageError
 from supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -190,35 +187,12 @@ def _passing_store() -> Store:
 def _in_parallel(
     net: SuperNetwork, jobs: Sequence[_Job], workers: int | None, tell: Callable[[CompareProgress], None]
 ) -> list[Study]:
-    from harness.threads import allowed_cpus
-
-    count = min(workers or allowed_cpus(), len(jobs))
-    done: dict[int, Study] = {}
-    # Spawned, not forked: a fork in the middle of a library's threads hangs.
-    executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=one_thread_for_good)
-    with _ended(executor):
-        numbers: dict[Future[Study], int] = {
-            executor.submit(_run, net.name, job): number for number, job in enumerate(jobs)
-        }
-        for future in as_completed(numbers):
-            number = numbers[future]
-            try:
-                done[number] = future.result()
-            except BrokenProcessPool as error:
-                raise WorkError(
-                    f"the process that ran {jobs[number].name} died; was there too little memory?"
-                ) from error
-            tell(CompareProgress(len(done), len(jobs), jobs[number].name))
-    return [done[number] for number in range(len(jobs))]
-
-
-@contextlib.contextmanager
-def _ended(executor: ProcessPoolExecutor) -> Iterator[None]:
-    """Leave no search running or waiting behind, whatever happens."""
-    try:
-        yield
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    tasks = {job.name: (net.name, job) for job in jobs}
+    done: dict[str, Study] = {}
+    for name, study in side_by_side(_run, tasks, workers):
+        done[name] = study
+        tell(CompareProgress(len(done), len(jobs), name))
+    return [done[job.name] for job in jobs]
 
 
 def _run(net: str, job: _Job) -> Study:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from harness.device import python_path
+from harness.child import Child
 from harness.farm.cluster import Cluster
 from harness.farm.supervisor import Worker, WorkerOrder
 from supernets.errors import UsageError, WorkError
@@ -20,23 +18,14 @@ _UP_S = 60.0
 @contextmanager
 def scheduler(port: int = 0) -> Iterator[str]:
     """Run a scheduler on loopback; yield its address."""
-    process = subprocess.Popen(  # noqa: S603 - our own module and a number
-        [sys.executable, "-P", "-m", "harness.farm.scheduler", str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": python_path()},
-    )
+    child = Child("harness.farm.scheduler", [str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     try:
-        line = process.stdout.readline().decode().strip() if process.stdout is not None else ""
+        line = child.process.stdout.readline().decode().strip() if child.process.stdout is not None else ""
         if not line:
             raise WorkError("the scheduler of the local cluster does not start")
         yield line
     finally:
-        process.kill()
-        process.wait()
-        for file in (process.stdin, process.stdout):
-            if file is not None:
-                file.close()
+        child.close()
 
 
 @contextmanager

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.child import joined
 from harness.farm.engine import NO_PAGES, distributed
 from harness.farm.security import Tls, checked
 
@@ -40,10 +38,7 @@ async def serve(address: str, tls: Tls, ready: Callable[[str], None]) -> None:
     )
     async with scheduler:
         ready(str(scheduler.address))
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 def listening(host: str, port: int, tls: Tls) -> str:
@@ -55,18 +50,13 @@ def listening(host: str, port: int, tls: Tls) -> str:
 
 
 def main() -> int:
-    """Listen on loopback; say the address on standard output, and end when standard input does."""
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-
-    def end() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(0)
+    """Listen on loopback; say the address on standard output, and end when the parent does."""
+    arguments = joined()
+    port = int(arguments[0])
 
     def ready(address: str) -> None:
         sys.stdout.write(address + "\n")
         sys.stdout.flush()
-        threading.Thread(target=end, daemon=True).start()
 
     asyncio.run(serve(listening("127.0.0.1", port, Tls()), Tls(), ready))
     return 0

@@ -6,15 +6,13 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
-from harness.device import python_path
+from harness.child import Child, unnamed_file
 from harness.farm.security import Tls
 from harness.farm.worker import REFUSED
 from supernets.errors import UsageError
@@ -23,7 +21,7 @@ from supernets.errors import UsageError
 _FIRST_S, _LONGEST_S = 0.5, 10.0
 # A worker that lived so long, or was killed, was no failure to start.
 _LIVED_S = 10.0
-_END_S = 10.0
+_END_S = 1.5  # whoever presses Ctrl-C waits for it
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,15 @@ class Worker:
     """
 
     def __init__(self, order: WorkerOrder, environment: Mapping[str, str] | None = None) -> None:
-        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.farm.worker"],
+        self._words = unnamed_file()
+        self._child = Child(
+            "harness.farm.worker",
+            environment={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stderr=self._words,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, **(environment or {}), "PYTHONPATH": python_path()},
         )
+        self.process = self._child.process
         if self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.write(order.to_json().encode() + b"\n")
@@ -91,15 +90,7 @@ class Worker:
 
     def close(self) -> None:
         """Let it finish in order, or end it."""
-        self.process.terminate()
-        try:
-            self.process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self.process.stdin.close()
+        self._child.close(_END_S)
         self._words.close()
 
 

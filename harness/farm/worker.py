@@ -10,11 +10,11 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.child import joined
 from harness.farm.engine import NO_PAGES, differences, distributed, versions
 from harness.farm.offer import Offer, offer_here
 from harness.farm.security import Tls, checked, loopback
@@ -71,8 +71,7 @@ async def join(order: Mapping[str, Any]) -> None:
     async with worker:
         stop = asyncio.get_running_loop().create_task(_released(station))
         signalled = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signalled.set)
         ended = asyncio.ensure_future(worker.finished())
         await asyncio.wait({ended, asyncio.ensure_future(signalled.wait())}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
@@ -128,22 +127,10 @@ def _class(package: Any) -> Any:
     return MeasuringWorker
 
 
-def _end_with_parent() -> None:
-    """End this process when nobody holds the other end of standard input any more."""
-
-    def wait() -> None:
-        # Not through sys.stdin: a thread that holds its lock keeps the interpreter from ending.
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def main() -> int:
     """Join as the first line of standard input says."""
+    joined()
     order = json.loads(sys.stdin.buffer.readline())
-    _end_with_parent()
     try:
         asyncio.run(join(order))
     except (UsageError, PlatformError) as error:

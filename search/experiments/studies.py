@@ -15,9 +15,9 @@ from harness.store import Store
 from search.experiments.bench import Bench
 from search.experiments.parts import digest
 from search.experiments.problem import Problem, Use
-from search.experiments.processes import side_by_side
 from search.objectives import Sources
 from search.plan import Plan, Request
+from search.processes import side_by_side
 from search.result import Study
 from search.stored import load
 from search.study import search

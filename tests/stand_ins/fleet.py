@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.device import python_path
+from harness.child import python_path
 from harness.farm.cluster import Cluster
 
 

@@ -12,10 +12,10 @@ from search.experiments.bench import Bench
 from search.experiments.claims import Interval, Verdict, above, below, finite, mean_interval
 from search.experiments.experiment import Experiment
 from search.experiments.original import stand_in_notes
-from search.experiments.processes import side_by_side
 from search.experiments.published import Published
 from search.experiments.section import Section
 from search.experiments.target import Target
+from search.processes import side_by_side
 from search.report.figures import Cell, Figure, Table
 from search.report.predictors import curve_figure
 from supernets.errors import UsageError, suggestion
