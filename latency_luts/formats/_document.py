@@ -4,50 +4,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from latency_luts.table import Entry
+from supernets.documents import parse_yaml, read_text
 from supernets.errors import TableError
-
-# The C loader reads a table of 96 blocks eight times as fast; a PyYAML without libyaml lacks it.
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # YAML 1.1, which PyYAML reads, takes 1e-3 for text; every other tool takes it for a number.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
-class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
-    """A safe loader that refuses a key given twice, of which YAML would silently keep the last."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            name = key_node.value
-            if isinstance(name, str) and name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key_node.start_mark)
-            seen.add(name if isinstance(name, str) else id(name))
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
-
-
 def load(file: str | Path) -> dict[str, Any]:
     """Return the mapping in a YAML (or JSON) file; raises ``TableError`` where there is none."""
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = read_text(file)
     except FileNotFoundError:
         raise TableError(f"{file}: no such lookup table") from None
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have
         raise TableError(f"{file}: cannot be read as a lookup table ({error})") from error
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 -- a subclass of the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise TableError(f"{file}: is not YAML ({reason})") from error
+        document = parse_yaml(text)
+    except ValueError as error:
+        raise TableError(f"{file}: is not YAML ({error})") from error
     if not isinstance(document, dict) or not document:
         what = "empty" if document in (None, {}) else f"a {type(document).__name__}"
         raise TableError(f"{file}: expected a mapping of blocks to their latencies, got {what}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from search.experiments import kinds
 from search.experiments.reading import merged, read
+from supernets.documents import read_text
 from supernets.errors import UnknownNameError, UsageError
 
 # From the quickest to the paper's own. "full" is the file as it stands; the others are sections in it that override.
@@ -87,7 +88,7 @@ def read_file(file: str | Path, scale: str = "full") -> Experiment:
     """
     path = Path(file)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have
         raise UsageError(f"experiment file {str(path)!r}: cannot be read: {error}") from None
     return parse(text, path.stem, scale)

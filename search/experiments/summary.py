@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from search.experiments import experiment, published
 from search.experiments.claims import HELD, counted
 from search.words import listed, number
+from supernets.documents import parse_json, read_text
 from supernets.errors import MALFORMED, UsageError
 
 _HEAD = """# The paper's experiments, run here
@@ -69,7 +69,7 @@ def _results(folder: Path, scale: str) -> Iterator[dict[str, Any]]:
 def _read(file: Path) -> dict[str, Any]:
     """Read a result, and see that all that is told of it is there."""
     try:
-        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        result: dict[str, Any] = parse_json(read_text(file))
         _row(result), _machine(result["environment"]), list(_stand_ins(result))
         [_claim(result["experiment"], claim) for claim in result["claims"]]
     except (OSError, *MALFORMED, RecursionError) as error:
