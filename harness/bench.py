@@ -17,7 +17,7 @@ from harness.measurement import Measurement
 from harness.platform import Platform
 from harness.protocol import TimingProtocol
 from harness.records import Writer
-from harness.threads import physical_cores
+from harness.threads import affinity, physical_cores
 from supernets.errors import MeasurementError
 from supernets.space import IntArray
 from supernets.supernet import SuperNetwork
@@ -150,6 +150,8 @@ class LocalBench:
         self._silence_s = silence_s
         self._backend = backends.get(platform.backend)
         self.environment, self.fingerprint = surroundings(platform)
+        # Workers run on the CPUs that the environment tells of, whatever a library does to this process's own later.
+        self._cpus = affinity()
         self._writer = Writer(net, platform, self.fingerprint, anchors)
         self._device: Device | None = None
         self._prepared = 0  # networks, by this worker
@@ -292,7 +294,7 @@ class LocalBench:
         if not isinstance(self._backend, RunningBackend):
             raise MeasurementError(f"the backend {self._platform.backend!r} runs nothing")
         settings = self._platform.settings
-        cores = physical_cores(settings.threads) if settings.device == "cpu" else None
+        cores = (physical_cores(settings.threads, self._cpus) if settings.device == "cpu" else None) or self._cpus
         order = {
             "supernet": self._net.name,
             "backend": self._platform.backend,
@@ -300,7 +302,7 @@ class LocalBench:
             "anchors": self._anchors.tolist(),
             "protocol": self._protocol.to_record() if self._protocol else None,
             "check": self._check,
-            "cores": sorted(cores) if cores else None,
+            "cores": sorted(cores),
         }
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads))
         variables = {**counts, **self._backend.environment(settings)}

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness import heap
+from harness import heap, variables
 from harness.child import Child, unnamed_file
 from harness.frames import Channel, Closed, Garbled, Silence
 from supernets import errors
@@ -33,7 +33,8 @@ class Device:
 
     Args:
         order: the first message, see ``harness.worker``; ``marker`` is filled in here.
-        environment: variables that must be set before the worker imports anything.
+        environment: variables that must be set before the worker imports anything, on top of what
+            ``harness.variables`` lets through of this process's own.
         silence_s: a worker that says nothing for this long has hung.
         listen: called with each message that answers no question ("prepared", "failed", ...).
 
@@ -57,7 +58,7 @@ class Device:
         self._marker.flush()
         self._child = Child(
             "harness.worker",
-            environment={**os.environ, **heap.ENVIRONMENT, **environment},
+            environment={**variables.for_worker(os.environ), **heap.ENVIRONMENT, **environment},
             files=(self._marker.fileno(),),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

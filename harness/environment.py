@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness import cgroup
+from harness import cgroup, variables
 from harness.threads import affinity, allowed_cpus
 
 Value = str | int | float | bool | None
@@ -52,6 +52,7 @@ class Fact:
         unit: of the value; empty for text and counts.
         read: returns the value, ``None`` where the system does not say.
         decides: a different value means measurements that must not be mixed.
+        later: it came after measurements had been stored without it: where it is ``None``, theirs is the fingerprint.
         check: returns what is wrong with a value and the command that would help, or ``None``.
         show: formats a value for people.
     """
@@ -60,6 +61,7 @@ class Fact:
     unit: str
     read: Callable[[], Value]
     decides: bool = False
+    later: bool = False
     check: Callable[[Any], tuple[str, str] | None] = lambda _: None
     show: Callable[[Any], str] = str
 
@@ -88,7 +90,11 @@ def table(environment: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def fingerprint(environment: Mapping[str, Any], **also: Any) -> str:
     """Return a digest of the facts that decide latency, and of what else is given (versions of a plug-in, say)."""
-    decisive = {fact.name: environment.get(fact.name) for fact in REGISTRY if fact.decides}
+    decisive = {
+        fact.name: environment.get(fact.name)
+        for fact in REGISTRY
+        if fact.decides and not (fact.later and environment.get(fact.name) is None)
+    }
     text = json.dumps({**decisive, **also}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -290,6 +296,8 @@ REGISTRY: tuple[Fact, ...] = (
     Fact("machine", "", host.machine, decides=True),
     Fact("python", "", host.python_version, decides=True),
     Fact("allocator", "", lambda: os.environ.get("LD_PRELOAD") or None, decides=True),
+    Fact("variables", "", lambda: variables.choices(os.environ), decides=True, later=True),
+    Fact("variables_left_out", "", lambda: variables.left_out(os.environ)),
     *(Fact(name, "", _library(name), decides=True) for name in _LIBRARIES),
     Fact("hwnas", "", _library("hwnas")),
     Fact("commit", "", _commit),

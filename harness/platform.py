@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import backends
 from backends.backend import Backend, KnowingBackend, Option, Settings, refusal
+from harness import variables
 from harness.threads import allowed_cpus
 from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from supernets.spec import parse_spec
@@ -215,8 +217,10 @@ def _threads(text: str, value: str) -> int:
     threads = _count(text, "threads", value)
     allowed = allowed_cpus()
     if threads > allowed:
+        bound = variables.binding(os.environ)
         raise PlatformError(
             f"platform {text!r}: threads={threads}: this process may use {allowed} CPU{'s' * (allowed > 1)} "
             f"(the smaller of its CPU affinity and its control group's quota); threads can be 1..{allowed}"
+            + (f"; perhaps {bound} has bound it to so few: start it without that" if bound else "")
         )
     return threads

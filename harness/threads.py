@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import cgroup
@@ -35,6 +36,23 @@ def affinity() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
+
+
+def run_on(cpus: Collection[int]) -> None:
+    """Let the process run on these CPUs only.
+
+    Raises:
+        MeasurementError: it may use none of them any more.
+    """
+    if set(cpus) == affinity():
+        return
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as error:
+        raise MeasurementError(
+            f"the worker may not run on CPU {listed(cpus)}, where this program could when it began ({error}): "
+            "its control group was changed; begin again"
+        ) from None
 
 
 def allowed_cpus() -> int:
@@ -84,6 +102,14 @@ def _listed(path: Path) -> set[int]:
     return {cpu for first, *last in ranges for cpu in range(int(first), int(last[0] if last else first) + 1)}
 
 
+def listed(cpus: Collection[int]) -> str:
+    """Spell CPUs as ``0-3,8``."""
+    found = sorted(cpus)
+    starts = [cpu for cpu in found if cpu - 1 not in cpus]
+    ends = [cpu for cpu in found if cpu + 1 not in cpus]
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
+
+
 # --- what ran --------------------------------------------------------------------------------------------------------
 
 
@@ -95,27 +121,73 @@ class Activity:
         on_cpu_ns: per task, time on a CPU.
         waiting_ns: per task, time spent runnable but waiting for a CPU.
         source: "schedstat", or "psutil" (ticks of 10 ms, no waiting) where the system has none.
+        allowed: per task, the CPUs that it may run on, where the system says so.
     """
 
     on_cpu_ns: Mapping[int, int]
     waiting_ns: Mapping[int, int]
     source: str
+    allowed: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
 def activity() -> Activity:
     """Read the activity of every thread of this process."""
-    try:
-        read = {int(task.name): (task / "schedstat").read_text().split() for task in _TASKS.iterdir()}
-    except OSError:
+    read = {int(task.name): fields for task in _tasks() if len(fields := _schedstat(task)) > 1}
+    if not read:
         return _activity_by_psutil()
-    return Activity({t: int(f[0]) for t, f in read.items()}, {t: int(f[1]) for t, f in read.items()}, "schedstat")
+    on_cpu, waiting = ({task: int(fields[place]) for task, fields in read.items()} for place in (0, 1))
+    return Activity(on_cpu, waiting, "schedstat", _allowed(read))
 
 
 def _activity_by_psutil() -> Activity:
     import psutil
 
     times = {task.id: round(1e9 * (task.user_time + task.system_time)) for task in psutil.Process().threads()}
-    return Activity(times, dict.fromkeys(times, 0), "psutil")
+    return Activity(times, dict.fromkeys(times, 0), "psutil", _allowed(times))
+
+
+def _tasks() -> list[Path]:
+    try:
+        return list(_TASKS.iterdir())
+    except OSError:
+        return []
+
+
+def _schedstat(task: Path) -> list[str]:
+    try:
+        return (task / "schedstat").read_text().split()
+    except OSError:  # it has ended meanwhile, or the system counts nothing
+        return []
+
+
+def _allowed(tasks: Iterable[int]) -> dict[int, frozenset[int]]:
+    found = {}
+    for task in tasks:
+        with contextlib.suppress(OSError, AttributeError):
+            found[task] = frozenset(os.sched_getaffinity(task))
+    return found
+
+
+def cpus_apart(places: Sequence[Collection[int]]) -> int:
+    """Return how many tasks can have a CPU of their own at the same time, given the CPUs that each may run on.
+
+    This is the largest matching of tasks and CPUs (Hall, 1935), by augmenting paths (Kuhn, 1955).
+    """
+    holder: dict[int, int] = {}
+
+    def seat(task: int, seen: set[int]) -> bool:
+        free = next((cpu for cpu in places[task] if cpu not in holder), None)
+        if free is not None:
+            holder[free] = task
+            return True
+        for cpu in set(places[task]) - seen:
+            seen.add(cpu)
+            if seat(holder[cpu], seen):
+                holder[cpu] = task
+                return True
+        return False
+
+    return sum(seat(task, set()) for task in range(len(places)))
 
 
 @dataclass(frozen=True)
@@ -130,6 +202,8 @@ class ThreadCheck:
         verified: the count is what was asked for. Where the network is too small to be shared between threads that is
             not so, and is no error: ``note`` says it.
         note: what else is to be said.
+        cpus: how many CPUs those that worked most, one per thread asked for, can have at the same time; ``None`` where
+            the system does not say.
     """
 
     asked: int
@@ -138,6 +212,7 @@ class ThreadCheck:
     source: str
     verified: bool
     note: str = ""
+    cpus: int | None = None
 
 
 def verify(
@@ -159,22 +234,28 @@ def verify(
         now: wall clock, ns.
 
     Raises:
-        MeasurementError: more threads ran than were asked for, or fewer although the inference is ``shared``.
+        MeasurementError: more threads ran than were asked for, or fewer although the inference is ``shared``, or they
+            may not run on as many CPUs.
     """
     for longer in _LONGER[:-1]:
         seen = _burst(run, longer, look, now)
-        if not seen.too_many(asked) and not seen.too_few(asked):
-            return ThreadCheck(asked, seen.active, seen.runnable, seen.source, True, seen.note)
+        if not seen.too_many(asked) and not seen.too_few(asked) and not seen.crowded(asked):
+            return ThreadCheck(asked, seen.active, seen.runnable, seen.source, True, seen.note, seen.cpus(asked))
     seen = _burst(run, _LONGER[-1], look, now)
     told = f"{seen.ran} took part, {seen.runnable:.2f} were runnable on average"
     if seen.too_many(asked):
         raise MeasurementError(f"{asked} threads were asked for and more ran: {told}; the backend ignores its setting")
+    if seen.crowded(asked):
+        raise MeasurementError(
+            f"{asked} threads were asked for, and those that worked may run on too few CPUs: {seen.where(asked)}; they "
+            "take turns there: something has bound them (taskset on threads, a library, or the backend itself)"
+        )
     too_few = seen.too_few(asked)
     if too_few and shared:
         raise MeasurementError(f"{asked} threads were asked for and fewer ran: {told}; the backend ignores its setting")
     small = f"too small a network to tell whether {asked} threads are used: {told}" if too_few else ""
     note = "; ".join(filter(None, [small, seen.note]))
-    return ThreadCheck(asked, seen.active, seen.runnable, seen.source, not too_few, note)
+    return ThreadCheck(asked, seen.active, seen.runnable, seen.source, not too_few, note, seen.cpus(asked))
 
 
 @dataclass(frozen=True)
@@ -186,18 +267,31 @@ class _Seen:
         active: tasks that were, or that waited for one: those that had work.
         runnable: threads running or waiting to run, on average.
         source: as in ``Activity``.
+        places: of the active tasks, those that worked most first, the CPUs that each may run on, where that is known.
     """
 
     ran: int
     active: int
     runnable: float
     source: str
+    places: tuple[frozenset[int], ...]
 
     def too_many(self, asked: int) -> bool:
         return self.ran > asked and self.runnable > asked + _SLACK
 
     def too_few(self, asked: int) -> bool:
         return self.active < _least(asked) or (asked > 1 and self.runnable < 1 + _SHARED * (asked - 1))
+
+    def crowded(self, asked: int) -> bool:
+        # A task beyond those asked for hands out the work: it needs no CPU of its own.
+        busiest = self.places[:asked]
+        return cpus_apart(busiest) < len(busiest)
+
+    def cpus(self, asked: int) -> int | None:
+        return cpus_apart(self.places[:asked]) if self.places else None
+
+    def where(self, asked: int) -> str:
+        return ", ".join(f"one on CPU {listed(place)}" for place in self.places[:asked])
 
     @property
     def note(self) -> str:
@@ -215,7 +309,9 @@ def _burst(run: Callable[[], None], longer: int, look: Callable[[], Activity], n
     waiting = {task: ns - before.waiting_ns.get(task, 0) for task, ns in after.waiting_ns.items()}
     working = {task: ns + waiting.get(task, 0) for task, ns in on_cpu.items()}
     ran, active = (sum(ns >= _PART * wall for ns in times.values()) for times in (on_cpu, working))
-    return _Seen(ran, active, sum(working.values()) / wall, before.source)
+    busiest = sorted((task for task, ns in working.items() if ns >= _PART * wall), key=lambda task: -working[task])
+    places = tuple(after.allowed[task] for task in busiest if task in after.allowed)
+    return _Seen(ran, active, sum(working.values()) / wall, before.source, places)
 
 
 def _least(asked: int) -> int:

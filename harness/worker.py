@@ -263,9 +263,8 @@ def main(serve: Callable[[Channel], None] | None = None) -> int:
 
 def _serve(channel: Channel) -> None:
     order = channel.receive()
-    if order["cores"]:
-        os.sched_setaffinity(0, order["cores"])
     try:
+        threads.run_on(order["cores"])
         worker = Worker(channel, order)
     except HwnasError as error:
         channel.send({"say": "refused", "error": type(error).__name__, "message": str(error)})

@@ -19,6 +19,7 @@ from harness.farm.engine import NO_PAGES, differences, distributed, versions
 from harness.farm.offer import Offer, offer_here
 from harness.farm.security import Tls, checked, loopback
 from harness.farm.station import Station
+from harness.variables import set_aside
 from supernets.errors import HwnasError, PlatformError, UsageError
 
 # The exit code of a process that was refused: to start it again would change nothing.
@@ -130,6 +131,7 @@ def _class(package: Any) -> Any:
 def main() -> int:
     """Join as the first line of standard input says."""
     joined()
+    set_aside(os.environ)
     order = json.loads(sys.stdin.buffer.readline())
     try:
         asyncio.run(join(order))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.variables import set_aside
 from hwnas.cli.output import complain
 from supernets.errors import HwnasError
 from supernets.quoting import shortened_message, visible
@@ -58,6 +60,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 the work failed, 2 wrong arguments, 130 interrupted."""
+    set_aside(os.environ)
     sys.exit(run(arguments))
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import threads
 from harness.threads import Activity
@@ -104,6 +108,109 @@ def test_verdicts(asked, on_cpu, waiting, verdict):
     else:
         with pytest.raises(MeasurementError, match=verdict):
             threads.verify(run, asked, look=look, now=lambda: now[0])
+
+
+# --- where it ran ----------------------------------------------------------------------------------------------------
+
+ANYWHERE = frozenset(range(16))
+
+
+def seen(asked, work, allowed):
+    """Verify what a burst of such work, by task, shows, when each task may run on the CPUs ``allowed``."""
+    now = [0]
+
+    def look():
+        done = {task: round(part * now[0]) for task, part in work.items()}
+        return Activity(done, dict.fromkeys(work, 0), "schedstat", {t: frozenset(c) for t, c in allowed.items()})
+
+    def run():
+        now[0] += 10_000_000
+
+    return threads.verify(run, asked, look=look, now=lambda: now[0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "work", "allowed"),
+    [
+        (2, {1: 1.0, 2: 1.0}, {1: {0}, 2: {0}}),
+        (2, {1: 0.2, 2: 0.9, 3: 0.9}, {1: ANYWHERE, 2: {0}, 3: {0}}),  # the caller hands out the work, and idles
+        (3, {1: 1.0, 2: 1.0, 3: 1.0}, {1: ANYWHERE, 2: {3}, 3: {3}}),
+        (3, {1: 1.0, 2: 1.0, 3: 1.0}, {1: {0, 1}, 2: {0, 1}, 3: {0, 1}}),  # three on two, none of them on one
+        (4, dict.fromkeys(range(4), 1.0), {0: {0, 1}, 1: {1, 2}, 2: {0, 2}, 3: {0, 1, 2}}),
+        (16, dict.fromkeys(range(16), 1.0), {task: {0} if task in (3, 15) else ANYWHERE for task in range(16)}),
+    ],
+)
+def test_threads_that_share_cpus_are_caught(asked, work, allowed):
+    with pytest.raises(MeasurementError, match=f"{asked} threads were asked for, and those that worked may run on too"):
+        seen(asked, work, allowed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "work", "allowed"),
+    [
+        (1, {1: 1.0}, {1: {3}}),
+        (2, {1: 1.0, 2: 1.0}, {1: {0}, 2: {1}}),
+        (2, {1: 1.0, 2: 1.0}, {1: {0}, 2: {0, 1}}),
+        (2, {1: 1.0, 2: 1.0, 3: 0.2}, {1: {0}, 2: {1}, 3: {0}}),  # the third hands out the work
+        (3, {1: 1.0, 2: 1.0, 3: 1.0}, {1: {0, 1}, 2: {0, 1}, 3: {0, 1, 2}}),
+        (3, {1: 1.0, 2: 1.0, 3: 1.0}, {1: {0, 1, 2}, 2: {0, 1}, 3: {0}}),  # those seated first have to move
+        (2, {1: 1.0, 2: 1.0}, {}),  # the system does not say
+    ],
+)
+def test_threads_that_have_cpus_of_their_own_are_not(asked, work, allowed):
+    check = seen(asked, work, allowed)
+    assert check.verified
+    assert check.cpus == (asked if allowed else None)
+
+
+@given(st.lists(st.sets(st.integers(0, 4), min_size=1), max_size=5))
+def test_a_cpu_of_its_own_for_as_many_as_halls_theorem_says(places):
+    subsets = [c for n in range(len(places) + 1) for c in itertools.combinations(places, n)]
+    # The most that can be matched is all but the largest shortage of any set of tasks.
+    assert threads.cpus_apart(places) == len(places) - max(len(c) - len(set().union(*c)) for c in subsets)
+
+
+def test_many_threads_that_may_run_anywhere_are_counted_at_once():
+    assert threads.cpus_apart([frozenset(range(3000))] * 3000) == 3000
+
+
+@pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
+def test_real_threads_on_one_cpu_are_caught():
+    pool = Pool(2)
+    cpu = min(threads.affinity())
+    with pool.executor:
+        list(pool.executor.map(lambda _: (os.sched_setaffinity(0, {cpu}), time.sleep(0.05)), range(2)))
+        with pytest.raises(MeasurementError, match=f"one on CPU {cpu}, one on CPU {cpu}"):
+            threads.verify(pool, 2)
+
+
+@given(st.sets(st.integers(0, 30), min_size=1))
+def test_lists_of_cpus_read_back(tmp_path_factory, cpus):
+    file = tmp_path_factory.mktemp("cpus") / "list"
+    file.write_text(threads.listed(cpus))
+    assert threads._listed(file) == cpus
+
+
+def test_a_task_that_ends_meanwhile_is_left_out(tmp_path, monkeypatch):
+    for task, text in ((5, "10 20 3"), (6, "")):
+        (tmp_path / str(task)).mkdir()
+        (tmp_path / str(task) / "schedstat").write_text(text)
+    (tmp_path / "7").mkdir()
+    monkeypatch.setattr(threads, "_TASKS", tmp_path)
+    assert (threads.activity().on_cpu_ns, threads.activity().source) == ({5: 10}, "schedstat")
+
+
+def test_a_process_runs_where_it_is_told():
+    here = threads.affinity()
+    try:
+        threads.run_on({min(here)})
+        assert threads.affinity() == {min(here)}
+        threads.run_on(here)
+        assert threads.affinity() == here
+        with pytest.raises(MeasurementError, match=r"may not run on CPU 1020-1021, .*; begin again"):
+            threads.run_on({1020, 1021})
+    finally:
+        os.sched_setaffinity(0, here)
 
 
 # --- topology --------------------------------------------------------------------------------------------------------

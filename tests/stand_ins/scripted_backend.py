@@ -33,7 +33,7 @@ class Scripted:
         Option(
             "how",
             "what it does there",
-            allowed=("nothing", "refuse", "raise", "die", "hang", "print", "chatter", "greedy", "lazy"),
+            allowed=("nothing", "refuse", "raise", "die", "hang", "print", "chatter", "greedy", "lazy", "bound"),
             default="nothing",
         ),
         Option("once", "a file: misbehave only while it is not there", default="none"),
@@ -93,8 +93,9 @@ class Session:
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.how == "hang" and self.runs > 3:
             time.sleep(3600)
-        others = [self.pool.submit(burn, self.seconds) for _ in range(self.threads - 1)]
-        burn(self.seconds)
+        work = bound if self.how == "bound" else burn
+        others = [self.pool.submit(work, self.seconds) for _ in range(self.threads - 1)]
+        work(self.seconds)
         for other in others:
             other.result()
 
@@ -112,3 +113,8 @@ def burn(seconds):
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         hashlib.sha256(WORK)  # without the interpreter's lock, so that threads really run side by side
+
+
+def bound(seconds):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # of this thread alone
+    burn(seconds)
