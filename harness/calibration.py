@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from harness.clocks import Clocks
 from harness.protocol import PROFILES, TimingProtocol
 from harness.samples import Samples
-from harness.timing import Runner, time_batch
+from harness.timing import Runner, Timed, time_batch
+from supernets.errors import MeasurementError
 
 # Fewer samples show too little of a host to call it quiet.
 _SAMPLES = 12
@@ -39,8 +41,27 @@ class Noise:
         return quiet if calm and self.samples >= _SAMPLES and not self.virtual else PROFILES["noisy"]
 
 
+def watch_first(runners: Sequence[Runner], clocks: Clocks, threads: int) -> Noise:
+    """Watch the host through the first network that can be timed.
+
+    Raises:
+        MeasurementError: none of them can; says why the last one cannot.
+    """
+    failure = "there are none"
+    for runner in runners:
+        timed = _timed(runner, clocks, threads)
+        if timed.samples.n:
+            return noise(timed.samples, PROFILES["noisy"].disturbed, threads)
+        failure = timed.failure or "it gave no samples"
+    raise MeasurementError(f"none of the anchors can be timed: {failure}")
+
+
 def watch(runner: Runner, clocks: Clocks, threads: int) -> Noise:
     """Time one network for as long as the protocol says, and return what that showed."""
+    return noise(_timed(runner, clocks, threads).samples, PROFILES["noisy"].disturbed, threads)
+
+
+def _timed(runner: Runner, clocks: Clocks, threads: int) -> Timed:
     base = PROFILES["noisy"]
     # Intervals and ranks that cannot be reached: only the time ends it.
     endless = TimingProtocol(
@@ -53,8 +74,7 @@ def watch(runner: Runner, clocks: Clocks, threads: int) -> Noise:
         cap_s=1.5 * base.calibration_s,
         samples=_SAMPLES,
     )
-    result = time_batch([runner], endless, clocks, np.random.default_rng(0), threads=threads)
-    return noise(result.timed[0].samples, base.disturbed, threads)
+    return time_batch([runner], endless, clocks, np.random.default_rng(0), threads=threads).timed[0]
 
 
 def noise(samples: Samples, ratio: float, threads: int) -> Noise:

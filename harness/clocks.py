@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from harness import cgroup
+from supernets.errors import MeasurementError
+from supernets.space import FloatArray
+from supernets.values import Values
 
 T = TypeVar("T")
 
@@ -19,6 +22,8 @@ _TASKS = Path("/proc/self/task")
 _STAT = Path("/proc/stat")
 # These counters tick every 10 ms and cost a hundred microseconds to read: they are read so often at most.
 _SLOW_NS = 50_000_000
+# Times are kept in whole ns, and 64 bits hold the sum of thousands of the longest.
+_SHORTEST_S, _LONGEST_S = 1e-9, 1e6
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,24 @@ class Clocks(Protocol):
     def host(self) -> HostCounters:
         """Return the host's counters."""
         ...
+
+
+def device_times(given: Any, n: int) -> FloatArray:
+    """Return what a device's own clock said of ``n`` runs, seconds, ``(n,)``.
+
+    Raises:
+        MeasurementError: it is not a time for each run; names the first that is none.
+    """
+    clock = "the device's clock"
+    nothing = f"{clock} gave nan: expected a finite number above 0"
+    found = Values.of(given, n, source=clock, missing=nothing, time=True, asked="runs")
+    reason = next(filter(None, found.reasons), None)
+    if reason is not None:
+        raise MeasurementError(f"{reason}, the seconds of a run")
+    odd = found.values[(found.values < _SHORTEST_S) | (found.values > _LONGEST_S)]
+    if len(odd):
+        raise MeasurementError(f"{clock} gave {odd[0]:g} s for a run, expected {_SHORTEST_S:g} to {_LONGEST_S:g} s")
+    return found.values
 
 
 class SystemClocks:

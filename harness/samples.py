@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
+from supernets.errors import MeasurementError
 from supernets.space import BoolArray, FloatArray, IntArray
 
 UNKNOWN = -1  # CPU time or switches of a sample that was taken by a device's own clock
@@ -115,7 +117,15 @@ class Log:
         self._samples.append((at, wall, cpu, switches, group, len(self._visits), *stages))
 
     def end_visit(self, number: int, waiting: int, steal: int, throttled: int) -> None:
-        """End the visit of round ``number``."""
+        """End the visit of round ``number``.
+
+        Raises:
+            MeasurementError: a sample of it took no time; the visit counts for nothing.
+        """
+        under_way = takewhile(lambda sample: sample[5] == len(self._visits), reversed(self._samples))
+        odd = next((sample for sample in under_way if sample[1] < 1), None)
+        if odd is not None:
+            raise MeasurementError(f"{odd[4]} runs took {odd[1]} ns by the clock, expected at least 1 ns")
         self._visits.append((number, waiting, steal, throttled))
 
     def __len__(self) -> int:

@@ -15,10 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.clocks import Clocks, HostCounters
+from harness.clocks import Clocks, HostCounters, device_times
 from harness.protocol import TimingProtocol
 from harness.samples import UNKNOWN, Log, Samples
 from harness.settling import Settling, settle
+from supernets.errors import HwnasError
 
 _TICK_NS = 1_000_000_000  # between two signs of life
 _BLOCK = 10  # samples of nothing that are timed together
@@ -223,7 +224,7 @@ class _Loop:
         try:
             step(network)
         except Exception as error:  # noqa: BLE001 - a backend is anybody's code
-            network.failure = f"{type(error).__name__}: {error}"
+            network.failure = str(error) if isinstance(error, HwnasError) else f"{type(error).__name__}: {error}"
         now = self.clocks.wall()
         network.spent_ns += now - start
         network.last_ns = now - start if self.round else 0
@@ -254,8 +255,7 @@ class _Loop:
         wall, run = self.clocks.wall, network.runner.run
         least = math.ceil(self.protocol.warmup_runs / 2)
         if network.time_runs is not None:
-            times = network.time_runs(least)
-            return 1e9 * min(times), least
+            return 1e9 * float(device_times(network.time_runs(least), least).min()), least
         begin, fastest, runs = wall(), math.inf, 0
         while (runs < least and wall() - begin < self.protocol.warmup_cap_s * 1e9) or (
             wall() - begin < self.protocol.warmup_s * 0.5e9
@@ -285,7 +285,7 @@ class _Loop:
         if network.time_runs is None:
             return
         at = self.clocks.wall() - self.origin
-        for seconds in list(network.time_runs(runs))[drop:]:
+        for seconds in device_times(network.time_runs(runs), runs)[drop:]:
             network.log.sample(at, round(1e9 * seconds), UNKNOWN, UNKNOWN, 1, (0,) * network.runner.n_stages)
             at += round(1e9 * seconds)
 

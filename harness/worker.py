@@ -21,7 +21,7 @@ import backends
 import supernets
 from backends.backend import RunningBackend, Settings
 from harness import heap, memory, threads
-from harness.calibration import watch
+from harness.calibration import watch_first
 from harness.child import joined
 from harness.clocks import system_clocks
 from harness.environment import is_virtual
@@ -87,12 +87,12 @@ class Worker:
 
     def _begin(self, record: Mapping[str, Any] | None) -> TimingProtocol:
         """Verify the threads, choose the protocol, and tell the parent."""
-        largest, middle = self._anchors[-1], self._anchors[len(self._anchors) // 2]
+        largest, middle = self._anchors[-1], len(self._anchors) // 2
         if record is None or record["huge_pages"]:
             memory.collapse()
         check = self._verify(largest)
         with system_clocks() as clocks:
-            noise = watch(middle, clocks, self._settings.threads)
+            noise = watch_first(self._anchors[middle:] + self._anchors[:middle], clocks, self._settings.threads)
         if self._settings.device == "cpu":
             noise = replace(noise, virtual=is_virtual())
         protocol = noise.profile() if record is None else TimingProtocol.from_record(record)

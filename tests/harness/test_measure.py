@@ -109,6 +109,34 @@ def test_one_network_fails_and_the_rest_is_measured(net, how, words):
     assert math.isnan(measurements[1].latency_s)
 
 
+@pytest.mark.parametrize(
+    ("how", "words"), [("negative", "the device's clock gave -0.001"), ("tiny", "the device's clock gave 1e-12 s")]
+)
+def test_a_network_whose_device_gives_no_time_fails_by_name_and_the_rest_is_measured(net, how, words):
+    X = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    with Measurer(net, f"scripted-device:us=20,how={how},at=010", check=False, protocol=QUICK) as measurer:
+        measurements = measurer.measure(X)
+    assert [m.status for m in measurements] == ["ok", "failed", "ok"]
+    assert measurements[1].key == "010"
+    assert words in measurements[1].reason
+
+
+def test_an_anchor_whose_device_gives_no_time_is_left_out(net):
+    with Measurer(net, "scripted-device:us=20,how=nan,at=222", check=False, protocol=QUICK) as measurer:
+        measurements = measurer.measure([[2, 2, 2], [0, 1, 0]])
+        assert math.isfinite(measurer.environment["noise"]["spread"])
+    assert [m.status for m in measurements] == ["failed", "ok"]
+    assert set(measurements[1].context["anchors"]) == {"000", "333"}
+
+
+def test_where_no_anchor_can_be_timed_nothing_is_measured(net):
+    with (
+        Measurer(net, "scripted-device:how=zero,at=all", check=False, protocol=QUICK) as measurer,
+        pytest.raises(MeasurementError, match="none of the anchors can be timed: the device's clock gave 0"),
+    ):
+        measurer.measure([[0, 1, 0]])
+
+
 def test_a_network_that_hangs_is_given_up(net):
     X = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     measurements = take(net, X, "us=20,how=hang,at=010", silence_s=4.0)

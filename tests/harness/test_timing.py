@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scripted_device import CLOCKS
 from simulated import Machine, Network, Repeated, Slowing, Wandering
 
 from harness.protocol import profile
+from harness.samples import Samples
+from harness.sessions import Inference
 from harness.statistics import tau
 from harness.timing import plan, time_batch
 from harness.verdict import judge
+from supernets.errors import MeasurementError
 
 NOISY = profile("noisy")
 
@@ -274,6 +279,71 @@ def test_a_devices_clock_takes_the_place_of_the_hosts():
     assert statuses(result) == ["ok", "ok"]
     assert not result.timed[0].samples.disturbed(NOISY.disturbed, 1).any()
     assert np.isnan(result.timed[0].samples.cores())
+
+
+class Broken(OnDevice):
+    """A network whose device's clock breaks, when it is asked for the given time."""
+
+    def __init__(self, machine, seconds, how, asked):
+        super().__init__(machine, seconds)
+        self.how, self.asked = how, asked
+
+    def time_runs(self):
+        timed = super().time_runs()
+
+        def broken(n):
+            self.asked -= 1
+            return timed(n) if self.asked > 0 else CLOCKS[self.how](n)
+
+        return broken
+
+
+@pytest.mark.parametrize("how", CLOCKS)
+@pytest.mark.parametrize("asked", [1, 20])
+def test_a_devices_clock_that_is_broken_fails_its_network_alone(how, asked):
+    machine = Machine(seed=1)
+    networks = [OnDevice(machine, 1e-3), Broken(machine, 1.05e-3, how, asked), OnDevice(machine, 1.1e-3)]
+    result = time_batch(networks, NOISY, machine, np.random.default_rng(0))
+    failures = [timed.failure for timed in result.timed]
+    assert failures[::2] == [None, None]
+    assert failures[1].startswith("the device's clock gave ")
+    assert "expected" in failures[1]
+    assert statuses(result)[::2] == ["ok", "ok"]
+    # Its samples up to then are in the record, and can be read.
+    for timed in result.timed:
+        assert Samples.from_record(timed.samples.to_record()).n == timed.samples.n
+
+
+def test_no_stage_hides_what_anothers_clock_says():
+    def clock(seconds):
+        return SimpleNamespace(run=None, time_runs=lambda n: [seconds] * n)
+
+    one = Inference(((clock(3e-3), clock(1e-3)),), (1, 2))
+    assert one.time_runs()(2) == pytest.approx([5e-3, 5e-3])
+    with pytest.raises(MeasurementError, match=r"clock gave -0\.001: expected a finite number above 0"):
+        Inference(((clock(3e-3), clock(-1e-3)),), (1, 2)).time_runs()(2)
+
+
+class Instant(Network):
+    """A network that takes no time by the wall clock, or less than none, from some run on."""
+
+    def __init__(self, machine, step):
+        super().__init__(machine, 1e-3)
+        self.step = step
+
+    def run(self):
+        self.runs += 1
+        self.machine.now += round(self.ns) if self.runs < 75 else self.step
+
+
+@pytest.mark.parametrize("step", [0, -5])
+def test_a_wall_clock_that_stands_still_fails_its_network_alone(step):
+    machine = Machine(seed=1)
+    result = time_batch([Network(machine, 1e-3), Instant(machine, step)], NOISY, machine, np.random.default_rng(0))
+    assert result.timed[0].failure is None
+    assert "by the clock, expected at least 1 ns" in result.timed[1].failure
+    samples = result.timed[1].samples
+    assert Samples.from_record(samples.to_record()).n == samples.n > 0
 
 
 class TwoStages(Network):

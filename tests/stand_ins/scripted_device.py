@@ -14,6 +14,21 @@ import numpy as np
 
 from backends.backend import Option
 
+# What a broken clock says of n runs, by how it is broken.
+CLOCKS = {
+    "negative": lambda n: [-1e-3] * n,
+    "zero": lambda n: [0.0] * n,
+    "nan": lambda n: [float("nan")] * n,
+    "inf": lambda n: [float("inf")] * n,
+    "tiny": lambda n: [1e-12] * n,
+    "ages": lambda n: [1e12] * n,
+    "late": lambda n: [2e-4] * (n - 1) + [-1e-3],
+    "text": lambda n: ["2e-4"] * n,
+    "none": lambda n: None,
+    "few": lambda n: [2e-4] * (n - 1),
+    "columns": lambda n: np.full((n, 1), 2e-4),
+}
+
 
 def create(name):
     return Device(name)
@@ -24,7 +39,7 @@ class Device:
     options = (
         Option("us", "microseconds per unit", default="100"),
         Option("at", "the network at which it misbehaves", default="none"),
-        Option("how", "what it does there", allowed=("nothing", "die", "hang", "kill"), default="nothing"),
+        Option("how", "what it does there", allowed=("nothing", "die", "hang", "kill", *CLOCKS), default="nothing"),
         Option("once", "a file: misbehave only while it is not there", default="none"),
         Option("log", "a file: a line for every network", default="none"),
     )
@@ -53,13 +68,15 @@ class Device:
 class Session:
     def __init__(self, stage, options):
         self.seconds = stage.module.units * float(options["us"]) * 1e-6
-        self.how = options["how"] if options["at"] == stage.module.key else "nothing"
+        self.how = options["how"] if options["at"] in (stage.module.key, "all") else "nothing"
         self.once = options["once"]
 
     def run(self):
         self.time_runs(1)
 
     def time_runs(self, n):
+        if self.how in CLOCKS:
+            return CLOCKS[self.how](n)
         if self.how != "nothing" and not Path(self.once).exists():
             if self.once != "none":
                 Path(self.once).touch()
