@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import backends
 from backends.backend import Backend, KnowingBackend, Option, Settings, refusal
 from harness import variables
 from harness.threads import allowed_cpus
+from supernets.documents import read_text
 from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from supernets.spec import parse_spec
 from supernets.whole import whole
 
 NAMES_FILE = Path("hwnas.toml")
+_SECTION = "platforms"
 _COMMON = ("threads", "batch", "precision", "device")
 
 
@@ -99,24 +101,50 @@ def parse(text: str, names: Path | None = None) -> Platform:
 
 
 def named_platforms(names: Path | None = None) -> dict[str, str]:
-    """Return the names of ``[platforms]`` and the strings they stand for.
+    """Return the names of ``[platforms]`` and the platform strings they stand for.
+
+    A name may stand for another one; a table in ``[platforms]`` holds names that begin with its own and a dot.
 
     Raises:
-        PlatformError: the file cannot be read, or a name stands for something that is no string.
+        PlatformError: the file cannot be read, has another section, or a name stands for something that is no string
+            or, by way of others, for itself.
     """
     path = NAMES_FILE if names is None else names
     if names is None and not path.exists():
         return {}
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("platforms", {})
+        document = tomllib.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise PlatformError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
-        raise PlatformError(f'{path}: [platforms] holds lines like laptop = "openvino:threads=2"')
+    odd = sorted(set(document) - {_SECTION})
+    if odd:
+        raise PlatformError(f"{path}: unknown section [{odd[0]}]{suggestion(odd[0], [_SECTION])}")
+    table = dict(_names(path, "", document.get(_SECTION, {})))
     taken = sorted(set(table) & set(backends.names()))
     if taken:
         raise PlatformError(f"{path}: [platforms] {taken[0]!r} is the name of a backend; choose another")
-    return dict(table)
+    return {name: _stands_for(path, name, table) for name in table}
+
+
+def _names(path: Path, prefix: str, table: object) -> Iterator[tuple[str, str]]:
+    """Yield the names in a table and in those within it, and what each stands for."""
+    for name, value in table.items() if isinstance(table, dict) else [("", table)]:
+        if isinstance(value, dict):
+            yield from _names(path, f"{prefix}{name}.", value)
+        elif isinstance(table, dict) and isinstance(value, str):
+            yield f"{prefix}{name}", value
+        else:
+            raise PlatformError(f'{path}: [platforms] holds lines like laptop = "openvino:threads=2", got {value!r}')
+
+
+def _stands_for(path: Path, name: str, table: Mapping[str, str]) -> str:
+    """Follow a name to the platform string that it stands for in the end."""
+    passed = [name]
+    while (spelled := table[passed[-1]]) in table:
+        if spelled in passed:
+            raise PlatformError(f"{path}: [platforms] {' = '.join([*passed, spelled])}: the name stands for itself")
+        passed.append(spelled)
+    return spelled
 
 
 def platforms_here() -> list[PlatformHere]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
+from harness.platform import named_platforms
 from supernets.errors import PlatformError
 from supernets.spec import parse_spec
 
@@ -15,16 +16,21 @@ _SWEPT = ("threads", "batch", "precision")
 def swept(texts: Iterable[str]) -> list[str]:
     """Return the platform strings that ``texts`` stand for, in order, the last key varying fastest.
 
+    A name of ``hwnas.toml`` may have a + in it, and may stand for several platforms.
+
     Raises:
         PlatformError: one is not spelled like a platform.
     """
-    return [one for text in texts for one in _swept(text)]
+    known = named_platforms()
+    return [one for text in texts for one in _swept(text, known.get(text, text))]
 
 
-def _swept(text: str) -> list[str]:
-    if "+" not in text:
+def _swept(text: str, spelled: str) -> list[str]:
+    if "+" not in spelled.partition(":")[2]:
         return [text]
-    name, options = parse_spec(text, f"platform {text!r}", PlatformError)
+    name, options = parse_spec(spelled, f"platform {text!r}", PlatformError)
+    if not any("+" in options.get(key, "") for key in _SWEPT):
+        return [text]
     values = [value.split("+") if key in _SWEPT else [value] for key, value in options.items()]
     return [
         f"{name}:{','.join(f'{key}={value}' for key, value in zip(options, chosen, strict=True))}"

@@ -168,8 +168,10 @@ def _named(platforms: Iterable[str]) -> tuple[dict[str, str], set[tuple[str, str
     pairs = set()
     for given in platforms:
         name, equals, spelled = given.partition("=")
-        if not equals or ":" in name:
-            name, spelled = (given, given) if given in known else ("", given)
+        if given in known:
+            name, spelled = given, given
+        elif not equals or ":" in name:
+            name, spelled = "", given
         found = parse(spelled)
         if not found.runs:
             raise PlatformError(f"platform {given!r}: a table needs no worker; give it to the search itself")

@@ -66,7 +66,8 @@ def find(text: str, cluster: Cluster) -> Platform:
         PlatformError: no worker offers it, or several that must not be mixed; says who offers what.
     """
     offers = cluster.offers()
-    wanted, _, worker = text.rpartition("@") if _names_worker(text, offers) else (text, "", "")
+    named = text in named_platforms() or any(text in offer.platforms for offer in offers)
+    wanted, _, worker = text.rpartition("@") if not named and _names_worker(text, offers) else (text, "", "")
     chosen = [offer for offer in offers if not worker or _is(offer, worker)]
     spelled = _spelled(wanted, chosen)
     backend, pairs = parse_spec(spelled, f"platform {text!r}", PlatformError)

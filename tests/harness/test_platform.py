@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import backends
 from harness import platform, threads
+from harness.farm.offer import offer_here
 from harness.platform import parse, platforms_here
+from harness.sweep import swept
 from supernets.errors import PlatformError
 
 
@@ -106,7 +111,7 @@ def names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def write(text):
-        (tmp_path / "hwnas.toml").write_text(text)
+        (tmp_path / "hwnas.toml").write_text(text, encoding="utf-8")
 
     return write
 
@@ -124,20 +129,47 @@ def test_names_from_the_working_directory(names):
         ("[platforms", "cannot be read"),
         ("[platforms]\nlaptop = 3\n", "holds lines like"),
         ("platforms = 3\n", "holds lines like"),
+        ("[platforms]\nx = {y = [1]}\n", "holds lines like"),
+        ('[platform]\nlaptop = "scripted"\n', r"unknown section [platform]; did you mean 'platforms'?"),
+        ('[platforms]\na = "scripted"\n[Platforms]\nb = "scripted"\n', "unknown section [Platforms]"),
+        ('[platforms]\na = "a"\n', "a = a: the name stands for itself"),
+        ('[platforms]\na = "b"\nb = "c"\nc = "b"\n', "a = b = c = b: the name stands for itself"),
         ('[platforms]\nlut = "scripted"\n', "is the name of a backend"),
-        ('[platforms]\na = "b"\nb = "scripted"\n', "unknown backend 'b'"),
+        ('[platforms]\na = "c"\nb = "scripted"\n', "unknown backend 'c'"),
     ],
 )
 def test_a_file_of_names_that_is_wrong(names, text, words):
     names(text)
-    with pytest.raises(PlatformError, match=words.replace("[", r"\[")):
+    with pytest.raises(PlatformError, match=re.escape(words)):
         parse("a")
 
 
 def test_no_file_is_no_error(names):
     assert platform.named_platforms() == {}
-    names("[other]\n")
+    names("[platforms]\n")
     assert platform.named_platforms() == {}
+
+
+ODD_NAMES = ("lab+gpu", "lab, two threads", "a=b", "lab@home", "lab:gpu", "Büro 2", "lab+gpu,x=1+2")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_may_be_any_text(names, name):
+    names(f'[platforms]\n{json.dumps(name)} = "scripted:batch=2"\n')
+    assert str(parse(name)) == "scripted:threads=1,batch=2"
+    assert [str(parse(one)) for one in swept([name])] == ["scripted:threads=1,batch=2"]
+    assert offer_here([name]).platforms == {name: "scripted:threads=1,batch=2"}
+
+
+def test_a_name_may_stand_for_another_and_for_several(names):
+    names('[platforms]\nmine = "lab.gpu"\nlab.gpu = "box"\nbox = "scripted:batch=2"\nall = "scripted:batch=1+2"\n')
+    assert str(parse("mine")) == str(parse("lab.gpu")) == "scripted:threads=1,batch=2"
+    assert swept(["all", "mine"]) == ["scripted:batch=1", "scripted:batch=2", "mine"]
+
+
+def test_an_editor_may_put_a_mark_first(names):
+    names("\ufeff[platforms]\nmine = 'scripted:batch=2'\n")
+    assert str(parse("mine")) == "scripted:threads=1,batch=2"
 
 
 def test_the_message_about_threads_names_what_is_allowed(monkeypatch):
