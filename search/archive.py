@@ -179,8 +179,8 @@ class Archive:
         return np.max(done, axis=0) if done else np.full(len(self.names), np.nan)
 
     def hypervolume(self, reference: FloatArray) -> float:
-        """Return how much the front dominates within the minimised ``reference``, ``(m,)``."""
-        return hypervolume(self.front_points(), reference) if self._front and not np.isnan(reference).any() else 0.0
+        """Return how much the front dominates within the minimised ``reference``, ``(m,)``; 0 where that has a nan."""
+        return hypervolume(self.front_points(), reference)
 
     def hypervolumes(self, reference: FloatArray) -> FloatArray:
         """Return the hypervolume after each evaluation, ``(n,)``."""

@@ -14,6 +14,13 @@ from typing import Any
 import numpy as np
 import plug_in
 import pytest
+from hypothesis import Phase, settings
+
+# A busy machine makes no test fail.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
+# Of a mutant only whether a test fails is asked, not by which least example (scripts/mutants.py).
+settings.register_profile("mutants", deadline=None, database=None, phases=[Phase.explicit, Phase.generate])
 
 
 def find_assets() -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -66,7 +67,7 @@ def mean_interval(sample: FloatArray) -> Interval:
     """
     n = len(sample)
     if n < 2 or not np.isfinite(sample).all():
-        return Interval(float(sample.mean()) if n else float("nan"), float("nan"), float("nan"))
+        return Interval(float(sample.mean()) if n else math.nan, math.nan, math.nan)
     return _student(float(sample.mean()), float(sample.var(ddof=1)) / n, n - 1)
 
 
@@ -81,10 +82,10 @@ def difference_interval(a: FloatArray, b: FloatArray) -> Interval:
     """
     value = float(a.mean() - b.mean())
     if min(len(a), len(b)) < 2 or not np.isfinite(value):
-        return Interval(value, float("nan"), float("nan"))
+        return Interval(value, math.nan, math.nan)
     parts = [float(one.var(ddof=1)) / len(one) for one in (a, b)]
     weight = sum(part**2 / (len(one) - 1) for part, one in zip(parts, (a, b), strict=True))
-    return _student(value, sum(parts), sum(parts) ** 2 / weight if weight else float("inf"))
+    return _student(value, sum(parts), sum(parts) ** 2 / weight if weight else math.inf)
 
 
 def _student(value: float, variance: float, freedom: float) -> Interval:

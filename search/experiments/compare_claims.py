@@ -13,7 +13,6 @@ from search.experiments.claims import (
     FAILED,
     HELD,
     UNDECIDED,
-    Interval,
     Verdict,
     above,
     difference_interval,
@@ -73,8 +72,8 @@ def _by_evaluations(
     def logs(name: str, unreached: float) -> FloatArray:
         return np.log(np.array([unreached if n is None else n for n in reached[name]], dtype=np.float64))
 
-    against = _difference(logs(worse, budgets[worse]), logs(better, np.inf))
-    favouring = _difference(logs(worse, np.inf), logs(better, budgets[better]))
+    against = difference_interval(logs(worse, budgets[worse]), logs(better, np.inf))
+    favouring = difference_interval(logs(worse, np.inf), logs(better, budgets[better]))
     held, failed = above(against, 0.0) == HELD, above(favouring, 0.0) == FAILED
     shown = against if np.isfinite(against.value) else favouring
     value, low, high = (finite(np.exp(one)) for one in (shown.value, shown.low, shown.high))
@@ -90,11 +89,6 @@ def _by_evaluations(
         high=high,
         needed="above 1",
     )
-
-
-def _difference(a: FloatArray, b: FloatArray) -> Interval:
-    there = np.isfinite(a).all() and np.isfinite(b).all()
-    return difference_interval(a, b) if there else Interval(float("nan"), float("nan"), float("nan"))
 
 
 def _by_hypervolume(claim: Order, problem: Mapping[str, Any], better: str, worse: str) -> Verdict:

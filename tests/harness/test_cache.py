@@ -141,3 +141,95 @@ def test_what_was_taken_since_serves_settled_or_not():
 )
 def test_what_is_older_failed_or_of_something_else_does_not(change):
     assert taken_since(measurement(**change)) == {}
+
+
+# --- each condition by itself ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "within", "agrees"),
+    [
+        ({"a": 1.0}, {"a": 1.25}, 0.25, True),  # just within
+        ({"a": 1.25}, {"a": 1.0}, 0.25, True),  # relative to the smaller one
+        ({"a": 1.0}, {"a": 1.2501}, 0.25, False),
+        ({"a": 1.2501}, {"a": 1.0}, 0.25, False),
+        ({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 2.0}, 0.25, False),
+        ({"a": 1.0, "b": 2.0}, {"a": 1.0}, 9.0, False),
+        ({"a": 1.0}, {"a": 1.0, "b": 2.0}, 9.0, False),
+        ({"a": 1.0}, {"b": 1.0}, 9.0, False),
+        ({}, {}, 9.0, False),
+        ({"a": 1.0}, {}, 9.0, False),
+        ({}, {"a": 1.0}, 9.0, False),
+        ({"a": np.nan}, {"a": 1.0}, 9.0, False),
+        ({"a": 1.0}, {"a": np.nan}, 9.0, False),
+        ({"a": np.nan}, {"a": np.nan}, 9.0, False),
+        ({"a": np.inf}, {"a": np.inf}, 9.0, False),
+        ({"a": np.inf}, {"a": 1.0}, np.inf, False),
+        ({"a": 1.0}, {"a": np.inf}, np.inf, False),
+    ],
+)
+def test_anchors_agree_or_do_not(then, now, within, agrees):
+    assert cache.agree(then, now, within) is agrees
+
+
+def test_a_value_without_anchors_serves_nobody():
+    assert cache.serving({"001": [measurement(context={})]}, ANCHORS, 9.0) == {}
+    assert cache.serving({"001": [measurement(context={"anchors": {}})]}, {}, 9.0) == {}
+    assert cache.serving({}, ANCHORS, 0.03) == {}
+
+
+def test_a_key_that_nothing_serves_is_left_out_and_others_are_not():
+    good, bad = measurement(), measurement(context={"anchors": {"000": 9.0}})
+    assert cache.serving({"001": [bad], "002": [bad, good], "003": []}, ANCHORS, 0.03) == {"002": good}
+
+
+def test_candidates_are_the_latest_first_and_of_each_key():
+    one, two, other = (measurement(latency_s=1.1e-3), measurement(latency_s=1.2e-3), measurement(key="002"))
+    with Store.open(":memory:") as store:
+        for each in (one, other, two):
+            store.put_measurement(each.to_record())
+        graphs = {"001": "graph", "002": "graph"}
+        found = cache.candidates(store, "toy", "scripted:threads=1", "host", NOISY, graphs)
+    assert {key: [m.latency_s for m in those] for key, those in found.items()} == {
+        "001": [1.2e-3, 1.1e-3],
+        "002": [1.25e-3],
+    }
+    assert all(m.cached for those in found.values() for m in those)
+
+
+def test_a_statistic_is_taken_again_from_the_samples():
+    median = cache.restated(measurement(), QUIET)
+    assert (median.statistic, median.protocol.statistic) == ("median", "median")
+    assert median.latency_s == pytest.approx(1.30e-3)
+    assert median.protocol == replace(NOISY, statistic="median")
+    same = measurement()
+    assert cache.restated(same, NOISY) is same
+    known = replace(measurement(), protocol=None, statistic="table", samples=Samples.none())
+    assert cache.restated(known, NOISY) is known
+    empty = replace(measurement(), samples=Samples.none())
+    assert cache.restated(empty, QUIET) is empty
+
+
+def test_a_quiet_hosts_values_serve_only_the_noisy_profile_as_it_is():
+    changed = profile("noisy", cap_s=1.0)
+    assert serving(measurement(QUIET), protocol=changed) == {}
+    assert serving(measurement(changed), protocol=changed) != {}
+    assert serving(measurement(QUIET), protocol=QUIET)["001"].statistic == "median"
+
+
+@pytest.mark.parametrize(
+    ("measured_at", "serves"),
+    [
+        ("2030-01-01T00:00:00.250000+00:00", True),  # in the same second
+        ("2030-01-01T00:00:01+00:00", True),
+        ("2029-12-31T23:59:59.999999+00:00", False),
+    ],
+)
+def test_since_is_counted_in_whole_seconds(measured_at, serves):
+    assert bool(taken_since(measurement(measured_at=measured_at))) is serves
+
+
+def test_the_latest_of_what_was_taken_since_serves():
+    first, second = measurement(latency_s=1.1e-3), measurement(latency_s=1.3e-3, status="unstable", reason="x")
+    assert taken_since(first, second)["001"].latency_s == 1.3e-3
+    assert taken_since(second, measurement(key="003"), first)["001"].latency_s == 1.1e-3

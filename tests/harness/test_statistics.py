@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -202,3 +203,152 @@ def test_inputs_are_not_changed(rng):
     statistics.summarise(samples, samples < 2, "p15")
     statistics.tau(samples, samples[::-1], 0.1)
     assert np.array_equal(samples, before)
+
+
+# --- exact values, by hand and by another way ------------------------------------------------------------------------
+
+
+def test_a_summary_of_known_samples_field_by_field():
+    # 101 samples from 1.00 to 2.00 in steps of 0.01, and one disturbed one: percentiles are read off.
+    samples = np.append(1 + np.arange(101) / 100, 9.0)[::-1].copy()
+    clean = samples < 5
+    found = statistics.summarise(samples, clean, "p10")
+    assert (found.statistic, found.n, found.n_clean, found.min) == ("p10", 102, 101, 1.0)
+    assert found.value == pytest.approx(1.10)
+    assert (found.p10, found.median, found.p90) == pytest.approx(np.quantile(samples, [0.1, 0.5, 0.9]))
+    ranks = stats.binom.ppf(0.025, 101, 0.1), stats.binom.ppf(0.975, 101, 0.1) + 1  # 1-based, of the clean ones
+    assert (found.low, found.high) == pytest.approx([1 + (rank - 1) / 100 for rank in ranks])
+    assert found.width == pytest.approx((found.high - found.low) / 1.10)
+
+
+def test_a_summary_of_nothing_field_by_field():
+    nothing = statistics.summarise(np.empty(0), np.empty(0, dtype=bool), "p15")
+    nan = math.nan
+    expected = statistics.Summary("p15", nan, -math.inf, math.inf, nan, nan, nan, nan, 0, 0)
+    np.testing.assert_equal(asdict(nothing), asdict(expected))
+    assert math.isinf(nothing.width)
+    assert math.isnan(statistics.statistic_of(np.empty(0), np.empty(0, dtype=bool), "p15"))
+
+
+def test_a_width_is_relative_to_a_value_above_zero():
+    one = statistics.summarise(np.array([0.0, 0.0, 1.0]), np.ones(3, dtype=bool), "min")
+    assert one.value == 0.0
+    assert one.width == math.inf
+    assert replace(one, value=0.5, low=0.25, high=1.0).width == 1.5
+
+
+@given(
+    arrays(np.float64, st.integers(1, 60), elements=st.floats(0.5, 2.0)),
+    st.sampled_from(["min", "p10", "p15", "median"]),
+    st.integers(0, 2**16),
+)
+def test_a_statistic_alone_is_that_of_the_summary_before_its_bounds(samples, statistic, seed):
+    clean = np.random.default_rng(seed).random(len(samples)) < 0.6
+    alone = statistics.statistic_of(samples, clean, statistic)
+    summary = statistics.summarise(samples, clean, statistic)
+    assert summary.value == min(max(alone, summary.low), summary.high)
+
+
+def test_a_percentile_is_an_order_statistic_but_for_the_smooth_one():
+    samples, all_ = np.array([1.0, 1.1, 1.2, 1.9, 5.0]), np.ones(5, dtype=bool)
+    assert statistics.statistic_of(samples, all_, "p10") == pytest.approx(np.quantile(samples, 0.1))
+    assert statistics.statistic_of(samples, all_, "median") == 1.2
+    assert statistics.statistic_of(samples, all_, "min") == 1.0
+    # The fastest 30 % of five: one and a half samples.
+    assert statistics.statistic_of(samples, all_, "p15") == pytest.approx((1.0 + 0.5 * 1.1) / 1.5)
+
+
+@given(arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e3, 1e3)))
+def test_a_smooth_quantile_ends_with_the_samples(samples):
+    ordered, n = np.sort(samples), len(samples)
+    top, bottom = np.repeat(ordered, 10)[8 * n :], np.repeat(ordered, 10)[: 2 * n]
+    assert statistics.smooth_quantile(ordered, 0.9, 0.1) == pytest.approx(top.mean(), abs=1e-9)
+    assert statistics.smooth_quantile(ordered, 0.95, 0.15) == pytest.approx(top.mean(), abs=1e-9)
+    assert statistics.smooth_quantile(ordered, 0.05, 0.15) == pytest.approx(bottom.mean(), abs=1e-9)
+
+
+def test_exactly_a_fifth_of_clean_samples_is_enough():
+    samples, clean = np.arange(1.0, 11.0), np.arange(10) >= 8
+    assert statistics.summarise(samples, clean, "min").n_clean == 2
+    assert statistics.summarise(samples, np.arange(10) >= 9, "min").n_clean == 10
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 12, 29, 40, 80])
+def test_bounds_are_those_of_the_binomial_distribution(n, confidence):
+    ordered, sure = np.arange(1.0, n + 1), 1 - (1 - confidence) / 2 - 1e-12
+
+    def bounds(q):
+        # The greatest r with P(Bin(n, q) >= r) >= 1 - tail, and the least with P(Bin(n, q) < r) >= 1 - tail.
+        below = np.concatenate([[0.0], np.cumsum(stats.binom.pmf(np.arange(n + 1), n, q))])  # of r: P(Bin < r)
+        lower = np.flatnonzero(1 - below[: n + 1] >= sure).max()
+        upper = np.flatnonzero(below[: n + 1] >= sure)
+        return lower, float(upper[0]) if len(upper) else math.inf
+
+    for statistic, q in (("p10", 0.1), ("p15", 0.15), ("median", 0.5)):
+        lower, upper = bounds(q)
+        low = float(lower) if lower else (1.0 if q < 0.5 else -math.inf)
+        assert statistics.interval(ordered, statistic, confidence) == (low, upper)
+    assert statistics.interval(ordered, "min", confidence) == (1.0, bounds(0.05)[1])
+
+
+def test_six_samples_bound_a_median_by_their_ends():
+    # P(all six on one side) = 1/64 < 2.5 %; of five it is 1/32.
+    assert statistics.interval(np.arange(6.0), "median") == (0.0, 5.0)
+    assert statistics.interval(np.arange(5.0), "median") == (-math.inf, math.inf)
+
+
+def test_fewer_observations_take_the_bounds_at_their_own_levels():
+    # 60 samples that are worth 6: the bounds of six, at the sixths among the sixty.
+    ordered = np.arange(1.0, 61.0)
+    assert statistics.interval(ordered, "median", worth=6) == (10.0, 60.0)
+    assert statistics.interval(ordered, "median", worth=600) == statistics.interval(ordered, "median")
+
+
+@given(arrays(np.bool_, st.integers(3, 40)), st.integers(0, 2**16))
+def test_worth_is_that_of_the_analysis_of_variance(below, seed):
+    visit = np.sort(np.random.default_rng(seed).integers(0, 6, len(below)))
+    groups = [below[visit == one].astype(float) for one in np.unique(visit)]
+    n, k = len(below), len(groups)
+    if k in (1, n):
+        assert statistics.observations(below, visit) == k
+        return
+    between = sum(len(g) * (g.mean() - below.mean()) ** 2 for g in groups) / (k - 1)
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / (n - k)
+    size = (n - sum(len(g) ** 2 for g in groups) / n) / (k - 1)
+    total = between + (size - 1) * within
+    rho = np.clip((between - within) / total, 0, 1) if total > 1e-12 else 0.0
+    expected = max(k, n / (1 + (size - 1) * rho))
+    # Rounded down: by one less where rounding errors decide.
+    assert expected - 1 - 1e-6 <= statistics.observations(below, visit) <= expected + 1e-6
+
+
+def test_what_never_varies_is_worth_every_sample():
+    visit = np.repeat(np.arange(5), 4)
+    assert statistics.observations(np.ones(20, dtype=bool), visit) == 20
+    assert statistics.observations(np.zeros(20, dtype=bool), visit) == 20
+
+
+def test_a_fast_mode_of_whole_visits_counts_by_visits():
+    # Three of twenty visits are fast throughout: of a low percentile those say as much as three samples, not 30.
+    visit = np.repeat(np.arange(20), 10)
+    samples = np.where(visit < 3, 1.0, 2.0)
+    by_visit = statistics.summarise(samples, np.ones(200, dtype=bool), "p10", visit=visit)
+    by_sample = statistics.summarise(samples, np.ones(200, dtype=bool), "p10")
+    assert (by_visit.low, by_visit.high) == (1.0, 2.0)
+    assert (by_sample.low, by_sample.high) == (1.0, 1.0)
+
+
+def test_all_tied_in_one_ranking_only_is_no_agreement():
+    assert statistics.tau([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]) == 0.0
+    assert statistics.tau([1.0, 1.0], [2.0, 2.0]) == 1.0
+    assert statistics.tau([1.0, 1.5], [2.0, 2.1]) == 1.0
+    assert statistics.tau([1.0, 1.5], [2.0, 2.1], 0.2) == 0.0
+
+
+def test_pairs_within_the_resolution_of_the_smaller_are_tied():
+    assert statistics.orders([1.0, 1.5, 1.75]).tolist() == [[0, -1, -1], [1, 0, -1], [1, 1, 0]]
+    # 0.5 is just within half of 1.0; whole numbers are values too.
+    assert statistics.orders([1.0, 1.5, 1.75], 0.5).tolist() == [[0, 0, -1], [0, 0, 0], [1, 0, 0]]
+    assert statistics.orders([2, 3], 0.5).tolist() == [[0, 0], [0, 0]]
+    assert statistics.orders([1, 3]).dtype == np.int64

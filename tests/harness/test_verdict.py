@@ -96,3 +96,97 @@ def test_several_threads_explain_wall_time_by_the_cpus_they_keep_busy():
     assert not taken.disturbed(1.05, 2).any()
     slower = replace(taken, wall_ns=np.where(np.arange(50) == 7, 2_000_000, taken.wall_ns))
     assert np.flatnonzero(slower.disturbed(1.05, 2)).tolist() == [7]
+
+
+# --- what is said, word by word --------------------------------------------------------------------------------------
+
+LONGER = "measure it longer (protocol number cap_s, now {cap:g}), or accept it as tied with its neighbours"
+
+
+def test_a_shortfall_says_what_is_and_what_is_wanted():
+    summary = summarise(samples().seconds, np.ones(50, dtype=bool), "p10")
+    wide = replace(summary, low=0.9e-3, high=1.1e-3, value=1e-3)
+    rules = Rules(narrow=False, steady=True, ranked=True)
+    said = judge(samples(), wide, replace(NOISY, cap_s=7.5), threads=1, rules=rules, spent_s=2.06)
+    wanted = NOISY.accept * NOISY.interval / 2
+    assert said.status == "unstable"
+    assert said.reason == (f"its interval is ±10.00%, ±{wanted:.2%} is wanted, after 2.1 s; {LONGER.format(cap=7.5)}")
+
+
+def test_shortfalls_are_joined_in_order():
+    reason = verdict(narrow=False, steady=False, ranked=False).reason
+    interval, speed, rank = (reason.index(words) for words in ("its interval is", "its speed changed by", "its rank"))
+    assert interval < speed < rank
+    assert reason.count(" and its ") == 2
+    assert f"by more than {NOISY.steady:.0%} while" in reason
+
+
+def test_where_only_ranks_changed_nothing_is_said_of_intervals():
+    reason = verdict(ranked=False).reason
+    assert reason.startswith("its rank among the networks of its batch changed between the halves of the samples after")
+
+
+def test_as_many_samples_as_are_wanted_are_not_few():
+    few = samples(n=NOISY.samples - 1)
+    assert verdict(few, narrow=False).reason.startswith(f"only {NOISY.samples - 1} samples after 2.0 s; ")
+    enough = samples(n=NOISY.samples)
+    assert verdict(enough, narrow=False).reason.startswith("its interval is")
+    endless = replace(summarise(enough.seconds, np.ones(enough.n, dtype=bool), "p10"), high=float("inf"))
+    rules = Rules(narrow=False, steady=True, ranked=True)
+    said = judge(enough, endless, NOISY, threads=1, rules=rules, spent_s=2.0)
+    assert said.reason.startswith(f"only {NOISY.samples} samples after")
+
+
+@pytest.mark.parametrize(
+    ("taken", "step"),
+    [
+        (
+            samples(throttled_ns=0.25),
+            "the control group's quota throttled it: raise the quota or use fewer threads (25% of the time)",
+        ),
+        (
+            samples(steal_ns=0.25),
+            "the hypervisor gave its CPUs to others: measure on a less shared machine (25% of the time)",
+        ),
+        (
+            samples(waiting_ns=0.25),
+            "other programs kept the CPUs busy: end them, or use fewer threads than CPUs (25% of the time)",
+        ),
+        (samples(cpu=0.5), "many samples were disturbed: let the machine come to rest (100%)"),
+        # The first that is worth naming is named, not the largest.
+        (
+            samples(steal_ns=0.03, waiting_ns=0.9),
+            "the hypervisor gave its CPUs to others: measure on a less shared machine (3% of the time)",
+        ),
+        (
+            samples(steal_ns=0.02),
+            "the hypervisor gave its CPUs to others: measure on a less shared machine (2% of the time)",
+        ),
+        (samples(steal_ns=0.0199), LONGER.format(cap=NOISY.cap_s)),
+    ],
+)
+def test_the_next_step_is_said_with_its_share(taken, step):
+    reason = verdict(taken, narrow=False).reason
+    assert reason.endswith(f"after 2.0 s; {step}")
+
+
+def test_a_network_without_samples_has_no_cause():
+    nothing = Samples.none()
+    summary = summarise(nothing.seconds, np.empty(0, dtype=bool), "p10")
+    rules = Rules(narrow=False, steady=True, ranked=True)
+    said = judge(nothing, summary, NOISY, threads=1, rules=rules, spent_s=0.0)
+    assert said.reason == f"only 0 samples after 0.0 s; {LONGER.format(cap=NOISY.cap_s)}"
+
+
+def test_which_cpus_are_busy_beyond_what_was_given():
+    assert verdict(samples(cpu=1.39)).status == "ok"
+    said = verdict(samples(cpu=1.41))
+    assert (said.status, said.reason) == ("failed", "it kept 1.4 CPUs busy, with threads=1")
+    # More than was given is a failure whatever the clock did.
+    assert verdict(samples(cpu=1.9), throttled="heat").status == "failed"
+
+
+def test_a_throttled_clock_says_why():
+    assert verdict(throttled="heat").reason == (
+        "the device's clock is throttled (heat): let it cool, or raise its power limit"
+    )

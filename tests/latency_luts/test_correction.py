@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import pytest
 import supernets
 from latency_luts import Entry, LatencyTable, correction, key
 from latency_luts.correction import PLAIN, QUANTITIES, Correction, fit, quantities, telling
-from supernets.blocks import BlockSum, distinct_blocks
+from supernets.blocks import Block, BlockSum, Slot, distinct_blocks
 from supernets.errors import TableError
+from supernets.space import Choice, SearchSpace
 
 NET = supernets.get("ofa-mbv3-w1.0")
 MEANS = {key(block): 2e-6 + 4e-12 * block.macs for block in distinct_blocks(NET.slots)}
@@ -94,3 +96,112 @@ def test_a_missing_block_stays_an_error_under_a_correction():
     assert math.isnan(LatencyTable("t", gap).mean_s(list(distinct_blocks(NET.slots))[-1]))
     with pytest.raises(TableError, match="has no block Logits"):
         LatencyTable("t", gap, correction=TRUE).latency(NET, NET.space.sample(2, 0))
+
+
+# --- second ways -----------------------------------------------------------------------------------------------------
+
+
+def left_out(A, y, unit):
+    """Return the ridge weights with the least error on what is left out, by leaving each row out in fact."""
+
+    def solve(A, y, penalty):
+        penalised = penalty / unit**2 * np.diag([0.0] + [1.0] * (A.shape[1] - 1))
+        return np.linalg.solve(A.T @ A + penalised, A.T @ y)
+
+    def error(penalty):
+        rows = range(len(A))
+        rest = [(np.delete(A, i, 0), np.delete(y, i)) for i in rows]
+        return np.mean([(y[i] - A[i] @ solve(*rest[i], penalty)) ** 2 for i in rows])
+
+    penalties = np.logspace(0, 4, 9)
+    best = int(np.argmin([error(penalty) for penalty in penalties]))
+    return solve(A, y, penalties[best]), best
+
+
+@pytest.mark.parametrize("unit", [1.0, 3e-3, 40.0])
+def test_the_penalty_is_the_one_with_the_least_error_on_what_is_left_out(unit):
+    rng, chosen = np.random.default_rng(5), set()
+    for noise in (0.1, 1.0, 3.0, 10.0, 30.0):
+        for _ in range(4):
+            A = rng.normal(size=(10, 4)) * 3 / unit
+            y = A @ (unit * np.array([1.0, 0.5, -0.5, 0.2])) + noise * rng.normal(size=10)
+            expected, best = left_out(A, y, unit)
+            chosen.add(best)
+            assert correction._ridge(A, y, unit) == pytest.approx(expected, rel=1e-6)
+    assert len(chosen) >= 4  # neither end alone
+
+
+def test_rows_that_decide_a_weight_alone_are_no_division_by_zero():
+    assert correction._ridge(np.eye(3), np.array([1.0, 2.0, 3.0]), 1e20) == pytest.approx([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e3])
+def test_the_unit_of_time_does_not_matter(factor):
+    rng = np.random.default_rng(2)
+    X = telling(NET, 20, rng)
+    latency = device(X, 0.01, rng)
+    one = fit(NET, TABLE.mean_s, X, latency).terms
+    other = fit(NET, lambda block: factor * TABLE.mean_s(block), X, factor * latency).terms
+    assert other["table"] == pytest.approx(one["table"], rel=1e-6)
+    for name in set(PLAIN) - {"table"}:
+        assert other[name] == pytest.approx(factor * one[name], rel=1e-6)
+
+
+def test_the_least_number_of_measurements_is_enough_and_whole_numbers_are_latencies():
+    X = telling(NET, correction.LEAST, np.random.default_rng(0))
+    assert set(fit(NET, TABLE.mean_s, X, device(X)).terms) == set(PLAIN)
+    seconds = np.round(1e6 * device(X)).astype(int)
+    found = fit(NET, lambda block: 1e6 * TABLE.mean_s(block), X, seconds.tolist()).terms
+    exact = fit(NET, lambda block: 1e6 * TABLE.mean_s(block), X, seconds.astype(float)).terms
+    assert found == exact
+
+
+WIDTHS = (1, 2, 3, 4)
+
+
+def toy():
+    """A network of three layers, none of which has an inner width."""
+    blocks = tuple(Block("layer", (w,), (w,), (), macs=100 * w, params=10 * w) for w in WIDTHS)
+    space = SearchSpace(tuple(Choice("w", WIDTHS) for _ in range(3)))
+    return SimpleNamespace(space=space, slots=tuple(Slot(f"layer.{i}", (i,), blocks) for i in range(3)))
+
+
+def test_what_does_not_vary_has_no_say():
+    net = toy()
+    X = net.space.sample(20, 0)
+
+    def mean_s(block):
+        return 1e-3 * block.params
+
+    latency = BlockSum(net.space, net.slots, lambda block: 1.2 * mean_s(block))(X) + 0.01
+    found = fit(net, mean_s, X, latency)
+    assert found.terms["inner"] == 0.0  # no block has an inner width
+    assert found.terms["block"] == 0.0  # every network has as many blocks
+    predicted = BlockSum(net.space, net.slots, lambda block: found.mean_s(block, mean_s(block)))(X) + found.constant
+    assert predicted == pytest.approx(latency, rel=0.02)
+
+
+def test_each_chosen_network_has_the_largest_determinant():
+    net = toy()
+    chosen = telling(net, 9, np.random.default_rng(3), candidates=30)
+    drawn = correction._spread(net, 30, np.random.default_rng(3))
+    pool = np.unique(net.space.canonical(np.concatenate([net.space.smallest(), net.space.largest(), drawn])), axis=0)
+    F = quantities(net, lambda block: float(block.macs), pool)
+    F = np.column_stack([np.ones(len(F)), (F - F.mean(axis=0)) / np.where(F.std(axis=0) > 1e-9, F.std(axis=0), 1.0)])
+    information, used = 0.01 * np.eye(F.shape[1]), set()
+    for row in chosen:
+        (place,) = np.flatnonzero((pool == row).all(axis=1))
+        assert place not in used
+        gains = [np.linalg.slogdet(information + np.outer(f, f))[1] for f in F]
+        assert gains[place] >= max(gain for i, gain in enumerate(gains) if i not in used) - 1e-9
+        used.add(place)
+        information += np.outer(F[place], F[place])
+
+
+def test_candidates_are_of_every_size():
+    drawn = correction._spread(toy(), 400, np.random.default_rng(0))
+    assert drawn.shape == (400, 3)
+    assert (drawn.min(), drawn.max()) == (0, len(WIDTHS) - 1)
+    # Uniform choices would have a mean near 1.5 and hardly ever one at an end.
+    assert 0.1 < np.mean(drawn.sum(axis=1) <= 1) < 0.5
+    assert 0.1 < np.mean(drawn.sum(axis=1) >= 8) < 0.5

@@ -126,3 +126,46 @@ def test_json_and_back(latency, violation, top1, reason):
     record = json.loads(json.dumps(given_one.to_json(), allow_nan=False))
     back = Evaluation.from_json(record)
     np.testing.assert_equal(asdict(back), asdict(given_one))
+
+
+def test_what_was_measured_beside_goes_to_json_and_back():
+    beside = {"latency": {"0a": 1.5, "zz": np.nan}, "top1": {}}
+    one = evaluation(1295, beside=beside, iteration=3, search_s=0.5, measure_s=1.5, total_s=2.5)
+    record = json.loads(json.dumps(one.to_json(), allow_nan=False))
+    assert record["beside"] == {"latency": {"0a": 1.5, "zz": None}, "top1": {}}
+    assert (record["search_s"], record["measure_s"], record["total_s"]) == (0.5, 1.5, 2.5)
+    back = Evaluation.from_json(record)
+    assert back.vector == (35, 35)  # a digit per choice, in base 36
+    np.testing.assert_equal(asdict(back), asdict(one))
+
+
+def test_evaluations_of_versions_that_measured_nothing_beside_are_read():
+    record = evaluation(0).to_json()
+    del record["beside"]
+    assert Evaluation.from_json(record).beside == {}
+
+
+def test_an_archive_is_a_sequence_with_places():
+    made = [evaluation(0), evaluation(1), evaluation(2)]
+    filled = archive(made)
+    assert list(filled) == made
+    assert filled[1] is made[1]
+    assert [filled.index(one.key) for one in made] == [0, 1, 2]
+    with pytest.raises(KeyError):
+        filled.index("zz")
+
+
+def test_an_objective_without_a_value_is_nan_in_the_rows():
+    filled = archive([evaluation(0), evaluation(1, status="failed", violation=np.inf, objectives={"latency": 2.0})])
+    np.testing.assert_array_equal(filled.F, [[1.0, -70.0], [2.0, np.nan]])
+    np.testing.assert_array_equal(filled.row(1), [2.0, np.nan])
+    assert archive().F.shape == (0, 2)
+
+
+def test_nothing_dominates_nothing():
+    corner = np.array([10.0, 0.0])
+    assert archive().hypervolume(corner) == 0.0
+    assert archive([evaluation(0, violation=1.0)]).hypervolume(corner) == 0.0
+    assert archive([evaluation(0)]).hypervolume(np.array([np.nan, 0.0])) == 0.0
+    assert archive([evaluation(0, 8.0, 3.0)]).hypervolume(corner) == 6.0
+    assert archive([evaluation(0, violation=1.0), evaluation(1, 8.0, 3.0)]).hypervolumes(corner).tolist() == [0.0, 6.0]

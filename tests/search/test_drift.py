@@ -81,3 +81,77 @@ def test_failed_values_say_nothing():
     assert drift.value("a", 9.0) == 9.0
     assert drift.times("c") == 0
     assert np.isfinite(drift.value("d", 0.0))
+
+
+def balanced(levels, shifts, noise):
+    """Learn batches in each of which all of ``levels`` are measured again, beside one new network each."""
+    drift = Drift()
+    values = np.asarray(levels)[:, None] + np.asarray(shifts)[None, :] + np.asarray(noise)
+    for batch in range(len(shifts)):
+        beside = {f"r{row}": float(np.exp(values[row, batch])) for row in range(len(levels))}
+        drift.learn(f"new{batch}", float(np.exp(0.1 * batch)), beside)
+    return drift, values
+
+
+@pytest.mark.parametrize("size", [0.001, 0.05, 0.5])
+@pytest.mark.parametrize(("n", "batches"), [(2, 3), (4, 2), (3, 7)])
+def test_where_all_are_measured_again_the_model_is_solved_in_closed_form(n, batches, size):
+    rng = np.random.default_rng(n)
+    noise = rng.normal(0, 0.004, (n, batches))
+    drift, v = balanced(rng.normal(1, 1, n), rng.normal(0, size, batches), noise)
+    # Least squares of a balanced two-way layout: differences of the batches' means; the first batch is the reference.
+    shift = v.mean(axis=0) - v[:, 0].mean()
+    fitted = v.mean(axis=1)[:, None] + shift - shift.mean()
+    squares = ((v - fitted) ** 2).sum()
+    freedom = (n - 1) * (batches - 1)
+    variance = (squares + 4 * 0.005**2) / (freedom + 4)
+    assert drift.noise == pytest.approx(np.sqrt(variance), rel=1e-6)
+    spread = max(0.02**2, np.mean(shift**2))
+    shrunk = shift * spread / (spread + variance / n)
+    for row in range(n):
+        assert np.log(drift.value(f"r{row}", 0.0)) == pytest.approx(np.mean(v[row] - shrunk), abs=1e-9)
+    for batch in range(batches):
+        assert np.log(drift.value(f"new{batch}", 0.0)) == pytest.approx(0.1 * batch - shrunk[batch], abs=1e-9)
+
+
+def test_the_first_batch_is_where_the_others_have_drifted_from():
+    # One anchor in two batches tells nothing of noise (no degree of freedom is left): what is expected stands in.
+    drift = Drift()
+    drift.learn("a", 3.0, {"anchor": 0.5})
+    drift.learn("b", 3.0, {"anchor": 0.5 * np.exp(0.1)})
+    assert drift.noise == pytest.approx(0.005)
+    spread = 0.1**2 / 2
+    shrunk = 0.1 * spread / (spread + 0.005**2)
+    assert drift.value("a", 0.0) == pytest.approx(3.0)
+    assert drift.value("b", 0.0) == pytest.approx(3.0 * np.exp(-shrunk))
+    assert drift.value("anchor", 0.0) == pytest.approx(0.5 * np.exp((0.1 - shrunk) / 2))
+
+
+def test_a_batch_that_shares_nothing_with_others_keeps_its_values():
+    drift = Drift()
+    drift.learn("a", 3.0, {"anchor": 5.0})
+    drift.learn("lone", 0.25, {})
+    drift.learn("b", 3.0, {"anchor": 6.0})
+    assert drift.value("lone", 0.0) == pytest.approx(0.25)
+    assert drift.value("b", 0.0) < 2.6
+
+
+def test_nothing_is_known_at_first_and_of_what_is_no_positive_number():
+    drift = Drift()
+    assert drift.noise is None
+    assert drift.value("a", 7.0) == 7.0
+    for value in (0.0, -1.0, np.inf, -np.inf, np.nan):
+        drift.learn("a", value, {})
+        assert drift.value("a", 7.0) == 7.0
+        assert drift.times("a") == 0
+    assert drift.noise is None
+    drift.learn("a", 1e-6, {})
+    assert drift.value("a", 7.0) == pytest.approx(1e-6)
+
+
+def test_what_is_learned_later_counts():
+    drift = Drift()
+    drift.learn("a", 3.0, {"x": 1.0})
+    assert drift.value("a", 0.0) == pytest.approx(3.0)
+    drift.learn("a", 3.3, {"x": 1.1})
+    assert 3.0 < drift.value("a", 0.0) < 3.3

@@ -10,8 +10,10 @@ from search.experiments.claims import (
     HELD,
     UNDECIDED,
     Interval,
+    Verdict,
     above,
     below,
+    counted,
     difference_interval,
     mean_interval,
 )
@@ -132,3 +134,128 @@ def test_a_claim_is_against_others_or_a_bound():
         predictors.Claim("so", "stacked", "mape")
     with pytest.raises(ValueError, match="measure: expected mape or tau"):
         predictors.Claim("so", "stacked", "luck", at_most=1.0)
+
+
+# --- closed forms ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_a_means_interval_is_students(n):
+    from scipy import stats
+
+    sample = np.random.default_rng(n).normal(3, 2, n)
+    found = mean_interval(sample)
+    expected = stats.t.interval(0.95, n - 1, loc=sample.mean(), scale=stats.sem(sample))
+    assert found.value == pytest.approx(sample.mean())
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_two_values_have_the_interval_of_one_degree_of_freedom():
+    # Student's t with one degree of freedom is Cauchy's: its 97.5 % quantile is tan(0.475 pi) = 12.706.
+    found = mean_interval(np.array([1.0, 3.0]))
+    assert (found.low, found.high) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-3)
+
+
+def test_too_few_or_missing_values_have_no_interval():
+    one, nothing, missing = (mean_interval(np.array(values)) for values in ([4.0], [], [1.0, 2.0, np.nan]))
+    assert one.value == 4.0
+    assert np.isnan([one.low, one.high, nothing.value, nothing.low, nothing.high, missing.low, missing.high]).all()
+    a, b = np.array([4.0]), np.array([1.0, 2.0])
+    for found, value in ((difference_interval(a, b), 2.5), (difference_interval(b, a), -2.5)):
+        assert found.value == value
+        assert np.isnan([found.low, found.high]).all()
+    endless = difference_interval(np.array([1.0, np.inf]), b)
+    assert endless.value == np.inf
+    assert np.isnan([endless.low, endless.high]).all()
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (2, 7), (5, 5), (9, 3)])
+def test_a_differences_interval_is_welchs(n, m):
+    from scipy.stats import ttest_ind
+
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(0, 1, n), rng.normal(1, 4, m)
+    found, theirs = difference_interval(a, b), ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert found.value == pytest.approx(a.mean() - b.mean())
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_samples_that_do_not_vary_differ_by_exactly_so_much():
+    assert difference_interval(np.array([3.0, 3.0]), np.array([1.0, 1.0])) == Interval(2.0, 2.0, 2.0)
+
+
+def test_an_interval_that_touches_the_level_decides_nothing():
+    assert above(Interval(2, 1, 3), 1) == UNDECIDED == below(Interval(2, 1, 3), 3)
+    assert above(Interval(2, 1, 3), 3) == UNDECIDED == below(Interval(2, 1, 3), 1)
+
+
+def test_verdicts_are_counted_and_come_back_from_json():
+    one = verdict([10, 11, 12], [40, 44, 42])
+    assert Verdict.of(one.to_json()) == one
+    records = [{"verdict": word} for word in (HELD, UNDECIDED, HELD)]
+    assert counted(records) == "2 held, 1 undecided"
+    assert counted([{"verdict": FAILED}]) == "1 did not hold"
+    assert counted([]) == ""
+
+
+def test_a_verdict_of_evaluations_says_all_of_it():
+    from scipy.stats import ttest_ind
+
+    fast, slow = [10, 11, 12, 13], [40, 44, 42, 60]
+    found = verdict(fast, slow)
+    theirs = ttest_ind(np.log(slow), np.log(fast), equal_var=False).confidence_interval(0.95)
+    assert (found.claim, found.where, found.needed) == ("a before b", "P, to 0.800", "above 1")
+    assert found.statistic == "evaluations of b over those of a"
+    assert found.value == pytest.approx(np.exp(np.mean(np.log(slow)) - np.mean(np.log(fast))))
+    assert (found.low, found.high) == pytest.approx((np.exp(theirs.low), np.exp(theirs.high)))
+
+
+def test_twice_as_many_evaluations_are_more():
+    # The level is a ratio of one, whose logarithm is 0.
+    assert verdict([10, 10.1, 10.2], [20, 20.2, 20.4]).verdict == HELD
+
+
+def test_what_the_slower_one_had_is_shown_as_a_bound():
+    found = verdict([10, 10, 10], [None, 100, 100])
+    assert found.value == pytest.approx(10.0)
+    assert found.statistic == "evaluations of b over those of a, at least"
+
+
+def test_what_the_faster_one_had_is_shown_where_it_did_not_get_there():
+    found = verdict([None, 50, 50], [25, 25, 25], budgets=(50, 100))
+    assert found.value == pytest.approx(0.5)
+    assert found.statistic == "evaluations of b over those of a"
+
+
+def test_an_order_is_tested_on_its_problems_only():
+    first, second = (problem({"a": [10, 11], "b": [40, 44]}, {"a": 99, "b": 99})["p"] for _ in range(2))
+    both = {"p": first | {"title": "P"}, "q": second | {"title": "Q"}}
+    found = list(order_verdicts(Order("so", ("a", "b"), problems=("q",)), both))
+    assert [one.where for one in found] == ["Q, to 0.800"]
+    assert [one.where[0] for one in order_verdicts(Order("so", ("a", "b")), both)] == ["P", "Q"]
+
+
+def test_neighbours_of_an_order_are_tested():
+    three = problem({"a": [10, 11], "b": [40, 44], "c": [90, 91]}, dict.fromkeys("abc", 99))
+    found = [one.statistic for one in order_verdicts(Order("so", ("a", "b", "c")), three)]
+    assert found == ["evaluations of b over those of a", "evaluations of c over those of b"]
+
+
+def test_a_verdict_of_hypervolumes_says_all_of_it():
+    from scipy.stats import ttest_ind
+
+    runs = {"a": [0.5, 0.52, 0.51], "b": [0.5, 0.41, 0.39]}
+    algorithms = [{"name": name, "runs": [{"at": {"30": value}} for value in values]} for name, values in runs.items()]
+    claim = Order("a before b", ("a", "b"), by="hypervolume")
+    (found,) = order_verdicts(claim, {"p": {"title": "P", "algorithms": algorithms}})
+    theirs = ttest_ind(runs["a"], runs["b"], equal_var=False).confidence_interval(0.95)
+    assert (found.claim, found.where, found.needed) == ("a before b", "P, after 30 evaluations", "above 0")
+    assert found.statistic == "hypervolume of a less that of b"
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_an_order_is_of_two_by_one_of_two_measures():
+    with pytest.raises(ValueError, match=r"order: expected two algorithms or more, got \['a'\]"):
+        Order("so", ("a",))
+    with pytest.raises(ValueError, match="by: expected evaluations or hypervolume, got 'luck'"):
+        Order("so", ("a", "b"), by="luck")

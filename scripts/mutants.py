@@ -1,0 +1,205 @@
+"""Change the code in small ways and see whether a test notices: ``python scripts/mutants.py PATH...``.
+
+``PATH`` is a module, or a folder of modules, that ``tests/mutants/suites.toml`` names with the tests that guard it.
+Prints each module's share of mutants that a test killed, and every survivor that is not listed in
+``tests/mutants/equivalent.toml``. Exit code 1 where such a survivor is left, or where less than 90 % were killed::
+
+    tox run -e mutants harness/statistics.py
+    tox run -e mutants                              # all of them: the better part of an hour
+
+The mutants are mutmut's. It works on a copy of the tree under ``build/mutants``, imports once and forks per mutant, and
+runs only the tests that reach the changed function.
+"""
+
+# ruff: noqa: T201 - it prints what it found
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / "build" / "mutants"
+PACKAGES = ("hwnas", "search", "harness", "backends", "latency_luts", "supernets")
+LEAST_KILLED = 0.9
+# mutmut's exit codes of a mutant: the tests passed, or no test reaches the function.
+SURVIVED, UNREACHED = 0, 33
+# What mutmut puts beside a protocol's methods, a class would have to have too.
+_PROTOCOL = re.compile(r"^(class \w+\(.*\bProtocol\):)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change to one function, and what became of it.
+
+    Attributes:
+        module: the file, relative to the tree.
+        where: the function, with its module and class.
+        old: the lines that were taken out, on one line.
+        new: the lines that stand there instead.
+        survived: no test failed.
+    """
+
+    module: str
+    where: str
+    old: str
+    new: str
+    survived: bool
+
+    @property
+    def in_a_sentence(self) -> bool:
+        """Only a sentence for people was changed: tests quote the part of a message that matters, not all of it."""
+        return " " in _changed_literal(self.old, self.new)
+
+
+def main() -> int:
+    """Run mutmut and judge what it found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="default: all that suites.toml names")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="mutants tried at once; default: 2")
+    arguments = parser.parse_args()
+    suites = chosen(_read("suites.toml"), arguments.paths)
+    if not suites:
+        parser.error(f"tests/mutants/suites.toml names no tests for {', '.join(arguments.paths)}")
+    prepare(suites)
+    run(arguments.processes)
+    return report(list(mutants(suites)), _read("equivalent.toml").get("equivalent", []))
+
+
+def chosen(suites: Mapping[str, Sequence[str]], paths: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return the modules under ``paths`` with their tests; all, where there are no paths."""
+    wanted = [Path(path).resolve().relative_to(ROOT) for path in paths] or [Path()]
+    return {name: tests for name, tests in suites.items() if any(Path(name).is_relative_to(path) for path in wanted)}
+
+
+def prepare(suites: Mapping[str, Sequence[str]]) -> None:
+    """Copy the tree, and say to mutmut what it shall change and which tests it may run."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    for name in (*PACKAGES, "tests"):
+        shutil.copytree(ROOT / name, WORK / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in suites:
+        text = (WORK / name).read_text()
+        (WORK / name).write_text(_PROTOCOL.sub(r"\1  # pragma: no mutate block", text))
+    settings = {
+        "source_paths": PACKAGES,
+        "only_mutate": sorted(suites),
+        "pytest_add_cli_args": ["--hypothesis-profile=mutants", "--hypothesis-seed=0"],
+        "pytest_add_cli_args_test_selection": sorted({test for tests in suites.values() for test in tests}),
+    }
+    # JSON's lists of strings are TOML's too.
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    project = (ROOT / "pyproject.toml").read_text()
+    (WORK / "pyproject.toml").write_text("\n".join([project, "[tool.mutmut]", *lines, ""]))
+
+
+def run(processes: int) -> None:
+    """Let mutmut try every mutant; its log stays in the working folder.
+
+    Raises:
+        SystemExit: it could not: the tests fail without a change, for example.
+    """
+    # A process that is forked has none of its parent's threads: there must be none.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)  # the tree that is mutated is to be imported, not this one
+    assets = ROOT.parent / "shared" / "assets"
+    if assets.is_dir():
+        environment.setdefault("HWNAS_ASSETS", str(assets))
+    command = ["nice", "-n", "10", sys.executable, "-m", "mutmut", "run", "--max-children", str(processes)]
+    with (WORK / "mutmut.log").open("w") as log:
+        done = subprocess.run(command, cwd=WORK, env=environment, stdout=log, stderr=log, check=False)  # noqa: S603 - our own
+    if done.returncode:
+        raise SystemExit((WORK / "mutmut.log").read_text()[-4000:])
+
+
+def mutants(suites: Iterable[str]) -> Iterator[Mutant]:
+    """Read what mutmut found out."""
+    os.chdir(WORK)
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+    for module in sorted(suites):
+        found = WORK / "mutants" / f"{module}.meta"
+        results = json.loads(found.read_text())["exit_code_by_key"] if found.exists() else {}
+        for name, code in results.items():
+            survived = code in (SURVIVED, UNREACHED)
+            old, new = _lines(get_diff_for_mutant(name, path=module)) if survived else ("", "")
+            yield Mutant(module, _function(name), old, new, survived)
+
+
+def report(found: Sequence[Mutant], equivalent: Sequence[Mapping[str, Any]]) -> int:
+    """Print the shares and the survivors; return the exit code."""
+    failed = False
+    for module, those in groupby(found, key=lambda one: one.module):
+        all_ = list(those)
+        sentences = [one for one in all_ if one.survived and one.in_a_sentence]
+        survivors = [one for one in all_ if one.survived and not one.in_a_sentence]
+        unlisted = [one for one in survivors if not is_listed(one, equivalent)]
+        counted = len(all_) - len(sentences)
+        share = 1 - len(survivors) / counted if counted else 1.0
+        print(
+            f"{module}: {share:.1%} of {counted} killed; {len(survivors)} survived, {len(survivors) - len(unlisted)} "
+            f"of them listed as equivalent; {len(sentences)} more only in sentences"
+        )
+        for one in unlisted:
+            print(f"    {one.where}\n      - {one.old}\n      + {one.new}")
+        failed = failed or bool(unlisted) or share < LEAST_KILLED
+    return int(failed)
+
+
+def is_listed(mutant: Mutant, equivalent: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a survivor is one of those that cannot be told from the original."""
+    return any(
+        fnmatchcase(mutant.where, entry["where"])
+        and fnmatchcase(_plain(mutant.old), _plain(entry["old"]))
+        and any(fnmatchcase(_plain(mutant.new), _plain(new)) for new in entry["new"])
+        for entry in equivalent
+    )
+
+
+def _plain(text: str) -> str:
+    # In a pattern only * is special, so that code can be written as it is.
+    return text.translate({ord("["): "(", ord("]"): ")", ord("?"): "!"})
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / "tests" / "mutants" / name).read_text())
+
+
+def _function(name: str) -> str:
+    """Return "search.archive.Archive.add" for "search.archive.xǁArchiveǁadd__mutmut_1"."""
+    module, _, mangled = name.partition("__mutmut_")[0].rpartition(".")
+    return f"{module}.{mangled.removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}"
+
+
+def _lines(diff: str) -> tuple[str, str]:
+    body = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
+    old, new = (" ".join(line[1:].strip() for line in body if line.startswith(sign)) for sign in "-+")
+    return old, new
+
+
+def _changed_literal(old: str, new: str) -> str:
+    """Return the text of the string that was marked with XX or changed its case; empty where something else changed."""
+    if marked := re.search(r"XX(.*)XX", new):
+        return marked[1] if new.replace(marked[0], marked[1], 1) == old else ""
+    if old == new or old.casefold() != new.casefold():
+        return ""
+    first = next(index for index, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
+    begin = max(old.rfind(quote, 0, first) for quote in "\"'")
+    end = old.find(old[begin], first)
+    return old[begin + 1 : end] if begin >= 0 else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

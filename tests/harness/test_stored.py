@@ -1,0 +1,89 @@
+"""What the store has of a platform's measurements, and what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scripted_supernet
+
+from harness.graph import digests
+from harness.measurement import Measurement
+from harness.protocol import profile
+from harness.samples import Log
+from harness.store import Store
+from harness.stored import StoredValues
+
+NET = scripted_supernet.create("toy", {})
+ROWS = np.array([[0, 0, 1], [1, 2, 3]])
+NETWORKS = list(zip(NET.space.keys(ROWS), ROWS, strict=True))
+NOISY = profile("noisy")
+
+
+def measurement(row=0, **changes):
+    log = Log()
+    for number in range(20):
+        log.sample(number, 1_000_000, 1_000_000, 0, 1)
+        log.end_visit(number, 0, 0, 0)
+    one = Measurement(
+        supernet="toy",
+        config=NET.space.decode(ROWS[row : row + 1])[0],
+        key=NETWORKS[row][0],
+        platform="scripted",
+        status="ok",
+        reason="",
+        statistic="p15",
+        latency_s=1e-3,
+        macs=1,
+        params=1,
+        graph=digests(NET, ROWS)[row],
+        samples=log.samples(),
+        protocol=NOISY,
+        fingerprint="host",
+        measured_at="2030-01-01T00:00:00+00:00",
+    )
+    return replace(one, **changes)
+
+
+@pytest.fixture
+def store():
+    with Store.open(":memory:") as opened:
+        yield opened
+
+
+def values(store, **changes):
+    return StoredValues(**{"store": store, "net": NET, "platform": "scripted", "fingerprint": "host", **changes})
+
+
+def test_what_is_kept_is_found_again(store):
+    kept = measurement()
+    assert values(store).keep(kept) is kept
+    values(store).keep(measurement(row=1, graph="another graph"))
+    found = values(store).candidates(NETWORKS, NOISY)
+    assert list(found) == [kept.key]
+    assert found[kept.key][0].latency_s == 1e-3
+    assert values(store).candidates(NETWORKS[1:], NOISY) == {}
+    assert values(store).candidates([], NOISY) == {}
+
+
+@pytest.mark.parametrize("change", [{"platform": "other"}, {"fingerprint": "other"}])
+def test_what_was_measured_elsewhere_is_not(store, change):
+    values(store).keep(measurement())
+    assert values(store, **change).candidates(NETWORKS, NOISY) == {}
+    assert values(store, since="2029", **change).taken_since(NETWORKS) == {}
+
+
+def test_what_was_taken_since_serves_only_where_a_moment_is_given(store):
+    kept = values(store).keep(measurement())
+    assert values(store).taken_since(NETWORKS) == {}
+    assert list(values(store, since="2030-01-01T00:00:00").taken_since(NETWORKS)) == [kept.key]
+    assert values(store, since="2030-01-01T00:00:01").taken_since(NETWORKS) == {}
+
+
+def test_without_a_store_there_is_nothing():
+    nothing = values(None, since="2029")
+    kept = measurement()
+    assert nothing.keep(kept) is kept
+    assert nothing.candidates(NETWORKS, NOISY) == {}
+    assert nothing.taken_since(NETWORKS) == {}
