@@ -19,6 +19,12 @@ _MORE = f"{{{LONGEST},}}"
 _QUOTED = re.compile(rf"""(?<!\w)(?:'(?:[^'\\]|\\.){_MORE}'|"(?:[^"\\]|\\.){_MORE}")""", re.DOTALL)
 _UNBROKEN = re.compile(rf"\S{_MORE}")
 
+# A URL's user:password@, and password=, passwd=, PGPASSWORD= as settings are written.
+_LOGIN = re.compile(r"(//[^\s:/@]*:)\S*@")
+_SETTING = re.compile(
+    r"""((?:pass(?:word|wd|phrase|wort)?|pwd) ?= ?)(?!\*\*\*)(?:'[^']*'?|"[^"]*"?|[^\s'",;&)]+)""", re.IGNORECASE
+)
+
 
 def shortened(text: str, longest: int = LONGEST) -> str:
     """Return a foreign text without its middle where it is longer than ``longest`` characters."""
@@ -29,14 +35,24 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def shortened_message(message: str) -> str:
-    """Return a message in which every value that it quotes is at most ``LONGEST`` characters long, or little more."""
+    """Return a message in which every value that it quotes is at most ``LONGEST`` characters long, or little more.
+
+    What looks like a password is left out, see ``discreet``.
+    """
+    # Of a message of megabytes nobody sees the middle; it is not searched either.
+    message = discreet(shortened(message, 20 * _MESSAGE))
     if len(message) <= LONGEST:
         return message
-    # Of a message of megabytes nobody sees the middle; it is not searched for quotes either.
-    message = shortened(message, 20 * _MESSAGE)
     for foreign in (_QUOTED, _UNBROKEN):
         message = foreign.sub(lambda found: shortened(found[0]), message)
     return shortened(message, _MESSAGE)
+
+
+def discreet(text: str) -> str:
+    """Return a text without what looks like a password in it: of a URL, of a connection's settings, of a variable."""
+    if "@" not in text and "=" not in text:
+        return text
+    return _SETTING.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
 
 
 def visible(text: str) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.store import schema
 from harness.store.kinds import Kind, kind_of
+from harness.store.secrets import without
 from supernets.errors import StoreError, StoreFaultError
+from supernets.quoting import shortened
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -35,6 +37,7 @@ class Database:
         import sqlalchemy as sa
 
         url, self._kind = kind_of(location)
+        self._url = url
         self.name = self._kind.name(url)
         self._kind.check(url, self.name, create)
         with self._errors(StoreError):
@@ -127,7 +130,10 @@ class Database:
         except sa.exc.IntegrityError:
             raise  # the caller knows what it means
         except sa.exc.SQLAlchemyError as error:
-            raise kind(f"the store {self.name}: {_words(self._kind, error)}") from error
+            said = _words(self._kind, error)
+            # A traceback shows the driver's own error too, unless there is a secret in it.
+            cause = error if without(str(error), self._url) == str(error) else None
+            raise kind(f"the store {self.name}: {without(said, self._url)}") from cause
         except UnicodeDecodeError as error:
             # What SQLite says of a damaged file may repeat what is in it, which is no text.
             raise kind(f"the store {self.name}: is damaged: {error}") from error
@@ -140,4 +146,4 @@ def _words(kind: Kind, error: Exception) -> str:
     # PostgreSQL goes on with the statement, which says nothing to a user.
     reason = " ".join(str(getattr(error, "orig", None) or error).partition("\nLINE ")[0].split())
     advice = kind.advice(reason)
-    return f"cannot be opened, read or written: {reason}{f'; {advice}' if advice else ''}"
+    return f"cannot be opened, read or written: {shortened(reason)}{f'; {advice}' if advice else ''}"

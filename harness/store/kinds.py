@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.store import secrets
 from supernets.errors import StoreError
 
 if TYPE_CHECKING:
@@ -56,17 +57,21 @@ def kind_of(location: str) -> tuple[sa.URL, Kind]:
     from harness.store.sqlite import SQLite
 
     kinds: dict[str, Kind] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
+    expected = "expected a path, or a URL like sqlite:///my.db or postgresql+psycopg://USER@HOST/DATABASE"
     if "://" not in location:
+        secrets.check_path(location, expected)
         database = location if location == ":memory:" else str(_path(location))
         return sa.URL.create("sqlite", database=database), kinds["sqlite"]
-    expected = "expected a path, or a URL like sqlite:///my.db or postgresql+psycopg://USER@HOST/DATABASE"
+    # The text may hold a password: only its beginning is shown, and not what the parser says of it.
+    refused = StoreError(f"the store {location.partition('://')[0]}://...: {expected}")
     try:
         url = sa.make_url(location)
-    except (sa.exc.ArgumentError, ValueError) as error:
-        # The text may hold a password: only its beginning is shown.
-        raise StoreError(f"the store {location.partition('://')[0]}://...: {expected}") from error
+    except (sa.exc.ArgumentError, ValueError):
+        raise refused from None
     if url.get_backend_name() not in kinds:
-        raise StoreError(f"the store {url.render_as_string(hide_password=True)}: {expected}")
+        raise refused
+    if url.get_backend_name() == "postgresql":
+        secrets.check_url(location, url)
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     return url, kinds[url.get_backend_name()]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from harness.store import secrets
+
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
@@ -37,8 +39,7 @@ class PostgreSQL:
 
     def name(self, url: sa.URL) -> str:
         """Return the URL without a password."""
-        secret = {key: "***" for key in url.query if key in {"password", "sslpassword"}}
-        return url.update_query_dict(secret).render_as_string(hide_password=True)
+        return secrets.shown(url)
 
     def check(self, url: sa.URL, name: str, create: bool) -> None:
         """Nothing is known before the server has been asked."""
