@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -12,11 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from harness.variables import set_aside
-from hwnas.cli.output import complain
+from hwnas.cli.interrupts import Interrupted, Interrupts
+from hwnas.cli.output import complain, reader_is_gone, say
 from supernets.errors import HwnasError
 from supernets.quoting import shortened_message, visible
-
-INTERRUPTED = 130
 
 # Root of the errors of typer's argument parser. Typer carries its own copy of click, under a private name: its public
 # BadParameter is a UsageError, which is a ClickException.
@@ -59,17 +59,33 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong arguments, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong arguments, 130 interrupted, 143 terminated."""
     set_aside(os.environ)
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with Interrupts(given) as interrupts:
+        try:
+            return _run(given, interrupts)
+        except Interrupted as signalled:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                for line in interrupts.words(signalled.number):
+                    say(line)
+            return 128 + signalled.number
+
+
+def _run(given: Sequence[str], interrupts: Interrupts) -> int:
     command = typer.main.get_command(build_app())
     try:
-        given = None if arguments is None else list(arguments)
-        result = command.main(args=given, prog_name="hwnas", standalone_mode=False)
+        # Not by the command's own main(), which would swallow an interruption.
+        with command.make_context("hwnas", list(given), obj=interrupts) as context:
+            result = command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as wanted:
+        return int(wanted.exit_code)
     except _ParserError as error:
         error.message = visible(shortened_message(error.message))
         error.show()
@@ -77,11 +93,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except HwnasError as error:
         complain(str(error))
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted; what was measured is kept")
-        return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output (head, less) has seen enough.
-        sys.stderr.close()
+        if not reader_is_gone():
+            raise
         return 0
     return result if isinstance(result, int) else 0

@@ -39,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def compare(
+    context: typer.Context,
     supernet: Supernet,
     platform: Platform,
     algorithms: Annotated[
@@ -80,6 +81,7 @@ def compare(
     check_writable(json)
     check_writable(html)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, comparing(quiet) as progress:
+        context.obj.keeps(f"what was measured is kept in {kept.name}")
         found = run(
             net,
             where,

@@ -27,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     supernet: Supernet,
     config: Annotated[list[str], typer.Option("--config", "-c", help=f"{FORMS}; repeatable.")],
     quality: Quality = None,
@@ -46,6 +47,7 @@ def evaluate(
     X = read_configs(config, net.space)
     check_writable(json)
     with Store.open(store) as kept, evaluating(len(X), quiet) as progress:
+        context.obj.keeps(f"finished sub-networks are kept in {kept.name}")
         source = get(quality, net, QualityOptions(weights, subset, workers, kept, progress.tell))
         # One by one, so that each is in the store as soon as it is there.
         scores = [_score(source, X[row : row + 1]) for row in progress.rows(len(X))]

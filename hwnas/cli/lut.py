@@ -84,6 +84,7 @@ def show(
 
 
 def build(
+    context: typer.Context,
     supernet: Supernet,
     platform: Platform,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.")],
@@ -107,6 +108,7 @@ def build(
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     check_writable(out)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, telling(str(where), quiet) as progress:
+        context.obj.keeps(f"the blocks that were measured are kept in {kept.name}")
         built = build_table(net, where, store=kept, protocol=protocol, progress=progress, fresh=fresh)
     built.write(out, net.name)
     if quiet:
@@ -119,6 +121,7 @@ def build(
 
 
 def check(
+    context: typer.Context,
     file: Annotated[str, typer.Argument(help="A table of any known layout.", show_default=False)],
     platform: Annotated[
         str | None, typer.Option("--platform", "-p", help="Where to measure; default: where the table was built.")
@@ -153,6 +156,7 @@ def check(
         check_writable(file)
         check_can_be_corrected(file, table)  # asked before the measuring
     with Store.open(store) as kept, telling(str(where), quiet) as progress:
+        context.obj.keeps(f"what was measured is kept in {kept.name}")
         found = check_table(
             table,
             net,

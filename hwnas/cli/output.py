@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -57,6 +58,26 @@ class _SafeConsole(Console):
             else:
                 yield Segment(visible(segment.text), segment.style)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line to end: rich's own way has the exit code of a failure."""
+        raise BrokenPipeError
+
+
+def reader_is_gone() -> bool:
+    """Tell whether nobody reads our standard output any more (``| head -1`` has seen enough); nothing follows then."""
+    try:
+        number = sys.stdout.fileno()
+        poll = select.poll()
+        poll.register(number, 0)
+        if not any(event & select.POLLERR for _, event in poll.poll(0)):
+            return False
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)  # what is still buffered goes there, when the interpreter ends
+        os.close(nowhere)
+    except (OSError, ValueError):  # it is closed, or no file
+        return False
+    return True
+
 
 def results() -> Console:
     """Return the console for results; piped into a file or a program, tables keep their full width."""
@@ -77,6 +98,11 @@ def complain(message: str) -> None:
     """Print one error message, however it came about, as one line."""
     line = shortened_message(" ".join(message.split("\n")))
     notes().print(f"[bold red]error:[/] {escape(line)}", soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Print one line on standard error, as it is and whole, so that what it quotes can be copied."""
+    notes().print(message, markup=False, soft_wrap=True)
 
 
 def remark(message: str) -> None:

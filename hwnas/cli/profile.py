@@ -40,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def profile(
+    context: typer.Context,
     supernet: Supernet,
     config: Annotated[list[str], typer.Option("--config", "-c", help=f"{FORMS}; repeatable.")],
     platform: Platforms,
@@ -75,6 +76,7 @@ def profile(
         check_writable(file)
     taken: list[_Taken] = []
     with platforms_of(farm, platform) as platforms, Store.open(store) as kept:
+        context.obj.keeps(f"what was measured is kept in {kept.name}")
         for where in platforms:
             with measuring(net, where, kept, quiet, protocol=protocol) as measurer:
                 first = measurer.measure(X, fresh=fresh or passes > 1)

@@ -36,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reproduce(
+    context: typer.Context,
     names: Names = None,
     file: Annotated[
         list[str] | None, typer.Option("--file", metavar="TOML", help="An experiment file of one's own; repeatable.")
@@ -64,6 +65,7 @@ def reproduce(
     else:
         if markdown is not None:
             raise UsageError(f"--markdown: goes with '{_SUMMARY}' alone")
+        context.obj.keeps(f"finished parts, evaluations and measurements are kept in {out}")
         for experiment in _experiments(given, file or [], scale):
             _run(experiment, out, store, workers, quiet)
 

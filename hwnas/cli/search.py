@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -34,6 +34,9 @@ from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, w
 from hwnas.cli.progress import searching
 from search.words import shortened
 
+if TYPE_CHECKING:
+    from search.study import Progress
+
 FRONT_ROWS = 20
 
 
@@ -43,6 +46,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def search(
+    context: typer.Context,
     supernet: Supernet,
     platform: Platform,
     objective: Annotated[
@@ -91,6 +95,12 @@ def search(
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     check_writable(json)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, searching(quiet) as progress:
+
+        def show(event: Progress) -> None:
+            done = f"study {event.study} has {event.done} of {event.total} evaluations in {kept.name}"
+            context.obj.keeps(done, "--study", event.study, "--resume")
+            progress(event)
+
         found = run(
             net,
             platform=where,
@@ -111,7 +121,7 @@ def search(
             warm_start=warm_start,
             transfer_from=transfer_from,
             parallel=parallel,
-            progress=progress,
+            progress=show,
         )
     outcome = found.to_json()
     if json is not None:

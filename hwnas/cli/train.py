@@ -29,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train(
+    context: typer.Context,
     supernet: Supernet,
     data: Annotated[
         str,
@@ -88,6 +89,11 @@ def train(
     if not quiet:
         remark(f"{net.name} on {task.note}: {options.steps} steps")
     with training(quiet) as progress:
+
+        def show(event: Progress) -> None:
+            context.obj.keeps(f"{event.step} of {event.steps} steps are kept in {out}", "--resume")
+            progress(event)
+
         done = run(
             trainable,
             task,
@@ -97,7 +103,7 @@ def train(
             weights=weights,
             device=device,
             checkpoint_s=checkpoint_every,
-            progress=progress,
+            progress=show,
         )
     if json is not None:
         write_json(json, _outcome(net.name, task, options, out, done))

@@ -38,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def transfer(
+    context: typer.Context,
     supernet: Supernet,
     platform: Platforms,
     study: Annotated[
@@ -83,6 +84,7 @@ def transfer(
     check_writable(json)
     check_writable(html)
     with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as kept, transferring(quiet) as progress:
+        context.obj.keeps(f"what was searched and measured is kept in {kept.name}")
         found = run(
             net,
             platforms,

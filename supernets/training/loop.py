@@ -19,6 +19,7 @@ from supernets.files import whole_file
 from supernets.space import Config
 from supernets.training import checkpoint
 from supernets.training.checkpoint import Progressed
+from supernets.training.interruption import put_off
 from supernets.training.options import Options
 from supernets.training.sampling import Sampling
 from supernets.training.schedule import learning_rate
@@ -166,9 +167,9 @@ class _Run:
         try:
             for batch in self._batches():
                 # Dropout draws from torch's own generator; the caller's is left as it was.
-                with torch.random.fork_rng(devices=[]):
+                with put_off(), torch.random.fork_rng(devices=[]):
                     loss = _smoothed(loss, self._train_on(batch))
-                self._step += 1
+                    self._step += 1
                 made = self._progress(loss)
                 tell(made)
                 if time.perf_counter() - kept >= checkpoint_s:
