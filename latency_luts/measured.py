@@ -2,16 +2,15 @@
 
 The sub-network stands in a column ``config`` (a JSON object), in DyNAS-T's ``Sub-network`` (a Python literal), or
 spread over one column per config key, its values separated by spaces. Each other column is a metric with its unit in
-its name: ``latency_ms``, ``v100_64_ms``, ``Latency (ms)``, ``Top-1 Acc (%)``.
+its name: ``latency_ms``, ``v100_64_ms``, ``Latency (ms)``, ``t [µs]``, ``Top-1 Acc (%)``. Cells are apart by commas,
+semicolons or tabs, see ``latency_luts.spreadsheet``.
 """
 
 from __future__ import annotations
 
-import ast
 import csv
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from latency_luts import spreadsheet
+from supernets.documents import parse_object
 from supernets.errors import ConfigError, TableError
 from supernets.space import Config, FloatArray, IntArray, SearchSpace
 
-# A unit at the end of a column's name, and how many of it a second has (None: not a time).
-_UNITS_PER_S: dict[str, float | None] = {"s": 1.0, "ms": 1e3, "us": 1e6, "%": None}
-_UNIT = re.compile(r"^(?P<stem>.*?)(?:\s*[(\[](?P<bracketed>s|ms|us|%)[)\]]|_(?P<suffix>s|ms|us|%))$", re.IGNORECASE)
+# How many of a unit a second has (None: not a time), and how else it is spelled. The two signs for micro look alike.
+_UNITS_PER_S: dict[str, float | None] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "%": None}
+_SPELLINGS = {
+    "s": ("s", "sec", "seconds"),
+    "ms": ("ms", "msec", "milliseconds"),
+    "us": ("us", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s", "usec", "microseconds"),
+    "ns": ("ns", "nsec", "nanoseconds"),
+    "%": ("%",),
+}
+_UNIT_OF = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
+# A unit at the end of a column's name.
+_ANY = "|".join(_UNIT_OF)
+_UNIT = re.compile(
+    rf"^(?P<stem>.*?)(?:\s*[(\[]\s*(?P<bracketed>{_ANY})\s*[)\]]|[_\s](?P<suffix>{_ANY}))$", re.IGNORECASE
+)
 
 # DyNAS-T's names of what others call so.
-_ALIASES = {"top1acc": "top1", "modelparameters": "params"}
+_ALIASES = {"top1acc": "top1", "top5acc": "top5", "modelparameters": "params", "bleuscore": "bleu"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class Metric:
     Attributes:
         column: its name in the file.
         stem: its name without the unit, in lower-case letters and digits only ("latency", "top1").
-        unit: "s", "ms", "us", "%", or "" where the name has none.
+        unit: "s", "ms", "us", "ns", "%", or "" where the name has none.
     """
 
     column: str
@@ -48,7 +61,7 @@ class Metric:
     def of(cls, column: str) -> Metric:
         """Split a column's name."""
         match = _UNIT.match(column.strip())
-        unit = (match["bracketed"] or match["suffix"]).lower() if match else ""
+        unit = _UNIT_OF[(match["bracketed"] or match["suffix"]).lower()] if match else ""
         stem = re.sub(r"[^a-z0-9]", "", (match["stem"] if match else column).lower())
         return cls(column, _ALIASES.get(stem, stem), unit)
 
@@ -61,11 +74,13 @@ class MeasuredTable:
         file: where it was read from, for messages.
         columns: the cells by column, all of one length.
         lines: the line in the file of each row.
+        delimiter: what separates its cells.
     """
 
     file: str
     columns: Mapping[str, tuple[str, ...]]
     lines: tuple[int, ...]
+    delimiter: str = ","
 
     @classmethod
     def read(cls, file: str | Path) -> MeasuredTable:
@@ -73,32 +88,32 @@ class MeasuredTable:
         try:
             # utf-8-sig: spreadsheets put a byte-order mark before the first column's name.
             with Path(file).open(newline="", encoding="utf-8-sig") as stream:
-                return cls._parse(str(file), csv.reader(stream, strict=True))
+                return cls._parse(str(file), *spreadsheet.rows(stream))
         except FileNotFoundError:
             raise TableError(f"{file}: no such measured table") from None
         except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or a name that no file can have
             raise TableError(f"{file}: cannot be read as CSV ({error})") from error
 
     @classmethod
-    def _parse(cls, file: str, reader: Any) -> MeasuredTable:
-        header = [name.strip() for name in next(reader, [])]
+    def _parse(cls, file: str, delimiter: str, given: Iterator[spreadsheet.Row]) -> MeasuredTable:
+        header = [name.strip() for name in next(given, spreadsheet.Row(0, [])).cells]
         if not any(header):
             raise TableError(f"{file}: is empty, expected a header and one measured sub-network a row")
         twice = {name for name in header if header.count(name) > 1}
         if twice:
             raise TableError(f"{file}: column {min(twice)!r} is there twice")
         rows, lines = [], []
-        for row in reader:
+        for line, row in given:
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(header):
-                raise TableError(f"{file}: line {reader.line_num}: expected {len(header)} cells, got {len(row)}")
+                raise TableError(f"{file}: line {line}: expected {len(header)} cells, got {len(row)}")
             rows.append(row)
-            lines.append(reader.line_num)
+            lines.append(line)
         if not rows:
             raise TableError(f"{file}: has a header but no rows")
         cells = zip(*rows, strict=True)
-        return cls(file, dict(zip(header, map(tuple, cells), strict=True)), tuple(lines))
+        return cls(file, dict(zip(header, map(tuple, cells), strict=True)), tuple(lines), delimiter)
 
     # --- sub-networks ------------------------------------------------------------------------------------------------
 
@@ -124,20 +139,20 @@ class MeasuredTable:
 
     def _configs(self, space: SearchSpace) -> Iterable[Any]:
         if "config" in self.columns:
-            return self._parsed("config", json.loads, "a JSON object")
+            return self._parsed("config", "a JSON object")
         if "Sub-network" in self.columns:
-            return self._parsed("Sub-network", ast.literal_eval, "a Python dict")
+            return self._parsed("Sub-network", "a Python dict")
         wanted = dict.fromkeys(choice.key for choice in space.choices)
         missing = [key for key in wanted if key not in self.columns]
         if missing:
             raise self._no_column(f"a column 'config', or one each of {', '.join(wanted)}; {missing[0]!r} is missing")
         return self._spread([*wanted, *(key for key in space.fixed if key in self.columns)])
 
-    def _parsed(self, column: str, parse: Callable[[str], Any], what: str) -> Iterable[Any]:
+    def _parsed(self, column: str, what: str) -> Iterable[Any]:
         for line, cell in zip(self.lines, self.columns[column], strict=True):
             try:
-                yield parse(cell.strip())
-            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+                yield parse_object(cell.strip())
+            except ValueError as error:
                 raise TableError(f"{self.file}: line {line}: {column}: expected {what}, got {_short(cell)}") from error
 
     def _spread(self, keys: list[str]) -> Iterable[Config]:
@@ -146,7 +161,8 @@ class MeasuredTable:
             for key in keys:
                 cell = self.columns[key][number]
                 try:
-                    config[key] = [int(part) if part.lstrip("-").isdecimal() else float(part) for part in cell.split()]
+                    parts = spreadsheet.with_points(cell.split(), ";")
+                    config[key] = [int(part) if part.lstrip("-").isdecimal() else float(part) for part in parts]
                 except ValueError as error:
                     message = f"expected numbers separated by spaces, got {_short(cell)}"
                     raise TableError(f"{self.file}: line {line}: {key}: {message}") from error
@@ -180,7 +196,7 @@ class MeasuredTable:
             TableError: a cell is no finite number; names its line.
         """
         numbers = np.empty(len(self.lines))
-        for row, (line, cell) in enumerate(zip(self.lines, self.columns[metric.column], strict=True)):
+        for row, (line, cell) in enumerate(zip(self.lines, self._with_points(metric.column), strict=True)):
             try:
                 numbers[row] = float(cell) if cell.strip() else np.nan
             except ValueError:
@@ -188,6 +204,13 @@ class MeasuredTable:
             if np.isinf(numbers[row]) or (np.isnan(numbers[row]) and cell.strip().lower() not in ("", "nan")):
                 raise TableError(f"{self.file}: line {line}: {metric.column}: expected a number, got {_short(cell)}")
         return numbers
+
+    def _with_points(self, column: str) -> Sequence[str]:
+        try:
+            return spreadsheet.with_points(self.columns[column], self.delimiter)
+        except spreadsheet.AmbiguousError as error:
+            line, cell = self.lines[error.position], self.columns[column][error.position]
+            raise TableError(f"{self.file}: line {line}: {column}: {_short(cell.strip())} {error}") from None
 
     def seconds(self, metric: Metric) -> FloatArray:
         """Return a latency column in seconds, ``(n,)``; nan where a row was not measured (an empty cell or 0).
@@ -199,7 +222,7 @@ class MeasuredTable:
         if per_second is None:
             raise TableError(
                 f"{self.file}: {metric.column!r} has no unit of time in its name; "
-                f"name it {metric.column}_ms (or _s, or _us)"
+                f"name it {metric.column}_ms (or _s, _us, _ns)"
             )
         return self.measured(metric) / per_second
 

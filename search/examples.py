@@ -35,11 +35,16 @@ def measured_examples(net: SuperNetwork, files: Sequence[str], column: str) -> E
 
     Raises:
         TableError: a file cannot be read, or has no such column.
+        UsageError: the column has another unit in another file.
     """
     from latency_luts.measured import Lookup, MeasuredTable
 
     tables = [MeasuredTable.read(file) for file in files]
     metrics = [table.metric(column) for table in tables]
+    units = {metric.unit: (file, metric.column) for file, metric in zip(files, metrics, strict=True)}
+    if len(units) > 1:
+        named = ", ".join(f"{column!r} in {file}" for file, column in units.values())
+        raise UsageError(f"column {column!r}: has several units: {named}; expected one")
     X = np.concatenate([table.vectors(net.space) for table in tables])
     y = np.concatenate([table.measured(metric) for table, metric in zip(tables, metrics, strict=True)])
     known = Lookup.averaged(net.space, X, y)

@@ -58,6 +58,8 @@ TABLES = (
     f'config,latency_ms,top1\n"{CELL}",12.5,75\n',
     SPREAD,
     f'Sub-network,Latency (ms),Top-1 Acc (%)\n"{KEYS[0]}",3,4\n',
+    f'\ufeffsep=;\r\nconfig;t (µs);top1\r\n"{CELL}";12,5;75\r\n',
+    SPREAD.replace(",", "\t"),
 )
 
 

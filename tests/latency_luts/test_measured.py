@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
 import json
 
 import numpy as np
@@ -107,6 +108,71 @@ def test_no_file_and_no_text(tmp_path):
         MeasuredTable.read(tmp_path / "b.csv")
 
 
+# --- as spreadsheets write them --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("note", ["", "sep={}\n", '"sep={}"\r\n'])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_cells_apart_by_what_spreadsheets_use(tmp_path, delimiter, note):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter)
+    writer.writerow(["name, or; so", "config", "t (\N{MICRO SIGN}s)"])
+    writer.writerows([["x", json.dumps(CONFIG), 1500], ["y", json.dumps(CONFIG), 2500]])
+    table = read(tmp_path, note.format(delimiter) + text.getvalue().replace("\r\n", "\n"))
+    assert list(table.columns) == ["name, or; so", "config", "t (\N{MICRO SIGN}s)"]
+    assert table.vectors(SPACE).tolist() == [[1, 0, 1, 1]] * 2
+    assert table.seconds(table.metric("t")) == pytest.approx([1.5e-3, 2.5e-3])
+    assert table.lines == ((2, 3) if not note else (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a;t_ms\n1;12,5\n2;7\n", [12.5, 7]),
+        ("a;t_ms\n1;1,234\n2;-,5e1\n", [1.234, -5]),
+        ("a;t_ms\n1;12.5\n2;7\n", [12.5, 7]),
+        ("a\tt_ms\n1\t12,5\n2\t1,234\n", [12.5, 1.234]),
+        ('a,t_ms\n1,"12,5"\n2,"7"\n', [12.5, 7]),
+    ],
+)
+def test_decimal_commas(tmp_path, text, value):
+    table = read(tmp_path, text)
+    assert table.values(table.metric("t")).tolist() == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('a,t_ms\n1,2\n2,"1,234"\n', "line 3: t_ms: '1,234' can be a decimal comma or thousands"),
+        ("a\tt_ms\n1\t12,345,678\n2\t1,234\n", "line 3: t_ms: '1,234' can be a decimal comma or thousands"),
+        (
+            "a;t_ms\n1;1.234\n2;12,5\n",
+            "line 3: t_ms: '12,5' has a decimal comma, and '1.234' in the same",
+        ),
+        ("a;t_ms\n1;1.234,5\n", "line 2: t_ms: expected a number, got '1.234,5'"),
+    ],
+)
+def test_a_comma_that_may_mean_two_things_is_refused(tmp_path, text, fault):
+    table = read(tmp_path, text)
+    with pytest.raises(TableError) as caught:
+        table.values(table.metric("t"))
+    assert fault in str(caught.value)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5), st.sampled_from(["%.3f", "%.1e", "%r", "%d"]))
+def test_any_numbers_of_a_spreadsheet_in_german(tmp_path_factory, numbers, form):
+    file = tmp_path_factory.getbasetemp() / "german.csv"
+    cells = [form % number for number in numbers]
+    file.write_text("n;x\n" + "".join(f"0;{cell.replace('.', ',')}\n" for cell in cells))
+    table = MeasuredTable.read(file)
+    assert table.values(table.metric("x")).tolist() == [float(cell) for cell in cells]
+
+
+def test_fractions_with_decimal_commas_in_a_column_per_key(tmp_path):
+    table = read(tmp_path, "w;k;d;latency_ms\n0,5;3 5;2;1,5\n")
+    assert table.vectors(SPACE).tolist() == [[1, 0, 1, 0]]
+
+
 # --- metrics ---------------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +184,14 @@ def test_no_file_and_no_text(tmp_path):
         ("latency [us]", "latency", "us"),
         ("v100_64_ms", "v10064", "ms"),
         ("LATENCY_S", "latency", "s"),
+        ("t (\N{MICRO SIGN}s)", "t", "us"),
+        ("t_\N{GREEK SMALL LETTER MU}s", "t", "us"),
+        ("t [\N{MICRO SIGN}S]", "t", "us"),
+        ("latency_ns", "latency", "ns"),
+        ("Latency ( ms )", "latency", "ms"),
+        ("Latency ms", "latency", "ms"),
+        ("latency_seconds", "latency", "s"),
+        ("BLEU Score", "bleu", ""),
         ("Top-1 Acc (%)", "top1", "%"),
         ("top1_%", "top1", "%"),
         ("Model Parameters", "params", ""),
