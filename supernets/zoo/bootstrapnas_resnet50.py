@@ -34,7 +34,7 @@ def create(name: str, options: Mapping[str, str]) -> ElasticResNet:
         name: of it.
         options: ``positions``: ``dN+wN+eN``, at how many positions depth (4: stages, 5: and the stem's), width (4:
             stages, 5: and the stem's last, 6: and its first) and expand ratio (4: stages, 14: bottlenecks) are elastic;
-            the others are those of every image classifier, see ``supernets.images.ImageOptions``.
+            the others are those of every image classifier, see ``supernets.images.options.ImageOptions``.
     """
     positions = options.get("positions", _DEFAULT)
     if positions not in _POSITIONS:

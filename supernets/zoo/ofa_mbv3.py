@@ -41,7 +41,7 @@ def create(name: str, options: Mapping[str, str]) -> OfaMobileNetV3:
     Args:
         name: of the two.
         options: ``r``: a resolution, several joined by ``+``, or ``elastic``; the others are those of every image
-            classifier, see ``supernets.images.ImageOptions``.
+            classifier, see ``supernets.images.options.ImageOptions``.
     """
     return OfaMobileNetV3(name, float(name.rpartition("w")[2]), parse_images(name, options, RESOLUTIONS, RESOLUTIONS))
 

@@ -26,7 +26,7 @@ def create(name: str, options: Mapping[str, str]) -> ElasticResNet:
     Args:
         name: of it.
         options: ``r``: a resolution, several joined by ``+``, or ``elastic`` for those that the published predictor
-            knows; the others are those of every image classifier, see ``supernets.images.ImageOptions``.
+            knows; the others are those of every image classifier, see ``supernets.images.options.ImageOptions``.
     """
     images = parse_images(name, options, RESOLUTIONS, PREDICTED_RESOLUTIONS)
     choices = ResNetChoices(DEPTHS, EXPANDS, WIDTHS, width_values=(0, 1, 2))
