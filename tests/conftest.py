@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import plug_in
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
-# A busy machine makes no test fail.
-settings.register_profile("tests", deadline=None)
+# How long an example takes says how busy the machine is. What a test may take in all, pyproject.toml says.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 # Of a mutant only whether a test fails is asked, not by which least example (scripts/mutants.py).
-settings.register_profile("mutants", deadline=None, database=None, phases=[Phase.explicit, Phase.generate])
+settings.register_profile(
+    "mutants", settings.get_profile("tests"), database=None, phases=[Phase.explicit, Phase.generate]
+)
 
 
 def find_assets() -> Path | None:

@@ -26,9 +26,9 @@ OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]+)")
 VARIABLE = re.compile(r"\bHWNAS_[A-Z_]+\b")
 # Programs whose options the docs print too.
 OTHERS = re.compile(
-    r"\b(pip|pytest|tox|git|venv|apt-get|openssl|chromium|createdb|fairseq|HAT's trainer|python (?:-m )?(?:scripts|tests)/\S+|pg_\w+)\b"
+    r"\b(pip|pytest|tox|git|venv|apt-get|openssl|chromium|createdb|pg_\w+|python (?:-m )?(?:scripts|tests)/\S+)\b"
 )
-# Entry-point groups, platforms and files of a user's look like modules and are none.
+# Entry-point groups and files of a user's look like modules and are none.
 NO_MODULE = re.compile(
     r"^hwnas\.(supernets|backends|algorithms|quality|data|experiments|objectives|predictors|table_formats|db|toml|lock)$"
 )

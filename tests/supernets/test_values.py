@@ -30,7 +30,7 @@ NO_NUMBERS = [
     None,
     75 + 1j,
     [75.0],
-    object(),
+    object,
 ]
 
 
