@@ -29,12 +29,15 @@ class Option:
         help: what it does, in a few words.
         allowed: the values it can take; ``None``: any text.
         default: the value where the key is not given; ``None``: it has none.
+        holds: what its value names, whose content decides latencies: "file", or "images" (a folder that int8 is
+            calibrated on); empty: nothing, the value itself counts. Such values are known by ``Settings.contents``.
     """
 
     key: str
     help: str
     allowed: tuple[str, ...] | None = None
     default: str | None = None
+    holds: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Settings:
         batch: samples per inference.
         precision: "fp32", "fp16", "bf16" or "int8".
         options: the backend's own keys.
+        contents: digests of what the files hold that some of ``options`` name, by key; see ``harness.pinned``. A
+            backend that reads such a file and finds another content raises ``ChangedError``. Empty: whatever they hold.
     """
 
     device: str = "cpu"
@@ -54,10 +59,13 @@ class Settings:
     batch: int = 1
     precision: str = "fp32"
     options: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return every setting, JSON-able; ``Settings(**record)`` reads it."""
+        contents = {"contents": dict(self.contents)} if self.contents else {}
         return {
+            **contents,
             "device": self.device,
             "threads": self.threads,
             "batch": self.batch,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import latency_luts
 from backends.backend import Option, Settings
 from latency_luts import LatencySum, Table, published
+from supernets.contents import content_digest, holding
 from supernets.errors import PlatformError, TableError
 from supernets.files import expanded
 from supernets.space import FloatArray
@@ -34,7 +35,7 @@ class LutBackend:
         self.name = name
         self.options = (
             Option("table", "a published table", allowed=tuple(published.names())),
-            Option("file", "a YAML file of block latencies"),
+            Option("file", "a YAML file of block latencies", holds="file"),
         )
 
     def why_not(self) -> str | None:
@@ -65,28 +66,29 @@ def _opened(name: str, settings: Settings) -> Table:
             f"{name}: expected a table or a file, got {'both' if given else 'neither'}; "
             f"say {name}:table={published.names()[0]} or {name}:file=PATH"
         )
-    return _published(given["table"]) if "table" in given else _file(given["file"])
+    return _published(given["table"]) if "table" in given else _file(given["file"], settings.contents.get("file"))
 
 
-def _file(file: str) -> Table:
+def _file(file: str, digest: str | None) -> Table:
+    """Return the table in a file: the one of that content, or, where none is named, whatever is there."""
     path = expanded(file)
     try:
-        state = path.stat()
+        found = digest or content_digest(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise TableError(f"{file}: no such lookup table ({getattr(error, 'strerror', None) or error})") from error
-    return _read(path, state.st_mtime_ns, state.st_size)
+    return _read(path, found)
 
 
-# A search asks for the same table thousands of times. What can change is part of what is remembered: a file that was
-# edited is read anew, and a super-network is known by identity.
+# A search asks for the same table thousands of times. A table is known by its content, a super-network by identity.
 @lru_cache(maxsize=8)
 def _published(name: str) -> Table:
     return published.get(name).open()
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, _changed_ns: int, _size: int) -> Table:
-    return latency_luts.read(path)
+def _read(path: Path, digest: str) -> Table:
+    with holding(path, digest):
+        return latency_luts.read(path)
 
 
 @lru_cache(maxsize=8)

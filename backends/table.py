@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from backends.backend import Option, Settings
 from latency_luts.measured import Lookup, MeasuredTable
+from supernets.contents import content_digest, holding
 from supernets.errors import PlatformError, TableError
 from supernets.files import expanded
 from supernets.space import FloatArray
@@ -31,7 +32,7 @@ class TableBackend:
     devices = ("cpu",)
     precisions = ("fp32",)
     options = (
-        Option("file", "a CSV file of measured sub-networks"),
+        Option("file", "a CSV file of measured sub-networks", holds="file"),
         Option("column", "its column of latencies, with or without the unit", default=_COLUMN),
     )
 
@@ -62,18 +63,19 @@ class TableBackend:
         file = settings.options.get("file")
         if not file:
             raise PlatformError(f"{self.name}: expected a file; say {self.name}:file=measured.csv,column={_COLUMN}_ms")
-        path = expanded(file)
+        path, column = expanded(file), settings.options.get("column", _COLUMN)
         try:
-            state = path.stat()
+            digest = settings.contents.get("file") or content_digest(path)
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise TableError(f"{file}: no such measured table ({getattr(error, 'strerror', None) or error})") from error
         known_net: Any = net  # a protocol does not promise a hash; every super-network has the one by identity
-        return _latencies(known_net, path, settings.options.get("column", _COLUMN), state.st_mtime_ns, state.st_size)
+        return _latencies(known_net, path, column, digest)
 
 
-# A search asks for the same column thousands of times; a file that was edited is read anew.
+# A search asks for the same column thousands of times; a table is known by its content.
 @lru_cache(maxsize=8)
-def _latencies(net: SuperNetwork, path: Path, column: str, _changed_ns: int, _size: int) -> Lookup:
-    table = MeasuredTable.read(path)
+def _latencies(net: SuperNetwork, path: Path, column: str, digest: str) -> Lookup:
+    with holding(path, digest):
+        table = MeasuredTable.read(path)
     seconds = table.seconds(table.metric(column))
     return Lookup.averaged(net.space, table.vectors(net.space), seconds)

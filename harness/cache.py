@@ -5,16 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from harness.measurement import Measurement
 from harness.protocol import PROFILES, TimingProtocol
 from harness.store import Store
+from supernets.contents import identified
 
 Anchors = Mapping[str, float]  # an anchor's key: its latency in seconds
 
 
 def candidates(
-    store: Store, supernet: str, platform: str, fingerprint: str, protocol: TimingProtocol, graphs: Mapping[str, str]
+    store: Store,
+    supernet: str,
+    platform: str,
+    fingerprint: str,
+    protocol: TimingProtocol,
+    graphs: Mapping[str, str],
+    contents: Mapping[str, str] | None = None,
 ) -> dict[str, list[Measurement]]:
     """Return stored measurements that could serve, latest first.
 
@@ -25,13 +33,12 @@ def candidates(
         fingerprint: of the environment, the host included.
         protocol: a value taken with it serves, and one taken with the quiet profile, which demands more.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
+        contents: digests of what the files hold that options of the platform name, by key; whatever they are called.
     """
     found: dict[str, list[Measurement]] = {}
     for name in dict.fromkeys((protocol.name, _stricter(protocol).name)):
-        records = store.measurements(
-            supernet=supernet, platform=platform, fingerprint=fingerprint, protocol=name, keys=graphs, status="ok"
-        )
-        for record in reversed(records):
+        wanted = {"supernet": supernet, "fingerprint": fingerprint, "protocol": name, "keys": graphs, "status": "ok"}
+        for record in reversed(_records(store, platform, contents or {}, wanted)):
             measurement = Measurement.from_record(record, cached=True)
             if measurement.graph == graphs.get(measurement.key):
                 found.setdefault(measurement.key, []).append(restated(measurement, protocol))
@@ -39,7 +46,13 @@ def candidates(
 
 
 def taken_since(
-    store: Store, supernet: str, platform: str, fingerprint: str, since: str, graphs: Mapping[str, str]
+    store: Store,
+    supernet: str,
+    platform: str,
+    fingerprint: str,
+    since: str,
+    graphs: Mapping[str, str],
+    contents: Mapping[str, str] | None = None,
 ) -> dict[str, Measurement]:
     """Return the latest measurement of each sub-network that was taken here since then, settled or not.
 
@@ -50,15 +63,28 @@ def taken_since(
         fingerprint: of the environment, the host included.
         since: ISO 8601, UTC; counted in whole seconds, as measurements are dated.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
+        contents: as ``candidates``.
     """
-    records = store.measurements(supernet=supernet, platform=platform, fingerprint=fingerprint, keys=graphs)
     found = {}
-    for record in records:
+    wanted = {"supernet": supernet, "fingerprint": fingerprint, "keys": graphs}
+    for record in _records(store, platform, contents or {}, wanted):
         if str(record.get("measured_at"))[:19] >= since[:19] and record.get("status") != "failed":
             measurement = Measurement.from_record(record, cached=True)
             if measurement.graph == graphs.get(measurement.key):
                 found[measurement.key] = measurement
     return found
+
+
+def _records(
+    store: Store, platform: str, contents: Mapping[str, str], wanted: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what the store has of a platform whose files hold these contents, oldest first."""
+    same = identified(platform, contents)
+    return [
+        record
+        for record in store.measurements(platform=None if contents else platform, **wanted)
+        if (record.get("contents") or {}) == contents and identified(str(record["platform"]), contents) == same
+    ]
 
 
 def serving(found: Mapping[str, Iterable[Measurement]], now: Anchors, within: float) -> dict[str, Measurement]:

@@ -15,6 +15,7 @@ from backends.backend import KnowingBackend
 from harness import cache
 from harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, ParallelBench, Progress, Tell
 from harness.measurement import Measurement
+from harness.pinned import pinned
 from harness.platform import Platform, parse
 from harness.protocol import TimingProtocol, profile
 from harness.records import Writer
@@ -82,7 +83,7 @@ class Measurer:
         anchors: npt.ArrayLike | None = None,
     ) -> None:
         self.net = net
-        self.platform = parse(platform) if isinstance(platform, str) else platform
+        self.platform = pinned(parse(platform) if isinstance(platform, str) else platform)
         self.protocol = profile(protocol) if isinstance(protocol, str) else protocol
         self._backend = backends.get(self.platform.backend)
         chosen = _anchors(net) if anchors is None else net.space.canonical(anchors)
@@ -99,7 +100,8 @@ class Measurer:
             else LocalBench(net, self.platform, chosen, **options)
         )
         self.fingerprint = self._bench.fingerprint
-        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since)
+        contents = self.platform.settings.contents
+        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since, contents)
         self._sent: dict[int, _Sent] = {}  # by ticket
         self._ready: deque[int] = deque()
         self._knows = Writer(net, self.platform, self.fingerprint, chosen)

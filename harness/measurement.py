@@ -54,6 +54,7 @@ class Measurement:
         spent_s: time spent on it.
         context: what it was measured along with: anchors' values, rounds, the halves' tau, the loop's overhead.
         cached: an earlier value, used because the anchors agree.
+        contents: digests of what the files held that options of the platform name, by key.
     """
 
     supernet: str
@@ -84,6 +85,7 @@ class Measurement:
     spent_s: float = 0.0
     context: Mapping[str, Any] = field(default_factory=dict)
     cached: bool = False
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def latency_ms(self) -> float:
@@ -209,6 +211,7 @@ class Measurement:
             "read_back": list(self.read_back),
             "protocol": self.protocol.to_record() if self.protocol else None,
             "fingerprint": self.fingerprint,
+            **({"contents": dict(self.contents)} if self.contents else {}),
             "measured_at": self.measured_at,
             "cached": self.cached,
             "context": _plain(self.context),
@@ -231,12 +234,13 @@ class Measurement:
 
 
 _TEXTS = ("supernet", "key", "platform", "reason", "statistic", "graph", "fingerprint", "measured_at")
+_MAPPINGS = ("config", "context", "contents")
 _COUNTS = ("macs", "params", "batch", "threads", "sessions")
 
 
 def _check(made: Measurement) -> None:
     """Raise ``TypeError`` or ``ValueError`` where a field is of no kind that it can be of."""
-    kinds = dict.fromkeys(_TEXTS, str) | dict.fromkeys(_COUNTS, int) | {"config": dict, "context": dict}
+    kinds = dict.fromkeys(_TEXTS, str) | dict.fromkeys(_COUNTS, int) | dict.fromkeys(_MAPPINGS, dict)
     for name, kind in kinds.items():
         if not isinstance(getattr(made, name), kind):
             raise TypeError(f"{name}: expected {kind.__name__}, got {getattr(made, name)!r}")

@@ -134,6 +134,7 @@ class Writer:
             threads_verified=None if threads is None else bool(threads["verified"]),
             protocol=self._protocol,
             fingerprint=self._fingerprint,
+            contents=dict(self._platform.settings.contents),
             measured_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
             **more,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class StoredValues:
         platform: the canonical platform string.
         fingerprint: of the environment.
         since: what was taken since then (ISO 8601, UTC) serves as it is; ``None``: nothing does.
+        contents: digests of what the files hold that options of the platform name, by key.
     """
 
     store: Store | None
@@ -33,20 +34,21 @@ class StoredValues:
     platform: str
     fingerprint: str
     since: str | None = None
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
         """Return those that were taken since ``since``, by key."""
         if self.store is None or self.since is None:
             return {}
-        graphs = self._graphs(networks)
-        return cache.taken_since(self.store, self.net.name, self.platform, self.fingerprint, self.since, graphs)
+        where = self.store, self.net.name, self.platform, self.fingerprint
+        return cache.taken_since(*where, self.since, self._graphs(networks), self.contents)
 
     def candidates(self, networks: Sequence[Network], protocol: TimingProtocol) -> dict[str, list[Measurement]]:
         """Return those that serve if the machine is as it was, by key, latest first."""
         if self.store is None:
             return {}
-        graphs = self._graphs(networks)
-        return cache.candidates(self.store, self.net.name, self.platform, self.fingerprint, protocol, graphs)
+        where = self.store, self.net.name, self.platform, self.fingerprint
+        return cache.candidates(*where, protocol, self._graphs(networks), self.contents)
 
     def keep(self, measurement: Measurement) -> Measurement:
         """Put a measurement into the store and return it."""

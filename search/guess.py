@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 import backends
-from harness.platform import parse
+from harness.pinned import pinned
+from harness.platform import Platform, parse
 from search.adapt import Guess, learned
 from search.stored import load
 from supernets.errors import PlatformError, UsageError
@@ -22,7 +23,21 @@ if TYPE_CHECKING:
 _LEAST, _MOST = 8, 400
 
 
-def guess_of(net: SuperNetwork, source: str, store: Store | None) -> Guess:
+def platform_of(source: str, store: Store | None) -> Platform | None:
+    """Return the platform that ``source`` of ``guess_of`` names; ``None``: it names a study in the store.
+
+    Raises:
+        UsageError: there is neither such a study nor such a platform.
+    """
+    if store is not None and store.study(source) is not None:
+        return None
+    try:
+        return pinned(parse(source))
+    except PlatformError as error:
+        raise UsageError(f"transfer from {source!r}: neither a study in the store nor a platform: {error}") from error
+
+
+def guess_of(net: SuperNetwork, source: str, store: Store | None, platform: Platform | None = None) -> Guess:
     """Return latencies on A, from whatever is known of them.
 
     Args:
@@ -30,19 +45,20 @@ def guess_of(net: SuperNetwork, source: str, store: Store | None) -> Guess:
         source: a study in the store, which searched it on A, or the platform A: one that knows latencies, or one that
             sub-networks were measured on.
         store: where the study, or the measurements, are kept.
+        platform: the platform A, where ``platform_of`` has been asked for it already.
 
     Raises:
         UsageError: there is neither such a study nor such a platform, or too little is known there.
     """
-    if store is not None and store.study(source) is not None:
+    whence = platform or platform_of(source, store)
+    if whence is None:
         return _from_study(net, source, store)
-    try:
-        return _from_platform(net, source, store)
-    except PlatformError as error:
-        raise UsageError(f"transfer from {source!r}: neither a study in the store nor a platform: {error}") from error
+    return _from_platform(net, source, whence, store)
 
 
-def _from_study(net: SuperNetwork, name: str, store: Store) -> Guess:
+def _from_study(net: SuperNetwork, name: str, store: Store | None) -> Guess:
+    if store is None:
+        raise UsageError(f"transfer from {name!r}: expected a store that has the study")
     study = load(store, name)
     if study.supernet != net.name:
         raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
@@ -50,8 +66,7 @@ def _from_study(net: SuperNetwork, name: str, store: Store) -> Guess:
     return _learned(net, name, list(known.values()))
 
 
-def _from_platform(net: SuperNetwork, source: str, store: Store | None) -> Guess:
-    platform = parse(source)
+def _from_platform(net: SuperNetwork, source: str, platform: Platform, store: Store | None) -> Guess:
     backend = backends.get(platform.backend)
     if isinstance(backend, backends.Tabulated):
         table = backend.lookup(net, platform.settings)
@@ -60,7 +75,8 @@ def _from_platform(net: SuperNetwork, source: str, store: Store | None) -> Guess
         return lambda X: backend.latency(net, X, platform.settings)
     wanted: dict[str, Any] = {"supernet": net.name, "platform": str(platform), "status": "ok"}
     records = [] if store is None else store.measurements(**wanted, samples=False)
-    known = {record["key"]: (net.space.encode(record["config"])[0], record["latency_s"]) for record in records}
+    meant = [record for record in records if (record.get("contents") or {}) == platform.settings.contents]
+    known = {record["key"]: (net.space.encode(record["config"])[0], record["latency_s"]) for record in meant}
     return _learned(net, source, list(known.values()))
 
 

@@ -6,22 +6,28 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.pinned import contents
 from search.algorithm import Known, Problem
 from search.constraints import Constraint, name_of, parse, total_violation
 from search.drift import Drift
-from search.guess import guess_of
+from search.guess import guess_of, platform_of
 from search.loop import Task
 from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make
 from search.objectives.latency import MeasuredLatency
 from search.objectives.quality import QualityObjective
 from search.result import ObjectiveLabel
+from search.same import WHENCE
 from search.stopping import Reference, reference_default, reference_given
+from supernets.contents import Content, to_records
 from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
+
+if TYPE_CHECKING:
+    from harness.platform import Platform
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,13 @@ class Plan:
         """What is known of latency from elsewhere."""
         if self.request.transfer_from is None:
             return None
-        return guess_of(self._sources.net, self.request.transfer_from, self._sources.store)
+        return guess_of(self._sources.net, self.request.transfer_from, self._sources.store, self._whence)
+
+    @cached_property
+    def _whence(self) -> Platform | None:
+        """The platform that latencies are known from; ``None``: a study, or nothing is."""
+        source = self.request.transfer_from
+        return None if source is None else platform_of(source, self._sources.store)
 
     def _excess(self) -> Known | None:
         """Return the violation of the constraints on what is exactly known and no objective."""
@@ -174,7 +186,13 @@ class Plan:
             "warm_start": request.warm_start,
             "initial": list(request.initial),
             "transfer_from": request.transfer_from,
+            "contents": to_records(self._contents()),
         }
+
+    def _contents(self) -> dict[str, Content]:
+        """Return what the files hold that decide values, or which sub-networks are evaluated."""
+        whence = {} if self._whence is None else contents(self._whence)
+        return {**self._sources.contents, **{f"{WHENCE}{role}": one for role, one in whence.items()}}
 
     def facts(self) -> dict[str, Any]:
         """Return what else is to be known about the values, as JSON values."""

@@ -40,7 +40,8 @@ class Study:
     Attributes:
         name: in the store.
         settings: what decides which sub-networks it evaluates; see ``search.plan.Plan.settings``.
-        facts: what is to be known about its values: "quality", "environment", "reference".
+        facts: what is to be known about its values: "quality", "environment", "reference"; "remarks" where there are
+            some on how it was resumed.
         archive: its evaluations.
         time_s: seconds, "measure", "search" and "total".
         stopped: why it ended; "" where that is not known.
@@ -142,6 +143,7 @@ class Study:
         quality = self.facts["quality"]
         # The source's own words say where its values are from, and how good they are.
         told = [str(quality["note"])] if _predicted(quality) else []
+        told += self.facts.get("remarks", [])
         for status in ("failed", "unstable"):
             n = sum(one.status == status for one in self.archive)
             told += [f"{n} of {len(self.archive)} evaluations {'are' if n > 1 else 'is'} {status}"] if n else []

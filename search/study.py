@@ -18,6 +18,7 @@ from search.objectives import Sources
 from search.parallel import ParallelLoop, startable, ways_of
 from search.plan import Plan, Request
 from search.result import ObjectiveLabel, Study
+from search.same import check_same
 from search.stopping import Stop, stop_rule
 from search.stored import Kept, kept_of, load, record_of
 from supernets.errors import UsageError
@@ -202,8 +203,8 @@ class _Run:
         # One batch at a time is how studies always were.
         settings, facts = plan.settings() | ({"parallel": ways} if ways > 1 else {}), plan.facts()
         if self._record is not None:
-            _check_same(self._record, settings)
-            facts = dict(self._record.settings["facts"])
+            remarks = check_same(self._record, settings, (*plan.objectives, *plan.limited))
+            facts = {**self._record.settings["facts"], "remarks": remarks}
         archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
         name, kept = self._place(settings, facts)
         clock = Clock()
@@ -275,16 +276,3 @@ def _warmed(
         )
     keys = tuple(warm_start.archive[index].key for index in warm_start.front)
     return replace(request, warm_start=warm_start.name, initial=keys)
-
-
-def _check_same(record: StudyRecord, settings: Mapping[str, Any]) -> None:
-    """Raise ``UsageError`` that names what differs from the study to resume."""
-    begun = record.settings["search"]
-    differences = [
-        f"{key} was {begun.get(key)!r}, is {settings[key]!r}" for key in settings if begun.get(key) != settings[key]
-    ]
-    if differences:
-        raise UsageError(
-            f"study {record.name!r} cannot be resumed with other settings ({'; '.join(differences)}); "
-            "give the same ones, or begin another study"
-        )

@@ -11,8 +11,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from supernets.contents import content_digest
 from supernets.errors import AssetError
-from supernets.files import content_digest, expanded, is_folder
+from supernets.files import expanded, is_folder
 
 VARIABLE = "HWNAS_ASSETS"
 

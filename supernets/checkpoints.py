@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from supernets.contents import content_digest, holding
 from supernets.errors import UsageError
 
 # Whatever torch.load raises on a file that is none of its own, or only a part of one.
@@ -59,17 +60,18 @@ def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
         UsageError: as ``read_document``, or it is no state dict of tensors.
     """
     try:
-        status = Path(file).stat()
+        digest = content_digest(file)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         missing = isinstance(error, FileNotFoundError)
         reason = "no such file" if missing else f"cannot be read ({getattr(error, 'strerror', None) or error})"
         raise UsageError(f"weights {str(file)!r}: {reason}") from None
-    return _read(str(Path(file).resolve()), str(file), status.st_mtime_ns, status.st_size, status.st_ino)
+    return _read(str(file), digest)
 
 
 @functools.lru_cache(maxsize=2)
-def _read(_resolved: str, shown: str, *_version: int) -> dict[str, torch.Tensor]:
-    found = read_document(shown)
+def _read(shown: str, digest: str) -> dict[str, torch.Tensor]:
+    with holding(shown, digest):
+        found = read_document(shown)
     state = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(state, dict) or not tensors_by_name(state):
         raise UsageError(f"weights {shown!r}: expected a state dict of tensors")

@@ -13,6 +13,7 @@
     │   └── StoreError           a store that cannot be opened, read or written
     │       └── StoreFaultError  a store that failed in the midst of work (exit code 1)
     └── WorkError                the request was right, the work failed (exit code 1)
+        ├── ChangedError         a file that no longer holds what it held when the work began
         ├── AssetError           a published file that is neither here nor can be fetched
         ├── BackendError         a backend that failed to prepare or run a stage
         └── MeasurementError     a measurement that could not be taken at all
@@ -97,6 +98,10 @@ class StoreFaultError(StoreError):
 
 class WorkError(HwnasError):
     """The request was right, the work failed."""
+
+
+class ChangedError(WorkError):
+    """A file that no longer holds what it held when the work began."""
 
 
 class AssetError(WorkError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -34,18 +32,6 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except (RuntimeError, ValueError):  # ValueError: a null in the name
         return Path(path)
-
-
-def content_digest(file: str | Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal; read again only where the file has changed."""
-    stat = Path(file).stat()
-    return _content_digest(str(Path(file).absolute()), stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=32)
-def _content_digest(file: str, _mtime_ns: int, _size: int) -> str:
-    with Path(file).open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager

@@ -21,7 +21,9 @@ __all__ = ["CALIBRATION", "Calibration", "Layers", "calibration_refusal"]
 
 Batch = dict[str, npt.NDArray[np.generic]]
 
-CALIBRATION = Option("calibration", "a folder of images on which int8 is calibrated; by default a random one")
+CALIBRATION = Option(
+    "calibration", "a folder of images on which int8 is calibrated; by default a random one", holds="images"
+)
 
 
 def calibration_refusal(settings: Settings) -> str | None:

@@ -5,6 +5,7 @@ The model is one for both languages. It is kept in a file beside the checkpoint,
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterable
@@ -90,6 +91,11 @@ class Subwords:
         if found.size != vocab:
             raise UsageError(f"{file}: has {found.size} subwords, the super-network {vocab} (its option vocab)")
         return found
+
+    @property
+    def digest(self) -> str:
+        """What tells this model from others, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
     @property
     def size(self) -> int:

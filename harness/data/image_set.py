@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.data import pixels
 from harness.data.idx import read_idx
+from supernets.contents import Stamp, check_holds, combined, content_digests
 from supernets.errors import DataError
 from supernets.files import expanded, is_folder
 from supernets.space import IntArray
@@ -36,14 +39,16 @@ class ImageSet(Protocol):
         classes: names of the classes, in the order of their numbers.
         labels: the class of each image, ``(n,)``.
         side: of every image, in pixels, where all are squares of one size; else ``None``.
-        digest: differs where the images do.
     """
 
     name: str
     classes: tuple[str, ...]
     labels: IntArray
     side: int | None
-    digest: str
+
+    def digest_of(self, index: IntArray) -> str:
+        """Return a digest, in hexadecimal, of some of the images and their classes, whatever their files are called."""
+        ...
 
     def plain(self, index: IntArray, size: int) -> torch.Tensor:
         """Return images as they are tested on: ``(n, channels, size, size)``, bytes."""
@@ -102,21 +107,62 @@ class FolderImages:
         self.classes = tuple(one.name for one in folders)
         self.files = [file for files in found for file in files]
         self.labels: IntArray = np.repeat(np.arange(len(found), dtype=np.int64), [len(files) for files in found])
-        listed = "".join(f"{file.parent.name}/{file.name} {file.stat().st_size}\n" for file in self.files)
-        self.digest = _digest(listed.encode())
         self.side: int | None = None
+        self._known: dict[int, _Known] = {}
+
+    def digest_of(self, index: IntArray) -> str:
+        """Return a digest of some of the images, in their order; from then on these are to stay as they are.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        files = [self.files[one] for one in index]
+        try:
+            known = [_Known.now(file) for file in files]
+            digests = content_digests(files)
+        except OSError as error:
+            raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        for one, before, digest in zip(index.tolist(), known, digests, strict=True):
+            self._known[one] = before._replace(digest=digest)
+        labels = (str(label) for label in self.labels[index].tolist())
+        return combined([*self.classes, *itertools.chain.from_iterable(zip(labels, digests, strict=True))])
 
     def plain(self, index: IntArray, size: int) -> torch.Tensor:
         """Return the middles of images, as once-for-all tests on them."""
         import torch
 
-        return torch.stack([pixels.middle(self.files[one], size, self.channels) for one in index])
+        made = [pixels.middle(self.files[one], size, self.channels) for one in index]
+        self._check_unchanged(index)
+        return torch.stack(made)
 
     def cropped(self, index: IntArray, size: int, rng: np.random.Generator) -> torch.Tensor:
         """Return random parts of images, as once-for-all trains on them."""
         import torch
 
-        return torch.stack([pixels.random_part(self.files[one], size, self.channels, rng) for one in index])
+        made = [pixels.random_part(self.files[one], size, self.channels, rng) for one in index]
+        self._check_unchanged(index)
+        return torch.stack(made)
+
+    def _check_unchanged(self, index: IntArray) -> None:
+        """Raise ``ChangedError`` where an image, just read, is not the one that the digest is of."""
+        for one in index.tolist():
+            known, file = self._known.get(one), self.files[one]
+            now = None if known is None else _Known.now(file)
+            if known is not None and now is not None and (now.stamp is None or now.stamp != known.stamp):
+                check_holds(file, known.digest)
+                self._known[one] = now._replace(digest=known.digest)
+
+
+class _Known(NamedTuple):
+    """What is known of an image's file: its stamp, ``None`` where a change need not show in it, and its digest."""
+
+    stamp: Stamp | None
+    digest: str = ""
+
+    @classmethod
+    def now(cls, file: Path) -> _Known:
+        stamp = Stamp.of(file)
+        return cls(stamp if stamp.telling(time.time_ns()) else None)
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -166,11 +212,15 @@ class IdxImages:
         self.name = name
         self.labels: IntArray = labels.astype(np.int64)
         self.classes = tuple(str(number) for number in range(int(labels.max(initial=0)) + 1))
-        self.digest = _digest(images.tobytes() + labels.tobytes())
+        self._digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
         height, width = images.shape[1:3]
         self.side = height if height == width else None
         self._images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
         self._images = self._images.expand(-1, channels, -1, -1)
+
+    def digest_of(self, index: IntArray) -> str:  # noqa: ARG002 - all of them are in the same file
+        """Return the digest of all the images."""
+        return self._digest
 
     @classmethod
     def open(cls, place: Path, part: str, channels: int) -> IdxImages:
@@ -204,7 +254,3 @@ def _one(place: Path, files: Sequence[Path], part: str, what: str) -> Path:
             f"{place}: expected one IDX file of {part} {what} (like {_PARTS[part][0]}-{what}-idx3-ubyte.gz), got {got}"
         )
     return found[0]
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

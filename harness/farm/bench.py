@@ -189,6 +189,7 @@ class FarmBench:
                 "platform": self._platform.spelled,
                 "device": self._platform.settings.device,
                 "fingerprint": self.fingerprint,
+                "contents": dict(self._platform.settings.contents),
                 "anchors": self._anchors.tolist(),
                 "protocol": self._protocol.to_record() if self._protocol else None,
                 "check": self._check,

@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 from supernets.assets import cache_folder
+from supernets.contents import content_digest
 from supernets.errors import MeasurementError
-from supernets.files import content_digest, is_file, whole_file
+from supernets.files import is_file, whole_file
 
 # Files that are kept; beyond that the one that came first goes.
 _KEPT = 8

@@ -98,8 +98,11 @@ def find(text: str, cluster: Cluster) -> Platform:
     return found
 
 
-def _settings(*, device: Any, threads: Any, batch: Any, precision: Any, options: Mapping[Any, Any]) -> Settings:
-    return Settings(said(device), count(threads), count(batch), said(precision), texts_by_name(options))
+def _settings(
+    *, device: Any, threads: Any, batch: Any, precision: Any, options: Mapping[Any, Any], contents: Any = None
+) -> Settings:
+    texts = texts_by_name(options), texts_by_name(contents or {})
+    return Settings(said(device), count(threads), count(batch), said(precision), *texts)
 
 
 def _spelled(wanted: str, offers: Sequence[Offer]) -> str:

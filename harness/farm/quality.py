@@ -18,7 +18,7 @@ from harness.farm.offer import ACCURACY
 from harness.farm.station import raised
 from harness.farm.understanding import understood
 from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
-from supernets.files import content_digest
+from supernets.contents import content_digest
 
 _WAIT_S = 1.0
 

@@ -21,10 +21,12 @@ from harness.farm.offer import Offer
 from harness.farm.understanding import message, text, understood
 from harness.graph import digests
 from harness.measurement import Measurement
+from harness.pinned import pinned, pinned_settings
 from harness.platform import Platform, parse
 from harness.protocol import TimingProtocol
 from harness.quality.quality import ScoredQuality
 from supernets import errors
+from supernets.contents import SHOWN
 from supernets.errors import HwnasError, MeasurementError
 
 # Benches that stay open on a device: searches that share it do not wait for each other's worker to start.
@@ -80,7 +82,7 @@ class Station:
         environment, fingerprint = surroundings(found)
         shown = {
             "backend": found.backend,
-            "settings": found.settings.to_record(),
+            "settings": pinned_settings(found).to_record(),
             "fingerprint": fingerprint,
             "environment": environment,
         }
@@ -230,7 +232,7 @@ class Station:
         return found
 
     def _opened(self, what: Mapping[str, Any], current: dict[str, Any]) -> _Open:
-        platform = parse(what["platform"])
+        platform = pinned(parse(what["platform"]))
         self._check(what, platform)
         net = supernets.get(what["supernet"])
         bench = LocalBench(
@@ -246,12 +248,22 @@ class Station:
         return _Open(bench, platform)
 
     def _check(self, what: Mapping[str, Any], platform: Platform) -> None:
+        there, meant = pinned_settings(platform).contents, what.get("contents")
+        if meant is not None and there != meant:
+            raise MeasurementError(
+                f"worker {self.offer.name}: {platform}: what its files hold there is {_short(there)}, the search is of "
+                f"{_short(meant)}; put the same files there"
+            )
         _, now = surroundings(platform)
         if now != what["fingerprint"]:
             raise MeasurementError(
                 f"worker {self.offer.name}: its environment is {now} now, the search is of {what['fingerprint']}; "
                 "values of the two are not mixed: begin a new study, or put the machine back as it was"
             )
+
+
+def _short(contents: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {str(digest)[:SHOWN]}" for key, digest in contents.items()) or "none"
 
 
 def _about(what: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from harness.data.translation import FORM, ParallelText, Subwords, padded, vocabulary
 from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
 from harness.quality.quality import QualityOptions, QualityProgress
+from supernets.contents import Content
 from supernets.errors import DataError, QualityError, UsageError
 from supernets.space import Config, IntArray
 from supernets.supernet import SuperNetwork
@@ -57,9 +58,10 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
     _check_vocabulary(text, subwords, options)
     chosen = _chosen(text, options.subset)
     scorer = _Scorer(net, options, subwords, chosen)
-    data = (
-        f"{len(chosen.source):,} of {len(text.source):,} sentences of {argument} (digest {chosen.digest}; copying the "
-        f"source reaches {scorer.copied.value:.2f}; beam {BEAM}, length penalty {LENGTH_PENALTY}; {signature()})"
+    counted = f"{len(chosen.source):,} of {len(text.source):,} sentences"
+    more = (
+        f"(digest {chosen.digest}; copying the source reaches {scorer.copied.value:.2f}; beam {BEAM}, length penalty "
+        f"{LENGTH_PENALTY}; {signature()})"
     )
     return EvaluatedQuality(
         name=f"{name}:{argument}",
@@ -68,8 +70,11 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
         maximise=True,
         net=net,
         options=options,
-        data=data,
+        data=f"{counted} of {argument} {more}",
         score=scorer,
+        known_by=f"{name} ({counted} {more}",
+        examples={"text": Content(argument, chosen.digest)},
+        beside={"subwords": Content(f"those beside {options.weights}", subwords.digest)},
     )
 
 

@@ -17,7 +17,7 @@ from harness.data.images import ImageNetwork
 from harness.quality._deployment import Deployment
 from harness.quality.evaluated import Score, needed_weights
 from harness.quality.quality import QualityOptions, QualityProgress
-from harness.quality.recalibrate import recalibrate
+from harness.quality.recalibrate import has_norms, recalibrate
 from supernets.space import Config, IntArray
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _TEST_PIXELS, _TEST_BATCH = 100 * 224**2, 500
 # Prepared images are kept while they take less than this: a search tests hundreds of sub-networks on the same ones.
 _KEPT_BYTES = 2 << 30
 _SEED = 0
+# What images are used for.
+TESTED, STATISTICS, QUANTISING = "images tested on", "images for statistics", "images for int8"
 # Of a 95 % interval.
 _Z = 1.959964
 
@@ -77,6 +79,10 @@ class Tester:
         train: images to set batch-norm statistics on; ``None``: those in the weights are used as they are.
         varied: set statistics on random parts of the images, as once-for-all does, and not on whole ones.
         deployment: test what this runs, and the torch module beside it; ``None``: that alone.
+
+    Attributes:
+        test: the images that are tested on.
+        has_norms: sub-networks have batch-norm statistics that could be set.
     """
 
     def __init__(
@@ -90,18 +96,26 @@ class Tester:
     ) -> None:
         self._net = net
         self._options = options
-        self._varied = varied
-        self._test = Prepared(test, chosen(len(test.labels), options.subset), options.workers)
+        self._deployment = deployment
+        self.has_norms = has_norms(net, options.weights)
+        self.test = Prepared(test, chosen(len(test.labels), options.subset), options.workers)
         self._train = None
-        if train is not None:
+        if train is not None and self.has_norms:
             index = chosen(len(train.labels), CALIBRATION_IMAGES)
             self._train = Prepared(train, index, options.workers, varied=varied)
-        self._deployment = deployment
         typical = train or test
         n = min(QUANTISING_IMAGES, len(typical.labels))
         self._quantising_batch = min(QUANTISING_BATCH, n)
         whole = n // self._quantising_batch * self._quantising_batch
         self._quantising = Prepared(typical, chosen(len(typical.labels), whole), options.workers)
+
+    @property
+    def used(self) -> dict[str, Prepared]:
+        """Images that a score depends on, by what they are used for."""
+        used = {TESTED: self.test}
+        if self._train is not None:
+            used[STATISTICS] = self._train
+        return used if self._deployment is None else {**used, QUANTISING: self._quantising}
 
     def __call__(self, config: Config) -> Score:
         """Return the score of the sub-network of ``config``."""
@@ -135,7 +149,7 @@ class Tester:
         batch = min(_TEST_BATCH, max(1, _TEST_PIXELS // side**2))
         top1, top5 = [], []
         with torch.inference_mode():
-            for images, labels in self._told(self._test.batches(side, batch), "testing", self._test):
+            for images, labels in self._told(self.test.batches(side, batch), "testing", self.test):
                 outputs = run(images)
                 found = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == labels[:, None]
                 top1.append(found[:, 0])
@@ -167,11 +181,15 @@ class Prepared:
     """
 
     def __init__(self, images: ImageSet, index: IntArray, workers: int, varied: bool = False) -> None:
-        self._images = images
+        self.images = images
+        self.index = index
         self._workers = workers
         self._varied = varied
         self._kept: OrderedDict[int, list[torch.Tensor]] = OrderedDict()
-        self.index = index
+
+    def digest(self) -> str:
+        """Return the digest of these images."""
+        return self.images.digest_of(self.index)
 
     def batches(self, side: int, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield (normalised images of ``side`` squared, labels), ``size`` at a time."""
@@ -185,14 +203,14 @@ class Prepared:
         for job, images in zip(jobs, made, strict=True):
             if keeping:
                 collected.append(images)
-            yield pixels.normalised(images), torch.from_numpy(self._images.labels[job])
+            yield pixels.normalised(images), torch.from_numpy(self.images.labels[job])
         if keeping:
             self._kept[side] = collected
 
     def _views(self, index: IntArray, side: int) -> torch.Tensor:
         if self._varied:
-            return self._images.cropped(index, side, np.random.default_rng([_SEED, int(index[0])]))
-        return self._images.plain(index, side)
+            return self.images.cropped(index, side, np.random.default_rng([_SEED, int(index[0])]))
+        return self.images.plain(index, side)
 
     def _room(self, side: int) -> bool:
         """Make room for the images at one more size; tell whether there is any."""

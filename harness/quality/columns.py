@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from latency_luts.measured import Lookup, MeasuredTable, Metric
+from supernets.contents import SHOWN, Content, Contents, content_digest, holding
 from supernets.errors import QualityError, TableError
 from supernets.space import SearchSpace
 
@@ -40,12 +41,16 @@ class MeasuredQuality:
         unit: its unit.
         maximise: more is better.
         lookup: its values.
+        source: the file's content and the column.
+        contents: of the file.
     """
 
     metric: str
     unit: str
     maximise: bool
     lookup: Lookup
+    source: str
+    contents: Contents
 
 
 def read(name: str, argument: str, space: SearchSpace) -> MeasuredQuality:
@@ -59,17 +64,34 @@ def read(name: str, argument: str, space: SearchSpace) -> MeasuredQuality:
     Raises:
         QualityError: no file is named.
         TableError: the file cannot be read, or lacks the column.
+        ChangedError: it is changed while it is read.
     """
     file, comma, option = argument.partition(",")
     key, _, column = option.partition("=")
     if not file or (comma and (key != "column" or not column)):
         raise QualityError(f"{name}: expected {name}:FILE or {name}:FILE,column=COLUMN, got {name}:{argument}")
-    table = MeasuredTable.read(file)
+    table, content = _read(file)
     metric = table.metric(column) if column else _only(table)
     known = _KNOWN.get(metric.stem, _Known())
     values = table.measured(metric)
     unit = metric.unit or known.unit
-    return MeasuredQuality(metric.stem, unit, known.maximise, Lookup.averaged(space, table.vectors(space), values))
+    return MeasuredQuality(
+        metric.stem,
+        unit,
+        known.maximise,
+        Lookup.averaged(space, table.vectors(space), values),
+        f"{name} ({metric.column}, digest {content.digest[:SHOWN]})",
+        {f"{name} quality": content},
+    )
+
+
+def _read(file: str) -> tuple[MeasuredTable, Content]:
+    try:
+        digest = content_digest(file)
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return MeasuredTable.read(file), Content(file, "")  # which says what is wrong with it
+    with holding(file, digest):
+        return MeasuredTable.read(file), Content(file, digest)
 
 
 def _only(table: MeasuredTable) -> Metric:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.quality.quality import QualityOptions, Score
+from supernets.contents import SHOWN, Content, Contents, check_holds, content_digest
 from supernets.errors import MALFORMED, QualityError, StoreError
-from supernets.files import content_digest, is_file
+from supernets.files import is_file
 from supernets.space import Config, FloatArray
 from supernets.supernet import SuperNetwork
 
@@ -27,6 +28,10 @@ class EvaluatedQuality:
         options: the weights, the subset, the store.
         data: what it is tested on, in words that differ where the data differs ("10,000 images, digest 1a2b3c4d").
         score: tests the sub-network of a config.
+        known_by: the kind of source and the data without the names of files: equal where values are. Empty: the name
+            and ``data`` are.
+        examples: what the files of ``data`` hold.
+        beside: what files beside the weights hold that sub-networks cannot do without ("subwords").
     """
 
     name: str
@@ -39,6 +44,9 @@ class EvaluatedQuality:
     score: Callable[[Config], Score]
     predicted: bool = False
     free: bool = False
+    known_by: str = ""
+    examples: Contents = field(default_factory=dict)
+    beside: Contents = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         needed_weights(self.name, self.options)
@@ -50,8 +58,25 @@ class EvaluatedQuality:
 
     @functools.cached_property
     def source(self) -> str:
-        """The name, the data and the weights' content: what decides a value."""
-        return f"{self.name} ({self.data}; weights {content_digest(needed_weights(self.name, self.options))[:16]})"
+        """The data and the weights by what they hold: what decides a value."""
+        what = {"weights": self._weights, **self.beside}
+        digests = "; ".join(f"{role} {content.digest[:SHOWN]}" for role, content in what.items())
+        return f"{self.known_by or f'{self.name} ({self.data}'}; {digests})"
+
+    @property
+    def source_by_name(self) -> str:
+        """The source as it was called before it was free of the names of files; values are kept under it still."""
+        return f"{self.name} ({self.data}; weights {self._weights.digest[:SHOWN]})"
+
+    @property
+    def contents(self) -> Contents:
+        """What the examples and the weights hold."""
+        return {**self.examples, "weights": self._weights, **self.beside}
+
+    @functools.cached_property
+    def _weights(self) -> Content:
+        file = needed_weights(self.name, self.options)
+        return Content(file, content_digest(file))
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``."""
@@ -64,7 +89,10 @@ class EvaluatedQuality:
         known = self.kept(keys)
         for key, config in zip(keys, self.net.space.decode(X), strict=True):
             if key not in known:
+                # Before as well: what is wrong with other weights is then not told as if it were wrong with these.
+                self.check_unchanged()
                 known[key] = self.score(config)
+                self.check_unchanged()
                 self.keep(key, known[key])
         return [known[key] for key in keys]
 
@@ -72,13 +100,18 @@ class EvaluatedQuality:
         """Return what the store has of sub-networks, by key."""
         if self.options.store is None:
             return {}
-        rows = self.options.store.qualities(self.net.name, self.source, keys)
+        sources = dict.fromkeys((self.source_by_name, self.source))
+        rows = {k: row for one in sources for k, row in self.options.store.qualities(self.net.name, one, keys).items()}
         try:
             return {key: Score.of(record) for key, record in rows.items()}
         except MALFORMED as error:
             raise StoreError(
                 f"the store {self.options.store.name}: a quality from {self.source} is damaged: {error!r}"
             ) from error
+
+    def check_unchanged(self) -> None:
+        """Raise ``ChangedError`` where the weights are others than the source says."""
+        check_holds(self._weights.name, self._weights.digest)
 
     def keep(self, key: str, score: Score) -> None:
         """Put what a sub-network reached into the store."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from harness.data.interactions import FORMS, Split, digest, load
 from harness.quality.evaluated import EvaluatedQuality
 from harness.quality.quality import QualityOptions, QualityProgress, Score
+from supernets.contents import Content
 from supernets.errors import QualityError
 from supernets.space import BoolArray, Config, FloatArray, IntArray
 from supernets.supernet import SuperNetwork
@@ -42,10 +43,10 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
     split = load(argument, net)
     users, candidates = _subset(split, options.subset)
     popular = ranks(popularity(split, candidates), distinct(candidates))
-    data = (
-        f"{len(users):,} users of {argument}, an item of each among the distinct ones of {candidates.shape[1] - 1} "
-        f"others, scored in double precision "
-        f"(popularity alone reaches {hit_rate(popular):.4f}; digest {digest(split)})"
+    counted, known = f"{len(users):,} users", digest(split)
+    more = (
+        f"an item of each among the distinct ones of {candidates.shape[1] - 1} others, scored in double precision "
+        f"(popularity alone reaches {hit_rate(popular):.4f}; digest {known})"
     )
     return EvaluatedQuality(
         name=f"{name}:{argument}",
@@ -54,8 +55,10 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
         maximise=True,
         net=net,
         options=options,
-        data=data,
+        data=f"{counted} of {argument}, {more}",
         score=_Scorer(net, options, users, candidates, popular),
+        known_by=f"{name} ({counted}, {more}",
+        examples={"interactions": Content(argument, known)},
     )
 
 

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 from harness.data.argument import parse_argument
 from harness.data.image_set import FolderImages, ImageSet, has_training_images, open_images
 from harness.data.images import ImageNetwork, check_classes
 from harness.quality._deployment import KEYS, Deployment
-from harness.quality.classification import CALIBRATION_IMAGES, Tester, chosen
+from harness.quality.classification import QUANTISING, STATISTICS, TESTED, Tester
 from harness.quality.evaluated import EvaluatedQuality
 from harness.quality.quality import QualityOptions
+from supernets.contents import SHOWN, Content
 from supernets.errors import DataError, QualityError
 
 USES_WEIGHTS = True
@@ -55,11 +59,8 @@ def classifying(
     if train is not None and train.classes != test.classes:
         odd = sorted(set(train.classes) ^ set(test.classes)) or ["their order"]
         raise DataError(f"{test.name}: its classes are not those of {train.name}: {', '.join(odd[:3])}")
-    n = len(chosen(len(test.labels), options.subset))
-    words = f"{n:,} of {len(test.labels):,} images in {test.name} (digest {test.digest})"
-    words += ", statistics as in the weights" if train is None else _calibration(train)
-    if deployment is not None:
-        words += f", run on {deployment}, {_quantising(train)}"
+    tester = Tester(net, options, test, train, isinstance(train, FolderImages), deployment)
+    data = _Data(tester, deployment, train is not None)
     return EvaluatedQuality(
         name=name,
         metric="top1",
@@ -67,15 +68,51 @@ def classifying(
         maximise=True,
         net=net,
         options=options,
-        data=words,
-        score=Tester(net, options, test, train, isinstance(train, FolderImages), deployment),
+        data=data.told(named=True),
+        score=tester,
+        known_by=f"{name.partition(':')[0]} ({data.told(named=False)}",
+        examples=data.contents,
     )
 
 
-def _quantising(train: ImageSet | None) -> str:
-    return "calibrated on images tested on, without their labels" if train is None else "calibrated on training images"
+@dataclass(frozen=True)
+class _Data:
+    """What sub-networks are tested on, in words.
 
+    Attributes:
+        tester: that tests them.
+        deployment: what runs them; ``None``: torch.
+        trained: there are images to train on.
+    """
 
-def _calibration(train: ImageSet) -> str:
-    n = min(CALIBRATION_IMAGES, len(train.labels))
-    return f", statistics set on {n:,} in {train.name} (digest {train.digest})"
+    tester: Tester
+    deployment: Deployment | None
+    trained: bool
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """What the images hold that are used, by what they are used for."""
+        return {role: Content(one.images.name, one.digest()) for role, one in self.tester.used.items()}
+
+    def told(self, named: bool) -> str:
+        """Return the words, with the names of folders and files or without."""
+        test = self.tester.test
+        parts = [f"{len(test.index):,} of {len(test.images.labels):,} images{self._which(TESTED, named)}"]
+        parts.append(self._statistics(named))
+        if self.deployment is not None:
+            whence = "training images" if self.trained else "images tested on, without their labels"
+            which = "" if named else self._which(QUANTISING, named)
+            parts.append(f", run on {self.deployment}, calibrated on {whence}{which}")
+        return "".join(parts)
+
+    def _statistics(self, named: bool) -> str:
+        if not self.tester.has_norms:
+            return ", no batch-norm statistics to set"
+        train = self.tester.used.get(STATISTICS)
+        if train is None:
+            return ", statistics as in the weights"
+        return f", statistics set on {len(train.index):,}{self._which(STATISTICS, named)}"
+
+    def _which(self, role: str, named: bool) -> str:
+        one = self.contents[role]
+        return f" in {one.name} (digest {one.digest[:SHOWN]})" if named else f" of digest {one.digest[:SHOWN]}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from supernets.contents import Contents
 from supernets.space import FloatArray
 
 if TYPE_CHECKING:
@@ -53,10 +54,13 @@ class QualityOptions:
 class Quality(Protocol):
     """How good the sub-networks of one super-network are at their task.
 
+    One may also have ``contents``, what its files hold (see ``supernets.contents.Contents``): a study that is resumed
+    tells by it which of them has changed.
+
     Attributes:
         name: as it was asked for ("surrogate", "table:measured.csv").
-        source: what its values come from; those of different ones are never mixed. Its name, and where it runs
-            sub-networks, which weights on which data.
+        source: what its values come from; those of different ones are never mixed. Files are in it by what they hold,
+            not by their names: which table, or which weights on which data.
         metric: what it tells ("top1", "bleu").
         unit: of the metric ("%"); empty where it has none.
         maximise: more is better.
@@ -147,6 +151,8 @@ class FreeQuality:
 
     Attributes:
         function: from vectors ``(n, n_var)`` to the metric, ``(n,)``.
+        source: where its values are from files, what these hold; else its name.
+        contents: of the files.
     """
 
     name: str
@@ -157,11 +163,12 @@ class FreeQuality:
     note: str
     function: Callable[[npt.ArrayLike], FloatArray]
     free: bool = True
+    source: str = ""
+    contents: Contents = field(default_factory=dict)
 
-    @property
-    def source(self) -> str:
-        """Its name: nothing else decides its values."""
-        return self.name
+    def __post_init__(self) -> None:
+        if not self.source:
+            object.__setattr__(self, "source", self.name)
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``; nan where the source has none."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from supernets.supernet import SuperNetwork
+
 
 def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Set every batch-norm's mean and variance to their means over batches, weighted by the batches' sizes.
@@ -20,13 +22,14 @@ def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
     once-for-all does it, the variance is the biased one.
 
     Args:
-        module: a stand-alone sub-network in evaluation mode.
+        module: a stand-alone sub-network in evaluation mode. Where it has no such statistics nothing is done.
         batches: inputs.
     """
     import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
 
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    norms = _norms(module)
+    if not norms:
+        return
     sums: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
     images = 0
 
@@ -52,3 +55,25 @@ def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def has_norms(net: SuperNetwork, weights: str | None = None) -> bool:
+    """Tell whether sub-networks have batch-norm statistics, by the largest one.
+
+    Args:
+        net: the super-network.
+        weights: its own; only one whose modules cannot be made without is given them.
+    """
+    from supernets.shared import Trainable
+
+    config = net.space.decode(net.space.canonical(net.space.largest()))[0]
+    module = net.module(config) if isinstance(net, Trainable) else net.build(config, weights)
+    return bool(_norms(module))
+
+
+def _norms(module: torch.nn.Module) -> list[torch.nn.Module]:
+    """Return the batch-norms that keep statistics; others take each batch's own."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    found = (part for part in module.modules() if isinstance(part, _BatchNorm))
+    return [part for part in found if part.running_mean is not None]

@@ -103,6 +103,8 @@ def _fitted(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
             f"{argument} (5-fold Kendall tau {error.tau:.3f}, mean absolute error {error.mape:.3f} %)"
         ),
         function=_Predictor(net.space, fit(features, groups(net.space), values)),
+        source=found.source,
+        contents=found.contents,
     )
 
 

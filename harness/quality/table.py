@@ -18,4 +18,6 @@ def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
         predicted=False,
         note=f"{found.metric} of {len(found.lookup.values)} distinct sub-networks, as measured in {argument}",
         function=found.lookup,
+        source=found.source,
+        contents=found.contents,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.objectives.objective import Directions, Objective, Outcome, Repeatable, Sources, Startable
+from search.objectives.objective import Directions, Objective, Outcome, Renamed, Repeatable, Sources, Startable
 from supernets.errors import UnknownNameError, UsageError
 from supernets.registry import Registry
 
@@ -17,6 +17,7 @@ __all__ = [
     "Directions",
     "Objective",
     "Outcome",
+    "Renamed",
     "Repeatable",
     "Sources",
     "Startable",

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.pinned import identity
 from search.objectives.objective import Outcome, Sources
 from supernets.space import IntArray
 
 if TYPE_CHECKING:
     from backends import KnowingBackend
-    from backends.backend import Settings
     from harness.measure import Measurer
     from harness.measurement import Measurement
+    from harness.platform import Platform
     from supernets.supernet import SuperNetwork
 
 _MS = 1e3
@@ -33,16 +34,20 @@ class KnownLatency(_Latency):
     free = True
     cheap = True
 
-    def __init__(self, net: SuperNetwork, backend: KnowingBackend, settings: Settings, source: str) -> None:
+    def __init__(self, net: SuperNetwork, backend: KnowingBackend, platform: Platform) -> None:
         self._net = net
         self._backend = backend
-        self._settings = settings
-        self.source = source
+        self._platform = platform
+        self.source = identity(platform)
+
+    def recorded_as(self, source: str) -> bool:
+        """Tell whether ``source`` is the platform's string, as sources were recorded once."""
+        return source == str(self._platform)
 
     def evaluate(self, X: IntArray) -> Outcome:
         """Return the latencies in ms."""
-        latency_s = self._backend.latency(self._net, X, self._settings)
-        return Outcome.of(latency_s * _MS, f"{self.source} has no latency for it")
+        latency_s = self._backend.latency(self._net, X, self._platform.settings)
+        return Outcome.of(latency_s * _MS, f"{self._platform} has no latency for it")
 
 
 class MeasuredLatency(_Latency):
@@ -51,9 +56,14 @@ class MeasuredLatency(_Latency):
     free = False
     cheap = False
 
-    def __init__(self, measurer: Measurer, platform: str) -> None:
+    def __init__(self, measurer: Measurer, platform: Platform) -> None:
         self._measurer = measurer
-        self.source = f"{platform} on {measurer.fingerprint}"
+        self._platform = platform
+        self.source = f"{identity(platform)} on {measurer.fingerprint}"
+
+    def recorded_as(self, source: str) -> bool:
+        """Tell whether ``source`` is the platform's string on this machine, as sources were recorded once."""
+        return source == f"{self._platform} on {self._measurer.fingerprint}"
 
     def evaluate(self, X: IntArray) -> Outcome:
         """Return the latencies in ms, measured side by side."""
@@ -110,5 +120,5 @@ def create(_name: str, sources: Sources) -> KnownLatency | MeasuredLatency:
     platform = sources.where
     backend = backends.get(platform.backend)
     if isinstance(backend, backends.KnowingBackend):
-        return KnownLatency(sources.net, backend, platform.settings, str(platform))
-    return MeasuredLatency(sources.measurer, str(platform))
+        return KnownLatency(sources.net, backend, platform)
+    return MeasuredLatency(sources.measurer, platform)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from supernets.contents import Content
 from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray
 from supernets.supernet import SuperNetwork
@@ -57,7 +58,8 @@ class Objective(Protocol):
         name: "latency", "top1", "macs".
         unit: of its values, as users read them ("ms", "%", "M").
         maximise: more is better.
-        source: what its values come from; values of different sources never mix in one study.
+        source: what its values come from; values of different sources never mix in one study. Files are in it by what
+            they hold, not by their names; see ``Renamed``.
         free: it costs nothing to evaluate: nothing is measured.
         cheap: it is free and exactly known, so that an algorithm may look at it without an evaluation. A prediction is
             never cheap: predictions of quality are what the papers count.
@@ -110,6 +112,15 @@ class Startable(Protocol):
         ...
 
 
+@runtime_checkable
+class Renamed(Protocol):
+    """An objective whose source was once called by the names of files: studies from then are still resumed."""
+
+    def recorded_as(self, source: str) -> bool:
+        """Tell whether ``source`` is what this objective's may have been called, as far as names tell."""
+        ...
+
+
 @dataclass
 class Sources:
     """What objectives read from; a context manager that releases what was opened.
@@ -141,12 +152,13 @@ class Sources:
 
     @cached_property
     def where(self) -> Platform:
-        """The platform, parsed; raises ``UsageError`` where none is given."""
+        """The platform, parsed, its files known by what they hold; raises ``UsageError`` where none is given."""
+        from harness.pinned import pinned
         from harness.platform import parse
 
         if self.platform is None:
             raise UsageError("latency needs a platform: expected one like onnxruntime:threads=1 or lut:table=note10")
-        return parse(self.platform) if isinstance(self.platform, str) else self.platform
+        return pinned(parse(self.platform) if isinstance(self.platform, str) else self.platform)
 
     @cached_property
     def quality(self) -> Quality:
@@ -162,6 +174,16 @@ class Sources:
         if elsewhere is not found:
             self._opened.callback(getattr(elsewhere, "close", lambda: None))
         return elsewhere
+
+    @property
+    def contents(self) -> dict[str, Content]:
+        """What the files hold that the platform and the quality source read, as far as these were asked for."""
+        from harness.pinned import contents
+
+        # Only what was made already: a search that needs no latency may name no platform, or no quality.
+        made = vars(self)
+        found = contents(made["where"]) if "where" in made else {}
+        return {**found, **(getattr(made["quality"], "contents", {}) if "quality" in made else {})}
 
     @cached_property
     def measurer(self) -> Measurer:

@@ -35,9 +35,17 @@ class QualityObjective:
         # several machines sees to that itself.
         self.batched = quality.free or bool(getattr(quality, "parallel", False))
 
+    def recorded_as(self, source: str) -> bool:
+        """Tell whether ``source`` is what the quality's was called before it was free of the names of files."""
+        by_name = str(getattr(self._quality, "source_by_name", self._quality.name))
+        _, found, weights = by_name.rpartition("; weights ")
+        # Of image folders the digest was one of names and sizes, which says nothing now.
+        alike = source.startswith(f"{self._quality.name} (") and source.endswith(f"; weights {weights}")
+        return source == by_name or bool(found and alike)
+
     def evaluate(self, X: IntArray) -> Outcome:
         """Return the metric, with its intervals where it was tested on examples."""
-        missing = f"the quality source {self.source} has no value for it"
+        missing = f"the quality source {self._quality.name} has no value for it"
         if not isinstance(self._quality, ScoredQuality):
             return Outcome.of(self._quality.evaluate(X), missing)
         scores = self._quality.scores(X)

@@ -31,7 +31,7 @@ from harness.platform import Platform
 from harness.protocol import profile
 from harness.quality.evaluated import Score
 from harness.samples import Samples
-from supernets.files import content_digest
+from supernets.contents import content_digest
 
 NCF = supernets.get("ncf")
 X = NCF.space.canonical(NCF.space.sample(2, seed=0))

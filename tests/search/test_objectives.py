@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import supernets
+from harness.platform import parse
 from harness.quality import FreeQuality
 from search.objectives import DEFAULT, Directions, Outcome, Sources, make, names
 from search.objectives.latency import KnownLatency, MeasuredLatency
@@ -75,11 +76,11 @@ def test_refusals(sources, wanted, kind, match):
 
 def test_known_latency_in_milliseconds():
     backend = SimpleNamespace(latency=lambda net, X, settings: np.array([0.020, np.nan]))
-    known = KnownLatency(NET, backend, None, "lut:table=x")
+    known = KnownLatency(NET, backend, parse("lut:table=note10"))
     outcome = known.evaluate(X[:2])
     assert outcome.values[0] == 20.0
     assert outcome.status == ("ok", "failed")
-    assert outcome.reasons[1] == "lut:table=x has no latency for it"
+    assert outcome.reasons[1] == "lut:table=note10 has no latency for it"
     assert known.cheap
     assert known.free
 
@@ -106,7 +107,7 @@ class ScriptedMeasurer:
 
 
 def test_measured_latency_tells_what_was_measured_beside_it():
-    measured = MeasuredLatency(ScriptedMeasurer(), "torch:threads=1")
+    measured = MeasuredLatency(ScriptedMeasurer(), parse("torch:threads=1"))
     outcome = measured.evaluate_beside(X[:2], X[2:4])
     # The stored one has only its own anchors, here none; "g" was measured in another batch.
     assert outcome.beside == ({"a": 1.0, "f": 4.0}, {})
@@ -114,7 +115,7 @@ def test_measured_latency_tells_what_was_measured_beside_it():
 
 
 def test_measured_latency_carries_status_reason_and_interval():
-    measured = MeasuredLatency(ScriptedMeasurer(), "torch:threads=1")
+    measured = MeasuredLatency(ScriptedMeasurer(), parse("torch:threads=1"))
     outcome = measured.evaluate(X[:2])
     assert outcome.values[0] == 2.0
     assert np.isnan(outcome.values[1])

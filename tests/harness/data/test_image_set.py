@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shutil
 import struct
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 from harness.data.image_set import FolderImages, IdxImages, has_training_images, open_images
-from supernets.errors import DataError
+from supernets.errors import ChangedError, DataError
 
 
 def draw(file, size=(40, 30), colour=(250, 10, 20), mode="RGB"):
@@ -80,11 +82,43 @@ def test_other_files_are_passed_over(photos):
     assert len(open_images(str(photos), "test", 3).labels) == 4
 
 
-def test_the_digest_differs_where_the_images_do(photos):
-    before = open_images(str(photos), "test", 3).digest
-    assert open_images(str(photos), "test", 3).digest == before
-    draw(photos / "val" / "dark" / "more.png")
-    assert open_images(str(photos), "test", 3).digest != before
+def digest(folder, index=(0, 1, 2, 3)):
+    return open_images(str(folder), "test", 3).digest_of(np.array(index))
+
+
+def test_the_digest_differs_where_the_images_do(photos, tmp_path):
+    before = digest(photos)
+    assert digest(photos) == before
+    dark, light = photos / "val" / "dark" / "0.png", photos / "val" / "light" / "0.png"
+    one, other = dark.read_bytes(), light.read_bytes()
+    dark.write_bytes(other)
+    light.write_bytes(one)
+    assert digest(photos) != before
+    assert digest(photos, (1, 3)) == digest(photos, (1, 3))
+    assert len({digest(photos, (1, 3)), digest(photos, (3, 1)), digest(photos, (1,))}) == 3
+
+
+def test_the_digest_is_of_the_images_and_not_of_their_names(photos, tmp_path):
+    before = digest(photos)
+    (photos / "val").rename(tmp_path / "other")
+    (tmp_path / "other" / "dark" / "0.png").rename(tmp_path / "other" / "dark" / "00.png")
+    (tmp_path / "other" / "dark" / "notes.txt").write_text("no image")
+    assert digest(tmp_path / "other") == before
+    (tmp_path / "other" / "dark").rename(tmp_path / "other" / "gloomy")
+    assert digest(tmp_path / "other") != before
+
+
+@pytest.mark.parametrize("view", ["plain", "cropped"])
+def test_an_image_that_is_changed_under_way_is_named(photos, view):
+    found = open_images(str(photos), "test", 3)
+    more = (np.random.default_rng(0),) if view == "cropped" else ()
+    found.digest_of(np.arange(2))
+    getattr(found, view)(np.arange(4), 16, *more)
+    os.utime(found.files[1])  # touched, not changed
+    getattr(found, view)(np.arange(4), 16, *more)
+    shutil.copy(found.files[3], found.files[1])
+    with pytest.raises(ChangedError, match=r"dark/1\.png: was changed while it was in use"):
+        getattr(found, view)(np.arange(4), 16, *more)
 
 
 def test_a_broken_image_is_named(photos):

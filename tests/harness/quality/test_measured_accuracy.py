@@ -18,7 +18,7 @@ from harness.quality.classification import binomial_interval, chosen
 from harness.quality.evaluated import EvaluatedQuality, Score
 from harness.quality.quality import Quality, ScoredQuality
 from harness.store import Store
-from supernets.errors import DataError, QualityError, UsageError
+from supernets.errors import ChangedError, DataError, QualityError, UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0:r=12+16,classes=2,channels=3,scale=0.1")
 
@@ -122,6 +122,84 @@ def test_other_weights_other_data_other_subset_are_other_values(photos, weights,
     copy = tmp_path / "copy.pt"
     copy.write_bytes(Path(weights).read_bytes())
     assert source(photos, str(copy)).source in sources  # the same content under another name
+
+
+def copied(photos, weights, tmp_path, monkeypatch):
+    """Return what makes the source of copies of the images and the weights, under relative names."""
+    shutil.copytree(photos, tmp_path / "p")
+    shutil.copy(weights, tmp_path / "w.pt")
+    monkeypatch.chdir(tmp_path)
+    return lambda **more: source("p", "w.pt", **more)
+
+
+def test_the_same_content_elsewhere_is_the_same_source(photos, weights, tmp_path, monkeypatch):
+    make = copied(photos, weights, tmp_path, monkeypatch)
+    assert make().source == source(photos, weights).source
+    assert "/" not in make().source
+    with Store.open(":memory:") as store:
+        first = source(photos, weights, store=store).scores(NET.space.smallest())
+        monkeypatch.setattr(type(NET), "build", lambda *_: pytest.fail("it was built again"))
+        assert make(store=store).scores(NET.space.smallest()) == first
+
+
+@pytest.mark.parametrize("part", ["val", "train"])
+def test_stored_values_of_images_that_were_swapped_do_not_serve(photos, weights, tmp_path, monkeypatch, part):
+    make = copied(photos, weights, tmp_path, monkeypatch)
+    before = make()
+    for name in ("dark", "light"):
+        for file in (tmp_path / "p" / part / name).iterdir():
+            Image.open(file).save(file.with_suffix(".ppm"))  # of one size, whatever is on it
+            file.unlink()
+    same_size = make()
+    (tmp_path / "p" / part / "dark").rename(tmp_path / "p" / part / "x")
+    (tmp_path / "p" / part / "light").rename(tmp_path / "p" / part / "dark")
+    (tmp_path / "p" / part / "x").rename(tmp_path / "p" / part / "light")
+    sources = [one.source for one in (before, same_size, make())]
+    assert len(set(sources)) == 3
+    roles = {"val": "images tested on", "train": "images for statistics"}
+    told = [role for role, one in make().contents.items() if one != same_size.contents[role]]
+    assert told == [roles[part]]
+
+
+def test_weights_that_are_replaced_under_way_keep_nothing(photos, weights, tmp_path, monkeypatch):
+    make = copied(photos, weights, tmp_path, monkeypatch)
+    build = type(NET).build
+
+    def replacing(net, config, file):
+        NET.shared(None, 5).save("w.pt")
+        return build(net, config, file)
+
+    with Store.open(":memory:") as store:
+        found = make(store=store)
+        assert found.source
+        monkeypatch.setattr(type(NET), "build", replacing)
+        with pytest.raises(ChangedError, match=r"w\.pt: was changed while it was in use"):
+            found.scores(NET.space.smallest())
+        assert found.kept(NET.space.keys(NET.space.smallest())) == {}
+
+
+def test_values_that_were_kept_by_the_names_of_idx_files_still_serve(fashion_mnist, tmp_path):
+    net = supernets.get("ofa-mbv3-w1.0:r=12,classes=10,channels=1,scale=0.1")
+    net.shared(None, 0).save(tmp_path / "w.pt")
+    (key,) = net.space.keys(net.space.smallest())
+    with Store.open(":memory:") as store:
+        options = QualityOptions(str(tmp_path / "w.pt"), subset=10, store=store)
+        found = quality.get(f"images:{fashion_mnist}", net, options)
+        assert found.source_by_name.startswith(f"images:{fashion_mnist} (10 of 10,000 images in {fashion_mnist}/")
+        store.put_quality(net.name, found.source_by_name, key, Score(12.5, 1, 30, 10).record())
+        assert found.scores(net.space.smallest())[0].value == 12.5
+
+
+# --- networks without batch-norm -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_set_where_there_is_no_batch_norm(photos, weights, monkeypatch):
+    """The images to set statistics on are neither read nor part of what a value depends on."""
+    monkeypatch.setattr(type(NET), "module", lambda *_: torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1)))
+    found = source(photos, weights)
+    assert "no batch-norm statistics to set" in found.note
+    assert "statistics set" not in found.note
+    assert set(found.contents) == {"images tested on", "weights"}
 
 
 # --- intervals -------------------------------------------------------------------------------------------------------

@@ -60,6 +60,11 @@ def test_a_network_without_batch_norm_is_left_alone():
     recalibrate(nn.Linear(2, 2).eval(), [torch.randn(3, 2)])
 
 
+@pytest.mark.parametrize("norm", [nn.Identity(), nn.BatchNorm2d(2, track_running_stats=False)])
+def test_nothing_is_read_where_there_are_no_statistics(norm):
+    recalibrate(nn.Sequential(nn.Conv2d(2, 2, 1), norm).eval(), (pytest.fail("it was read") for _ in range(1)))
+
+
 def test_after_it_each_channel_is_standardised():
     module = network()
     with torch.no_grad():
