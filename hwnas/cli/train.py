@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +78,8 @@ def train(
 
     check_writable(out)
     check_writable(json)
+    if math.isnan(checkpoint_every):
+        raise UsageError(f"--checkpoint-every: expected seconds, got {checkpoint_every}")
     net = supernets.get(supernet)
     task = kinds.get(data, net)
     trainable = _trainable(net)
@@ -126,6 +130,8 @@ def _steps(task: Task, epochs: float | None, steps: int | None) -> int | None:
         return steps
     if steps is not None:
         raise UsageError("expected one of --epochs and --steps, got both")
+    if not 0 <= epochs * task.batches_per_epoch <= sys.maxsize:
+        raise UsageError(f"--epochs: expected a finite number, got {epochs}")
     return max(1, round(epochs * task.batches_per_epoch))
 
 

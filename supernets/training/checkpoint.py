@@ -5,12 +5,14 @@ The file is a checkpoint of the super-network at any time, and can be evaluated 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supernets.errors import UsageError
+from supernets.errors import UsageError, WorkError
 from supernets.files import whole_file
+from supernets.finite import not_finite
 from supernets.training.options import Options
 
 if TYPE_CHECKING:
@@ -43,9 +45,16 @@ class Progressed:
 
 
 def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: Progressed) -> None:
-    """Write the checkpoint, whole or not at all."""
+    """Write the checkpoint, whole or not at all.
+
+    Raises:
+        WorkError: a weight, a statistic or the optimiser's state is not finite; the file is what it was.
+    """
     import torch
 
+    broken = not_finite([*weights.tensors.items(), *optimizer_tensors(progressed.optimizer)])
+    if broken is not None:
+        raise WorkError(f"{file}: is not written: {broken} is not finite")
     state: dict[str, torch.Tensor] = {key: tensor.detach() for key, tensor in weights.tensors.items()}
     training = {"schema": SCHEMA, **vars(progressed), "options": asdict(progressed.options)}
     with whole_file(file) as target:
@@ -73,6 +82,14 @@ def read(file: str | Path, supernet: str) -> Progressed:
         return Progressed(step, options, str(training["data"]), elapsed_s, optimizer)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, UsageError) as error:
         raise UsageError(f"{file}: its training is damaged ({error})") from error
+
+
+def optimizer_tensors(state: Mapping[str, Any] | None) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the tensors of an optimiser's state dict, with names for people."""
+    for number, one in (state or {}).get("state", {}).items():
+        for name, value in one.items():
+            if hasattr(value, "is_floating_point"):
+                yield f"the optimiser's {name} of parameter {number}", value
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from supernets.errors import UsageError, WorkError
 from supernets.files import whole_file
+from supernets.finite import not_finite
 from supernets.space import Config
 from supernets.training import checkpoint
 from supernets.training.checkpoint import Progressed
@@ -88,7 +89,8 @@ def train(  # noqa: PLR0913 - all but the first four are options by name
 
     Raises:
         UsageError: ``file`` is there already and is not to be resumed, or is another training.
-        WorkError: the loss is no number any more.
+        WorkError: the training diverged: the loss, a gradient, a weight, a statistic or the optimiser's state is not
+            finite. ``file`` is the last checkpoint before that, if there was one.
     """
     if options.distillation > 0 and not isinstance(task, SoftTask):
         raise UsageError(f"distillation: {task.name} has no soft loss; expected 0, got {options.distillation:g}")
@@ -109,6 +111,7 @@ class _Run:
         self._weights: SharedWeights
         self._optimizer: torch.optim.Optimizer
         self._step = 0
+        self._kept: int | None = None  # the step of the checkpoint in the file
         self._before_s = 0.0
         self._started = time.perf_counter()
 
@@ -122,6 +125,7 @@ class _Run:
         self._optimizer = _optimizer(self._options, self._weights.parameters())
         if done is not None:
             self._step, self._before_s = done.step, done.elapsed_s
+            self._kept = done.step
             self._go_on(done)
         if isinstance(self._task, AccompaniedTask):
             self._accompany(self._task.companions, begun=done is not None)
@@ -131,8 +135,11 @@ class _Run:
             return
         try:
             self._optimizer.load_state_dict(done.optimizer)
+            broken = not_finite(checkpoint.optimizer_tensors(done.optimizer))
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise UsageError(f"{self._file}: its training is damaged ({error!r})") from error
+        if broken is not None:
+            raise UsageError(f"{self._file}: its training is damaged ({broken} is not finite)")
 
     def _accompany(self, companions: Mapping[str, bytes], begun: bool) -> None:
         """Write the task's own files beside the checkpoint; those of a training that goes on have to be the same."""
@@ -153,7 +160,10 @@ class _Run:
         begun, wanted = vars(done.options) | {"data": done.data}, vars(self._options) | {"data": self._task.name}
         differences = [f"{key} was {begun[key]!r}, is {wanted[key]!r}" for key in wanted if begun[key] != wanted[key]]
         if differences:
-            raise UsageError(f"{self._file}: cannot be resumed with other settings ({'; '.join(differences)})")
+            raise UsageError(
+                f"{self._file}: cannot be resumed with other settings ({'; '.join(differences)}); --weights "
+                f"{self._file} with another --out begins a training of its own from these weights"
+            )
         return done
 
     # --- steps -------------------------------------------------------------------------------------------------------
@@ -208,10 +218,9 @@ class _Run:
             if number == 0 and self._sampling.with_largest and self._options.distillation > 0:
                 teacher = _detached(outputs)
         if not np.isfinite(total):
-            raise WorkError(
-                f"the loss of step {self._step} is {total}: try a lower learning rate than {self._options.lr:g}"
-            )
+            raise self._diverged(f"the loss is {total}")
         self._update()
+        self._check()
         return total / len(X)
 
     def _outputs(self, config: Config, batch: Batch) -> Any:
@@ -236,6 +245,27 @@ class _Run:
             group["lr"] = learning_rate(self._options, self._step)
         self._optimizer.step()
 
+    def _check(self) -> None:
+        """Raise ``WorkError`` where this step has left anything that is not finite."""
+        weights, optimizer = self._weights.tensors, self._optimizer.state_dict()
+        broken = not_finite([*weights.items(), *checkpoint.optimizer_tensors(optimizer)])
+        if broken is not None:
+            gradients = ((f"the gradient of {key}", one.grad) for key, one in weights.items() if one.grad is not None)
+            raise self._diverged(f"{not_finite(gradients) or broken} is not finite")
+
+    def _diverged(self, what: str) -> WorkError:
+        options, file = self._options, self._file
+        clip = "--clip 1" if options.clip is None else f"a smaller --clip than {options.clip:g}"
+        remedy = f"try a lower learning rate than {options.lr:g}, a longer warm-up than {options.warmup}, or {clip}"
+        if self._kept is None:
+            kept = f"no checkpoint had been written; {remedy}"
+        else:
+            kept = (
+                f"the file holds the last good checkpoint, of step {self._kept}; {remedy}, from there by "
+                f"--weights {file} --out OTHER"
+            )
+        return WorkError(f"{file}: the training diverged in step {self._step + 1} of {options.steps}: {what}; {kept}")
+
     # --- bookkeeping -------------------------------------------------------------------------------------------------
 
     def _rng(self, stream: int, number: int) -> np.random.Generator:
@@ -253,6 +283,7 @@ class _Run:
         optimizer = None if finished else self._optimizer.state_dict()
         progressed = Progressed(self._step, self._options, self._task.name, self._elapsed_s(), optimizer)
         checkpoint.write(self._file, self._weights, self._net.name, progressed)
+        self._kept = self._step
 
 
 def _optimizer(options: Options, parameters: list[torch.Tensor]) -> torch.optim.Optimizer:

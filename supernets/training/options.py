@@ -8,6 +8,8 @@ from supernets.errors import UsageError, suggestion
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("cosine", "inverse-sqrt", "constant")
+# Optimisers multiply and divide by these in FP32.
+_LARGEST = 1e30
 SAMPLINGS = ("sandwich", "uniform")
 
 
@@ -57,8 +59,14 @@ class Options:
         _at_least("warmup", self.warmup, 0)
         _at_least("samples", self.samples, 1 if self.sampling == "uniform" else 0)
         _at_least("seed", self.seed, 0)
-        if not self.lr > 0:
-            raise UsageError(f"lr: expected a number above 0, got {self.lr}")
+        if not 0 < self.lr <= _LARGEST:
+            raise UsageError(f"lr: expected a finite number above 0, got {self.lr}")
+        if not 0 <= self.weight_decay <= _LARGEST:
+            raise UsageError(f"weight_decay: expected a finite number of at least 0, got {self.weight_decay}")
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"momentum: expected a number of at least 0 and below 1, got {self.momentum}")
+        if self.clip is not None and not 0 < self.clip <= _LARGEST:
+            raise UsageError(f"clip: expected a finite number above 0, got {self.clip}")
         if not 0 <= self.distillation <= 1:
             raise UsageError(f"distillation: expected a number from 0 to 1, got {self.distillation}")
 

@@ -139,6 +139,26 @@ def test_refusals(fashion_mnist, capsys, more, message):
     assert not Path("w.pt").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--lr", "inf"), ("--lr", "nan"), ("--epochs", "inf"), ("--epochs", "nan"), ("--epochs", "1e300"),
+     ("--clip", "nan"), ("--weight-decay", "inf"), ("--distillation", "nan"), ("--checkpoint-every", "nan")],
+)  # fmt: skip
+def test_numbers_that_are_none_are_wrong_arguments(fashion_mnist, capsys, option, value):
+    arguments = ["train", SUPERNET, "--data", f"images:{fashion_mnist}", "-o", "w.pt", "--quiet", option, value]
+    assert run(arguments) == 2
+    assert option.strip("-").replace("-", "_") in capsys.readouterr().err.replace("-", "_")
+    assert not Path("w.pt").exists()
+
+
+def test_a_training_that_diverges_has_failed_in_one_line(fashion_mnist, capsys):
+    assert run(training(fashion_mnist, "w.pt", "--steps", "3", "--lr", "1e30", "--warmup", "0")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: w.pt: the training diverged in step ")
+    assert "no checkpoint had been written; try a lower learning rate than 1e+30" in line
+    assert not Path("w.pt").exists()
+
+
 def test_a_super_network_that_cannot_be_trained():
     class Plain:
         name = "plain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -12,10 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from trainable import HardPoints, Points, Sorter
 
 from supernets.checkpoints import read_document, read_state_dict
 from supernets.errors import UsageError, WorkError
+from supernets.finite import not_finite
 from supernets.training import Options, SoftTask, Task, checkpoint
 from supernets.training.loop import train
 
@@ -167,15 +171,136 @@ def test_what_cannot_be_resumed(tmp_path):
         trained(tmp_path / "half.pt", resume=True)
 
 
-def test_a_loss_that_is_no_number_ends_it_and_keeps_the_last_checkpoint(tmp_path):
+# --- divergence ------------------------------------------------------------------------------------------------------
+
+
+class Breaking(Points):
+    """From the third step on something breaks, in the way that ``how`` says."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    @property
+    def broken(self):
+        return len(self.seen) > 3
+
+    def inputs(self, batch, config):
+        # Batch-norm takes the size out of what it passes on, so the statistics alone become infinite.
+        large = self.how == "statistic" and self.broken
+        return (batch[0] * 1e25 if large else batch[0],)
+
+    def loss(self, outputs, batch):
+        loss = super().loss(outputs, batch)
+        if self.broken and self.how in ("nan", "inf", "-inf"):
+            return loss * 0 + float(self.how)
+        if self.broken and self.how == "gradient":
+            return loss + torch.sqrt(outputs.sum() * 0)  # its value is 0, its slope infinite
+        return loss * 1e25 if self.broken and self.how == "optimiser" else loss
+
+
+BREAKS = {
+    "nan": "the loss is nan",
+    "inf": "the loss is inf",
+    "-inf": "the loss is -inf",
+    "gradient": r"the gradient of 0\.weight is not finite",
+    "statistic": r"1\.running_var is not finite",
+    "optimiser": "the optimiser's exp_avg_sq of parameter 0 is not finite",
+}
+
+
+def diverged(file, how, **more):
+    # Adam squares gradients: its state overflows while gradients, and so weights, are finite.
+    options = replace(OPTIONS, optimizer="adam" if how == "optimiser" else "sgd", distillation=0.0)
+    with pytest.raises(WorkError, match=BREAKS[how]) as raised:
+        train(Sorter(), Breaking(how), options, file, **more)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_training_that_diverges_keeps_its_last_good_checkpoint(tmp_path, how):
+    file = tmp_path / "w.pt"
+    words = diverged(file, how, checkpoint_s=0)
+    assert f"{file}: the training diverged in step 4 of 20: " in words
+    assert "; the file holds the last good checkpoint, of step 3; try a lower learning rate than 0.1" in words
+    assert words.endswith(f"or --clip 1, from there by --weights {file} --out OTHER")
+    document = read_document(file)
+    assert document["training"]["step"] == 3
+    tensors = [*document["state_dict"].values()]
+    tensors += [one for state in document["training"]["optimizer"]["state"].values() for one in state.values()]
+    assert all(torch.as_tensor(one).isfinite().all() for one in tensors)
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_one_that_diverges_before_its_first_checkpoint_leaves_no_file(tmp_path, how):
+    assert "; no checkpoint had been written; try a lower" in diverged(tmp_path / "w.pt", how)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_divergence_it_goes_on_from_the_last_good_checkpoint(tmp_path):
+    options = replace(OPTIONS, distillation=0.0)
+    diverged(tmp_path / "w.pt", "gradient", checkpoint_s=0)
+    assert trained(tmp_path / "w.pt", options, resume=True).step == 20  # whatever it was is away
+    trained(tmp_path / "whole.pt", options)
+    assert same(tmp_path / "w.pt", tmp_path / "whole.pt")
+
+
+def test_one_that_diverges_again_after_it_was_resumed_says_so_and_keeps_its_file(tmp_path):
+    diverged(tmp_path / "w.pt", "nan", checkpoint_s=0)
+    before = (tmp_path / "w.pt").read_bytes()
+
     class Broken(Points):
         def loss(self, outputs, batch):
-            loss = super().loss(outputs, batch)
-            return loss * float("nan") if len(self.seen) > 4 else loss
+            return super().loss(outputs, batch) * float("inf")
 
-    with pytest.raises(WorkError, match=r"loss of step 4 is nan: try a lower learning rate than 0.1"):
-        train(Sorter(), Broken(), OPTIONS, tmp_path / "w.pt", checkpoint_s=0)
-    assert checkpoint.read(tmp_path / "w.pt", "sorter").step == 4
+    with pytest.raises(WorkError, match=r"diverged in step 4 of 20: the loss is inf; the file holds .* of step 3"):
+        train(Sorter(), Broken(), replace(OPTIONS, distillation=0.0), tmp_path / "w.pt", resume=True)
+    assert (tmp_path / "w.pt").read_bytes() == before
+
+
+def test_one_that_diverges_in_its_last_step_is_not_finished(tmp_path):
+    options = replace(OPTIONS, steps=4, distillation=0.0)
+    with pytest.raises(WorkError, match="diverged in step 4 of 4"):
+        train(Sorter(), Breaking("gradient"), options, tmp_path / "w.pt", checkpoint_s=0)
+    assert checkpoint.read(tmp_path / "w.pt", "sorter").step == 3
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("changed", [{"lr": 1e30, "warmup": 0}, {"weight_decay": 1e30, "warmup": 0}])
+def test_rates_that_are_far_too_high_diverge_in_words(tmp_path, optimizer, changed):
+    with pytest.raises(WorkError, match="the training diverged in step"):
+        trained(tmp_path / "w.pt", replace(OPTIONS, optimizer=optimizer, **changed))
+
+
+@pytest.mark.parametrize("key", ["0.weight", "1.running_mean", "1.running_var", "4.bias"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_checkpoint_of_what_is_not_finite_is_never_written(tmp_path, key, value):
+    file, weights = tmp_path / "w.pt", Sorter().shared()
+    progressed = checkpoint.Progressed(1, OPTIONS, "points", 0.0, None)
+    checkpoint.write(file, weights, "sorter", progressed)
+    before = file.read_bytes()
+    with torch.no_grad():
+        weights.tensors[key].view(-1)[-1] = value
+    with pytest.raises(WorkError, match=f"is not written: {key} is not finite"):
+        checkpoint.write(file, weights, "sorter", progressed)
+    assert file.read_bytes() == before
+
+
+def test_an_optimizer_that_is_not_finite_is_not_gone_on_with(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "w.pt", progress=interrupted_at(5))
+    document = read_document(tmp_path / "w.pt")
+    document["training"]["optimizer"]["state"][0]["momentum_buffer"][0] = float("nan")
+    torch.save(document, tmp_path / "w.pt")
+    with pytest.raises(UsageError, match=r"damaged .the optimiser's momentum_buffer of parameter 0 is not finite"):
+        trained(tmp_path / "w.pt", resume=True)
+
+
+@given(st.lists(st.lists(st.floats(width=32), max_size=5), max_size=4))
+def test_tensors_that_are_not_finite_are_named(values):
+    named = [(str(number), torch.tensor(one, dtype=torch.float32)) for number, one in enumerate(values)]
+    broken = [str(number) for number, one in enumerate(values) if not all(math.isfinite(x) for x in one)]
+    assert not_finite([("count", torch.tensor(3)), *named]) == next(iter(broken), None)
 
 
 def test_without_a_soft_loss_nothing_is_distilled(tmp_path):

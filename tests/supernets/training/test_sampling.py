@@ -26,6 +26,8 @@ SPACE = SearchSpace(
     )
 )
 
+NAN, INF = float("nan"), float("inf")
+
 
 def drawn(options, step=0, seed=0, order=None):
     return Sampling(SPACE, options, order).draw(step, np.random.default_rng(seed))
@@ -112,7 +114,11 @@ def test_rates_are_numbers_within_bounds(steps, warmup, schedule):
         ({"schedule": "step"}, "unknown schedule"),
         ({"steps": 0}, "steps: expected at least 1, got 0"),
         ({"sampling": "uniform", "samples": 0}, "samples: expected at least 1, got 0"),
-        ({"lr": 0.0}, "lr: expected a number above 0"),
+        *(({"lr": lr}, "lr: expected a finite number above 0") for lr in (0.0, -1.0, NAN, INF, -INF, 1e39)),
+        *(({"weight_decay": d}, "weight_decay: expected a finite number of at least 0") for d in (-1.0, NAN, INF)),
+        *(({"clip": clip}, "clip: expected a finite number above 0") for clip in (0.0, -1.0, NAN, INF)),
+        *(({"momentum": m}, "momentum: expected a number of at least 0 and below 1") for m in (-0.1, 1.0, NAN, INF)),
+        ({"distillation": NAN}, "distillation: expected a number from 0 to 1"),
         ({"distillation": 1.5}, "distillation: expected a number from 0 to 1"),
     ],
 )

@@ -1,0 +1,20 @@
+"""Whether weights are numbers: what has become infinite or nan stays so, and takes the rest along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def not_finite(named: Iterable[tuple[str, torch.Tensor]]) -> str | None:
+    """Return the name of the first tensor that holds an infinite number or nan; ``None`` where all are finite."""
+    import torch
+
+    numbers = [(name, one.detach()) for name, one in named if one.is_floating_point() and one.numel()]
+    # The largest magnitude of all is one number to wait for, where a GPU holds hundreds of tensors.
+    if torch.nn.utils.get_total_norm([one for _, one in numbers], float("inf")).isfinite():
+        return None
+    return next((name for name, one in numbers if not one.isfinite().all()), None)
