@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness import cgroup, variables
+from harness import cgroup, heap, variables
 from harness.threads import affinity, allowed_cpus
 
 Value = str | int | float | bool | None
@@ -295,7 +295,7 @@ REGISTRY: tuple[Fact, ...] = (
     Fact("kernel", "", host.release, decides=True),
     Fact("machine", "", host.machine, decides=True),
     Fact("python", "", host.python_version, decides=True),
-    Fact("allocator", "", lambda: os.environ.get("LD_PRELOAD") or None, decides=True),
+    Fact("allocator", "", lambda: os.environ.get("LD_PRELOAD") or heap.allocator(), decides=True),
     Fact("variables", "", lambda: variables.choices(os.environ), decides=True, later=True),
     Fact("variables_left_out", "", lambda: variables.left_out(os.environ)),
     *(Fact(name, "", _library(name), decides=True) for name in _LIBRARIES),

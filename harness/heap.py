@@ -4,7 +4,11 @@ Where a session's weights, activations and packed copies lie relative to each ot
 same lines of a cache. In a process that has prepared forty networks, what a new one gets are the holes that the others
 left, and the same network, prepared twice, differs by half a percent. In a process that prepares nothing else it would
 always get the same stretch. So, while a session is prepared, the holes are taken, and it finds a large stretch only,
-from the start of a huge page. Of glibc's allocator; elsewhere nothing happens.
+from the start of a huge page.
+
+This is about glibc's allocator, whose blocks are below the stretch or in it. Of another one (jemalloc, mimalloc,
+tcmalloc, whether preloaded or linked in) nothing is asked: there is no end to taking its holes. Nor where memory is
+short. Records say so.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from harness.memory import HUGE
+from harness.memory import HUGE, limits
 
 # One heap for all sizes and threads, which keeps what was freed: what lies where follows from the order of the calls.
 ENVIRONMENT = {
@@ -26,49 +31,75 @@ ENVIRONMENT = {
 }
 # A stretch is at least this long; a session that needs more gets the rest elsewhere.
 _STRETCH = 256 << 20
+# So much has to be left of every limit: the stretch, as much again for the session, and the padding.
+_ROOM = 2 * _STRETCH + 64 * HUGE
 # Holes smaller than a page move nothing that matters.
 _LEAST = 4096
 # What the allocator keeps in front of every block.
 _HEADER = 8
+# What a replaced allocator replaces, all or some of it.
+_FAMILY = ("malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc")
 
 
 @contextmanager
 def own_stretch() -> Iterator[None]:
     """Let what is allocated meanwhile lie on a stretch of its own, as far as it is larger than a page.
 
-    Only in a process that was started with ``ENVIRONMENT``.
+    Nothing happens where ``why_not`` has a reason.
     """
-    libc = _glibc()
-    if libc is None:
-        yield
-        return
-    fillers = _fill(libc)
+    libc = _libc() if why_not() is None else None
+    fillers = [] if libc is None else _fill(libc)
     try:
         yield
     finally:
         for block in fillers:
-            libc.free(block)
+            if libc is not None:
+                libc.free(block)
 
 
 def release() -> None:
     """Give freed memory back to the system."""
-    libc = _glibc()
-    if libc is not None:
+    libc = _libc()
+    if libc is not None and _unsuitable() is None:
         libc.malloc_trim(0)
 
 
+def why_not() -> str | None:
+    """Return why sessions get no stretch of their own in this process, now; ``None`` where they do."""
+    reason = _unsuitable()
+    if reason is not None:
+        return reason
+    left, what = min(((left, what) for what, left, _ in limits()), default=(_ROOM, ""))
+    return None if left >= _ROOM else f"only {left >> 20} MiB are left of {what}"
+
+
+def allocator() -> str | None:
+    """Return the file that holds ``malloc`` or one of its kin; ``None`` where all are glibc's, or there is no glibc."""
+    libc = _libc()
+    if libc is None:
+        return None
+    own = _file(libc, "gnu_get_libc_version")
+    return next((file for name in _FAMILY if (file := _file(libc, name)) != own), None)
+
+
 def _fill(libc: ctypes.CDLL) -> list[int]:
-    """Take all holes but the one where the next large block goes, and this one's start up to a huge page's."""
+    """Take all holes but the one where the next large block goes, and this one's start up to a huge page's.
+
+    What is taken is bounded by what there is: the bytes of all holes together.
+    """
     start = _next(libc, _STRETCH)
-    taken = []
-    size = _STRETCH // 2
+    if not start:
+        return []
+    left, taken, size = _holes(libc), [], _STRETCH // 2
     while size >= _LEAST:
-        block = libc.malloc(size)
-        if not block or start <= block < start + _STRETCH:
+        block = libc.malloc(size) if size <= left else None
+        # Holes are below the stretch. What comes from above it is no hole: another thread has moved its start.
+        if not block or block >= start:
             libc.free(block)
             size //= 2
         else:
             taken.append(block)
+            left -= size
     gap = -_next(libc, HUGE) % HUGE
     if gap > _HEADER:
         taken.append(libc.malloc(gap - _HEADER))
@@ -76,18 +107,72 @@ def _fill(libc: ctypes.CDLL) -> list[int]:
 
 
 def _next(libc: ctypes.CDLL, size: int) -> int:
-    """Return where a block of ``size`` bytes would lie."""
+    """Return where a block of ``size`` bytes would lie; 0: nowhere."""
     block = libc.malloc(size)
     libc.free(block)
     return int(block or 0)
 
 
+class _Counts(ctypes.Structure):
+    """What mallinfo2(3) says."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "used", "free", "top")
+    )
+
+
+def _holes(libc: ctypes.CDLL) -> int:
+    """Return the bytes of free blocks below the top of the heap; before glibc 2.33, of all data of the process."""
+    try:
+        count = libc.mallinfo2
+    except AttributeError:
+        return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    count.restype = _Counts
+    counts = count()
+    return max(0, int(counts.free) - int(counts.top))
+
+
+class _Symbol(ctypes.Structure):
+    """What dladdr(3) says."""
+
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
+
+
+def _file(libc: ctypes.CDLL, name: str) -> str:
+    """Return the file that holds the function which the process calls by ``name``."""
+    symbol = _Symbol()
+    address = ctypes.cast(getattr(libc, name), ctypes.c_void_p)
+    # Before glibc 2.34 it is in a library of its own, which Python usually has loaded.
+    look = getattr(libc, "dladdr", None)
+    found = look is not None and look(address, ctypes.byref(symbol))
+    return os.fsdecode(symbol.file) if found and symbol.file else "a file without a name"
+
+
 @functools.cache
-def _glibc() -> ctypes.CDLL | None:
+def _unsuitable() -> str | None:
+    """Return why the allocator of this process is not what ``own_stretch`` is about, or ``None``."""
+    if _libc() is None:
+        return "the system's C library is not glibc"
+    replaced = allocator()
+    if replaced is not None:
+        return f"malloc is not glibc's but that of {replaced}"
+    # Where blocks come from mappings of their own there are no holes to take.
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
+        return "the process was not started with the settings of malloc that it takes"
+    return None
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL | None:
+    """Return what the process calls, where its C library is glibc."""
     libc = ctypes.CDLL(None)
-    # Where blocks come from mappings of their own there are no holes to take, and no end to taking them.
-    alone = all(os.environ.get(name) == value for name, value in ENVIRONMENT.items())
-    if not alone or not hasattr(libc, "gnu_get_libc_version"):
+    if not hasattr(libc, "gnu_get_libc_version"):
         return None
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
     libc.free.argtypes = (ctypes.c_void_p,)

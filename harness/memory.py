@@ -8,11 +8,14 @@ Linux 6.1); elsewhere nothing happens, and the record says so.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from harness import cgroup
 
 HUGE = 2 << 20
 _MADV_HUGEPAGE, _MADV_COLLAPSE = 14, 25
@@ -20,6 +23,7 @@ _MPOL_DEFAULT = 0
 # No library that is everywhere wraps mbind(2).
 _MBIND = {"x86_64": 237, "aarch64": 235}
 _MAPS, _SUMMARY = Path("/proc/self/maps"), Path("/proc/self/smaps_rollup")
+_SIZES, _HOST = Path("/proc/self/statm"), Path("/proc/meminfo")
 
 
 def collapse() -> float | None:
@@ -50,6 +54,25 @@ def share() -> float | None:
     if anonymous is None or huge is None or not int(anonymous[1]):
         return None
     return int(huge[1]) / int(anonymous[1])
+
+
+def limits() -> Iterator[tuple[str, int, int]]:
+    """Yield what limits this process's memory: its name, the bytes that are left, and all of them."""
+    import resource
+
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        host = dict(line.split(":") for line in _HOST.read_text().splitlines())
+        left, total = (1024 * int(host[name].split()[0]) for name in ("MemAvailable", "MemTotal"))
+        yield "the host's memory", left, total
+    for left, limit in cgroup.memory():
+        yield "the control group's memory", left, limit
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pages = [int(field) for field in _SIZES.read_text().split()]
+        # The address space, and of it what is written to: statm's first and sixth field.
+        for name, number, used in (("ulimit -v", resource.RLIMIT_AS, 0), ("ulimit -d", resource.RLIMIT_DATA, 5)):
+            limit = resource.getrlimit(number)[0]
+            if limit != resource.RLIM_INFINITY:
+                yield name, max(0, limit - pages[used] * resource.getpagesize()), limit
 
 
 def _unbind(libc: ctypes.CDLL, regions: Iterable[tuple[int, int]]) -> None:

@@ -33,7 +33,7 @@ from supernets.errors import HwnasError, MeasurementError
 
 # A network that runs this long is work enough to be spread over a few threads.
 _SHARED_S = 1e-3
-# Preparing stops, and what is ready is measured, when less of the host's memory than this is left.
+# Preparing stops, and what is ready is measured, when less of the memory than this is left.
 _MEMORY_LEFT = 0.15
 
 
@@ -180,13 +180,17 @@ class Worker:
         self._report(numbers, result, ends, share)
 
     def _report(self, numbers: list[int], result: BatchResult, ends: list[dict[str, Any]], share: float | None) -> None:
-        batch = {
+        reason = heap.why_not()
+        batch: dict[str, Any] = {
             "rounds": result.rounds,
             "tau_halves": result.settling.tau,
             "overhead_s": result.overhead_s,
             "seconds": result.seconds,
             "huge_pages": share,
+            "own_memory": self._protocol.own_memory and reason is None,
         }
+        if self._protocol.own_memory and reason is not None:
+            batch["own_memory_reason"] = reason
         for index, number in enumerate(numbers):
             timed = result.timed[index]
             self._say(
@@ -231,13 +235,8 @@ def reason_of(error: Exception) -> str:
 
 
 def _memory_left() -> float:
-    """Return the share of the host's memory that is available; 1 where the system does not say."""
-    try:
-        with open("/proc/meminfo") as file:  # noqa: PTH123 - read once per network
-            values = dict(line.split(":") for line in file)
-    except OSError:
-        return 1.0
-    return int(values["MemAvailable"].split()[0]) / int(values["MemTotal"].split()[0])
+    """Return the share of memory that is left, of the host's and of every limit; 1 where the system does not say."""
+    return min((left / limit for _, left, limit in memory.limits() if limit), default=1.0)
 
 
 def _channel() -> Channel:

@@ -69,3 +69,37 @@ def test_allowed_cpus(monkeypatch, quota, cpus, allowed):
     monkeypatch.setattr(cgroup, "quota", lambda: quota)
     monkeypatch.setattr(threads, "affinity", lambda: set(range(cpus)))
     assert threads.allowed_cpus() == allowed
+
+
+MIB = 1 << 20
+
+
+def test_memory_of_every_level_of_version_2(tree):
+    files = {
+        "a/memory.max": str(4000 * MIB),
+        "a/memory.current": str(1000 * MIB),
+        "a/memory.stat": f"anon 5\ninactive_file {100 * MIB}\nactive_file 7\n",
+        "a/b/memory.max": "max",
+        "a/b/memory.current": "5",
+        "a/b/memory.stat": "",
+    }
+    assert cgroup.memory(*tree(["0::/a/b"], files)) == [(3100 * MIB, 4000 * MIB)]
+
+
+def test_memory_of_version_1(tree):
+    def group(name, limit, used, files):
+        return {
+            f"memory/{name}memory.limit_in_bytes": str(limit),
+            f"memory/{name}memory.usage_in_bytes": str(used),
+            f"memory/{name}memory.stat": f"cache 1\ntotal_inactive_file {files}\n",
+        }
+
+    files = {**group("app/", 900, 1000, 30), **group("", (1 << 63) - 4096, 0, 0)}
+    assert cgroup.memory(*tree(["4:memory:/app", "3:cpu,cpuacct:/other", "0::/"], files)) == [(0, 900)]
+
+
+@pytest.mark.parametrize("text", ["", "much", "1 2"])
+def test_memory_that_is_not_said(tree, text):
+    files = {"a/memory.max": text, "a/memory.current": "5", "a/memory.stat": "anon 1\n", "b/memory.max": "100"}
+    assert cgroup.memory(*tree(["0::/a"], files)) == []
+    assert cgroup.memory(*tree(["0::/b"], {})) == []  # of its use, nothing

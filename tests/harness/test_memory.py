@@ -76,3 +76,32 @@ def test_a_system_without_it_is_left_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "_SUMMARY", tmp_path / "none")
     assert memory.collapse() is None
     assert memory.share() is None
+
+
+def test_every_limit_of_memory_counts(monkeypatch, tmp_path):
+    import resource
+
+    given = {resource.RLIMIT_AS: 900 << 20, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (given[which], resource.RLIM_INFINITY))
+    monkeypatch.setattr(memory.cgroup, "memory", lambda: [(70, 100)])
+    for name, text in {
+        "_HOST": "MemTotal: 8 kB\nMemFree: 1 kB\nMemAvailable: 4 kB\n",
+        "_SIZES": "256 9 9 9 0 30 0",
+    }.items():
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(memory, name, tmp_path / name)
+    page = resource.getpagesize()
+    assert list(memory.limits()) == [
+        ("the host's memory", 4096, 8192),
+        ("the control group's memory", 70, 100),
+        ("ulimit -v", (900 << 20) - 256 * page, 900 << 20),
+    ]
+    given[resource.RLIMIT_DATA] = 20 * page
+    assert list(memory.limits())[-1] == ("ulimit -d", 0, 20 * page)
+
+
+def test_a_system_that_says_nothing_of_memory_has_no_limits(monkeypatch, tmp_path):
+    for name in ("_HOST", "_SIZES"):
+        monkeypatch.setattr(memory, name, tmp_path / "none")
+    monkeypatch.setattr(memory.cgroup, "memory", list)
+    assert list(memory.limits()) == []
