@@ -39,6 +39,12 @@ _UNIT = re.compile(
     rf"^(?P<stem>.*?)(?:\s*[(\[]\s*(?P<bracketed>{_ANY})\s*[)\]]|[_\s](?P<suffix>{_ANY}))$", re.IGNORECASE
 )
 
+# Names of rates, of which more is better: what looks like their unit is none of time ("images_per_s"), or a mistake.
+_RATE = re.compile(
+    r"throughput|(?<![a-z])(fps|ips|qps|rps|tps)(?![a-z])|(?<![a-z])per[\s_]*(s|sec|second)s?[)\]]*$|/\s*s",
+    re.IGNORECASE,
+)
+
 # DyNAS-T's names of what others call so.
 _ALIASES = {"top1acc": "top1", "top5acc": "top5", "modelparameters": "params", "bleuscore": "bleu"}
 
@@ -64,6 +70,16 @@ class Metric:
         unit = _UNIT_OF[(match["bracketed"] or match["suffix"]).lower()] if match else ""
         stem = re.sub(r"[^a-z0-9]", "", (match["stem"] if match else column).lower())
         return cls(column, _ALIASES.get(stem, stem), unit)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is so many of something per second, by its name."""
+        return "latency" not in self.stem and _RATE.search(self.column.strip()) is not None
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it is a time, by its name and its unit."""
+        return _UNITS_PER_S.get(self.unit) is not None and not self.is_rate
 
 
 @dataclass(frozen=True)
@@ -216,8 +232,15 @@ class MeasuredTable:
         """Return a latency column in seconds, ``(n,)``; nan where a row was not measured (an empty cell or 0).
 
         Raises:
-            TableError: the name has no unit of time, the column is 0 throughout, or a value is negative.
+            TableError: the name has no unit of time, or is a throughput's; the column is 0 throughout, or a value is
+                negative.
         """
+        if metric.is_rate:
+            times = [column for column in self.columns if Metric.of(column).is_time]
+            raise TableError(
+                f"{self.file}: {metric.column!r} is a throughput by its name, of which more is better; expected a "
+                f"column of latencies{', like ' + times[0] if times else ''}"
+            )
         per_second = _UNITS_PER_S.get(metric.unit)
         if per_second is None:
             raise TableError(

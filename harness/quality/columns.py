@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from latency_luts.measured import Lookup, MeasuredTable, Metric
@@ -30,6 +31,8 @@ _KNOWN = {
     "perplexity": _Known(maximise=False),
     "top1error": _Known("%", maximise=False),
 }
+# Of other metrics, those of which less is better say so.
+_LESS = re.compile(r"loss|error|perplexity|(?<![a-z])(ppl|wer|cer|mae|mse|rmse|nll|fid)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +75,12 @@ def read(name: str, argument: str, space: SearchSpace) -> MeasuredQuality:
         raise QualityError(f"{name}: expected {name}:FILE or {name}:FILE,column=COLUMN, got {name}:{argument}")
     table, content = _read(file)
     metric = table.metric(column) if column else _only(table)
-    known = _KNOWN.get(metric.stem, _Known())
+    if metric.is_time:
+        raise TableError(
+            f"{file}: {metric.column!r} is a time by its unit and no quality; as a latency it is read by the platform "
+            f"table:file={file},column={metric.column}"
+        )
+    known = _KNOWN.get(metric.stem, _Known(maximise=not _LESS.search(metric.column)))
     values = table.measured(metric)
     unit = metric.unit or known.unit
     return MeasuredQuality(

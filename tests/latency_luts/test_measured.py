@@ -286,3 +286,34 @@ def test_dynasts_files(assets):
     )
     with pytest.raises(TableError, match="was not measured"):
         table.seconds(table.metric("latency"))
+
+
+# --- throughput is no latency ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "throughput_ms", "Throughput (ms)", "images_per_s", "samples per s", "img_per_sec", "fps_s", "v100 FPS (ms)",
+        "qps_s", "throughput_per_s", "V100_throughput_us",
+    ],
+)  # fmt: skip
+def test_a_throughput_is_not_read_as_a_latency(tmp_path, column):
+    file = tmp_path / "t.csv"
+    file.write_text(f'config,{column},v100_ms\n"{{}}",5,6\n')
+    table = MeasuredTable.read(file)
+    with pytest.raises(
+        TableError, match=r"is a throughput by its name, .* expected a column of latencies, like v100_ms"
+    ):
+        table.seconds(table.metric(column))
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["latency_ms", "v100_64_ms", "Latency (ms)", "time_per_image_ms", "clips_ms", "chips_s", "throughput_latency_ms"],
+)
+def test_latencies_are_read_as_ever(tmp_path, column):
+    file = tmp_path / "t.csv"
+    file.write_text(f'config,{column}\n"{{}}",5\n')
+    table = MeasuredTable.read(file)
+    assert table.seconds(table.metric(column))[0] in (5e-3, 5.0)
