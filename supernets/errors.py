@@ -9,6 +9,7 @@
     │   ├── PlatformError        a platform string that this machine or backend cannot honour
     │   ├── TableError           a lookup table or CSV that lacks what was asked of it
     │   ├── QualityError         a quality source that does not serve this super-network
+    │   │   └── NotServedError   no argument makes it serve it; whoever looked for a source says what does
     │   ├── DataError            a file of examples that is not what it should be; names it
     │   └── StoreError           a store that cannot be opened, read or written
     │       └── StoreFaultError  a store that failed in the midst of work (exit code 1)
@@ -80,6 +81,10 @@ class TableError(UsageError):
 
 class QualityError(UsageError):
     """A quality source that does not serve this super-network."""
+
+
+class NotServedError(QualityError):
+    """A quality source that serves other super-networks, whatever it is given."""
 
 
 class DataError(UsageError):

@@ -9,7 +9,8 @@ runs sub-networks on data says ``USES_WEIGHTS = True`` and has ``create(name, ar
 from __future__ import annotations
 
 from harness.quality.quality import FreeQuality, Quality, QualityOptions, QualityProgress
-from supernets.errors import QualityError
+from harness.quality.serving import joined, serving
+from supernets.errors import NotServedError, QualityError
 from supernets.registry import Registry
 from supernets.supernet import SuperNetwork
 
@@ -19,7 +20,17 @@ registry = Registry(
     "quality source",
     "harness.quality",
     "hwnas.quality",
-    skip=("classification", "coefficients", "columns", "evaluated", "mlp", "pairwise", "quality", "recalibrate"),
+    skip=(
+        "classification",
+        "coefficients",
+        "columns",
+        "evaluated",
+        "mlp",
+        "pairwise",
+        "quality",
+        "recalibrate",
+        "serving",
+    ),
 )
 
 
@@ -39,20 +50,32 @@ def get(spec: str | None, net: SuperNetwork, options: QualityOptions | None = No
         TableError: a measured file that cannot be read or lacks the column.
         AssetError: a published predictor that is neither here nor can be fetched.
     """
-    name, _, argument = (spec or net.default_quality).partition(":")
+    wanted = spec or net.default_quality
+    name, _, argument = wanted.partition(":")
     options = options or QualityOptions()
-    quality: Quality
-    if getattr(registry.provider(name), "USES_WEIGHTS", False):
-        quality = registry.create(name, argument, net, options)
-        return quality
-    given = {"weights": options.weights, "subset": options.subset}
-    unused = [what for what, value in given.items() if value is not None]
-    if unused:
-        raise QualityError(f"{name}: runs no sub-network, so it has no use for {' or '.join(unused)}; {_running(net)}")
-    quality = registry.create(name, argument, net)
+    if not getattr(registry.provider(name), "USES_WEIGHTS", False):
+        _check_unused(name, net, options)
+    try:
+        return _made(name, argument, net, options)
+    except NotServedError as error:
+        others = serving(registry, net, but=wanted)
+        raise QualityError(f"{error}; for {net.name} use {joined(others)}" if others else str(error)) from None
+
+
+def _made(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> Quality:
+    given = (options,) if getattr(registry.provider(name), "USES_WEIGHTS", False) else ()
+    quality: Quality = registry.create(name, argument, net, *given)
     return quality
 
 
-def _running(net: SuperNetwork) -> str:
-    there = [name for name in names() if getattr(registry.provider(name), "USES_WEIGHTS", False)]
-    return f"sources that run {net.name} or others: {', '.join(there) or 'none'}"
+def _check_unused(name: str, net: SuperNetwork, options: QualityOptions) -> None:
+    """Raise ``QualityError`` where weights or a subset are given to a source that runs nothing."""
+    unused = [what for what, value in (("weights", options.weights), ("subset", options.subset)) if value is not None]
+    if unused:
+        running = [one for one in serving(registry, net) if _runs(one)]
+        there = f"sources that run {net.name}: {joined(running)}" if running else f"no source runs {net.name}"
+        raise QualityError(f"{name}: runs no sub-network, so it has no use for {' or '.join(unused)}; {there}")
+
+
+def _runs(spec: str) -> bool:
+    return bool(getattr(registry.provider(spec.partition(":")[0]), "USES_WEIGHTS", False))

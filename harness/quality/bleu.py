@@ -18,7 +18,7 @@ from harness.data.translation import FORM, ParallelText, Subwords, padded, vocab
 from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
 from harness.quality.quality import QualityOptions, QualityProgress
 from supernets.contents import Content
-from supernets.errors import DataError, QualityError, UsageError
+from supernets.errors import DataError, NotServedError, QualityError, UsageError
 from supernets.space import Config, IntArray
 from supernets.supernet import SuperNetwork
 from supernets.transformer.dimensions import EOS, POSITIONS
@@ -40,6 +40,11 @@ _RESAMPLES = 1000
 _SEED = 0
 
 
+def serves(name: str, net: SuperNetwork) -> list[str]:
+    """Return how it is spelled where ``net`` translates; else nothing."""
+    return [f"{name}:SRC,TGT"] if getattr(net, "data", None) == "translation" else []
+
+
 def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> EvaluatedQuality:
     """Return the BLEU of ``net`` on the parallel text ``SRC,TGT``.
 
@@ -47,6 +52,8 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
         QualityError: no text, ``net`` translates nothing, no weights, or none with the subwords that they go with.
         DataError: the files are no parallel text; says which line is not.
     """
+    if not serves(name, net):
+        raise NotServedError(f"{name}: {net.name}: translates nothing")
     if not argument:
         raise QualityError(f"{name}: expected {name}:{FORM}")
     try:

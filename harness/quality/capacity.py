@@ -16,6 +16,11 @@ from supernets.space import FloatArray
 from supernets.supernet import SuperNetwork
 
 
+def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - all have parameters
+    """Return how it is spelled."""
+    return [name]
+
+
 def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
     """Return the capacity of ``net``'s sub-networks."""
     if argument:

@@ -19,7 +19,7 @@ from harness.data.interactions import FORMS, Split, digest, load
 from harness.quality.evaluated import EvaluatedQuality
 from harness.quality.quality import QualityOptions, QualityProgress, Score
 from supernets.contents import Content
-from supernets.errors import QualityError
+from supernets.errors import NotServedError, QualityError
 from supernets.space import BoolArray, Config, FloatArray, IntArray
 from supernets.supernet import SuperNetwork
 
@@ -31,6 +31,11 @@ _SEED = 0
 _AT_ONCE = 32
 
 
+def serves(name: str, net: SuperNetwork) -> list[str]:
+    """Return how it is spelled where ``net`` scores items of users; else nothing."""
+    return [f"{name}:PREFIX"] if getattr(net, "data", None) == "interactions" else []
+
+
 def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> EvaluatedQuality:
     """Return the hit rate of ``net`` on the interactions at ``PREFIX``.
 
@@ -38,6 +43,8 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
         QualityError: there is no prefix, or there are no weights.
         DataError: the files are not what they should be, or have users or items that ``net`` has no rows for.
     """
+    if not serves(name, net):
+        raise NotServedError(f"{name}: {net.name}: scores no items of users")
     if not argument:
         raise QualityError(f"{name}: expected {name}:PREFIX; {FORMS}")
     split = load(argument, net)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from harness.data.image_set import FolderImages, has_training_images, open_images
 from harness.data.images import ImageNetwork
 from harness.quality.evaluated import EvaluatedQuality
-from harness.quality.images import check_serves, classifying, read_argument
+from harness.quality.images import check_serves, classifying, read_argument, serves
 from harness.quality.quality import QualityOptions
 from supernets.errors import DataError
+
+__all__ = ["USES_WEIGHTS", "create", "serves"]
 
 USES_WEIGHTS = True
 

@@ -17,7 +17,8 @@ from harness.quality.classification import QUANTISING, STATISTICS, TESTED, Teste
 from harness.quality.evaluated import EvaluatedQuality
 from harness.quality.quality import QualityOptions
 from supernets.contents import SHOWN, Content
-from supernets.errors import DataError, QualityError
+from supernets.errors import DataError, NotServedError, QualityError
+from supernets.supernet import SuperNetwork
 
 USES_WEIGHTS = True
 
@@ -31,19 +32,24 @@ def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions)
     return classifying(f"{name}:{argument}", net, options, test, train, deployment)
 
 
+def serves(name: str, net: SuperNetwork) -> list[str]:
+    """Return how it is spelled where ``net`` takes images; else nothing."""
+    return [f"{name}:PATH"] if getattr(net, "data", None) == "images" else []
+
+
 def read_argument(name: str, argument: str) -> tuple[str, Deployment | None]:
     """Return the path, and what runs the sub-networks where that is not torch."""
     path, given = parse_argument(name, argument, KEYS)
     return path, Deployment.read(name, given)
 
 
-def check_serves(name: str, argument: str, net: ImageNetwork) -> None:
+def check_serves(name: str, argument: str, net: SuperNetwork) -> None:
     """Raise ``QualityError`` where there is no path, or ``net`` takes no images."""
-    if not argument:
-        raise QualityError(f"{name}: expected {name}:PATH")
     kind = getattr(net, "data", None)
     if kind != "images":
-        raise QualityError(f"{name}: serves super-networks of images, {net.name} takes {kind or 'no data'}")
+        raise NotServedError(f"{name}: serves super-networks of images, {net.name} takes {kind or 'no data'}")
+    if not argument:
+        raise QualityError(f"{name}: expected {name}:PATH")
 
 
 def classifying(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from harness.quality.mlp import Mlp
 from harness.quality.quality import FreeQuality
 from supernets.assets import Asset, locate
-from supernets.errors import QualityError
+from supernets.errors import NotServedError, QualityError
 from supernets.space import FloatArray, IntArray, SearchSpace
 from supernets.spec import parse_spec
 from supernets.supernet import SuperNetwork
@@ -61,24 +61,31 @@ def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
     )
 
 
+def serves(name: str, net: SuperNetwork) -> list[str]:
+    """Return how it is spelled where it serves ``net``; else nothing."""
+    try:
+        _of(name, net)
+    except NotServedError:
+        return []
+    return [name]
+
+
 def _of(name: str, net: SuperNetwork) -> Published:
     plain, spelled = parse_spec(net.name, net.name)
     options = set(spelled) - {"r"}
     found = next((published for published in _PUBLISHED if published.supernet == plain), None)
     if found is None:
         served = ", ".join(published.supernet for published in _PUBLISHED)
-        instead = net.default_quality if net.default_quality != name else "table:FILE"
-        raise QualityError(f"{name}: was trained for {served}, not for {net.name}; use {instead} there")
+        raise NotServedError(f"{name}: was trained for {served}, not for {net.name}")
     if options:
-        raise QualityError(
-            f"{name}: was trained for {plain} as it was published, not with {', '.join(sorted(options))} of its own; "
-            f"use {net.default_quality} there, or table:FILE"
+        raise NotServedError(
+            f"{name}: was trained for {plain} as it was published, not with {', '.join(sorted(options))} of its own"
         )
     odd = [value for value in _resolutions(net.space) if value not in found.resolutions]
     if odd:
-        raise QualityError(
-            f"{name}: knows the resolutions {', '.join(map(str, found.resolutions))}, not {odd[0]}; "
-            f"use {plain}:r={'+'.join(map(str, found.resolutions[-2:]))} or one of them"
+        known = ", ".join(map(str, found.resolutions))
+        raise NotServedError(
+            f"{name}: knows the resolutions {known}, not {odd[0]}; it serves {plain}:r={found.resolutions[-1]}, say"
         )
     return found
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from harness.quality import columns
 from harness.quality.pairwise import MOST_ROWS, SCHEMA, PairwiseModel, cross_validate, fit
 from harness.quality.quality import FreeQuality
-from supernets.errors import QualityError
+from supernets.errors import NotServedError, QualityError
 from supernets.space import FloatArray, IntArray, SearchSpace
 from supernets.supernet import SuperNetwork
 
@@ -29,6 +29,11 @@ LEAST_ROWS = 50
 def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
     """Return the shipped surrogate of ``net``, or with ``FILE[,column=COLUMN]`` fit one."""
     return _fitted(name, argument, net) if argument else _shipped(name, net)
+
+
+def serves(name: str, net: SuperNetwork) -> list[str]:
+    """Return how it is spelled for ``net``: as it is where one is shipped, and with a CSV file of measured ones."""
+    return [*([name] if net.name in shipped() else []), f"{name}:FILE"]
 
 
 def shipped() -> list[str]:
@@ -59,7 +64,7 @@ def groups(space: SearchSpace) -> IntArray:
 
 def _shipped(name: str, net: SuperNetwork) -> FreeQuality:
     if net.name not in shipped():
-        raise QualityError(f"{name}: serves {', '.join(shipped())} only, not {net.name}; use {_instead(name, net)}")
+        raise NotServedError(f"{name}: the one that is shipped serves {', '.join(shipped())} only, not {net.name}")
     figures = card(net.name)
     return FreeQuality(
         name=name,
@@ -73,11 +78,6 @@ def _shipped(name: str, net: SuperNetwork) -> FreeQuality:
         ),
         function=_Predictor(net.space, model(net.name)),
     )
-
-
-def _instead(name: str, net: SuperNetwork) -> str:
-    default = [] if net.default_quality == name else [net.default_quality]
-    return " or ".join([*default, f"{name}:FILE with a CSV of measured sub-networks", "table:FILE"])
 
 
 def _fitted(name: str, argument: str, net: SuperNetwork) -> FreeQuality:

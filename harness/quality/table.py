@@ -7,6 +7,11 @@ from harness.quality.quality import FreeQuality
 from supernets.supernet import SuperNetwork
 
 
+def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - any super-network can be measured
+    """Return how it is spelled."""
+    return [f"{name}:FILE"]
+
+
 def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
     """Read ``FILE[,column=COLUMN]``; a sub-network that is not in it has no quality (nan)."""
     found = columns.read(name, argument, net.space)

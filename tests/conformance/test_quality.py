@@ -99,14 +99,19 @@ def test_none_is_the_default_of_the_super_network(assets):
     ("spec", "net", "error", "message"),
     [
         ("surogate", W10, UnknownNameError, "did you mean 'surrogate'"),
-        ("surrogate", W12, QualityError, "serves ofa-mbv3-w1.0 only, not ofa-mbv3-w1.2; use ofa-predictor"),
+        (
+            "surrogate",
+            W12,
+            QualityError,
+            "serves ofa-mbv3-w1.0 only, not ofa-mbv3-w1.2; for ofa-mbv3-w1.2 use ofa-predictor",
+        ),
         (
             "surrogate",
             supernets.get("ofa-mbv3-w1.0:r=192"),
             QualityError,
             "not ofa-mbv3-w1.0:r=192; use surrogate:FILE",
         ),
-        ("ofa-predictor", W10, QualityError, "ofa-resnet50, not for ofa-mbv3-w1.0; use surrogate there"),
+        ("ofa-predictor", W10, QualityError, "ofa-resnet50, not for ofa-mbv3-w1.0; for ofa-mbv3-w1.0 use surrogate"),
         ("ofa-predictor:x", W12, QualityError, "has no argument, got 'x'"),
         (
             "ofa-predictor",

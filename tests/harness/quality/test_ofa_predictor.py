@@ -145,7 +145,7 @@ def test_resnet50_is_better_where_it_is_larger(assets):
     ("name", "message"),
     [
         ("ofa-resnet50:r=208", "knows the resolutions 128, 144, 160, 176, 192, 224, 240, 256, not 208"),
-        ("ofa-mbv3-w1.2:classes=10", "as it was published, not with classes of its own; use images there"),
+        ("ofa-mbv3-w1.2:classes=10", "as it was published, not with classes of its own; for .* use images:PATH"),
         ("ofa-resnet50:r=28,scale=0.5", "as it was published, not with scale of its own"),
         ("bootstrapnas-resnet50", "was trained for ofa-mbv3-w1.2, ofa-resnet50, not for bootstrapnas-resnet50"),
     ],

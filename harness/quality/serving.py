@@ -1,0 +1,35 @@
+"""What to use instead: the quality sources that serve a super-network as it is, with its options.
+
+A source says so itself, by ``serves(name, net)`` in its file: the specs to write, none where it refuses. It looks at
+the super-network alone, so that a message costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from supernets.registry import Registry
+from supernets.supernet import SuperNetwork
+
+
+def serving(registry: Registry, net: SuperNetwork, but: str = "") -> list[str]:
+    """Return specs that serve ``net``, its default source's first.
+
+    Args:
+        registry: of the quality sources.
+        net: the super-network.
+        but: a spec that has been refused.
+    """
+    specs = [spec for name in registry.names() for spec in _specs(registry, name, net) if spec != but]
+    return sorted(specs, key=lambda spec: spec.partition(":")[0] != net.default_quality)
+
+
+def joined(specs: Iterable[str]) -> str:
+    """Return specs as a message lists them."""
+    *most, last = specs
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _specs(registry: Registry, name: str, net: SuperNetwork) -> list[str]:
+    serves = getattr(registry.provider(name), "serves", None)
+    return [] if serves is None else list(serves(name, net))
