@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from supernets.errors import UsageError
+from supernets.errors import UsageError, WorkError
 from supernets.files import whole_file
+from supernets.finite import not_finite
 from supernets.space import Config
 from supernets.supernet import SuperNetwork
 
@@ -73,9 +74,16 @@ class SharedWeights:
         return [tensor for tensor in self.tensors.values() if tensor.requires_grad]
 
     def save(self, path: str | Path) -> None:
-        """Write a checkpoint ``{"state_dict": ..., "supernet": name}``; the file is whole or not there at all."""
+        """Write a checkpoint ``{"state_dict": ..., "supernet": name}``; the file is whole or not there at all.
+
+        Raises:
+            WorkError: a weight or a statistic is not finite.
+        """
         import torch
 
+        broken = not_finite(self.tensors.items())
+        if broken is not None:
+            raise WorkError(f"{path}: is not written: {broken} is not finite")
         state = {key: tensor.detach() for key, tensor in self.tensors.items()}
         with whole_file(path) as file:
             torch.save({"state_dict": state, "supernet": self.layout.supernet}, file)

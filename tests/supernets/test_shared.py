@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 import supernets
-from supernets.errors import UsageError
+from supernets.errors import UsageError, WorkError
 from supernets.shared import Trainable, corner
 
 SMALL = "r=28,classes=10,channels=1,scale=0.25"
@@ -130,6 +132,17 @@ def test_seeds():
     key = "blocks.1.conv.depth_conv.conv.conv.weight"
     assert torch.equal(first.tensors[key], same.tensors[key])
     assert not torch.equal(first.tensors[key], other.tensors[key])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["depth_conv.bn.bn.running_var", "classifier.linear.weight"])
+def test_weights_that_are_not_finite_are_not_written(tmp_path, part, value):
+    shared = NET.shared()
+    key = next(key for key in shared.tensors if key.endswith(part))
+    shared.tensors[key].detach().view(-1)[-1] = value
+    with pytest.raises(WorkError, match=f"is not written: {re.escape(key)} is not finite"):
+        shared.save(tmp_path / "weights.pth")
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path, monkeypatch):
