@@ -136,6 +136,7 @@ def test_what_was_taken_since_serves_settled_or_not():
         {"fingerprint": "another host"},
         {"graph": "another graph"},
         {"platform": "scripted:threads=2"},
+        {"supernet": "other"},
         {"measured_at": "2029-12-31T23:59:59+00:00"},
     ],
 )

@@ -62,7 +62,7 @@ def test_before_there_are_samples_nothing_is_known():
     assert all(math.isinf(one.width) and one.n == 0 for one in found.summaries)
     assert (found.narrow, found.known, found.steady, found.ranked) == (frozenset(),) * 4
     assert math.isnan(found.tau)
-    assert not found.all_settled
+    assert found.all_settled is False
     assert found.rules(0) == Rules(narrow=False, steady=False, ranked=False)
     assert Settling.nothing(3).summaries[0].statistic == "min"
 
@@ -207,3 +207,42 @@ def test_the_middle_round_is_an_early_one():
     other = taken(*[[1.0]] * 9)
     clean = [np.ones(9, dtype=bool)] * 3
     assert _trends([nine, other, other], clean, "median") == pytest.approx([2.0, 1.0, 1.0])
+
+
+def test_a_round_between_early_and_late_is_early():
+    # Of three rounds the second is the middle one: early are 2 and 1 ms, late is 3.
+    nets = [taken([2.0], [1.0], [3.0]), *[taken([1.0], [1.0], [1.0])] * 2]
+    clean = [np.ones(3, dtype=bool)] * 3
+    assert _trends(nets, clean, "min") == pytest.approx([3.0, 1.0, 1.0])
+
+
+def test_the_intervals_count_visits_where_a_visit_repeats_itself():
+    # Twelve visits of eight samples, each visit of one speed: as much as twelve samples, and not as ninety-six.
+    mode = [1.0, 1.1, 1.0, 1.1, 1.1, 1.0, 1.0, 1.1, 1.0, 1.1, 1.1, 1.0]
+    repeated = settled(taken(*[[ms] * 8 for ms in mode])).summaries[0]
+    apart = settled(taken(*[[1.0, 1.1] * 4 for _ in mode])).summaries[0]
+    assert repeated.width == pytest.approx(0.1, abs=0.01)
+    assert apart.width == pytest.approx(0.1, abs=0.01)
+    third = [1.0, 1.0, 1.1, 1.0, 1.0, 1.1, 1.0, 1.0, 1.1, 1.0, 1.0, 1.1]
+    assert settled(taken(*[[ms] * 8 for ms in third])).summaries[0].high == pytest.approx(1.1e-3)
+    assert settled(taken(*[[1.0, 1.0, 1.1] for _ in range(32)])).summaries[0].high == pytest.approx(1.0e-3)
+
+
+def test_ranks_that_agree_just_as_much_as_is_wanted_are_enough():
+    # One pair of six changes places between even and odd rounds: 4 of 6.
+    nets = [taken(*[[1.0], [1.2]] * 4), taken(*[[1.2], [1.0]] * 4), level(3.0), level(4.0)]
+    wide = replace(RULES, interval=9.0, steady=9.0, samples=1)
+    agreement = settled(*nets, protocol=wide).tau
+    assert settled(*nets, protocol=replace(wide, tau=agreement)).all_settled
+    assert not settled(*nets, protocol=replace(wide, tau=agreement + 1e-9)).all_settled
+
+
+def test_as_many_are_taken_out_as_spoil_it():
+    halves = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [4.0, 0.5], [5.0, 0.4]])
+    assert _agreeing(halves, RULES)[1] == [0, 1, 2]
+
+
+def test_ties_are_no_contradictions_when_the_worst_is_looked_for():
+    # The first three change places within the resolution; the two after them change places in truth.
+    halves = np.array([[1.0, 1.002], [1.002, 1.0], [1.004, 0.998], [5.0, 6.6], [6.0, 6.3], [7.0, 7.0]])
+    assert _agreeing(halves, replace(RULES, resolution=0.01, tau=0.95))[1] == [0, 1, 2, 4, 5]

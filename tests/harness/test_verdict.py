@@ -190,3 +190,16 @@ def test_a_throttled_clock_says_why():
     assert verdict(throttled="heat").reason == (
         "the device's clock is throttled (heat): let it cool, or raise its power limit"
     )
+
+
+def test_just_as_many_cpus_as_are_let_pass():
+    assert verdict(samples(cpu=1.4)).status == "ok"
+
+
+def test_visits_without_samples_have_no_cause():
+    empty = replace(Samples.none(), **{name: np.zeros(2, dtype=np.int64) for name in ("round", "waiting_ns")})
+    empty = replace(empty, steal_ns=np.zeros(2, dtype=np.int64), throttled_ns=np.zeros(2, dtype=np.int64))
+    summary = summarise(empty.seconds, np.empty(0, dtype=bool), "p10")
+    rules = Rules(narrow=False, steady=True, ranked=True)
+    said = judge(empty, summary, NOISY, threads=1, rules=rules, spent_s=0.0)
+    assert said.reason.endswith(LONGER.format(cap=NOISY.cap_s))

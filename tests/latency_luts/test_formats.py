@@ -359,3 +359,47 @@ def test_a_malformed_key_of_another_layout_is_named(tmp_path, name, fault):
     message = read_error(tmp_path, {"first_conv-input:8x8x3-output:4x4x16": {"mean": 1.0}, name: {"mean": 1.0}})
     assert name in message
     assert fault in message
+
+
+OFA_BOTTLENECK = "expanded_conv-input:8x8x16-output:8x8x16-expand:48-kernel:3-stride:1-idskip:1-se:0-hs:0"
+PROXYLESS = "expanded_conv-input:8x8x16-output:8x8x16-expand:3-kernel:3-stride:1-idskip:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (OFA_BOTTLENECK, OFA_BOTTLENECK),
+        (PROXYLESS, PROXYLESS.replace("expand:3", "expand:48") + "-se:0-hs:0"),
+    ],
+)
+def test_a_bottleneck_that_says_whether_it_squeezes_is_once_for_alls(tmp_path, name, expected):
+    table = latency_luts.read(put(tmp_path, {KEY: {"mean": 1.0}, name: {"mean": 2.0}}))
+    assert list(table.entries) == [KEY, expected]
+    assert table.entries[expected].mean_s == 2e-3
+    assert table.name == str(tmp_path / "table.yaml")
+
+
+@pytest.mark.parametrize("value", [{"mean": "fast"}, {"count": 3}, {"mean": 1.0, "median": 2.0}, 5])
+def test_a_malformed_value_of_proxylessnas_names_file_and_key(tmp_path, value):
+    assert PROXYLESS in read_error(tmp_path, {PROXYLESS: value})
+
+
+def test_a_malformed_key_of_proxylessnas_names_file_and_key(tmp_path):
+    odd = PROXYLESS.replace("-idskip:1", "")
+    assert odd in read_error(tmp_path, {PROXYLESS: {"mean": 1.0}, odd: {"mean": 1.0}})
+
+
+def test_a_table_that_gets_a_correction_has_it_at_once(tmp_path):
+    file = tmp_path / "t.yaml"
+    facts = {"supernet": "s", "platform": "p", "environment": {"a": 1}, "protocol": {"b": 2}, "built": {"c": 3}}
+    write_table(file, {KEY: Entry(1e-3, 1e-8, 7)}, **facts)
+    corrected = store_correction(file, latency_luts.read(file), Correction({"block": 1e-6}, {"n": 20}))
+    again = latency_luts.read(file)
+    for table in (corrected, again):
+        assert table.correction.terms["block"] == 1e-6
+        assert table.correction.facts == {"n": 20}
+        assert {name: table.header[name] for name in facts} == facts
+        assert table.entries[KEY].count == 7
+    other = put(tmp_path, {KEY: {"mean": 1.0}})
+    with pytest.raises(TableError, match=rf"^{other}: only a table that hwnas built can hold a correction"):
+        store_correction(other, latency_luts.read(other), Correction({}))

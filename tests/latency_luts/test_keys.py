@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import supernets
-from latency_luts.keys import key, nearest
+from latency_luts.keys import key, nearest, split
 from supernets.blocks import Block, distinct_blocks
 
 
@@ -31,3 +31,23 @@ def test_nearest_prefers_the_same_kind():
     assert nearest("Conv-input:8x8x3-output:4x4x32", known, 2) == [known[2], known[0]]
     assert nearest("Other-input:1", known, 1)
     assert nearest("anything", []) == []
+
+
+def test_a_key_is_split_into_its_word_and_fields():
+    assert split("Conv-input:8x8x3-output:4x4x16") == ("Conv", {"input": "8x8x3", "output": "4x4x16"})
+    assert split("word") == ("word", {})
+    assert split("a-b:c:d") == ("a", {"b": "c:d"})
+    for bad in ("", "-input:1", "Conv-input", "Conv-:1", "Conv-input:"):
+        with pytest.raises(ValueError, match=f"expected a key like WORD-input:HxWxC-output:HxWxC, got {bad!r}"):
+            split(bad)
+
+
+def test_three_are_near_and_only_of_the_same_kind():
+    known = [f"Conv-input:8x8x{n}" for n in range(5)] + ["Conv_1-input:8x8x9", "Other-input:8x8x9"]
+    near = nearest("Conv-input:8x8x9", known)
+    assert len(near) == 3
+    assert all(name.startswith("Conv-") for name in near)
+    assert len(nearest("Conv-input:8x8x9", known, 5)) == 5
+    # The word is what stands before the first dash, whatever follows.
+    assert nearest("b-x:1-y:2", ["a-x:1-y:2", "b-p:7"]) == ["b-p:7"]
+    assert set(nearest("c-x:1", ["a-x:1", "b-p:7"])) == {"a-x:1", "b-p:7"}

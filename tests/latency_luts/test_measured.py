@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import supernets
+from latency_luts import measured
 from latency_luts.measured import Lookup, MeasuredTable, Metric
 from supernets.errors import TableError
 from supernets.space import Choice, SearchSpace
@@ -315,3 +316,20 @@ def test_latencies_are_read_as_ever(tmp_path, column):
     file.write_text(f'config,{column}\n"{{}}",5\n')
     table = MeasuredTable.read(file)
     assert table.seconds(table.metric(column))[0] in (5e-3, 5.0)
+
+
+def test_long_cells_are_cut_in_messages():
+    for n, shown in ((60, "x" * 60), (61, "x" * 57 + "..."), (500, "x" * 57 + "...")):
+        assert measured._short("x" * n) == repr(shown)
+
+
+def test_cells_of_a_column_per_key_are_whole_numbers_where_they_are_so(tmp_path):
+    space = SearchSpace((Choice("a", (-1, 2)), Choice("a", (-1, 2)), Choice("b", (0.25, 1.5))))
+    file = tmp_path / "t.csv"
+    file.write_text("a,b,latency_ms\n-1 2,1.5,1\n2 -1,.25,2\n")
+    configs = list(MeasuredTable.read(file)._configs(space))
+    assert configs == [{"a": [-1, 2], "b": [1.5]}, {"a": [2, -1], "b": [0.25]}]
+    assert [[type(v) for v in config["a"]] for config in configs] == [[int, int]] * 2
+    file.write_text("a,b,latency_ms\n1-,1.5,1\n")
+    with pytest.raises(TableError, match="line 2: a: expected numbers separated by spaces, got '1-'"):
+        MeasuredTable.read(file).vectors(space)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from latency_luts import Entry, LatencyTable, key
+from latency_luts.correction import Correction
 from latency_luts.resolutions import ResolutionTables
 from supernets.blocks import Block, Slot
 from supernets.errors import TableError
@@ -136,3 +137,82 @@ def test_another_super_network_is_refused_naming_the_one_served():
 def test_a_super_network_without_resolutions_is_refused():
     with pytest.raises(TableError, match="at r=None"):
         TABLES.bind(Net("tiny", SearchSpace(SPACE.choices), SLOTS))
+
+
+# --- corrections and messages ----------------------------------------------------------------------------------------
+
+
+def test_a_correction_is_of_each_block_and_once_of_the_network():
+    corrected = dataclasses.replace(TABLE, correction=Correction({"network": 5.0, "table": 2.0, "block": 0.25}))
+    means = {"head": 2.25, "a": 0.45, "b": 0.65, "c": 1.05}
+    assert corrected.latency(NET, X) == pytest.approx([5.0 + by_hand(means, row) for row in X])
+    assert corrected.mean_s(A) == 0.1  # uncorrected
+
+
+def test_a_correction_sees_the_block_itself():
+    big = Block("head", (1,), (1,), params=1000)
+    net = Net("tiny", SPACE, (Slot("head", (), (big,)),))
+    corrected = LatencyTable("t", {key(big): Entry(1.0)}, correction=Correction({"parameter": 0.5}))
+    assert corrected.latency(net, X) == pytest.approx(501.0)
+
+
+def test_what_is_missing_is_said_word_by_word():
+    def said(*left, serves=(), rows=X):
+        table = LatencyTable("t.yaml", {key(one): Entry(1.0) for one in left}, serves=serves)
+        with pytest.raises(TableError) as caught:
+            table.latency(NET, rows)
+        return str(caught.value)
+
+    assert said(HEAD, A, B).endswith(f"has no block {key(C)}; the nearest it has: {key(HEAD)}, {key(B)}, {key(A)}") or (
+        sorted(said(HEAD, A, B).rpartition(": ")[2].split(", ")) == sorted(map(key, (HEAD, A, B)))
+    )
+    assert "and 1 more that tiny needs" in said(HEAD, A)
+    assert "more" not in said(HEAD, A, B)
+    assert "serves" not in said(HEAD, A, B)
+    assert said(HEAD, A, B, serves=("big", "huge")).endswith("; this table serves big, huge")
+    many = LatencyTable("t.yaml", {f"x{n}-input:1": Entry(1.0) for n in range(9)})
+    with pytest.raises(TableError) as caught:
+        many.latency(NET, X)
+    assert str(caught.value).count("x") - str(caught.value).count("ex") >= 3
+    assert str(caught.value).count("-input:1,") <= 3
+
+
+def test_a_slot_that_is_always_there_stands_in_each_row():
+    two = Net("tiny", SPACE, (Slot("one", (), (A,), repeats=2), Slot("other", (), (B,))))
+    assert TABLE.latency(two, X) == pytest.approx([0.4] * 4)
+    assert TABLE.variance(two, X) == pytest.approx([0.06] * 4)
+
+
+def test_which_resolutions_there_are_is_said_with_an_example():
+    named = Net("tiny:width=2", SearchSpace(SPACE.choices, fixed={"r": [99]}), SLOTS)
+    three = dataclasses.replace(TABLES, resolutions=(8, 16, 32))
+    with pytest.raises(TableError) as caught:
+        three.bind(named)
+    assert str(caught.value) == (
+        "device: has no table for tiny:width=2 at r=99; there is one at each of 8, 16, 32, as in tiny:r=8+32"
+    )
+
+
+def test_a_missing_block_of_a_resolution_names_the_super_network():
+    gap = ResolutionTables("device", (8, 16), lambda r: LatencyTable(f"r{r}", {key(HEAD): Entry(1.0)}))
+    net = elastic((8, 16))
+    with pytest.raises(TableError, match=r"^r8: has no block .*\(and 2 more that tiny:r=elastic needs\)"):
+        gap.bind(net).latency(np.array(list(itertools.product(range(2), range(2), [0]))))
+
+
+def test_a_slot_that_depends_on_the_resolution_keeps_its_repeats():
+    net = elastic((8, 16))
+    slots = (net.slots[0], Slot("single", (0, 2), (A, A, B, B), repeats=4), net.slots[2])
+    rows = np.array([[1, 0, 0], [1, 0, 1]])
+    bound = TABLES.bind(Net("tiny:r=elastic", net.space, slots))
+    assert bound.latency(rows) == pytest.approx([8 * 1.8, 16 * 1.8])
+
+
+def test_a_slots_blocks_are_those_of_its_resolution():
+    # The layer is another block at 16 pixels than at 8, and its other choice stands before and behind.
+    for columns, blocks in (((0, 2), (A, B, C, A)), ((2, 0), (A, C, B, A))):
+        net = elastic((8, 16))
+        slots = (net.slots[0], Slot("single", columns, blocks), net.slots[2])
+        bound = TABLES.bind(Net("tiny:r=elastic", net.space, slots))
+        rows = np.array([[0, 0, 0], [0, 0, 1], [1, 0, 0], [1, 0, 1]])
+        assert bound.latency(rows) == pytest.approx([8 * 1.1, 16 * 1.2, 8 * 1.4, 16 * 1.1])

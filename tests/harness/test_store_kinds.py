@@ -1,0 +1,455 @@
+"""The store's tables and what is known of each kind of database, without a server."""
+
+from __future__ import annotations
+
+import sqlite3
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+
+from harness.store import Store, schema
+from harness.store.kinds import kind_of
+from harness.store.part import parts
+from harness.store.postgresql import PostgreSQL
+from harness.store.sqlite import SQLite
+from supernets.errors import StoreError, StoreFaultError
+
+RECORD = {
+    "supernet": "tiny",
+    "key": "0",
+    "platform": "torch:threads=1",
+    "fingerprint": "f",
+    "protocol": "quiet",
+    "status": "ok",
+    "latency_s": 0.01,
+    "measured_at": "2026-01-02T03:04:05+00:00",
+}
+
+
+@pytest.fixture
+def store():
+    with Store.open(":memory:") as opened:
+        yield opened
+
+
+# --- the tables: what is written today is read by versions to come ---------------------------------------------------
+
+TABLES = {
+    "hwnas_schema": ["version INTEGER not null"],
+    "measurement": [
+        "id INTEGER not null primary",
+        "supernet TEXT not null",
+        "key TEXT not null",
+        "platform TEXT not null",
+        "fingerprint TEXT not null",
+        "protocol TEXT not null",
+        "status TEXT not null",
+        "latency_s DOUBLE",
+        "measured_at TEXT not null",
+        "record TEXT not null",
+    ],
+    "measurement_samples": [
+        "measurement_id INTEGER not null primary -> measurement.id CASCADE",
+        "samples BLOB not null",
+    ],
+    "study": [
+        "id INTEGER not null primary",
+        "name TEXT not null",
+        "settings TEXT not null",
+        "created_at TEXT not null",
+    ],
+    "evaluation": [
+        "study_id INTEGER not null primary -> study.id CASCADE",
+        "number INTEGER not null primary",
+        "key TEXT not null",
+        "record TEXT not null",
+    ],
+    "snapshot": ["study_id INTEGER not null primary -> study.id CASCADE", "record TEXT not null"],
+    "quality": [
+        "supernet TEXT not null primary",
+        "source TEXT not null primary",
+        "key TEXT not null primary",
+        "record TEXT not null",
+    ],
+}
+
+
+def described(inspector, table):
+    """Say what each column of a table is, as the database has it."""
+    primary = inspector.get_pk_constraint(table)["constrained_columns"]
+    foreign = {one["constrained_columns"][0]: one for one in inspector.get_foreign_keys(table)}
+    for column in inspector.get_columns(table):
+        words = [column["name"], str(column["type"])]
+        words += ["not null"] if not column["nullable"] or column["name"] in primary else []
+        words += ["primary"] if column["name"] in primary else []
+        if target := foreign.get(column["name"]):
+            words += [
+                "->",
+                f"{target['referred_table']}.{target['referred_columns'][0]}",
+                target["options"]["ondelete"],
+            ]
+        yield " ".join(words)
+
+
+def test_the_tables_are_what_they_were(store):
+    inspector = sa.inspect(store._database._engine)
+    assert {table: list(described(inspector, table)) for table in inspector.get_table_names()} == TABLES
+    (index,) = inspector.get_indexes("measurement")
+    assert (index["name"], index["column_names"]) == (
+        "measurement_of",
+        ["supernet", "platform", "key", "status", "measured_at"],
+    )
+    assert [one["column_names"] for one in inspector.get_unique_constraints("study")] == [["name"]]
+    assert [one["column_names"] for one in inspector.get_unique_constraints("evaluation")] == [["study_id", "key"]]
+    columns = schema.tables().tables["evaluation"].c
+    assert columns["number"].autoincrement is False
+
+
+def file_of(tmp_path, *statements):
+    path = tmp_path / "s.db"
+    Store.open(str(path)).close()
+    with sqlite3.connect(path) as raw:
+        for statement in statements:
+            raw.execute(statement)
+    raw.close()
+    return str(path)
+
+
+def test_a_store_of_the_first_version_gets_the_tables_of_this_one(tmp_path):
+    old = file_of(
+        tmp_path,
+        "DROP TABLE snapshot",
+        "DROP TABLE quality",
+        "DROP INDEX measurement_of",
+        "CREATE INDEX measurement_of ON measurement (supernet, platform, key)",
+        "UPDATE hwnas_schema SET version = 1",
+    )
+    with Store.open(old) as migrated:
+        inspector = sa.inspect(migrated._database._engine)
+        assert {table: list(described(inspector, table)) for table in inspector.get_table_names()} == TABLES
+        assert inspector.get_indexes("measurement")[0]["column_names"][-2:] == ["status", "measured_at"]
+    with sqlite3.connect(old) as raw:
+        assert raw.execute("SELECT version FROM hwnas_schema").fetchall() == [(schema.VERSION,)]
+    raw.close()
+
+
+@pytest.mark.parametrize("version", [schema.VERSION + 1, 99])
+def test_a_newer_version_is_refused_before_anything_is_read(tmp_path, version):
+    path = file_of(tmp_path, f"UPDATE hwnas_schema SET version = {version}")
+    for create in (True, False):
+        fault = rf"has schema {version}, this version of hwnas reads up to {schema.VERSION}; update hwnas"
+        with pytest.raises(StoreError, match=fault):
+            Store.open(path, create=create)
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("SELECT version FROM hwnas_schema").fetchall() == [(version,)]
+    raw.close()
+
+
+def test_a_store_that_does_not_say_its_version_is_damaged(tmp_path):
+    with pytest.raises(StoreError, match="does not say which schema it has"):
+        Store.open(file_of(tmp_path, "DELETE FROM hwnas_schema"))
+
+
+def test_another_programs_tables_are_named_and_left_alone(tmp_path):
+    path = file_of(tmp_path, *(f"DROP TABLE {name}" for name in ("hwnas_schema", "quality", "snapshot", "evaluation")))
+    with pytest.raises(
+        StoreError, match=r"it has measurement, measurement_samples, study\); give hwnas one of its own"
+    ):
+        Store.open(path)
+
+
+def test_an_empty_database_is_filled_only_where_it_may_be(tmp_path):
+    path = tmp_path / "empty.db"
+    path.touch()
+    with pytest.raises(StoreError, match="is empty; 'hwnas search' and 'hwnas profile' fill one"):
+        Store.open(str(path), create=False)
+    Store.open(str(path)).close()
+    Store.open(str(path), create=False).close()
+
+
+# --- measurements, studies, qualities --------------------------------------------------------------------------------
+
+
+def test_measurements_are_counted_and_the_latest_listed(store):
+    for day in range(1, 7):
+        status = "ok" if day % 2 else "failed"
+        when = {"status": status, "measured_at": f"2026-01-0{day}T00:00:00", "supernet": "big" if day > 4 else "tiny"}
+        store.put_measurement(RECORD | {"key": str(day), **when})
+    store.put_measurement(RECORD | {"platform": "other", "measured_at": "2027"})
+    assert store.count_measurements() == 7
+    assert store.count_measurements(supernet="tiny") == 5
+    assert store.count_measurements(status="failed") == 3
+    assert store.count_measurements(platform="other") == 1
+    assert store.count_measurements(before="2026-01-03") == 2
+    assert store.count_measurements(status="failed", before="2026-01-05", supernet="tiny") == 2
+    assert [row["key"] for row in store.measurements(latest=2, platform="torch:threads=1")] == ["5", "6"]
+    assert [row["key"] for row in store.measurements(latest=1, keys=["1", "2", "4"])] == ["4"]
+    assert [row["key"] for row in store.measurements(before="2026-01-02T00:00:00")] == ["1"]
+    assert [row["key"] for row in store.measurements(supernet="big", latest=5)] == ["5", "6"]
+
+
+def test_deleting_counts_what_was_there_and_takes_only_its_samples(store):
+    numbers = [store.put_measurement(RECORD | {"key": str(n), "samples": [n]}) for n in range(4)]
+    assert store.delete_measurements([numbers[1], numbers[2], 77]) == 2
+    assert [(row["key"], row["samples"]) for row in store.measurements()] == [("0", [0]), ("3", [3])]
+    assert store.delete_measurements([]) == 0
+
+
+def test_a_study_has_one_snapshot(store):
+    first, second = store.create_study("s", {}), store.create_study("t", {})
+    assert store.snapshot(first) is None
+    for record in ({"n": 1}, {"n": 2}):
+        store.put_snapshot(first, record)
+    store.put_snapshot(second, {"n": 3})
+    assert (store.snapshot(first), store.snapshot(second)) == ({"n": 2}, {"n": 3})
+    store.delete_study("s")
+    assert store.snapshot(second) == {"n": 3}
+    for late in (lambda: store.put_snapshot(first, {}), lambda: store.add_evaluations(first, 0, [{"key": "a"}])):
+        with pytest.raises(StoreError, match="the study 's' has been deleted"):
+            late()
+
+
+def test_a_damaged_snapshot_is_none_and_a_damaged_record_an_error(store):
+    study = store.create_study("s", {"a": 1})
+    store.put_snapshot(study, {"n": 1})
+    store.add_evaluations(study, 0, [{"key": "a"}])
+    store.put_quality("net", "source", "0", {"value": 1})
+    store.put_measurement(RECORD)
+    for table in ("snapshot", "evaluation", "quality", "measurement"):
+        update = store._tables[table].update().values(record="{")
+        store._database.write(lambda connection, update=update: connection.execute(update))
+    assert store.snapshot(study) is None
+    damaged = "^the store :memory:: a record in it is damaged: "
+    for read in (
+        lambda: store.evaluations(study),
+        lambda: store.qualities("net", "source", ["0"]),
+        store.measurements,
+    ):
+        with pytest.raises(StoreFaultError, match=damaged):
+            read()
+    update = store._tables["study"].update().values(settings="{")
+    store._database.write(lambda connection: connection.execute(update))
+    with pytest.raises(StoreFaultError, match=damaged):
+        store.studies()
+
+
+def test_names_are_numbered_by_those_that_begin_so(store):
+    for name in ("a_b-1", "aXb-1", "A_b-7", "a_b-x"):
+        store.create_study(name, {})
+    assert store.create_study(None, {}, prefix="a_b").name == "a_b-3"
+    assert store.create_study(None, {}).name == "study-1"
+    assert store.create_study(None, {"seed": 3}).settings == {"seed": 3}
+
+
+def test_a_study_says_when_it_began_and_how_much_it_has(store):
+    study = store.create_study("s", {})
+    store.create_study("t", {})
+    store.add_evaluations(study, 0, [])
+    store.add_evaluations(study, 0, [{"key": "a"}, {"key": "b"}])
+    assert [(one.name, one.evaluations) for one in store.studies()] == [("s", 2), ("t", 0)]
+    assert study.created_at.endswith("+00:00")
+    assert len(study.created_at) == len("2026-01-02T03:04:05+00:00")
+    with pytest.raises(StoreError, match="another process is writing the study 's'; let one of them finish"):
+        store.add_evaluations(study, 1, [{"key": "c"}])
+
+
+def test_many_values_are_asked_for_in_parts():
+    assert list(parts([])) == []
+    assert list(parts([3, 1, 3, 2])) == [[1, 2, 3]]
+    many = list(parts(range(25_000)))
+    assert [len(part) for part in many] == [10_000, 10_000, 5_000]
+    assert many[1][0] == 10_000
+
+
+# --- kinds of databases ----------------------------------------------------------------------------------------------
+
+
+def test_a_path_is_a_file_of_sqlite(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for location, database in ((":memory:", ":memory:"), ("a.db", f"{tmp_path}/a.db"), ("~/b.db", f"{tmp_path}/b.db")):
+        url, kind = kind_of(location)
+        assert (url.drivername, url.database) == ("sqlite", database)
+        assert isinstance(kind, SQLite)
+    with pytest.raises(StoreError, match="the store '~nobody-is-called-so/x': "):
+        kind_of("~nobody-is-called-so/x")
+
+
+def test_a_url_says_its_kind():
+    for location in ("postgresql://h/d", "postgresql+psycopg://h/d"):
+        url, kind = kind_of(location)
+        assert (url.drivername, url.host, url.database) == ("postgresql+psycopg", "h", "d")
+        assert isinstance(kind, PostgreSQL)
+    assert kind_of("postgresql+psycopg2://h/d")[0].drivername == "postgresql+psycopg2"
+    assert isinstance(kind_of("sqlite:///x.db")[1], SQLite)
+    expected = "expected a path, or a URL like sqlite:///my.db or postgresql"
+    for location in ("mysql://me:hidden@h/d", "://", "postgresql://me:hidden@h:port/d"):
+        with pytest.raises(StoreError, match=expected) as caught:
+            kind_of(location)
+        assert "hidden" not in str(caught.value)
+
+
+def test_postgresql_is_asked_as_libpq_wants_it():
+    kind, plain = PostgreSQL(), sa.make_url("postgresql://h/d")
+    options = kind.options(plain)
+    assert options["pool_pre_ping"] is True
+    assert options["connect_args"] == {
+        "application_name": "hwnas",
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    given = kind.options(sa.make_url("postgresql://h/d?connect_timeout=3"))["connect_args"]
+    assert "connect_timeout" not in given
+    assert len(given) == 5
+
+
+def test_which_driver_is_missing():
+    def missing(name):
+        return PostgreSQL().missing(ImportError(name=name))
+
+    assert missing("psycopg") == "needs the package psycopg: python -m pip install 'hwnas[postgresql]'"
+    assert missing(None) == missing("psycopg")
+    assert missing("psycopg_binary") == "needs the package psycopg_binary: python -m pip install 'hwnas[postgresql]'"
+    assert missing("psycopg2") == "needs the package psycopg2: python -m pip install psycopg2"
+    assert missing("asyncpg") == "needs the package asyncpg: python -m pip install asyncpg"
+    assert SQLite().missing(ImportError(name="pysqlcipher3")) == (
+        "needs the package pysqlcipher3: python -m pip install pysqlcipher3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "passes"),
+    [
+        ("08006", True),
+        ("57P01", True),
+        ("53300", True),
+        ("40001", True),
+        ("40P01", True),
+        ("53100", False),
+        ("23505", False),
+    ],
+)
+def test_what_passes_by_itself_says_its_state(state, passes):
+    error = sa.exc.OperationalError("SELECT", {}, SimpleNamespace(sqlstate=state))
+    assert PostgreSQL().passes(error) is passes
+    assert SQLite().passes(error) is False
+
+
+def test_what_has_no_state_passes_where_the_connection_was_lost():
+    plain = Exception("no state")
+    assert PostgreSQL().passes(sa.exc.OperationalError("SELECT", {}, plain))
+    assert not PostgreSQL().passes(sa.exc.ProgrammingError("SELECT", {}, plain))
+    assert PostgreSQL().passes(sa.exc.ProgrammingError("SELECT", {}, plain, connection_invalidated=True))
+
+
+def test_what_to_do_about_it():
+    locked = "another process has held it for 60 s: let it finish, then go on (--resume)"
+    full = "what was put before is safe: make room, then go on (--resume)"
+    assert SQLite().advice("database is locked") == locked
+    assert SQLite().advice("database or disk is full") == full
+    assert SQLite().advice("no such table") == ""
+    assert PostgreSQL().advice("canceling statement due to lock timeout") == locked
+    assert PostgreSQL().advice("could not extend file: No space left on device") == full
+    assert PostgreSQL().advice("permission denied for schema public") == (
+        "let the user own a database: createdb --owner USER DATABASE"
+    )
+    assert PostgreSQL().advice("syntax error") == ""
+
+
+def test_the_advisory_lock_ends_with_the_transaction():
+    said = []
+    PostgreSQL().lock(SimpleNamespace(execute=said.append))
+    (statement,) = said
+    compiled = statement.compile(compile_kwargs={"literal_binds": True})
+    assert str(compiled).split() == ["SELECT", "pg_advisory_xact_lock(448680321395)", "AS", "pg_advisory_xact_lock_1"]
+
+
+def test_a_store_in_memory_is_one_connection():
+    for database in (":memory:", None, ""):
+        options = SQLite().options(sa.URL.create("sqlite", database=database))
+        assert options["poolclass"] is sa.QueuePool
+        assert (options["pool_size"], options["max_overflow"], options["pool_timeout"]) == (1, 0, 60.0)
+        assert options["connect_args"] == {"check_same_thread": False}
+    assert SQLite().options(sa.make_url("sqlite:///x.db")) == {}
+
+
+def test_a_file_is_set_up_to_lose_nothing(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as opened:
+
+        def pragma(name):
+            return opened._database.read(lambda c: c.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+
+        assert [pragma(name) for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")] == [
+            "wal",
+            1,
+            1,  # NORMAL
+            60_000,
+        ]
+
+
+def test_what_is_wrong_with_a_path_is_said(tmp_path):
+    for path, fault in (
+        (tmp_path, "is a folder; expected a file, or a file's name in it"),
+        (tmp_path / "none" / "s.db", f"there is no folder {tmp_path}/none"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        with pytest.raises(StoreError, match=f"^the store {tmp_path}.*: {fault}"):
+            Store.open(str(path))
+    with pytest.raises(StoreError, match="there is none; 'hwnas search' and 'hwnas profile' make one"):
+        Store.open(str(tmp_path / "s.db"), create=False)
+
+
+# --- connections that break ------------------------------------------------------------------------------------------
+
+
+class Flaky:
+    """A kind of database whose statements fail so often before they get through."""
+
+    def __init__(self, store, monkeypatch, failures, passes=True):
+        self.left, self.waits = failures, []
+        monkeypatch.setattr("harness.store.database.time", SimpleNamespace(sleep=self.waits.append))
+        monkeypatch.setattr(store._database._kind, "passes", lambda _: passes, raising=False)
+
+    def __call__(self, *_):
+        if self.left:
+            self.left -= 1
+            raise sa.exc.OperationalError("SELECT", {}, Exception("lost\nLINE 1: SELECT"))
+        return "through"
+
+
+def test_what_passes_is_tried_again_with_growing_waits(store, monkeypatch):
+    flaky, asked = Flaky(store, monkeypatch, 3), []
+    assert store._database.write(flaky, lambda _: asked.append(1)) == "through"
+    assert flaky.waits == [0.1, 0.2, 0.5]
+    assert len(asked) == 3  # whether it had been written after all, before each further attempt
+    assert store._database.read(Flaky(store, monkeypatch, 1)) == "through"
+
+
+def test_what_was_written_after_all_is_not_written_again(store, monkeypatch):
+    flaky = Flaky(store, monkeypatch, 1)
+    assert store._database.write(flaky, lambda _: "was there") == "was there"
+
+
+def test_what_stays_broken_is_given_up(store, monkeypatch):
+    flaky = Flaky(store, monkeypatch, 99)
+    with pytest.raises(StoreFaultError, match=r"^the store :memory:: cannot be opened, read or written: lost$"):
+        store._database.read(flaky)
+    assert flaky.waits == [0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
+    assert flaky.left == 99 - 9
+
+
+def test_what_does_not_pass_is_an_error_at_once(store, monkeypatch):
+    flaky = Flaky(store, monkeypatch, 99, passes=False)
+    with pytest.raises(StoreFaultError, match="lost"):
+        store._database.read(flaky)
+    assert (flaky.waits, flaky.left) == ([], 98)
+
+
+def test_text_that_is_none_is_refused(store):
+    with pytest.raises(StoreError, match=r"is no text that can be kept"):
+        store.create_study("\udcff", {})
+    assert store.studies() == []

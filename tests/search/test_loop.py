@@ -1,0 +1,382 @@
+"""The loop of a search, step by step: a scripted algorithm asks, and what it is told is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from search.archive import Archive, Evaluation
+from search.constraints import Constraint
+from search.drift import Drift
+from search.loop import PATIENCE, SMALL, Loop, Task
+from search.objectives import Directions, Outcome
+from search.stored import Kept, Snapshot
+from supernets.errors import UsageError
+from supernets.space import Choice, SearchSpace
+
+SPACE = SearchSpace((Choice("w", (1, 2, 3)), Choice("k", (3, 5, 7))))
+ALL = np.array([[w, k] for w in range(3) for k in range(3)])
+
+
+class Scripted:
+    """An algorithm that asks for what it was given, batch by batch, and remembers what it was told."""
+
+    def __init__(self, *batches):
+        self.batches, self.told = [np.array(one).reshape(-1, 2) for one in batches], []
+
+    def ask(self):
+        return self.batches.pop(0) if self.batches else np.empty((0, 2), dtype=int)
+
+    def tell(self, X, F):
+        self.told.append((X.tolist(), F.tolist()))
+
+
+class Remembering(Scripted):
+    """One that can be restored: its state is how many batches it has asked for."""
+
+    def __init__(self, *batches):
+        super().__init__(*batches)
+        self.asked, self.restored = 0, None
+
+    def ask(self):
+        self.asked += 1
+        return super().ask()
+
+    def state(self):
+        return {"asked": self.asked}
+
+    def restore(self, state, asked):
+        self.restored = (dict(state), asked.tolist())
+        for _ in range(state["asked"]):
+            self.batches.pop(0)
+        self.asked = state["asked"]
+
+
+class Objective:
+    """Ten times the width and the kernel's index; nan where it is told to fail."""
+
+    def __init__(self, name="latency", *, batched=True, maximise=False, fails=(), unstable=(), cheap=False):
+        self.name, self.batched, self.maximise, self.cheap = name, batched, maximise, cheap
+        self.fails, self.unstable, self.calls = fails, unstable, []
+
+    def value(self, row):
+        return float(10 * row[0] + row[1] + 1)
+
+    def evaluate(self, X):
+        self.calls.append(X.tolist())
+        keys = SPACE.keys(X)
+        status = tuple("failed" if k in self.fails else "unstable" if k in self.unstable else "ok" for k in keys)
+        values = np.array([np.nan if s == "failed" else self.value(row) for s, row in zip(status, X, strict=True)])
+        reasons = tuple("" if s == "ok" else f"it was {s}" for s in status)
+        return Outcome(values, status, reasons, np.column_stack([0.9 * values, 1.1 * values]))
+
+
+class Drifting(Objective):
+    """One that is measured again beside others."""
+
+    def __init__(self, **kw):
+        super().__init__(**kw)
+        self.again = []
+
+    def evaluate_beside(self, X, again):
+        self.again.append(again.tolist())
+        beside = {key: self.value(row) for key, row in zip(SPACE.keys(again), again, strict=True)} if len(again) else {}
+        return replace(self.evaluate(X), beside=(beside,) * len(X))
+
+
+def loop(algorithm, *objectives, limited=(), constraints=(), kept=None, drifts=None):
+    objectives = objectives or (Objective(),)
+    archive = Archive([one.name for one in objectives], Directions([one.maximise for one in objectives]))
+    task = Task(SPACE, tuple(objectives), tuple(limited), tuple(constraints))
+    return SimpleNamespace(loop=Loop(task, algorithm, archive, kept, drifts=drifts), archive=archive)
+
+
+def run(made, evals=99, stop=lambda _: None, report=lambda: None):
+    return made.loop.run(evals, stop, report)
+
+
+def keys(archive):
+    return [one.key for one in archive]
+
+
+# --- asking and telling ----------------------------------------------------------------------------------------------
+
+
+def test_each_batch_is_evaluated_and_told():
+    algorithm, objective, reports = Scripted([[0, 0], [1, 2]], [[2, 1]]), Objective(), []
+    made = loop(algorithm, objective)
+    reason = run(made, report=lambda: reports.append(len(made.archive)))
+    assert reason == "the algorithm has nothing left to ask for after 3 evaluations"
+    assert objective.calls == [[[0, 0], [1, 2]], [[2, 1]]]
+    assert algorithm.told == [([[0, 0], [1, 2]], [[1.0], [13.0]]), ([[2, 1]], [[22.0]])]
+    assert reports == [2, 3]
+    assert [(one.index, one.iteration, one.vector) for one in made.archive] == [
+        (0, 0, (0, 0)),
+        (1, 0, (1, 2)),
+        (2, 1, (2, 1)),
+    ]
+    assert made.archive[1].config == SPACE.decode([[1, 2]])[0]
+    assert made.archive[1].objectives == {"latency": 13.0}
+    assert made.archive[1].intervals == {"latency": pytest.approx((11.7, 14.3))}
+    assert (made.archive[1].status, made.archive[1].reason, made.archive[1].beside) == ("ok", "", {})
+    assert 0 <= made.archive[0].total_s <= made.archive[2].total_s
+
+
+def test_what_was_asked_before_is_answered_from_the_archive():
+    algorithm, objective = Scripted([[0, 0], [0, 0], [0, 1]], [[0, 1], [0, 2], [0, 0]]), Objective()
+    made = loop(algorithm, objective)
+    run(made)
+    assert objective.calls == [[[0, 0], [0, 1]], [[0, 2]]]
+    assert algorithm.told[1] == ([[0, 1], [0, 2], [0, 0]], [[2.0], [3.0], [1.0]])
+    assert algorithm.told[0][0] == [[0, 0], [0, 0], [0, 1]]
+
+
+def test_no_more_is_evaluated_than_was_wanted():
+    algorithm, objective = Scripted(ALL[:2], ALL[2:6]), Objective()
+    made = loop(algorithm, objective)
+    assert run(made, evals=4) == "4 evaluations are done"
+    assert keys(made.archive) == SPACE.keys(ALL[:4])
+    assert algorithm.told[1][0] == ALL[2:4].tolist()  # what was not evaluated is not told
+
+
+def test_a_space_that_is_all_evaluated_ends_it():
+    assert run(loop(Scripted(ALL), Objective())) == "all 9 sub-networks of the space are evaluated"
+
+
+def test_a_rule_ends_it_between_batches():
+    algorithm = Scripted(*ALL.reshape(-1, 1, 2))
+    made = loop(algorithm)
+    assert run(made, stop=lambda archive: "enough" if len(archive) >= 3 else None) == "enough"
+    assert len(made.archive) == 3
+    assert len(algorithm.told) == 3
+
+
+def test_an_algorithm_that_asks_for_nothing_new_is_let_go():
+    made = loop(Scripted([[0, 0]], *[[[0, 0]]] * (PATIENCE - 1), [[0, 1]], *[[[0, 0]]] * (PATIENCE + 5)))
+    assert run(made) == f"the algorithm asked {PATIENCE} times in a row for nothing new"
+    assert keys(made.archive) == ["00", "01"]
+    assert len(made.loop._algorithm.batches) == 5
+
+
+# --- what an evaluation is ------------------------------------------------------------------------------------------
+
+
+def test_the_worst_status_is_kept_with_every_reason():
+    first = Objective("latency", unstable=("00", "01"), fails=("02",))
+    second = Objective("memory", fails=("01",), unstable=("00",))
+    made = loop(Scripted(ALL[:3]), first, second)
+    run(made)
+    assert [one.status for one in made.archive] == ["unstable", "failed", "failed"]
+    assert made.archive[0].reason == "latency: it was unstable; memory: it was unstable"
+    assert made.archive[1].reason == "latency: it was unstable; memory: it was failed"
+    assert made.archive[2].reason == "latency: it was failed"
+    assert made.archive[2].intervals == {"memory": pytest.approx((2.7, 3.3))}
+    np.testing.assert_equal(made.loop._algorithm.told[0][1], [[1.0, 1.0], [np.nan, np.nan], [np.nan, np.nan]])
+
+
+def test_objectives_that_take_one_at_a_time_are_kept_one_by_one():
+    batched, single, kept = Objective("latency"), Objective("top1", batched=False, maximise=True), []
+    store = Kept(keep=lambda evaluations: kept.append([one.key for one in evaluations]))
+    made = loop(Scripted(ALL[:3]), batched, single, kept=store)
+    run(made)
+    assert batched.calls == [ALL[:3].tolist()]
+    assert single.calls == [[row] for row in ALL[:3].tolist()]
+    assert kept == [["00"], ["01"], ["02"]]
+    assert made.archive[2].objectives == {"latency": 3.0, "top1": 3.0}
+    assert made.archive[2].intervals["latency"] == pytest.approx((2.7, 3.3))
+    assert made.loop._algorithm.told[0][1] == [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]
+
+
+def test_a_limit_on_an_objective_is_kept_and_left_to_the_algorithm():
+    limit = Constraint("latency", False, 2.0, "ms")
+    made = loop(Scripted(ALL[:3]), constraints=[limit])
+    run(made)
+    assert [one.violation for one in made.archive] == [0.0, 0.0, 0.5]
+    assert made.loop._algorithm.told[0][1] == [[1.0], [2.0], [3.0]]
+
+
+@pytest.mark.parametrize(("cheap", "last"), [(True, 3.0), (False, np.nan)])
+def test_a_limit_on_something_that_the_algorithm_cannot_see_is_told_as_a_failure(cheap, last):
+    macs = Objective("macs", cheap=cheap)
+    made = loop(Scripted(ALL[:3]), Objective(), limited=[macs], constraints=[Constraint("macs", False, 2.0, "M")])
+    run(made)
+    assert made.archive[2].objectives == {"latency": 3.0, "macs": 3.0}
+    assert [one.violation for one in made.archive] == [0.0, 0.0, 0.5]
+    np.testing.assert_equal(made.loop._algorithm.told[0][1], [[1.0], [2.0], [last]])
+
+
+# --- a machine that drifts -------------------------------------------------------------------------------------------
+
+
+def test_some_of_the_front_are_measured_again_beside_a_small_batch():
+    objective, drift = Drifting(), Drift()
+    made = loop(Scripted([[0, 2]], [[0, 1]], [[2, 2], [0, 0]]), objective, drifts={"latency": drift})
+    run(made)
+    # The front is one network, the best so far.
+    assert objective.again == [[], [[0, 2]], [[0, 1]]]
+    assert [one.beside for one in made.archive] == [
+        {"latency": {}},
+        {"latency": {"02": 3.0}},
+        {"latency": {"01": 2.0}},
+        {"latency": {"01": 2.0}},
+    ]
+    assert (drift.times("02"), drift.times("01"), drift.times("00")) == (2, 2, 1)
+    # Those that were measured again are told again, after those that were asked for.
+    assert algorithm_told(made)[1] == [[0, 1], [0, 2]]
+    assert algorithm_told(made)[2] == [[2, 2], [0, 0], [0, 1]]
+
+
+def algorithm_told(made):
+    return [X for X, _ in made.loop._algorithm.told]
+
+
+def test_of_the_front_those_measured_least_often_come_first_and_then_the_latest():
+    up, down = Drifting(), Objective("top1", maximise=True)
+    made = loop(Scripted(ALL[:1], ALL[1:2], ALL[2:3], ALL[3:4]), up, down, drifts={"latency": Drift()})
+    run(made)
+    # All are on the front: 00; 01; then 02, with 00 and 01 measured twice each, 02 once.
+    assert up.again == [[], [[0, 0]], [[0, 1], [0, 0]], [[0, 2], [0, 1]]]
+
+
+def test_what_the_algorithm_learns_is_free_of_drift_and_what_is_kept_is_not():
+    class Warming(Drifting):
+        """Everything takes 10 % longer with every batch."""
+
+        batch = 0
+
+        def evaluate(self, X):
+            found = super().evaluate(X)
+            return replace(found, values=found.values * 1.1**self.batch)
+
+        def evaluate_beside(self, X, again):
+            found = super().evaluate_beside(X, again)
+            beside = {key: value * 1.1**self.batch for key, value in found.beside[0].items()} if len(X) else {}
+            self.batch += 1
+            return replace(found, beside=(beside,) * len(X))
+
+    made = loop(Scripted(*ALL[:5].reshape(-1, 1, 2)), Warming(), drifts={"latency": Drift()})
+    run(made)
+    assert made.archive[4].objectives["latency"] == pytest.approx(12 * 1.1**4)
+    (told,) = [f for x, (f,) in zip(*made.loop._algorithm.told[-1], strict=True) if x == ALL[4].tolist()]
+    assert told == pytest.approx(12.0, rel=0.03)
+
+
+def test_a_large_batch_ranks_by_itself():
+    wide = SearchSpace((Choice("w", tuple(range(30))),))
+    rows = np.arange(30).reshape(-1, 1)
+    for n, again in ((SMALL, 2), (SMALL + 1, 0)):
+        objective = Drifting()
+        archive = Archive(["latency"], Directions([False]))
+        algorithm = Scripted()
+        algorithm.batches = [rows[:1], rows[1 : 1 + n]]
+        objective.value = lambda row: float(row[0] + 1)
+        objective.evaluate = lambda X: Outcome(X[:, 0] + 1.0, ("ok",) * len(X), ("",) * len(X))
+        objective.evaluate_beside = lambda X, again, o=objective: o.again.append(len(again)) or o.evaluate(X)
+        Loop(Task(wide, (objective,), (), ()), algorithm, archive, drifts={"latency": Drift()}).run(
+            99, lambda _: None, lambda: None
+        )
+        assert len(objective.again) == (2 if again else 1)
+
+
+# --- going on from the store -----------------------------------------------------------------------------------------
+
+
+def evaluated(batches):
+    """What a store has after a search that asked for these batches."""
+    made = loop(Scripted(*batches))
+    run(made)
+    return list(made.archive)
+
+
+BATCHES = [ALL[:2], ALL[2:4], ALL[4:6]]
+
+
+def test_what_is_kept_is_replayed_and_not_evaluated_again():
+    before = evaluated(BATCHES[:2])
+    objective, kept, algorithm = Objective(), [], Scripted(*BATCHES)
+    made = loop(algorithm, objective, kept=Kept(before, keep=kept.extend))
+    run(made)
+    assert list(made.archive)[:4] == before
+    assert objective.calls == [ALL[4:6].tolist()]
+    assert [one.key for one in kept] == SPACE.keys(ALL[4:6])
+    assert [one.iteration for one in made.archive] == [0, 0, 1, 1, 2, 2]
+    assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
+    assert made.archive[4].total_s >= before[3].total_s  # time goes on from where it was
+
+
+def test_a_batch_that_was_cut_short_is_completed():
+    before = evaluated([ALL[:2], ALL[2:4]])[:3]
+    objective = Objective()
+    made = loop(Scripted(*BATCHES), objective, kept=Kept(before))
+    run(made)
+    assert objective.calls == [ALL[3:4].tolist(), ALL[4:6].tolist()]
+    assert [one.iteration for one in made.archive] == [0, 0, 1, 1, 2, 2]
+
+
+def test_other_proposals_than_those_kept_are_refused():
+    made = loop(Scripted(ALL[1:3]), kept=Kept(evaluated([ALL[:2]])))
+    with pytest.raises(UsageError, match="the algorithm proposes other sub-networks than the study has evaluated"):
+        run(made)
+
+
+def test_a_snapshot_is_saved_before_each_asking_once_there_is_something():
+    saved = []
+    run(loop(Remembering(*BATCHES), kept=Kept(save=saved.append)))
+    assert [(one["evaluations"], one["under_way"], one["state"]) for one in saved] == [
+        (2, [], {"asked": 1}),
+        (4, [], {"asked": 2}),
+        (6, [], {"asked": 3}),
+    ]
+
+
+def test_with_a_snapshot_what_is_kept_is_told_and_not_asked_for():
+    before, algorithm, objective, reports = evaluated(BATCHES[:2]), Remembering(*BATCHES), Objective(), []
+    snapshot = Snapshot(4, (), {"asked": 2}).to_json()
+    made = loop(algorithm, objective, kept=Kept(before, snapshot))
+    run(made, report=lambda: reports.append(len(made.archive)))
+    assert algorithm.restored == ({"asked": 2}, ALL[:4].tolist())
+    assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
+    assert reports == [2, 4, 6]
+    assert objective.calls == [ALL[4:6].tolist()]
+    assert [one.iteration for one in made.archive] == [0, 0, 1, 1, 2, 2]
+    assert algorithm.asked == 4  # the third batch, and that there is no fourth
+
+
+def test_what_was_asked_for_and_had_not_arrived_is_restored_too():
+    before = evaluated(BATCHES[:2])
+    algorithm = Remembering(*BATCHES)
+    run(loop(algorithm, kept=Kept(before, Snapshot(2, (ALL[2:4],), {"asked": 1}).to_json())), evals=4)
+    assert algorithm.restored == ({"asked": 1}, ALL[:4].tolist())
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        None,
+        "nonsense",
+        {"evaluations": 4},
+        Snapshot(9, (), {"asked": 2}).to_json(),
+        Snapshot(1, (), {"asked": 1}).to_json(),  # in the middle of a batch
+        Snapshot(4, (), {"other": 2}).to_json(),
+    ],
+)
+def test_without_a_snapshot_that_fits_everything_is_asked_for_again(snapshot):
+    before, algorithm, objective = evaluated(BATCHES[:2]), Remembering(*BATCHES), Objective()
+    made = loop(algorithm, objective, kept=Kept(before, snapshot))
+    run(made)
+    assert algorithm.asked == 4
+    assert objective.calls == [ALL[4:6].tolist()]
+    assert keys(made.archive) == SPACE.keys(ALL[:6])
+
+
+def test_kept_values_teach_the_drift():
+    drift = Drift()
+    one, two = evaluated([ALL[:1], ALL[1:2]])
+    one = replace(one, beside={"latency": {"22": 5.0}})
+    made = loop(Scripted(ALL[:1], ALL[1:2]), Drifting(), kept=Kept([one, two]), drifts={"latency": drift})
+    run(made)
+    assert (drift.times("00"), drift.times("01"), drift.times("22")) == (1, 1, 1)
+    assert isinstance(made.archive[0], Evaluation)
