@@ -241,6 +241,32 @@ def test_of_the_front_those_measured_least_often_come_first_and_then_the_latest(
     assert up.again == [[], [[0, 0]], [[0, 1], [0, 0]], [[0, 2], [0, 1]]]
 
 
+def test_of_the_front_those_that_were_not_measured_again_have_their_turn():
+    up, down = Drifting(), Objective("top1", maximise=True)
+    run(loop(Scripted(ALL[:3], ALL[3:4], ALL[4:5]), up, down, drifts={"latency": Drift()}))
+    # 02 and 01 beside the second batch; then 10, which is new, and 00, whose turn has not come yet.
+    assert up.again == [[], [[0, 2], [0, 1]], [[1, 0], [0, 0]]]
+
+
+class Bare(Objective):
+    """One without bounds on its values."""
+
+    def evaluate(self, X):
+        return replace(super().evaluate(X), intervals=None)
+
+
+def test_each_of_a_batch_keeps_its_own_of_everything_beside_what_is_evaluated_alone():
+    drifting, bare = Drifting(unstable=("02",)), Bare("memory", fails=("01",))
+    alone = Objective("top1", batched=False, maximise=True)
+    made = loop(Scripted([[0, 0]], ALL[1:3]), drifting, bare, alone, drifts={"latency": Drift()})
+    run(made)
+    assert [one.beside for one in made.archive] == [{"latency": {}}, *[{"latency": {"00": 1.0}}] * 2]
+    assert [one.reason for one in made.archive] == ["", "memory: it was failed", "latency: it was unstable"]
+    assert [one.objectives["latency"] for one in made.archive] == [1.0, 2.0, 3.0]
+    assert [one.intervals["latency"][1] for one in made.archive] == pytest.approx([1.1, 2.2, 3.3])
+    assert "memory" not in made.archive[0].intervals
+
+
 def test_what_the_algorithm_learns_is_free_of_drift_and_what_is_kept_is_not():
     class Warming(Drifting):
         """Everything takes 10 % longer with every batch."""
@@ -380,3 +406,27 @@ def test_kept_values_teach_the_drift():
     run(made)
     assert (drift.times("00"), drift.times("01"), drift.times("22")) == (1, 1, 1)
     assert isinstance(made.archive[0], Evaluation)
+
+
+def test_batches_of_one_are_told_one_by_one():
+    singles = [ALL[:1], ALL[1:2], ALL[2:3]]
+    algorithm = Remembering(*singles)
+    made = loop(algorithm, kept=Kept(evaluated(singles), Snapshot(3, (), {"asked": 3}).to_json()))
+    run(made)
+    assert algorithm_told(made) == [one.tolist() for one in singles]
+    assert [one.iteration for one in made.archive] == [0, 1, 2]
+
+
+def test_batches_are_told_apart_where_the_second_one_is_longer():
+    batches = [ALL[:1], ALL[1:4]]
+    made = loop(Remembering(*batches, ALL[4:5]), kept=Kept(evaluated(batches), Snapshot(4, (), {"asked": 2}).to_json()))
+    run(made)
+    assert algorithm_told(made) == [one.tolist() for one in (*batches, ALL[4:5])]
+    assert made.archive[4].iteration == 2
+
+
+def test_patience_begins_with_the_first_asking():
+    algorithm = Remembering(ALL[:1], *[ALL[:1]] * (PATIENCE + 5))
+    made = loop(algorithm, kept=Kept(evaluated([ALL[:1]]), Snapshot(1, (), {"asked": 1}).to_json()))
+    assert "for nothing new" in run(made)
+    assert algorithm.asked == 1 + PATIENCE
