@@ -7,7 +7,7 @@ as a dict in the field's own keys is a *config*. Every function takes and return
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ Value = int | float
 Config = dict[str, list[Value]]
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+# Of one choice: each has a digit.
+MOST_VALUES = len(_DIGITS)
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,21 @@ class SearchSpace:
         choices: one per variable; those under the same key are spelled as one list, in order.
         fixed: config keys that carry no choice, with the value they always have (``{"r": [224]}``).
         ignored: keys that other tools write and that mean nothing here, with the value that is let pass.
+        respell: returns a config that another tool spells otherwise in the keys above, any other as it is; raises
+            ``ConfigError``. ``None``: there is no other spelling.
     """
 
     choices: tuple[Choice, ...]
     fixed: Mapping[str, list[Value]] = field(default_factory=dict)
     ignored: Mapping[str, Any] = field(default_factory=dict)
+    respell: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         for column, choice in enumerate(self.choices):
             if choice.needs is not None and self.choices[choice.needs[0]].needs is not None:
                 raise ValueError(f"choice {column} needs column {choice.needs[0]}, which itself needs another")
-            if len(choice.values) > len(_DIGITS):
-                raise ValueError(f"choice {column} has {len(choice.values)} values, more than {len(_DIGITS)} digits")
+            if len(choice.values) > MOST_VALUES:
+                raise ValueError(f"choice {column} has {len(choice.values)} values, more than {MOST_VALUES} digits")
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 
@@ -172,6 +177,17 @@ class SearchSpace:
         """Name each network: its canonical vector, one base-36 digit per choice."""
         return ["".join(_DIGITS[index] for index in row) for row in self.canonical(X)]
 
+    def from_key(self, key: str) -> IntArray:
+        """Return the vector that a key names, ``(1, n_var)``; raises ``ConfigError``."""
+        if len(key) != self.n_var:
+            raise ConfigError(f"key {key!r}: expected {self.n_var} digits, got {len(key)}")
+        indices = [_DIGITS.find(digit) for digit in key]
+        for column, (index, choice) in enumerate(zip(indices, self.choices, strict=True)):
+            if not 0 <= index < len(choice.values):
+                allowed = f"0 to {_DIGITS[len(choice.values) - 1]}"
+                raise ConfigError(f"key {key!r}: digit {column + 1}: expected {allowed}, got {key[column]!r}")
+        return self.canonical(np.array([indices], dtype=np.int64))
+
     # --- configs -----------------------------------------------------------------------------------------------------
 
     def decode(self, X: npt.ArrayLike) -> list[Config]:
@@ -193,6 +209,7 @@ class SearchSpace:
             ConfigError: names the config, the key, what was given and what is allowed.
         """
         rows = [configs] if isinstance(configs, Mapping) else list(configs)
+        rows = [self._respelled(number, row) for number, row in enumerate(rows)]
         for number, row in enumerate(rows):
             self._check_keys(number, row)
         X = np.empty((len(rows), self.n_var), dtype=np.int64)
@@ -201,6 +218,14 @@ class SearchSpace:
             for position, column in enumerate(columns):
                 X[:, column] = self._indices(column, position, [values[position] for values in lists])
         return X
+
+    def _respelled(self, number: int, row: Any) -> Any:
+        if self.respell is None or not isinstance(row, Mapping):
+            return row
+        try:
+            return self.respell(row)
+        except ConfigError as error:
+            raise ConfigError(f"config {number}: {error}") from None
 
     def _indices(self, column: int, position: int, given: Sequence[Any]) -> list[int]:
         choice = self.choices[column]

@@ -1,4 +1,4 @@
-"""Files that say who had to do with what: MovieLens' ``u.data``, RecBole's ``.inter``, the split files of He et al.
+"""Files that say who had to do with what: MovieLens', RecBole's ``.inter``, the split files of He et al.
 
 Ratings are taken as signs of interest whatever their number is, as He et al. (2017, arXiv 1708.05031) do.
 """
@@ -18,9 +18,16 @@ from supernets.files import is_file
 from supernets.space import FloatArray, IntArray
 
 _TRAIN, _TEST, _NEGATIVE = ".train.rating", ".test.rating", ".test.negative"
-FORMS = f"PREFIX of PREFIX{_TRAIN}, PREFIX{_TEST} and PREFIX{_NEGATIVE}, MovieLens' u.data, or a .inter file of RecBole"
+FORMS = (
+    f"PREFIX of PREFIX{_TRAIN}, PREFIX{_TEST} and PREFIX{_NEGATIVE}, "
+    "MovieLens' u.data, ratings.dat or ratings.csv, or a .inter file of RecBole"
+)
 
+# What MovieLens calls them, in releases from 1998 to today.
+_MOVIELENS = ("u.data", "ratings.dat", "ratings.csv")
 _FIELDS = ("user_id", "item_id", "timestamp")
+# What MovieLens' header calls these.
+_ALIASES = {"userId": "user_id", "movieId": "item_id"}
 # A longer number is no user or item but a mistake, and a table of so many rows would cost the memory.
 _MOST_DIGITS = 9
 
@@ -75,27 +82,25 @@ def read(prefix: str) -> Log | Split:
     """
     if is_file(prefix + _TRAIN):
         return _read_split(prefix)
-    for file in (Path(prefix), Path(prefix + ".inter"), Path(prefix) / "u.data", _inside(Path(prefix))):
+    folder = Path(prefix)
+    inside = (folder / name for name in (*_MOVIELENS, f"{folder.name}.inter"))
+    for file in (folder, Path(prefix + ".inter"), *inside):
         if is_file(file):
             return _read_log(file)
     raise DataError(f"{prefix}: no interactions there; expected {FORMS}")
-
-
-def _inside(folder: Path) -> Path:
-    """Return where RecBole has a data set's interactions in its folder."""
-    return folder / f"{folder.name}.inter"
 
 
 # --- one file of interactions ----------------------------------------------------------------------------------------
 
 
 def _read_log(file: Path) -> Log:
-    """Read ``u.data`` or ``.inter``, which differ by a header that names the columns."""
-    rows = _rows(file)
+    """Read one of MovieLens' files or ``.inter``: their separators differ, and some have a header."""
+    separator, what = _separator(file)
+    rows = _rows(file, separator)
     number, first = next(rows, (0, []))
     if not first:
         raise DataError(f"{file}: is empty, expected one interaction a line")
-    if ":" in first[0]:
+    if ":" in first[0] or any(name in first for name in _ALIASES):
         columns, length = _columns(file, number, first), len(first)
     else:
         columns, length = (0, 1, 3), 4
@@ -104,7 +109,7 @@ def _read_log(file: Path) -> Log:
     times: list[float] = []
     for number, row in rows:
         if len(row) != length:
-            raise _fault(file, number, f"expected {length} columns separated by tabs, got {len(row)}")
+            raise _fault(file, number, f"expected {length} columns separated by {what}, got {len(row)}")
         for kept, column in zip(cells, columns[:2], strict=True):
             if not row[column]:
                 raise _fault(file, number, f"column {column + 1} is empty")
@@ -116,9 +121,17 @@ def _read_log(file: Path) -> Log:
     return Log(str(file), users, items, np.array(times), user_names, item_names)
 
 
+def _separator(file: Path) -> tuple[str, str]:
+    """Return what separates the columns of a file's first line, and its name."""
+    _, (first, *_) = next(_rows(file, "\n"), (0, [""]))
+    if "\t" not in first and "::" in first:
+        return "::", "two colons"
+    return (",", "commas") if "\t" not in first and "," in first else ("\t", "tabs")
+
+
 def _columns(file: Path, number: int, header: list[str]) -> tuple[int, int, int]:
-    """Return where RecBole's header, ``user_id:token item_id:token ...``, has what is needed."""
-    names = [cell.partition(":")[0] for cell in header]
+    """Return where RecBole's header, ``user_id:token ...``, or MovieLens', ``userId,...``, has what is needed."""
+    names = [_ALIASES.get(cell, cell.partition(":")[0]) for cell in header]
     missing = [field for field in _FIELDS if field not in names]
     if missing:
         raise _fault(file, number, f"expected columns {', '.join(_FIELDS)}; {missing[0]} is missing")
@@ -221,7 +234,7 @@ def _id(file: Path, number: int, text: str) -> int:
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: Path, separator: str = "\t") -> Iterator[tuple[int, list[str]]]:
     """Yield the number and the cells of each line, the first numbered 1; a blank line has no place but the end."""
     try:
         # utf-8-sig: some editors put a byte-order mark before the first column.
@@ -234,7 +247,7 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
                     continue
                 if blank:
                     raise _fault(file, blank, "is empty")
-                yield number, [cell.strip() for cell in text.split("\t")]
+                yield number, [cell.strip() for cell in text.split(separator)]
     except FileNotFoundError:
         raise DataError(f"{file}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:

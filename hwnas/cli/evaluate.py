@@ -44,7 +44,7 @@ def evaluate(
     from harness.store import Store
 
     net = supernets.get(supernet)
-    X = read_configs(config, net.space)
+    X = read_configs(config, net.space, supernet=net.name, store=store)
     check_writable(json)
     with Store.open(store) as kept, evaluating(len(X), quiet) as progress:
         context.obj.keeps(f"finished sub-networks are kept in {kept.name}")

@@ -70,7 +70,7 @@ def profile(
     from search.report.precisions import gains
 
     net = supernets.get(supernet)
-    X = read_configs(config, net.space)
+    X = read_configs(config, net.space, supernet=net.name, store=store)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     for file in (json, html, pytest_benchmark):
         check_writable(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from supernets.images import blocks as image_blocks
 from supernets.images import ofa_keys
 from supernets.images.options import ImageOptions
 from supernets.shared import AnyConfig, Layout, SharedWeights, Tensors, corner, fitted
-from supernets.space import Choice, SearchSpace
+from supernets.space import Choice, SearchSpace, Value
 from supernets.supernet import Stage
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class ElasticClassifier(BlockCounts):
         places: Iterable[Place],
         ignored: dict[str, Any],
         default_quality: str,
+        respell: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
     ) -> None:
         self.name = name
         self.summary = summary
@@ -95,9 +96,11 @@ class ElasticClassifier(BlockCounts):
         self.classes, self.channels, self.resolutions = images.classes, images.channels, images.resolutions
         self.default_quality = default_quality
         if len(self.resolutions) > 1:
-            self.space = SearchSpace((*choices, Choice(_RESOLUTION, self.resolutions)), ignored=ignored)
+            every = (*choices, Choice(_RESOLUTION, self.resolutions))
+            self.space = SearchSpace(every, ignored=ignored, respell=respell)
         else:
-            self.space = SearchSpace(tuple(choices), fixed={_RESOLUTION: list(self.resolutions)}, ignored=ignored)
+            fixed: dict[str, list[Value]] = {_RESOLUTION: list(self.resolutions)}
+            self.space = SearchSpace(tuple(choices), fixed=fixed, ignored=ignored, respell=respell)
         self._places = tuple(places)
         self.slots = tuple(self._slot(place) for place in self._places)
         self._shapes: dict[Block, dict[str, tuple[int, ...]]] = {}

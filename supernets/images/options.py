@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from supernets.errors import UsageError, suggestion
+from supernets.space import MOST_VALUES
 from supernets.whole import whole
 
 # Below this side of the image the first convolution keeps the resolution: the published networks halve it five times,
 # and a last stage that sees one pixel has nothing left to convolve.
 SMALL = 96
 
-# Sides of small images, in pixels: of digits and clothes (28) and made smaller (12), of CIFAR (32), up to STL (96).
-SMALL_RESOLUTIONS = tuple(range(12, 97, 4))
+# Sides that images can have, in pixels. Every convolution pads, so strides leave something of any image; of larger ones
+# the first convolution's output alone takes gigabytes.
+SIDES = range(1, 16_385)
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,12 @@ class ImageOptions:
         return published if self.published else "images"
 
 
-def parse_images(
-    name: str, options: Mapping[str, str], resolutions: tuple[int, ...], elastic: tuple[int, ...]
-) -> ImageOptions:
+def parse_images(name: str, options: Mapping[str, str], elastic: tuple[int, ...]) -> ImageOptions:
     """Read the options of the super-network ``name``.
 
     Args:
         name: of the family, for messages.
         options: as they were given.
-        resolutions: the published sides of images, in pixels; small ones there are besides.
         elastic: what ``r=elastic`` stands for.
 
     Raises:
@@ -69,7 +68,7 @@ def parse_images(
     unknown = [key for key in options if key not in known]
     if unknown:
         raise UsageError(f"{name}: unknown option {unknown[0]!r}{suggestion(unknown[0], known)}")
-    sides = _resolutions(options.get("r", "224"), resolutions, elastic)
+    sides = _resolutions(options.get("r", "224"), elastic)
     usual = 1 if sides[-1] < SMALL else 2
     values = {
         "classes": _whole(options, "classes", 1000, range(2, 1_000_001)),
@@ -90,25 +89,19 @@ def parse_images(
     )
 
 
-def _resolutions(text: str, resolutions: tuple[int, ...], elastic: tuple[int, ...]) -> tuple[int, ...]:
+def _resolutions(text: str, elastic: tuple[int, ...]) -> tuple[int, ...]:
     if text == "elastic":
         return elastic
-    allowed = {*SMALL_RESOLUTIONS, *resolutions}
-    try:
-        sides = tuple(sorted({int(part) for part in text.split("+")}))
-    except ValueError:
-        sides = ()
-    if not sides or not allowed.issuperset(sides):
+    numbers = {whole(part) for part in text.split("+")}
+    sides = tuple(sorted(number for number in numbers if number is not None and number in SIDES))
+    if len(sides) < len(numbers):
         raise UsageError(
-            f"r={text!r}: expected 'elastic' or resolutions of {_span(SMALL_RESOLUTIONS)} (small images) and "
-            f"{_span(resolutions)}, joined like 160+192+224"
+            f"r={text!r}: expected 'elastic' or sides of images of {SIDES[0]} to {SIDES[-1]} pixels, joined like "
+            "160+192+224"
         )
+    if len(sides) > MOST_VALUES:
+        raise UsageError(f"r={text!r}: has {len(sides)} resolutions, expected at most {MOST_VALUES}")
     return sides
-
-
-def _span(values: Iterable[int]) -> str:
-    first, second, *_, last = values
-    return f"{first}, {second}, ... {last}"
 
 
 def _whole(options: Mapping[str, str], key: str, usual: int, allowed: range) -> int:

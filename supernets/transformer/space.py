@@ -22,6 +22,19 @@ _DECODER_FFN = "decoder-ffn-embed-dim-all-subtransformer"
 _SELF_HEADS = "decoder-self-attention-heads-all-subtransformer"
 _CROSS_HEADS = "decoder-ende-attention-heads-all-subtransformer"
 _ARBITRARY = "decoder-arbitrary-ende-attn-all-subtransformer"
+# What DyNAS-T calls them.
+_DYNAST = {
+    "encoder_embed_dim": _ENCODER_EMBED,
+    "encoder_layer_num": _ENCODER_LAYERS,
+    "encoder_ffn_embed_dim": _ENCODER_FFN,
+    "encoder_self_attention_heads": _ENCODER_HEADS,
+    "decoder_embed_dim": _DECODER_EMBED,
+    "decoder_layer_num": _DECODER_LAYERS,
+    "decoder_ffn_embed_dim": _DECODER_FFN,
+    "decoder_self_attention_heads": _SELF_HEADS,
+    "decoder_ende_attention_heads": _CROSS_HEADS,
+    "decoder_arbitrary_ende_attn": _ARBITRARY,
+}
 _PER_DECODER_LAYER = (_DECODER_FFN, _SELF_HEADS, _CROSS_HEADS, _ARBITRARY)
 
 
@@ -58,12 +71,17 @@ class HatSpace(SearchSpace):
         super().__init__(tuple(_positions(choices)))
 
     def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
-        """Read configs, as ``SearchSpace.encode``; lists as short as the decoder is deep, as HAT writes them, serve."""
+        """Read configs, as ``SearchSpace.encode``.
+
+        HAT's lists, as short as the decoder is deep, serve, and so do DyNAS-T's names, of which the number of encoder
+        layers, which is no choice, may be left out.
+        """
         rows = [configs] if isinstance(configs, Mapping) else list(configs)
         return super().encode([self._filled(row) if isinstance(row, Mapping) else row for row in rows])
 
     def _filled(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a config whose lists that end with the decoder go on to its greatest depth."""
+        row = self._named(row)
         depth = row.get(_DECODER_LAYERS)
         depth = depth[0] if isinstance(depth, (list, tuple)) and len(depth) == 1 else depth
         filled = dict(row)
@@ -73,6 +91,14 @@ class HatSpace(SearchSpace):
                 columns = [choice for choice in self.choices if choice.key == key]
                 filled[key] = [*values, *(choice.values[0] for choice in columns[len(values) :])]
         return filled
+
+    def _named(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a config with HAT's names for DyNAS-T's."""
+        if not any(key in _DYNAST for key in row):
+            return row
+        named = {_DYNAST.get(key, key): value for key, value in row.items()}
+        layers = next(choice.values for choice in self.choices if choice.key == _ENCODER_LAYERS)
+        return {_ENCODER_LAYERS: [*layers]} | named
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def create(name: str, options: Mapping[str, str]) -> ElasticResNet:
     if positions not in _POSITIONS:
         raise UsageError(f"positions={positions!r}: expected one of {', '.join(_POSITIONS)}")
     others = {key: value for key, value in options.items() if key != "positions"}
-    images = parse_images(name, others, RESOLUTIONS, RESOLUTIONS[::4])
+    images = parse_images(name, others, RESOLUTIONS[::4])
     n_d, n_w, n_e = _POSITIONS[positions]
     choices = ResNetChoices(DEPTHS, EXPANDS, WIDTHS, WIDTHS, n_d, n_w, n_e)
     spelled = images.name(name, "" if positions == _DEFAULT else f"positions={positions}")

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from supernets.blocks import Block
+from supernets.errors import ConfigError
+from supernets.images import net_config
 from supernets.images.blocks import classifier, conv, mbconv, pool
 from supernets.images.classifier import ElasticClassifier, Place
 from supernets.images.options import ImageOptions, parse_images
@@ -43,7 +46,7 @@ def create(name: str, options: Mapping[str, str]) -> OfaMobileNetV3:
         options: ``r``: a resolution, several joined by ``+``, or ``elastic``; the others are those of every image
             classifier, see ``supernets.images.options.ImageOptions``.
     """
-    return OfaMobileNetV3(name, float(name.rpartition("w")[2]), parse_images(name, options, RESOLUTIONS, RESOLUTIONS))
+    return OfaMobileNetV3(name, float(name.rpartition("w")[2]), parse_images(name, options, RESOLUTIONS))
 
 
 class OfaMobileNetV3(ElasticClassifier):
@@ -73,7 +76,34 @@ class OfaMobileNetV3(ElasticClassifier):
             ignored={"wid": None},  # DyNAS-T and OFA's sampler write it
             # The published accuracy predictor was trained on width 1.2; the measured rows are of width 1.0.
             default_quality=images.quality("ofa-predictor" if width == 1.2 else "surrogate"),
+            respell=self._respelled,
         )
+
+    def _respelled(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the config of once-for-all's ``net.config``, and any other as it is; raises ``ConfigError``."""
+        if not net_config.is_net_config(row):
+            return row
+        found = net_config.layers(row)
+        config = net_config.choices(found, self.widths[2:], EXPANDS, DEPTHS, KERNELS)
+        config["r"] = [self._resolution_of(row)]
+        net_config.check(found, self.layers(config))
+        return config
+
+    def _resolution_of(self, row: Mapping[str, Any]) -> int:
+        """Return the side of a net.config's images, which once-for-all has in a file of its own, ``run.config``."""
+        (side, *others) = self.resolutions
+        given = row.get(net_config.IMAGE_SIZE)
+        if given is None and others:
+            raise ConfigError(
+                f"net.config: expected {net_config.IMAGE_SIZE}, here or in a run.config beside it, as r is a choice of "
+                f"{self.name}"
+            )
+        if given is not None and given not in self.resolutions:
+            family = self.name.partition(":")[0]
+            raise ConfigError(
+                f"net.config: is for images of {given!r} px, not one of {self.name}; use {family}:r={given}"
+            )
+        return side if given is None else int(given)
 
     def _all_places(self, images: ImageOptions) -> Iterator[Place]:
         stem, before, last, final, mix = self.widths[0], self.widths[1], self.widths[-1], self.final, self.mix

@@ -28,7 +28,7 @@ def create(name: str, options: Mapping[str, str]) -> ElasticResNet:
         options: ``r``: a resolution, several joined by ``+``, or ``elastic`` for those that the published predictor
             knows; the others are those of every image classifier, see ``supernets.images.options.ImageOptions``.
     """
-    images = parse_images(name, options, RESOLUTIONS, PREDICTED_RESOLUTIONS)
+    images = parse_images(name, options, PREDICTED_RESOLUTIONS)
     choices = ResNetChoices(DEPTHS, EXPANDS, WIDTHS, width_values=(0, 1, 2))
     quality = images.quality("ofa-predictor")
     return ElasticResNet(images.name(name), "Once-for-all ResNet50", choices, images, quality)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tomllib
 from importlib import resources
@@ -49,6 +50,44 @@ def test_files_of_configs(folder, content):
 def test_files_of_many_choices(folder, content):
     file = put(folder, "mobile.json", content)
     refused_or_read(lambda: read_configs([str(file)], MOBILE.space))
+
+
+NET_CONFIG = {
+    "name": "MobileNetV3",
+    "image_size": 224,
+    "blocks": [
+        {
+            "mobile_inverted_conv": {
+                "in_channels": c_in,
+                "out_channels": c_out,
+                "kernel_size": 3,
+                "stride": 1 + (c_in != c_out),
+                "expand_ratio": 3,
+                "mid_channels": None,
+                "act_func": "relu",
+                "use_se": False,
+            }
+        }
+        for c_in, c_out in itertools.pairwise((24, 24, 32, 32, 48, 48, 96, 96, 136, 136, 192, 192))
+    ],
+}
+
+
+@fuzz
+@given(content=json_files([NET_CONFIG]))
+def test_net_configs(folder, content):
+    file = put(folder, "net.config", content)
+    refused_or_read(lambda: read_configs([str(file)], MOBILE.space))
+
+
+YAMLS = ["\n".join(f"{key}: {value}" for key, value in json.loads(CONFIG).items()).encode(), CONFIG.encode()]
+
+
+@fuzz
+@given(content=contents(YAMLS))
+def test_yaml_files_of_configs(folder, content):
+    file = put(folder, "net.yml", content)
+    refused_or_read(lambda: read_configs([str(file)], NCF.space))
 
 
 KEYS = NCF.space.decode(NCF.space.sample(2, seed=1))
@@ -232,10 +271,12 @@ def test_finished_parts_of_experiments(folder, content):
 # --- data -------------------------------------------------------------------------------------------------------------
 
 INTER = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t10\t5\t100\n2\t11\t3\t200\na\tb\t1\t3e2\n"
+DAT = b"1::1193::5::978300760\n1::661::3::978302109\n"
+CSV = b"userId,movieId,rating,timestamp\r\n1,296,5.0,1147880044\r\n1,306,3.5,1147868817\r\n"
 
 
 @fuzz
-@given(content=contents([INTER, b"1\t10\t5\t100\n2\t11\t3\t200\n"]))
+@given(content=contents([INTER, b"1\t10\t5\t100\n2\t11\t3\t200\n", DAT, CSV]))
 def test_interactions(folder, content):
     put(folder, "log.inter", content)
     refused_or_read(lambda: interactions.load(str(folder / "log"), NCF))

@@ -285,3 +285,52 @@ def test_it_is_asked_for_by_name_or_path_alone(tmp_path):
     assert digest(by_name.split) == digest(alone.split)
     with pytest.raises(UsageError, match=r"batch=0: expected a whole number from 1"):
         data.get(f"interactions:{file},batch=0", NET)
+
+
+ROWS = [
+    ("1", "1193", "5", 978300760),
+    ("1", "661", "3.5", 978302109),
+    ("2", "914", "3", 978301968),
+    ("2", "661", "4", 9),
+]
+LAYOUTS = {
+    "u.data": "".join(f"{user}\t{item}\t{rating}\t{time}\n" for user, item, rating, time in ROWS),
+    "ratings.dat": "".join(f"{user}::{item}::{rating}::{time}\n" for user, item, rating, time in ROWS),
+    "ratings.csv": "\ufeffuserId,movieId,rating,timestamp\r\n"
+    + "".join(f"{user},{item},{rating},{time}\r\n" for user, item, rating, time in ROWS),
+}
+
+
+@pytest.mark.parametrize("of_folder", [False, True])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_release_of_movielens_is_read(tmp_path, name, of_folder):
+    (tmp_path / name).write_bytes(LAYOUTS[name].encode())
+    found = read(str(tmp_path if of_folder else tmp_path / name))
+    assert (found.user_names, found.item_names) == (("1", "2"), ("661", "914", "1193"))
+    assert (found.users.tolist(), found.items.tolist()) == ([0, 0, 1, 1], [2, 0, 1, 0])
+    assert found.times.tolist() == [978300760, 978302109, 978301968, 9]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("ratings.dat", "1::2::3::4\n1::2::3\n", "line 2: expected 4 columns separated by two colons, got 3"),
+        (
+            "ratings.csv",
+            "userId,movieId,rating\n1,2,3\n",
+            "expected columns user_id, item_id, timestamp; timestamp",
+        ),
+        ("ratings.csv", "userId,movieId,rating,timestamp\n1,2,3,x\n", "line 2: expected a time as a number, got 'x'"),
+        (
+            "ratings.csv",
+            "userId,movieId,rating,timestamp\n1,2\n",
+            "expected 4 columns separated by commas, got 2",
+        ),
+    ],
+)
+def test_a_release_that_is_damaged_is_refused(tmp_path, name, text, fault):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as caught:
+        read(str(tmp_path))
+    assert fault in str(caught.value)
+    assert f"{name}: line " in str(caught.value)

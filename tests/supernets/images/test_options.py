@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ SIDES = tuple(range(128, 225, 4))
 
 
 def parsed(**options):
-    return parse_images("net", options, SIDES, SIDES)
+    return parse_images("net", options, SIDES)
 
 
 def test_published_by_default():
@@ -39,7 +40,7 @@ def test_small_images_are_halved_once_less():
 
 
 @given(
-    st.lists(st.sampled_from((*range(12, 97, 4), *SIDES)), min_size=1, max_size=4),
+    st.lists(st.sampled_from((*range(12, 97, 4), *SIDES)) | st.integers(1, 16_384), min_size=1, max_size=4),
     st.integers(2, 2000),
     st.integers(1, 4),
     st.sampled_from((0.1, 0.25, 0.3, 1.0, 1.25, 4.0)),
@@ -58,7 +59,12 @@ def test_names_parse_back(sides, classes, channels, scale, stride):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"r": "100"}, "expected 'elastic' or resolutions of 12, 16, ... 96 .small images. and 128, 132, ... 224"),
+        ({"r": "0"}, "r='0': expected 'elastic' or sides of images of 1 to 16384 pixels, joined like 160"),
+        ({"r": "16385"}, "sides of images of 1 to 16384"),
+        ({"r": "224+x"}, "sides of images of 1 to 16384"),
+        ({"r": "-224"}, "sides of images of 1 to 16384"),
+        ({"r": "9" * 5000}, "sides of images of 1 to 16384"),
+        ({"r": "+".join(map(str, range(100, 137)))}, "has 37 resolutions, expected at most 36"),
         ({"classes": "1"}, "classes='1': expected a whole number of 2 to 1000000"),
         ({"classes": "ten"}, "classes='ten'"),
         ({"channels": "0"}, "channels='0'"),
@@ -71,6 +77,17 @@ def test_names_parse_back(sides, classes, channels, scale, stride):
 def test_what_cannot_be_is_refused(option, message):
     with pytest.raises(UsageError, match=message):
         parsed(**option)
+
+
+# Published specialised networks take images of up to 260 pixels; strides leave something of any image.
+@pytest.mark.parametrize("side", [1, 7, 100])
+@pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-resnet50", "bootstrapnas-resnet50"])
+def test_images_of_any_side(name, side):
+    net = supernets.get(f"{name}:r={side},scale=0.25,classes=10")
+    config = net.space.decode(net.space.largest())[0]
+    with torch.no_grad():
+        assert net.build(config)(torch.zeros(2, 3, side, side)).shape == (2, 10)
+    assert net.layers(config)[0].input == (side, side, 3)
 
 
 @pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-resnet50", "bootstrapnas-resnet50"])
