@@ -19,6 +19,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harness.memory import HUGE, limits
 
@@ -70,7 +71,9 @@ def why_not() -> str | None:
     if reason is not None:
         return reason
     left, what = min(((left, what) for what, left, _ in limits()), default=(_ROOM, ""))
-    return None if left >= _ROOM else f"only {left >> 20} MiB are left of {what}"
+    if left < _ROOM:
+        return f"only {left >> 20} MiB are left of {what}"
+    return "malloc takes large blocks from mappings of their own (GLIBC_TUNABLES?)" if _is_mapped() else None
 
 
 def allocator() -> str | None:
@@ -113,24 +116,43 @@ def _next(libc: ctypes.CDLL, size: int) -> int:
     return int(block or 0)
 
 
+@functools.cache
+def _is_mapped() -> bool:
+    """Tell whether a large block is a mapping of its own, whatever the environment says: tunables stand above it."""
+    libc = _libc()
+    if libc is None:
+        return True
+    block = libc.malloc(_STRETCH)
+    counts = _counts(libc)
+    libc.free(block)
+    return counts is not None and int(counts.mapped) >= _STRETCH
+
+
 class _Counts(ctypes.Structure):
     """What mallinfo2(3) says."""
 
     _fields_ = tuple(
         (name, ctypes.c_size_t)
-        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "used", "free", "top")
+        for name in ("arena", "ordblks", "smblks", "hblks", "mapped", "usmblks", "fsmblks", "used", "free", "top")
     )
 
 
 def _holes(libc: ctypes.CDLL) -> int:
     """Return the bytes of free blocks below the top of the heap; before glibc 2.33, of all data of the process."""
+    counts = _counts(libc)
+    if counts is None:
+        return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    return max(0, int(counts.free) - int(counts.top))
+
+
+def _counts(libc: ctypes.CDLL) -> Any:
+    """Return ``_Counts``; ``None`` before glibc 2.33, whose counts end at 2 GiB."""
     try:
         count = libc.mallinfo2
     except AttributeError:
-        return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+        return None
     count.restype = _Counts
-    counts = count()
-    return max(0, int(counts.free) - int(counts.top))
+    return count()
 
 
 class _Symbol(ctypes.Structure):

@@ -168,6 +168,16 @@ def test_with_a_preloaded_allocator_nothing_is_taken_and_it_is_recorded(preloade
     assert recorded == preloaded
 
 
+@needs_glibc
+@pytest.mark.parametrize("tunables", ["glibc.malloc.mmap_max=65536", "glibc.malloc.mmap_threshold=4096"])
+def test_tunables_that_give_large_blocks_mappings_are_seen(tunables):
+    tunables = f"glibc.malloc.mmap_max=65536:{tunables}"
+    most, reason, recorded = grown(GLIBC_TUNABLES=tunables)
+    assert most <= 64 << 20
+    assert reason.startswith("malloc takes large blocks from mappings of their own")
+    assert recorded is None  # GLIBC_TUNABLES itself is in the fingerprint
+
+
 # An interpreter that brings an allocator of its own: every block is a mapping, below the one before.
 INTERPRETER = """
 #define _GNU_SOURCE
