@@ -74,7 +74,10 @@ class Bench(Protocol):
         ...
 
     def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
-        """Measure networks, by key; ``keep`` is given each as soon as it is there. None: the anchors alone."""
+        """Measure networks, by key; ``keep`` is given each as soon as it is there, and what is known of it before.
+
+        None: the anchors alone.
+        """
         ...
 
     def close(self) -> None:
@@ -217,7 +220,9 @@ class LocalBench:
             before = len(done)
             try:
                 for measurement in self._run(left):
-                    done[measurement.key] = keep(measurement)
+                    kept = keep(measurement)
+                    if not measurement.interim:
+                        done[measurement.key] = kept
                 break
             except WorkerDied as death:
                 self._stop()

@@ -22,8 +22,7 @@ from supernets.single_blocks import SingleBlocks
 from supernets.space import IntArray
 from supernets.supernet import SuperNetwork
 
-# Blocks that are measured side by side. Each batch is stored when it is done: so much is lost at most, and so often one
-# hears of progress.
+# Blocks that are measured side by side, and how often one hears of progress.
 _BATCH = 24
 # Blocks are few, and an error in one is an error in every network that has it: they are visited until their intervals
 # are a third as wide as those of networks, or for a second; what is then known as well as a network has to be is ok.
@@ -92,7 +91,8 @@ def build_table(
     Args:
         net: the super-network; it has to build its blocks alone.
         platform: where.
-        store: keeps every batch as soon as it is measured, so that a build that was interrupted goes on.
+        store: keeps every block as soon as it has settled, and the others as their batch ends, so that a build that was
+            interrupted goes on. What did not settle is not measured again either, while the machine is as it was.
         protocol: see ``harness.measure.Measurer``, as are the others; ``None``: ``PROTOCOL``. What ``progress`` counts
             is blocks here.
         progress: see there.
@@ -118,6 +118,7 @@ def build_table(
         progress=counted,
         check=check,
         anchors=_anchors(blocks),
+        unsettled=True,
     ) as measurer:
         for first in range(0, len(names), _BATCH):
             measured += measurer.measure(X[first : first + _BATCH], fresh=fresh)

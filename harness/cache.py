@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,8 @@ def candidates(
     protocol: TimingProtocol,
     graphs: Mapping[str, str],
     contents: Mapping[str, str] | None = None,
+    *,
+    states: Collection[str] = ("ok",),
 ) -> dict[str, list[Measurement]]:
     """Return stored measurements that could serve, latest first.
 
@@ -34,13 +36,17 @@ def candidates(
         protocol: a value taken with it serves, and one taken with the quiet profile, which demands more.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
         contents: digests of what the files hold that options of the platform name, by key; whatever they are called.
+        states: what they may be. Of those whose measuring was cut short only those that had settled serve.
     """
     found: dict[str, list[Measurement]] = {}
     for name in dict.fromkeys((protocol.name, _stricter(protocol).name)):
-        wanted = {"supernet": supernet, "fingerprint": fingerprint, "protocol": name, "keys": graphs, "status": "ok"}
+        wanted = {"supernet": supernet, "fingerprint": fingerprint, "protocol": name, "keys": graphs}
         for record in reversed(_records(store, platform, contents or {}, wanted)):
+            if record.get("status") not in states:
+                continue
             measurement = Measurement.from_record(record, cached=True)
-            if measurement.graph == graphs.get(measurement.key):
+            cut_short = measurement.interim and measurement.status != "ok"
+            if measurement.graph == graphs.get(measurement.key) and not cut_short:
                 found.setdefault(measurement.key, []).append(restated(measurement, protocol))
     return found
 

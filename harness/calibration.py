@@ -10,7 +10,8 @@ import numpy as np
 from harness.clocks import Clocks
 from harness.protocol import PROFILES, TimingProtocol
 from harness.samples import Samples
-from harness.timing import Runner, Timed, time_batch
+from harness.timed import Timed
+from harness.timing import Runner, time_batch
 from supernets.errors import MeasurementError
 
 # Fewer samples show too little of a host to call it quiet.

@@ -62,6 +62,7 @@ class Measurer:
             smallest, a middle and the largest.
         since: measurements in the store that were taken since then (ISO 8601, UTC) serve as they are, settled or not;
             older ones serve while the anchors agree. An interrupted study goes on so without measuring anything twice.
+        unsettled: measurements in the store that did not settle serve while the anchors agree, as those that did.
 
     Raises:
         PlatformError: the platform cannot be honoured here.
@@ -80,6 +81,7 @@ class Measurer:
         check: bool = True,
         silence_s: float = SILENCE_S,
         since: str | None = None,
+        unsettled: bool = False,
         anchors: npt.ArrayLike | None = None,
     ) -> None:
         self.net = net
@@ -101,7 +103,7 @@ class Measurer:
         )
         self.fingerprint = self._bench.fingerprint
         contents = self.platform.settings.contents
-        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since, contents)
+        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since, contents, unsettled)
         self._sent: dict[int, _Sent] = {}  # by ticket
         self._ready: deque[int] = deque()
         self._knows = Writer(net, self.platform, self.fingerprint, chosen)

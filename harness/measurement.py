@@ -88,6 +88,11 @@ class Measurement:
     contents: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def interim(self) -> bool:
+        """Whether it was reported in the midst of its batch: a final one takes its place, unless all was cut short."""
+        return bool(self.context.get("interim", False))
+
+    @property
     def latency_ms(self) -> float:
         """The latency in milliseconds."""
         return 1e3 * self.latency_s

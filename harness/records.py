@@ -16,7 +16,7 @@ from harness.protocol import TimingProtocol
 from harness.samples import Samples
 from harness.settling import Rules
 from harness.statistics import Summary, summarise
-from harness.verdict import judge
+from harness.verdict import judge, unfinished
 from supernets.space import FloatArray, IntArray
 from supernets.supernet import SuperNetwork
 
@@ -61,10 +61,13 @@ class Writer:
         self._facts[message["number"]] = message["facts"]
 
     def measurement(self, row: IntArray, message: Mapping[str, Any]) -> Measurement:
-        """Write a measurement from a worker's "timed" or "failed"."""
+        """Write a measurement from a worker's "timed", "failed" or "interim"."""
         if message["say"] == "failed":
             return self.failed(row, message["reason"])
-        facts = {**self._facts.pop(message["number"]), "read_back": message["read_back"]}
+        interim = message["say"] == "interim"
+        facts = {**self._facts[message["number"]], "read_back": message["read_back"]}
+        if not interim:
+            del self._facts[message["number"]]
         if message["failure"] is not None:
             return self._write(row, "failed", message["failure"], math.nan, **_prepared(facts))
         samples, protocol = Samples.from_record(message["samples"]), self._numbers
@@ -78,6 +81,8 @@ class Writer:
             spent_s=message["spent_s"],
             throttled=_throttled(message["read_back"]),
         )
+        if interim and not message["settled"]:
+            verdict = unfinished(verdict, message["batch"]["rounds"])
         return self._write(
             row,
             verdict.status,
@@ -85,7 +90,8 @@ class Writer:
             math.nan if verdict.status == "failed" else summary.value,
             samples=samples,
             spent_s=message["spent_s"],
-            context={**message["batch"], "anchors": dict(self.anchors_now), "noise": self._ready["noise"]},
+            context={**message["batch"], "anchors": dict(self.anchors_now), "noise": self._ready["noise"]}
+            | ({"interim": True} if interim else {}),
             sessions=message["sessions"],
             **_prepared(facts),
         )

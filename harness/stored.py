@@ -27,6 +27,7 @@ class StoredValues:
         fingerprint: of the environment.
         since: what was taken since then (ISO 8601, UTC) serves as it is; ``None``: nothing does.
         contents: digests of what the files hold that options of the platform name, by key.
+        unsettled: what was measured to its end and did not settle serves as well, while the machine is as it was.
     """
 
     store: Store | None
@@ -35,6 +36,8 @@ class StoredValues:
     fingerprint: str
     since: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
+    unsettled: bool = False
+    _interim: dict[str, int] = field(default_factory=dict, repr=False)  # the numbers of those in the store, by key
 
     def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
         """Return those that were taken since ``since``, by key."""
@@ -47,13 +50,26 @@ class StoredValues:
         """Return those that serve if the machine is as it was, by key, latest first."""
         if self.store is None:
             return {}
-        where = self.store, self.net.name, self.platform, self.fingerprint
-        return cache.candidates(*where, protocol, self._graphs(networks), self.contents)
+        return cache.candidates(
+            self.store,
+            self.net.name,
+            self.platform,
+            self.fingerprint,
+            protocol,
+            self._graphs(networks),
+            self.contents,
+            states=("ok", "unstable") if self.unsettled else ("ok",),
+        )
 
     def keep(self, measurement: Measurement) -> Measurement:
-        """Put a measurement into the store and return it."""
-        if self.store is not None:
-            self.store.put_measurement(measurement.to_record())
+        """Put a measurement into the store and return it; it takes the place of its own interim one."""
+        if self.store is None:
+            return measurement
+        before = self._interim.pop(measurement.key, None)
+        record = measurement.to_record()
+        number = self.store.put_measurement(record, **({} if before is None else {"replaces": before}))
+        if measurement.interim:
+            self._interim[measurement.key] = number
         return measurement
 
     def _graphs(self, networks: Sequence[Network]) -> Mapping[str, str]:

@@ -16,9 +16,11 @@ from typing import Protocol
 import numpy as np
 
 from harness.clocks import Clocks, HostCounters, device_times
+from harness.interim import Interim
 from harness.protocol import TimingProtocol
-from harness.samples import UNKNOWN, Log, Samples
+from harness.samples import UNKNOWN, Log
 from harness.settling import Settling, settle
+from harness.timed import BatchResult, Report, Tick, Timed
 from supernets.errors import HwnasError
 
 _TICK_NS = 1_000_000_000  # between two signs of life
@@ -56,56 +58,12 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A sign of life of the loop, about once a second.
+class _Listeners:
+    """Who is told what; see ``time_batch``."""
 
-    Attributes:
-        round: the round under way; 0 while warming up.
-        settled: networks whose interval has settled.
-        total: networks of the batch.
-        tau: of the two halves, nan before there are any.
-    """
-
-    round: int
-    settled: int
-    total: int
-    tau: float
-
-
-@dataclass(frozen=True)
-class Timed:
-    """What the loop says of one network.
-
-    Attributes:
-        samples: the raw samples.
-        spent_s: time spent on it, warm-up and dropped runs included.
-        warmup_runs: how many runs the warm-up took.
-        failure: why it could not be run, or ``None``.
-    """
-
-    samples: Samples
-    spent_s: float
-    warmup_runs: int
-    failure: str | None
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """What the loop says of a batch.
-
-    Attributes:
-        timed: one per network, in the order given.
-        settling: which have settled, by the samples.
-        rounds: rounds made.
-        overhead_s: the loop's own time per sample.
-        seconds: the whole batch's time.
-    """
-
-    timed: tuple[Timed, ...]
-    settling: Settling
-    rounds: int
-    overhead_s: float
-    seconds: float
+    enter: Callable[[int], None]
+    tick: Callable[[Tick], None]
+    report: Report
 
 
 @dataclass
@@ -129,7 +87,7 @@ class _Network:
         self.time_runs = self.runner.time_runs()
 
 
-def time_batch(
+def time_batch(  # noqa: PLR0913 - all but the first four are options by name
     runners: Sequence[Runner],
     protocol: TimingProtocol,
     clocks: Clocks,
@@ -139,6 +97,7 @@ def time_batch(
     threads: int = 1,
     enter: Callable[[int], None] = lambda _: None,
     tick: Callable[[Tick], None] = lambda _: None,
+    report: Report = lambda *_: None,
 ) -> BatchResult:
     """Time a batch of networks.
 
@@ -152,8 +111,10 @@ def time_batch(
         threads: compute threads of the platform, which say how CPU time explains wall time.
         enter: called with a network's index before it runs.
         tick: called about once a second, between visits.
+        report: called between rounds with what is known so far, and which networks it is new of; see
+            ``harness.interim``.
     """
-    return _Loop(runners, protocol, clocks, rng, anchors, threads, enter, tick).run()
+    return _Loop(runners, protocol, clocks, rng, anchors, threads, _Listeners(enter, tick, report)).run()
 
 
 class _Loop:
@@ -165,13 +126,14 @@ class _Loop:
         rng: np.random.Generator,
         anchors: int,
         threads: int,
-        enter: Callable[[int], None],
-        tick: Callable[[Tick], None],
+        tell: _Listeners,
     ) -> None:
         self.protocol, self.clocks, self.rng, self.threads = protocol, clocks, rng, threads
         self.networks = [_Network(runner, Log(runner.n_stages)) for runner in runners]
         self.judged = range(anchors if anchors < len(runners) else 0, len(runners))
-        self.enter, self.tick = enter, tick
+        self.tell = tell
+        self.interim = Interim(protocol.tau_times)
+        self.overhead = math.nan
         self.origin = self.last_tick = clocks.wall()
         self.counters = clocks.host()
         self.round = 0
@@ -179,13 +141,17 @@ class _Loop:
 
     def run(self) -> BatchResult:
         with _no_garbage_collection():
-            overhead = loop_overhead(self.clocks)
+            self.overhead = loop_overhead(self.clocks)
             for index in range(len(self.networks)):
                 self._guarded(index, self._warm_up)
             self._rounds()
+        self.settling = self._settle()
+        return self._result()
+
+    def _result(self) -> BatchResult:
         timed = tuple(network.timed() for network in self.networks)
-        settling = self._settle()
-        return BatchResult(timed, settling, self.round, overhead, (self.clocks.wall() - self.origin) / 1e9)
+        seconds = (self.clocks.wall() - self.origin) / 1e9
+        return BatchResult(timed, self.settling, self.round, self.overhead, seconds)
 
     def _rounds(self) -> None:
         in_a_row, next_look = 0, self.protocol.rounds
@@ -200,6 +166,15 @@ class _Loop:
                 in_a_row = in_a_row + 1 if self.settling.all_settled else 0
                 if in_a_row >= self.protocol.tau_times:
                     return
+                self._report_new()
+
+    def _report_new(self) -> None:
+        """Report the networks of which there is news; what that costs the host is no matter of the next visit."""
+        running = {index: len(self.networks[index].log) for index in self.judged if not self.networks[index].failure}
+        due = self.interim.due(self.settling, running)
+        if due:
+            self.tell.report(self._result(), due)
+            self.counters = self.clocks.host()
 
     def _settle(self) -> Settling:
         samples = [network.log.samples() for network in self.networks]
@@ -219,7 +194,7 @@ class _Loop:
         network = self.networks[index]
         if network.failure is not None:
             return
-        self.enter(index)
+        self.tell.enter(index)
         start = self.clocks.wall()
         try:
             step(network)
@@ -229,7 +204,7 @@ class _Loop:
         network.spent_ns += now - start
         network.last_ns = now - start if self.round else 0
         if now - self.last_tick >= _TICK_NS:
-            self.tick(Tick(self.round, len(self.settling.narrow), len(self.judged), self.settling.tau))
+            self.tell.tick(Tick(self.round, len(self.settling.narrow), len(self.judged), self.settling.tau))
             self.last_tick = self.clocks.wall()
             self.counters = self.clocks.host()
 

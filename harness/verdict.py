@@ -70,6 +70,18 @@ def judge(
     )
 
 
+def unfinished(verdict: Verdict, rounds: int) -> Verdict:
+    """Return the verdict on a network of which no more is known than it was in the midst of its batch.
+
+    Args:
+        verdict: what its samples say.
+        rounds: after which they were all there was.
+    """
+    if verdict.status == "failed":
+        return verdict
+    return Verdict("unstable", f"its measuring was cut short after {rounds} rounds; measure it again")
+
+
 def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:
     """Name the most likely cause, from what the host's counters say, and what to do about it."""
     visits = len(samples.round)

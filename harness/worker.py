@@ -28,7 +28,8 @@ from harness.environment import is_virtual
 from harness.frames import Channel, Closed
 from harness.protocol import PROFILES, TimingProtocol
 from harness.sessions import Inference, Making
-from harness.timing import BatchResult, Tick, time_batch
+from harness.timed import BatchResult, Tick
+from harness.timing import time_batch
 from supernets.errors import HwnasError, MeasurementError
 
 # A network that runs this long is work enough to be spread over a few threads.
@@ -155,11 +156,11 @@ class Worker:
 
     def _measure(self, ready: dict[int, Inference], rng: np.random.Generator) -> None:
         anchors = {-1 - position: inference for position, inference in enumerate(self._anchors)}
-        numbers = [*anchors, *ready]
-        share = memory.collapse() if self._protocol.huge_pages else memory.share()
+        numbers, runners = [*anchors, *ready], [*anchors.values(), *ready.values()]
+        lying = self._lying()
         with system_clocks() as clocks:
             result = time_batch(
-                [*anchors.values(), *ready.values()],
+                runners,
                 self._protocol,
                 clocks,
                 rng,
@@ -167,43 +168,38 @@ class Worker:
                 threads=self._settings.threads,
                 enter=lambda index: self._mark(numbers[index]),
                 tick=self._tick,
+                report=lambda result, due: self._report_interim(numbers, runners, result, due, lying),
             )
         # Read again: whether a clock was throttled shows only after the work.
-        ends = [
-            {"read_back": inference.describe(), "sessions": inference.n_sessions}
-            for inference in (*anchors.values(), *ready.values())
-        ]
+        ends = [_end(inference) for inference in runners]
         for inference in ready.values():
             inference.close()
         gc.collect()
         heap.release()
-        self._report(numbers, result, ends, share)
-
-    def _report(self, numbers: list[int], result: BatchResult, ends: list[dict[str, Any]], share: float | None) -> None:
-        reason = heap.why_not()
-        batch: dict[str, Any] = {
-            "rounds": result.rounds,
-            "tau_halves": result.settling.tau,
-            "overhead_s": result.overhead_s,
-            "seconds": result.seconds,
-            "huge_pages": share,
-            "own_memory": self._protocol.own_memory and reason is None,
-        }
-        if self._protocol.own_memory and reason is not None:
-            batch["own_memory_reason"] = reason
         for index, number in enumerate(numbers):
-            timed = result.timed[index]
-            self._say(
-                "timed",
-                number=number,
-                samples=timed.samples.to_record(),
-                spent_s=timed.spent_s,
-                warmup_runs=timed.warmup_runs,
-                failure=timed.failure,
-                rules=asdict(result.settling.rules(index)),
-                batch=batch,
-                **ends[index],
-            )
+            self._say("timed", number=number, **_timed(result, index, lying), **ends[index])
+
+    def _lying(self) -> dict[str, Any]:
+        """Put memory into huge pages where the protocol says so; return how the batch lies in it."""
+        share = memory.collapse() if self._protocol.huge_pages else memory.share()
+        wanted, reason = self._protocol.own_memory, heap.why_not()
+        facts = {"huge_pages": share, "own_memory": wanted and reason is None}
+        return facts | ({"own_memory_reason": reason} if wanted and reason is not None else {})
+
+    def _report_interim(
+        self,
+        numbers: list[int],
+        runners: list[Inference],
+        result: BatchResult,
+        due: Mapping[int, bool],
+        lying: Mapping[str, Any],
+    ) -> None:
+        """Report networks in the midst of their batch, the anchors before them."""
+        for index, number in enumerate(numbers):
+            if number < 0 or index in due:
+                settled = due.get(index, False)
+                facts = _timed(result, index, lying) | _end(runners[index])
+                self._say("interim", number=number, settled=settled, **facts)
 
     def _tick(self, tick: Tick) -> None:
         self._say("tick", round=tick.round, settled=tick.settled, total=tick.total, tau=tick.tau)
@@ -212,6 +208,35 @@ class Worker:
         """Say something and wait for the nod: the parent works while nothing is timed."""
         self._channel.send({"say": what, **facts})
         self._channel.receive()
+
+
+def _timed(result: BatchResult, index: int, lying: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a timed network: its samples, and those facts of its batch that make them mean something.
+
+    Args:
+        result: of the batch.
+        index: of the network.
+        lying: how the batch lies in memory.
+    """
+    timed = result.timed[index]
+    return {
+        "samples": timed.samples.to_record(),
+        "spent_s": timed.spent_s,
+        "warmup_runs": timed.warmup_runs,
+        "failure": timed.failure,
+        "rules": asdict(result.settling.rules(index)),
+        "batch": {
+            "rounds": result.rounds,
+            "tau_halves": result.settling.tau,
+            "overhead_s": result.overhead_s,
+            "seconds": result.seconds,
+            **lying,
+        },
+    }
+
+
+def _end(inference: Inference) -> dict[str, Any]:
+    return {"read_back": inference.describe(), "sessions": inference.n_sessions}
 
 
 class _Marker:

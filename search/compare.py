@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search.comparison import Comparison, Contestant
+from search.continued import continued
 from search.objectives import Sources
 from search.plan import Plan, Request
 from search.processes import side_by_side
-from search.study import Study, search
+from search.study import Study
 from supernets.errors import UsageError
 from supernets.supernet import SuperNetwork
 
@@ -55,9 +56,10 @@ class _Job:
     def name(self) -> str:
         return f"{self.contestant.name}, seed {self.seed}"
 
-    def run(self, net: SuperNetwork, **more: Any) -> Study:
+    def run(self, net: SuperNetwork, store: Store | None = None, **more: Any) -> Study:
         one = self.contestant
-        return search(net, algorithm=one.algorithm, preset=one.preset, seed=self.seed, **self.options, **more)
+        options = {"algorithm": one.algorithm, "preset": one.preset, "seed": self.seed, **self.options, **more}
+        return continued(net, store=store, part_of="compare", **options)
 
 
 def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, and only here
@@ -80,6 +82,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
 ) -> Comparison:
     """Run each algorithm with each seed on the same problem.
 
+    Where something is measured and there is a store, the same call goes on where an earlier one was interrupted.
     Where every objective is free, the searches run in parallel processes of one thread each; how many there are does
     not change what they find. Where something is measured they run one after the other and share the measurements: a
     sub-network that two of them evaluate is measured once.

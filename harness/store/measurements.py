@@ -22,12 +22,13 @@ _SAMPLES = "samples"
 class Measurements(Part):
     """The part of a store that keeps measurements."""
 
-    def put_measurement(self, record: Mapping[str, Any]) -> int:
+    def put_measurement(self, record: Mapping[str, Any], *, replaces: int | None = None) -> int:
         """Keep a measurement; it is committed on return.
 
         Args:
             record: JSON values, among them supernet, key, platform, fingerprint, protocol, status, latency_s (nan:
                 failed) and measured_at (ISO 8601, UTC). Fields whose names begin with "samples" are kept apart.
+            replaces: the number of the measurement whose place it takes; ``None``, or one that is gone: of none.
 
         Returns:
             Its number in the store.
@@ -45,8 +46,14 @@ class Measurements(Part):
         measurement, kept = self._tables["measurement"], self._tables["measurement_samples"]
 
         def insert(connection: sa.Connection) -> int:
-            statement = measurement.insert().values(**row).returning(measurement.c.id)
-            number = int(connection.execute(statement).scalar_one())
+            number = replaces
+            if number is not None:
+                connection.execute(kept.delete().where(kept.c.measurement_id == number))
+                updated = connection.execute(measurement.update().where(measurement.c.id == number).values(**row))
+                number = number if updated.rowcount else None
+            if number is None:
+                statement = measurement.insert().values(**row).returning(measurement.c.id)
+                number = int(connection.execute(statement).scalar_one())
             if packed is not None:
                 connection.execute(kept.insert().values(measurement_id=number, samples=packed))
             return number

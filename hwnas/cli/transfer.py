@@ -67,6 +67,8 @@ def transfer(
 ) -> None:
     """Search on each platform, measure each front on all of them, and tell what carries over.
 
+    Interrupted, the same command goes on.
+
     Values joined by + are platforms of their own: onnxruntime:threads=1+2,batch=1+8 is four. Of measured tables
     nothing is searched: every sub-network that all of them have is compared.
     """
@@ -85,6 +87,7 @@ def transfer(
     check_writable(html)
     with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as kept, transferring(quiet) as progress:
         context.obj.keeps(f"what was searched and measured is kept in {kept.name}")
+        before = {one.name for one in kept.studies()}
         found = run(
             net,
             platforms,
@@ -100,6 +103,10 @@ def transfer(
             progress=progress,
         )
     outcome = found.to_json()
+    if not quiet:
+        for name in outcome["studies"]:
+            if name in before and name not in (study or ()):
+                remark(f"study {name} was begun by an earlier run of this command, which this one goes on with")
     if json is not None:
         write_json(json, outcome)
     if html is not None:

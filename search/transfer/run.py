@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.archive import Evaluation
+from search.continued import continued
 from search.objectives import Sources
 from search.result import Study
 from search.sampling import row_keys, sample_unseen, unseen_rows
 from search.stored import load
-from search.study import search
 from search.transfer.adapting import adapting
 from search.transfer.effects import EffectModel, enough_for_stages
 from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
@@ -89,13 +89,15 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
             this call have measured serves there as it is, and older measurements while the machine is as it was.
-        store: where studies and measurements are kept.
+        store: where studies and measurements are kept. The searches of this call are studies whose names follow from
+            all that decides them, so the same call goes on where an earlier one was interrupted, and where that came to
+            its end there is nothing left to do.
         progress: is told what is going on.
 
     Raises:
         UsageError: fewer than two platforms, one twice, or a study that does not belong here.
     """
-    begun = datetime.now(tz=UTC).isoformat()
+    begun = datetime.now(tz=UTC).isoformat(timespec="seconds")
     done = [load(_needed(store), study) if isinstance(study, str) else study for study in studies]
     places = _places(platforms, done)
     given = {str(one): one for one in platforms if not isinstance(one, str)}
@@ -112,15 +114,21 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     found = {str(study.platform): study for study in done}
     for place in places:
         if place not in found:
-            found[place] = search(
-                net, given.get(place, place), quality=spec, quality_options=quality_options, algorithm=algorithm,
-                evals=evals, seed=seed, preset=preset, settings=settings, constraints=constraints, store=store,
+            found[place] = continued(
+                net, given.get(place, place), store, "transfer", quality=spec, quality_options=quality_options,
+                algorithm=algorithm, evals=evals, seed=seed, preset=preset, settings=settings, constraints=constraints,
                 progress=tell.begin("search", place),
             )  # fmt: skip
     ordered = [found[place] for place in places]
+    own = [study for study in ordered if all(study is not one for one in done)]
     X = shared(net, ordered, samples, rng)
     measured, environments = _everywhere(
-        net, {place: given.get(place, place) for place in places}, X, None if fresh else begun, store, tell
+        net,
+        {place: given.get(place, place) for place in places},
+        X,
+        None if fresh else min([begun, *_begun(store, own)]),
+        store,
+        tell,
     )
     with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
@@ -133,6 +141,12 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         searches=[_summary(study) for study in ordered],
         environment=_merged(environments),
     )  # fmt: skip
+
+
+def _begun(store: Store | None, studies: Sequence[Study]) -> list[str]:
+    """Return when studies of this call were begun, in it or in an earlier one that was interrupted."""
+    records = [None if store is None else store.study(one.name) for one in studies]
+    return [one.created_at for one in records if one is not None]
 
 
 def _analysed(

@@ -288,3 +288,21 @@ def test_what_was_put_survives_a_killed_client(shared):
         assert keys in ([f"a-{number}" for number in range(done)], [f"a-{number}" for number in range(done + 1)])
         assert len(opened.evaluations(opened.study("s-1"))) in {done, done + 1}
         opened.put_measurement(RECORD)
+
+
+def test_a_measurement_takes_the_place_of_another(store):
+    first = store.put_measurement(RECORD | {"samples_ms": [1.0, 2.0]})
+    other = store.put_measurement(RECORD | {"key": "other"})
+    assert store.put_measurement(RECORD | {"status": "unstable", "samples_ms": [3.0]}, replaces=first) == first
+    replaced, kept = store.measurements()
+    assert (replaced["id"], replaced["status"], replaced["samples_ms"]) == (first, "unstable", [3.0])
+    assert (kept["id"], kept["key"]) == (other, "other")
+    assert store.put_measurement(RECORD, replaces=first) == first
+    assert "samples_ms" not in store.measurements()[0]
+
+
+def test_a_measurement_takes_the_place_of_one_that_is_gone(store):
+    first = store.put_measurement(RECORD)
+    store.delete_measurements([first])
+    store.put_measurement(RECORD, replaces=first)
+    assert len(store.measurements()) == 1

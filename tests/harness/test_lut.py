@@ -34,8 +34,8 @@ def store(tmp_path):
         yield opened
 
 
-def build(net, options="us=300", **more):
-    return build_table(net, f"scripted:{options}", protocol=QUICK, check=False, **more)
+def build(net, options="us=300", protocol=QUICK, **more):
+    return build_table(net, f"scripted:{options}", protocol=protocol, check=False, **more)
 
 
 def test_every_block_is_measured_alone_and_takes_as_long_as_it_says(net):
@@ -60,6 +60,19 @@ def test_what_the_store_has_is_not_measured_again(net, store):
     assert (first.cached, again.cached) == (0, 4)
     assert again.entries == first.entries
     assert build(net, store=store, fresh=True).cached == 0
+
+
+def test_a_block_that_did_not_settle_is_not_measured_again_but_one_that_was_cut_short_is(net, store):
+    # Nobody's interval is narrow enough, and the anchors always agree.
+    never = replace(QUICK, interval=0.0, accept=0.0, anchor_agree=9.0)
+    first = build(net, store=store, protocol=never)
+    assert len(first.unsettled) == 4
+    again = build(net, store=store, protocol=never)
+    assert (again.cached, again.unsettled) == (4, first.unsettled)
+    row = store.measurements()[-1]
+    store.put_measurement(row | {"context": row["context"] | {"interim": True}}, replaces=row["id"])
+    assert build(net, store=store, protocol=never).cached == 3
+    assert build(net, store=store, protocol=never, fresh=True).cached == 0
 
 
 def test_a_block_that_fails_is_named_and_the_others_are_kept(net, store):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,10 @@ import pytest
 import supernets
 from harness.measure import Measurer, measure
 from harness.measurement import Measurement
+from harness.platform import parse
 from harness.protocol import profile
+from harness.records import Writer
+from harness.samples import Log
 from harness.store import Store
 from supernets.errors import ConfigError, MeasurementError, PlatformError, UsageError
 
@@ -324,3 +328,91 @@ def test_the_worker_runs_from_anywhere(net, monkeypatch, tmp_path):
     Path(tmp_path / "torch.py").write_text("raise SystemExit('the working directory is on the path')")
     monkeypatch.chdir(tmp_path)
     assert take(net, [[0, 0, 1]])[0].status == "ok"
+
+
+# --- values in the midst of a batch -----------------------------------------------------------------------------------
+
+# Every look has news, and the batch takes a while.
+LONG = replace(QUICK, interval=0.0, cap_s=0.5, own_memory=0, sessions=1)
+
+
+class CutError(Exception):
+    """The program ends here."""
+
+
+class CutStore(Store):
+    """A store whose program ends after so many measurements were put."""
+
+    left = 10**9
+
+    def put_measurement(self, record, **options):
+        number = super().put_measurement(record, **options)
+        self.left -= 1
+        if not self.left:
+            raise CutError
+        return number
+
+
+def test_a_final_value_takes_the_place_of_the_interim_one(net, tmp_path):
+    X = net.space.sample(4, 0)
+    with CutStore.open(str(tmp_path / "a.db")) as store:
+        taken = take(net, X, "us=20", store=store, protocol=LONG)
+        puts = 10**9 - store.left
+        rows = store.measurements()
+    assert puts >= 3 * len(X)  # it was reported before
+    assert sorted(row["key"] for row in rows) == sorted(net.space.keys(X))
+    assert not any("interim" in row["context"] for row in rows)
+    assert {row["key"]: row["latency_s"] for row in rows} == {one.key: one.latency_s for one in taken}
+
+
+@pytest.mark.parametrize("left", [4, 7])
+def test_a_program_that_is_cut_short_keeps_what_it_had_and_measures_nothing_again(net, tmp_path, left):
+    X = net.space.sample(4, 0)
+    with CutStore.open(str(tmp_path / "a.db")) as store:
+        store.left = left
+        with pytest.raises(CutError):
+            take(net, X, "us=20", store=store, protocol=LONG)
+    with Store.open(str(tmp_path / "a.db")) as store:
+        before = store.measurements()
+        assert sorted(row["key"] for row in before) == sorted(net.space.keys(X))
+        for row in before:
+            assert row["status"] == "unstable"
+            assert re.fullmatch(r"its measuring was cut short after \d+ rounds; measure it again", row["reason"])
+            assert set(row["context"]["anchors"]) == {"000", "222", "333"}
+        since = min(row["measured_at"] for row in before)
+        again = take(net, X, "us=20", store=store, protocol=LONG, since=since)
+        assert all(one.cached and one.interim for one in again)
+        # Without a study, it is measured to its end.
+        fresh = take(net, X, "us=20", store=store, protocol=LONG)
+        assert not any(one.cached or one.interim for one in fresh)
+
+
+def message(say, samples, **more):
+    """What a worker says of a network with these samples."""
+    met = {"narrow": True, "steady": True, "ranked": True}
+    facts = {"rules": met, "batch": {"rounds": 20}, "sessions": 1, "read_back": [], "failure": None, "spent_s": 1.0}
+    return {"say": say, "number": 0, "samples": samples.to_record(), **facts, **more}
+
+
+@pytest.mark.parametrize(
+    ("say", "more", "status", "interim"),
+    [
+        ("timed", {}, "ok", False),
+        ("interim", {"settled": True}, "ok", True),
+        ("interim", {"settled": False}, "unstable", True),
+    ],
+)
+def test_an_interim_value_is_ok_where_it_has_settled(net, say, more, status, interim):
+    writer = Writer(net, parse("scripted"), "here", net.space.sample(1, 0))
+    writer.begin({"protocol": QUICK.to_record(), "noise": {}, "threads": None})
+    facts = {"prepare_s": 0.1, "first_inference_s": 0.1, "memory_bytes": 0, "stages": ["all"], "read_back": []}
+    writer.prepared({"number": 0, "facts": facts})
+    log = Log()
+    for visit in range(20):
+        log.sample(visit, 1000 + visit % 3, 1000, 0, 1)
+        log.end_visit(visit, 0, 0, 0)
+    found = writer.measurement(np.array([0, 0, 1]), message(say, log.samples(), **more))
+    assert (found.status, found.interim) == (status, interim)
+    assert found.latency_s == pytest.approx(1e-6, rel=0.01)
+    again = Measurement.from_record(json.loads(json.dumps(found.to_record())))
+    assert again.interim == interim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -245,3 +247,18 @@ def test_another_broken_pipe_is_an_error(monkeypatch):
     monkeypatch.setattr("hwnas.cli.build_app", lambda: app)
     with pytest.raises(BrokenPipeError):
         run([])
+
+
+# --- kills at any moment ----------------------------------------------------------------------------------------------
+
+
+def test_killed_searches_leave_nothing_and_measure_nothing_again(start, tmp_path):
+    """``scripts/kill_study.py`` does this at length, on a real backend."""
+    script = Path(__file__).parents[2] / "scripts" / "kill_study.py"
+    options = ["--net", "toy:layers=3", "--platform", "scripted-device:us=300", "--evals", "6", "--kills", "3"]
+    process = start(sys.executable, str(script), *options, "--longest", "12")
+    said, seen = process.communicate(timeout=240)
+    assert process.returncode == 0, seen
+    report = json.loads(said)
+    assert report["kills"] == 3
+    assert set(report["worst"].values()) == {0}

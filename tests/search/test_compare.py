@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import supernets
+from harness.store import Store
 from search import compare as module
 from search import objectives
 from search.compare import Comparison, Contestant, compare
@@ -165,7 +166,7 @@ def test_what_is_measured_shares_a_store_and_the_worst_of_all(monkeypatch):
         NET, algorithms=["random"], seeds=3, objectives=["measured", "params"], evals=20, progress=events.append
     )
     used = stores[1:]  # the first only asks whether it is free
-    assert len(used) == 3
+    assert len(used) == 2 * 3  # each search is named first
     assert len({id(store) for store in used}) == 1
     assert used[0].name == ":memory:"
     runs = found.studies[Contestant("random")]
@@ -174,3 +175,30 @@ def test_what_is_measured_shares_a_store_and_the_worst_of_all(monkeypatch):
     assert found.reference[1] == NET.params(NET.space.largest())[0] / 1e6
     assert len({run.reference[0] for run in runs}) > 1
     assert [event.searching.done for event in events if event.searching] == [20, 20, 20]
+
+
+def test_an_interrupted_comparison_of_what_is_measured_goes_on(monkeypatch, tmp_path):
+    evaluated = []
+
+    class Counted(Measured):
+        def evaluate(self, X):
+            evaluated.extend(NET.space.keys(X))
+            return super().evaluate(X)
+
+    monkeypatch.setitem(
+        objectives.registry._providers, "measured", SimpleNamespace(create=lambda name, sources: Counted())
+    )
+    problem = {"algorithms": ["random", "nsga2"], "seeds": 2, "objectives": ["measured", "params"], "evals": 60}
+
+    def interrupt(event):
+        if event.done == 2 and event.searching is not None:
+            raise KeyboardInterrupt
+
+    with Store.open(str(tmp_path / "s.db")) as store:
+        with pytest.raises(KeyboardInterrupt):
+            compare(NET, store=store, progress=interrupt, **problem)
+        found = compare(NET, store=store, **problem)
+        assert len(store.studies()) == 4
+    assert len(evaluated) == 4 * 60  # none twice in a study
+    runs = [run for one in found.studies.values() for run in one]
+    assert [len(run.archive) for run in runs] == [60] * 4

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import supernets
+from harness.store import Store
 from latency_luts.keys import key
 from latency_luts.table import Entry
 from latency_luts.write import write_table
@@ -121,3 +122,74 @@ def test_what_cannot_be_is_refused(tables):
     twice = [search(NET, tables[0], algorithm="random", evals=2, seed=seed) for seed in (0, 1)]
     with pytest.raises(UsageError, match="each platform once"):
         run(tables, studies=twice)
+
+
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as opened:
+        yield opened
+
+
+def interrupted_after(n):
+    """Return what interrupts a transfer after so many events."""
+    left = iter(range(n))
+
+    def progress(_):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_a_transfer_that_is_interrupted_time_and_again_is_one_study_for_each_platform(tables, store):
+    for n in (1, 2, 3):
+        with pytest.raises(KeyboardInterrupt):
+            run(tables, store=store, progress=interrupted_after(n))
+    whole = run(tables, store=store).to_json()
+    studies = store.studies()
+    assert [one.name for one in studies] == whole["studies"]
+    assert [one.evaluations for one in studies] == [12, 12]
+    alone = run(tables).to_json()
+    assert whole["rows"] == alone["rows"]
+    assert run(tables, store=store).to_json()["rows"] == whole["rows"]
+    assert len(store.studies()) == 2
+
+
+def test_another_transfer_has_studies_of_its_own(tables, store):
+    run(tables, store=store)
+    for changed in ({"seed": 1}, {"constraints": ["macs<=300M"]}):
+        run(tables, store=store, **changed)
+    transfer(NET, tables, algorithm="random", evals=13, samples=10, store=store)
+    assert len({one.name for one in store.studies()}) == 8
+
+
+@pytest.mark.usefixtures("scripted")
+def test_what_is_measured_everywhere_is_measured_once(store, tmp_path):
+    net = supernets.get("toy")
+    space = net.space
+    X = np.array(list(np.ndindex(*space.n_options)))
+    with (tmp_path / "quality.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["config", "top1"])
+        rows.writerows([json.dumps(config), sum(x)] for config, x in zip(space.decode(X), X.tolist(), strict=True))
+    platforms = ["scripted:us=50", "scripted:us=100"]
+
+    def go(**more):
+        source = {"quality": f"table:{tmp_path / 'quality.csv'}", "algorithm": "random"}
+        return transfer(net, platforms, evals=3, samples=2, store=store, **source, **more)
+
+    def interrupt(event):
+        if event.phase == "measure" and event.step == 4 and event.event is not None and event.event.phase == "timing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(progress=interrupt)
+    before = {(row["platform"], row["key"]): row["id"] for row in store.measurements(samples=False)}
+    found = go()
+    rows = store.measurements(samples=False)
+    assert {row["id"] for row in rows} >= set(before.values())
+    assert len(rows) == len({(row["platform"], row["key"]) for row in rows}) == 2 * len(found.rows.keys)
+    assert len(store.studies()) == 2

@@ -1,0 +1,72 @@
+"""Searches that are parts of something larger, each a study that the same call goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from search.objectives import Sources
+from search.plan import Plan, Request
+from search.result import Study
+from search.stored import load
+from search.study import search
+from supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from harness.platform import Platform
+    from harness.store import Store
+
+
+def continued(
+    net: SuperNetwork,
+    platform: Platform | str | None,
+    store: Store | None,
+    part_of: str,
+    *,
+    progress: Callable[[Any], None] | None = None,
+    **options: Any,
+) -> Study:
+    """Search, or do what an earlier call has left of the same search: nothing where it is whole.
+
+    Args:
+        net: the super-network.
+        platform: see ``search.study.search``.
+        store: where the study is kept; ``None``: nowhere, and the search begins anew.
+        part_of: what the search is a part of, in one word, for the study's name.
+        progress: see ``search.study.search``.
+        options: of ``search.study.search``.
+
+    Raises:
+        UsageError: see ``search.study.search``.
+    """
+    if store is None:
+        return search(net, platform, progress=progress, **options)
+    name = _name(net, platform, store, part_of, options)
+    there = store.study(name)
+    if there is not None and there.evaluations >= options["evals"]:
+        return load(store, name)
+    return search(net, platform, store=store, study=name, resume=there is not None, progress=progress, **options)
+
+
+def _name(
+    net: SuperNetwork, platform: Platform | str | None, store: Store, part_of: str, options: Mapping[str, Any]
+) -> str:
+    """Return the study's name, which all that decides its evaluations is in: the machine and the files as well."""
+    algorithm = options["algorithm"]
+    request = Request(
+        algorithm,
+        options["seed"],
+        options.get("objectives"),
+        options.get("constraints", ()),
+        options.get("preset"),
+        dict(options.get("settings") or {}),
+        options.get("reference"),
+    )
+    quality, quality_options = options.get("quality"), options.get("quality_options")
+    with Sources(net, platform, quality, store, quality_options=quality_options) as sources:
+        settings = Plan(request, sources).settings()
+    text = json.dumps([settings, options["evals"]], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{net.name.partition(':')[0]}-{algorithm}-{part_of}-{digest}"
