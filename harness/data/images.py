@@ -7,6 +7,7 @@ Options: ``batch`` (images per step), ``smoothing`` (of labels), ``augment`` (``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,7 @@ from harness.data import pixels
 from harness.data.ahead import in_order
 from harness.data.argument import fraction, parse_argument, whole_number
 from harness.data.image_set import IdxImages, ImageSet, open_images
+from supernets.contents import Content
 from supernets.errors import UsageError, suggestion
 from supernets.space import Config, IntArray
 from supernets.supernet import SuperNetwork
@@ -121,6 +123,14 @@ class ImageTask:
         self._smoothing = smoothing
         self._augment = augment
         self._workers = workers
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """What the training images hold."""
+        digest = self._images.digest_of(np.arange(len(self._images.labels)))
+        kind, _, argument = self.name.partition(":")
+        path = parse_argument(kind, argument, _OPTIONS)[0] if argument else self._images.name
+        return {"training images": Content(path, digest)}
 
     def batches(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
         """Yield (images as bytes, labels); the last ones that fill no batch are left out."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.data._interaction_files import FORMS, Log, Split, read
 from harness.data.argument import parse_argument, whole_number
+from supernets.contents import Content
 from supernets.errors import DataError, UsageError
 from supernets.space import BoolArray, Config, IntArray
 from supernets.supernet import SuperNetwork
@@ -171,6 +172,11 @@ class InteractionTask:
         everything = np.argwhere(self._seen.counts >= self.split.n_items)
         if len(everything):
             raise DataError(f"{self.prefix}: user {everything[0, 0]} had to do with all items, so that none is random")
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """What the files of interactions hold."""
+        return {"interactions": Content(self.prefix, digest(self.split))}
 
     @property
     def note(self) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from harness.data._parallel_text import FORM, ParallelText
 from harness.data._subwords import SUFFIX, Subwords
 from harness.data.argument import fraction, parse_argument, whole_number
+from supernets.contents import Content
 from supernets.errors import DataError, UsageError
 from supernets.space import Config, IntArray
 from supernets.supernet import SuperNetwork
@@ -79,6 +80,11 @@ class TranslationTask:
     def __post_init__(self) -> None:
         if not len(self._lengths):
             raise DataError(f"{self.text.files[0]}: every sentence has more than {self.longest} tokens")
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """What the text holds."""
+        return {"text": Content(",".join(self.text.files), self.text.digest)}
 
     @property
     def note(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from supernets.contents import Contents, of_records, to_records
 from supernets.errors import UsageError, WorkError
 from supernets.files import whole_file
 from supernets.finite import not_finite
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from supernets.shared import SharedWeights
 
 # History:
-# 1 (hwnas 0.1): step, options, data, optimizer, elapsed_s.
+# 1 (hwnas 0.1): step, options, data, optimizer, elapsed_s; later contents too, without which it is read as well.
 SCHEMA = 1
 
 
@@ -35,6 +36,8 @@ class Progressed:
         data: the task's name.
         elapsed_s: seconds that it has taken, of all its runs.
         optimizer: the optimiser's state dict; ``None``: the training is finished.
+        contents: what the data held, and the weights that it started from, see ``supernets.contents``; ``None``: the
+            training was begun before that was recorded.
     """
 
     step: int
@@ -42,6 +45,7 @@ class Progressed:
     data: str
     elapsed_s: float
     optimizer: dict[str, Any] | None
+    contents: Contents | None = None
 
 
 def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: Progressed) -> None:
@@ -56,7 +60,13 @@ def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: P
     if broken is not None:
         raise WorkError(f"{file}: is not written: {broken} is not finite")
     state: dict[str, torch.Tensor] = {key: tensor.detach() for key, tensor in weights.tensors.items()}
-    training = {"schema": SCHEMA, **vars(progressed), "options": asdict(progressed.options)}
+    contents = None if progressed.contents is None else to_records(progressed.contents)
+    training = {
+        "schema": SCHEMA,
+        **vars(progressed),
+        "options": asdict(progressed.options),
+        "contents": contents,
+    }
     with whole_file(file) as target:
         torch.save({"state_dict": state, "supernet": supernet, "training": training}, target)
 
@@ -79,7 +89,8 @@ def read(file: str | Path, supernet: str) -> Progressed:
     try:
         options = Options(**_plain(training["options"]))
         step, elapsed_s, optimizer = int(training["step"]), float(training["elapsed_s"]), training["optimizer"]
-        return Progressed(step, options, str(training["data"]), elapsed_s, optimizer)
+        contents = None if training.get("contents") is None else of_records(training["contents"])
+        return Progressed(step, options, str(training["data"]), elapsed_s, optimizer, contents)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, UsageError) as error:
         raise UsageError(f"{file}: its training is damaged ({error})") from error
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from supernets.contents import Contents
 from supernets.errors import UsageError, WorkError
 from supernets.files import whole_file
 from supernets.finite import not_finite
@@ -22,6 +23,7 @@ from supernets.training import checkpoint
 from supernets.training.checkpoint import Progressed
 from supernets.training.interruption import put_off
 from supernets.training.options import Options
+from supernets.training.same import begun_with, check_same
 from supernets.training.sampling import Sampling
 from supernets.training.schedule import learning_rate
 from supernets.training.task import AccompaniedTask, Batch, SoftTask, Task
@@ -79,7 +81,8 @@ def train(  # noqa: PLR0913 - all but the first four are options by name
         options: how.
         file: the checkpoint, written every ``checkpoint_s`` seconds and at the end, whole each time.
         resume: go on with the training in ``file``; it has to be the same training.
-        weights: a checkpoint to start from; ``None``: weights drawn from the seed.
+        weights: a checkpoint to start from; ``None``: weights drawn from the seed. A training that is resumed has its
+            own; where they are named all the same, they have to be those that it was begun with.
         device: "cpu", "cuda", "cuda:1".
         checkpoint_s: seconds between checkpoints.
         progress: is called after each step.
@@ -113,11 +116,13 @@ class _Run:
         self._step = 0
         self._kept: int | None = None  # the step of the checkpoint in the file
         self._before_s = 0.0
+        self._contents: Contents | None = None
         self._started = time.perf_counter()
 
     def begin(self, resume: bool, weights: str | None) -> None:
         """Take up the weights: those of the training to resume, of a checkpoint, or fresh ones."""
-        done = self._done(resume)
+        done = self._done(resume, weights)
+        self._contents = begun_with(self._task, weights) if done is None else done.contents
         self._weights = self._net.shared(weights if done is None else str(self._file), self._options.seed)
         for key, tensor in self._weights.tensors.items():
             moved = tensor.detach().to(self._device).requires_grad_(tensor.requires_grad)
@@ -151,20 +156,13 @@ class _Run:
             elif file.read_bytes() != content:
                 raise UsageError(f"{file}: was made from other data; the training can go on with what it began with")
 
-    def _done(self, resume: bool) -> Progressed | None:
+    def _done(self, resume: bool, weights: str | None) -> Progressed | None:
         if not resume:
             if self._file.exists():
                 raise UsageError(f"{self._file}: is there already; go on with it by --resume, or name another file")
             return None
         done = checkpoint.read(self._file, self._net.name)
-        begun, wanted = vars(done.options) | {"data": done.data}, vars(self._options) | {"data": self._task.name}
-        differences = [f"{key} was {begun[key]!r}, is {wanted[key]!r}" for key in wanted if begun[key] != wanted[key]]
-        if differences:
-            raise UsageError(
-                f"{self._file}: cannot be resumed with other settings ({'; '.join(differences)}); --weights "
-                f"{self._file} with another --out begins a training of its own from these weights"
-            )
-        return done
+        return check_same(self._file, done, self._task, self._options, weights)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -281,7 +279,9 @@ class _Run:
     def _keep(self) -> None:
         finished = self._step >= self._options.steps
         optimizer = None if finished else self._optimizer.state_dict()
-        progressed = Progressed(self._step, self._options, self._task.name, self._elapsed_s(), optimizer)
+        progressed = Progressed(
+            self._step, self._options, self._task.name, self._elapsed_s(), optimizer, self._contents
+        )
         checkpoint.write(self._file, self._weights, self._net.name, progressed)
         self._kept = self._step
 

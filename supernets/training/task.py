@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from supernets.contents import Contents
 from supernets.space import Config
 from supernets.training.options import Options
 
@@ -62,6 +63,16 @@ class SoftTask(Task, Protocol):
 
     def soft_loss(self, outputs: Any, teacher: Any) -> torch.Tensor:
         """Return the mean difference between a sub-network's outputs and the larger one's, a scalar."""
+        ...
+
+
+@runtime_checkable
+class KnownTask(Task, Protocol):
+    """A task whose data are known by what they hold: a training goes on with the same data alone."""
+
+    @property
+    def contents(self) -> Contents:
+        """What the files hold, by what they are for ("training images")."""
         ...
 
 
