@@ -394,6 +394,7 @@ def test_without_a_snapshot_that_fits_everything_is_asked_for_again(snapshot):
     made = loop(algorithm, objective, kept=Kept(before, snapshot))
     run(made)
     assert algorithm.asked == 4
+    assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
     assert objective.calls == [ALL[4:6].tolist()]
     assert keys(made.archive) == SPACE.keys(ALL[:6])
 
