@@ -117,13 +117,17 @@ def test_nncf_missing_is_seen_without_importing_it(monkeypatch):
     assert openvino_model.missing() == "it needs NNCF: pip install 'hwnas[int8]'"
 
 
-def test_a_quantiser_that_fails_is_named_with_the_stage(monkeypatch):
-    def fail(*args, **kwargs):
-        raise RuntimeError("no such operator")
+def fail(*args, **kwargs):
+    raise RuntimeError("no such operator")
 
+
+def test_a_quantiser_of_onnx_runtime_that_fails_is_named_with_the_stage(monkeypatch):
     monkeypatch.setattr("onnxruntime.quantization.quantize_static", fail)
     with pytest.raises(BackendError, match=r"onnxruntime.quantization cannot quantise stage 'test': no such operator"):
         get("onnxruntime").prepare(stage(), INT8)
+
+
+def test_a_quantiser_of_openvino_that_fails_is_named_with_the_stage(monkeypatch):
     nncf = pytest.importorskip("nncf")
     monkeypatch.setattr(nncf, "quantize", fail)
     with pytest.raises(BackendError, match="NNCF cannot quantise stage 'test': no such operator"):

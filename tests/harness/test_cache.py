@@ -9,10 +9,11 @@ import pytest
 import scripted_supernet
 
 from harness import cache
-from harness.measurement import Measurement
+from harness.measurement import SCHEMA, Measurement
 from harness.protocol import profile
 from harness.samples import Samples
 from harness.store import Store
+from supernets.errors import StoreError
 
 ANCHORS = {"000": 1e-3, "222": 2e-3, "333": 3e-3}
 NOISY, QUIET = profile("noisy"), profile("quiet")
@@ -234,3 +235,15 @@ def test_the_latest_of_what_was_taken_since_serves():
     first, second = measurement(latency_s=1.1e-3), measurement(latency_s=1.3e-3, status="unstable", reason="x")
     assert taken_since(first, second)["001"].latency_s == 1.3e-3
     assert taken_since(second, measurement(key="003"), first)["001"].latency_s == 1.1e-3
+
+
+@pytest.mark.parametrize("newer", [1, 98])
+def test_a_measurement_of_a_newer_schema_is_refused(newer):
+    record = measurement().to_record()
+    assert record["schema"] == SCHEMA
+    assert Measurement.from_record(record).latency_s == 1.25e-3
+    del record["schema"]  # as the first ones were
+    assert Measurement.from_record(record).latency_s == 1.25e-3
+    fault = f"the measurement is of schema {SCHEMA + newer}, this version reads up to {SCHEMA}: update hwnas"
+    with pytest.raises(StoreError, match=fault):
+        Measurement.from_record(record | {"schema": SCHEMA + newer})

@@ -202,8 +202,6 @@ def test_what_the_algorithm_is_given(echo, score):
     [*((name, 5) for name in algorithms.names()), *(("nsga2", n) for n in (0, 1, 4, 9)), ("random", 0)],
 )
 def test_an_interrupted_search_resumes_to_the_same_evaluations(score, store, algorithm, stop_after):
-    if algorithm == "age-moea":
-        pytest.importorskip("numba", reason="pymoo's AGE-MOEA needs numba")
     names = ["score", "macs"][: algorithms.registry.provider(algorithm).MAX_OBJECTIVES]
     options = {"objectives": names, "algorithm": algorithm, "seed": 3, "evals": 12, "settings": None}
     score.batched = False  # interrupted in the middle of a batch

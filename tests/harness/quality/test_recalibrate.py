@@ -57,7 +57,11 @@ def test_nothing_else_changes_and_nothing_is_left_behind():
 
 
 def test_a_network_without_batch_norm_is_left_alone():
-    recalibrate(nn.Linear(2, 2).eval(), [torch.randn(3, 2)])
+    module = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.Dropout()).eval()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    recalibrate(module, [torch.randn(3, 2)])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert not any(one.training or one._forward_pre_hooks for one in module.modules())
 
 
 @pytest.mark.parametrize("norm", [nn.Identity(), nn.BatchNorm2d(2, track_running_stats=False)])

@@ -64,8 +64,12 @@ def test_default_asks_few_at_a_time_after_a_design():
 )
 def test_every_part_can_be_taken_away(setting):
     key, value = setting.split("=")
-    asked, _ = search({key: value, "inner_evals": 500}, evals=24)
-    assert sum(map(len, asked)) == 24
+    # The first objective costs nothing: it is computed, unless that part is taken away too.
+    problem = Problem(SPACE, ("first", "second"), cheap=(lambda X: X[:, 0] / 3.0, None))
+    whole, without = (search({"inner_evals": 500, **more}, evals=24, problem=problem)[0] for more in ({}, {key: value}))
+    assert sum(map(len, without)) == sum(map(len, whole)) == 24
+    # What is asked for is another than with the part.
+    assert np.concatenate(without).tolist() != np.concatenate(whole).tolist()
 
 
 def test_inner_algorithms_are_exchangeable():
