@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 from harness.child import Child
 from harness.farm.cluster import Cluster
+from harness.farm.security import Tls
 from harness.farm.supervisor import Worker, WorkerOrder
 from supernets.errors import UsageError, WorkError
 
@@ -16,10 +19,14 @@ _UP_S = 60.0
 
 
 @contextmanager
-def scheduler(port: int = 0) -> Iterator[str]:
+def scheduler(tls: Tls, port: int = 0) -> Iterator[str]:
     """Run a scheduler on loopback; yield its address."""
-    child = Child("harness.farm.scheduler", [str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    child = Child("harness.farm.scheduler", [str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
+        if child.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                child.process.stdin.write(json.dumps(vars(tls)).encode() + b"\n")
+                child.process.stdin.flush()
         line = child.process.stdout.readline().decode().strip() if child.process.stdout is not None else ""
         if not line:
             raise WorkError("the scheduler of the local cluster does not start")
@@ -33,7 +40,8 @@ def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
     """Run a scheduler and ``n`` workers here; yield a connection when all have joined.
 
     The first has this machine's devices, for two measurements at once would disturb each other; the others evaluate
-    sub-networks for their quality.
+    sub-networks for their quality. Who connects without the certificate made for it, another user of this machine say,
+    is turned away.
 
     Raises:
         UsageError: a worker was refused; says why.
@@ -42,12 +50,14 @@ def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
     if n < 1:
         raise UsageError(f"local cluster: expected at least 1 worker, got {n}")
     with ExitStack() as opened:
-        address = opened.enter_context(scheduler())
+        tls = Tls.temporary()
+        address = opened.enter_context(scheduler(tls))
         workers = [
             opened.enter_context(
                 Worker(
                     WorkerOrder(
                         address,
+                        tls,
                         platforms=tuple(platforms) if number == 0 else (),
                         name=None if number == 0 else f"local-{number}",
                         accuracy=int(number > 0 or n == 1),
@@ -57,7 +67,7 @@ def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
             )
             for number in range(n)
         ]
-        cluster = Cluster(address)
+        cluster = Cluster(address, tls)
         opened.callback(cluster.close)
         wait_for(cluster, workers)
         yield cluster

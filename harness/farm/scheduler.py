@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -50,15 +51,19 @@ def listening(host: str, port: int, tls: Tls) -> str:
 
 
 def main() -> int:
-    """Listen on loopback; say the address on standard output, and end when the parent does."""
+    """Listen on loopback; say the address on standard output, and end when the parent does.
+
+    The first line of standard input is the files of TLS, or what is in them: a command line can be read by others.
+    """
     arguments = joined()
     port = int(arguments[0])
+    tls = Tls(**json.loads(sys.stdin.buffer.readline()))
 
     def ready(address: str) -> None:
         sys.stdout.write(address + "\n")
         sys.stdout.flush()
 
-    asyncio.run(serve(listening("127.0.0.1", port, Tls()), Tls(), ready))
+    asyncio.run(serve(listening("127.0.0.1", port, tls), tls, ready))
     return 0
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from harness.farm.engine import distributed
 from supernets.errors import UsageError
 from supernets.files import is_file
 
+# What certificates and keys begin with.
+_CONTENT = "-----BEGIN "
+
 
 @dataclass(frozen=True)
 class Tls:
-    """Files, as Dask takes them; all three, or none.
+    """Files, or what is in them, as Dask takes them; all three, or none.
 
     Attributes:
         ca_file: the certificate of the authority that signed everybody's.
@@ -24,7 +27,23 @@ class Tls:
 
     ca_file: str | None = None
     cert: str | None = None
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def temporary(cls) -> Self:
+        """Return a certificate of its own authority, just made: it is in no file, and only who is given it can join.
+
+        Raises:
+            UsageError: the package that makes it is not installed; names the command.
+        """
+        try:
+            made = distributed().Security.temporary()
+        except ImportError:
+            raise UsageError(
+                "a local cluster needs the package cryptography, to keep this machine's other users out of it: "
+                "pip install 'hwnas[farm]'"
+            ) from None
+        return cls(made.tls_ca_file, made.tls_client_cert, made.tls_client_key)
 
     def __post_init__(self) -> None:
         given = asdict(self)
@@ -33,7 +52,7 @@ class Tls:
             spelled = ", ".join(f"--tls-{name.replace('_', '-')}" for name in missing)
             raise UsageError(f"TLS: expected the authority's file, a certificate and its key; missing: {spelled}")
         for value in given.values():
-            if value is not None and not is_file(value):
+            if value is not None and not value.startswith(_CONTENT) and not is_file(value):
                 raise UsageError(f"TLS: {value!r}: no such file")
 
     @property
