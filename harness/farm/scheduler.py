@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,18 +29,21 @@ async def serve(address: str, tls: Tls, ready: Callable[[str], None]) -> None:
     """
     package: Any = distributed()
     parts = urlsplit(address)
-    scheduler = package.Scheduler(
-        protocol=f"{parts.scheme}://",
-        host=parts.hostname,
-        port=parts.port or 0,
-        security=tls.security(),
-        dashboard=False,
-        dashboard_address=NO_PAGES,
-        allowed_failures=_ALLOWED_FAILURES,
-    )
-    async with scheduler:
-        ready(str(scheduler.address))
-        await asyncio.Event().wait()
+    # Dask leaves a folder of its own in the one for temporary files.
+    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+        scheduler = package.Scheduler(
+            protocol=f"{parts.scheme}://",
+            host=parts.hostname,
+            port=parts.port or 0,
+            security=tls.security(),
+            dashboard=False,
+            dashboard_address=NO_PAGES,
+            allowed_failures=_ALLOWED_FAILURES,
+            local_directory=folder,
+        )
+        async with scheduler:
+            ready(str(scheduler.address))
+            await asyncio.Event().wait()
 
 
 def listening(host: str, port: int, tls: Tls) -> str:

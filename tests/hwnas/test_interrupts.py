@@ -110,12 +110,13 @@ def test_a_comparison_ends_with_its_processes(start):
     assert "Traceback" not in said
 
 
-def test_a_scheduler_is_terminated(start):
+def test_a_scheduler_is_terminated(start, tmp_path):
     process = start(*HWNAS, "farm", "scheduler", "--port", "0")
     assert process.stderr.readline().startswith("listening on")
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=15)[1].splitlines() == ["terminated"]
     assert process.returncode == 143
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 # --- the signals themselves -------------------------------------------------------------------------------------------
