@@ -6,7 +6,10 @@ import contextlib
 import math
 import os
 import sqlite3
+import tempfile
 import time
+import traceback
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -162,12 +165,38 @@ def test_a_place_that_cannot_be_written():
     refused("/proc/hwnas.db", "/proc/hwnas.db")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_file_is_refused(tmp_path):
-    path = tmp_path / "s.db"
-    Store.open(str(path)).close()
-    path.chmod(0o400)
-    refused(path, "s.db")
+NOBODY = 65534
+
+
+def as_an_ordinary_user(work):
+    """Do something as a user whom permissions bind: root becomes nobody for it, in a process of its own."""
+    if os.geteuid() != 0:
+        work()
+        return
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on with the suite
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_read_only_file_is_refused():
+    # The folders of the suite are root's alone, where root runs it.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "s.db"
+        Store.open(str(path)).close()
+        path.chmod(0o444)
+        as_an_ordinary_user(lambda: refused(path, r"s\.db: may not be written by this user"))
 
 
 @pytest.mark.parametrize("content", [b"config,latency\n" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
