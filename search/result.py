@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -145,8 +146,8 @@ class Study:
         told = [str(quality["note"])] if _predicted(quality) else []
         told += self.facts.get("remarks", [])
         for status in ("failed", "unstable"):
-            n = sum(one.status == status for one in self.archive)
-            told += [f"{n} of {len(self.archive)} evaluations {'are' if n > 1 else 'is'} {status}"] if n else []
+            found = [one.reason for one in self.archive if one.status == status]
+            told += [f"{_counted(found, len(self.archive))} {status}{_why(found)}"] if found else []
         if self.nearest is not None:
             told.append(self._impossible(self.archive[self.nearest]))
         if self.stopped and not self.stopped.endswith("evaluations are done"):
@@ -188,6 +189,18 @@ class Study:
             "settings": {"preset": self.settings["preset"], **self.settings["settings"]},
             "warm_start": self.settings["warm_start"],
         }
+
+
+def _counted(found: Sequence[str], total: int) -> str:
+    return f"{len(found)} of {total} evaluations {'are' if len(found) > 1 else 'is'}"
+
+
+def _why(reasons: Sequence[str]) -> str:
+    """Return the most frequent reason, and how many have it where there are others."""
+    (reason, n), *others = Counter(reasons).most_common()
+    if not reason:
+        return ""
+    return f": {reason}{f' ({n} of them)' if others else ''}"
 
 
 def times(archive: Archive) -> dict[str, float]:

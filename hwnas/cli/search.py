@@ -130,6 +130,10 @@ def search(
         results().print(front_table(outcome))
         if not quiet:
             _summary(outcome)
+    if quiet and not outcome["front"]:
+        # What failed is no progress: whoever asked for quiet wants to hear of that alone.
+        for line in outcome.get("notes", ()):
+            remark(line)
     return 0 if outcome["front"] else 1
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.backend import Tabulated
 from harness.pinned import identity
 from search.objectives.objective import Outcome, Sources
 from supernets.space import IntArray
@@ -47,7 +49,19 @@ class KnownLatency(_Latency):
     def evaluate(self, X: IntArray) -> Outcome:
         """Return the latencies in ms."""
         latency_s = self._backend.latency(self._net, X, self._platform.settings)
-        return Outcome.of(latency_s * _MS, f"{self._platform} has no latency for it")
+        return Outcome.of(latency_s * _MS, self._missing)
+
+    @cached_property
+    def _missing(self) -> str:
+        """Why a sub-network has no latency; a table says how few it knows, of which a search can hit upon none."""
+        missing = f"{self._platform} has no latency for it"
+        if not isinstance(self._backend, Tabulated):
+            return missing
+        known = len(self._backend.lookup(self._net, self._platform.settings).values)
+        return (
+            f"{missing}: the table has {known:,} of the space's {self._net.space.distinct_size:,.3g} sub-networks, and "
+            "a search proposes others; a surrogate or a lookup table knows all of them"
+        )
 
 
 class MeasuredLatency(_Latency):

@@ -158,6 +158,15 @@ def test_the_table_that_a_search_starts_from_counts(store, files, tmp_path):
         search(**given | {"transfer_from": "table:file=moved.csv"}, evals=8, resume=True)
 
 
+def test_a_search_that_a_table_knows_nothing_of_says_why(files):
+    rows = files[0].read_text().splitlines()
+    files[0].write_text("\n".join(rows[:2]) + "\n")
+    study = go(None, 12)
+    (told,) = (note for note in study.notes() if "failed" in note)
+    assert "evaluations are failed: latency: table:file=latency.csv has no latency for it: the table has 1 of" in told
+    assert "the space's 18 sub-networks" in told
+
+
 # --- studies from before contents were recorded ----------------------------------------------------------------------
 
 
