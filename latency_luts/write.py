@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from latency_luts.correction import Correction
 from latency_luts.formats.hwnas import MARK, SCHEMA, UNITS_PER_S
 from latency_luts.table import Entry, LatencyTable
 from supernets.errors import TableError
+from supernets.writing import write_file
 
 _UNIT = "ms"
 
@@ -44,7 +43,8 @@ def write_table(
         correction: of the sums.
 
     Raises:
-        TableError: there is nothing to write, or the file cannot be written.
+        TableError: there is nothing to write.
+        OutputError: the file cannot be written.
     """
     if not blocks:
         raise TableError(f"{file}: there are no blocks to write")
@@ -62,17 +62,15 @@ def write_table(
         header["correction"] = {"terms": dict(correction.terms), "facts": dict(correction.facts)}
     document = {MARK: header, **{name: _fields(entry) for name, entry in blocks.items()}}
     text = yaml.safe_dump(document, sort_keys=False, width=200, allow_unicode=True)
-    try:
-        _replace(Path(file), text)
-    except OSError as error:
-        raise TableError(f"{file}: cannot be written ({error.strerror})") from error
+    write_file(file, text.encode())
 
 
 def store_correction(file: str | Path, table: LatencyTable, correction: Correction) -> LatencyTable:
     """Write ``table``, which was read from ``file``, there again with ``correction``; return it so.
 
     Raises:
-        TableError: the table is in another layout, which has no place for it, or the file cannot be written.
+        TableError: the table is in another layout, which has no place for it.
+        OutputError: the file cannot be written.
     """
     check_can_be_corrected(file, table)
     header = table.header
@@ -101,14 +99,3 @@ def _fields(entry: Entry) -> dict[str, float | int]:
     if not math.isnan(entry.variance_s2):
         fields["std"] = math.sqrt(entry.variance_s2) * per_second
     return fields
-
-
-def _replace(file: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -22,6 +22,7 @@ from harness.quality.pairwise import PairwiseModel, cross_validate, fit
 from latency_luts.measured import Lookup, MeasuredTable
 from supernets.assets import Asset, locate
 from supernets.space import FloatArray, IntArray
+from supernets.writing import write_file
 
 SUPERNET = "ofa-mbv3-w1.0"
 COLUMN = "Top-1 Acc (%)"
@@ -106,7 +107,7 @@ def _write(model: PairwiseModel, card: dict[str, Any]) -> None:
 
 
 def _text(file: Path, text: str) -> None:
-    file.write_text(text + "\n", encoding="utf-8")
+    write_file(file, f"{text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from harness.platform import parse
 from harness.retest import retest
 from harness.statistics import tau
 from supernets.space import FloatArray, IntArray
+from supernets.writing import write_file
 
 NET = "ofa-mbv3-w1.0"
 PLATFORMS = ("onnxruntime:threads=1", "openvino:threads=1")
@@ -280,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     rows = study(given.platform or PLATFORMS, given.sets or SETS, given.n, given.busy, say, not given.no_peers)
     if given.json:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        write_file(given.json, (json.dumps([asdict(row) for row in rows], indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from supernets.space import FloatArray
 from supernets.supernet import SuperNetwork
 from supernets.training import Options
 from supernets.training.loop import Progress, train
+from supernets.writing import write_file
 
 SUPERNET = "ofa-resnet50:r=12+16+20+24+28,classes=10,channels=1,scale=0.125,stem_stride=2"
 PLATFORM = "onnxruntime:threads=1"
@@ -99,7 +100,7 @@ class TrainingStudy:
         facts = {"supernet": self.net.name, "images": task.note, "options": vars(options)}
         # Of this run: on a machine that does other work too, the time that the training would take alone.
         facts |= {"seconds": done.elapsed_s, "processor_seconds": time.process_time() - begun}
-        self.training.write_text(json.dumps(facts | {"loss": done.loss}, indent=1))
+        write_file(self.training, json.dumps(facts | {"loss": done.loss}, indent=1).encode())
 
     def accuracy(self) -> None:
         """Test random sub-networks, the smallest and the largest one, on two halves of the test images."""
@@ -114,7 +115,7 @@ class TrainingStudy:
             halves = [100 * right[half].mean(), 100 * right[~half].mean()]
             rows.append({"key": key, "r": config["r"][0], "halves": halves})
             _say(f"{number + 1} of {len(X)}: {100 * right.mean():.2f} %")
-        self.halves.write_text(json.dumps(rows, indent=1))
+        write_file(self.halves, json.dumps(rows, indent=1).encode())
 
     def search(self, evals: int, seeds: int, minutes: float | None) -> None:
         """Search with each algorithm and seed that there is no finished search of yet."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from search.deploy_readme import Export, readme
 from search.result import Study
 from supernets.errors import UsageError, suggestion
 from supernets.supernet import Stage, SuperNetwork
+from supernets.writing import check_folder, write_folder
 
 README, CONFIG = "README.md", "config.json"
 
@@ -65,25 +68,22 @@ def deploy(
         batch: samples per inference; ``None``: those of the study's platform.
 
     Raises:
-        UsageError: there is no such form or sub-network, or the folder cannot be made.
+        UsageError: there is no such form or sub-network, or nothing can be written into the folder.
         BackendError: the sub-network cannot be written in that form.
+        OutputError: a file cannot be written; then there is none of them.
     """
-    if form not in _WRITERS:
-        raise UsageError(f"unknown form {form!r}{suggestion(form, _WRITERS)}")
+    if form not in _FORMS:
+        raise UsageError(f"unknown form {form!r}{suggestion(form, _FORMS)}")
+    check_folder(folder)
     chosen = of_front(study, position)
     batch = _batch(study) if batch is None else batch
     stages = tuple(net.stages(chosen.config, batch, weights))
-    place = Path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the directory {str(folder)!r}: {error.strerror}") from error
-    files = [name for stage in stages for name in _WRITERS[form](stage, place)]
-    (place / CONFIG).write_text(json.dumps(chosen.config) + "\n", encoding="utf-8")
-    files.append(CONFIG)
+    contents = {name: content for stage in stages for name, content in _FORMS[form](stage).items()}
+    contents[CONFIG] = f"{json.dumps(chosen.config)}\n".encode()
     export = Export(net, study, chosen, position, form, stages, weights, batch)
-    (place / README).write_text(readme(export, _digests(place, files)), encoding="utf-8")
-    return Deployed(place, (*files, README))
+    contents[README] = readme(export, _digests(contents)).encode()
+    write_folder(folder, contents)
+    return Deployed(Path(folder), tuple(contents))
 
 
 def _batch(study: Study) -> int:
@@ -103,15 +103,13 @@ def _batch(study: Study) -> int:
 # --- forms -----------------------------------------------------------------------------------------------------------
 
 
-def _write_onnx(stage: Stage, folder: Path) -> list[str]:
+def _onnx(stage: Stage) -> dict[str, bytes]:
     from backends.export import export
 
-    name = f"{stage.name}.onnx"
-    (folder / name).write_bytes(export(stage).model)
-    return [name]
+    return {f"{stage.name}.onnx": export(stage).model}
 
 
-def _write_openvino(stage: Stage, folder: Path) -> list[str]:
+def _openvino(stage: Stage) -> dict[str, bytes]:
     from backends.export import export
     from supernets.errors import BackendError
 
@@ -120,28 +118,36 @@ def _write_openvino(stage: Stage, folder: Path) -> list[str]:
     except ImportError as error:
         raise BackendError("openvino is not installed: pip install 'hwnas[openvino]'") from error
     model = openvino.Core().read_model(export(stage).model, b"")
-    # Its default halves the precision of the weights, which is not what was measured.
-    openvino.save_model(model, str(folder / f"{stage.name}.xml"), compress_to_fp16=False)
-    return [f"{stage.name}.xml", f"{stage.name}.bin"]
+    names = (f"{stage.name}.xml", f"{stage.name}.bin")
+    try:
+        # It writes files alone, by their names.
+        with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+            # Its default halves the precision of the weights, which is not what was measured.
+            openvino.save_model(model, str(Path(folder) / names[0]), compress_to_fp16=False)
+            return {name: (Path(folder) / name).read_bytes() for name in names}
+    except (OSError, RuntimeError) as error:
+        raise BackendError(
+            f"openvino cannot write stage {stage.name!r} into a temporary folder ({error}); TMPDIR names another"
+        ) from error
 
 
-def _write_torch(stage: Stage, folder: Path) -> list[str]:
+def _torch(stage: Stage) -> dict[str, bytes]:
     import torch
 
     from supernets.errors import BackendError
 
-    name = f"{stage.name}.pt2"
+    content = io.BytesIO()  # on a full disk its own writer of files ends the process
     try:
         with torch.no_grad():
             program = torch.export.export(stage.module, stage.inputs)
-        torch.export.save(program, folder / name)
+        torch.export.save(program, content)
     except (RuntimeError, ValueError) as error:
         raise BackendError(f"torch cannot export stage {stage.name!r}: {error}") from error
-    return [name]
+    return {f"{stage.name}.pt2": content.getvalue()}
 
 
-_WRITERS = {"onnx": _write_onnx, "openvino": _write_openvino, "torch": _write_torch}
+_FORMS = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}
 
 
-def _digests(folder: Path, files: Sequence[str]) -> dict[str, str]:
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -14,6 +14,7 @@ from pathlib import Path
 from supernets.contents import content_digest
 from supernets.errors import AssetError
 from supernets.files import expanded, is_folder
+from supernets.writing import write_file
 
 VARIABLE = "HWNAS_ASSETS"
 
@@ -140,7 +141,7 @@ def _fetched(asset: Asset, target: Path, folders: list[Path]) -> Path:
             reasons.append(f"{url}: {_root(error)}")
         else:
             if asset.sha256 is None:
-                _record(Path(fetched)).write_text(f"{digest(Path(fetched))}\n", encoding="ascii")
+                write_file(_record(Path(fetched)), f"{digest(Path(fetched))}\n".encode())
             return Path(fetched)
     looked = ", ".join(str(folder) for folder in [*folders, target.parents[len(Path(asset.path).parts) - 1]])
     raise AssetError(

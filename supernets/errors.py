@@ -17,7 +17,8 @@
         ├── ChangedError         a file that no longer holds what it held when the work began
         ├── AssetError           a published file that is neither here nor can be fetched
         ├── BackendError         a backend that failed to prepare or run a stage
-        └── MeasurementError     a measurement that could not be taken at all
+        ├── MeasurementError     a measurement that could not be taken at all
+        └── OutputError          a result that cannot be written where it was asked for
 
 Libraries raise these; only the command line turns them into exit codes.
 """
@@ -119,6 +120,10 @@ class BackendError(WorkError):
 
 class MeasurementError(WorkError):
     """A measurement that could not be taken at all."""
+
+
+class OutputError(WorkError):
+    """A result that cannot be written where it was asked for: the disk is full, the folder is gone."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -8,16 +8,17 @@ same state into a module of its own.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from supernets.errors import UsageError, WorkError
-from supernets.files import whole_file
 from supernets.finite import not_finite
 from supernets.space import Config
 from supernets.supernet import SuperNetwork
+from supernets.writing import write_file
 
 if TYPE_CHECKING:
     import torch
@@ -78,15 +79,13 @@ class SharedWeights:
 
         Raises:
             WorkError: a weight or a statistic is not finite.
+            OutputError: it cannot be written.
         """
-        import torch
-
         broken = not_finite(self.tensors.items())
         if broken is not None:
             raise WorkError(f"{path}: is not written: {broken} is not finite")
         state = {key: tensor.detach() for key, tensor in self.tensors.items()}
-        with whole_file(path) as file:
-            torch.save({"state_dict": state, "supernet": self.layout.supernet}, file)
+        write_file(path, saved({"state_dict": state, "supernet": self.layout.supernet}))
 
     @classmethod
     def load(cls, layout: Layout, path: str | Path) -> SharedWeights:
@@ -144,6 +143,15 @@ def fitted(layout: Layout, state: Tensors, path: str | Path) -> dict[str, torch.
         key: found[spelled].float() if found[spelled].is_floating_point() else found[spelled]
         for spelled, key in wanted.items()
     }
+
+
+def saved(document: Mapping[str, Any]) -> memoryview:
+    """Return what ``torch.save`` makes of a document. On a full disk its own writer ends the process."""
+    import torch
+
+    content = io.BytesIO()
+    torch.save(document, content)
+    return content.getbuffer()
 
 
 def corner(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

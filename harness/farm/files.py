@@ -7,8 +7,9 @@ from pathlib import Path
 
 from supernets.assets import cache_folder
 from supernets.contents import content_digest
-from supernets.errors import MeasurementError
-from supernets.files import is_file, whole_file
+from supernets.errors import MeasurementError, OutputError
+from supernets.files import is_file
+from supernets.writing import write_file
 
 # Files that are kept; beyond that the one that came first goes.
 _KEPT = 8
@@ -38,13 +39,12 @@ def keep(content: bytes, digest: str) -> None:
     folder = _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / digest) as file:
-            file.write(content)
+        write_file(folder / digest, content)
         kept = sorted((one for one in folder.iterdir() if is_file(one)), key=lambda one: one.stat().st_mtime)
         for old in kept[:-_KEPT]:
             old.unlink(missing_ok=True)
-    except OSError as error:
-        raise MeasurementError(f"{folder}: a file of the search cannot be kept there ({error.strerror})") from error
+    except (OSError, OutputError) as error:
+        raise MeasurementError(f"{folder}: a file of the search cannot be kept there ({error})") from error
 
 
 def _holds(file: Path, digest: str) -> bool:

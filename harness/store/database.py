@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 
 # Seconds before each attempt to go on after a connection was lost: 31 in all, longer than a server takes to restart.
 _WAITS: Sequence[float] = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+# What is no mistake of the user's, also when a store is opened: it passes.
+_PASSING = ("disk is full", "disk I/O error", "No space left on device", "database is locked")
 
 
 class Database:
@@ -133,7 +135,8 @@ class Database:
             said = _words(self._kind, error)
             # A traceback shows the driver's own error too, unless there is a secret in it.
             cause = error if without(str(error), self._url) == str(error) else None
-            raise kind(f"the store {self.name}: {without(said, self._url)}") from cause
+            failed = StoreFaultError if any(word in said for word in _PASSING) else kind
+            raise failed(f"the store {self.name}: {without(said, self._url)}") from cause
         except UnicodeDecodeError as error:
             # What SQLite says of a damaged file may repeat what is in it, which is no text.
             raise kind(f"the store {self.name}: is damaged: {error}") from error

@@ -92,6 +92,8 @@ class SQLite:
             return f"another process has held it for {_BUSY_S:.0f} s: let it finish, then go on (--resume)"
         if "disk is full" in reason:
             return "what was put before is safe: make room, then go on (--resume)"
+        if "disk I/O error" in reason:
+            return "is the disk full? What was put before is safe"
         return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import pkgutil
@@ -14,8 +13,9 @@ import typer
 
 from harness.variables import set_aside
 from hwnas.cli.interrupts import Interrupted, Interrupts
-from hwnas.cli.output import complain, reader_is_gone, say
-from supernets.errors import HwnasError
+from hwnas.cli.output import complain, say
+from hwnas.cli.streams import ReaderGone, standard_streams
+from supernets.errors import HwnasError, WorkError
 from supernets.quoting import shortened_message, visible
 
 # Root of the errors of typer's argument parser. Typer carries its own copy of click, under a private name: its public
@@ -67,13 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with Interrupts(given) as interrupts:
+    with standard_streams(), Interrupts(given) as interrupts:
         try:
             return _run(given, interrupts)
         except Interrupted as signalled:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                for line in interrupts.words(signalled.number):
-                    say(line)
+            for line in interrupts.words(signalled.number):
+                say(line)
             return 128 + signalled.number
 
 
@@ -93,8 +92,11 @@ def _run(given: Sequence[str], interrupts: Interrupts) -> int:
     except HwnasError as error:
         complain(str(error))
         return error.exit_code
-    except BrokenPipeError:
-        if not reader_is_gone():
-            raise
+    except ReaderGone:
         return 0
+    except ConnectionError:
+        raise  # of one of our own processes: a mistake of ours
+    except OSError as error:
+        complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        return WorkError.exit_code
     return result if isinstance(result, int) else 0

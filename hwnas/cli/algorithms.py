@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import typer
-from rich.table import Table
 
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import STANDARD_OUTPUT, results, write_json
+from hwnas.cli.tables import Column, Kind, Table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,12 +26,8 @@ def algorithms(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "algorithms": rows})
     if json != STANDARD_OUTPUT:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in ("algorithm", "objectives", "what"):
-            table.add_column(header)
+        table = Table([Column("algorithm"), Column("objectives", rank=1), Column("what", Kind.TEXT)])
         for row in rows:
             least, most = row["min_objectives"], row["max_objectives"]
-            table.add_row(
-                row["algorithm"], f"{least} or more" if most is None else f"{least} to {most}", row["summary"]
-            )
+            table.add(row["algorithm"], f"{least} or more" if most is None else f"{least} to {most}", row["summary"])
         results().print(table)

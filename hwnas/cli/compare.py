@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from hwnas.cli.options import (
     DEFAULT_STORE,
@@ -29,8 +28,9 @@ from hwnas.cli.options import (
     farm_options,
     reference_point,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import comparing
+from hwnas.cli.tables import Column, Kind, Table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,8 +78,6 @@ def compare(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    check_writable(json)
-    check_writable(html)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, comparing(quiet) as progress:
         context.obj.keeps(f"what was measured is kept in {kept.name}")
         found = run(
@@ -99,28 +97,26 @@ def compare(
             progress=progress,
         )
     outcome = found.to_json()
-    if json is not None:
-        write_json(json, outcome)
-    if html is not None:
-        write_text(html, compare_page(outcome))
-    if json != STANDARD_OUTPUT:
-        results().print(_table(outcome))
+    with Delivery(f"what was measured is in the store {store}: this command again measures nothing twice") as deliver:
+        if json is not None:
+            deliver(write_json, json, outcome)
+        if html is not None:
+            deliver(write_text, html, compare_page(outcome))
+        if json != STANDARD_OUTPUT:
+            deliver(results().print, _table(outcome))
     if not quiet:
         _remarks(outcome, html)
 
 
 def _table(outcome: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("algorithm")
-    table.add_column(f"hypervolume at {outcome['evals']}", justify="right")
-    for threshold in outcome["thresholds"]:
-        table.add_column(f"to {threshold['value']:.3f}", justify="right")
-    for header in ("measure s", "search s"):
-        table.add_column(header, justify="right")
+    reached = (Column(f"to {one['value']:.3f}", rank=1, right=True) for one in outcome["thresholds"])
+    times = (Column("measure s", rank=3, right=True), Column("search s", rank=2, right=True))
+    volume = Column(f"hypervolume at {outcome['evals']}", right=True)
+    table = Table([Column("algorithm", Kind.NAME), volume, *reached, *times])
     for row, one in enumerate(outcome["algorithms"]):
-        reached = (threshold["reached"][row]["evaluations"] for threshold in outcome["thresholds"])
-        times = (f"{one['time_s'][what]:.1f}" for what in ("measure", "search"))
-        table.add_row(one["name"], _final(one["final"]), *("never" if n is None else str(n) for n in reached), *times)
+        counts = (threshold["reached"][row]["evaluations"] for threshold in outcome["thresholds"])
+        seconds = (f"{one['time_s'][what]:.1f}" for what in ("measure", "search"))
+        table.add(one["name"], _final(one["final"]), *("never" if n is None else str(n) for n in counts), *seconds)
     return table
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from hwnas.cli.options import Evals, Quiet, Seed
-from hwnas.cli.output import remark, results, write_json, write_text
+from hwnas.cli.output import Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
 from hwnas.cli.search import front_table
-from supernets.errors import UsageError
+from supernets.writing import make_folder
 
 SUPERNET = "ofa-mbv3-w1.0"
 
@@ -42,10 +42,7 @@ def demo(
     from search.transfer.verdict import words
 
     folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the directory {out!r}: {error.strerror}") from error
+    make_folder(folder)
     net = supernets.get(SUPERNET)
     platforms = demo_platforms()
     if not quiet:
@@ -59,15 +56,16 @@ def demo(
         outcome = found.to_json()
         studies = [load(store, name).to_json() for name in outcome["studies"]]
     page = folder / "transfer.html"
-    write_text(str(page), transfer_page(outcome))
-    write_json(str(folder / "transfer.json"), outcome)
-    for study in studies:
-        results().print(f"\n[bold]Front on {study['platform']}[/] (latency measured, top1 predicted)")
-        results().print(front_table(study))
-    results().print()
-    for line in words(outcome):
-        results().print(line, markup=False)
-    results().print(f"\npage: {page.resolve()}", markup=False)
+    with Delivery(f"the searches are in the store: hwnas studies --store {folder / 'hwnas.db'}") as deliver:
+        deliver(write_text, str(page), transfer_page(outcome))
+        deliver(write_json, str(folder / "transfer.json"), outcome)
+        for study in studies:
+            deliver(results().print, f"\n[bold]Front on {study['platform']}[/] (latency measured, top1 predicted)")
+            deliver(results().print, front_table(study))
+        deliver(results().print)
+        for line in words(outcome):
+            deliver(results().print, line, markup=False)
+        deliver(results().print, f"\npage: {page.resolve()}", markup=False)
 
 
 def demo_platforms() -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import STANDARD_OUTPUT, notes, results, write_json
+from hwnas.cli.tables import Column, Kind, Table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,11 +28,9 @@ def environment(json: JsonFile = None) -> None:
         write_json(json, shown | {"fingerprint": registry.fingerprint(found)})
     if json == STANDARD_OUTPUT:
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("fact")
-    table.add_column("value", overflow="fold")
+    table = Table([Column(""), Column("", Kind.TEXT)])
     for name, value, unit in registry.table(found):
-        table.add_row(name.replace("_", " "), escape(f"{value} {unit}".strip()))
+        table.add(name.replace("_", " "), escape(f"{value} {unit}".strip()))
     results().print(table)
     for one in warned:
         notes().print(f"[yellow]warning:[/] {escape(one.message)}", soft_wrap=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import evaluating
+from hwnas.cli.tables import Column, Table
 from search.words import shortened
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def evaluate(
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)
-    check_writable(json)
     with Store.open(store) as kept, evaluating(len(X), quiet) as progress:
         context.obj.keeps(f"finished sub-networks are kept in {kept.name}")
         source = get(quality, net, QualityOptions(weights, subset, workers, kept, progress.tell))
@@ -56,10 +55,12 @@ def evaluate(
         for one, key, score in zip(net.space.decode(X), net.space.keys(X), scores, strict=True)
     ]
     about = {"source": source.source, "metric": source.metric, "unit": source.unit, "predicted": source.predicted}
-    if json is not None:
-        write_json(json, {"schema": SCHEMA, "supernet": net.name, "quality": about, "evaluations": rows})
-    if json != STANDARD_OUTPUT:
-        results().print(_table(source, rows))
+    with Delivery(f"what took a run is in the store {store}: this command again reads it there") as deliver:
+        if json is not None:
+            outcome = {"schema": SCHEMA, "supernet": net.name, "quality": about, "evaluations": rows}
+            deliver(write_json, json, outcome)
+        if json != STANDARD_OUTPUT:
+            deliver(results().print, _table(source, rows))
     if not quiet:
         remark(source.note)
 
@@ -71,15 +72,15 @@ def _score(source: Source, x: IntArray) -> Score:
 
 
 def _table(source: Source, rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("sub-network")
     others = list(rows[0]["others"])
-    for header in (f"{source.metric} {source.unit}".strip(), "95 % interval", *others, "examples"):
-        table.add_column(header, justify="right")
+    metric = Column(f"{source.metric} {source.unit}".strip(), right=True)
+    beside_it = (Column(name, rank=2, right=True) for name in others)
+    bounds = Column("95 % interval", rank=1, right=True)
+    table = Table([Column("sub-network"), metric, bounds, *beside_it, Column("examples", rank=3, right=True)])
     short = shortened(row["key"] for row in rows)
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:.4g} to {row['high']:.4g}"
         value = "none" if row["value"] is None else f"{row['value']:.4g}"
         beside = (f"{row['others'][name]:.4g}" for name in others)
-        table.add_row(short[row["key"]], value, interval, *beside, str(row["n"] or ""))
+        table.add(short[row["key"]], value, interval, *beside, str(row["n"] or ""))
     return table

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from hwnas.cli.options import JsonFile, Quiet, TlsCaFile, TlsCert, TlsKey
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
+from hwnas.cli.tables import Column, Kind, Table
 
 Address = Annotated[
     str, typer.Option("--scheduler", metavar="ADDRESS", help="tls://HOST:PORT, or tcp://127.0.0.1:PORT.")
@@ -116,9 +116,16 @@ def _words(offer: Any) -> str:
 
 
 def _table(shown: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("worker", "devices", "offers", "measuring", "measured", "last error"):
-        table.add_column(header, justify="right" if header == "measured" else "left", overflow="fold")
+    table = Table(
+        [
+            Column("worker", Kind.NAME),
+            Column("devices", Kind.TEXT),
+            Column("offers", Kind.TEXT, rank=2),
+            Column("measuring", Kind.TEXT),
+            Column("measured", right=True),
+            Column("last error", Kind.TEXT, rank=1),
+        ]
+    )
     for one in shown["workers"]:
         offers = [*one["platforms"], *one["backends"], *(["accuracy"] if one["accuracy"] else [])]
         current = [
@@ -127,5 +134,5 @@ def _table(shown: dict[str, Any]) -> Table:
             for each in one["current"]
         ]
         row = (one["name"], " ".join(one["devices"]), ", ".join(offers), "; ".join(current) or "-")
-        table.add_row(*map(escape, row), str(one["measured"]), escape(one["last_error"]))
+        table.add(*map(escape, row), str(one["measured"]), escape(one["last_error"]))
     return table

@@ -6,13 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import remark, results, write_json
+from hwnas.cli.tables import Column, Kind, Table
 
 if TYPE_CHECKING:
     from harness.platform import PlatformHere
+
+_SUPERNETS = (
+    Column("super-network"),
+    Column("variables", rank=3),
+    Column("vectors", rank=4),
+    Column("distinct", rank=2),
+    Column("quality", rank=1),
+    Column("what", Kind.TEXT),
+)
+_BACKENDS = (
+    Column("backend"),
+    Column("works here"),
+    Column("precisions", Kind.TEXT, rank=1),
+    Column("keys", Kind.TEXT, rank=2),
+    Column("versions, or why not", Kind.TEXT),
+)
+_PLATFORMS = (Column("platform", Kind.NAME), Column("works here"), Column("keys, or why not", Kind.TEXT))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,10 +47,10 @@ def supernets(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "supernets": rows})
     if json != "-":
-        table = _table("super-network", "variables", "vectors", "distinct", "quality", "what")
+        table = Table(_SUPERNETS)
         for row in rows:
             sizes = (f"{row[key]:.3g}" for key in ("size", "distinct_size"))
-            table.add_row(row["name"], str(row["n_var"]), *sizes, row["default_quality"], row["summary"])
+            table.add(row["name"], str(row["n_var"]), *sizes, row["default_quality"], row["summary"])
         results().print(table)
 
 
@@ -50,11 +67,11 @@ def backends(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "backends": rows})
     if json != "-":
-        table = _table("backend", "works here", "precisions", "keys", "")
+        table = Table(_BACKENDS)
         for row in rows:
             about = row["why_not"] or ", ".join(f"{key} {value}" for key, value in row["versions"].items())
             precisions = " ".join(each for each in row["precisions"] if each not in row["refused"])
-            table.add_row(row["name"], _works(row["why_not"]), precisions, " ".join(row["keys"]), escape(about))
+            table.add(row["name"], _works(row["why_not"]), precisions, " ".join(row["keys"]), escape(about))
         results().print(table)
         for row in rows:
             for reason in row["refused"].values():
@@ -84,12 +101,12 @@ def platforms(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "platforms": rows})
     if json != "-":
-        table = _table("platform", "works here", "keys, or why not")
+        table = Table(_PLATFORMS)
         for row in rows:
             about = "; ".join([_keys(row["keys"]), *(f"not here: {reason}" for reason in row["refused"].values())])
-            table.add_row(row["platform"], _works(row["why_not"]), escape(row["why_not"] or about))
+            table.add(row["platform"], _works(row["why_not"]), escape(row["why_not"] or about))
         for name, spelled in named_platforms().items():
-            table.add_row(escape(name), "", escape(f"= {spelled} (hwnas.toml)"))
+            table.add(escape(name), "", escape(f"= {spelled} (hwnas.toml)"))
         results().print(table)
 
 
@@ -104,10 +121,3 @@ def _keys(keys: dict[str, str]) -> str:
 
 def _works(why_not: str | None) -> str:
     return "[green]yes[/]" if why_not is None else "[yellow]no[/]"
-
-
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table as Rows
 
 from hwnas.cli.options import (
     DEFAULT_STORE,
@@ -24,9 +23,11 @@ from hwnas.cli.options import (
     TlsCert,
     TlsKey,
     farm_options,
+    output_file,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, notes, remark, results, write_json
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results, write_json
 from hwnas.cli.progress import telling
+from hwnas.cli.tables import Column, Kind, Table
 
 Protocol = Annotated[str | None, typer.Option(help="noisy or quiet; default: what a calibration chooses.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew whatever the store holds.")]
@@ -64,22 +65,19 @@ def show(
     """Show what a table holds; without a name, list the published ones."""
     from latency_luts import published, read
 
-    rows = Rows(box=None, pad_edge=False, header_style="bold")
     if table is None:
-        for header in ("table", "for", "what"):
-            rows.add_column(header)
+        rows = Table([Column("table"), Column("for", Kind.TEXT, rank=1), Column("what", Kind.TEXT)])
         for name in published.names():
             known = published.get(name)
-            rows.add_row(name, ", ".join(known.serves), known.summary)
+            rows.add(name, ", ".join(known.serves), known.summary)
         results().print(rows)
         return
     found = published.get(table).table(resolution) if table in published.names() else read(table)
-    rows.add_column("block")
-    for header in ("mean ms", "std ms", "count"):
-        rows.add_column(header, justify="right")
+    numbers = Column("mean ms", right=True), Column("std ms", rank=1, right=True), Column("count", rank=2, right=True)
+    rows = Table([Column("block", Kind.NAME), *numbers])
     for key, entry in found.entries.items():
         spread = f"{math.sqrt(entry.variance_s2) * 1e3:.4f}"
-        rows.add_row(escape(key), f"{entry.mean_s * 1e3:.4f}", spread, str(entry.count or ""))
+        rows.add(escape(key), f"{entry.mean_s * 1e3:.4f}", spread, str(entry.count or ""))
     results().print(rows)
 
 
@@ -87,7 +85,7 @@ def build(
     context: typer.Context,
     supernet: Supernet,
     platform: Platform,
-    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.", callback=output_file)],
     protocol: Annotated[str | None, typer.Option(help="noisy or quiet; default: one for blocks.")] = None,
     fresh: Fresh = False,
     scheduler: Scheduler = None,
@@ -106,11 +104,11 @@ def build(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    check_writable(out)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, telling(str(where), quiet) as progress:
         context.obj.keeps(f"the blocks that were measured are kept in {kept.name}")
         built = build_table(net, where, store=kept, protocol=protocol, progress=progress, fresh=fresh)
-    built.write(out, net.name)
+    with Delivery(f"the blocks are in the store {store}: this command again measures none that is there") as deliver:
+        deliver(built.write, out, net.name)
     if quiet:
         return
     kept_already = f", {built.cached} of them from the store" if built.cached else ""
@@ -151,7 +149,6 @@ def check(
     table = latency_luts.read(file)
     net = supernets.get(_or_header(supernet, table.header, "supernet", file))
     where = parse(_or_header(platform, table.header, "platform", file))
-    check_writable(json)
     if calibrate:
         check_writable(file)
         check_can_be_corrected(file, table)  # asked before the measuring
@@ -169,18 +166,19 @@ def check(
             progress=progress,
             fresh=fresh,
         )
-    if calibrate:
-        store_correction(file, table, calibrated(found))
     outcome = found.to_json()
-    if json is not None:
-        write_json(json, outcome)
-    if json != STANDARD_OUTPUT:
-        results().print(_scores(outcome))
-        results().print(_worst(outcome))
-        if not quiet:
-            remark(_gain(outcome))
-        if calibrate and not quiet:
-            remark(f"the correction is stored in {file}: lut:file={file} applies it")
+    with Delivery(f"what was measured is in the store {store}: this command again measures nothing twice") as deliver:
+        if calibrate:
+            deliver(store_correction, file, table, calibrated(found))
+        if json is not None:
+            deliver(write_json, json, outcome)
+        if json != STANDARD_OUTPUT:
+            deliver(results().print, _scores(outcome))
+            deliver(results().print, _worst(outcome))
+            if not quiet:
+                remark(_gain(outcome))
+    if json != STANDARD_OUTPUT and calibrate and not quiet:
+        remark(f"the correction is stored in {file}: lut:file={file} applies it")
 
 
 def _or_header(given: str | None, header: Mapping[str, Any], name: str, file: str) -> str:
@@ -191,28 +189,24 @@ def _or_header(given: str | None, header: Mapping[str, Any], name: str, file: st
     return str(given or header[name])
 
 
-def _scores(outcome: Mapping[str, Any]) -> Rows:
-    rows = Rows(box=None, pad_edge=False, header_style="bold")
-    rows.add_column("prediction")
-    for header in ("sub-networks", "MAPE %", "bias %", "Kendall tau"):
-        rows.add_column(header, justify="right")
+def _scores(outcome: Mapping[str, Any]) -> Table:
+    scored = (Column(header, right=True) for header in ("MAPE %", "bias %", "Kendall tau"))
+    rows = Table([Column("prediction"), Column("sub-networks", rank=1, right=True), *scored])
     for name, label in (("plain", "plain sums"), ("corrected", "corrected sums")):
         scores = outcome[name]
         if scores is not None:
             tau = "" if scores["kendall_tau"] is None else f"{scores['kendall_tau']:.3f}"
             numbers = f"{scores['mape_percent']:.2f}", f"{scores['bias_percent']:+.2f}"
-            rows.add_row(label, str(scores["n"]), *numbers, tau)
+            rows.add(label, str(scores["n"]), *numbers, tau)
     return rows
 
 
-def _worst(outcome: Mapping[str, Any]) -> Rows:
-    rows = Rows(box=None, pad_edge=False, header_style="bold")
-    rows.add_column("worst sub-networks")
-    for header in ("measured ms", "predicted ms", "error %"):
-        rows.add_column(header, justify="right")
+def _worst(outcome: Mapping[str, Any]) -> Table:
+    compared = (Column(header, right=True) for header in ("measured ms", "predicted ms", "error %"))
+    rows = Table([Column("worst sub-networks", Kind.NAME), *compared])
     for row in outcome["worst"]:
         numbers = f"{row['measured_ms']:.3f}", f"{row['predicted_ms']:.3f}", f"{row['error_percent']:+.2f}"
-        rows.add_row(row["key"], *numbers)
+        rows.add(row["key"], *numbers)
     return rows
 
 

@@ -8,12 +8,32 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
+from hwnas.cli.tables import Column, Kind, Table
 from search.words import shortened
 from supernets.errors import MALFORMED, StoreError, UsageError
+
+_MEASUREMENTS = (
+    Column("id", rank=3, right=True),
+    Column("measured", rank=2),
+    Column("super-network", Kind.NAME, rank=1),
+    Column("sub-network"),
+    Column("platform", Kind.NAME),
+    Column("latency ms", right=True),
+    Column("status"),
+    Column("host", rank=4),
+)
+_STUDIES = (
+    Column("study", Kind.NAME),
+    Column("super-network", Kind.NAME, rank=1),
+    Column("platform", Kind.NAME),
+    Column("algorithm", rank=2),
+    Column("seed", rank=4),
+    Column("evaluations", right=True),
+    Column("begun", rank=3),
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,9 +73,10 @@ def measurements(
     with Store.open(store, create=False) as kept:
         rows = kept.measurements(**wanted, latest=latest, samples=False)
         n = kept.count_measurements(**wanted)
+        # Written before they are gone.
+        if json is not None:
+            write_json(json, {"schema": 1, "measurements": rows, "deleted": len(rows) if prune else 0})
         deleted = kept.delete_measurements([row["id"] for row in rows]) if prune else 0
-    if json is not None:
-        write_json(json, {"schema": 1, "measurements": rows, "deleted": deleted})
     if json != STANDARD_OUTPUT:
         results().print(_table(rows[-limit:]))
         hidden = f", the latest {limit} shown" if n > limit else ""
@@ -72,13 +93,11 @@ def _day(text: str) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("id", "measured", "super-network", "sub-network", "platform", "latency ms", "status", "host"):
-        table.add_column(header, justify="right" if header in {"id", "latency ms"} else "left")
+    table = Table(_MEASUREMENTS)
     with _understood():
         short = shortened(str(row["key"]) for row in rows)
         for row in rows:
-            table.add_row(*_cells(row, short))
+            table.add(*_cells(row, short))
     return table
 
 
@@ -115,11 +134,9 @@ def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "studies": rows})
     if json != STANDARD_OUTPUT:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in ("study", "super-network", "platform", "algorithm", "seed", "evaluations", "begun"):
-            table.add_column(header)
+        table = Table(_STUDIES)
         for row in rows:
-            table.add_row(*(escape(str(value)) for value in row.values()))
+            table.add(*(escape(str(value)) for value in row.values()))
         results().print(table)
 
 

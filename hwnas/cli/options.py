@@ -6,16 +6,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwnas.cli.output import STANDARD_OUTPUT, check_writable
 from supernets.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.farm.connection import FarmOptions
 
 Supernet = Annotated[str, typer.Argument(help="Super-network, as 'hwnas supernets' lists them.", show_default=False)]
+
+
+def output(path: str | None) -> str | None:
+    """Return the value of an option that names an output; raises ``UsageError`` where it cannot be written."""
+    check_writable(path)
+    return path
+
+
+def output_file(path: str) -> str:
+    """Return the value of an option that names an output which is not for reading as it comes, likewise."""
+    if path == STANDARD_OUTPUT:
+        raise UsageError("expected the name of a file, got '-'; standard output is /dev/stdout")
+    check_writable(path)
+    return path
+
+
 JsonFile = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE; - is standard output.")
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write JSON to FILE; - is standard output.", callback=output),
 ]
-HtmlFile = Annotated[str | None, typer.Option("--html", metavar="FILE", help="Write one self-contained HTML page.")]
+HtmlFile = Annotated[
+    str | None, typer.Option("--html", metavar="FILE", help="Write one self-contained HTML page.", callback=output)
+]
 StoreUrl = Annotated[str, typer.Option("--store", metavar="URL", help="Database of measurements and studies.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks; errors only.")]
 Platform = Annotated[str, typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...] or a name of hwnas.toml.")]

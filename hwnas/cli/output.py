@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.errors import MarkupError
@@ -18,12 +16,15 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.text import Text
 
-from supernets.errors import UsageError
-from supernets.files import is_folder
+from hwnas.cli.streams import ReaderGone, Results
+from hwnas.cli.tables import UNBOUNDED
+from supernets.errors import OutputError, UsageError
 from supernets.quoting import shortened_message, visible
+from supernets.writing import check_file, write_file
 
 STANDARD_OUTPUT = "-"
-_PIPED_WIDTH = 160
+# The width of a terminal that does not tell.
+_UNKNOWN = 80
 
 
 # Markup of rich as its own parser finds it, and the only one that is ours: a foreign [link=...] is none.
@@ -58,35 +59,26 @@ class _SafeConsole(Console):
             else:
                 yield Segment(visible(segment.text), segment.style)
 
-    def on_broken_pipe(self) -> None:
-        """Leave it to the command line to end: rich's own way has the exit code of a failure."""
-        raise BrokenPipeError
-
-
-def reader_is_gone() -> bool:
-    """Tell whether nobody reads our standard output any more (``| head -1`` has seen enough); nothing follows then."""
-    try:
-        number = sys.stdout.fileno()
-        poll = select.poll()
-        poll.register(number, 0)
-        if not any(event & select.POLLERR for _, event in poll.poll(0)):
-            return False
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)  # what is still buffered goes there, when the interpreter ends
-        os.close(nowhere)
-    except (OSError, ValueError):  # it is closed, or no file
-        return False
-    return True
-
 
 def results() -> Console:
-    """Return the console for results; piped into a file or a program, tables keep their full width."""
-    return _SafeConsole(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False, emoji=False)
+    """Return the console for results: as wide as ``COLUMNS`` says, or the terminal; in a pipe there is no edge."""
+    return _SafeConsole(width=_width(), highlight=False, emoji=False)
 
 
 def notes() -> Console:
     """Return the console for progress, remarks and complaints."""
     return _SafeConsole(stderr=True, highlight=False, emoji=False)
+
+
+def _width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns):
+        return int(columns)
+    try:
+        # Of standard output alone: rich asks standard input first, and takes 80 in terminals that it does not know.
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _UNKNOWN
+    except (OSError, ValueError, AttributeError):
+        return UNBOUNDED
 
 
 def plain(text: str) -> str:
@@ -112,40 +104,27 @@ def remark(message: str) -> None:
 
 def check_writable(path: str | None) -> None:
     """Raise ``UsageError`` now, not after an hour's work, where ``path`` cannot be written."""
-    if path is None or path == STANDARD_OUTPUT:
-        return
-    target = Path(path)
-    if is_folder(target):
-        raise UsageError(f"cannot write {path!r}: it is a directory")
-    folder = target.parent
-    if not is_folder(folder):
-        raise UsageError(f"cannot write {path!r}: there is no directory {str(folder)!r}")
-    try:
-        checked = target if target.exists() else folder
-    except OSError as error:  # a name that is too long for a file
-        raise UsageError(f"cannot write {path!r}: {error.strerror}") from None
-    if not os.access(checked, os.W_OK):
-        raise UsageError(f"cannot write {path!r}: permission denied")
+    if path == STANDARD_OUTPUT:
+        if isinstance(sys.stdout, Results) and sys.stdout.refusal is not None:
+            raise UsageError(str(sys.stdout.refusal))
+    elif path is not None:
+        check_file(path)
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a file whole or not at all; ``-`` is standard output."""
-    if path == STANDARD_OUTPUT:
-        if sys.stdout.isatty():
-            text = visible(text.replace("\r\n", "\n"))
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
-        return
-    target = Path(path)
-    # A file beside it, moved into place: an interrupted run leaves the old file or none.
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a document in UTF-8, whole or not at all; ``-`` is standard output.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    text = text if text.endswith("\n") else f"{text}\n"
+    content = text.encode(errors="backslashreplace")  # a name from the command line may be no text
+    if path != STANDARD_OUTPUT:
+        write_file(path, content)
+    elif isinstance(sys.stdout, Results) and not sys.stdout.isatty():
+        sys.stdout.write_document(content)
+    else:
+        sys.stdout.write(visible(text.replace("\r\n", "\n")))
 
 
 def write_json(path: str, value: Any) -> None:
@@ -153,7 +132,45 @@ def write_json(path: str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+class Delivery:
+    """Writes one result in all the forms that were asked for: one that cannot be written keeps no other from it.
+
+    ::
+
+        with Delivery("it is in the store") as deliver:
+            deliver(write_json, "full-disk/result.json", outcome)
+            deliver(results().print, table)
+
+    raises, after the table is printed, ``OutputError``: "cannot write 'full-disk/result.json': No space left on device;
+    it is in the store".
+
+    Args:
+        kept: where the result is to be had again, as the end of a message.
+    """
+
+    def __init__(self, kept: str) -> None:
+        self._kept = kept
+        self._failures: list[str] = []
+        self._reader_gone = False
+
+    def __call__(self, write: Callable[..., object], *arguments: Any, **options: Any) -> None:
+        """Call ``write`` with what follows; where it cannot write, this is said in the end."""
+        try:
+            write(*arguments, **options)
+        except OutputError as error:
+            self._failures.append(str(error))
+        except ReaderGone:
+            self._reader_gone = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            return
+        if self._failures:
+            raise OutputError("; ".join([*dict.fromkeys(self._failures), self._kept]))
+        if self._reader_gone:
+            raise ReaderGone

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
 from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, notes, remark, results, write_json, write_text
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, notes, remark, results, write_json, write_text
+from hwnas.cli.tables import Column, Table
 from supernets.errors import UsageError
 from supernets.whole import whole
 
@@ -49,8 +49,6 @@ def predictors(
     from search.report import predictors_page
 
     net = supernets.get(supernet)
-    check_writable(json)
-    check_writable(html)
     numbers = _numbers(sizes)
     examples = _examples(net, data, column, quality, platform, seed)
     names = [name.strip() for name in kinds.split(",") if name.strip()]
@@ -68,12 +66,13 @@ def predictors(
             lambda done, total: bars.update(line, completed=done, total=total),
         )
     outcome = _outcome(supernet, examples, found, test)
-    if json is not None:
-        write_json(json, outcome)
-    if html is not None:
-        write_text(html, predictors_page(outcome))
-    if json != STANDARD_OUTPUT:
-        results().print(_table(outcome))
+    with Delivery("this command again finds the same") as deliver:
+        if json is not None:
+            deliver(write_json, json, outcome)
+        if html is not None:
+            deliver(write_text, html, predictors_page(outcome))
+        if json != STANDARD_OUTPUT:
+            deliver(results().print, _table(outcome))
     if not quiet:
         remark(f"{outcome['target']} from {outcome['source']}: {outcome['n_test']} held out, mean of {trials} trials")
 
@@ -124,12 +123,12 @@ def _plain(rows: list[list[float]]) -> list[list[float | None]]:
 def _table(outcome: dict[str, Any]) -> Table:
     import numpy as np
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("predictor")
-    for size in outcome["sizes"]:
-        table.add_column(f"n={size}: MAPE %, tau", justify="right")
+    sizes = outcome["sizes"]
+    # Of too many sizes the small ones are left out.
+    columns = (Column(f"n={n}: MAPE %, tau", rank=len(sizes) - 1 - row, right=True) for row, n in enumerate(sizes))
+    table = Table([Column("predictor"), *columns])
     for one in outcome["predictors"]:
         mape = np.mean(one["mape"], axis=1)
         tau = np.nanmean(np.array(one["tau"], dtype=float), axis=1)
-        table.add_row(one["kind"], *(f"{m:.3f}, {t:.3f}" for m, t in zip(mape, tau, strict=True)))
+        table.add(one["kind"], *(f"{m:.3f}, {t:.3f}" for m, t in zip(mape, tau, strict=True)))
     return table

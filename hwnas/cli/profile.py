@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from hwnas.cli.configs import FORMS, read_configs
 from hwnas.cli.options import (
@@ -23,15 +22,32 @@ from hwnas.cli.options import (
     TlsCert,
     TlsKey,
     farm_options,
+    output,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import measuring
+from hwnas.cli.tables import Cell, Column, Kind, Table
 from search.words import shortened
 
 if TYPE_CHECKING:
     from harness.measurement import Measurement
 
 SCHEMA = 1
+
+_COLUMNS = (
+    Column("sub-network"),
+    Column("platform", Kind.NAME),
+    Column("latency ms", right=True),
+    Column("95 % interval", rank=1, right=True),
+    Column("per s", rank=2, right=True),
+    Column("first ms", rank=7, right=True),
+    Column("prepare s", rank=8, right=True),
+    Column("MACs", rank=3, right=True),
+    Column("params", rank=4, right=True),
+    Column("memory", rank=5, right=True),
+    Column("status"),
+    Column("ms in each stage", Kind.TEXT, rank=6),
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,7 +67,7 @@ def profile(
     samples: Annotated[bool, typer.Option("--samples", help="Put every raw sample into the JSON.")] = False,
     html: HtmlFile = None,
     pytest_benchmark: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write what 'pytest-benchmark compare' reads.")
+        str | None, typer.Option(metavar="FILE", help="Write what 'pytest-benchmark compare' reads.", callback=output)
     ] = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -72,8 +88,6 @@ def profile(
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    for file in (json, html, pytest_benchmark):
-        check_writable(file)
     taken: list[_Taken] = []
     with platforms_of(farm, platform) as platforms, Store.open(store) as kept:
         context.obj.keeps(f"what was measured is kept in {kept.name}")
@@ -86,23 +100,22 @@ def profile(
     environment = _merged(taken)
     retests = [retest(part.first, part.second) for part in taken if part.second]
     gained = gains(rows, environment)
-    if json is not None:
-        document = {"schema": SCHEMA, "environment": environment, "measurements": rows}
-        extra = {"retest": [asdict(one) for one in retests], "precisions": [asdict(one) for one in gained]}
-        write_json(json, document | {name: each for name, each in extra.items() if each})
-    if html is not None:
-        write_text(html, _page(taken))
-    if pytest_benchmark is not None:
-        everything = [one for part in taken for one in part.first]
-        write_json(pytest_benchmark, to_pytest_benchmark(everything, taken[0].environment))
-    if json != STANDARD_OUTPUT:
-        results().print(_table(rows))
-        for one in retests:
-            results().print(str(one), markup=False)
-        for gain in gained:
-            results().print(str(gain), markup=False, soft_wrap=True)
-        if not quiet:
-            _remark_on(rows)
+    with Delivery(f"the measurements are in the store: hwnas measurements --store {store} --json FILE") as deliver:
+        if json is not None:
+            document = {"schema": SCHEMA, "environment": environment, "measurements": rows}
+            extra = {"retest": [asdict(one) for one in retests], "precisions": [asdict(one) for one in gained]}
+            deliver(write_json, json, document | {name: each for name, each in extra.items() if each})
+        if html is not None:
+            deliver(write_text, html, _page(taken))
+        if pytest_benchmark is not None:
+            everything = [one for part in taken for one in part.first]
+            deliver(write_json, pytest_benchmark, to_pytest_benchmark(everything, taken[0].environment))
+        if json != STANDARD_OUTPUT:
+            deliver(results().print, _table(rows))
+            for one in (*retests, *gained):
+                deliver(results().print, str(one), markup=False, soft_wrap=True)
+            if not quiet:
+                _remark_on(rows)
     return int(all(row["status"] == "failed" for row in rows))
 
 
@@ -134,18 +147,11 @@ def _merged(taken: list[_Taken]) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("sub-network", "platform"):
-        table.add_column(header, overflow="fold")
-    for header in ("latency ms", "95 % interval", "per s", "first ms", "prepare s", "MACs", "params", "memory"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("status")
     staged = any(row["stages_ms"] for row in rows)
-    if staged:
-        table.add_column("ms in each stage")
+    table = Table(_COLUMNS if staged else _COLUMNS[:-1])
     short = shortened(row["key"] for row in rows)
     for row in rows:
-        table.add_row(short[row["key"]], *_cells(row), *([_stages(row)] if staged else []))
+        table.add(short[row["key"]], *_cells(row), *([_stages(row)] if staged else []))
     return table
 
 
@@ -153,12 +159,14 @@ def _stages(row: dict[str, Any]) -> str:
     return " + ".join(f"{name} {number(value, '.3f')}" for name, value in row["stages_ms"].items())
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[Cell]:
     latency = row["latency_ms"]
     interval = f"{latency['ci_low']:.3f}..{latency['ci_high']:.3f}" if latency.get("ci_low") is not None else ""
     return [
         row["platform"],
-        "" if latency["value"] is None else f"{latency['value']:.3f} ({latency['statistic']})",
+        ""
+        if latency["value"] is None
+        else (f"{(value := format(latency['value'], '.3f'))} ({latency['statistic']})", value),
         interval,
         number(row["throughput_per_s"], ".1f"),
         number(row["first_inference_ms"], ".2f"),

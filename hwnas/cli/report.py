@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.cli.options import DEFAULT_STORE, Quiet, StoreUrl, Weights
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, write_text
+from hwnas.cli.options import DEFAULT_STORE, Quiet, StoreUrl, Weights, output
+from hwnas.cli.output import STANDARD_OUTPUT, remark, write_text
 from supernets.errors import UsageError
+from supernets.writing import check_folder
 
 if TYPE_CHECKING:
     from search.result import Study
@@ -25,7 +26,9 @@ def add_to(app: typer.Typer) -> None:
 
 def report(
     study: StudyName,
-    html: Annotated[str, typer.Option("--html", metavar="FILE", help="The page; one self-contained file.")],
+    html: Annotated[
+        str, typer.Option("--html", metavar="FILE", help="The page; one self-contained file.", callback=output)
+    ],
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
@@ -34,7 +37,6 @@ def report(
     from search.report import search_page
     from search.stored import load
 
-    check_writable(html)
     with Store.open(store, create=False) as kept:
         write_text(html, search_page(load(kept, study).to_json()))
     if not quiet and html != STANDARD_OUTPUT:
@@ -44,7 +46,8 @@ def report(
 def export(
     study: StudyName,
     csv: Annotated[
-        str | None, typer.Option("--csv", metavar="FILE", help="Write the evaluations; - is standard output.")
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="Write the evaluations; - is standard output.", callback=output),
     ] = None,
     front: Annotated[
         int, typer.Option("--front", min=1, help="Which of the front's sub-networks, by the first objective.")
@@ -69,7 +72,8 @@ def export(
     wanted = {form: folder for form, folder in folders.items() if folder is not None}
     if csv is None and not wanted:
         raise UsageError("export: expected at least one of --csv FILE, --onnx DIR, --openvino DIR, --torch DIR")
-    check_writable(csv)
+    for folder in wanted.values():
+        check_folder(folder)
     with Store.open(store, create=False) as kept:
         found = load(kept, study)
     if csv is not None:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from hwnas.cli.options import Quiet
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
+from hwnas.cli.options import Quiet, output
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import reproducing
+from hwnas.cli.tables import Column, Kind, Table
 from search.words import number
 from supernets.errors import UsageError
+from supernets.writing import make_folder
 
 if TYPE_CHECKING:
     from search.experiments import Experiment, Finished
@@ -52,7 +53,8 @@ def reproduce(
         int | None, typer.Option(min=1, help="Processes for what is free; default: as many as CPUs may be used.")
     ] = None,
     markdown: Annotated[
-        str | None, typer.Option("--markdown", metavar="FILE", help="With 'summary': where its table goes.")
+        str | None,
+        typer.Option("--markdown", metavar="FILE", help="With 'summary': where its table goes.", callback=output),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -88,10 +90,7 @@ def _run(experiment: Experiment, out: str, store: str | None, workers: int | Non
     from search import experiments
 
     folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the directory {out!r}: {error.strerror}") from error
+    make_folder(folder)
     with reproducing(f"{experiment.name}, {experiment.scale}", quiet) as tell:
         finished = experiments.run(experiment, folder, store=store, workers=workers, tell=tell)
     _write(finished, folder, quiet)
@@ -102,45 +101,41 @@ def _write(finished: Finished, folder: Path, quiet: bool) -> None:
 
     name, result = finished.name, finished.result
     files = {ending: str(folder / f"{name}.{ending}") for ending in ("html", "csv", "json")}
-    write_json(files["json"], result)
-    write_text(files["csv"], output.csv_text(finished.experiment.kind, result["data"]))
-    write_text(files["html"], output.page(finished))
-    shown = results()
-    shown.print(f"[bold]{name}[/]: {result['title']}")
-    for line in result["stands_in"]:
-        shown.print(line, markup=False)
-    shown.print(result["gist"], markup=False)
-    if result["claims"]:
-        shown.print(_verdicts(result["claims"]))
+    with Delivery(f"its finished parts are in {folder}: this command again goes on from them") as deliver:
+        deliver(write_json, files["json"], result)
+        deliver(write_text, files["csv"], output.csv_text(finished.experiment.kind, result["data"]))
+        deliver(write_text, files["html"], output.page(finished))
+        shown = results()
+        deliver(shown.print, f"[bold]{name}[/]: {result['title']}")
+        for line in (*result["stands_in"], result["gist"]):
+            deliver(shown.print, line, markup=False)
+        if result["claims"]:
+            deliver(shown.print, _verdicts(result["claims"]))
     if not quiet:
         remark(f"page: {files['html']}; {result['seconds']:.0f} s")
 
 
 def _verdicts(claims: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("claim", "on", "verdict"):
-        table.add_column(header)
-    table.add_column("value (95 % interval)", justify="right")
+    value_of = Column("value (95 % interval)", right=True)
+    table = Table([Column("claim", Kind.TEXT), Column("on", Kind.TEXT, rank=1), Column("verdict"), value_of])
     for one in claims:
         value, low, high = (number(one[end], 3) for end in ("value", "low", "high"))
-        table.add_row(one["claim"], one["where"], one["verdict"], f"{value} ({low} to {high})")
+        table.add(one["claim"], one["where"], one["verdict"], (f"{value} ({low} to {high})", value))
     return table
 
 
 def _list() -> None:
     from search import experiments
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("name", "in the paper", "kind", "what it asks"):
-        table.add_column(header)
+    what = Column("what it asks", Kind.TEXT)
+    table = Table([Column("name"), Column("in the paper", rank=2), Column("kind", rank=1), what])
     for name in experiments.names():
         head = experiments.shipped(name).head
-        table.add_row(name, head.paper, head.kind, head.title)
+        table.add(name, head.paper, head.kind, head.title)
     results().print(table)
 
 
 def _summarise(out: str, scale: str, markdown: str | None) -> None:
     from search.experiments.summary import summary
 
-    check_writable(markdown)
     write_text(markdown or STANDARD_OUTPUT, summary(Path(out), scale))

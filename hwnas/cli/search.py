@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from hwnas.cli.options import (
     DEFAULT_STORE,
@@ -30,8 +29,9 @@ from hwnas.cli.options import (
     farm_options,
     reference_point,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import searching
+from hwnas.cli.tables import Cell, Column, Table
 from search.words import shortened
 
 if TYPE_CHECKING:
@@ -93,7 +93,6 @@ def search(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    check_writable(json)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, searching(quiet) as progress:
 
         def show(event: Progress) -> None:
@@ -124,17 +123,22 @@ def search(
             progress=show,
         )
     outcome = found.to_json()
-    if json is not None:
-        write_json(json, outcome)
-    if json != STANDARD_OUTPUT:
-        results().print(front_table(outcome))
-        if not quiet:
-            _summary(outcome)
+    with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
+        if json is not None:
+            deliver(write_json, json, outcome)
+        if json != STANDARD_OUTPUT:
+            deliver(results().print, front_table(outcome))
+            if not quiet:
+                _summary(outcome)
     if quiet and not outcome["front"]:
         # What failed is no progress: whoever asked for quiet wants to hear of that alone.
         for line in outcome.get("notes", ()):
             remark(line)
     return 0 if outcome["front"] else 1
+
+
+def _again(study: str, store: str) -> str:
+    return f"hwnas export {study} --store {store} --csv FILE, or this command with --study {study} --resume"
 
 
 def front_table(outcome: dict[str, Any]) -> Table:
@@ -144,24 +148,22 @@ def front_table(outcome: dict[str, Any]) -> Table:
     front = sorted(
         (by_index[index] for index in outcome["front"]), key=lambda row: row["objectives"][objectives[0]["name"]]
     )
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    table.add_column("sub-network")
-    table.add_column("evaluation", justify="right")
-    for objective in objectives:
-        table.add_column(f"{objective['name']} {objective['unit']}".strip(), justify="right")
-    table.add_column("status")
+    values = (Column(f"{one['name']} {one['unit']}".strip(), right=True) for one in objectives)
+    table = Table([Column("sub-network"), Column("evaluation", rank=1, right=True), *values, Column("status")])
     shown = list(_thinned(front))
     short = shortened(row.get("key", "") for row in shown)
     for row in shown:
-        values = (_value(row, objective["name"]) for objective in objectives)
-        table.add_row(short[row.get("key", "")], str(row["index"]), *values, row["status"])
+        found = (_value(row, objective["name"]) for objective in objectives)
+        table.add(short[row.get("key", "")], str(row["index"]), *found, row["status"])
     return table
 
 
-def _value(row: dict[str, Any], name: str) -> str:
-    """Return an objective's value, with its interval where it was measured."""
+def _value(row: dict[str, Any], name: str) -> Cell:
+    """Return an objective's value, with its interval where it was measured and there is room."""
     value, bounds = row["objectives"][name], (row.get("intervals") or {}).get(name)
-    return f"{value:,.5g}" if bounds is None else f"{value:,.4g} ({bounds[0]:.4g} to {bounds[1]:.4g})"
+    if bounds is None:
+        return f"{value:,.5g}"
+    return f"{value:,.4g} ({bounds[0]:.4g} to {bounds[1]:.4g})", f"{value:,.4g}"
 
 
 def _thinned(front: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hwnas.cli.options import JsonFile, Quiet, Supernet
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json
+from hwnas.cli.options import JsonFile, Quiet, Supernet, output_file
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import training
 from supernets.errors import UsageError
 from supernets.files import is_file
@@ -39,7 +39,12 @@ def train(
             "--data", metavar="SPEC", help="KIND:PATH[,KEY=VALUE...], like images:photos,batch=128,smoothing=0.1."
         ),
     ],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The checkpoint; written along the way.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The checkpoint; written along the way.", callback=output_file
+        ),
+    ],
     epochs: Annotated[float | None, typer.Option("--epochs", min=0, help="Passes over the data.")] = None,
     steps: _Step = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")] = None,
@@ -76,8 +81,6 @@ def train(
     from harness import data as kinds
     from supernets.training.loop import train as run
 
-    check_writable(out)
-    check_writable(json)
     if math.isnan(checkpoint_every):
         raise UsageError(f"--checkpoint-every: expected seconds, got {checkpoint_every}")
     net = supernets.get(supernet)
@@ -109,10 +112,12 @@ def train(
             checkpoint_s=checkpoint_every,
             progress=show,
         )
-    if json is not None:
-        write_json(json, _outcome(net.name, task, options, out, done))
-    if json != STANDARD_OUTPUT:
-        results().print(f"{out}: {done.step} steps in {done.elapsed_s:.0f} s, loss {done.loss:.4f}", markup=False)
+    with Delivery(f"the weights are in {out}") as deliver:
+        if json is not None:
+            deliver(write_json, json, _outcome(net.name, task, options, out, done))
+        if json != STANDARD_OUTPUT:
+            said = f"{out}: {done.step} steps in {done.elapsed_s:.0f} s, loss {done.loss:.4f}"
+            deliver(results().print, said, markup=False)
     if not quiet:
         remark(f"hwnas evaluate {net.name} -c max -c min --quality ... --weights {out} tells what it is worth")
 

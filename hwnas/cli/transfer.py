@@ -28,7 +28,7 @@ from hwnas.cli.options import (
     Workers,
     farm_options,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, check_writable, remark, results, write_json, write_text
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
 
 
@@ -83,8 +83,6 @@ def transfer(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    check_writable(json)
-    check_writable(html)
     with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as kept, transferring(quiet) as progress:
         context.obj.keeps(f"what was searched and measured is kept in {kept.name}")
         before = {one.name for one in kept.studies()}
@@ -107,12 +105,13 @@ def transfer(
         for name in outcome["studies"]:
             if name in before and name not in (study or ()):
                 remark(f"study {name} was begun by an earlier run of this command, which this one goes on with")
-    if json is not None:
-        write_json(json, outcome)
-    if html is not None:
-        write_text(html, transfer_page(outcome))
-    if json != STANDARD_OUTPUT:
-        for line in words(outcome):
-            results().print(line, markup=False)
+    with Delivery(f"what was measured is in the store {store}: this command again goes on with it") as deliver:
+        if json is not None:
+            deliver(write_json, json, outcome)
+        if html is not None:
+            deliver(write_text, html, transfer_page(outcome))
+        if json != STANDARD_OUTPUT:
+            for line in words(outcome):
+                deliver(results().print, line, markup=False)
     if html is not None and not quiet:
         remark(f"page: {html}")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from hwnas.cli.output import remark, results
+from hwnas.cli.tables import Column, Kind, Table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,15 +23,22 @@ def list_published() -> None:
     """List what is published, where, and under which SHA-256."""
     from supernets import weights
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("super-network", "file", "published at", "SHA-256", "licence", "what"):
-        table.add_column(header, overflow="fold")
+    table = Table(
+        [
+            Column("super-network"),
+            Column("file", Kind.NAME),
+            Column("published at", Kind.TEXT, rank=3),
+            Column("SHA-256", Kind.TEXT, rank=4),
+            Column("licence", rank=2),
+            Column("what", Kind.TEXT, rank=1),
+        ]
+    )
     for name in weights.names():
         known = weights.get(name)
         asset = known.asset
         digest = asset.sha256 or "not published: recorded when it is fetched"
         addresses = "\n".join(asset.urls)
-        table.add_row(name, asset.path, escape(addresses), digest, asset.licence, known.summary)
+        table.add(name, asset.path, escape(addresses), digest, asset.licence, known.summary)
     results().print(table)
 
 

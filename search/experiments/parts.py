@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from supernets.writing import write_file
+
 _CLOCK = "spent.json"
 # The clock is written this often at most: a killed run loses no more of its time.
 _EVERY_S = 1.0
@@ -96,10 +98,7 @@ class Parts:
             self._write(self._folder / _CLOCK, asdict(self.spent))
 
     def _write(self, file: Path, value: Any) -> None:
-        # Moved into place: a run that is killed leaves a whole part or none.
-        beside = file.with_name(f".{file.name}.{os.getpid()}")
-        beside.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
-        beside.replace(file)
+        write_file(file, json.dumps(value, allow_nan=False).encode())
 
     def _spent(self, file: Path) -> Spent:
         """Return the time that earlier runs took; none where the file is damaged."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from supernets.contents import Contents, of_records, to_records
 from supernets.errors import UsageError, WorkError
-from supernets.files import whole_file
 from supernets.finite import not_finite
+from supernets.shared import saved
 from supernets.training.options import Options
+from supernets.writing import write_file
 
 if TYPE_CHECKING:
     import torch
@@ -53,9 +54,8 @@ def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: P
 
     Raises:
         WorkError: a weight, a statistic or the optimiser's state is not finite; the file is what it was.
+        OutputError: it cannot be written; the file is what it was.
     """
-    import torch
-
     broken = not_finite([*weights.tensors.items(), *optimizer_tensors(progressed.optimizer)])
     if broken is not None:
         raise WorkError(f"{file}: is not written: {broken} is not finite")
@@ -67,8 +67,7 @@ def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: P
         "options": asdict(progressed.options),
         "contents": contents,
     }
-    with whole_file(file) as target:
-        torch.save({"state_dict": state, "supernet": supernet, "training": training}, target)
+    write_file(file, saved({"state_dict": state, "supernet": supernet, "training": training}))
 
 
 def read(file: str | Path, supernet: str) -> Progressed:

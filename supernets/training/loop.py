@@ -16,7 +16,6 @@ import numpy as np
 
 from supernets.contents import Contents
 from supernets.errors import UsageError, WorkError
-from supernets.files import whole_file
 from supernets.finite import not_finite
 from supernets.space import Config
 from supernets.training import checkpoint
@@ -27,6 +26,7 @@ from supernets.training.same import begun_with, check_same
 from supernets.training.sampling import Sampling
 from supernets.training.schedule import learning_rate
 from supernets.training.task import AccompaniedTask, Batch, SoftTask, Task
+from supernets.writing import is_stream, write_file
 
 if TYPE_CHECKING:
     import torch
@@ -109,6 +109,8 @@ class _Run:
         import torch
 
         self._net, self._task, self._options, self._file = net, task, options, file
+        # Into a pipe or a device goes the end alone: nothing can be replaced there, or be taken up again.
+        self._stream = is_stream(file)
         self._device = torch.device(device)
         self._sampling = Sampling(net.space, options, getattr(net, "shrinking", None))
         self._weights: SharedWeights
@@ -132,7 +134,7 @@ class _Run:
             self._step, self._before_s = done.step, done.elapsed_s
             self._kept = done.step
             self._go_on(done)
-        if isinstance(self._task, AccompaniedTask):
+        if isinstance(self._task, AccompaniedTask) and not self._stream:
             self._accompany(self._task.companions, begun=done is not None)
 
     def _go_on(self, done: Progressed) -> None:
@@ -151,14 +153,13 @@ class _Run:
         for suffix, content in companions.items():
             file = self._file.with_suffix(suffix)
             if not (begun and file.exists()):
-                with whole_file(file) as target:
-                    target.write(content)
+                write_file(file, content)
             elif file.read_bytes() != content:
                 raise UsageError(f"{file}: was made from other data; the training can go on with what it began with")
 
     def _done(self, resume: bool, weights: str | None) -> Progressed | None:
         if not resume:
-            if self._file.exists():
+            if self._file.exists() and not self._stream:
                 raise UsageError(f"{self._file}: is there already; go on with it by --resume, or name another file")
             return None
         done = checkpoint.read(self._file, self._net.name)
@@ -180,7 +181,7 @@ class _Run:
                     self._step += 1
                 made = self._progress(loss)
                 tell(made)
-                if time.perf_counter() - kept >= checkpoint_s:
+                if not self._stream and time.perf_counter() - kept >= checkpoint_s:
                     self._keep()
                     kept = time.perf_counter()
         except KeyboardInterrupt:
