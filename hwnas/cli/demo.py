@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
+    context: typer.Context,
     evals: Evals = 16,
     seed: Seed = 0,
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the page, the JSON and the store go.")] = (
@@ -50,6 +51,7 @@ def demo(
             f"{net.summary}, searched on {platforms[0]} and on {platforms[1]}; top-1 is predicted, latency is measured"
         )
     with Store.open(str(folder / "hwnas.db")) as store, transferring(quiet) as progress:
+        context.obj.keeps(f"what was searched and measured is kept in {store.name}")
         found = transfer(
             net, platforms, evals=evals, seed=seed, settings=SETTINGS, samples=SAMPLES, store=store, progress=progress
         )
