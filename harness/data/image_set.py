@@ -77,7 +77,9 @@ def open_images(path: str, part: str, channels: int) -> ImageSet:
         return IdxImages.open(place, part, channels)
     if not is_folder(place):
         raise DataError(f"{path}: there is no such folder, and no IDX files whose names begin so")
-    return FolderImages(_part_folder(place, part), channels)
+    # Numbered as in training, whichever of the classes there are to test on.
+    known = _class_folders(place / _TRAIN_FOLDER) if part == "test" and is_folder(place / _TRAIN_FOLDER) else []
+    return FolderImages(_part_folder(place, part), channels, tuple(one.name for one in known))
 
 
 def has_training_images(path: str) -> bool:
@@ -95,16 +97,26 @@ class FolderImages:
     Args:
         folder: that folder.
         channels: 1 or 3.
+        classes: names of all classes, of which the folder may lack some; none: those that it has.
+
+    Raises:
+        DataError: there are no classes or no images, a class folder is empty that need not be there, or of no class.
     """
 
-    def __init__(self, folder: Path, channels: int) -> None:
+    def __init__(self, folder: Path, channels: int, classes: Sequence[str] = ()) -> None:
         self.name = str(folder)
         self.channels = channels
-        folders = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+        folders = {one.name: one for one in _class_folders(folder)}
         if not folders:
             raise DataError(f"{folder}: expected one sub-folder per class, got none")
-        found = [_images_in(one) for one in folders]
-        self.classes = tuple(one.name for one in folders)
+        if classes and not set(folders) <= set(classes):
+            differing = sorted(set(folders) ^ set(classes))
+            train = folder.parent / _TRAIN_FOLDER
+            raise DataError(f"{folder}: its classes are not those of {train}: {', '.join(differing[:3])}")
+        self.classes = tuple(classes or folders)
+        found = [_images_in(folders[name], bool(classes)) if name in folders else [] for name in self.classes]
+        if not any(found):
+            raise DataError(f"{folder}: has no images in its class folders ({', '.join(sorted(_ENDINGS))})")
         self.files = [file for files in found for file in files]
         self.labels: IntArray = np.repeat(np.arange(len(found), dtype=np.int64), [len(files) for files in found])
         self.side: int | None = None
@@ -165,9 +177,13 @@ class _Known(NamedTuple):
         return cls(stamp if stamp.telling(time.time_ns()) else None)
 
 
-def _images_in(folder: Path) -> list[Path]:
+def _class_folders(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+
+
+def _images_in(folder: Path, may_be_empty: bool = False) -> list[Path]:
     files = sorted(one for one in folder.iterdir() if one.suffix.lower() in _ENDINGS and not one.name.startswith("."))
-    if not files:
+    if not files and not may_be_empty:
         raise DataError(f"{folder}: the class folder has no images in it ({', '.join(sorted(_ENDINGS))})")
     return files
 
@@ -195,9 +211,17 @@ class IdxImages:
         images: bytes, ``(n, height, width)`` or ``(n, height, width, 3)``.
         labels: ``(n,)``.
         channels: 1 or 3; grey images serve a super-network of three channels.
+        classes: how many there are at least, though these images may lack the last.
     """
 
-    def __init__(self, name: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], channels: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        images: npt.NDArray[np.uint8],
+        labels: npt.NDArray[np.uint8],
+        channels: int,
+        classes: int = 0,
+    ) -> None:
         import torch
 
         if images.ndim == 3:
@@ -211,7 +235,7 @@ class IdxImages:
             raise DataError(f"{name}: {len(images)} images, but labels of shape {labels.shape}")
         self.name = name
         self.labels: IntArray = labels.astype(np.int64)
-        self.classes = tuple(str(number) for number in range(int(labels.max(initial=0)) + 1))
+        self.classes = tuple(str(number) for number in range(max(classes, int(labels.max(initial=0)) + 1)))
         self._digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
         height, width = images.shape[1:3]
         self.side = height if height == width else None
@@ -227,7 +251,10 @@ class IdxImages:
         """Read the files of one part; raises ``DataError`` where there is not one of each."""
         files = _idx_files(place)
         images, labels = (_one(place, files, part, what) for what in ("images", "labels"))
-        return cls(str(images), read_idx(images), read_idx(labels), channels)
+        # Numbered as in training, whichever of the classes there are to test on.
+        trained = _found(files, "train", "labels") if part == "test" else []
+        classes = 1 + int(read_idx(trained[0]).max(initial=0)) if len(trained) == 1 else 0
+        return cls(str(images), read_idx(images), read_idx(labels), channels, classes)
 
     def plain(self, index: IntArray, size: int) -> torch.Tensor:
         """Return whole images at another size."""
@@ -246,8 +273,12 @@ def _idx_files(place: Path) -> list[Path]:
     return sorted(one for one in folder.iterdir() if one.name.startswith(beginning) and re.search(r"idx\d", one.name))
 
 
+def _found(files: Sequence[Path], part: str, what: str) -> list[Path]:
+    return [one for one in files if what in one.name and any(word in one.name for word in _PARTS[part])]
+
+
 def _one(place: Path, files: Sequence[Path], part: str, what: str) -> Path:
-    found = [one for one in files if what in one.name and any(word in one.name for word in _PARTS[part])]
+    found = _found(files, part, what)
     if len(found) != 1:
         got = ", ".join(one.name for one in found) or "none"
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from supernets.errors import StoreError
+from supernets.files import is_file
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -41,8 +43,13 @@ class SQLite:
                 raise StoreError(f"the store {name}: there is no folder {path.parent}")
             if not create and not path.exists():
                 raise StoreError(f"the store {name}: there is none; 'hwnas search' and 'hwnas profile' make one")
-            if create and path.exists() and not os.access(path, os.W_OK):
+            if create and path.exists() and not _may_be_written(path):
                 raise StoreError(f"the store {name}: may not be written by this user")
+            if _log_is_out_of_reach(path):
+                raise StoreError(
+                    f"the store {name}: its latest records are in {path.name}-wal, which SQLite does not read where "
+                    "nothing may be written; copy both files to a folder of your own"
+                )
         except OSError as error:  # a name that is too long, a folder that may not be entered
             raise StoreError(f"the store {name}: {error.strerror or error}") from error
 
@@ -50,6 +57,8 @@ class SQLite:
         """Return how connections are pooled: a database in memory is one connection, whichever thread asks."""
         import sqlalchemy as sa
 
+        if _is_read_only(url):
+            return {"creator": lambda: _read_only(Path(url.database or ""))}
         if url.database not in {None, "", ":memory:"}:
             return {}
         one = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _BUSY_S}
@@ -63,6 +72,8 @@ class SQLite:
         """Take transactions over from the driver, and switch to the write-ahead log."""
         import sqlalchemy as sa
 
+        writable = not _is_read_only(engine.url)
+
         @sa.event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _record: Any) -> None:
             # Otherwise the driver opens transactions by itself, late, and a reader that turns writer fails at once
@@ -70,7 +81,8 @@ class SQLite:
             connection.isolation_level = None
             connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_S * 1000)}")
             connection.execute("PRAGMA foreign_keys = ON")
-            _write_ahead(connection)
+            if writable:
+                _write_ahead(connection)
             # With a write-ahead log, NORMAL loses nothing when a process dies and cannot corrupt when the power does.
             connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -90,11 +102,43 @@ class SQLite:
         """Return what to do where it was locked, or the disk is full."""
         if "locked" in reason:
             return f"another process has held it for {_BUSY_S:.0f} s: let it finish, then go on (--resume)"
+        if "readonly" in reason:
+            return "it or its folder may not be written by this user; copy it to a folder of your own"
         if "disk is full" in reason:
             return "what was put before is safe: make room, then go on (--resume)"
         if "disk I/O error" in reason:
             return "is the disk full? What was put before is safe"
         return ""
+
+
+# --- stores that may only be read -------------------------------------------------------------------------------------
+
+
+def _is_read_only(url: sa.URL) -> bool:
+    """Tell whether there is a database file that this user may not write, or write beside."""
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        return False
+    path = Path(url.database)
+    return is_file(path) and not _may_be_written(path)
+
+
+def _may_be_written(path: Path) -> bool:
+    # As the user that this process acts for, where the system can tell.
+    effective = os.access in os.supports_effective_ids
+    return all(os.access(one, os.W_OK, effective_ids=effective) for one in (path, path.parent))
+
+
+def _log_is_out_of_reach(path: Path) -> bool:
+    """Tell whether there are records in the write-ahead log, without the index that a reader needs and may not make."""
+    log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
+    return is_file(log) and log.stat().st_size > 0 and not is_file(index) and not _may_be_written(path)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """Connect to a file without writing anything beside it."""
+    # Where there is no log, nobody has the file open for writing, and it can be read as it lies there.
+    unchanging = "" if is_file(path.with_name(f"{path.name}-wal")) else "&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{unchanging}", uri=True, check_same_thread=False)
 
 
 def _write_ahead(connection: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -314,3 +315,55 @@ def test_qualities_are_kept_by_all_that_decides_them(store):
     assert store.qualities("net", "images:b", ["012"]) == {}
     store.put_quality("net", "images:a (w1)", "012", {"value": 92.0})
     assert store.qualities("net", "images:a (w1)", iter(["012", "012"])) == {"012": {"value": 92.0}}
+
+
+@pytest.fixture
+def of_others():
+    """A folder outside this user's, and this process as a user who may not write there."""
+    folder = Path(tempfile.mkdtemp(prefix="hwnas-"))
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Be a user without rights, where this one has all of them."""
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "both"])
+def test_a_store_that_may_not_be_written_is_read(of_others, what):
+    location = of_others / "a.db"
+    with Store.open(str(location)) as store:
+        store.create_study("mine", {"a": 1})
+    location.chmod(0o444 if what != "folder" else 0o666)
+    of_others.chmod(0o555 if what != "file" else 0o777)
+    with as_nobody():
+        with Store.open(str(location), create=False) as store:
+            assert [study.name for study in store.studies()] == ["mine"]
+            with pytest.raises(StoreError, match="may not be written by this user; copy it to a folder of your own"):
+                store.delete_study("mine")
+        with pytest.raises(StoreError, match="may not be written by this user"):
+            Store.open(str(location))
+    assert [file.name for file in of_others.iterdir()] == ["a.db"]
+
+
+def test_records_that_cannot_be_reached_are_not_left_out(of_others):
+    location = of_others / "a.db"
+    with Store.open(str(location)) as store:
+        store.create_study("mine", {"a": 1})
+        # As a killed process leaves it: the log is there, and nobody to take it over.
+        copied = {name: (of_others / name).read_bytes() for name in ("a.db", "a.db-wal")}
+    for name, content in copied.items():
+        (of_others / name).write_bytes(content)
+    of_others.chmod(0o555)
+    with as_nobody(), pytest.raises(StoreError, match=r"its latest records are in a\.db-wal"):
+        Store.open(str(location), create=False)

@@ -139,9 +139,9 @@ def test_a_truncated_jpeg_is_named(tmp_path):
 
 
 def test_an_empty_class_folder_is_named(photos):
-    (photos / "val" / "mauve").mkdir()
-    with pytest.raises(DataError, match=r"val/mauve: the class folder has no images in it \(\.bmp"):
-        open_images(str(photos), "test", 3)
+    (photos / "train" / "mauve").mkdir()
+    with pytest.raises(DataError, match=r"train/mauve: the class folder has no images in it \(\.bmp"):
+        open_images(str(photos), "train", 3)
 
 
 def test_what_is_no_set_of_images(tmp_path, photos):
@@ -204,3 +204,32 @@ def test_a_truncated_file_is_named(digits):
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.gz: is truncated"):
         open_images(str(digits), "test", 1)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_classes_are_numbered_as_in_training(tmp_path, empty):
+    """A class that there is nothing to test on does not shift the numbers of the others."""
+    for part, names in {"train": ("ant", "bee", "cat"), "val": ("ant", "cat")}.items():
+        for number, name in enumerate(names):
+            (tmp_path / part / name).mkdir(parents=True)
+            Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / part / name / "a.png")
+    if empty:
+        (tmp_path / "val" / "bee").mkdir()
+    train, test = (open_images(str(tmp_path), part, 3) for part in ("train", "test"))
+    assert train.classes == test.classes == ("ant", "bee", "cat")
+    assert test.labels.tolist() == [0, 2]
+    (tmp_path / "val" / "dog").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "val" / "dog" / "a.png")
+    with pytest.raises(DataError, match=r"val: its classes are not those of .*train: "):
+        open_images(str(tmp_path), "test", 3)
+
+
+def test_classes_of_idx_files_are_numbered_as_in_training(tmp_path):
+    for part, labels in {"train": [0, 1, 9], "t10k": [0, 3]}.items():
+        head = struct.pack(">III", len(labels), 2, 2)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + head + bytes(4 * len(labels)))
+        head = struct.pack(">I", len(labels))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + head + bytes(labels))
+    train, test = (open_images(str(tmp_path), part, 1) for part in ("train", "test"))
+    assert len(train.classes) == len(test.classes) == 10
+    assert test.labels.tolist() == [0, 3]
