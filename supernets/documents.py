@@ -58,9 +58,10 @@ def parse_yaml(text: str) -> Any:
     """Return the value that a YAML text spells, with no key given twice; raises ``ValueError`` with the reason."""
     import yaml
 
-    from supernets.yaml_loader import Loader
+    from supernets.yaml_loader import Loader, check_shape
 
     try:
+        check_shape(text.removeprefix("\ufeff"))
         return yaml.load(text.removeprefix("\ufeff"), Loader=Loader)  # noqa: S506 - a subclass of the safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error

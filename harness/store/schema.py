@@ -186,11 +186,15 @@ def _version(connection: sa.Connection, metadata: sa.MetaData, name: str) -> int
                 "of its own"
             )
         return None
-    version = connection.execute(sa.select(schema.c.version)).scalar_one_or_none()
-    if version is None:
-        raise StoreError(f"the store {name}: does not say which schema it has; it is damaged")
+    versions = connection.execute(sa.select(schema.c.version)).scalars().all()
+    if len(versions) != 1 or not isinstance(versions[0], int) or versions[0] < 1:
+        said = ", ".join(repr(one) for one in versions[:3]) or "nothing"
+        raise StoreError(
+            f"the store {name}: is damaged: of its schema it says {said}, expected one number from 1 to {VERSION}"
+        )
+    version = versions[0]
     if version > VERSION:
         raise StoreError(
             f"the store {name}: has schema {version}, this version of hwnas reads up to {VERSION}; update hwnas"
         )
-    return int(version)
+    return version

@@ -147,8 +147,22 @@ def test_a_newer_version_is_refused_before_anything_is_read(tmp_path, version):
 
 
 def test_a_store_that_does_not_say_its_version_is_damaged(tmp_path):
-    with pytest.raises(StoreError, match="does not say which schema it has"):
-        Store.open(file_of(tmp_path, "DELETE FROM hwnas_schema"))
+    for number, statement in enumerate(
+        (
+            "DELETE FROM hwnas_schema",
+            "INSERT INTO hwnas_schema VALUES (4)",
+            "UPDATE hwnas_schema SET version = 'x'",
+            "UPDATE hwnas_schema SET version = x'00'",
+            "UPDATE hwnas_schema SET version = 1e300",
+            "UPDATE hwnas_schema SET version = -1",
+            "UPDATE hwnas_schema SET version = 0",
+        )
+    ):
+        (tmp_path / str(number)).mkdir()
+        path = file_of(tmp_path / str(number), statement)
+        for create in (True, False):
+            with pytest.raises(StoreError, match=r"is damaged: of its schema it says .*, expected one number from 1"):
+                Store.open(path, create=create)
 
 
 def test_another_programs_tables_are_named_and_left_alone(tmp_path):
