@@ -11,7 +11,7 @@ from harness.protocol import profile
 from harness.samples import Samples
 from harness.settling import Rules
 from harness.statistics import summarise
-from harness.verdict import judge
+from harness.verdict import Verdict, judge, unfinished
 
 NOISY = profile("noisy")
 
@@ -203,3 +203,11 @@ def test_visits_without_samples_have_no_cause():
     rules = Rules(narrow=False, steady=True, ranked=True)
     said = judge(empty, summary, NOISY, threads=1, rules=rules, spent_s=0.0)
     assert said.reason.endswith(LONGER.format(cap=NOISY.cap_s))
+
+
+def test_a_network_that_was_cut_short_is_unstable_unless_it_failed():
+    cut = Verdict("unstable", "its measuring was cut short after 12 rounds; measure it again")
+    for before in (Verdict("ok", ""), Verdict("unstable", "its rank changed")):
+        assert unfinished(before, 12) == cut
+    failed = Verdict("failed", "it kept 2 CPUs busy")
+    assert unfinished(failed, 12) is failed
