@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import re
 import struct
 import warnings
 from collections.abc import Mapping
@@ -46,8 +47,21 @@ def read_document(file: str | Path) -> Any:
     except FileNotFoundError:
         raise UsageError(f"weights {str(file)!r}: no such file") from None
     except _NO_CHECKPOINT as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise UsageError(f"weights {str(file)!r}: not a checkpoint of tensors ({reason})") from error
+        raise UsageError(f"weights {str(file)!r}: not a checkpoint of tensors ({_reason(error)})") from error
+
+
+# What torch says of an object that it does not unpickle, before it advises to trust the file.
+_OBJECT = re.compile(r"(?:GLOBAL|global|class|type) ([\w.]+\.\w+)")
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file was not read: torch's first line, or the object in it that is none of what is read."""
+    foreign = _OBJECT.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    if foreign is not None:
+        advice = "where it was made, save the tensors alone, by torch.save(model.state_dict(), FILE)"
+        return f"it holds a {foreign[1]}: {advice}"
+    first = str(error).partition("\n")[0] or type(error).__name__
+    return "it cannot be unpickled" if "trust" in first else first
 
 
 def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
