@@ -21,7 +21,9 @@ __all__ = [
     "registry",
 ]
 
-registry = Registry("backend", "backends", "hwnas.backends", skip=("backend", "export", "quantise", "runner"))
+registry = Registry(
+    "backend", "backends", "hwnas.backends", skip=("backend", "export", "outputs", "quantise", "runner")
+)
 
 
 def names() -> list[str]:

@@ -18,6 +18,7 @@ from latency_luts.measured import Lookup
 from supernets.errors import BackendError, PlatformError, suggestion
 from supernets.space import FloatArray
 from supernets.supernet import Stage, SuperNetwork
+from supernets.values import Values
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,31 @@ class Tabulated(Protocol):
     def lookup(self, net: SuperNetwork, settings: Settings) -> Lookup:
         """Return the sub-networks of ``net`` that it knows, and their latencies in seconds."""
         ...
+
+
+def known_latency(
+    backend: KnowingBackend, net: SuperNetwork, X: npt.ArrayLike, settings: Settings, source: str, missing: str = ""
+) -> Values:
+    """Ask a backend that knows latencies; what may be none has a reason.
+
+    Args:
+        backend: the backend.
+        net: the super-network.
+        X: vectors, ``(n, n_var)``.
+        settings: of the platform.
+        source: the platform, as reasons call it.
+        missing: the reason where it knows none; empty: the same in plain words.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        TableError: as ``KnowingBackend.latency``.
+        WorkError: it answers something else than one latency for each sub-network.
+    """
+    given = backend.latency(net, X, settings)
+    missing = missing or f"{source} has no latency for it"
+    return Values.of(given, len(np.asarray(X)), source=source, missing=missing, time=True)
 
 
 class Closed:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import backends
-from backends.backend import KnowingBackend
+from backends.backend import KnowingBackend, known_latency
 from harness import cache
 from harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, ParallelBench, Progress, Tell
 from harness.measurement import Measurement
@@ -165,7 +165,8 @@ class Measurer:
         batch = _Sent(self.net, X, again)
         if isinstance(self._backend, KnowingBackend):
             rows = np.array([row for _, row in batch.networks], dtype=np.int64).reshape(-1, self.net.space.n_var)
-            batch.done = self._knows.known(rows, self._backend.latency(self.net, rows, self.platform.settings))
+            settings, name = self.platform.settings, str(self.platform)
+            batch.done = self._knows.known(rows, known_latency(self._backend, self.net, rows, settings, name))
         else:
             batch.done = {} if fresh else self._stored.taken_since(batch.networks)
             left = [(key, row) for key, row in batch.networks if key not in batch.done]

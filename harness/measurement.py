@@ -14,6 +14,7 @@ from harness.samples import Samples
 from harness.statistics import Summary, statistic_of, summarise
 from supernets.errors import MALFORMED, StoreError
 from supernets.space import BoolArray, Config, FloatArray
+from supernets.values import fault, number_or_none
 
 # 1: first form.
 SCHEMA = 1
@@ -171,7 +172,8 @@ class Measurement:
             made = cls._of(record, changes)
             _check(made)
         except MALFORMED as error:
-            raise StoreError(f"the record of a measurement is damaged: {error!r}") from error
+            number = f" (number {record['id']} of the store)" if isinstance(record, Mapping) and "id" in record else ""
+            raise StoreError(f"the record of a measurement is damaged{number}: {error!r}") from error
         return made
 
     @classmethod
@@ -182,7 +184,8 @@ class Measurement:
             )
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in record.items() if name in known}
-        for name in ("latency_s", "prepare_s", "first_inference_s", "error"):
+        values["latency_s"] = _latency(values.get("latency_s"))
+        for name in ("prepare_s", "first_inference_s", "error"):
             values[name] = math.nan if values.get(name) is None else float(values[name])
         numbers = record["protocol_numbers"]
         values["protocol"] = TimingProtocol.from_record(numbers) if numbers else None
@@ -255,8 +258,30 @@ def _check(made: Measurement) -> None:
         _check_numbers(made.protocol)
     if not all(_is_small(getattr(made, name)) for name in _COUNTS):
         raise ValueError(f"{', '.join(_COUNTS)}: one has more than 64 bits")
-    if made.latency_s <= 0 or min(made.batch, made.threads) < 1:
-        raise ValueError(f"latency, batch, threads: cannot be {made.latency_s}, {made.batch}, {made.threads}")
+    if min(made.batch, made.threads) < 1:
+        raise ValueError(f"batch, threads: cannot be {made.batch}, {made.threads}")
+    if (made.status == "failed") != math.isnan(made.latency_s):
+        raise ValueError(f"latency_s: cannot be {made.latency_s} of a measurement that is {made.status}")
+    _check_anchors(made.context.get("anchors", {}))
+
+
+def _check_anchors(anchors: Any) -> None:
+    if not isinstance(anchors, dict):
+        raise TypeError(f"anchors: expected latencies by key, got {type(anchors).__name__}")
+    for key, latency_s in anchors.items():
+        reason = fault(latency_s, time=True)
+        if reason is not None:
+            raise ValueError(f"anchor {key!r:.40}: {reason}")
+
+
+def _latency(value: Any) -> float:
+    """Return a stored latency; nan stands for none, as ``None`` does."""
+    if isinstance(value, float) and math.isnan(value):
+        return value
+    try:
+        return number_or_none(value, time=True)
+    except ValueError as error:
+        raise ValueError(f"latency_s: {error}") from None
 
 
 def _is_small(value: float) -> bool:

@@ -17,8 +17,9 @@ from harness.samples import Samples
 from harness.settling import Rules
 from harness.statistics import Summary, summarise
 from harness.verdict import judge, unfinished
-from supernets.space import FloatArray, IntArray
+from supernets.space import IntArray
 from supernets.supernet import SuperNetwork
+from supernets.values import Values
 
 
 class Writer:
@@ -100,12 +101,11 @@ class Writer:
         """Write a measurement that could not be taken."""
         return self._write(row, "failed", reason, math.nan)
 
-    def known(self, rows: IntArray, latency_s: FloatArray) -> dict[str, Measurement]:
-        """Write what a table knows of vectors, (n, n_var), by key."""
-        missing = "the table has no value for it"
-        states = [("ok", "") if math.isfinite(value) else ("failed", missing) for value in latency_s]
+    def known(self, rows: IntArray, found: Values) -> dict[str, Measurement]:
+        """Write what a table knows of vectors, (n, n_var), in seconds, by key."""
+        states = [("failed", reason) if reason else ("ok", "") for reason in found.reasons]
         written = [
-            self._write(row, *state, float(value)) for row, state, value in zip(rows, states, latency_s, strict=True)
+            self._write(row, *state, float(value)) for row, state, value in zip(rows, states, found.values, strict=True)
         ]
         return {measurement.key: measurement for measurement in written}
 

@@ -13,18 +13,13 @@ from typing import Any
 import numpy as np
 
 from backends.backend import RunningBackend, Session, Settings
+from backends.outputs import TOLERANCES, Arrays, compare, reference
 from harness.calibrated import calibrated
 from harness.clocks import device_times
-from supernets.errors import BackendError
 from supernets.space import Config
 from supernets.supernet import Stage, SuperNetwork
 
-# The largest difference from the torch module's outputs, relative to the largest output. Some fifty layers add up their
-# rounding errors: of 1e-7 each in fp32, of 1e-3 (fp16) and 1e-2 (bf16) where precision is given up, and of half a
-# quantisation step in int8, which comes to 0.1 to 0.3 in networks of random weights, whose layers pass every error on
-# (docs/quantisation.md). Outputs that have nothing to do with the module's differ by more than 1.
-TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1, "int8": 5e-1}
-
+__all__ = ["TOLERANCES", "Inference", "Making"]
 
 # One session per stage.
 Sessions = tuple[Session, ...]
@@ -128,7 +123,7 @@ class Making:
         self._net, self._config, self._check = net, config, check
         self._backend, self._settings, self._room = backend, settings, room
         self._stages: tuple[Stage, ...] = ()
-        self._expected: list[tuple[np.ndarray[Any, Any], ...]] = []
+        self._expected: list[Arrays] = []
         self._made: list[Sessions] = []
         self._first_s = math.nan
 
@@ -144,6 +139,7 @@ class Making:
         Raises:
             BackendError: the backend refuses it, or computes something else than the torch module. What was made before
                 is closed then.
+            NotFiniteError: the torch module's own outputs are not finite.
         """
         if not self._stages:
             self._build()
@@ -153,8 +149,7 @@ class Making:
                 self._made.append(_prepare_all(self._stages, self._backend, self._settings))
                 facts = self._first_run(resident, start)
             if self._expected:
-                pairs = zip(self._stages, self._made[-1], self._expected, strict=True)
-                facts["error"] = max(_compare(*pair, self._settings.precision) for pair in pairs)
+                facts["error"] = max(self._errors())
         except BaseException:
             for sessions in self._made:
                 _close(sessions)
@@ -180,8 +175,16 @@ class Making:
 
     def _build(self) -> None:
         stages = self._net.stages(self._config, self._settings.batch)
-        self._stages = tuple(calibrated(self._net, stages, self._backend, self._settings))
-        self._expected = [_reference(stage) for stage in self._stages] if self._check else []
+        stages = tuple(calibrated(self._net, stages, self._backend, self._settings))
+        self._expected = [reference(stage) for stage in stages] if self._check else []
+        self._stages = stages
+
+    def _errors(self) -> list[float]:
+        """Compare each stage of what was made last with the torch module."""
+        return [
+            compare(stage.name, session.outputs(), expected, self._settings.precision)
+            for stage, session, expected in zip(self._stages, self._made[-1], self._expected, strict=True)
+        ]
 
     @property
     def _repeats(self) -> tuple[int, ...]:
@@ -215,40 +218,6 @@ def _prepare_all(stages: Sequence[Stage], backend: RunningBackend, settings: Set
 def _close(sessions: Iterable[Session]) -> None:
     for session in sessions:
         session.close()
-
-
-def _reference(stage: Stage) -> tuple[np.ndarray[Any, Any], ...]:
-    """Return the torch module's outputs for the example inputs."""
-    import torch
-
-    with torch.inference_mode():
-        result = stage.module(*stage.inputs)
-    outputs = result if isinstance(result, (tuple, list)) else (result,)
-    return tuple(output.detach().cpu().numpy() for output in outputs)
-
-
-def _compare(stage: Stage, session: Session, expected: tuple[np.ndarray[Any, Any], ...], precision: str) -> float:
-    outputs = session.outputs()
-    if len(outputs) != len(expected):
-        raise BackendError(f"stage {stage.name!r}: torch gives {len(expected)} outputs, the backend {len(outputs)}")
-    error = max((_difference(*pair) for pair in zip(outputs, expected, strict=True)), default=0.0)
-    allowed = TOLERANCES[precision]
-    if not error <= allowed:
-        raise BackendError(
-            f"stage {stage.name!r}: the outputs differ from the torch module's by {error:.2g} of the largest, "
-            f"allowed is {allowed:.2g} for {precision}"
-        )
-    return error
-
-
-def _difference(output: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
-    """Return the largest absolute difference over the largest expected magnitude; infinite for other shapes."""
-    if np.shape(output) != np.shape(expected):
-        return float("inf")
-    expected = np.asarray(expected, dtype=np.float64)
-    scale = float(np.abs(expected).max(initial=0.0))
-    difference = float(np.abs(np.asarray(output, dtype=np.float64) - expected).max(initial=0.0))
-    return difference / scale if scale > 0 else difference
 
 
 def resident_bytes() -> int:

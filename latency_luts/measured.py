@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latency_luts import spreadsheet
+from supernets import values as allowed
 from supernets.documents import parse_object
 from supernets.errors import ConfigError, TableError
 from supernets.space import Config, FloatArray, IntArray, SearchSpace
@@ -211,14 +212,15 @@ class MeasuredTable:
         Raises:
             TableError: a cell is no finite number; names its line.
         """
-        numbers = np.empty(len(self.lines))
+        numbers = np.full(len(self.lines), np.nan)
         for row, (line, cell) in enumerate(zip(self.lines, self._with_points(metric.column), strict=True)):
+            if cell.strip().lower() in ("", "nan"):
+                continue
             try:
-                numbers[row] = float(cell) if cell.strip() else np.nan
-            except ValueError:
-                numbers[row] = np.inf
-            if np.isinf(numbers[row]) or (np.isnan(numbers[row]) and cell.strip().lower() not in ("", "nan")):
-                raise TableError(f"{self.file}: line {line}: {metric.column}: expected a number, got {_short(cell)}")
+                numbers[row] = allowed.number(float(cell))
+            except ValueError as error:
+                message = f"expected a number, got {_short(cell)}"
+                raise TableError(f"{self.file}: line {line}: {metric.column}: {message}") from error
         return numbers
 
     def _with_points(self, column: str) -> Sequence[str]:

@@ -29,7 +29,6 @@ import numpy as np
 import backends
 import supernets
 from backends import RunningBackend, Session
-from harness import variables
 from harness.lock import DeviceLock
 from harness.measure import Measurer
 from harness.platform import parse
@@ -131,9 +130,8 @@ def peers(platform: str, networks: str, X: IntArray, seconds: float) -> list[Row
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(settings.threads))
     order = json.dumps({"platform": platform, "X": X.tolist(), "seconds": seconds})
     command = [sys.executable, str(Path(__file__).resolve()), "--peers-of"]
-    shell = {**variables.for_worker(os.environ), **counts}
     done = subprocess.run(  # noqa: S603 - this very file
-        command, input=order, capture_output=True, text=True, check=True, env=shell
+        command, input=order, capture_output=True, text=True, check=True, env={**os.environ, **counts}
     )
     found: dict[str, list[list[float]]] = json.loads(done.stdout)
     return [_row(platform, networks, name, list(map(np.array, values)), seconds) for name, values in found.items()]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from search.hypervolume import hypervolume, non_dominated
-from search.objectives import Directions
+from search.objectives import STATES, Directions
 from supernets.space import Config, FloatArray
+from supernets.values import bounds, fault, number, number_or_none
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Evaluation:
-        """Return what ``to_json`` wrote."""
+        """Return what ``to_json`` wrote.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is something else, or has what can be no value; says which.
+        """
         violation = record["violation"]
         return cls(
             index=record["index"],
@@ -83,20 +88,44 @@ class Evaluation:
             vector=tuple(int(digit, 36) for digit in record["key"]),
             config=record["config"],
             key=record["key"],
-            objectives={name: _or_nan(value) for name, value in record["objectives"].items()},
+            objectives=_values(record),
             status=record["status"],
             reason=record["reason"],
-            intervals={name: (_or_nan(low), _or_nan(high)) for name, (low, high) in record["intervals"].items()},
+            intervals={name: bounds(low, high) for name, (low, high) in record["intervals"].items()},
             # Studies of earlier versions have none.
             beside={
-                name: {key: _or_nan(value) for key, value in one.items()}
+                name: {key: number_or_none(value) for key, value in one.items()}
                 for name, one in record.get("beside", {}).items()
             },
-            violation=np.inf if violation is None else float(violation),
-            measure_s=float(record["measure_s"]),
-            search_s=float(record["search_s"]),
-            total_s=float(record["total_s"]),
+            violation=np.inf if violation is None else _at_least_0("violation", violation),
+            measure_s=_at_least_0("measure_s", record["measure_s"]),
+            search_s=_at_least_0("search_s", record["search_s"]),
+            total_s=_at_least_0("total_s", record["total_s"]),
         )
+
+
+def _values(record: Mapping[str, Any]) -> dict[str, float]:
+    """Return the values in a record by name; only a failed evaluation lacks some."""
+    status = record["status"]
+    if status not in STATES:
+        raise ValueError(f"status: expected one of {', '.join(STATES)}, got {status!r:.40}")
+    values = {}
+    for name, value in record["objectives"].items():
+        if status == "failed" and value is None:
+            values[name] = np.nan
+            continue
+        reason = fault(value)
+        if reason is not None:
+            raise ValueError(f"{name}: {reason} in an evaluation that is {status}")
+        values[name] = float(value)
+    return values
+
+
+def _at_least_0(name: str, value: object) -> float:
+    found = number(value)
+    if found < 0:
+        raise ValueError(f"{name}: expected 0 or more, got {found}")
+    return found
 
 
 class Archive:
@@ -207,7 +236,3 @@ class Archive:
 
 def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else float(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from search.objectives import Objective
 from supernets.errors import UnknownNameError, UsageError
 from supernets.space import FloatArray
+from supernets.values import fault
 
 _FORM = re.compile(
     r"\s*([\w.@-]+)\s*(<=|>=|<|>|=+)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]+|%)?\s*", re.ASCII
@@ -86,7 +86,7 @@ def parse(text: str, objectives: Sequence[Objective]) -> Constraint:
         allowed = ", ".join(factors) or "none"
         raise UsageError(f"constraint {text!r}: unknown unit {unit!r} of {name} (known: {allowed})")
     limit = float(number) * (factors[unit] if unit else 1.0)
-    if not math.isfinite(limit):
+    if fault(limit) is not None:
         raise UsageError(f"constraint {text!r}: expected a finite number, got {number}")
     return Constraint(name, objective.maximise, limit, objective.unit)
 

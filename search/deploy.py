@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.archive import Evaluation
+from search.deploy_check import check_written
 from search.deploy_readme import Export, readme
 from search.result import Study
 from supernets.errors import UsageError, suggestion
@@ -63,13 +64,15 @@ def deploy(
         study: the study.
         position: which of the front; see ``of_front``.
         form: "onnx", "openvino" (IR) or "torch" (``torch.export``).
-        folder: is made where it is not there; files of the same names are replaced.
+        folder: is made where it is not there; files of the same names are replaced, all of them or none.
         weights: the super-network's weights; ``None``: random ones, with which it is only good for timing.
         batch: samples per inference; ``None``: those of the study's platform.
 
     Raises:
         UsageError: there is no such form or sub-network, or nothing can be written into the folder.
-        BackendError: the sub-network cannot be written in that form.
+        BackendError: the sub-network cannot be written in that form, or what was written, read back and run, computes
+            something else than the torch module.
+        NotFiniteError: the torch module's own outputs are not finite.
         OutputError: a file cannot be written; then there is none of them.
     """
     if form not in _FORMS:
@@ -78,7 +81,10 @@ def deploy(
     chosen = of_front(study, position)
     batch = _batch(study) if batch is None else batch
     stages = tuple(net.stages(chosen.config, batch, weights))
-    contents = {name: content for stage in stages for name, content in _FORMS[form](stage).items()}
+    written = {stage.name: _FORMS[form](stage) for stage in stages}
+    for stage in stages:
+        check_written(stage, form, written[stage.name])
+    contents = {name: content for files in written.values() for name, content in files.items()}
     contents[CONFIG] = f"{json.dumps(chosen.config)}\n".encode()
     export = Export(net, study, chosen, position, form, stages, weights, batch)
     contents[README] = readme(export, _digests(contents)).encode()

@@ -64,7 +64,7 @@ def quality_examples(net: SuperNetwork, spec: str | None, n: int, seed: int) -> 
     if not source.free:
         raise UsageError(f"quality {source.name}: has to be measured; write what was measured to a CSV and use that")
     X = _drawn(net, n, seed)
-    return _known(X, source.evaluate(X), f"{source.metric} ({source.unit})", source.name)
+    return _known(X, quality.qualities(source, X), f"{source.metric} ({source.unit})", source.name)
 
 
 def latency_examples(net: SuperNetwork, platform: str, n: int, seed: int) -> Examples:
@@ -81,7 +81,8 @@ def latency_examples(net: SuperNetwork, platform: str, n: int, seed: int) -> Exa
     if not isinstance(backend, backends.KnowingBackend):
         raise UsageError(f"platform {platform!r}: has to be measured; write what was measured to a CSV and use that")
     X = _drawn(net, n, seed)
-    return _known(X, 1e3 * backend.latency(net, X, where.settings), "latency (ms)", str(where))
+    known = backends.backend.known_latency(backend, net, X, where.settings, str(where))
+    return _known(X, known.times(1e3).values, "latency (ms)", str(where))
 
 
 def _drawn(net: SuperNetwork, n: int, seed: int) -> IntArray:

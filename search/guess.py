@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 import backends
+from backends.backend import known_latency
 from harness.pinned import pinned
 from harness.platform import Platform, parse
 from search.adapt import Guess, learned
 from search.stored import load
-from supernets.errors import PlatformError, UsageError
+from supernets.errors import PlatformError, StoreError, UsageError
 from supernets.supernet import SuperNetwork
+from supernets.values import fault
 
 if TYPE_CHECKING:
     from harness.store import Store
@@ -72,12 +74,20 @@ def _from_platform(net: SuperNetwork, source: str, platform: Platform, store: St
         table = backend.lookup(net, platform.settings)
         return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
     if isinstance(backend, backends.KnowingBackend):
-        return lambda X: backend.latency(net, X, platform.settings)
+        return lambda X: known_latency(backend, net, X, platform.settings, source).values
     wanted: dict[str, Any] = {"supernet": net.name, "platform": str(platform), "status": "ok"}
     records = [] if store is None else store.measurements(**wanted, samples=False)
     meant = [record for record in records if (record.get("contents") or {}) == platform.settings.contents]
-    known = {record["key"]: (net.space.encode(record["config"])[0], record["latency_s"]) for record in meant}
+    known = {record["key"]: (net.space.encode(record["config"])[0], _stored(record)) for record in meant}
     return _learned(net, source, list(known.values()))
+
+
+def _stored(record: Mapping[str, Any]) -> float:
+    """Return the latency in a stored measurement; raises ``StoreError`` where it can be none."""
+    reason = fault(record["latency_s"], time=True)
+    if reason is not None:
+        raise StoreError(f"the record of a measurement ({record['id']}) is damaged: latency_s: {reason}")
+    return float(record["latency_s"])
 
 
 def _learned(net: SuperNetwork, source: str, known: Sequence[tuple[npt.ArrayLike, float]]) -> Guess:

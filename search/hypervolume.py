@@ -14,16 +14,21 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     """Return the volume dominated by ``points`` within ``reference``.
 
     Args:
-        points: ``(n, m)``, minimised. Rows with a nan (failed evaluations) and rows that are not below the reference in
-            every objective dominate nothing.
-        reference: ``(m,)``.
+        points: ``(n, m)``, minimised. Rows that are not finite (failed evaluations) and rows that are not below the
+            reference in every objective dominate nothing.
+        reference: ``(m,)``; where it has a nan, which is not known yet, nothing is dominated.
+
+    Raises:
+        ValueError: the reference is of another shape, or infinite.
     """
     import moocore
 
     array, corner = _points(points), np.asarray(reference, dtype=np.float64)
     if corner.shape != (array.shape[1],):
         raise ValueError(f"reference: expected shape ({array.shape[1]},) like a point, got {corner.shape}")
-    inside = array[(array < corner).all(axis=1)]  # False for nan
+    if np.isinf(corner).any():
+        raise ValueError(f"reference: expected finite numbers, got {corner.tolist()}")
+    inside = array[(array < corner).all(axis=1) & np.isfinite(array).all(axis=1)]
     if not len(inside):
         return 0.0
     if len(corner) == 1:
@@ -32,11 +37,14 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
 
 
 def non_dominated(points: npt.ArrayLike) -> BoolArray:
-    """Tell which of ``points`` (n, m) no other dominates, ``(n,)``; equal points keep each other, nan rows are out."""
+    """Tell which of ``points`` (n, m) no other dominates, ``(n,)``; equal points keep each other.
+
+    Rows that are not finite are out.
+    """
     import moocore
 
     array = _points(points)
-    valid = ~np.isnan(array).any(axis=1)
+    valid = np.isfinite(array).all(axis=1)
     result = np.zeros(len(array), dtype=bool)
     if not valid.any():
         return result

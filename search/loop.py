@@ -14,7 +14,7 @@ from search.archive import Archive, Evaluation
 from search.clock import Clock
 from search.constraints import Constraint, total_violation
 from search.drift import Drift
-from search.objectives import Objective, Outcome, Repeatable
+from search.objectives import Objective, Outcome, Repeatable, admitted
 from search.stored import Kept, Snapshot
 from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace
@@ -261,12 +261,13 @@ class Loop:
         vectors = [self._archive[index].vector for index in front[:_AGAIN]]
         return np.array(vectors, dtype=np.int64).reshape(len(vectors), self._task.space.n_var)
 
-    def _add(self, X: IntArray, outcomes: dict[str, Outcome]) -> None:
+    def _add(self, X: IntArray, given: dict[str, Outcome]) -> None:
+        everything = {one.name: one for one in (*self._task.objectives, *self._task.limited)}
+        outcomes = {name: admitted(everything[name], outcome, len(X)) for name, outcome in given.items()}
         values = {name: outcome.values for name, outcome in outcomes.items()}
         violations = total_violation(self._task.constraints, values, len(X))
         keys, configs = self._task.space.keys(X), self._task.space.decode(X)
-        order = [one.name for one in (*self._task.objectives, *self._task.limited)]
-        made = []
+        order, made = list(everything), []
         for row, vector in enumerate(X):
             status, reason = _status({name: outcomes[name] for name in order}, row)
             made.append(
@@ -307,7 +308,9 @@ def _intervals(outcomes: dict[str, Outcome], row: int) -> dict[str, tuple[float,
     return {
         name: (float(one.intervals[row, 0]), float(one.intervals[row, 1]))
         for name, one in outcomes.items()
-        if one.intervals is not None and np.isfinite(one.intervals[row]).all()
+        if one.intervals is not None
+        and np.isfinite(one.intervals[row]).all()
+        and one.intervals[row, 0] <= one.intervals[row, 1]
     }
 
 

@@ -16,7 +16,7 @@ from search.constraints import Constraint, name_of, parse, total_violation
 from search.drift import Drift
 from search.guess import guess_of, platform_of
 from search.loop import Task
-from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make
+from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make, values_of
 from search.objectives.latency import MeasuredLatency
 from search.objectives.quality import QualityObjective
 from search.result import ObjectiveLabel
@@ -151,7 +151,7 @@ class Plan:
             return None
 
         def excess(X: IntArray) -> FloatArray:
-            values = {name: one.evaluate(X).values for name, one in known.items()}
+            values = {name: values_of(one, X) for name, one in known.items()}
             return total_violation(constraints, values, len(X))
 
         return excess
@@ -224,7 +224,7 @@ def _cheap(objective: Objective) -> Known:
     directions = Directions([objective.maximise])
 
     def minimised(X: IntArray) -> FloatArray:
-        return directions.minimised(objective.evaluate(X).values[:, None])[:, 0]
+        return directions.minimised(values_of(objective, X)[:, None])[:, 0]
 
     return minimised
 

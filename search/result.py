@@ -14,6 +14,7 @@ from search.archive import Archive, Evaluation
 from search.objectives import Directions
 from search.stopping import Reference
 from supernets.space import FloatArray
+from supernets.values import is_time, number, number_or_none
 
 # 1: first form.
 SCHEMA = 1
@@ -71,16 +72,25 @@ class Study:
             _expect("unit", one.unit, str)
             _expect("maximise", one.maximise, bool)
             _expect("reference", self.facts["reference"][one.name], float | int | None)
-            float(self.facts["reference"][one.name] or 0.0)  # a whole number may be too large for any float
+            number_or_none(self.facts["reference"][one.name])
             missing = next(
                 (evaluation.index for evaluation in self.archive if one.name not in evaluation.objectives), None
             )
             if missing is not None:
                 raise LookupError(f"evaluation {missing}: has no {one.name}")
+            self._check_times(one)
         if _predicted(self.facts["quality"]):
             _expect("note", self.facts["quality"]["note"], str)
         _expect("environment", self.facts["environment"], Mapping)
         return self
+
+    def _check_times(self, label: ObjectiveLabel) -> None:
+        if not is_time(label.unit):
+            return
+        for evaluation in self.archive:
+            value = evaluation.objectives[label.name]
+            if not math.isnan(value):
+                number(value, time=True)
 
     @property
     def supernet(self) -> str:

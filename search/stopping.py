@@ -9,9 +9,10 @@ import numpy as np
 
 from search.archive import Archive
 from search.hypervolume import hypervolume
-from search.objectives import Directions, Objective
+from search.objectives import Directions, Objective, values_of
 from supernets.errors import UsageError, suggestion
 from supernets.space import FloatArray, SearchSpace
+from supernets.values import fault, is_time
 
 Stop = Callable[[Archive], str | None]
 
@@ -43,7 +44,7 @@ def reference_given(given: Mapping[str, float], objectives: Sequence[Objective],
     """Return the reference that the user gave: a value per objective, in its unit.
 
     Raises:
-        UsageError: one is missing, or is of no objective.
+        UsageError: one is missing, is of no objective, or can be no value of it.
     """
     names = [objective.name for objective in objectives]
     for name in given:
@@ -52,6 +53,10 @@ def reference_given(given: Mapping[str, float], objectives: Sequence[Objective],
     missing = [name for name in names if name not in given]
     if missing:
         raise UsageError(f"reference: expected a value for each of {', '.join(names)}; {', '.join(missing)} has none")
+    for one in objectives:
+        reason = fault(given[one.name], time=is_time(one.unit))
+        if reason is not None:
+            raise UsageError(f"reference: {one.name}: {reason}")
     return Reference(directions.minimised(np.array([float(given[name]) for name in names])))
 
 
@@ -63,7 +68,7 @@ def reference_default(space: SearchSpace, objectives: Sequence[Objective], direc
     """
     ends = space.canonical(np.vstack([space.smallest(), space.largest()]))
     unknown = np.full(2, np.nan)
-    values = np.column_stack([one.evaluate(ends).values if one.free else unknown for one in objectives])
+    values = np.column_stack([values_of(one, ends) if one.free else unknown for one in objectives])
     return Reference(np.max(directions.minimised(values), axis=0))
 
 
@@ -78,10 +83,10 @@ def stop_rule(target: float | None, plateau: int | None, reference: Reference) -
     Raises:
         UsageError: a target without a fixed reference, or a number that cannot be met.
     """
+    if target is not None and (fault(target) is not None or target <= 0):
+        raise UsageError(f"target hypervolume: expected a positive number, got {target}")
     if target is not None and not reference.fixed:
         raise UsageError("a target hypervolume needs a reference point: an objective is measured and has no other one")
-    if target is not None and not target > 0:
-        raise UsageError(f"target hypervolume: expected a positive number, got {target}")
     if plateau is not None and plateau < 1:
         raise UsageError(f"plateau: expected at least 1 evaluation, got {plateau}")
 

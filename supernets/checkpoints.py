@@ -89,12 +89,51 @@ def _read(shown: str, digest: str) -> dict[str, torch.Tensor]:
     state = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(state, dict) or not tensors_by_name(state):
         raise UsageError(f"weights {shown!r}: expected a state dict of tensors")
+    check_weights(state, shown)
     return state
 
 
 def tensors_by_name(state: Mapping[Any, Any]) -> bool:
     """Tell whether all keys are text, and all values tensors."""
     return all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items())
+
+
+def check_weights(state: Mapping[str, torch.Tensor], file: str | Path) -> None:
+    """Refuse weights with which a network computes nothing, before anything is told of one.
+
+    Args:
+        state: tensors by name, as read from ``file``.
+        file: for messages.
+
+    Raises:
+        UsageError: a number is nan, infinite, or no FP32 number, or the variance of a batch-norm is below 0; names the
+            tensor.
+    """
+    for key, tensor in state.items():
+        try:
+            fault = _weights_fault(key, tensor)
+        # What is stored in another way than number by number (sparse, quantised, without content) cannot be looked at.
+        except (RuntimeError, NotImplementedError, TypeError) as error:
+            fault = f"cannot be read as numbers ({str(error).partition(chr(10))[0]})"
+        if fault:
+            raise UsageError(f"weights {str(file)!r}: {key}: {fault}")
+
+
+def _weights_fault(key: str, tensor: torch.Tensor) -> str:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        return "expected a plain tensor of numbers"
+    if tensor.is_complex():
+        return "expected real numbers, got complex ones"
+    if not tensor.is_floating_point():
+        return ""
+    finite = torch.isfinite(tensor.float())
+    if not bool(finite.all()):
+        odd = tensor[~finite].flatten()[0].item() if tensor.dim() else tensor.item()
+        n, of = int((~finite).sum()), finite.numel()
+        return f"{n:,} of {of:,} numbers are not finite ({odd:g}); the training that wrote them had diverged"
+    if key.endswith("running_var") and bool((tensor < 0).any()):
+        return f"the variance of a batch-norm is below 0 ({float(tensor.min()):g})"
+    return ""
 
 
 def load_into(module: nn.Module, state: Mapping[str, torch.Tensor], file: str | Path) -> nn.Module:

@@ -18,6 +18,7 @@
         ├── AssetError           a published file that is neither here nor can be fetched
         ├── BackendError         a backend that failed to prepare or run a stage
         ├── MeasurementError     a measurement that could not be taken at all
+        ├── NotFiniteError       a network whose outputs are not finite numbers
         └── OutputError          a result that cannot be written where it was asked for
 
 Libraries raise these; only the command line turns them into exit codes.
@@ -116,6 +117,10 @@ class AssetError(WorkError):
 
 class BackendError(WorkError):
     """A backend that failed to prepare or run a stage."""
+
+
+class NotFiniteError(WorkError):
+    """A network whose outputs are not finite numbers, so that nothing that is told of it means anything."""
 
 
 class MeasurementError(WorkError):

@@ -97,7 +97,7 @@ class FarmQuality(EvaluatedQuality):
 
     def _read(self, key: str, answer: Mapping[str, Any]) -> Score:
         if "died" in answer:
-            return Score(float("nan"))
+            return Score(float("nan"), reason=f"the workers that evaluated it died: {answer['died']}")
         error = raised(answer)
         if error is not None:
             raise error

@@ -8,13 +8,23 @@ runs sub-networks on data says ``USES_WEIGHTS = True`` and has ``create(name, ar
 
 from __future__ import annotations
 
-from harness.quality.quality import FreeQuality, Quality, QualityOptions, QualityProgress
+from harness.quality.quality import FreeQuality, Quality, QualityOptions, QualityProgress, qualities, scored
 from harness.quality.serving import joined, serving
 from supernets.errors import NotServedError, QualityError
 from supernets.registry import Registry
 from supernets.supernet import SuperNetwork
 
-__all__ = ["FreeQuality", "Quality", "QualityOptions", "QualityProgress", "get", "names", "registry"]
+__all__ = [
+    "FreeQuality",
+    "Quality",
+    "QualityOptions",
+    "QualityProgress",
+    "get",
+    "names",
+    "qualities",
+    "registry",
+    "scored",
+]
 
 registry = Registry(
     "quality source",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.outputs import check_finite
 from harness.data.translation import FORM, ParallelText, Subwords, padded, vocabulary
 from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
 from harness.quality.quality import QualityOptions, QualityProgress
@@ -24,6 +25,7 @@ from supernets.supernet import SuperNetwork
 from supernets.transformer.dimensions import EOS, POSITIONS
 
 if TYPE_CHECKING:
+    import torch
     from sacrebleu.metrics.bleu import BLEU
 
     from supernets.shared import SharedWeights, Trainable
@@ -128,10 +130,8 @@ class _Scorer:
         return Score(score.value, score.low, score.high, score.n, {**score.others, "copy_bleu": self.copied.value})
 
     def translations(self, config: Config) -> list[str]:
-        """Return what the sub-network of ``config`` makes of the text."""
-        from supernets.transformer.beam import BeamSearch
-
-        search, translator = BeamSearch(BEAM, LENGTH_PENALTY), self._translator(config)
+        """Return what the sub-network of ``config`` makes of the text; raises ``NotFiniteError`` of broken logits."""
+        translator = self._translator(config)
         found: list[list[int]] = [[]] * len(self._sources)
         # Sentences of like length together: nobody waits for a long one.
         order = np.argsort([len(tokens) for tokens in self._sources], kind="stable")
@@ -139,7 +139,7 @@ class _Scorer:
             rows = order[start : start + _AT_ONCE].tolist()
             source = padded([self._sources[row] for row in rows])
             steps = min(_LONGER * source.shape[1] + _MORE, POSITIONS)
-            for row, tokens in zip(rows, search.translate(translator, source, steps), strict=True):
+            for row, tokens in zip(rows, _translated(translator, source, steps), strict=True):
                 found[row] = tokens
             self._say(min(start + _AT_ONCE, len(order)))
         return self.subwords.decode(found)
@@ -172,6 +172,21 @@ class _Scorer:
         if self.options.progress is not None:
             total = len(self._sources)
             self.options.progress(QualityProgress(done, total, f"translated {done:,} of {total:,} sentences"))
+
+
+def _translated(translator: Translator, source: torch.Tensor, steps: int) -> list[list[int]]:
+    """Return the best hypothesis of each sentence; see ``BeamSearch.translate``."""
+    from supernets.transformer.beam import BeamSearch
+    from supernets.transformer.network import DecoderStep, EncoderStage
+
+    step = DecoderStep(translator, steps - 1).eval()
+
+    def checked(*inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+        logits, *fresh = step(*inputs)
+        return [check_finite(logits, "the network's logits"), *fresh]
+
+    search = BeamSearch(BEAM, LENGTH_PENALTY)
+    return search.search(EncoderStage(translator), checked, translator.architecture.decoder, source, steps)
 
 
 def _check_vocabulary(text: ParallelText, subwords: Subwords, options: QualityOptions) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.outputs import check_finite
 from harness.data import pixels
 from harness.data.ahead import in_order
 from harness.data.image_set import ImageSet
@@ -118,7 +119,7 @@ class Tester:
         return used if self._deployment is None else {**used, QUANTISING: self._quantising}
 
     def __call__(self, config: Config) -> Score:
-        """Return the score of the sub-network of ``config``."""
+        """Return the score of the sub-network of ``config``; raises ``NotFiniteError`` of broken logits."""
         module, side = self._module(config), self._net.resolution(config)
         found = self._accuracy(module, side)
         if self._deployment is None:
@@ -150,7 +151,7 @@ class Tester:
         top1, top5 = [], []
         with torch.inference_mode():
             for images, labels in self._told(self.test.batches(side, batch), "testing", self.test):
-                outputs = run(images)
+                outputs = check_finite(run(images), "the network's logits")
                 found = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == labels[:, None]
                 top1.append(found[:, 0])
                 top5.append(found.any(dim=1))

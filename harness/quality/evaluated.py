@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,10 +12,11 @@ import numpy.typing as npt
 
 from harness.quality.quality import QualityOptions, Score
 from supernets.contents import SHOWN, Content, Contents, check_holds, content_digest
-from supernets.errors import MALFORMED, QualityError, StoreError
+from supernets.errors import MALFORMED, NotFiniteError, QualityError, StoreError
 from supernets.files import is_file
 from supernets.space import Config, FloatArray
 from supernets.supernet import SuperNetwork
+from supernets.values import fault
 
 __all__ = ["EvaluatedQuality", "Score", "needed_weights"]
 
@@ -91,10 +93,17 @@ class EvaluatedQuality:
             if key not in known:
                 # Before as well: what is wrong with other weights is then not told as if it were wrong with these.
                 self.check_unchanged()
-                known[key] = self.score(config)
+                known[key] = self._scored(config)
                 self.check_unchanged()
                 self.keep(key, known[key])
         return [known[key] for key in keys]
+
+    def _scored(self, config: Config) -> Score:
+        try:
+            return self.score(config)
+        except NotFiniteError as error:
+            # It is this sub-network's failure; the others are evaluated.
+            return Score(float("nan"), reason=str(error))
 
     def kept(self, keys: list[str]) -> dict[str, Score]:
         """Return what the store has of sub-networks, by key."""
@@ -103,19 +112,20 @@ class EvaluatedQuality:
         sources = dict.fromkeys((self.source_by_name, self.source))
         rows = {k: row for one in sources for k, row in self.options.store.qualities(self.net.name, one, keys).items()}
         try:
-            return {key: Score.of(record) for key, record in rows.items()}
+            found = {key: Score.of(record) for key, record in rows.items()}
         except MALFORMED as error:
             raise StoreError(
                 f"the store {self.options.store.name}: a quality from {self.source} is damaged: {error!r}"
             ) from error
+        return {key: score for key, score in found.items() if not math.isnan(score.value)}
 
     def check_unchanged(self) -> None:
         """Raise ``ChangedError`` where the weights are others than the source says."""
         check_holds(self._weights.name, self._weights.digest)
 
     def keep(self, key: str, score: Score) -> None:
-        """Put what a sub-network reached into the store."""
-        if self.options.store is not None:
+        """Put what a sub-network reached into the store; a failure is no value, and is tried again another time."""
+        if self.options.store is not None and fault(score.value) is None:
             self.options.store.put_quality(self.net.name, self.source, key, score.record())
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from backends.outputs import check_finite
 from harness.data.interactions import FORMS, Split, digest, load
 from harness.quality.evaluated import EvaluatedQuality
 from harness.quality.quality import QualityOptions, QualityProgress, Score
@@ -155,7 +156,7 @@ class _Scorer:
         with torch.inference_mode():
             for start in range(0, len(users), _AT_ONCE):
                 some = slice(start, start + _AT_ONCE)
-                parts.append(module(users[some], candidates[some]).numpy())
+                parts.append(check_finite(module(users[some], candidates[some]), "the network's scores").numpy())
                 self._say(min(start + _AT_ONCE, len(users)))
         return np.concatenate(parts)
 

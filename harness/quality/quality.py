@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from supernets.contents import Contents
 from supernets.space import FloatArray
+from supernets.values import Values, bounds, is_time, number_or_none
 
 if TYPE_CHECKING:
     from harness.store import Store
@@ -101,6 +103,7 @@ class Score:
         high: upper end.
         n: examples that it was tested on.
         others: further metrics of the same run ({"top5": 98.1}).
+        reason: why there is no value, where it is nan; else "".
     """
 
     value: float
@@ -108,18 +111,27 @@ class Score:
     high: float = float("nan")
     n: int = 0
     others: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
 
     def record(self) -> dict[str, Any]:
-        """Return its fields as JSON values: what is not known is ``None``."""
-        return {name: None if value != value else value for name, value in asdict(self).items()}  # noqa: PLR0124 - nan
+        """Return its fields as JSON values: what is not known is ``None``, and a reason is there where it says one."""
+        fields = {name: _or_none(value) for name, value in asdict(self).items() if name != "reason"}
+        fields["others"] = {name: _or_none(value) for name, value in self.others.items()}
+        return {**fields, "reason": self.reason} if self.reason else fields
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Score:
         """Return what ``record`` was made of; raises ``LookupError``, ``TypeError`` or ``ValueError`` else."""
-        given = {name: record[name] for name in ("value", "low", "high")}
-        ends = {name: float("nan" if value is None else value) for name, value in given.items()}
-        others = {str(name): float(value) for name, value in record["others"].items()}
-        return cls(**ends, n=int(record["n"]), others=others)
+        value, (low, high) = number_or_none(record["value"]), bounds(record["low"], record["high"])
+        others = {str(name): math.nan if one is None else float(one) for name, one in record["others"].items()}
+        reason = record.get("reason", "")
+        if not isinstance(reason, str):
+            raise TypeError(f"reason: expected a text, got {type(reason).__name__}")
+        return cls(value, low, high, int(record["n"]), others, reason)
+
+
+def _or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @runtime_checkable
@@ -129,6 +141,40 @@ class ScoredQuality(Quality, Protocol):
     def scores(self, X: npt.ArrayLike) -> list[Score]:
         """Return what each sub-network reached."""
         ...
+
+
+def scored(quality: Quality, X: npt.ArrayLike) -> list[Score]:
+    """Ask a quality source, and let in only what may be a value: what may not is nan, with the reason.
+
+    Raises:
+        WorkError: the source answers something else than one value for each sub-network.
+    """
+    n, source = len(np.atleast_2d(np.asarray(X))), f"the quality source {quality.name}"
+    missing = f"{source} has no value for it"
+    if not isinstance(quality, ScoredQuality):
+        found = Values.of(quality.evaluate(X), n, source=source, missing=missing, time=is_time(quality.unit))
+        return [Score(float(value), reason=why) for value, why in zip(found.values, found.reasons, strict=True)]
+    scores = quality.scores(X)
+    given = [one.value for one in scores]
+    found = Values.of(given, n, source=source, missing=missing, time=is_time(quality.unit))
+    return [
+        replace(one, value=math.nan, low=math.nan, high=math.nan, reason=one.reason or why) if why else _bounded(one)
+        for one, why in zip(scores, found.reasons, strict=True)
+    ]
+
+
+def _bounded(score: Score) -> Score:
+    """Return a score whose interval is one, or is not known."""
+    try:
+        low, high = bounds(score.low, score.high)
+    except ValueError:
+        low = high = math.nan
+    return replace(score, low=low, high=high)
+
+
+def qualities(quality: Quality, X: npt.ArrayLike) -> FloatArray:
+    """Return the values of ``scored``, ``(n,)``: nan where there is none."""
+    return np.array([one.value for one in scored(quality, X)], dtype=np.float64)
 
 
 @runtime_checkable
@@ -172,4 +218,7 @@ class FreeQuality:
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``; nan where the source has none."""
-        return np.round(self.function(X), _DECIMALS)
+        given = self.function(X)
+        # What holds anything but numbers is left for ``scored`` to name.
+        rounded = isinstance(given, np.ndarray) and given.dtype.kind in "iuf"
+        return np.round(given, _DECIMALS) if rounded else given

@@ -15,8 +15,6 @@ from search.words import shortened
 
 if TYPE_CHECKING:
     from harness.quality import Quality as Source
-    from harness.quality.quality import Score
-    from supernets.space import IntArray
 
 SCHEMA = 1
 
@@ -37,10 +35,10 @@ def evaluate(
     json: JsonFile = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Tell the quality of sub-networks: predicted, or found by running them with their weights."""
     import supernets
-    from harness.quality import QualityOptions, get
+    from harness.quality import QualityOptions, get, scored
     from harness.store import Store
 
     net = supernets.get(supernet)
@@ -49,7 +47,7 @@ def evaluate(
         context.obj.keeps(f"finished sub-networks are kept in {kept.name}")
         source = get(quality, net, QualityOptions(weights, subset, workers, kept, progress.tell))
         # One by one, so that each is in the store as soon as it is there.
-        scores = [_score(source, X[row : row + 1]) for row in progress.rows(len(X))]
+        scores = [scored(source, X[row : row + 1])[0] for row in progress.rows(len(X))]
     rows = [
         {"config": one, "key": key, **score.record()}
         for one, key, score in zip(net.space.decode(X), net.space.keys(X), scores, strict=True)
@@ -61,18 +59,17 @@ def evaluate(
             deliver(write_json, json, outcome)
         if json != STANDARD_OUTPUT:
             deliver(results().print, _table(source, rows))
+    short = shortened(row["key"] for row in rows)
+    for row in rows:
+        if row.get("reason") and not quiet:
+            remark(f"{short[row['key']]} failed: {row['reason']}")
     if not quiet:
         remark(source.note)
-
-
-def _score(source: Source, x: IntArray) -> Score:
-    from harness.quality.quality import Score, ScoredQuality
-
-    return source.scores(x)[0] if isinstance(source, ScoredQuality) else Score(float(source.evaluate(x)[0]))
+    return int(all(row["value"] is None for row in rows))
 
 
 def _table(source: Source, rows: list[dict[str, Any]]) -> Table:
-    others = list(rows[0]["others"])
+    others = list(dict.fromkeys(name for row in rows for name in row["others"]))
     metric = Column(f"{source.metric} {source.unit}".strip(), right=True)
     beside_it = (Column(name, rank=2, right=True) for name in others)
     bounds = Column("95 % interval", rank=1, right=True)
@@ -81,6 +78,10 @@ def _table(source: Source, rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:.4g} to {row['high']:.4g}"
         value = "none" if row["value"] is None else f"{row['value']:.4g}"
-        beside = (f"{row['others'][name]:.4g}" for name in others)
+        beside = (_other(row["others"].get(name)) for name in others)
         table.add(short[row["key"]], value, interval, *beside, str(row["n"] or ""))
     return table
+
+
+def _other(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

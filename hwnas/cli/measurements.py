@@ -14,6 +14,7 @@ from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, Kind, Table
 from search.words import shortened
 from supernets.errors import MALFORMED, StoreError, UsageError
+from supernets.values import number_or_none
 
 _MEASUREMENTS = (
     Column("id", rank=3, right=True),
@@ -73,6 +74,9 @@ def measurements(
     with Store.open(store, create=False) as kept:
         rows = kept.measurements(**wanted, latest=latest, samples=False)
         n = kept.count_measurements(**wanted)
+        with _understood():
+            for row in [] if prune else rows:
+                number_or_none(row["latency_s"], time=True)
         # Written before they are gone.
         if json is not None:
             write_json(json, {"schema": 1, "measurements": rows, "deleted": len(rows) if prune else 0})

@@ -12,6 +12,7 @@ from typing import Any
 from latency_luts.table import Entry
 from supernets.documents import parse_yaml, read_text
 from supernets.errors import TableError
+from supernets.values import fault
 
 # YAML 1.1, which PyYAML reads, takes 1e-3 for text; every other tool takes it for a number.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -70,13 +71,9 @@ def number(value: object, what: str) -> float:
     # bool is an int to Python and true would pass for 1.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{what}: expected a number, got {value!r}")  # noqa: TRY004 -- reworded by _faults
-    try:
-        result = float(value)
-    except OverflowError:
-        result = math.inf
-    if not math.isfinite(result) or result < 0:
+    if fault(value) is not None or value < 0:
         raise ValueError(f"{what}: expected a finite number that is not negative, got {value!r}")
-    return result
+    return float(value)
 
 
 def _variance(document: Mapping[str, Any]) -> float:

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.objectives.objective import Directions, Objective, Outcome, Renamed, Repeatable, Sources, Startable
+from search.objectives.objective import (
+    STATES,
+    Directions,
+    Objective,
+    Outcome,
+    Renamed,
+    Repeatable,
+    Sources,
+    Startable,
+    admitted,
+    values_of,
+)
 from supernets.errors import UnknownNameError, UsageError
 from supernets.registry import Registry
 
 __all__ = [
     "DEFAULT",
+    "STATES",
     "Directions",
     "Objective",
     "Outcome",
@@ -21,9 +33,11 @@ __all__ = [
     "Repeatable",
     "Sources",
     "Startable",
+    "admitted",
     "make",
     "names",
     "registry",
+    "values_of",
 ]
 
 registry = Registry("objective", "search.objectives", "hwnas.objectives", skip=("objective",))

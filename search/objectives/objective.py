@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from supernets.contents import Content
-from supernets.errors import UsageError
+from supernets.errors import UsageError, WorkError
 from supernets.space import FloatArray, IntArray
 from supernets.supernet import SuperNetwork
+from supernets.values import Values, is_time
 
 if TYPE_CHECKING:
     from harness.measure import Measurer
     from harness.platform import Platform
     from harness.quality import Quality, QualityOptions
     from harness.store import Store
+
+STATES = ("ok", "unstable", "failed")
+_MISSING = "it has no value"
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,12 @@ class Outcome:
     @classmethod
     def of(cls, values: FloatArray, missing: str) -> Outcome:
         """Return what exact values say; where one is nan the sub-network failed, for the reason ``missing``."""
-        failed = np.isnan(values)
-        if not failed.any():
-            return cls(np.asarray(values, dtype=np.float64), ("ok",) * len(values), ("",) * len(values))
-        status = tuple("failed" if bad else "ok" for bad in failed)
-        return cls(np.asarray(values, dtype=np.float64), status, tuple(missing if bad else "" for bad in failed))
+        return cls.known(Values.of(values, len(values), source="it", missing=missing))
+
+    @classmethod
+    def known(cls, found: Values) -> Outcome:
+        """Return what exact values say; where there is none the sub-network failed, for the reason given."""
+        return cls(found.values, tuple("failed" if reason else "ok" for reason in found.reasons), found.reasons)
 
 
 class Objective(Protocol):
@@ -78,6 +83,32 @@ class Objective(Protocol):
     def evaluate(self, X: IntArray) -> Outcome:
         """Return the values of canonical vectors ``X``, ``(n, n_var)``."""
         ...
+
+
+def admitted(objective: Objective, outcome: Outcome, n: int) -> Outcome:
+    """Let what an objective says of ``n`` sub-networks into a ranking: what may be no value is a failure with a reason.
+
+    Raises:
+        WorkError: it is not said of each of them.
+    """
+    source = f"{objective.name} from {objective.source}"
+    if len(outcome.status) != n or len(outcome.reasons) != n:
+        raise WorkError(f"{source}: gave {len(outcome.status)} statuses for {n} sub-networks, expected one for each")
+    found = Values.of(outcome.values, n, source=source, missing=_MISSING, time=is_time(objective.unit))
+    status, reasons = [], []
+    for said, why, odd in zip(outcome.status, outcome.reasons, found.reasons, strict=True):
+        unknown = (
+            "" if said in STATES else f"{source} gave the status {said!r:.40}, expected one of {', '.join(STATES)}"
+        )
+        status.append("failed" if odd or unknown else said)
+        reasons.append(why if said == "failed" and why else odd or unknown or why)
+    failed = np.array([one == "failed" for one in status], dtype=bool)
+    return replace(outcome, values=np.where(failed, np.nan, found.values), status=tuple(status), reasons=tuple(reasons))
+
+
+def values_of(objective: Objective, X: IntArray) -> FloatArray:
+    """Return the values that an objective has of canonical vectors ``X``, ``(n,)``; nan where it has none."""
+    return admitted(objective, objective.evaluate(X), len(X)).values
 
 
 @runtime_checkable

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.quality.quality import ScoredQuality
+from harness.quality.quality import ScoredQuality, scored
 from search.objectives.objective import Outcome, Sources
 from supernets.space import IntArray
+from supernets.values import Values
 
 if TYPE_CHECKING:
     from harness.quality import Quality
@@ -45,13 +46,14 @@ class QualityObjective:
 
     def evaluate(self, X: IntArray) -> Outcome:
         """Return the metric, with its intervals where it was tested on examples."""
-        missing = f"the quality source {self._quality.name} has no value for it"
+        scores = scored(self._quality, X)
+        outcome = Outcome.known(
+            Values(np.array([one.value for one in scores], dtype=np.float64), tuple(one.reason for one in scores))
+        )
         if not isinstance(self._quality, ScoredQuality):
-            return Outcome.of(self._quality.evaluate(X), missing)
-        scores = self._quality.scores(X)
-        values = np.array([one.value for one in scores], dtype=np.float64)
+            return outcome
         intervals = np.array([(one.low, one.high) for one in scores], dtype=np.float64).reshape(-1, 2)
-        return replace(Outcome.of(values, missing), intervals=intervals)
+        return replace(outcome, intervals=intervals)
 
 
 def create(_name: str, sources: Sources) -> QualityObjective:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.quality import qualities
 from search.archive import Evaluation
 from search.continued import continued
 from search.objectives import Sources
@@ -162,7 +163,7 @@ def _analysed(
 def _from_tables(net: SuperNetwork, places: Sequence[str], quality: Quality) -> tuple[IntArray, SharedRows]:
     """Return the sub-networks that every table has, and what is known of them."""
     X, latency_s = in_every_table(net, places)
-    value = quality.evaluate(X)
+    value = qualities(quality, X)
     unknown, none = np.full(latency_s.shape, np.nan), ("",) * len(places)
     rows = SharedRows(
         supernet=net.name,
@@ -262,7 +263,7 @@ def _rows(
         platforms=tuple(places),
         keys=tuple(net.space.keys(X)),
         configs=tuple(net.space.decode(X)),
-        quality=quality.evaluate(X),
+        quality=qualities(quality, X),
         label=_label(quality),
         latency_s=np.array([[one.latency_s for one in row] for row in by_row]),
         low_s=bounds[..., 0],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from supernets.checkpoints import read_document, tensors_by_name
+from supernets.checkpoints import check_weights, read_document, tensors_by_name
 from supernets.errors import UsageError
 from supernets.shared import Layout, SharedWeights, Tensors, corner, fitted
 from supernets.transformer.dimensions import PAD, Architecture, DecoderLayerShape, EncoderLayerShape
@@ -175,6 +175,7 @@ def tensors_in(path: str | Path) -> dict[str, torch.Tensor]:
     tensors = {key: value for key, value in state.items() if not str(key).endswith(_IGNORED)}
     if not tensors or not tensors_by_name(tensors):
         raise UsageError(f"weights {str(path)!r}: expected tensors by name, or those under 'state_dict' or 'model'")
+    check_weights(tensors, path)
     return tensors
 
 

@@ -8,7 +8,8 @@ import pytest
 import supernets
 from harness import quality
 from harness.quality import Quality
-from supernets.errors import QualityError, TableError, UnknownNameError, UsageError
+from harness.quality.quality import Score
+from supernets.errors import QualityError, TableError, UnknownNameError, UsageError, WorkError
 
 W10 = supernets.get("ofa-mbv3-w1.0")
 W12 = supernets.get("ofa-mbv3-w1.2")
@@ -193,3 +194,57 @@ def test_equal_values_are_refused(tmp_path):
     file = write_csv(tmp_path / "m.csv", W10, W10.space.sample(60, 1), [75.0] * 60)
     with pytest.raises(QualityError, match="nothing to learn"):
         quality.get(f"surrogate:{file}", W10)
+
+
+# --- what a value may be ---------------------------------------------------------------------------------------------
+
+
+def made(function):
+    labels = {"name": "made", "metric": "top1", "unit": "%", "maximise": True, "predicted": True, "note": "made up"}
+    return quality.FreeQuality(**labels, function=function)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300, 75 + 1j, "75", None, True, b"75"], ids=repr)
+def test_what_can_be_no_quality_is_none_with_a_reason(value):
+    X = W10.space.sample(3, 0)
+    found = quality.scored(made(lambda X: [75.0, value, 76.0][: len(X)]), X)
+    assert [one.value for one in found[::2]] == [75.0, 76.0]
+    assert [one.reason for one in found[::2]] == ["", ""]
+    assert np.isnan(found[1].value)
+    assert found[1].reason.startswith("the quality source made gave ")
+    assert found[1].reason.endswith(": expected a finite number")
+    assert np.isnan(quality.qualities(made(lambda X: np.array([75.0, value, 76.0], dtype=object)), X)[1])
+
+
+@pytest.mark.parametrize("answer", [None, 75.0, [75.0], np.ones((3, 1)), "abc"])
+def test_a_source_that_answers_something_else_is_named(answer):
+    with pytest.raises(WorkError, match=r"the quality source made gave .* for 3 sub-networks"):
+        quality.scored(made(lambda X: answer), W10.space.sample(3, 0))
+
+
+def test_a_source_may_know_no_value():
+    (score,) = quality.scored(made(lambda X: np.full(len(X), np.nan)), W10.space.sample(1, 0))
+    assert score.reason == "the quality source made has no value for it"
+
+
+class Measured:
+    """A source with intervals."""
+
+    name = source = "lab"
+    metric, unit, maximise, predicted, free, note = "top1", "%", True, False, False, ""
+
+    def __init__(self, *scores):
+        self._scores = list(scores)
+
+    def evaluate(self, X):
+        return np.array([one.value for one in self._scores])
+
+    def scores(self, X):
+        return self._scores
+
+
+@pytest.mark.parametrize(("low", "high"), [(76.0, 74.0), (np.nan, 76.0), (74.0, np.inf), ("74", 76.0), (None, None)])
+def test_what_is_no_interval_is_not_known(low, high):
+    (score,) = quality.scored(Measured(Score(75.0, low, high)), W10.space.sample(1, 0))
+    assert score.value == 75
+    assert np.isnan([score.low, score.high]).all()

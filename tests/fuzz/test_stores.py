@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import sqlite3
 import zlib
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from harness.store import Store
 from hwnas.cli import measurements
 from search.algorithm import UNREADABLE, Problem
 from search.algorithms import create
+from search.archive import Evaluation
 from search.export import write_csv
 from search.stored import Snapshot, load
 from search.study import search
@@ -189,6 +191,8 @@ def damaged(part, **changes):
         damaged("facts", reference={}),
         damaged("facts", reference={"macs": "x"}),
         damaged("facts", reference={"macs": 10**400}),
+        damaged("facts", reference={"macs": math.inf}),
+        damaged("facts", reference={"macs": True}),
         damaged("facts", quality={"predicted": True}),
         damaged("facts", environment=None),
     ],
@@ -207,6 +211,17 @@ def test_a_study_that_is_damaged_is_named(tmp_path, settings):
         {"latency_s": "x"},
         {"latency_s": 10**400},
         {"latency_s": 0},
+        {"latency_s": -46},
+        {"latency_s": math.inf},
+        {"latency_s": "0.002"},
+        {"latency_s": True},
+        {"latency_s": None},
+        {"status": "great"},
+        {"status": "failed"},
+        {"context": {"anchors": []}},
+        {"context": {"anchors": {"a": "x"}}},
+        {"context": {"anchors": {"a": -1.0}}},
+        {"context": {"anchors": {"a": math.inf}}},
         {"status": None},
         {"threads": 10**400},
         {"protocol_numbers": {**MEASUREMENT.protocol.to_record(), "disturbed": 2**64}},
@@ -223,10 +238,84 @@ def test_a_measurement_that_is_damaged_is_an_error(changes):
         Measurement.from_record({**MEASUREMENT.to_record(), **changes})
 
 
-def test_a_quality_that_is_damaged_names_the_store(tmp_path):
-    source = SimpleNamespace(options=None, net=NCF, source="source")
+EVALUATION = Evaluation(
+    0, 0, (0,) * 9, {}, "0" * 9, {"macs": 1.0}, "ok", "", {"macs": (0.9, 1.1)}, {"macs": {"a": 1.0}}
+).to_json()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "great"},
+        {"status": ["ok"]},
+        {"status": None},
+        {"objectives": {"macs": math.inf}},
+        {"objectives": {"macs": -math.inf}},
+        {"objectives": {"macs": math.nan}},
+        {"objectives": {"macs": None}},
+        {"objectives": {"macs": "1"}},
+        {"objectives": {"macs": True}},
+        {"objectives": {"macs": 10**400}},
+        {"status": "failed", "objectives": {"macs": math.inf}},
+        {"objectives": {"macs": 1.0, "limited": math.inf}},
+        {"intervals": {"macs": [1.1, 0.9]}},
+        {"intervals": {"macs": [math.nan, 0.9]}},
+        {"intervals": {"macs": [0.9, math.inf]}},
+        {"intervals": {"macs": ["0.9", 1.1]}},
+        {"beside": {"macs": {"a": math.inf}}},
+        {"beside": {"macs": {"a": "1"}}},
+        {"violation": math.nan},
+        {"violation": -1},
+        {"measure_s": math.inf},
+        {"search_s": -1},
+        {"total_s": "1"},
+    ],
+)
+def test_an_evaluation_that_can_be_none_is_named(tmp_path, changes):
     with Store.open(str(tmp_path / "s.db")) as store:
-        store.put_quality("ncf", "source", KEYS[0], {})
+        study = store.create_study("s", WHOLE)
+        store.add_evaluations(study, 0, [EVALUATION | changes])
+        with pytest.raises(StoreError, match="the study 's' is damaged"):
+            load(store, "s")
+
+
+@pytest.mark.parametrize("value", [0.0, -46.0])
+def test_a_stored_time_that_is_none_is_named(tmp_path, value):
+    latency = damaged("search", objectives=[{"name": "latency", "unit": "ms", "maximise": False}])
+    latency["facts"] = {**WHOLE["facts"], "reference": {"latency": None}}
+    with Store.open(str(tmp_path / "s.db")) as store:
+        study = store.create_study("s", latency)
+        record = EVALUATION | {"objectives": {"latency": value}, "intervals": {}, "beside": {}}
+        store.add_evaluations(study, 0, [record])
+        with pytest.raises(StoreError, match=f"expected a finite number above 0, got {value:g}"):
+            load(store, "s")
+
+
+def test_a_whole_evaluation_is_none_of_them(tmp_path):
+    failed = {"key": "1" * 9, "index": 1, "status": "failed", "objectives": {"macs": None}, "violation": None}
+    with Store.open(str(tmp_path / "s.db")) as store:
+        store.add_evaluations(store.create_study("s", WHOLE), 0, [EVALUATION, EVALUATION | failed])
+        assert [one.status for one in load(store, "s").archive] == ["ok", "failed"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        None,
+        {"value": math.inf},
+        {"value": "75"},
+        {"value": True},
+        {"low": 80.0},
+        {"high": math.inf},
+        {"low": "74"},
+        {"reason": 1},
+    ],
+)
+def test_a_quality_that_is_damaged_names_the_store(tmp_path, changes):
+    source = SimpleNamespace(options=None, net=NCF, source="source")
+    record = {} if changes is None else Score(75.0, 74.0, 76.0, 100).record() | changes
+    with Store.open(str(tmp_path / "s.db")) as store:
+        store.put_quality("ncf", "source", KEYS[0], record)
         source.options = SimpleNamespace(store=store)
         with pytest.raises(StoreError, match=r"s\.db: a quality from source is damaged"):
             EvaluatedQuality.kept(source, KEYS)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import supernets
+from backends.outputs import TOLERANCES
+from search import deploy as deploying
 from search.archive import Archive, Evaluation
 from search.deploy import deploy, of_front
+from search.deploy_check import check_written, fresh_inputs
 from search.objectives import Directions
 from search.result import Study
-from supernets.errors import UsageError
+from supernets.errors import BackendError, NotFiniteError, UsageError
+from supernets.supernet import Stage
 
 NET = supernets.get("ofa-mbv3-w1.0:r=128")
 LABELS = [("latency", "ms", False), ("top1", "%", True)]
@@ -85,6 +90,92 @@ def test_what_is_written_computes_what_the_sub_network_computes(study, tmp_path,
     assert run(written.folder, x) == pytest.approx(expected, abs=1e-3 * float(np.abs(expected).max()))
     assert json.loads((written.folder / "config.json").read_text()) == study.archive[1].config
     assert sorted(written.files) == sorted(path.name for path in written.folder.iterdir())
+
+
+def doubled(stage):
+    """Return a stage whose outputs are twice as large: a graph of it is 100 % off."""
+    return replace(stage, module=torch.nn.Sequential(stage.module, Times(2.0)))
+
+
+class Times(torch.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+
+class Remembering(torch.nn.Module):
+    """Gives for any inputs what the module gives for those of the stage."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.result = torch.nn.Parameter(stage.module(*stage.inputs).detach())
+
+    def forward(self, x):
+        return self.result + 0 * x.mean()
+
+
+def small(*numbers):
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU()).eval()
+    return Stage("network", module, (torch.tensor([numbers or (-1.0, 0.5, 1.0)]),), ("x",))
+
+
+FORMS = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_written_is_read_back_and_compared(form):
+    pytest.importorskip(FORMS[form])
+    stage = small()
+    assert check_written(stage, form, deploying._FORMS[form](stage)) <= TOLERANCES["fp32"]
+    for wrong in (doubled(stage), replace(stage, module=Remembering(stage).eval())):
+        with pytest.raises(BackendError, match=rf"outputs of the written {form} file differ .* for fp32"):
+            check_written(stage, form, deploying._FORMS[form](wrong))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_cannot_be_read_back_is_refused(form):
+    pytest.importorskip(FORMS[form])
+    broken = dict.fromkeys(deploying._FORMS[form](small()), b"no network")
+    with pytest.raises(BackendError, match=f"stage 'network': the written {form} file cannot be run: "):
+        check_written(small(), form, broken)
+
+
+def test_a_network_that_computes_nothing_is_not_written():
+    stage = small(1.0, 2.0, torch.nan)
+    words = "output 0 of the torch module itself has 4 of 4 numbers that are not finite"
+    with pytest.raises(NotFiniteError, match=words):
+        check_written(stage, "torch", deploying._FORMS["torch"](stage))
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_computes_something_else_is_not_left(study, tmp_path, monkeypatch, there):
+    write = deploying._FORMS["torch"]
+    monkeypatch.setitem(deploying._FORMS, "torch", lambda stage: write(doubled(stage)))
+    folder = tmp_path / "new" / "out"
+    if there:
+        folder.mkdir(parents=True)
+        (folder / "network.pt2").write_text("an older one")
+    with pytest.raises(BackendError, match="differ from the torch module"):
+        deploy(NET, study, 1, "torch", folder)
+    assert [path.read_text() for path in folder.glob("*")] == ["an older one"] * there
+
+
+def test_fresh_inputs_are_others_of_the_same_kind():
+    mask = torch.tensor([[True, False]])
+    hidden = torch.tensor([0.0, -torch.inf])
+    inputs = (torch.randint(3, 9, (1, 50)), torch.full((1, 1), 29), torch.zeros(2, 3), mask, hidden)
+    stage = Stage("s", torch.nn.Identity(), inputs, tuple("abcde"))
+    tokens, position, numbers, *masks = fresh_inputs(stage, 0)
+    assert not torch.equal(tokens, inputs[0])
+    assert inputs[0].min() <= tokens.min() <= tokens.max() <= inputs[0].max()
+    assert torch.equal(position, inputs[1])
+    assert numbers.std() > 0.1
+    assert [(x.shape, x.dtype) for x in fresh_inputs(stage, 1)] == [(x.shape, x.dtype) for x in inputs]
+    assert all(map(torch.equal, masks, (mask, hidden)))
 
 
 def test_the_readme_has_the_figures_and_what_to_keep_in_mind(study, tmp_path):

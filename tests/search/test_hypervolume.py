@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from search.hypervolume import free_boxes, front_ranks, hypervolume, improvements, non_dominated
+from supernets.values import LARGEST
 
 SIDE = 6
 
@@ -94,3 +95,22 @@ def test_inputs_are_left_alone(rng):
     hypervolume(points, corner)
     improvements(points, free_boxes(points, corner))
     np.testing.assert_array_equal(points, before)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_rows_that_are_not_finite_dominate_nothing(value):
+    points = [[1.0, 2.0], [value, 0.0], [0.0, value]]
+    assert hypervolume(points, [3.0, 3.0]) == 2.0
+    assert non_dominated(points).tolist() == [True, False, False]
+    assert non_dominated([[value]]).tolist() == [False]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_a_reference_that_is_not_finite_is_refused(value):
+    with pytest.raises(ValueError, match="reference: expected finite numbers"):
+        hypervolume([[1.0, 2.0]], [3.0, value])
+
+
+def test_the_largest_values_there_may_be_have_a_finite_hypervolume():
+    corner = np.full(6, LARGEST)
+    assert np.isfinite(hypervolume(np.zeros((1, 6)), corner))

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import supernets
 from harness.platform import parse
 from harness.quality import FreeQuality
-from search.objectives import DEFAULT, Directions, Outcome, Sources, make, names
+from search.objectives import DEFAULT, Directions, Outcome, Sources, admitted, make, names, values_of
 from search.objectives.latency import KnownLatency, MeasuredLatency
 from search.objectives.quality import QualityObjective
-from supernets.errors import UnknownNameError, UsageError
+from supernets.errors import UnknownNameError, UsageError, WorkError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 X = NET.space.canonical(NET.space.sample(5, 0))
@@ -141,3 +141,58 @@ def test_an_outcome_of_exact_values():
     outcome = Outcome.of(np.array([1.0, np.nan]), "not known")
     assert (outcome.status, outcome.reasons) == (("ok", "failed"), ("", "not known"))
     assert outcome.intervals is None
+
+
+# --- what a value may be ---------------------------------------------------------------------------------------------
+
+
+def objective(unit="ms", **outcome):
+    given = {"values": np.array([1.0, 2.0]), "status": ("ok", "ok"), "reasons": ("", "")} | outcome
+    return SimpleNamespace(name="made", unit=unit, source="a plug-in", evaluate=lambda X: Outcome(**given))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 0.0, -46.0, "2", None, True, 2 + 1j, 1e60], ids=repr)
+@pytest.mark.parametrize("status", ["ok", "unstable"])
+def test_what_may_not_be_a_time_is_a_failure_with_a_reason(value, status):
+    made = objective(values=[1.0, value], status=("ok", status), reasons=("", "it wandered" * (status != "ok")))
+    outcome = admitted(made, made.evaluate(X[:2]), 2)
+    assert outcome.status == ("ok", "failed")
+    assert outcome.values[0] == 1.0
+    assert np.isnan(outcome.values[1])
+    assert outcome.reasons[1] == "it has no value" or outcome.reasons[1].startswith("made from a plug-in gave ")
+    assert np.array_equal(values_of(made, X[:2]), outcome.values, equal_nan=True)
+
+
+def test_what_is_no_time_may_be_0_or_less():
+    made = objective(unit="%", values=np.array([0.0, -3.0]))
+    assert admitted(made, made.evaluate(X[:2]), 2).status == ("ok", "ok")
+
+
+def test_an_unknown_status_is_a_failure():
+    made = objective(status=("ok", "great"))
+    outcome = admitted(made, made.evaluate(X[:2]), 2)
+    assert outcome.status == ("ok", "failed")
+    assert "gave the status 'great', expected one of ok, unstable, failed" in outcome.reasons[1]
+
+
+def test_a_failure_keeps_its_reason_and_has_no_value():
+    made = objective(status=("ok", "failed"), reasons=("", "it crashed"))
+    outcome = admitted(made, made.evaluate(X[:2]), 2)
+    assert outcome.reasons == ("", "it crashed")
+    assert np.isnan(outcome.values[1])
+
+
+@pytest.mark.parametrize("changed", [{"values": np.ones(3)}, {"values": None}, {"status": ("ok",)}, {"reasons": ()}])
+def test_an_objective_that_says_something_else_is_named(changed):
+    made = objective(**changed)
+    with pytest.raises(WorkError, match=r"made from a plug-in:? gave .* expected one"):
+        admitted(made, made.evaluate(X[:2]), 2)
+
+
+@pytest.mark.parametrize("value", [0.0, -9.997, np.inf, -np.inf, "0.02"], ids=repr)
+def test_a_tables_latency_that_is_none_is_a_failure(value):
+    backend = SimpleNamespace(latency=lambda net, X, settings: [0.020, value])
+    outcome = KnownLatency(NET, backend, parse("lut:table=note10")).evaluate(X[:2])
+    assert outcome.status == ("ok", "failed")
+    assert outcome.reasons[1].startswith("lut:table=note10 gave ")
+    assert outcome.reasons[1].endswith("expected a finite number above 0")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from search.archive import Archive, Evaluation
-from search.objectives import Directions
+from search.objectives import Directions, Outcome
 from search.stopping import Reference, reference_default, reference_given, stop_rule
 from supernets.errors import UsageError
 from supernets.space import Choice, SearchSpace
@@ -17,15 +18,15 @@ BOTH = Directions([False, True])  # a latency and an accuracy
 SPACE = SearchSpace((Choice("w", (1, 2, 3)), Choice("k", (3, 5))))
 
 
-def objective(name, of=None):
+def objective(name, of=None, unit=""):
     """An objective that is known for nothing (``of``), or one that has to be measured."""
 
     def evaluate(X):
         if of is None:
             raise AssertionError(f"{name} was measured")
-        return SimpleNamespace(values=np.array([of(row) for row in X], dtype=float))
+        return Outcome.of(np.array([of(row) for row in X], dtype=float), "")
 
-    return SimpleNamespace(name=name, free=of is not None, evaluate=evaluate)
+    return SimpleNamespace(name=name, unit=unit, source="counted", free=of is not None, evaluate=evaluate)
 
 
 MEASURED = [objective("latency"), objective("top1")]
@@ -137,8 +138,8 @@ def test_rules_that_cannot_be_met_are_refused():
     open_, fixed = Reference(np.array([np.nan, 0.0])), Reference(np.array([1.0, 0.0]))
     with pytest.raises(UsageError, match="a target hypervolume needs a reference point"):
         stop_rule(1.0, None, open_)
-    for target in (0.0, -1.0, float("nan")):
-        with pytest.raises(UsageError, match=f"target hypervolume: expected a positive number, got {target}"):
+    for target in (0.0, -1.0, float("nan"), float("inf"), 1e60):
+        with pytest.raises(UsageError, match=re.escape(f"hypervolume: expected a positive number, got {target}")):
             stop_rule(target, None, fixed)
     with pytest.raises(UsageError, match="plateau: expected at least 1 evaluation, got 0"):
         stop_rule(None, 0, fixed)
@@ -158,6 +159,20 @@ def test_a_given_corner_names_each_objective_once():
         reference_given({"top1": 60.0}, MEASURED, BOTH)
     with pytest.raises(UsageError, match=r"latency, top1 has none"):
         reference_given({}, MEASURED, BOTH)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e60, "20", None, True])
+def test_a_given_corner_is_finite(value):
+    for name, other in (("latency", "top1"), ("top1", "latency")):
+        with pytest.raises(UsageError, match=f"reference: {name}: expected a finite number"):
+            reference_given({name: value, other: 20.0}, MEASURED, BOTH)
+
+
+@pytest.mark.parametrize("value", [0.0, -46.0])
+def test_a_given_corner_of_a_time_is_above_0(value):
+    times = [objective("latency", unit="ms"), MEASURED[1]]
+    with pytest.raises(UsageError, match="reference: latency: expected a finite number above 0"):
+        reference_given({"latency": value, "top1": 20.0}, times, BOTH)
 
 
 def test_the_corner_by_default_is_the_worse_end_of_what_costs_nothing():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 import torch
 
 import supernets
-from supernets.errors import UsageError, WorkError
+from supernets.errors import UsageError
 from supernets.shared import Trainable, corner
 
 SMALL = "r=28,classes=10,channels=1,scale=0.25"
@@ -134,17 +132,6 @@ def test_seeds():
     assert not torch.equal(first.tensors[key], other.tensors[key])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("part", ["depth_conv.bn.bn.running_var", "classifier.linear.weight"])
-def test_weights_that_are_not_finite_are_not_written(tmp_path, part, value):
-    shared = NET.shared()
-    key = next(key for key in shared.tensors if key.endswith(part))
-    shared.tensors[key].detach().view(-1)[-1] = value
-    with pytest.raises(WorkError, match=f"is not written: {re.escape(key)} is not finite"):
-        shared.save(tmp_path / "weights.pth")
-    assert not list(tmp_path.iterdir())
-
-
 def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("no space")
@@ -244,3 +231,79 @@ def test_corner():
     tensor = torch.arange(24).view(2, 3, 4)
     assert torch.equal(corner(tensor, (1, 2, 3)), tensor[:1, :2, :3])
     assert corner(tensor, (2, 3)) is tensor
+
+
+# --- weights that compute nothing ------------------------------------------------------------------------------------
+
+
+def put(value, part=""):
+    """Return a change that puts a number into the first tensor whose key has ``part``."""
+
+    def change(state):
+        key = next(key for key, tensor in state.items() if part in key and tensor.is_floating_point())
+        state[key].view(-1)[-1] = value
+        return state
+
+    return change
+
+
+READERS = {
+    "shared": lambda net, config, file: net.shared(str(file)),
+    "build": lambda net, config, file: net.build(config, str(file)),
+    "stages": lambda net, config, file: net.stages(config, 1, str(file)),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("part", ["conv.weight", "bias", "running_mean", "running_var"])
+def test_one_number_that_is_none_is_refused_by_name(file, read, value, part):
+    rewritten(file, put(value, part))
+    with pytest.raises(UsageError, match=rf"weights '.*weights.pth': .*{part}: 1 of [\d,]+ numbers are not finite"):
+        read(NET, SMALLEST, file)
+
+
+def test_a_variance_below_0_is_refused_by_name(file):
+    rewritten(file, put(-1e-3, "running_var"))
+    with pytest.raises(UsageError, match=r"running_var: the variance of a batch-norm is below 0 \(-0.001\)"):
+        NET.shared(str(file))
+
+
+def test_a_number_that_is_none_in_single_precision_is_refused(file):
+    rewritten(file, lambda state: {k: t.double() if t.is_floating_point() else t for k, t in state.items()})
+    NET.shared(str(file))
+    rewritten(file, put(1e300))
+    with pytest.raises(UsageError, match=r"1 of [\d,]+ numbers are not finite \(1e\+300\)"):
+        NET.shared(str(file))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to("meta"),
+        lambda tensor: tensor.to(torch.complex64),
+    ],
+)
+def test_what_is_no_plain_tensor_of_real_numbers_is_refused_by_name(file, change):
+    rewritten(file, lambda state: state | {"classifier.linear.weight": change(state["classifier.linear.weight"])})
+    with pytest.raises(UsageError, match=r"weights.pth': (classifier.linear.weight: expected|not a checkpoint)"):
+        NET.shared(str(file))
+
+
+def test_the_weights_of_a_single_sub_network_are_looked_at_too(tmp_path):
+    module = NET.build(SMALLEST)
+    torch.save(put(np.nan, "running_var")(module.state_dict()), tmp_path / "own.pth")
+    with pytest.raises(UsageError, match=r"own.pth': .*running_var: 1 of"):
+        NET.build(SMALLEST, str(tmp_path / "own.pth"))
+
+
+@pytest.mark.parametrize("name", ["ncf", "hat-transformer:layers=2,qkv=8,vocab=16,embed=8,ffn=8,heads=2+4"])
+def test_other_super_networks_look_at_weights_too(tmp_path, name):
+    net = supernets.get(name)
+    net.shared(seed=1).save(tmp_path / "w.pth")
+    rewritten(tmp_path / "w.pth", put(np.nan))
+    config = net.space.decode(net.space.smallest())[0]
+    for read in READERS.values():
+        with pytest.raises(UsageError, match=r"w.pth': .*: 1 of"):
+            read(net, config, tmp_path / "w.pth")

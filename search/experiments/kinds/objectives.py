@@ -21,7 +21,7 @@ from search.experiments.section import Section
 from search.experiments.studies import Search, facts_of, run_all
 from search.experiments.tabulated import tabulated
 from search.hypervolume import hypervolume, non_dominated
-from search.objectives import Directions, Sources, make
+from search.objectives import Directions, Sources, make, values_of
 from search.report.figures import Cell, Table
 from search.result import Study
 from supernets.errors import UsageError
@@ -193,7 +193,7 @@ def _evaluated(objective: Any, sources: Sources, X: IntArray) -> FloatArray:
     if objective.name == "latency" and not objective.free:
         # Measured anew, all side by side: the value that put a network on its front was a lucky one.
         return 1e3 * np.array([one.latency_s for one in sources.measurer.measure(X, fresh=True)])
-    return np.asarray(objective.evaluate(X).values, dtype=np.float64)
+    return values_of(objective, X)
 
 
 def _standing(minimised: FloatArray, proxy: Sequence[int], direct: Sequence[int]) -> float | None:

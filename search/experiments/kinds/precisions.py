@@ -102,7 +102,7 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
         },
         "keys": net.space.keys(X),
         "macs": net.macs(X).tolist(),
-        "values": [finite(value) for value in source.evaluate(X)],
+        "values": [finite(value) for value in quality.qualities(source, X)],
         "platforms": platforms,
     }  # fmt: skip
 

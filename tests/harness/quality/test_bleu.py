@@ -172,3 +172,23 @@ def test_a_training_goes_on_with_its_own_subwords_alone(folder, tmp_path):
     (tmp_path / "weights.spm").write_bytes(b"others")
     with pytest.raises(UsageError, match=r"weights\.spm: was made from other data"):
         train(NET, task, options, file, resume=True)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_whose_logits_are_none_has_no_bleu(spec, folder, monkeypatch, value):
+    from supernets.transformer.network import DecoderStep
+
+    forward, steps = DecoderStep.forward, []
+
+    def breaking(self, *inputs):
+        logits, *fresh = forward(self, *inputs)
+        steps.append(logits)
+        if len(steps) == 2:  # one logit of one beam, in the middle of a sentence
+            logits = logits.clone()
+            logits[0, -1, 5] = value
+        return logits, *fresh
+
+    monkeypatch.setattr(DecoderStep, "forward", breaking)
+    (score,) = source(spec, folder).scores(NET.space.largest())
+    assert np.isnan(score.value)
+    assert "the network's logits: 1 of" in score.reason

@@ -175,6 +175,31 @@ def test_scores_are_of_double_precision(files, monkeypatch):
     assert source(files).evaluate(NET.space.smallest()) == [1.0]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_whose_scores_are_none_has_no_hit_rate(files, monkeypatch, tmp_path, value):
+    build, broken = NET.build, NET.space.smallest()
+
+    def breaking(config, weights=None):
+        module = build(config, weights)
+        if np.array_equal(NET.space.encode(config), broken):
+            with torch.no_grad():
+                module.head.bias.fill_(value)
+        return module
+
+    monkeypatch.setattr(NET, "build", breaking, raising=False)
+    with Store.open(str(tmp_path / "s.db")) as store:
+        found = source(files, store=store)
+        failed, fine = found.scores(np.concatenate([broken, NET.space.largest()]))
+        assert np.isnan(failed.value)
+        assert "the network's scores: " in failed.reason
+        assert "numbers that are not finite" in failed.reason
+        assert 0 <= fine.value <= 1
+        # A failure is no value: it is not kept.
+        assert list(found.kept(NET.space.keys(np.concatenate([broken, NET.space.largest()])))) == NET.space.keys(
+            NET.space.largest()
+        )
+
+
 def test_values_are_kept(files, monkeypatch):
     X = NET.space.sample(2, 0)
     with Store.open(":memory:") as store:

@@ -305,3 +305,20 @@ def test_without_a_store_nothing_is_run_twice_in_a_batch(weights):
     X = NET.space.sample(1, 0)
     assert found.evaluate(np.concatenate([X, X])).tolist() == [1.0, 1.0]
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("name", ["images", "imagenet"])
+def test_a_network_whose_logits_are_none_has_no_accuracy(photos, tmp_path, name):
+    shared = NET.shared(None, 0)
+    with torch.no_grad():
+        # Each weight is a finite number; what they add up to is none.
+        shared.tensors["classifier.linear.weight"].fill_(3e38)
+    shared.save(tmp_path / "w.pt")
+    with Store.open(str(tmp_path / "s.db")) as store:
+        found = source(photos, str(tmp_path / "w.pt"), name, store=store)
+        (score,) = found.scores(NET.space.smallest())
+        assert np.isnan(score.value)
+        assert "the network's logits: " in score.reason
+        assert "numbers that are not finite" in score.reason
+        assert found.kept(NET.space.keys(NET.space.smallest())) == {}
+        assert quality.scored(found, NET.space.smallest())[0].reason == score.reason
