@@ -467,3 +467,34 @@ def test_text_that_is_none_is_refused(store):
     with pytest.raises(StoreError, match=r"is no text that can be kept"):
         store.create_study("\udcff", {})
     assert store.studies() == []
+
+
+# --- more than one of a kind -----------------------------------------------------------------------------------------
+
+
+def test_what_is_deleted_is_counted_over_all_statements(store, monkeypatch):
+    monkeypatch.setattr("harness.store.part._AT_ONCE", 2)
+    numbers = [store.put_measurement(RECORD | {"key": str(n)}) for n in range(5)]
+    assert len(store.measurements(keys=["0", "1", "2", "3"])) == 4
+    assert store.delete_measurements(numbers) == 5
+
+
+def test_the_study_that_is_named_is_deleted(store):
+    for name in "abc":
+        store.add_evaluations(store.create_study(name, {}), 0, [{"key": name}])
+    store.delete_study("b")
+    assert [one.name for one in store.studies()] == ["a", "c"]
+    assert store.evaluations(store.study("c")) == [{"key": "c"}]
+
+
+def test_a_snapshot_is_that_of_its_study(store):
+    first, second = store.create_study("s", {}), store.create_study("t", {})
+    store.put_snapshot(second, {"n": 1})
+    assert (store.snapshot(first), store.snapshot(second)) == (None, {"n": 1})
+
+
+def test_evaluations_are_in_the_order_of_their_numbers(store):
+    study = store.create_study("s", {})
+    store.add_evaluations(study, 2, [{"key": "c"}, {"key": "d"}])
+    store.add_evaluations(study, 0, [{"key": "b"}, {"key": "a"}])
+    assert [row["key"] for row in store.evaluations(study)] == ["b", "a", "c", "d"]
