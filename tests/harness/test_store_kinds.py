@@ -498,3 +498,53 @@ def test_evaluations_are_in_the_order_of_their_numbers(store):
     store.add_evaluations(study, 2, [{"key": "c"}, {"key": "d"}])
     store.add_evaluations(study, 0, [{"key": "b"}, {"key": "a"}])
     assert [row["key"] for row in store.evaluations(study)] == ["b", "a", "c", "d"]
+
+
+# --- a connection that breaks as it commits ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def breaking(store, monkeypatch):
+    """Call it, and the next commit breaks: after it was done (``True``), or before (``False``)."""
+    dialect, left = store._database._engine.dialect, []
+    commit = dialect.do_commit
+
+    def broken(connection):
+        done = left.pop() if left else None
+        if done is not False:
+            commit(connection)
+        if done is not None:
+            raise sqlite3.OperationalError("lost")
+
+    monkeypatch.setattr(dialect, "do_commit", broken)
+    monkeypatch.setattr(store._database._kind, "passes", lambda _: True, raising=False)
+    monkeypatch.setattr("harness.store.database.time", SimpleNamespace(sleep=lambda _: None))
+    return left.append
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_what_was_being_committed_is_written_once(store, breaking, done):
+    others = [store.create_study(name, {}) for name in ("before", "after")]
+    for other in others:
+        store.add_evaluations(other, 0, [{"key": key} for key in "xabz"])
+    breaking(done)
+    study = store.create_study("s", {"seed": 1})
+    assert [(one.name, one.settings) for one in store.studies()][2:] == [("s", {"seed": 1})]
+    store.add_evaluations(study, 0, [{"key": "x"}])
+    breaking(done)
+    store.add_evaluations(study, 1, [{"key": "b"}, {"key": "a"}])
+    store.add_evaluations(study, 3, [{"key": "c"}])
+    assert [row["key"] for row in store.evaluations(study)] == ["x", "b", "a", "c"]
+    store.put_measurement(RECORD)
+    breaking(done)
+    number = store.put_measurement(RECORD | {"key": "1", "samples": [1.0]})
+    assert [(row["id"], row["key"]) for row in store.measurements()] == [(number - 1, "0"), (number, "1")]
+    assert store.measurements()[1]["samples"] == [1.0]
+
+
+def test_an_automatic_name_that_another_took_meanwhile_is_passed_over(store, monkeypatch):
+    store.create_study("study-1", {})
+    monkeypatch.setattr(store, "_begun", lambda _: 0, raising=False)
+    assert store.create_study(None, {}).name == "study-2"
+    with pytest.raises(StoreError, match="there is a study 'study-1' already"):
+        store.create_study("study-1", {"other": 1})
