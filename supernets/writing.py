@@ -25,6 +25,8 @@ Content = bytes | bytearray | memoryview
 
 # Reasons that a file written through would meet as well, only later, with the old content gone.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+# How a SQLite file begins (https://www.sqlite.org/fileformat.html, 1.3).
+_DATABASE = b"SQLite format 3\0"
 _LINKS_AT_MOST = 40  # as many as the system follows
 
 
@@ -150,9 +152,17 @@ class _Place:
         return self.descriptor is None and (self.there is None or stat.S_ISREG(self.there.st_mode))
 
     def check_open(self) -> None:
-        """Raise ``OSError`` where this user may not write the file that is there: it is not replaced then either."""
-        if self.there is not None:
-            os.close(os.open(self.target, os.O_WRONLY | os.O_CLOEXEC))
+        """Raise ``OSError`` where the file that is there may not be written over.
+
+        This user may not write it, and it is not replaced then either; or it is a database: ``--json hwnas.db`` is a
+        slip, and what it would destroy took hours.
+        """
+        if self.there is None:
+            return
+        os.close(os.open(self.target, os.O_WRONLY | os.O_CLOEXEC))
+        with contextlib.suppress(PermissionError), open(self.target, "rb") as file:  # noqa: PTH123 - as above
+            if file.read(len(_DATABASE)) == _DATABASE:
+                raise FileExistsError(errno.EEXIST, "it is a database (a store of measurements and studies)")
 
     def check_beside(self) -> None:
         """Raise ``OSError`` where no file can be put beside it, and none is there that could be written instead."""

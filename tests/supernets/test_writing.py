@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -400,3 +401,18 @@ def test_a_folder_that_cannot_be_is_refused_beforehand(tmp_path, monkeypatch, na
     with pytest.raises(OutputError, match="cannot write"):
         write_folder(name, {"x": NEW})
     assert left(tmp_path) == ["file", "loop"]
+
+
+def test_a_store_is_never_written_over(tmp_path):
+    file = tmp_path / "hwnas.db"
+    with sqlite3.connect(file) as store:
+        store.execute("create table measurements (key)")
+    (tmp_path / "link.json").symlink_to(file)
+    before = file.read_bytes()
+    for name in ("hwnas.db", "link.json"):
+        with pytest.raises(UsageError, match=f"{name}.*it is a database"):
+            check_file(tmp_path / name)
+        with pytest.raises(OutputError, match=f"{name}.*it is a database"):
+            write_file(tmp_path / name, b"{}")
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hwnas.db", "link.json"]
