@@ -72,7 +72,7 @@ class Problem:
         yield from stand_in_notes(self.title or name, self.stands_in, self.original)
 
     def decisive(self) -> dict[str, Any]:
-        """Return what decides which values are found, as JSON values."""
+        """Return what decides which values are found, as JSON values but for files; see ``files`` beside it."""
         return {
             name: value
             for name, value in asdict(self).items()

@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import supernets
+from harness.platform import parse
 from harness.store import Store
 from search.experiments.bench import Bench
+from search.experiments.files import Files, platform_files, quality_files, unused
 from search.experiments.parts import digest
 from search.experiments.problem import Problem, Use
 from search.objectives import Sources
@@ -21,6 +23,7 @@ from search.processes import side_by_side
 from search.result import Study
 from search.stored import load
 from search.study import search
+from supernets.contents import of_records
 
 
 @dataclass(frozen=True)
@@ -43,22 +46,36 @@ class Search:
     evals: int
     warm_start: str | None = None
 
-    def study(self, run: str) -> str:
-        """Return its name in the store: what decides it is in it, so that an edited experiment begins anew."""
+    def study(self, run: str, files: Files) -> str:
+        """Return its name in the store: what decides it is in it, so that an edited experiment begins anew.
+
+        Args:
+            run: the experiment and its scale.
+            files: of the problem; what they hold decides, not what they are called.
+        """
         decisive = {"use": asdict(self.use), "evals": self.evals, "warm_start": self.warm_start}
-        return f"{run}: {self.label}, seed {self.seed} ({digest(decisive | self.problem.decisive())})"
+        decided = decisive | self.problem.decisive() | files.decisive
+        return f"{run}: {self.label}, seed {self.seed} ({digest(decided)})"
 
     @property
     def what(self) -> str:
         """How it is reported."""
         return f"{self.label}, seed {self.seed}"
 
-    def go(self, store: Store, run: str) -> Study:
-        """Run it, or what is left of it."""
-        name = self.study(run)
+    def go(self, store: Store, run: str, files: Files) -> Study:
+        """Run it, or what is left of it; see ``study``.
+
+        Raises:
+            ChangedError: a file was changed since it was looked at.
+        """
+        name = self.study(run, files)
         there = store.study(name)
-        if there is not None and there.evaluations >= self.evals:
-            return load(store, name)
+        whole = there is not None and there.evaluations >= self.evals
+        study = load(store, name) if whole else self._searched(store, name, resume=there is not None)
+        files.check(of_records(study.settings.get("contents", {})))
+        return study
+
+    def _searched(self, store: Store, name: str, resume: bool) -> Study:
         return search(
             supernets.get(self.problem.supernet),
             algorithm=self.use.algorithm,
@@ -68,20 +85,36 @@ class Search:
             seed=self.seed,
             store=store,
             study=name,
-            resume=there is not None,
+            resume=resume,
             warm_start=self.warm_start,
             **self.problem.options(),
         )
 
 
-def all_free(problem: Problem) -> bool:
-    """Tell whether nothing has to be measured; raises what is wrong with the problem before anything takes time."""
+@dataclass(frozen=True)
+class Examined:
+    """A problem, looked at before anything takes time.
+
+    Attributes:
+        free: nothing has to be measured.
+        files: that it names.
+    """
+
+    free: bool
+    files: Files
+
+
+def examined(problem: Problem) -> Examined:
+    """Look at a problem; raises what is wrong with it."""
     options = problem.options()
     request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
     net = supernets.get(problem.supernet)
     with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
         plan = Plan(request, sources)
-        return all(one.free for one in (*plan.objectives, *plan.limited))
+        free = all(one.free for one in (*plan.objectives, *plan.limited))
+        used, where = sources.used, None if problem.platform is None else parse(problem.platform)
+        there = platform_files(used.platform) if used.platform else unused(platform_files(where))
+        return Examined(free, there | quality_files(used.quality))
 
 
 def run_all(searches: Sequence[Search], bench: Bench) -> list[Study]:
@@ -89,42 +122,56 @@ def run_all(searches: Sequence[Search], bench: Bench) -> list[Study]:
 
     Raises:
         UsageError: a problem cannot be searched so.
+        ChangedError: a file was changed since it was looked at.
         WorkError: a process died.
     """
-    free = {id(one.problem): one.problem for one in searches}
-    alone = {number: all_free(problem) for number, problem in free.items()}
-    together = [one for one in searches if alone[id(one.problem)]]
+    problems = {id(one.problem): one.problem for one in searches}
+    looked = {number: examined(problem) for number, problem in problems.items()}
+    tasks = [_Task(one, looked[id(one.problem)], bench.name) for one in searches]
+    together = [task for task in tasks if task.examined.free]
     with Store.open(bench.store) as store:
-        total, done = len(searches), 0
-        for one in _side_by_side(together, bench, store):
+        total, done = len(tasks), 0
+        for task in _side_by_side(together, bench, store):
             done += 1
-            bench.step(one.what, done, total)
-        for one in searches:
-            if one not in together:
-                bench.step(one.what, done, total)
-                one.go(store, bench.name)
+            bench.step(task.search.what, done, total)
+        for task in tasks:
+            if not task.examined.free:
+                bench.step(task.search.what, done, total)
+                task.go(store)
                 done += 1
-                bench.step(one.what, done, total)
-        return [load(store, one.study(bench.name)) for one in searches]
+                bench.step(task.search.what, done, total)
+        return [task.go(store) for task in tasks]
 
 
-def _side_by_side(searches: Sequence[Search], bench: Bench, store: Store) -> Iterator[Search]:
+@dataclass(frozen=True)
+class _Task:
+    """A search with what was looked at for it, as it is handed to another process."""
+
+    search: Search
+    examined: Examined
+    run: str
+
+    def go(self, store: Store) -> Study:
+        return self.search.go(store, self.run, self.examined.files)
+
+
+def _side_by_side(tasks: Sequence[_Task], bench: Bench, store: Store) -> Iterator[_Task]:
     """Run free searches in processes; yield each as soon as it is whole."""
     records = {one.name: one.evaluations for one in store.studies()}
     left = []
-    for one in searches:
-        if records.get(one.study(bench.name), 0) >= one.evals:
-            yield one
+    for task in tasks:
+        if records.get(task.search.study(task.run, task.examined.files), 0) >= task.search.evals:
+            yield task
         else:
-            left.append(one)
-    tasks = {one.what: (one, bench.store, bench.name) for one in left}
-    for what, _ in side_by_side(_run, tasks, bench.workers):
-        yield tasks[what][0]
+            left.append(task)
+    named = {task.search.what: (task, bench.store) for task in left}
+    for what, _ in side_by_side(_go, named, bench.workers):
+        yield named[what][0]
 
 
-def _run(one: Search, store: str, run: str) -> None:
+def _go(task: _Task, store: str) -> None:
     with Store.open(store) as opened:
-        one.go(opened, run)
+        task.go(opened)
 
 
 def seeds_of(use: Use, seeds: int) -> range:

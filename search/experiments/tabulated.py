@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import supernets
 from search.experiments.bench import Bench
+from search.experiments.files import platform_files
 from search.experiments.parts import digest
 from search.experiments.problem import Problem
+
+if TYPE_CHECKING:
+    from harness.platform import Platform
 
 
 def tabulated(problem: Problem, bench: Bench) -> Problem:
@@ -20,21 +25,24 @@ def tabulated(problem: Problem, bench: Bench) -> Problem:
         UsageError: the super-network does not build its blocks alone.
         MeasurementError: a block could not be measured.
     """
+    from harness.pinned import pinned
+    from harness.platform import parse
+
     if not problem.as_table or problem.platform is None:
         return problem
-    name = digest({"supernet": problem.supernet, "platform": problem.platform})
-    file = bench.shared / f"table-{name}.yaml"
+    where = pinned(parse(problem.platform))
+    decisive = {"supernet": problem.supernet, "platform": problem.platform} | platform_files(where).decisive
+    file = bench.shared / f"table-{digest(decisive)}.yaml"
     if not file.exists():
-        _build(problem, bench, file)
+        _build(problem, where, bench, file)
     return replace(problem, platform=f"lut:file={file}", as_table=False)
 
 
-def _build(problem: Problem, bench: Bench, file: Path) -> None:
+def _build(problem: Problem, where: Platform, bench: Bench, file: Path) -> None:
     from harness.build_lut import build_table
-    from harness.platform import parse
     from harness.store import Store
 
-    net, where = supernets.get(problem.supernet), parse(str(problem.platform))
+    net = supernets.get(problem.supernet)
     with Store.open(bench.store) as store:
         built = build_table(
             net,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from search.experiments.files import Files, platform_files, quality_files, table_files
 from search.experiments.original import filled, is_given
 
 if TYPE_CHECKING:
@@ -66,9 +67,19 @@ class Target:
         replaced = {"files": (), "quality": None, "platform": None, "stands_in": "", "original": None}
         return replace(self, **replaced | filled(self.original, environ))
 
-    def decisive(self) -> dict[str, Any]:
-        """Return what decides the examples, as JSON values."""
-        return {name: value for name, value in asdict(self).items() if name not in {"title", "stands_in", "original"}}
+    def files_of(self, net: SuperNetwork) -> Files:
+        """Return the files that the values are from; those that are published are known by their digests."""
+        from harness import quality
+        from harness.platform import parse
+
+        where = None if self.platform is None else parse(self.platform)
+        source = None if self.quality is None else quality.get(self.quality, net)
+        return platform_files(where) | quality_files(source) | table_files(self.data)
+
+    def decisive(self, files: Files) -> dict[str, Any]:
+        """Return what decides the examples, as JSON values; of its files it is what they hold."""
+        named = {name: value for name, value in asdict(self).items() if name not in {"title", "stands_in", "original"}}
+        return named | {name: value for name, value in files.decisive.items() if name in named}
 
     def examples(self, net: SuperNetwork, seed: int) -> Examples:
         """Return the sub-networks of ``net`` with their values; raises ``UsageError`` where they cannot be had."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -152,6 +152,18 @@ class Renamed(Protocol):
         ...
 
 
+class Used(NamedTuple):
+    """What of ``Sources`` was asked for; ``None``: was not.
+
+    Attributes:
+        platform: its files known by what they hold.
+        quality: the source.
+    """
+
+    platform: Platform | None
+    quality: Quality | None
+
+
 @dataclass
 class Sources:
     """What objectives read from; a context manager that releases what was opened.
@@ -207,14 +219,19 @@ class Sources:
         return elsewhere
 
     @property
+    def used(self) -> Used:
+        """What was asked for already: a search that needs no latency may name no platform, or no quality."""
+        made = vars(self)
+        return Used(made.get("where"), made.get("quality"))
+
+    @property
     def contents(self) -> dict[str, Content]:
         """What the files hold that the platform and the quality source read, as far as these were asked for."""
         from harness.pinned import contents
 
-        # Only what was made already: a search that needs no latency may name no platform, or no quality.
-        made = vars(self)
-        found = contents(made["where"]) if "where" in made else {}
-        return {**found, **(getattr(made["quality"], "contents", {}) if "quality" in made else {})}
+        used = self.used
+        found = {} if used.platform is None else contents(used.platform)
+        return {**found, **getattr(used.quality, "contents", {})}
 
     @cached_property
     def measurer(self) -> Measurer:

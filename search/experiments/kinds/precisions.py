@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from search.experiments.bench import Bench
 from search.experiments.claims import Interval, Verdict, above, finite, mean_interval
 from search.experiments.experiment import Experiment
+from search.experiments.files import platform_files
 from search.experiments.problem import Problem
 from search.experiments.published import Published
 from search.experiments.section import Section
@@ -19,6 +20,9 @@ from search.report.figures import Cell, Figure, Table, Trace, axis, colour, erro
 from search.words import MISSING
 from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from harness.platform import Platform
 
 SUMMARY = "the same sub-networks in full and in reduced precision"
 
@@ -72,6 +76,8 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     """Measure everything in both precisions, platform by platform."""
     import supernets
     from harness import quality
+    from harness.pinned import pinned
+    from harness.platform import parse
     from harness.quality import QualityOptions
 
     settings: Settings = experiment.settings
@@ -90,8 +96,10 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
         rows = {}
         for half, place in enumerate((platform, reduced)):
             bench.step(f"{len(X)} sub-networks on {place}", 2 * number + half, total)
-            make = partial(_measured, problem.supernet, place, X, bench)
-            rows["reduced" if half else "full"] = bench.parts.get("measured", decisive | {"platform": place}, make)
+            where = pinned(parse(place))
+            make = partial(_measured, problem.supernet, where, X, bench)
+            decided = decisive | {"platform": place} | platform_files(where).decisive
+            rows["reduced" if half else "full"] = bench.parts.get("measured", decided, make)
         platforms.append({"platform": platform, "reduced": reduced, "rows": rows})
     return {
         "supernet": net.name,
@@ -107,7 +115,7 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measured(supernet: str, platform: str, X: IntArray, bench: Bench) -> dict[str, Any]:
+def _measured(supernet: str, platform: Platform, X: IntArray, bench: Bench) -> dict[str, Any]:
     import supernets
     from harness.measure import Measurer
     from harness.store import Store

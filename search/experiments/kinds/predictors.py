@@ -11,6 +11,7 @@ import numpy as np
 from search.experiments.bench import Bench
 from search.experiments.claims import Interval, Verdict, above, below, finite, mean_interval
 from search.experiments.experiment import Experiment
+from search.experiments.files import Files
 from search.experiments.original import stand_in_notes
 from search.experiments.published import Published
 from search.experiments.section import Section
@@ -107,17 +108,20 @@ def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
 
 def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     """Fit every predictor to every target."""
+    import supernets
+
     settings: Settings = experiment.settings
     numbers = (settings.sizes, settings.test, settings.trials, settings.seed)
     targets = {name: one.resolved(bench.environ) for name, one in settings.targets.items()}
+    files = {name: target.files_of(supernets.get(target.supernet)) for name, target in targets.items()}
     decisive = {
-        f"{name}, {kind}": {"target": target.decisive(), "kind": kind, "numbers": numbers}
+        f"{name}, {kind}": {"target": target.decisive(files[name]), "kind": kind, "numbers": numbers}
         for name, target in targets.items()
         for kind in settings.predictors
     }
     found = {what: bench.parts.find("fits", one) for what, one in decisive.items()}
     tasks = {
-        f"{name}, {kind}": (target, kind, numbers)
+        f"{name}, {kind}": (target, files[name], kind, numbers)
         for name, target in targets.items()
         for kind in settings.predictors
         if found[f"{name}, {kind}"] is None
@@ -147,14 +151,19 @@ def _assembled(name: str, target: Target, settings: Settings, found: Mapping[str
     }
 
 
-def _fits(target: Target, kind: str, numbers: tuple[tuple[int, ...], int, int, int]) -> dict[str, Any]:
-    """Return the errors of one predictor; with one seed, all of them see the same draws."""
+def _fits(target: Target, files: Files, kind: str, numbers: tuple[tuple[int, ...], int, int, int]) -> dict[str, Any]:
+    """Return the errors of one predictor; with one seed, all of them see the same draws.
+
+    Raises:
+        ChangedError: a file was changed since it was looked at.
+    """
     import supernets
     from search.predictors.study import predictor_study
 
     sizes, test, trials, seed = numbers
     net = supernets.get(target.supernet)
     examples = target.examples(net, seed)
+    files.check(target.files_of(net).contents)
     study = predictor_study(net.space.one_hot(examples.X), examples.y, (kind,), sizes, test, trials, seed)
     # A predictor that says the same of all orders nothing: its correlation is none.
     errors = {"mape": study.mape[0].tolist(), "tau": np.nan_to_num(study.tau[0]).tolist()}

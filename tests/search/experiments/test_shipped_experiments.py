@@ -13,7 +13,7 @@ from harness.threads import allowed_cpus
 from search import experiments
 from search.experiments import output, published
 from search.experiments.claims import FAILED, HELD, UNDECIDED, counted
-from search.experiments.studies import all_free
+from search.experiments.studies import examined
 from supernets.errors import UsageError
 
 NAMES = experiments.names()
@@ -48,7 +48,7 @@ def test_what_is_searched_beyond_smoke_scale_can_be_searched(name, scale, assets
     if name == "fig11" and allowed_cpus() < 2:
         pytest.skip("two threads on one CPU")
     for problem in problems_of(experiments.shipped(name, scale).settings):
-        assert all_free(problem) is (problem.platform is None or problem.platform.startswith("lut:"))
+        assert examined(problem).free is (problem.platform is None or problem.platform.startswith("lut:"))
 
 
 @pytest.mark.parametrize("name", NAMES)
