@@ -71,7 +71,7 @@ def checked_and_written(path):
 
 
 @settings(max_examples=30)
-@given(st.binary(max_size=300), st.binary(max_size=300))
+@given(st.binary(max_size=300).filter(lambda old: not old.startswith(b"SQLite format 3")), st.binary(max_size=300))
 def test_what_is_written_is_read_back(tmp_path_factory, old, new):
     file = tmp_path_factory.mktemp("whole") / "file"
     for content in (old, new):
