@@ -40,10 +40,6 @@ _ATTEMPTS = 3
 _RETURNS = 20
 
 
-class JobFailed(Exception):  # noqa: N818 - an event; the caller decides what it means
-    """A job took its workers with it, time and again."""
-
-
 @dataclass
 class Job:
     """What is to be done by a worker.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import socket
-import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -99,29 +97,19 @@ def test_pickles_written_by_hand(tmp_path, monkeypatch, content):
 
 
 def test_who_has_no_certificate_is_turned_away_from_a_local_cluster():
+    import certificates
+
     from harness.farm.local import local_cluster
 
     with local_cluster(1, ["scripted-device"]) as mine:
         (worker,) = mine.workers()
         for address in (mine.address, worker):
             assert address.startswith("tls://127.0.0.1:")
-            assert turned_away(int(address.rpartition(":")[2]))
+            assert not certificates.greets(int(address.rpartition(":")[2]))
         commands = [" ".join(child.cmdline()) for child in psutil.Process().children()]
         assert any("harness.farm.scheduler" in one for one in commands)
         assert not any("BEGIN" in one for one in commands)
         assert "PRIVATE KEY" not in repr(mine._tls)
-
-
-def turned_away(port):
-    """Tell whether a listener ends a connection that shows no certificate; it would greet one that does."""
-    anyone = ssl.create_default_context()
-    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
-        try:
-            with anyone.wrap_socket(plain) as connection:
-                return not connection.recv(1)
-        except (ssl.SSLError, ConnectionError):
-            return True
 
 
 def test_the_order_of_a_worker_is_on_no_command_line():

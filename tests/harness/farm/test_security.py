@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
@@ -66,9 +65,9 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_a_farm_with_tls(own, tmp_path):
-    made = _certificates(tmp_path)
-    options = ["--tls-ca-file", made.ca_file, "--tls-cert", made.cert, "--tls-key", made.key]
-    fleet = own(tls=options)
+    certificates = pytest.importorskip("certificates")  # distributed comes without cryptography
+    made, strangers = certificates.make(tmp_path / "made"), certificates.make(tmp_path / "strangers")
+    fleet = own(tls=["--tls-ca-file", made.ca_file, "--tls-cert", made.cert, "--tls-key", made.key])
     assert fleet.address.startswith("tls://")
     fleet.add()
     cluster = Cluster(fleet.address, made)
@@ -78,27 +77,12 @@ def test_a_farm_with_tls(own, tmp_path):
         net = supernets.get("toy")
         with Measurer(net, find("scripted-device:us=50", cluster), check=False, protocol=quick) as measurer:
             assert measurer.measure([[0, 0, 1]])[0].status == "ok"
+        for address in (fleet.address, *cluster.workers()):
+            port = int(address.rpartition(":")[2])
+            assert certificates.greets(port, made)
+            assert not certificates.greets(port, strangers)
+            assert not certificates.greets(port)
     finally:
         cluster.close()
-    strangers = tmp_path / "strangers"
-    strangers.mkdir()
     with pytest.raises(UsageError, match="nobody answers"):
-        Cluster(fleet.address, _certificates(strangers))
-
-
-def _certificates(folder):
-    """Make an authority and a certificate, as docs/farm.md says."""
-    names = {name: str(folder / name) for name in ("ca.pem", "ca.key", "cert.pem", "key.pem", "request.pem")}
-    for command in (
-        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=farm",
-         "-keyout", names["ca.key"], "-out", names["ca.pem"]],
-        ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=member",
-         "-keyout", names["key.pem"], "-out", names["request.pem"]],
-        ["x509", "-req", "-days", "2", "-in", names["request.pem"], "-CA", names["ca.pem"], "-CAkey", names["ca.key"],
-         "-CAcreateserial", "-out", names["cert.pem"]],
-    ):  # fmt: skip
-        try:
-            subprocess.run(["openssl", *command], check=True, capture_output=True, timeout=30)
-        except FileNotFoundError:
-            pytest.skip("openssl, which makes the certificates, is not installed")
-    return Tls(names["ca.pem"], names["cert.pem"], names["key.pem"])
+        Cluster(fleet.address, strangers)
