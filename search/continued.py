@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from search.objectives import Sources
 from search.plan import Plan, Request
 from search.result import Study
+from search.same import by_content
 from search.stored import load
 from search.study import search
 from supernets.supernet import SuperNetwork
@@ -67,6 +68,6 @@ def _name(
     quality, quality_options = options.get("quality"), options.get("quality_options")
     with Sources(net, platform, quality, store, quality_options=quality_options) as sources:
         settings = Plan(request, sources).settings()
-    text = json.dumps([settings, options["evals"]], sort_keys=True, default=str)
+    text = json.dumps([by_content(settings), options["evals"]], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{net.name.partition(':')[0]}-{algorithm}-{part_of}-{digest}"

@@ -49,6 +49,18 @@ def check_same(record: StudyRecord, settings: Mapping[str, Any], objectives: Seq
     ]
 
 
+def platform_of(settings: Mapping[str, Any]) -> str | None:
+    """Return the platform of a search's settings, with what its files hold in place of their names."""
+    return _identity(settings["platform"], of_records(settings.get("contents", {})), "platform")
+
+
+def by_content(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with what files hold in place of their names: the same where searches are."""
+    held = of_records(settings["contents"])
+    platforms = {key: _identity(settings[key], held, key) for key in _PLATFORMS}
+    return {**settings, **platforms, "contents": {role: one.digest for role, one in held.items()}}
+
+
 def _others(
     begun: Mapping[str, Any], then: Contents, settings: Mapping[str, Any], now: Contents, renamed: Sequence[Objective]
 ) -> list[str]:

@@ -19,6 +19,7 @@ from search.stored import load
 from search.transfer.adapting import adapting
 from search.transfer.effects import EffectModel, enough_for_stages
 from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
+from search.transfer.studies import check_files, check_studies, places_of, quality_of
 from search.transfer.tables import all_tabulated, fronts, in_every_table
 from supernets.errors import UsageError
 from supernets.space import BoolArray, IntArray, SearchSpace
@@ -96,42 +97,37 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         progress: is told what is going on.
 
     Raises:
-        UsageError: fewer than two platforms, one twice, or a study that does not belong here.
+        UsageError: fewer than two platforms, one twice, or a study that does not belong here, or whose files have
+            changed since.
     """
     begun = datetime.now(tz=UTC).isoformat(timespec="seconds")
     done = [load(_needed(store), study) if isinstance(study, str) else study for study in studies]
-    places = _places(platforms, done)
-    given = {str(one): one for one in platforms if not isinstance(one, str)}
-    _check(net, places, done)
-    spec = quality or _quality_of(done)
+    check_studies(net, done)
+    where, found = places_of(platforms, done)
+    places = list(where)
+    spec = quality or quality_of(done)
     rng = np.random.default_rng(seed)
-    if not done and not any(one.runs for one in given.values()) and all_tabulated(places):
-        with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
-            X, rows = _from_tables(net, places, sources.quality)
-        return _analysed(
-            net, X, rows, rng, settings={"seed": seed, "tables": "every sub-network that all of them have"}
-        )
-    tell = _Teller(progress, steps=2 * len(places) - len(done))
-    found = {str(study.platform): study for study in done}
-    for place in places:
-        if place not in found:
-            found[place] = continued(
-                net, given.get(place, place), store, "transfer", quality=spec, quality_options=quality_options,
-                algorithm=algorithm, evals=evals, seed=seed, preset=preset, settings=settings, constraints=constraints,
-                progress=tell.begin("search", place),
-            )  # fmt: skip
-    ordered = [found[place] for place in places]
-    own = [study for study in ordered if all(study is not one for one in done)]
-    X = shared(net, ordered, samples, rng)
-    measured, environments = _everywhere(
-        net,
-        {place: given.get(place, place) for place in places},
-        X,
-        None if fresh else min([begun, *_begun(store, own)]),
-        store,
-        tell,
-    )
     with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
+        if not done and not any(one.runs for one in where.values()) and all_tabulated(places):
+            X, rows = _from_tables(net, places, sources.quality)
+            return _analysed(
+                net, X, rows, rng, settings={"seed": seed, "tables": "every sub-network that all of them have"}
+            )
+        check_files(found, where, sources.quality)
+        tell = _Teller(progress, steps=2 * len(places) - len(done))
+        for place in places:
+            if place not in found:
+                found[place] = continued(
+                    net, where[place], store, "transfer", quality=spec, quality_options=quality_options,
+                    algorithm=algorithm, evals=evals, seed=seed, preset=preset, settings=settings,
+                    constraints=constraints, progress=tell.begin("search", place),
+                )  # fmt: skip
+                check_files({place: found[place]}, where, sources.quality)
+        ordered = [found[place] for place in places]
+        own = [study for study in ordered if all(study is not one for one in done)]
+        X = shared(net, ordered, samples, rng)
+        since = None if fresh else min([begun, *_begun(store, own)])
+        measured, environments = _everywhere(net, where, X, since, store, tell)
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
         net, X, rows, rng,
@@ -229,7 +225,7 @@ class _Teller:
 
 def _everywhere(
     net: SuperNetwork,
-    places: Mapping[str, Platform | str],
+    places: Mapping[str, Platform],
     X: IntArray,
     since: str | None,
     store: Store | None,
@@ -282,38 +278,6 @@ def _members(keys: Sequence[str], studies: Sequence[Study]) -> BoolArray:
     """Tell which rows are on which study's front, ``(n_rows, n_platforms)``."""
     fronts = [{study.archive[index].key for index in study.front} for study in studies]
     return np.array([[key in front for front in fronts] for key in keys], dtype=bool)
-
-
-def _places(platforms: Sequence[Platform | str], studies: Sequence[Study]) -> list[str]:
-    """Return the canonical platform strings: those asked for, then those of studies that were not."""
-    from harness.platform import parse
-
-    given = [str(parse(one) if isinstance(one, str) else one) for one in platforms]
-    return given + [str(study.platform) for study in studies if study.platform not in given]
-
-
-def _check(net: SuperNetwork, places: Sequence[str], studies: Sequence[Study]) -> None:
-    for study in studies:
-        if study.supernet != net.name:
-            raise UsageError(f"study {study.name!r} searched {study.supernet}, expected {net.name}")
-        if study.platform is None:
-            raise UsageError(f"study {study.name!r} was not searched on any platform: expected one with a latency")
-        if not study.front:
-            raise UsageError(f"study {study.name!r} has no front: none of its evaluations meets its constraints")
-    if len(places) < 2:
-        raise UsageError(f"transfer: expected at least two platforms, got {', '.join(places) or 'none'}")
-    searched = [study.platform for study in studies]
-    for place in places:
-        if places.count(place) > 1 or searched.count(place) > 1:
-            raise UsageError(f"transfer: expected each platform once, got {place} twice")
-
-
-def _quality_of(studies: Sequence[Study]) -> str | None:
-    """Return the quality source that the studies share; ``None`` where there is no study."""
-    sources = {str(study.facts["quality"]["source"]) for study in studies if study.facts["quality"]}
-    if len(sources) > 1:
-        raise UsageError(f"the studies used different quality sources ({', '.join(sorted(sources))}): name one")
-    return sources.pop() if sources else None
 
 
 def _needed(store: Store | None) -> Store:
