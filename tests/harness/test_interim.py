@@ -49,7 +49,7 @@ def test_one_without_samples_is_not_reported():
     assert Interim(times=1).due(look(), {0: 0, 1: 5}) == {1: False}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reports():
     """A batch of 6 networks and 2 anchors, of which the last never settles: every report, and the whole result."""
     machine, told = Machine(seed=1, jitter=0.02), []

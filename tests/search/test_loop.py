@@ -58,6 +58,8 @@ class Remembering(Scripted):
 class Objective:
     """Ten times the width and the kernel's index; nan where it is told to fail."""
 
+    unit, source = "ms", "a script"
+
     def __init__(self, name="latency", *, batched=True, maximise=False, fails=(), unstable=(), cheap=False):
         self.name, self.batched, self.maximise, self.cheap = name, batched, maximise, cheap
         self.fails, self.unstable, self.calls = fails, unstable, []
