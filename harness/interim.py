@@ -1,12 +1,12 @@
 """What of a batch is reported before it ends, so that a program that is killed in the midst of it has lost little.
 
-A batch takes up to a minute and a half, and its networks settle one by one. The loop reports between two rounds, when
-it has looked at the stopping rules anyway: nothing is timed then, and every visit drops its first runs.
+A batch takes up to a minute and a half, and its networks settle one by one. The loop reports between two rounds, first
+after the very first: nothing is timed then, and every visit drops its first runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from harness.settling import Settling
 
@@ -27,8 +27,7 @@ class Interim:
     def due(self, settling: Settling, samples: Mapping[int, int]) -> dict[int, bool]:
         """Return the networks to report after a look, and whether each has settled.
 
-        One that settles is reported then, and no more. The others are reported whenever they have twice as many samples
-        as the last time: so often that what is lost is less than what is there, and so seldom that it costs nothing.
+        One that settles is reported then, and no more; of the others those of ``early``.
 
         Args:
             settling: what the look has shown.
@@ -38,11 +37,20 @@ class Interim:
             met = index in settling.narrow and settling.rules(index).met
             self._met[index] = self._met.get(index, 0) + 1 if met else 0
         settled = {index for index in samples if self._met[index] >= self._times} - self._settled
-        grown = self._grown(samples.keys() - self._settled, samples)
+        open_ = {index: n for index, n in samples.items() if index not in self._settled | settled}
         self._settled |= settled
-        found = {index: index in settled for index in sorted(settled | grown)}
-        self._reported |= {index: samples[index] for index in found}
-        return found
+        self._reported |= {index: samples[index] for index in settled}
+        return dict(sorted((dict.fromkeys(settled, True) | self.early(open_)).items()))
 
-    def _grown(self, open_: Iterable[int], samples: Mapping[int, int]) -> set[int]:
-        return {index for index in open_ if samples[index] >= max(1, 2 * self._reported.get(index, 0))}
+    def early(self, samples: Mapping[int, int]) -> dict[int, bool]:
+        """Return the networks to report before any look, none of which has settled.
+
+        They are reported whenever they have twice as many samples as the last time: so often that what is lost is less
+        than what is there, and so seldom that it costs little.
+
+        Args:
+            samples: how many there are, of the networks that run and have not settled.
+        """
+        grown = {index: n for index, n in samples.items() if n >= max(1, 2 * self._reported.get(index, 0))}
+        self._reported |= grown
+        return dict.fromkeys(grown, False)

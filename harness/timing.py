@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -166,12 +166,16 @@ class _Loop:
                 in_a_row = in_a_row + 1 if self.settling.all_settled else 0
                 if in_a_row >= self.protocol.tau_times:
                     return
-                self._report_new()
+                self._report(self.interim.due(self.settling, self._samples_each()))
+            elif self.round < self.protocol.rounds:
+                self._report(self.interim.early(self._samples_each()))
 
-    def _report_new(self) -> None:
-        """Report the networks of which there is news; what that costs the host is no matter of the next visit."""
-        running = {index: len(self.networks[index].log) for index in self.judged if not self.networks[index].failure}
-        due = self.interim.due(self.settling, running)
+    def _samples_each(self) -> dict[int, int]:
+        """Return how many samples there are of each network that is judged and runs."""
+        return {index: len(self.networks[index].log) for index in self.judged if not self.networks[index].failure}
+
+    def _report(self, due: Mapping[int, bool]) -> None:
+        """Report networks, where any are due; what that costs the host is no matter of the next visit."""
         if due:
             self.tell.report(self._result(), due)
             self.counters = self.clocks.host()

@@ -79,7 +79,9 @@ def unfinished(verdict: Verdict, rounds: int) -> Verdict:
     """
     if verdict.status == "failed":
         return verdict
-    return Verdict("unstable", f"its measuring was cut short after {rounds} rounds; measure it again")
+    return Verdict(
+        "unstable", f"its measuring was cut short after {rounds} round{'s' * (rounds != 1)}; measure it again"
+    )
 
 
 def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:

@@ -47,6 +47,15 @@ def test_one_look_does_not_settle_and_looks_have_to_follow_each_other():
 
 def test_one_without_samples_is_not_reported():
     assert Interim(times=1).due(look(), {0: 0, 1: 5}) == {1: False}
+    assert Interim(times=1).early({0: 0, 1: 5}) == {1: False}
+
+
+def test_reports_before_any_look_count_as_none():
+    interim = Interim(times=1)
+    assert [interim.early({0: n}) for n in (4, 7, 8, 15)] == [{0: False}, {}, {0: False}, {}]
+    assert interim.due(look(), {0: 15}) == {}
+    assert interim.due(look(0), {0: 15}) == {0: True}
+    assert interim.due(look(0), {0: 1000}) == {}
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +72,13 @@ def reports():
     return told, result
 
 
-def test_the_loop_reports_early_and_of_everybody_but_the_anchors(reports):
+def test_the_loop_reports_from_the_first_round_on_and_of_everybody_but_the_anchors(reports):
     told, result = reports
-    first, due, _ = told[0]
-    assert first.rounds == NOISY.rounds < result.rounds / 4
-    assert due == dict.fromkeys(range(2, 8), False)
-    assert all(first.timed[index].samples.n for index in range(8))  # the anchors are there, too
-    assert len(told) < 12  # few enough to cost nothing
+    everybody = dict.fromkeys(range(2, 8), False)
+    assert [(before.rounds, due) for before, due, _ in told[:5]] == [(n, everybody) for n in (1, 2, 4, 8, NOISY.rounds)]
+    assert NOISY.rounds < result.rounds / 4
+    assert all(told[0][0].timed[index].samples.n for index in range(8))  # the anchors are there, too
+    assert len(told) < 16  # few enough to cost little
 
 
 def test_who_settles_is_reported_as_settled_once(reports):

@@ -377,7 +377,7 @@ def test_a_program_that_is_cut_short_keeps_what_it_had_and_measures_nothing_agai
         assert sorted(row["key"] for row in before) == sorted(net.space.keys(X))
         for row in before:
             assert row["status"] == "unstable"
-            assert re.fullmatch(r"its measuring was cut short after \d+ rounds; measure it again", row["reason"])
+            assert re.fullmatch(r"its measuring was cut short after (1 round|[2-9] rounds); .*", row["reason"])
             assert set(row["context"]["anchors"]) == {"000", "222", "333"}
         since = min(row["measured_at"] for row in before)
         again = take(net, X, "us=20", store=store, protocol=LONG, since=since)

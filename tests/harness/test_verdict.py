@@ -209,5 +209,6 @@ def test_a_network_that_was_cut_short_is_unstable_unless_it_failed():
     cut = Verdict("unstable", "its measuring was cut short after 12 rounds; measure it again")
     for before in (Verdict("ok", ""), Verdict("unstable", "its rank changed")):
         assert unfinished(before, 12) == cut
+    assert "after 1 round;" in unfinished(cut, 1).reason
     failed = Verdict("failed", "it kept 2 CPUs busy")
     assert unfinished(failed, 12) is failed
