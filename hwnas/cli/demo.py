@@ -50,11 +50,24 @@ def demo(
         remark(
             f"{net.summary}, searched on {platforms[0]} and on {platforms[1]}; top-1 is predicted, latency is measured"
         )
-    with Store.open(str(folder / "hwnas.db")) as store, transferring(quiet) as progress:
+    with Store.open(str(folder / "hwnas.db")) as store:
+        if not quiet and store.studies():
+            remark(
+                f"{store.name} holds an earlier demo: what was searched and measured then is taken from it, not done "
+                f"again; to begin anew, name another folder by --out, or remove {folder}"
+            )
         context.obj.keeps(f"what was searched and measured is kept in {store.name}")
-        found = transfer(
-            net, platforms, evals=evals, seed=seed, settings=SETTINGS, samples=SAMPLES, store=store, progress=progress
-        )
+        with transferring(quiet) as progress:
+            found = transfer(
+                net,
+                platforms,
+                evals=evals,
+                seed=seed,
+                settings=SETTINGS,
+                samples=SAMPLES,
+                store=store,
+                progress=progress,
+            )
         outcome = found.to_json()
         studies = [load(store, name).to_json() for name in outcome["studies"]]
     page = folder / "transfer.html"
