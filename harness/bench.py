@@ -105,8 +105,8 @@ class ParallelBench(Protocol):
     @property
     def parallel(self) -> int: ...
 
-    def send(self, networks: Sequence[Network]) -> int:
-        """Send networks to be measured side by side; return a ticket."""
+    def send(self, networks: Sequence[Network], keep: Keep) -> int:
+        """Send networks to be measured side by side; return a ticket. ``keep`` is given what is known before."""
         ...
 
     def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:

@@ -197,7 +197,7 @@ class Measurer:
             self._ready.append(ticket)
             return ticket
         self.protocol = self._bench.begin()
-        ticket = self._bench.send([*batch.beside, *left])
+        ticket = self._bench.send([*batch.beside, *left], self._stored.keep)
         self._sent[ticket] = batch
         return ticket
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,21 @@ _SIDE_BY_SIDE = 8
 _WAIT_S = 1.0
 # How often it is seen whether more devices have come, and said how many networks wait.
 _LOOK_S = 2.0
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """An order under way.
+
+    Attributes:
+        ticket: under which the caller knows it; several orders may share one.
+        networks: of it.
+        keep: given what is known of them before it is done.
+    """
+
+    ticket: int
+    networks: list[Network]
+    keep: Keep
 
 
 class FarmBench:
@@ -71,7 +87,7 @@ class FarmBench:
         self.fingerprint = platform.fingerprint
         self.anchors_now: Mapping[str, float] = {}
         self._writer = Writer(net, platform, platform.fingerprint, anchors)
-        self._under_way: dict[int, tuple[int, list[Network]]] = {}  # a job's number: its ticket and its networks
+        self._under_way: dict[int, _Sent] = {}  # by a job's number
         self._found: dict[int, list[Measurement]] = {}  # a ticket: what has arrived of it
         self._name = hashlib.sha256(repr((id(self), platform.fingerprint)).encode()).hexdigest()[:8]
 
@@ -90,7 +106,9 @@ class FarmBench:
         return self._numbers
 
     def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
-        """Measure networks, spread over the devices; ``keep`` is given each as soon as it arrives.
+        """Measure networks, spread over the devices.
+
+        ``keep`` is given each as soon as it arrives, and what is known of it before.
 
         Raises:
             MeasurementError: nothing can be measured on this platform; says why.
@@ -107,7 +125,7 @@ class FarmBench:
         looked = 0.0
         while waiting or self._under_way:
             while waiting and len(self._under_way) < devices + _ahead(devices, len(waiting)):
-                self.send(waiting.pop())
+                self.send(waiting.pop(), keep)
             if time.monotonic() - looked > _LOOK_S:
                 # Each is a question to the scheduler, which measurements need not wait for.
                 looked = time.monotonic()
@@ -119,9 +137,12 @@ class FarmBench:
             self._tell(Progress("timing", len(done), len(networks), words))
         return done
 
-    def send(self, networks: Sequence[Network]) -> int:
-        """Send networks to be measured side by side; ``arrived`` has the answer by the number returned."""
-        return self._send(list(networks))
+    def send(self, networks: Sequence[Network], keep: Keep) -> int:
+        """Send networks to be measured side by side; ``arrived`` has the answer by the number returned.
+
+        Until then, and while ``arrived`` is called, ``keep`` is given what is known of each already.
+        """
+        return self._send(list(networks), keep)
 
     def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:
         """Yield tickets whose networks have all arrived, until there is no more; wait for the first at most so long."""
@@ -129,16 +150,16 @@ class FarmBench:
         while answered is not None:
             number, answer = answered
             if number in self._under_way:
-                ticket, networks = self._under_way.pop(number)
-                self._found[ticket] += self._read(ticket, networks, answer)
-                if all(ticket != other for other, _ in self._under_way.values()):
-                    yield ticket, self._found.pop(ticket)
+                sent = self._under_way.pop(number)
+                self._found[sent.ticket] += self._read(sent, answer)
+                if all(sent.ticket != other.ticket for other in self._under_way.values()):
+                    yield sent.ticket, self._found.pop(sent.ticket)
             answered = self._cluster.next(0.0)
 
     @property
     def under_way(self) -> int:
         """How many networks are sent and not there yet."""
-        return sum(len(networks) for _, networks in self._under_way.values())
+        return sum(len(sent.networks) for sent in self._under_way.values())
 
     def close(self) -> None:
         """Forget what is under way; workers release their devices by themselves when they are not asked for a while."""
@@ -161,7 +182,14 @@ class FarmBench:
         while not any(number == ticket for number, _ in self.arrived(_WAIT_S)):
             pass
 
-    def _send(self, networks: list[Network], *, anchors: bool = True, ticket: int | None = None) -> int:
+    def _send(
+        self,
+        networks: list[Network],
+        keep: Keep = lambda measurement: measurement,
+        *,
+        anchors: bool = True,
+        ticket: int | None = None,
+    ) -> int:
         rows = np.array([row for _, row in networks], dtype=np.int64).reshape(len(networks), self._net.space.n_var)
         graphs = digests(self._net, rows)
         order = {
@@ -174,10 +202,17 @@ class FarmBench:
             token(self._platform.settings.device, host): 1.0,
             place(self._platform.backend, self.fingerprint): 1.0,
         }
-        job = Job(self._description(), json.dumps(order, separators=(",", ":")), resources, str(self._platform))
+        keys = frozenset(key for key, _ in networks)
+        job = Job(
+            self._description(),
+            json.dumps(order, separators=(",", ":")),
+            resources,
+            str(self._platform),
+            news=lambda record: self._keep_interim(record, keys, keep),
+        )
         number = self._cluster.send(job)
         ticket = number if ticket is None else ticket
-        self._under_way[number] = (ticket, networks)
+        self._under_way[number] = _Sent(ticket, networks, keep)
         self._found.setdefault(ticket, [])
         return ticket
 
@@ -198,10 +233,17 @@ class FarmBench:
             separators=(",", ":"),
         )
 
-    def _read(self, ticket: int, networks: list[Network], answer: Mapping[str, Any]) -> list[Measurement]:
+    def _keep_interim(self, record: Mapping[str, Any], keys: Collection[str], keep: Keep) -> None:
+        """Keep what is known of a network before its order is done; what is not of this order says nothing."""
+        with understood("a worker's news"):
+            found = Measurement.from_record({**record, "platform": str(self._platform)})
+        if found.interim and found.fingerprint == self.fingerprint and found.key in keys:
+            keep(found)
+
+    def _read(self, sent: _Sent, answer: Mapping[str, Any]) -> list[Measurement]:
         """Return the measurements of an answer: none where the networks were sent again, one by one."""
         if "died" in answer:
-            return self._died(ticket, networks, str(answer["died"]))
+            return self._died(sent, str(answer["died"]))
         error = raised(answer)
         if error is not None:
             raise error
@@ -225,14 +267,15 @@ class FarmBench:
         self.anchors_now = anchors
         return measurements
 
-    def _died(self, ticket: int, networks: list[Network], reason: str) -> list[Measurement]:
+    def _died(self, sent: _Sent, reason: str) -> list[Measurement]:
         """Give up a network whose workers died time and again; several are tried again one by one."""
+        networks = sent.networks
         if not networks:
             raise MeasurementError(f"the anchors cannot be measured on {self._platform}: {reason}")
         if len(networks) == 1:
             return [self._writer.failed(networks[0][1], reason)]
         for network in networks:
-            self._send([network], ticket=ticket)
+            self._send([network], sent.keep, ticket=sent.ticket)
         return []
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.farm import pickles, tasks
 from harness.farm.engine import differences, distributed, versions
+from harness.farm.news import heard
 from harness.farm.offer import Offer
 from harness.farm.security import Tls, checked
 from harness.farm.station import raised
@@ -55,6 +56,7 @@ class Job:
         file: what it needs and a worker may not have.
         carries: the file goes along, likewise.
         task: the function that does it.
+        news: given the record of each measurement that the worker tells before it answers.
         future: of Dask.
     """
 
@@ -68,6 +70,7 @@ class Job:
     file: Path | None = None
     carries: bool = False
     task: Callable[..., str] = tasks.measure
+    news: Callable[[Mapping[str, Any]], None] = field(default=lambda _: None, repr=False)
     future: Any = field(default=None, repr=False)
 
 
@@ -88,8 +91,8 @@ class Cluster:
         self.address = checked(address, self._tls)
         self.patience_s = patience_s
         self._topic = f"hwnas-{uuid.uuid4().hex}"
-        # A job's number, and its future when that is done, or nothing when a worker begins it.
-        self._arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        # A job's number and its future when that is done; or what a worker told, and nothing.
+        self._arrived: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self._files: dict[Path, Any] = {}
         self._numbers = itertools.count()
@@ -167,16 +170,20 @@ class Cluster:
         while True:
             left = max(0.0, deadline - time.monotonic())
             try:
-                number, future = self._arrived.get(timeout=min(left, _LOOK_S))
+                said, future = self._arrived.get(timeout=min(left, _LOOK_S))
             except queue.Empty:
                 if not left:
                     return None
                 self._look_after()
                 continue
+            number, record = heard(said) if future is None else (said, None)
             job = self._jobs.get(number)
             if job is None or (future is not None and job.future is not future):
                 continue
             self._served = time.monotonic()
+            if record is not None:
+                job.news(record)
+                continue
             answer = self._begun(number, job) if future is None else self._answer(number, job)
             if answer is not None:
                 return number, answer

@@ -41,9 +41,23 @@ async def serve(address: str, tls: Tls, ready: Callable[[str], None]) -> None:
             allowed_failures=_ALLOWED_FAILURES,
             local_directory=folder,
         )
+        scheduler.add_plugin(_forgetful(package, scheduler))
         async with scheduler:
             ready(str(scheduler.address))
             await asyncio.Event().wait()
+
+
+def _forgetful(package: Any, scheduler: Any) -> Any:
+    """Return a plug-in that forgets each event when it is handed on.
+
+    Dask keeps the last thousand of every topic as long as the scheduler lives, and ours hold samples.
+    """
+
+    class Forgetful(package.SchedulerPlugin):  # type: ignore[misc]
+        def log_event(self, topic: str, _: Any) -> None:
+            scheduler._broker.truncate(topic)  # noqa: SLF001 - the one way to have it forgotten
+
+    return Forgetful()
 
 
 def listening(host: str, port: int, tls: Tls) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import supernets
-from harness.bench import LocalBench, Progress, surroundings
+from harness.bench import Keep, LocalBench, Progress, surroundings
 from harness.farm import files
 from harness.farm.engine import VERSION
 from harness.farm.offer import Offer
@@ -88,7 +88,14 @@ class Station:
         }
         return json.dumps(shown, default=str)
 
-    def measure(self, digest: str, order: str, description: str = "", begun: Callable[[], None] = lambda: None) -> str:
+    def measure(
+        self,
+        digest: str,
+        order: str,
+        description: str = "",
+        begun: Callable[[], None] = lambda: None,
+        known: Keep = lambda measurement: measurement,
+    ) -> str:
         """Measure what an order names on the bench of a description.
 
         Args:
@@ -96,6 +103,7 @@ class Station:
             order: JSON, as ``harness.farm.bench`` writes it.
             description: JSON, likewise; empty: the one that was sent with an earlier order.
             begun: called when it is known what to do.
+            known: given each measurement as soon as it is there, interim ones between two rounds.
 
         Returns:
             JSON: "measurements", "anchors", "protocol" and the worker's "environment"; or "unknown": the description
@@ -112,7 +120,7 @@ class Station:
         device = current["device"]
         self._current[device] = current
         try:
-            answer = self._measured(what, told, current)
+            answer = self._measured(what, told, current, known)
         except Exception as error:  # noqa: BLE001 - whatever a backend raises is the answer, and the worker goes on
             self._error = f"{type(error).__name__}: {error}"[:500]
             return _refused(error)
@@ -190,7 +198,9 @@ class Station:
 
     # --- measuring ---------------------------------------------------------------------------------------------------
 
-    def _measured(self, what: Mapping[str, Any], told: Mapping[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+    def _measured(
+        self, what: Mapping[str, Any], told: Mapping[str, Any], current: dict[str, Any], known: Keep
+    ) -> dict[str, Any]:
         if what["version"] != VERSION:
             raise MeasurementError(f"the order is of form {what['version']}, this worker reads {VERSION}: update hwnas")
         place = self._bench(what, current)
@@ -199,7 +209,7 @@ class Station:
         if told["networks"] or told["anchors"]:
             networks = _networks(what["supernet"], told["networks"])
             place.bench.reseed(told["seed"])
-            measurements = list(place.bench.take(networks, lambda one: one).values())
+            measurements = list(place.bench.take(networks, known).values())
         place.used = time.monotonic()
         return {
             "measurements": [one.to_record() for one in measurements],

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from harness.farm.engine import distributed
+from harness.farm.news import News
 
 
 def measure(digest: str, order: str, description: str, topic: str, number: int) -> str:
     """Carry out an order on the bench of a description, by its digest; see ``harness.farm.station``.
 
-    The client is told on its topic that it begins: of the jobs that are lost with a worker, only those were under way.
+    The client is told on its topic that it begins, and what is known before the end.
     """
     worker = distributed().get_worker()
-    answer: str = worker.station.measure(digest, order, description, lambda: worker.log_event(topic, number))
+    news = News(worker, topic, number)
+    answer: str = worker.station.measure(digest, order, description, news.begun, news.known)
     return answer
 
 
 def evaluate(digest: str, order: str, description: str, topic: str, number: int, content: bytes = b"") -> str:
     """Run a sub-network for its quality; as ``measure``, and ``content`` is the weights where they go along."""
     worker = distributed().get_worker()
-    answer: str = worker.station.evaluate(digest, order, description, lambda: worker.log_event(topic, number), content)
+    answer: str = worker.station.evaluate(digest, order, description, News(worker, topic, number).begun, content)
     return answer
 
 
