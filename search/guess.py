@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from harness.pinned import pinned
 from harness.platform import Platform, parse
 from search.adapt import Guess, learned
 from search.stored import load
-from supernets.errors import PlatformError, StoreError, UsageError
+from supernets.contents import Content, combined
+from supernets.errors import MALFORMED, PlatformError, StoreError, UsageError
 from supernets.supernet import SuperNetwork
 from supernets.values import fault
 
@@ -39,6 +41,60 @@ def platform_of(source: str, store: Store | None) -> Platform | None:
         raise UsageError(f"transfer from {source!r}: neither a study in the store nor a platform: {error}") from error
 
 
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Latencies on A that a study found, or that were measured there, in the order in which they came.
+
+    Attributes:
+        source: the study, or the platform A.
+        kind: "study" or "measurements".
+        until: where they end in the store, which may have more by the time that a search is resumed: number and time.
+        known: vector and latency of each sub-network, by key.
+    """
+
+    source: str
+    kind: str
+    until: tuple[int, str]
+    known: Mapping[str, tuple[npt.ArrayLike, float]]
+
+    @property
+    def content(self) -> Content:
+        """What a search that starts from them knows them by."""
+        return Content(self.source, combined([f"{key} {float(value)!r}" for key, (_, value) in self.known.items()]))
+
+    def guess(self, net: SuperNetwork) -> Guess:
+        """Return what they say of all sub-networks; raises ``UsageError`` where they are too few."""
+        return _learned(net, self.source, list(self.known.values()))
+
+
+def observed(
+    net: SuperNetwork,
+    source: str,
+    store: Store | None,
+    platform: Platform | None = None,
+    until: Any = None,
+) -> Observed | None:
+    """Return what was observed of latencies on A; ``None``: A is a platform that knows them without.
+
+    Args:
+        net: the super-network.
+        source: see ``guess_of``.
+        store: see there.
+        platform: see there.
+        until: where they ended for the search that is resumed, as its study has it; ``None``: all that there are.
+
+    Raises:
+        UsageError: there is neither such a study nor such a platform.
+        StoreError: ``until`` is damaged.
+    """
+    whence, end = platform or platform_of(source, store), _end(until)
+    if whence is None:
+        return _of_study(net, source, store, end)
+    if isinstance(backends.get(whence.backend), backends.KnowingBackend):
+        return None
+    return _measured(net, source, whence, store, end)
+
+
 def guess_of(net: SuperNetwork, source: str, store: Store | None, platform: Platform | None = None) -> Guess:
     """Return latencies on A, from whatever is known of them.
 
@@ -52,34 +108,53 @@ def guess_of(net: SuperNetwork, source: str, store: Store | None, platform: Plat
     Raises:
         UsageError: there is neither such a study nor such a platform, or too little is known there.
     """
+    found = observed(net, source, store, platform)
+    if found is not None:
+        return found.guess(net)
     whence = platform or platform_of(source, store)
-    if whence is None:
-        return _from_study(net, source, store)
-    return _from_platform(net, source, whence, store)
+    assert whence is not None  # noqa: S101 - else it was observed
+    backend = backends.get(whence.backend)
+    if isinstance(backend, backends.Tabulated):
+        table = backend.lookup(net, whence.settings)
+        return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
+    assert isinstance(backend, backends.KnowingBackend)  # noqa: S101 - likewise
+    return lambda X: known_latency(backend, net, X, whence.settings, source).values
 
 
-def _from_study(net: SuperNetwork, name: str, store: Store | None) -> Guess:
+def _of_study(net: SuperNetwork, name: str, store: Store | None, end: tuple[int, str] | None) -> Observed:
     if store is None:
         raise UsageError(f"transfer from {name!r}: expected a store that has the study")
     study = load(store, name)
     if study.supernet != net.name:
         raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
-    known = {one.key: (one.vector, one.objectives.get("latency", np.nan)) for one in study.archive}
-    return _learned(net, name, list(known.values()))
+    # Evaluations are only ever added: those that a search began with are the first ones.
+    counted = study.evaluations if end is None else study.evaluations[: end[0]]
+    known = {one.key: (one.vector, one.objectives.get("latency", np.nan)) for one in counted}
+    return Observed(name, "study", (len(counted), ""), known)
 
 
-def _from_platform(net: SuperNetwork, source: str, platform: Platform, store: Store | None) -> Guess:
-    backend = backends.get(platform.backend)
-    if isinstance(backend, backends.Tabulated):
-        table = backend.lookup(net, platform.settings)
-        return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
-    if isinstance(backend, backends.KnowingBackend):
-        return lambda X: known_latency(backend, net, X, platform.settings, source).values
+def _measured(
+    net: SuperNetwork, source: str, platform: Platform, store: Store | None, end: tuple[int, str] | None
+) -> Observed:
     wanted: dict[str, Any] = {"supernet": net.name, "platform": str(platform), "status": "ok"}
     records = [] if store is None else store.measurements(**wanted, samples=False)
     meant = [record for record in records if (record.get("contents") or {}) == platform.settings.contents]
-    known = {record["key"]: (net.space.encode(record["config"])[0], _stored(record)) for record in meant}
-    return _learned(net, source, list(known.values()))
+    # What takes the place of an interim value has its number and a later time.
+    final = [record for record in meant if not record.get("context", {}).get("interim", False)]
+    if end is not None:
+        final = [record for record in final if record["id"] <= end[0] and str(record["measured_at"]) <= end[1]]
+    known = {record["key"]: (net.space.encode(record["config"])[0], _stored(record)) for record in final}
+    last = max((record["id"] for record in final), default=0)
+    return Observed(source, "measurements", (last, max((str(one["measured_at"]) for one in final), default="")), known)
+
+
+def _end(until: Any) -> tuple[int, str] | None:
+    try:
+        return None if until is None else (int(until[0]), str(until[1]))
+    except MALFORMED as error:
+        raise StoreError(
+            f"the study is damaged: transfer_until: expected a number and a time, got {until!r}"
+        ) from error
 
 
 def _stored(record: Mapping[str, Any]) -> float:

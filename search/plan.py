@@ -14,7 +14,7 @@ from harness.pinned import contents
 from search.algorithm import Known, Problem
 from search.constraints import Constraint, name_of, parse, total_violation
 from search.drift import Drift
-from search.guess import guess_of, platform_of
+from search.guess import Observed, guess_of, observed, platform_of
 from search.loop import Task
 from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make, values_of
 from search.objectives.latency import MeasuredLatency
@@ -45,6 +45,7 @@ class Request:
         warm_start: the name of the study that the search starts from.
         initial: the keys of the sub-networks that are evaluated first.
         transfer_from: where latencies are known already, from which the predictor of latency starts.
+        transfer_until: where they ended in the store for the study that is resumed; see ``search.guess.Observed``.
     """
 
     algorithm: str
@@ -57,6 +58,7 @@ class Request:
     warm_start: str | None = None
     initial: tuple[str, ...] = ()
     transfer_from: str | None = None
+    transfer_until: Any = None
 
 
 class Plan:
@@ -135,7 +137,17 @@ class Plan:
         """What is known of latency from elsewhere."""
         if self.request.transfer_from is None:
             return None
+        if self._observed is not None:
+            return self._observed.guess(self._sources.net)
         return guess_of(self._sources.net, self.request.transfer_from, self._sources.store, self._whence)
+
+    @cached_property
+    def _observed(self) -> Observed | None:
+        """What was observed elsewhere, as far as the search starts from it; ``None``: nothing, or a table is asked."""
+        request, sources = self.request, self._sources
+        if request.transfer_from is None:
+            return None
+        return observed(sources.net, request.transfer_from, sources.store, self._whence, request.transfer_until)
 
     @cached_property
     def _whence(self) -> Platform | None:
@@ -187,11 +199,14 @@ class Plan:
             "initial": list(request.initial),
             "transfer_from": request.transfer_from,
             "contents": to_records(self._contents()),
+            **({} if self._observed is None else {"transfer_until": list(self._observed.until)}),
         }
 
     def _contents(self) -> dict[str, Content]:
-        """Return what the files hold that decide values, or which sub-networks are evaluated."""
+        """Return what the files hold that decide values, or which sub-networks are evaluated, and what was observed."""
         whence = {} if self._whence is None else contents(self._whence)
+        if self._observed is not None:
+            whence[self._observed.kind] = self._observed.content
         return {**self._sources.contents, **{f"{WHENCE}{role}": one for role, one in whence.items()}}
 
     def facts(self) -> dict[str, Any]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Settings that name platforms, and what the contents of their files are called in front of the option's key.
 _PLATFORMS = ("platform", "transfer_from")
+# What is compared as contents are.
+_BY_CONTENT = {"contents", "transfer_until"}
 # Platforms that a search starts from, for the names of their contents.
 WHENCE = "transfer-from "
 
@@ -34,9 +36,9 @@ def check_same(record: StudyRecord, settings: Mapping[str, Any], objectives: Seq
     """
     begun = record.settings["search"]
     then, now = of_records(begun.get("contents", {})), of_records(settings["contents"])
-    unknown = now.keys() - then.keys() if "contents" not in begun else set()
+    unknown = now.keys() - then.keys()
     both = {role: one for role, one in now.items() if role in then}
-    told = differences(then, now) or _others(begun, then, settings, both, objectives if unknown else ())
+    told = differences(then, now) or _others(begun, then, settings, both, objectives if "contents" not in begun else ())
     if told:
         raise UsageError(
             f"study {record.name!r} cannot be resumed with other settings ({'; '.join(told)}); "
@@ -66,7 +68,7 @@ def _others(
 ) -> list[str]:
     """Say which settings differ but for the names of files."""
     told = []
-    for key in settings.keys() - {"contents"}:
+    for key in settings.keys() - _BY_CONTENT:
         old, new = begun.get(key), settings[key]
         if key in _PLATFORMS:
             same = _identity(old, then, key) == _identity(new, now, key)

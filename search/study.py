@@ -131,8 +131,10 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             dict(settings or {}),
             reference,
             transfer_from=transfer_from,
+            transfer_until=run.begun.get("transfer_until") if run.begun.get("transfer_from") == transfer_from else None,
         )
         plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
+        run.remarks = _moved_on(warm_start, store, run.begun)
         stop = stop_rule(target, plateau, plan.reference)
         made = algorithms.create(
             algorithm, plan.problem(), evals, np.random.default_rng(seed), plan.algorithm_settings()
@@ -161,6 +163,7 @@ class _Run:
         self._parallel = parallel
         self._start = time.perf_counter()
         self._record = self._found(resume)
+        self.remarks: list[str] = []
         self._plan: Plan | None = None
         self._archive: Archive | None = None
 
@@ -204,7 +207,7 @@ class _Run:
         settings, facts = plan.settings() | ({"parallel": ways} if ways > 1 else {}), plan.facts()
         if self._record is not None:
             remarks = check_same(self._record, settings, (*plan.objectives, *plan.limited))
-            facts = {**self._record.settings["facts"], "remarks": remarks}
+            facts = {**self._record.settings["facts"], "remarks": [*remarks, *self.remarks]}
         archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
         name, kept = self._place(settings, facts)
         clock = Clock()
@@ -276,3 +279,18 @@ def _warmed(
         )
     keys = tuple(warm_start.archive[index].key for index in warm_start.front)
     return replace(request, warm_start=warm_start.name, initial=keys)
+
+
+def _moved_on(warm_start: Study | str | None, store: Store | None, begun: Mapping[str, Any]) -> list[str]:
+    """Say whether the study that a resumed one was begun from has another front by now; it keeps the one of then."""
+    name = warm_start.name if isinstance(warm_start, Study) else warm_start
+    if warm_start is None or begun.get("warm_start") != name:
+        return []
+    keeps = "the search goes on from the front that it was begun with"
+    if isinstance(warm_start, str):
+        if store is None or store.study(warm_start) is None:
+            return [f"warm start from {name!r}: the study is no more in the store; {keeps}"]
+        warm_start = load(store, warm_start)
+    if [warm_start.archive[index].key for index in warm_start.front] == list(begun["initial"]):
+        return []
+    return [f"warm start from {name!r}: its front is another by now, of {len(warm_start.archive)} evaluations; {keeps}"]

@@ -1,0 +1,174 @@
+"""What a search starts from, another study's evaluations or measurements, is for a resumed one what it was at first."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+import supernets
+from harness.store import Store
+from latency_luts.keys import key
+from latency_luts.table import Entry
+from latency_luts.write import write_table
+from search.objectives.latency import KnownLatency
+from search.stored import load
+from search.study import search
+from supernets.blocks import distinct_blocks
+from supernets.errors import StoreError, UsageError
+
+NET = supernets.get("ofa-mbv3-w1.0")
+NAMES = ("latency", "macs")
+QUICK = {"first": 4, "batch": 2, "inner_evals": 40}
+
+
+@pytest.fixture(autouse=True)
+def predicted(monkeypatch):
+    """Latency is known here, and yet is predicted, as where it is measured: what a search starts from decides it."""
+    monkeypatch.setattr(KnownLatency, "cheap", False)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def table(tmp_path):
+    file = tmp_path / "a.yaml"
+    blocks = {key(block): Entry(1e-9 + block.macs / 1e11) for block in distinct_blocks(NET.slots)}
+    write_table(file, blocks, supernet=NET.name, platform="p", environment={}, protocol={})
+    return f"lut:file={file}"
+
+
+def source(store, table, evals, seed=0, **more):
+    return search(
+        NET, table, algorithm="random", objectives=NAMES, evals=evals, seed=seed, store=store, study="on-a", **more
+    )
+
+
+def go(store, table, evals, study, whence="on-a", resume=False):
+    return search(
+        NET, table, algorithm="linas", settings=QUICK, objectives=NAMES, evals=evals, seed=1, store=store, study=study,
+        transfer_from=whence, resume=resume,
+    )  # fmt: skip
+
+
+def keys(study):
+    return [one.key for one in study.archive]
+
+
+def test_a_study_that_has_grown_meanwhile_counts_as_far_as_it_had_come(store, table):
+    source(store, table, 12)
+    whole = go(store, table, 10, "whole")
+    go(store, table, 6, "parted")
+    source(store, table, 60, resume=True)
+    resumed = go(store, table, 10, "parted", resume=True)
+    assert keys(resumed) == keys(whole)
+    assert resumed.notes() == []
+    assert keys(go(store, table, 10, "later")) != keys(whole)
+
+
+def test_a_study_of_other_evaluations_under_the_name_is_refused(store, table):
+    source(store, table, 12)
+    go(store, table, 6, "b")
+    store.delete_study("on-a")
+    source(store, table, 30, seed=5)
+    with pytest.raises(
+        UsageError, match=r"transfer-from study on-a: its content has changed, it was \w{16}, is \w{16}"
+    ):
+        go(store, table, 8, "b", resume=True)
+    store.delete_study("on-a")
+    source(store, table, 9)
+    with pytest.raises(UsageError, match=r"transfer-from study on-a: its content has changed"):
+        go(store, table, 8, "b", resume=True)
+    store.delete_study("on-a")
+    with pytest.raises(UsageError, match="transfer from 'on-a': neither a study in the store nor a platform"):
+        go(store, table, 8, "b", resume=True)
+    source(store, table, 40)
+    assert len(go(store, table, 8, "b", resume=True).archive) == 8
+
+
+def put(store, rows, at, **more):
+    for vector, key_, config in zip(rows, NET.space.keys(rows), NET.space.decode(rows), strict=True):
+        seconds = float(NET.macs(vector[None])[0]) / 1e10
+        store.put_measurement(
+            {
+                "supernet": NET.name, "key": key_, "config": config, "platform": "torch:threads=1",
+                "fingerprint": "f", "protocol": "noisy", "status": "ok", "latency_s": seconds, "measured_at": at,
+                "context": {}, **more,
+            }
+        )  # fmt: skip
+
+
+def test_measurements_count_as_far_as_they_had_come(store, table):
+    X = NET.space.canonical(NET.space.sample(60, 3))
+    put(store, X[:12], "2026-01-01T00:00:00+00:00")
+    put(store, X[12:13], "2026-01-01T00:00:00+00:00", context={"interim": True})
+    interim = store.measurements(samples=False)[-1]["id"]
+    whole = go(store, table, 10, "whole", "torch:threads=1")
+    go(store, table, 6, "parted", "torch:threads=1")
+    final = store.measurements(samples=False)[-1]
+    store.put_measurement({**final, "measured_at": "2026-01-01T00:00:09+00:00", "context": {}}, replaces=interim)
+    put(store, X[13:], "2026-01-02T00:00:00+00:00")
+    assert keys(go(store, table, 10, "parted", "torch:threads=1", resume=True)) == keys(whole)
+    assert keys(go(store, table, 10, "later", "torch:threads=1")) != keys(whole)
+
+
+def as_it_was(store, tmp_path, name, change):
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 's.db'}")
+    with engine.begin() as connection:
+        where = {"name": name}
+        text = connection.execute(sa.text("SELECT settings FROM study WHERE name = :name"), where).scalar_one()
+        settings = json.loads(text)
+        change(settings["search"])
+        connection.execute(
+            sa.text("UPDATE study SET settings = :text WHERE name = :name"), {"text": json.dumps(settings), **where}
+        )
+    engine.dispose()
+
+
+def test_a_study_from_before_goes_on_with_all_there_is_and_a_remark(store, table, tmp_path):
+    source(store, table, 12)
+    go(store, table, 6, "b")
+
+    def change(settings):
+        del settings["transfer_until"], settings["contents"]["transfer-from study"]
+
+    as_it_was(store, tmp_path, "b", change)
+    study = go(store, table, 8, "b", resume=True)
+    assert len(study.archive) == 8
+    assert [note.partition(":")[0] for note in study.notes()] == ["transfer-from study on-a"]
+
+
+@pytest.mark.parametrize("damaged", [7, [], ["x", ""], {"a": 1}, [float("inf"), ""]])
+def test_a_damaged_end_is_named(store, table, tmp_path, damaged):
+    source(store, table, 12)
+    go(store, table, 6, "b")
+    as_it_was(store, tmp_path, "b", lambda settings: settings.update(transfer_until=damaged))
+    with pytest.raises(StoreError, match="transfer_until: expected a number and a time"):
+        go(store, table, 8, "b", resume=True)
+
+
+def warm(store, table, evals, **more):
+    return search(
+        NET, table, algorithm="random", objectives=NAMES, evals=evals, seed=7, store=store, study="warm",
+        warm_start="on-a", **more,
+    )  # fmt: skip
+
+
+def test_a_warm_start_keeps_its_front_and_says_that_the_study_has_another(store, table):
+    source(store, table, 8)
+    begun = keys(warm(store, table, 9))
+    assert warm(store, table, 10, resume=True).notes() == []
+    source(store, table, 90, resume=True)
+    resumed = warm(store, table, 11, resume=True)
+    assert keys(resumed)[:9] == begun
+    (told,) = resumed.notes()
+    assert told.startswith("warm start from 'on-a': its front is another by now, of 90 evaluations; the search goes on")
+    store.delete_study("on-a")
+    (told,) = warm(store, table, 12, resume=True).notes()
+    assert "the study is no more in the store" in told
+    assert len(load(store, "warm").archive) == 12
