@@ -20,7 +20,8 @@ _QUOTED = re.compile(rf"""(?<!\w)(?:'(?:[^'\\]|\\.){_MORE}'|"(?:[^"\\]|\\.){_MOR
 _UNBROKEN = re.compile(rf"\S{_MORE}")
 
 # A URL's user:password@, and password=, passwd=, PGPASSWORD= as settings are written.
-_LOGIN = re.compile(r"(//[^\s:/@]*:)\S*@")
+# One slash too: a path takes two for one.
+_LOGIN = re.compile(r"((?://|:/)[^\s:/@]*:)\S*@")
 _SETTING = re.compile(
     r"""((?:pass(?:word|wd|phrase|wort)?|pwd) ?= ?)(?!\*\*\*)(?:'[^']*'?|"[^"]*"?|[^\s'",;&)]+)""", re.IGNORECASE
 )

@@ -9,7 +9,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -317,6 +319,14 @@ def test_a_place_that_refuses_to_be_taken_is_written_in_place(tmp_path, monkeypa
     assert left(tmp_path) == ["file"]
 
 
+def let_in(folder):
+    """Let everybody enter a test's folder: those above it are pytest's, and its owner's alone."""
+    above = Path(tempfile.gettempdir())
+    for one in (folder, *folder.parents):
+        if one.is_relative_to(above) and one != above:
+            one.chmod(0o755)
+
+
 @AS_ROOT
 def test_a_writable_file_in_a_folder_that_is_not(tmp_path):
     folder = tmp_path / "folder"
@@ -324,8 +334,7 @@ def test_a_writable_file_in_a_folder_that_is_not(tmp_path):
     (folder / "file").write_text("old content, longer than the new one")
     (folder / "file").chmod(0o666)
     (folder / "theirs").write_text("not to be touched")
-    for one in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-        one.chmod(0o755)
+    let_in(tmp_path)
     assert as_nobody(lambda: checked_and_written(folder / "file")) == ""
     assert (folder / "file").read_bytes() == NEW
     for name in ("theirs", "none"):
@@ -338,8 +347,7 @@ def test_a_writable_file_in_a_folder_that_is_not(tmp_path):
 @AS_ROOT
 def test_a_folder_that_may_not_be_entered(tmp_path):
     (tmp_path / "closed").mkdir(mode=0o700)
-    for one in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-        one.chmod(0o755)
+    let_in(tmp_path)
     file = tmp_path / "closed" / "file"
     assert as_nobody(lambda: checked_and_written(file)) == f"UsageError: cannot write '{file}': Permission denied"
 
