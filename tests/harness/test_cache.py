@@ -237,6 +237,42 @@ def test_the_latest_of_what_was_taken_since_serves():
     assert taken_since(second, measurement(key="003"), first)["001"].latency_s == 1.1e-3
 
 
+@pytest.mark.parametrize(
+    ("status", "interim", "states", "serves"),
+    [
+        ("ok", True, ("ok",), True),  # it had settled before its measuring was cut short
+        ("unstable", True, ("ok", "unstable"), False),
+        ("unstable", False, ("ok", "unstable"), True),
+        ("unstable", False, ("ok",), False),
+        ("ok", False, ("unstable",), False),
+    ],
+)
+def test_what_was_cut_short_serves_where_it_had_settled(status, interim, states, serves):
+    with Store.open(":memory:") as store:
+        store.put_measurement(measurement(status=status, context={"interim": interim}).to_record())
+        graphs = {"001": "graph"}
+        found = cache.candidates(store, "toy", "scripted:threads=1", "host", NOISY, graphs, states=states)
+    assert bool(found) is serves
+
+
+@pytest.mark.parametrize(
+    ("platform", "contents", "serves"),
+    [
+        ("lut:file=two.yaml,threads=1", {"file": "a" * 64}, True),  # it was renamed
+        ("lut:file=one.yaml,threads=1", {"file": "b" * 64}, False),  # it was changed
+        ("lut:file=one.yaml,threads=2", {"file": "a" * 64}, False),  # another option is another
+        ("lut:file=one.yaml,threads=1", None, False),  # it is unknown what it holds
+    ],
+)
+def test_files_are_known_by_what_they_hold(platform, contents, serves):
+    kept = measurement(platform="lut:file=one.yaml,threads=1", contents={"file": "a" * 64})
+    with Store.open(":memory:") as store:
+        store.put_measurement(kept.to_record())
+        here, graphs = (store, "toy", platform, "host"), {"001": "graph"}
+        assert bool(cache.candidates(*here, NOISY, graphs, contents)) is serves
+        assert bool(cache.taken_since(*here, "2029", graphs, contents)) is serves
+
+
 @pytest.mark.parametrize("newer", [1, 98])
 def test_a_measurement_of_a_newer_schema_is_refused(newer):
     record = measurement().to_record()

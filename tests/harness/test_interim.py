@@ -46,7 +46,7 @@ def test_one_look_does_not_settle_and_looks_have_to_follow_each_other():
 
 
 def test_one_without_samples_is_not_reported():
-    assert Interim(times=1).due(look(), {0: 0, 1: 5}) == {1: False}
+    assert Interim(times=1).due(look(), {0: 0, 1: 5, 2: 1}) == {1: False, 2: False}
     assert Interim(times=1).early({0: 0, 1: 5}) == {1: False}
 
 

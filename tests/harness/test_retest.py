@@ -48,6 +48,12 @@ def test_what_the_anchors_say_of_the_machine_is_divided_out():
     assert "(the machine's drift of +10.0% apart)" in str(found)
 
 
+def test_a_machine_that_got_faster_has_a_drift_below_0():
+    found = retest(*passes(FIRST, {key: 0.8 * value for key, value in FIRST.items()}, ({"x": 1.0}, {"x": 0.8})))
+    assert found.drift == pytest.approx(-0.2)
+    assert found.worst_difference == pytest.approx(0.0, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     "after", [{}, {"other": 3.0}, {"x": np.nan}, {"x": np.inf}, {"x": 0.0}, {"x": -1.0}, {"x": 1.0, "new": 9.0}]
 )
@@ -82,11 +88,14 @@ def test_networks_without_a_value_are_left_out():
     assert (found.n, found.worst_key) == (3, "b")
     assert retest(second, first).n == 3
     nothing = retest(*passes(FIRST, dict.fromkeys(FIRST, np.nan)))
-    assert (nothing.n, nothing.worst_key, nothing.drift, nothing.unsettled) == (0, "", 0.0, 4)
+    assert (nothing.platform, nothing.n, nothing.worst_key) == ("p", 0, "")
+    assert (nothing.drift, nothing.unsettled) == (0.0, 4)
     assert np.isnan([nothing.tau, nothing.median_difference, nothing.worst_difference]).all()
 
 
 def test_one_network_has_no_tau():
+    assert retest(*passes({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 0.5})).tau == -1.0
+    assert retest(*passes({"a": 1.0}, {"a": np.nan})).platform == "p"
     found = retest(*passes({"a": 1.0}, {"a": 1.25}))
     assert np.isnan(found.tau)
     assert str(found) == (

@@ -78,6 +78,7 @@ def test_our_layout_in_each_unit(tmp_path, schema, unit, seconds):
     assert (entry.mean_s, entry.variance_s2) == pytest.approx((seconds, (0.25 * seconds) ** 2))
     assert table.header["platform"] == "onnxruntime:threads=1"
     assert table.serves == ("ofa-mbv3-w1.0",)
+    assert table.name == str(tmp_path / "table.yaml")
 
 
 def test_json_is_read_too(tmp_path):
@@ -104,6 +105,9 @@ def test_json_is_read_too(tmp_path):
         ({"mean": 1.0, "var": "x"}, "var: expected a number"),
         ({"mean": 1.0, "std": 1.0, "var": 1.0}, "both std and var"),
         ({"mean": 1.0, "count": 1.5}, "count: expected a whole number"),
+        ({"mean": 1.0, "count": "x"}, "count: expected a number, got 'x'"),
+        ({"mean": 1.0, "count": -1}, "count: expected a finite number that is not negative"),
+        ({"mean": 1.0, "std": 1e30}, "the square of std: expected a finite number"),
         ({"mean": 1.0, "sdt": 0.1}, "unknown field 'sdt'"),
         (1.25, "expected count, mean and std, got 1.25"),
         (None, "expected count, mean and std, got None"),
@@ -166,9 +170,12 @@ def test_no_file_and_a_folder(tmp_path):
         ({"unit": "minutes"}, "unit: expected one of s, ms, us, got 'minutes'"),
         ({"unit": ["ms"]}, "unit: expected text"),
         ({"blocks": {}}, "blocks: is empty"),
+        ({"blocks": ...}, "blocks: is empty"),
+        ({"blocks": None}, "blocks: expected a mapping, got None"),
         ({"blocks": [1]}, "blocks: expected a mapping"),
         ({"environment": "x"}, "environment: expected a mapping"),
         ({"more": 1}, "unknown key 'more'"),
+        ({"schema": 1}, "unknown key 'schema'; hwnas_latency_table says the schema"),
         ({"protocol": ...}, "protocol is missing"),
     ],
 )
@@ -382,6 +389,55 @@ def test_a_bottleneck_that_says_whether_it_squeezes_is_once_for_alls(tmp_path, n
 @pytest.mark.parametrize("value", [{"mean": "fast"}, {"count": 3}, {"mean": 1.0, "median": 2.0}, 5])
 def test_a_malformed_value_of_proxylessnas_names_file_and_key(tmp_path, value):
     assert PROXYLESS in read_error(tmp_path, {PROXYLESS: value})
+
+
+MBCONV = "MBConv-input:8x8x16-output:8x8x16-expand:3-kernel:3-stride:1-idskip:1-se:0"
+
+
+@pytest.mark.parametrize("value", [{"mean": "fast"}, {"count": 3}, {"mean": 1.0, "median": 2.0}, 5])
+def test_a_malformed_value_of_nsganetv2_names_file_and_key(tmp_path, value):
+    assert f"table.yaml: {MBCONV}: " in read_error(tmp_path, {MBCONV: value})
+
+
+def test_a_pooling_that_was_measured_with_another_block_takes_no_time_of_its_own(tmp_path):
+    block = {"count": 7, "mean": 2.0, "var": 0.5}
+    table = latency_luts.read(put(tmp_path, {"final_expand_layer-input:7x7x160-output:7x7x960": block}))
+    assert table.entries == {
+        "Conv_1-input:7x7x160-output:7x7x960": Entry(2e-3, 0.5e-6, 7),
+        "AvgPool2D-input:7x7x960-output:1x1x960": Entry(0.0, 0.0, 7),
+    }
+    assert table.name == str(tmp_path / "table.yaml")
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new"), [("expand", "expand:3", "expand:x"), ("input", "8x8x16-o", "8x8xy-o")]
+)
+@pytest.mark.parametrize("name", [MBCONV, PROXYLESS])
+def test_a_number_of_a_key_that_is_none_is_named(tmp_path, name, field, old, new):
+    odd = name.replace(old, new)
+    assert f"{odd}: {field}: expected a whole number, got {new[-1 if field == 'expand' else 4]!r}" in read_error(
+        tmp_path, {name: {"mean": 1.0}, odd: {"mean": 1.0}}
+    )
+
+
+def test_a_ratio_as_large_as_the_inputs_width_is_the_middle_width(tmp_path):
+    names = [PROXYLESS.replace("expand:3", f"expand:{given}") for given in (15, 16, 17)]
+    table = latency_luts.read(put(tmp_path, {name: {"mean": 1.0} for name in names}))
+    assert [name.partition("expand:")[2].partition("-")[0] for name in table.entries] == ["240", "16", "17"]
+
+
+def test_layers_of_nsganetv2_that_are_known_are_named(tmp_path):
+    message = read_error(tmp_path, {MBCONV: {"mean": 1.0}, "attention-input:8-output:4": {"mean": 1.0}})
+    assert "(known: MBConv, first_conv, final_expand_layer, feature_mix_layer, classifier)" in message
+
+
+def test_a_bottleneck_that_squeezes_is_no_proxylessnas(tmp_path):
+    assert "unknown layout" in read_error(tmp_path, {"odd": {"mean": 1.0}, OFA_BOTTLENECK: {"mean": 1.0}})
+
+
+@pytest.mark.parametrize("name", ["built", "correction"])
+def test_the_first_schema_has_no_place_for_what_came_later(tmp_path, name):
+    assert f"unknown key {name!r}" in read_error(tmp_path, {**HEADER, name: {}})
 
 
 def test_a_malformed_key_of_proxylessnas_names_file_and_key(tmp_path):

@@ -50,4 +50,5 @@ def test_three_are_near_and_only_of_the_same_kind():
     assert len(nearest("Conv-input:8x8x9", known, 5)) == 5
     # The word is what stands before the first dash, whatever follows.
     assert nearest("b-x:1-y:2", ["a-x:1-y:2", "b-p:7"]) == ["b-p:7"]
+    assert nearest("b-x:1-y:2", ["a-x:1-y:2", "b-p:7-q:8-r:9"]) == ["b-p:7-q:8-r:9"]
     assert set(nearest("c-x:1", ["a-x:1", "b-p:7"])) == {"a-x:1", "b-p:7"}
