@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.samples import UNKNOWN, Log, Samples
+from supernets.errors import MeasurementError
 
 NAMES = list(Samples.__dataclass_fields__)
 
@@ -55,6 +56,24 @@ def test_a_log_of_nothing_is_no_samples():
     assert log(2).samples().stage_ns.tolist() == [[1, 2]] * 3
 
 
+@pytest.mark.parametrize("wall", [0, -7])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_visit_with_a_sample_that_took_no_time_counts_for_nothing(wall, place):
+    made = log()
+    for number in range(3):
+        made.sample(50, wall if number == place else 1, 8, 9, 3)
+    with pytest.raises(MeasurementError, match=rf"^3 runs took {wall} ns by the clock, expected at least 1 ns$"):
+        made.end_visit(8, 0, 0, 0)
+    assert made.samples().wall_ns.tolist() == log().samples().wall_ns.tolist()
+
+
+def test_a_sample_takes_a_nanosecond_at_least():
+    made = Log()
+    made.sample(0, 1, 0, 0, 1)
+    made.end_visit(1, 0, 0, 0)
+    assert made.samples().wall_ns.tolist() == [1]
+
+
 def test_what_is_derived():
     samples = log().samples()
     assert samples.n == 3
@@ -96,6 +115,9 @@ def test_one_thread_explains_its_cpu_time():
 def test_several_threads_explain_it_by_the_cpus_that_are_busy():
     samples = busy(*[1.5] * 9, 0.75)
     assert np.flatnonzero(samples.disturbed(1.05, 2)).tolist() == [9]
+    assert np.flatnonzero(busy(*[1.5] * 9, 1.2).disturbed(1.05, 2)).tolist() == [9]
+    assert busy(0.5, 0.5).disturbed(1.05, 1).all()  # of one thread, that it waits is no excuse
+    assert not busy(0.5, 0.5).disturbed(1.05, 2).any()
     # Never by more CPUs than there are threads.
     assert not busy(*[3.0] * 9, 2.0).disturbed(1.05, 2).any()
 
