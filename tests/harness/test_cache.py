@@ -237,6 +237,10 @@ def test_the_latest_of_what_was_taken_since_serves():
     assert taken_since(second, measurement(key="003"), first)["001"].latency_s == 1.1e-3
 
 
+def test_one_that_did_not_settle_hides_no_earlier_one():
+    assert serving(measurement(), measurement(status="unstable", reason="x"))["001"].status == "ok"
+
+
 @pytest.mark.parametrize(
     ("status", "interim", "states", "serves"),
     [

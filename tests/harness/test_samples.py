@@ -52,6 +52,7 @@ def test_a_log_of_nothing_is_no_samples():
     empty = Log(2).samples()
     assert empty.n == 0
     assert empty.stage_ns.shape == (0, 2)
+    assert all(getattr(empty, name).dtype == np.int64 for name in NAMES)
     assert len(Log()) == 0
     assert log(2).samples().stage_ns.tolist() == [[1, 2]] * 3
 

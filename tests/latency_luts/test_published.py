@@ -79,7 +79,7 @@ def test_a_resolution_that_was_not_measured_is_refused():
 
 
 def test_unknown_table():
-    with pytest.raises(UnknownNameError, match="did you mean 'note10'"):
+    with pytest.raises(UnknownNameError, match="published lookup table 'note-10'.*did you mean 'note10'"):
         published.get("note-10")
 
 
@@ -89,3 +89,13 @@ def test_every_asset_says_where_it_is_published():
             assert len(asset.sha256) == 64
             assert asset.licence
             assert all(url.startswith("https://") and url.endswith(asset.path.rpartition("/")[2]) for url in asset.urls)
+
+
+@pytest.mark.parametrize("resolution", [160, 224])
+def test_a_resolution_has_a_file_of_its_own(resolution):
+    one = published._note10(resolution, "a" * 64)
+    assert one.path == f"ofa/note10/{resolution}_lookup_table.yaml"
+    (url,) = one.urls
+    assert url.startswith("https://raw.githubusercontent.com/mit-han-lab/once-for-all/")
+    assert url.endswith(f"/latency_table@note10/{resolution}_lookup_table.yaml")
+    assert (one.sha256, one.licence) == ("a" * 64, "MIT")
