@@ -79,7 +79,7 @@ def test_a_resolution_that_was_not_measured_is_refused():
 
 
 def test_unknown_table():
-    with pytest.raises(UnknownNameError, match="published lookup table 'note-10'.*did you mean 'note10'"):
+    with pytest.raises(UnknownNameError, match=r"published lookup table 'note-10'.*did you mean 'note10'"):
         published.get("note-10")
 
 
