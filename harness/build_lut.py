@@ -13,10 +13,12 @@ import numpy as np
 
 from harness.measure import Measurer, Progress
 from harness.measurement import Measurement
+from harness.pinned import contents
 from harness.platform import Platform
 from harness.protocol import TimingProtocol, profile
 from harness.store import Store
 from latency_luts import Entry, key, write_table
+from supernets.contents import Contents, to_records
 from supernets.errors import MeasurementError
 from supernets.single_blocks import SingleBlocks
 from supernets.space import IntArray
@@ -43,6 +45,7 @@ class BuiltTable:
         seconds: what it took, preparing included; blocks that the store had already cost nothing.
         cached: the number of those.
         unsettled: why blocks did not settle, by key; their values are in the table.
+        contents: what the files held that the platform names.
     """
 
     entries: Mapping[str, Entry]
@@ -52,6 +55,7 @@ class BuiltTable:
     seconds: float
     cached: int = 0
     unsettled: Mapping[str, str] = field(default_factory=dict)
+    contents: Contents = field(default_factory=dict)
 
     def write(self, file: str | Path, supernet: str) -> None:
         """Write it as a file that ``lut:file=`` and once-for-all's tools read; see ``latency_luts.write_table``."""
@@ -68,7 +72,9 @@ class BuiltTable:
     def facts(self) -> dict[str, Any]:
         """Return how it was built, as plain data for the table's header."""
         now = datetime.now(tz=UTC).isoformat(timespec="seconds")
+        held = {"contents": to_records(self.contents)} if self.contents else {}
         return {
+            **held,
             "at": now,
             "seconds": round(self.seconds, 1),
             "blocks": len(self.entries),
@@ -133,6 +139,7 @@ def build_table(
         seconds=time.perf_counter() - start,
         cached=sum(one.cached for one in measured),
         unsettled={name: one.reason for name, one in zip(names, measured, strict=True) if one.status != "ok"},
+        contents=contents(measurer.platform),
     )
 
 

@@ -37,6 +37,7 @@ class Scripted:
             default="nothing",
         ),
         Option("once", "a file: misbehave only while it is not there", default="none"),
+        Option("photos", "a folder of images that count", default="none", holds="images"),
     )
     devices = ("cpu",)
     precisions = ("fp32", "bf16")

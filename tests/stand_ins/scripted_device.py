@@ -1,6 +1,7 @@
 """A device with a clock of its own: it sleeps for as long as a network's units say, and tells exactly that.
 
-``once=FILE`` lets it misbehave only while the file is not there; ``log=FILE`` gets a line for every network prepared.
+``once=FILE`` lets it misbehave only while the file is not there; ``log=FILE`` gets a line for every network prepared;
+``reads=FILE`` is a file whose content counts.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Device:
         Option("how", "what it does there", allowed=("nothing", "die", "hang", "kill", *CLOCKS), default="nothing"),
         Option("once", "a file: misbehave only while it is not there", default="none"),
         Option("log", "a file: a line for every network", default="none"),
+        Option("reads", "a file whose content counts", default="none", holds="file"),
     )
     devices = ("npu",)
     precisions = ("fp32",)

@@ -251,6 +251,19 @@ def test_a_file_is_known_by_what_it_holds(tmp_path, monkeypatch):
     assert files.here(str(named), digest) is None
 
 
+def test_a_worker_whose_file_holds_something_else_measures_nothing_for_the_search(net, cluster, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("one")
+    X = net.space.sample(2, 5)
+    platform = find(f"{DEVICE},reads={file}", cluster)
+    assert platform.settings.contents == {"reads": hashlib.sha256(b"one").hexdigest()}
+    file.write_text("two")
+    with pytest.raises(MeasurementError, match=r"reads 3fc4ccfe745870e2, the search is of reads 7692c3ad3540bb80; put"):
+        take(net, platform, X)
+    file.write_text("one")
+    assert all(dict(one.contents) == dict(platform.settings.contents) for one in take(net, platform, X))
+
+
 def test_a_worker_keeps_few_files(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "cache_folder", lambda what: tmp_path / what)
     for number in range(12):
