@@ -40,10 +40,8 @@ def candidates(
     """
     found: dict[str, list[Measurement]] = {}
     for name in dict.fromkeys((protocol.name, _stricter(protocol).name)):
-        wanted = {"supernet": supernet, "fingerprint": fingerprint, "protocol": name, "keys": graphs}
-        for record in reversed(_records(store, platform, contents or {}, wanted)):
-            if record.get("status") not in states:
-                continue
+        wanted = {"fingerprint": fingerprint, "protocol": name, "keys": graphs, "status": states}
+        for record in reversed(_records(store, supernet, platform, contents or {}, wanted)):
             measurement = Measurement.from_record(record, cached=True)
             cut_short = measurement.interim and measurement.status != "ok"
             if measurement.graph == graphs.get(measurement.key) and not cut_short:
@@ -72,25 +70,23 @@ def taken_since(
         contents: as ``candidates``.
     """
     found = {}
-    wanted = {"supernet": supernet, "fingerprint": fingerprint, "keys": graphs}
-    for record in _records(store, platform, contents or {}, wanted):
-        if str(record.get("measured_at"))[:19] >= since[:19] and record.get("status") != "failed":
-            measurement = Measurement.from_record(record, cached=True)
-            if measurement.graph == graphs.get(measurement.key):
-                found[measurement.key] = measurement
+    wanted = {"fingerprint": fingerprint, "keys": graphs, "since": since[:19], "status": ("ok", "unstable")}
+    for record in _records(store, supernet, platform, contents or {}, wanted):
+        measurement = Measurement.from_record(record, cached=True)
+        if measurement.graph == graphs.get(measurement.key):
+            found[measurement.key] = measurement
     return found
 
 
 def _records(
-    store: Store, platform: str, contents: Mapping[str, str], wanted: Mapping[str, Any]
+    store: Store, supernet: str, platform: str, contents: Mapping[str, str], wanted: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Return what the store has of a platform whose files hold these contents, oldest first."""
     same = identified(platform, contents)
-    return [
-        record
-        for record in store.measurements(platform=None if contents else platform, **wanted)
-        if (record.get("contents") or {}) == contents and identified(str(record["platform"]), contents) == same
-    ]
+    # Records are many, and each has to be read: names tell which can be of the same platform.
+    names = [name for name in store.platforms(supernet) if identified(name, contents) == same] if contents else platform
+    found = store.measurements(supernet=supernet, platform=names, **wanted)
+    return [record for record in found if (record.get("contents") or {}) == contents]
 
 
 def serving(found: Mapping[str, Iterable[Measurement]], now: Anchors, within: float) -> dict[str, Measurement]:

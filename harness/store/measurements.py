@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.store.part import Part, Record, decoded, parts
@@ -70,11 +70,12 @@ class Measurements(Part):
         self,
         *,
         supernet: str | None = None,
-        platform: str | None = None,
+        platform: str | Collection[str] | None = None,
         fingerprint: str | None = None,
         protocol: str | None = None,
         keys: Iterable[str] | None = None,
-        status: str | None = None,
+        status: str | Collection[str] | None = None,
+        since: str | None = None,
         before: str | None = None,
         latest: int | None = None,
         samples: bool = True,
@@ -83,11 +84,12 @@ class Measurements(Part):
 
         Args:
             supernet: the super-network's name.
-            platform: the platform's string.
+            platform: the platform's string, or several.
             fingerprint: of the environment.
             protocol: the protocol's name.
             keys: the sub-networks' keys.
-            status: "ok", "unstable" or "failed".
+            status: "ok", "unstable" or "failed", or several.
+            since: taken at this moment or later, ISO 8601, UTC, or a beginning of it.
             before: taken before this moment, ISO 8601, UTC, or a beginning of it, like 2026-01-31.
             latest: only the latest so many.
             samples: with the raw samples; without them, long listings are much faster.
@@ -103,6 +105,8 @@ class Measurements(Part):
             protocol=protocol,
             status=status,
         )
+        if since is not None:
+            wanted.append(measurement.c.measured_at >= since)
         query = sa.select(measurement.c.id, measurement.c.record).where(*wanted)
         if samples:
             query = query.add_columns(kept.c.samples).outerjoin_from(measurement, kept)
@@ -145,9 +149,21 @@ class Measurements(Part):
 
         return self._database.write(delete)
 
-    def _wanted(self, before: str | None, **columns: str | None) -> list[sa.ColumnElement[bool]]:
+    def platforms(self, supernet: str) -> list[str]:
+        """Return the platforms that a super-network was measured on, sorted; reads no record."""
+        import sqlalchemy as sa
+
         measurement = self._tables["measurement"]
-        wanted = [measurement.c[column] == value for column, value in columns.items() if value is not None]
+        query = sa.select(measurement.c.platform).where(measurement.c.supernet == supernet).distinct()
+        return sorted(self._database.read(lambda connection: [str(row[0]) for row in connection.execute(query)]))
+
+    def _wanted(self, before: str | None, **columns: str | Collection[str] | None) -> list[sa.ColumnElement[bool]]:
+        measurement = self._tables["measurement"]
+        wanted = [
+            measurement.c[column] == value if isinstance(value, str) else measurement.c[column].in_(value)
+            for column, value in columns.items()
+            if value is not None
+        ]
         return wanted if before is None else [*wanted, measurement.c.measured_at < before]
 
 

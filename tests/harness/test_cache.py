@@ -12,7 +12,7 @@ from harness import cache
 from harness.measurement import SCHEMA, Measurement
 from harness.protocol import profile
 from harness.samples import Samples
-from harness.store import Store
+from harness.store import Store, measurements
 from supernets.errors import StoreError
 
 ANCHORS = {"000": 1e-3, "222": 2e-3, "333": 3e-3}
@@ -217,6 +217,33 @@ def test_a_quiet_hosts_values_serve_only_the_noisy_profile_as_it_is():
     assert serving(measurement(QUIET), protocol=changed) == {}
     assert serving(measurement(changed), protocol=changed) != {}
     assert serving(measurement(QUIET), protocol=QUIET)["001"].statistic == "median"
+
+
+@pytest.mark.parametrize("contents", [{}, {"calibration": "d" * 64}])
+def test_no_record_is_read_that_cannot_serve(monkeypatch, contents):
+    """What is read is of the platform, of a state that serves, and as new as is asked for."""
+    ours, moved = "scripted:calibration=a,threads=1", "scripted:calibration=elsewhere/a,threads=1"
+    with Store.open(":memory:") as store:
+        for changes in (
+            {"status": "failed", "latency_s": float("nan")},
+            {"platform": "scripted:calibration=a,threads=2"},
+            {"platform": "other:threads=1"},
+            {"measured_at": "2020-01-01T00:00:00+00:00", "status": "unstable"},
+            {},
+            {"platform": moved},
+        ):
+            given = {"platform": ours, "contents": contents, **changes}
+            store.put_measurement(measurement(**given).to_record())
+        read = []
+        decode = measurements._record
+        monkeypatch.setattr(measurements, "_record", lambda *row: read.append(row[0]) or decode(*row))
+        found = cache.candidates(store, "toy", ours, "host", NOISY, {"001": "graph"}, contents)
+        assert read == ([5, 6] if contents else [5])
+        assert [one.platform for one in found["001"]] == ([moved, ours] if contents else [ours])
+        read.clear()
+        since = cache.taken_since(store, "toy", ours, "host", "2030-01-01T00:00:00", {"001": "graph"}, contents)
+        assert read == ([5, 6] if contents else [5])
+        assert since["001"].platform == (moved if contents else ours)
 
 
 @pytest.mark.parametrize(
