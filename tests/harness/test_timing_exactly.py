@@ -314,17 +314,17 @@ def test_samples_of_a_device_follow_each_other_by_its_own_clock():
         def time_runs(self):
             def timed(n):
                 asked.append(n)
-                return [0.001 + 1e-6 * i for i in range(n)]
+                return [1.0 + 1e-6 * i for i in range(n)]
 
             return timed
 
-    protocol = replace(SHORT, rounds=1)
+    protocol = replace(SHORT, rounds=1, slow_runs=5, slow_drop=1)
     (timed,) = exactly(Device(clocks, 1), clocks=clocks, protocol=protocol).timed
     assert asked[:2] == [3, 3]  # two blocks of warm-up, of three runs each
     assert timed.warmup_runs == 6
     visits = len(asked) - 2
     assert asked[2:] == [5] * visits
-    kept = [1_000_000 + 1_000 * i for i in range(1, 5)]  # the first is dropped
+    kept = [1_000_000_000 + 1_000 * i for i in range(1, 5)]  # the first is dropped
     assert timed.samples.wall_ns.tolist() == kept * visits
     assert timed.samples.at_ns.tolist() == [0, *np.cumsum(kept)[:-1]] * visits
     assert set(timed.samples.cpu_ns) == set(timed.samples.switches) == {-1}
