@@ -142,6 +142,26 @@ def test_a_look_that_finds_something_unsettled_begins_the_count_anew(monkeypatch
     assert exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=protocol).rounds == 5
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (1, [0, 1])),
+        ({"threads": 3, "anchors": 1}, (3, [1])),
+        ({"anchors": 2}, (1, [0, 1])),  # there is nobody else to wait for
+    ],
+)
+def test_who_is_waited_for_and_what_explains_their_time(monkeypatch, given, expected):
+    clocks, asked = Exact(), []
+
+    def scripted(samples, _, threads, judged):
+        asked.append((threads, list(judged)))
+        return replace(Settling.nothing(len(samples)), all_settled=True)
+
+    monkeypatch.setattr("harness.timing.settle", scripted)
+    exactly(Scripted(clocks, 1_000_000), Scripted(clocks, 1_000_000), clocks=clocks, **given)
+    assert asked == [expected] * 2  # the look that ends it, and the last word
+
+
 def test_a_network_is_visited_while_its_next_visit_fits_under_the_cap():
     # Of 6 ms warm-up and 5 ms a visit: three visits end at 21 ms.
     for cap_s, visits in ((0.021, 3), (0.0209999, 2), (0.026, 4)):

@@ -247,6 +247,14 @@ def test_cells_that_are_no_latency_are_named(tmp_path, cell):
         table.seconds(table.metric("a"))
 
 
+def test_a_negative_latency_is_named_and_a_small_one_is_none(tmp_path):
+    table = read(tmp_path, "config,a_ms\n{},0.25\n{},-0.5\n{},-1\n")
+    with pytest.raises(TableError, match="line 3: a_ms: cannot be negative"):
+        table.seconds(table.metric("a"))
+    table = read(tmp_path, "config,a_ms\n{},0.25\n{},0\n")
+    assert table.seconds(table.metric("a")) == pytest.approx([2.5e-4, np.nan], nan_ok=True)
+
+
 # --- lookup ----------------------------------------------------------------------------------------------------------
 
 
@@ -330,6 +338,8 @@ def test_cells_of_a_column_per_key_are_whole_numbers_where_they_are_so(tmp_path)
     configs = list(MeasuredTable.read(file)._configs(space))
     assert configs == [{"a": [-1, 2], "b": [1.5]}, {"a": [2, -1], "b": [0.25]}]
     assert [[type(v) for v in config["a"]] for config in configs] == [[int, int]] * 2
+    file.write_text("a;b;latency_ms\n-1 2;1,234 2,345;1\n")  # decimals, for all that thousands look alike
+    assert next(iter(MeasuredTable.read(file)._configs(space)))["b"] == [1.234, 2.345]
     file.write_text("a,b,latency_ms\n1-,1.5,1\n")
     with pytest.raises(TableError, match="line 2: a: expected numbers separated by spaces, got '1-'"):
         MeasuredTable.read(file).vectors(space)
