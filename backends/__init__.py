@@ -22,7 +22,11 @@ __all__ = [
 ]
 
 registry = Registry(
-    "backend", "backends", "hwnas.backends", skip=("backend", "export", "outputs", "quantise", "runner")
+    "backend",
+    "backends",
+    "hwnas.backends",
+    skip=("backend", "export", "outputs", "quantise", "runner"),
+    makes=(RunningBackend, KnowingBackend),
 )
 
 

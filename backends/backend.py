@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from latency_luts.measured import Lookup
 from supernets.errors import BackendError, PlatformError, suggestion
+from supernets.fitting import misfit, wrong_type
+from supernets.plug_ins import FAILURES, blamed
+from supernets.quoting import shortened
 from supernets.space import FloatArray
 from supernets.supernet import Stage, SuperNetwork
 from supernets.values import Values
@@ -191,9 +194,45 @@ def known_latency(
         TableError: as ``KnowingBackend.latency``.
         WorkError: it answers something else than one latency for each sub-network.
     """
-    given = backend.latency(net, X, settings)
     missing = missing or f"{source} has no latency for it"
+    try:
+        given = backend.latency(net, X, settings)
+    except FAILURES as error:
+        named, rows = blamed(error), np.asarray(X)
+        if named is None:
+            raise
+        if len(rows) == 1:
+            return Values(np.array([np.nan]), (str(named),))
+        # It fails with some sub-networks; the others have their values.
+        each = [known_latency(backend, net, row[None], settings, source, missing) for row in rows]
+        return Values(np.concatenate([one.values for one in each]), tuple(why for one in each for why in one.reasons))
     return Values.of(given, len(np.asarray(X)), source=source, missing=missing, time=True)
+
+
+def prepared(backend: RunningBackend, stage: Stage, settings: Settings) -> Session:
+    """Let a backend make a stage ready; raises as ``prepare``, and ``BackendError`` where that is no session."""
+    session = backend.prepare(stage, settings)
+    reason = misfit(session, Session)
+    if reason is not None:
+        raise BackendError(f"{backend.name}: prepare gave what is no session: {reason}")
+    return session
+
+
+def why_not(backend: Backend) -> str | None:
+    """Return ``Backend.why_not``; raises ``BackendError`` where that is neither a sentence nor ``None``."""
+    reason = backend.why_not()
+    wrong = wrong_type("why_not()", reason, str | None)
+    if wrong is not None:
+        raise BackendError(f"{backend.name}: {wrong}")
+    return reason
+
+
+def libraries(backend: Backend) -> dict[str, str]:
+    """Return ``Backend.versions``; raises ``BackendError`` where that is no mapping from names to versions."""
+    found = backend.versions()
+    if not isinstance(found, Mapping) or not all(isinstance(one, str) for pair in found.items() for one in pair):
+        raise BackendError(f"{backend.name}: versions() gave {shortened(repr(found))}, expected names and versions")
+    return dict(found)
 
 
 class Closed:
@@ -206,7 +245,11 @@ class Closed:
 def refusal(backend: Backend, settings: Settings) -> str | None:
     """Return why the backend cannot honour ``settings`` here and what would help, or ``None`` where it can."""
     refuses: Callable[[Settings], str | None] | None = getattr(backend, "refuses", None)
-    return None if refuses is None else refuses(settings)
+    reason = None if refuses is None else refuses(settings)
+    wrong = wrong_type("refuses(settings)", reason, str | None)
+    if wrong is not None:
+        raise BackendError(f"{backend.name}: {wrong}")
+    return reason
 
 
 def check_settings(backend: Backend, settings: Settings) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from backends.backend import RunningBackend, Settings
+from backends.backend import RunningBackend, Settings, prepared
 from supernets.errors import BackendError
 from supernets.supernet import Stage
 
@@ -31,7 +31,7 @@ class Runner:
     def __init__(self, backend: RunningBackend, stage: Stage, settings: Settings) -> None:
         self._batch = len(stage.inputs[0])
         # What a session can do beyond the protocol is asked of the session.
-        self._session: Any = backend.prepare(stage, settings)
+        self._session: Any = prepared(backend, stage, settings)
         if not hasattr(self._session, "feed"):
             self._session.close()
             raise BackendError(f"{backend.name}: its sessions take no other inputs than those they were made with")

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 import backends
-from backends.backend import RunningBackend
+from backends.backend import RunningBackend, libraries
 from harness import environment
 from harness.device import Device, WorkerDied
 from harness.lock import DeviceLock
@@ -310,7 +310,8 @@ class LocalBench:
             "cores": sorted(cores),
         }
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads))
-        variables = {**counts, **self._backend.environment(settings)}
+        with backends.registry.at_work(self._platform.backend):
+            own = {str(name): str(value) for name, value in dict(self._backend.environment(settings)).items()}
         for attempt in range(1, _ATTEMPTS + 1):
             reasons: list[str] = []
 
@@ -318,7 +319,7 @@ class LocalBench:
                 reasons += [message["reason"]] if message["say"] == "failed" else []
 
             try:
-                return Device(order, variables, self._silence_s, listen)
+                return Device(order, {**counts, **own}, self._silence_s, listen)
             except WorkerDied as death:
                 if attempt == _ATTEMPTS:
                     raise MeasurementError(f"no worker comes up for {self._platform}: {death}") from death
@@ -335,7 +336,7 @@ class LocalBench:
 
 def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
     """Return this machine's environment with the versions of the platform's backend, and its fingerprint."""
-    versions = backends.get(platform.backend).versions()
+    versions = libraries(backends.get(platform.backend))
     found: dict[str, Any] = {**environment.collect(), "backend": versions}
     return found, environment.fingerprint(found, backend=versions)
 

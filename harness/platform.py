@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import backends
-from backends.backend import Backend, KnowingBackend, Option, Settings, refusal
+from backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
 from harness import variables
 from harness.threads import allowed_cpus
 from supernets.documents import read_text
@@ -90,7 +90,7 @@ def parse(text: str, names: Path | None = None) -> Platform:
         backend = backends.get(name)
     except UnknownNameError:
         raise PlatformError(_unknown(text, name, known)) from None
-    reason = backend.why_not()
+    reason = why_not(backend)
     if reason is not None:
         raise PlatformError(f"platform {text!r}: the backend {name!r} does not work here: {reason}")
     settings = _settings(text, backend, options)
@@ -161,13 +161,14 @@ def refused_precisions(backend: Backend) -> dict[str, str]:
 
 def _here(name: str) -> PlatformHere:
     try:
-        backend = backends.get(name)
-        why_not = backend.why_not()
-        keys = {key: _allowed(backend, key) for key in _keys(backend)}
-        plain = str(Platform(name, default_settings(backend))) if why_not is None else name
-        if why_not is not None:
-            return PlatformHere(plain, why_not, {}, keys)
-        return PlatformHere(plain, None, backend.versions(), keys, refused_precisions(backend))
+        with backends.registry.at_work(name):
+            backend = backends.get(name)
+            keys = {key: _allowed(backend, key) for key in _keys(backend)}
+            reason = why_not(backend)
+            if reason is not None:
+                return PlatformHere(name, reason, {}, keys)
+            plain = str(Platform(name, default_settings(backend)))
+            return PlatformHere(plain, None, libraries(backend), keys, refused_precisions(backend))
     except HwnasError as error:  # a broken plug-in takes only itself down
         return PlatformHere(name, str(error), {}, {})
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import RunningBackend, Session, Settings
+from backends.backend import RunningBackend, Session, Settings, prepared
 from backends.outputs import TOLERANCES, Arrays, compare, reference
 from harness.calibrated import calibrated
 from harness.clocks import device_times
@@ -208,7 +208,7 @@ def _prepare_all(stages: Sequence[Stage], backend: RunningBackend, settings: Set
     sessions: list[Session] = []
     try:
         for stage in stages:
-            sessions.append(backend.prepare(stage, settings))  # noqa: PERF401 - those made must be closed if one fails
+            sessions.append(prepared(backend, stage, settings))  # noqa: PERF401 - those made must be closed if one fails
     except BaseException:
         _close(sessions)
         raise

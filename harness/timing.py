@@ -21,7 +21,7 @@ from harness.protocol import TimingProtocol
 from harness.samples import UNKNOWN, Log
 from harness.settling import Settling, settle
 from harness.timed import BatchResult, Report, Tick, Timed
-from supernets.errors import HwnasError
+from supernets.plug_ins import FAILURES, reason_of
 
 _TICK_NS = 1_000_000_000  # between two signs of life
 _BLOCK = 10  # samples of nothing that are timed together
@@ -202,8 +202,8 @@ class _Loop:
         start = self.clocks.wall()
         try:
             step(network)
-        except Exception as error:  # noqa: BLE001 - a backend is anybody's code
-            network.failure = str(error) if isinstance(error, HwnasError) else f"{type(error).__name__}: {error}"
+        except FAILURES as error:  # a backend is anybody's code
+            network.failure = reason_of(error)
         now = self.clocks.wall()
         network.spent_ns += now - start
         network.last_ns = now - start if self.round else 0

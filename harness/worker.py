@@ -31,6 +31,7 @@ from harness.sessions import Inference, Making
 from harness.timed import BatchResult, Tick
 from harness.timing import time_batch
 from supernets.errors import HwnasError, MeasurementError
+from supernets.plug_ins import FAILURES, blamed, reason_of
 
 # A network that runs this long is work enough to be spread over a few threads.
 _SHARED_S = 1e-3
@@ -148,7 +149,7 @@ class Worker:
         self._mark(number)
         try:
             facts = one.once()
-        except Exception as error:  # noqa: BLE001 - a backend is anybody's code
+        except FAILURES as error:  # a backend is anybody's code
             self._say("failed", number=number, reason=reason_of(error))
             return False
         self._say("prepared", number=number, facts=facts, again=one.times > 1)
@@ -173,7 +174,7 @@ class Worker:
         # Read again: whether a clock was throttled shows only after the work.
         ends = [_end(inference) for inference in runners]
         for inference in ready.values():
-            inference.close()
+            _release(inference)
         gc.collect()
         heap.release()
         for index, number in enumerate(numbers):
@@ -236,7 +237,18 @@ def _timed(result: BatchResult, index: int, lying: Mapping[str, Any]) -> dict[st
 
 
 def _end(inference: Inference) -> dict[str, Any]:
-    return {"read_back": inference.describe(), "sessions": inference.n_sessions}
+    known = {"read_back": [], "sessions": inference.n_sessions}
+    try:
+        return known | {"read_back": inference.describe()}
+    except FAILURES as error:  # as above: the network's failure, and the others go on
+        return known | {"failure": reason_of(error)}
+
+
+def _release(inference: Inference) -> None:
+    try:
+        inference.close()
+    except FAILURES as error:  # what was measured stands all the same
+        sys.stderr.write(f"a session could not be closed: {reason_of(error)}\n")
 
 
 class _Marker:
@@ -251,12 +263,6 @@ class _Marker:
 
     def __call__(self, number: int) -> None:
         self._memory[:8] = number.to_bytes(8, "little", signed=True)
-
-
-def reason_of(error: Exception) -> str:
-    """Return an error in one line."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, HwnasError) else f"{type(error).__name__}: {text}"
 
 
 def _memory_left() -> float:
@@ -290,8 +296,11 @@ def _serve(channel: Channel) -> None:
     try:
         threads.run_on(order["cores"])
         worker = Worker(channel, order)
-    except HwnasError as error:
-        channel.send({"say": "refused", "error": type(error).__name__, "message": str(error)})
+    except FAILURES as error:
+        named = error if isinstance(error, HwnasError) else blamed(error)
+        if named is None:
+            raise
+        channel.send({"say": "refused", "error": type(named).__name__, "message": str(named)})
         return
     worker.serve()
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from supernets.errors import MALFORMED, UsageError
+from supernets.errors import MALFORMED, ConfigError, UsageError, WorkError
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # An objective that is known without evaluating: vectors (n, n_var) to minimised values (n,).
@@ -98,6 +98,22 @@ class Algorithm(Protocol):
                 replaces what was told before.
         """
         ...
+
+
+def proposed(algorithm: Algorithm, asked: Any, space: SearchSpace) -> IntArray:
+    """Return what an algorithm has asked for, canonical, ``(k, n_var)``.
+
+    Raises:
+        WorkError: it is something else than vectors of the space; names the algorithm.
+    """
+    try:
+        X = np.asarray(asked)
+        return space.canonical(X if X.size else np.zeros((0, space.n_var), dtype=np.int64))
+    except (ConfigError, TypeError, ValueError) as error:
+        kind = type(algorithm)
+        raise WorkError(
+            f"the algorithm {kind.__module__}.{kind.__name__} proposed what is no vectors: {error}"
+        ) from error
 
 
 @runtime_checkable

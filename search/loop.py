@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import UNREADABLE, Algorithm, Restorable
+from search.algorithm import UNREADABLE, Algorithm, Restorable, proposed
 from search.archive import Archive, Evaluation
 from search.clock import Clock
 from search.constraints import Constraint, total_violation
@@ -102,9 +102,9 @@ class Loop:
             self._save()
             with self._clock.searching():
                 X = self._algorithm.ask()
+            X = proposed(self._algorithm, X, self._task.space)
             if not len(X):
                 return f"the algorithm has nothing left to ask for after {len(self._archive)} evaluations"
-            X = self._task.space.canonical(X)
             new = self._new_rows(X)[: evals - len(self._archive)]
             idle = 0 if len(new) else idle + 1
             if idle >= PATIENCE:

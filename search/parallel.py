@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import AsksBeside
+from search.algorithm import AsksBeside, proposed
 from search.loop import PATIENCE, SMALL, Loop, Stop
 from search.objectives import Objective, Startable
 from supernets.errors import UsageError
@@ -114,12 +114,12 @@ class ParallelLoop(Loop):
                 return None
             with self._clock.searching():
                 X = self._algorithm.ask()
-            self._asked = X = self._task.space.canonical(X)
+            self._asked = X = proposed(self._algorithm, X, self._task.space)
         else:
             self._save()  # nothing is waiting: all that was asked for has arrived or is under way
             with self._clock.searching():
                 X = self._algorithm.ask_beside(np.vstack([self._none(), *self._batches()]))
-            X = self._task.space.canonical(X)
+            X = proposed(self._algorithm, X, self._task.space)
         if not len(X):
             self._dry = f"the algorithm has nothing left to ask for after {len(self._archive)} evaluations"
             return None

@@ -9,7 +9,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from search.threads import one_thread, one_thread_for_good
-from supernets.errors import HwnasError, WorkError
+from supernets.errors import WorkError
+from supernets.plug_ins import FAILURES, blamed, reason_of
 
 _END_S = 1.0
 
@@ -126,15 +127,14 @@ def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[
     """Return whether a function raised, and what, or what it returned."""
     try:
         return False, function(*arguments)
-    except Exception as error:  # noqa: BLE001 - the parent raises it again
-        return True, _sendable(error)
+    except FAILURES as error:  # the parent raises it again
+        return True, blamed(error) or _sendable(error)
 
 
-def _sendable(error: Exception) -> Exception:
+def _sendable(error: BaseException) -> BaseException:
     """Return an error that pickle can bring to the parent: one with arguments of its own may not be."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     except Exception:  # noqa: BLE001 - whatever its class does
-        said = str(error) if isinstance(error, HwnasError) else f"{type(error).__name__}: {error}"
-        return WorkError(said)
+        return WorkError(reason_of(error))
     return error

@@ -13,7 +13,7 @@ from supernets.supernet import Stage, SuperNetwork
 
 __all__ = ["Stage", "SuperNetwork", "get", "names", "registry"]
 
-registry = Registry("super-network", "supernets.zoo", "hwnas.supernets")
+registry = Registry("super-network", "supernets.zoo", "hwnas.supernets", makes=(SuperNetwork,))
 
 
 def names() -> list[str]:

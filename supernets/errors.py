@@ -17,6 +17,7 @@
         ├── ChangedError         a file that no longer holds what it held when the work began
         ├── AssetError           a published file that is neither here nor can be fetched
         ├── BackendError         a backend that failed to prepare or run a stage
+        ├── PlugInError          an installed plug-in that does not load, is not what it should be, or failed
         ├── MeasurementError     a measurement that could not be taken at all
         ├── NotFiniteError       a network whose outputs are not finite numbers
         └── OutputError          a result that cannot be written where it was asked for
@@ -117,6 +118,10 @@ class AssetError(WorkError):
 
 class BackendError(WorkError):
     """A backend that failed to prepare or run a stage."""
+
+
+class PlugInError(WorkError):
+    """An installed plug-in that does not load, is not what it should be, or has failed; names it and its package."""
 
 
 class NotFiniteError(WorkError):

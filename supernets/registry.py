@@ -4,31 +4,45 @@ A file of the package is registered by being there. It answers to its own name w
 in its ``NAMES`` tuple, and offers ``create``. An entry point names a module, or an object with the same two attributes.
 Nothing else has to be edited to add one, and nothing heavy is imported to list them: such files import torch and the
 like inside their functions.
+
+An entry point is somebody else's code. It is looked at when it is loaded, what it makes when it is made, so that what
+is wrong is said before any work is done. One that is broken is listed with the reason, and keeps nothing else from
+working.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from supernets.errors import HwnasError, UnknownNameError
+from supernets.errors import PlugInError, UnknownNameError
+from supernets.fitting import misfit, misfit_of_all, wrong_type
+from supernets.plug_ins import FAILURES, PlugIn
+
+# What a module may say of what it offers, in any of the registries, and of which type it is.
+_STATEMENTS: dict[str, Any] = {
+    "NAMES": tuple[str, ...],
+    "SUMMARY": str,
+    "MAX_OBJECTIVES": int | None,
+    "MIN_OBJECTIVES": int,
+    "USES_GUESSES": bool,
+    "USES_WEIGHTS": bool,
+}
 
 
 @dataclass(frozen=True)
 class Broken:
-    """An entry point that does not load; asking for it raises, listing shows the reason."""
+    """A plug-in that cannot be used; asking for it raises, listing shows the reason."""
 
-    name: str
+    plug_in: PlugIn
     reason: str
-
-    def create(self, *_args: Any, **_kwargs: Any) -> Any:
-        """Raise ``HwnasError`` with the reason."""
-        raise HwnasError(f"the plug-in {self.name!r} does not load: {self.reason}")
 
 
 class Registry:
@@ -39,10 +53,24 @@ class Registry:
         package: the package whose files are registered ("supernets.zoo").
         group: the entry point group for installed packages ("hwnas.supernets").
         skip: files of the package that are its machinery and not registered things.
+        makes: Protocols of which what ``create`` makes has to fit one; none: whatever it is.
+        offers: the Protocol of what is registered, where that is no ``create``.
     """
 
-    def __init__(self, kind: str, package: str, group: str, skip: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        group: str,
+        skip: tuple[str, ...] = (),
+        *,
+        makes: tuple[type, ...] = (),
+        offers: type | None = None,
+    ) -> None:
         self.kind = kind
+        self._makes = makes
+        self._offers = offers
+        self._plug_ins: dict[str, PlugIn] = {}
         self._package = package
         self._group = group
         self._skip = skip
@@ -51,19 +79,61 @@ class Registry:
         """Return every registered name, sorted."""
         return sorted(self._providers)
 
+    def working(self) -> list[str]:
+        """Return the names of what can be used: those of ``names`` without broken plug-ins, sorted."""
+        return [name for name in self.names() if not isinstance(self._providers[name], Broken)]
+
+    def broken(self) -> dict[str, str]:
+        """Return why plug-ins cannot be used, by name."""
+        found = {name: self._providers[name] for name in self.names()}
+        return {name: str(_error(one)) for name, one in found.items() if isinstance(one, Broken)}
+
     def provider(self, name: str) -> Any:
-        """Return the module or object registered as ``name``; raises ``UnknownNameError`` with suggestions."""
+        """Return the module or object registered as ``name``.
+
+        Raises:
+            UnknownNameError: there is none; carries suggestions.
+            PlugInError: it is a plug-in that is broken.
+        """
         if name not in self._providers:
             raise UnknownNameError(self.kind, name, self._providers)
-        return self._providers[name]
+        found = self._providers[name]
+        if isinstance(found, Broken):
+            raise _error(found)
+        return found
 
     def create(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call ``create(name, ...)`` of what is registered as ``name``."""
-        return self.provider(name).create(name, *args, **kwargs)
+        """Call ``create(name, ...)`` of what is registered as ``name``.
+
+        Raises:
+            PlugInError: it is a plug-in, and fails, or what it makes is not what it should be; says what is wrong.
+        """
+        provider = self.provider(name)
+        with self.at_work(name):
+            made = provider.create(name, *args, **kwargs)
+        plug_in = self._plug_ins.get(name)
+        reason = None if plug_in is None else misfit_of_all(made, self._makes)
+        if plug_in is not None and reason is not None:
+            raise plug_in.failure(f"makes no {self.kind}: {reason}")
+        return made
+
+    def at_work(self, name: str) -> AbstractContextManager[None]:
+        """Within, what the plug-in ``name``, where it is one, raises on no purpose is its failure: ``PlugInError``."""
+        plug_in = self._plug_ins.get(name) if name in self._providers else None
+        return nullcontext() if plug_in is None else plug_in.at_work()
 
     @cached_property
     def _providers(self) -> dict[str, Any]:
-        return {**dict(self._from_files()), **dict(self._from_entry_points())}
+        own = dict(self._from_files())
+        claims: dict[str, list[tuple[PlugIn, Any]]] = defaultdict(list)
+        for plug_in, names, found in map(self._loaded, sorted(set(entry_points(group=self._group)))):
+            for name in names:
+                # The name of one of ours stays ours: nobody who asks for that means somebody else's.
+                taken = f"{name} ({plug_in.distribution})" if name in own else name
+                reason = f"is not used: hwnas itself has a {self.kind} {name!r}; it needs another name"
+                claims[taken].append((plug_in, Broken(plug_in, reason) if name in own else found))
+        self._plug_ins = {name: claimed[0][0] for name, claimed in claims.items()}
+        return {**own, **{name: _one_of(claimed) for name, claimed in claims.items()}}
 
     def _from_files(self) -> Iterator[tuple[str, Any]]:
         package = importlib.import_module(self._package)
@@ -74,15 +144,37 @@ class Registry:
             default = (info.name.replace("_", "-"),)
             yield from ((name, module) for name in getattr(module, "NAMES", default))
 
-    def _from_entry_points(self) -> Iterator[tuple[str, Any]]:
-        for point in entry_points(group=self._group):
-            provider = _load(point)
-            yield from ((name, provider) for name in getattr(provider, "NAMES", (point.name,)))
+    def _loaded(self, point: EntryPoint) -> tuple[PlugIn, tuple[str, ...], Any]:
+        """Return a plug-in, its names, and what it offers, or why that cannot be used."""
+        plug_in = PlugIn.of(point)
+        # Whatever it raises must not take the rest down.
+        try:
+            found = point.load()
+            reason = self._unfit(found)
+            names = (point.name,) if reason else tuple(getattr(found, "NAMES", (point.name,)))
+        except FAILURES as error:
+            return plug_in, (point.name,), Broken(plug_in, plug_in.told(error, "does not load"))
+        return plug_in, names, Broken(plug_in, f"offers no {self.kind}: {reason}") if reason else found
+
+    def _unfit(self, found: Any) -> str | None:
+        said = {name: getattr(found, name) for name in _STATEMENTS if hasattr(found, name)}
+        wrong = (wrong_type(name, value, _STATEMENTS[name]) for name, value in said.items())
+        reason = next((reason for reason in wrong if reason is not None), None)
+        if reason is None and self._offers is not None:
+            return misfit(found, self._offers)
+        if reason is None and not callable(getattr(found, "create", None)):
+            return "it has no function create"
+        return reason
 
 
-def _load(point: EntryPoint) -> Any:
-    # A plug-in is somebody else's code: whatever it raises on import must not take the rest down.
-    try:
-        return point.load()
-    except Exception as error:  # noqa: BLE001
-        return Broken(point.name, f"{type(error).__name__}: {error}")
+def _one_of(claimed: list[tuple[PlugIn, Any]]) -> Any:
+    """Return what is registered under a name: what several plug-ins claim is nobody's."""
+    (plug_in, found), *others = claimed
+    if not others:
+        return found
+    whose = " and ".join(sorted(one.distribution for one, _ in claimed))
+    return Broken(plug_in, f"is not used: {whose} have a plug-in of this name each; uninstall all but one")
+
+
+def _error(broken: Broken) -> PlugInError:
+    return broken.plug_in.failure(broken.reason)

@@ -112,6 +112,20 @@ def scripted(monkeypatch, tmp_path):
     plug_in.remove(monkeypatch)
 
 
+@pytest.fixture
+def site(tmp_path):
+    """A folder on the path in which a test installs plug-ins (``stand_ins/installed.py``)."""
+    import installed
+
+    folder = tmp_path / "site"
+    folder.mkdir()
+    made = installed.Site(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield made
+    made.remove()
+
+
 @pytest.fixture(autouse=True)
 def _threads_and_numbers() -> Iterator[None]:
     """Backends set threads, and that the smallest numbers are 0, for a whole process: the next test has it anew."""

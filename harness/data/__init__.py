@@ -16,7 +16,11 @@ from supernets.training import Task
 __all__ = ["get", "names", "registry"]
 
 registry = Registry(
-    "kind of data", "harness.data", "hwnas.data", skip=("ahead", "argument", "idx", "image_set", "pixels")
+    "kind of data",
+    "harness.data",
+    "hwnas.data",
+    skip=("ahead", "argument", "idx", "image_set", "pixels"),
+    makes=(Task,),
 )
 
 

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import backends
-from backends.backend import RunningBackend, refusal
+from backends.backend import RunningBackend, libraries, refusal, why_not
 from harness import environment
 from harness.farm.engine import versions
 from harness.farm.understanding import count, text, texts, texts_by_name, understood
 from harness.platform import Platform, default_settings, named_platforms, parse
-from supernets.errors import PlatformError
+from supernets.errors import PlatformError, PlugInError
 
 # The scheduler counts tokens of devices; environments only say who may take part, and never run out.
 _PLENTY = 1_000_000.0
@@ -145,9 +145,9 @@ def offer_here(
         pairs = _everything()
     offered: dict[str, dict[str, Any]] = {}
     for backend, device in sorted(pairs):
-        libraries = backends.get(backend).versions()
-        shown = {"fingerprint": environment.fingerprint({**facts, "backend": libraries}, backend=libraries)}
-        offered.setdefault(backend, {**shown, "versions": libraries, "devices": []})["devices"].append(device)
+        packages = libraries(backends.get(backend))
+        shown = {"fingerprint": environment.fingerprint({**facts, "backend": packages}, backend=packages)}
+        offered.setdefault(backend, {**shown, "versions": packages, "devices": []})["devices"].append(device)
     default = host.node() or "worker"
     return Offer(
         name=name or (default if unit is None else f"{default}-{unit}"),
@@ -183,13 +183,18 @@ def _named(platforms: Iterable[str]) -> tuple[dict[str, str], set[tuple[str, str
 
 def _everything() -> set[tuple[str, str]]:
     """Return every backend that runs networks here, with every device that it accepts."""
-    pairs = set()
-    for name in backends.names():
-        backend = backends.get(name)
-        if not isinstance(backend, RunningBackend) or backend.why_not() is not None:
-            continue
-        settings = default_settings(backend)
-        for device in backend.devices or (settings.device,):
-            if refusal(backend, replace(settings, device=device)) is None:
-                pairs.add((name, device))
-    return pairs
+    return {(name, device) for name in backends.registry.working() for device in _devices(name)}
+
+
+def _devices(name: str) -> list[str]:
+    """Return the devices that a backend accepts here; of a plug-in that fails, none."""
+    try:
+        with backends.registry.at_work(name):
+            backend = backends.get(name)
+            if not isinstance(backend, RunningBackend) or why_not(backend) is not None:
+                return []
+            settings = default_settings(backend)
+            devices = backend.devices or (settings.device,)
+            return [one for one in devices if refusal(backend, replace(settings, device=one)) is None]
+    except PlugInError:
+        return []

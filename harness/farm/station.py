@@ -28,6 +28,7 @@ from harness.quality.quality import ScoredQuality
 from supernets import errors
 from supernets.contents import SHOWN
 from supernets.errors import HwnasError, MeasurementError
+from supernets.plug_ins import FAILURES, blamed, reason_of
 
 # Benches that stay open on a device: searches that share it do not wait for each other's worker to start.
 _OPEN = 3
@@ -121,8 +122,8 @@ class Station:
         self._current[device] = current
         try:
             answer = self._measured(what, told, current, known)
-        except Exception as error:  # noqa: BLE001 - whatever a backend raises is the answer, and the worker goes on
-            self._error = f"{type(error).__name__}: {error}"[:500]
+        except FAILURES as error:  # whatever a backend raises is the answer, and the worker goes on
+            self._error = reason_of(error)[:500]
             return _refused(error)
         finally:
             self._current.pop(device, None)
@@ -159,8 +160,8 @@ class Station:
                     self._qualities[digest] = self._quality(what, weights)
                 quality = self._qualities[digest]
             (score,) = quality.scores([told["vector"]])
-        except Exception as error:  # noqa: BLE001 - as above
-            self._error = f"{type(error).__name__}: {error}"[:500]
+        except FAILURES as error:  # as above
+            self._error = reason_of(error)[:500]
             return _refused(error)
         return json.dumps({"score": score.record()})
 
@@ -321,10 +322,10 @@ def _into(current: dict[str, Any]) -> Any:
     return tell
 
 
-def _refused(error: Exception) -> str:
-    kind = type(error).__name__ if isinstance(error, HwnasError) else "MeasurementError"
-    words = str(error) if isinstance(error, HwnasError) else f"{type(error).__name__}: {error}"
-    return json.dumps({"error": kind, "message": words})
+def _refused(error: BaseException) -> str:
+    named = error if isinstance(error, HwnasError) else blamed(error)
+    kind = "MeasurementError" if named is None else type(named).__name__
+    return json.dumps({"error": kind, "message": reason_of(error)})
 
 
 def raised(answer: Mapping[str, Any]) -> HwnasError | None:

@@ -41,6 +41,7 @@ registry = Registry(
         "recalibrate",
         "serving",
     ),
+    makes=(Quality,),
 )
 
 

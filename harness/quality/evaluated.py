@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from harness.quality.quality import QualityOptions, Score
 from supernets.contents import SHOWN, Content, Contents, check_holds, content_digest
-from supernets.errors import MALFORMED, NotFiniteError, QualityError, StoreError
+from supernets.errors import MALFORMED, NotFiniteError, QualityError, StoreError, WorkError
 from supernets.files import is_file
+from supernets.plug_ins import FAILURES, blamed
 from supernets.space import Config, FloatArray
 from supernets.supernet import SuperNetwork
 from supernets.values import fault
@@ -100,10 +101,16 @@ class EvaluatedQuality:
 
     def _scored(self, config: Config) -> Score:
         try:
-            return self.score(config)
-        except NotFiniteError as error:
+            score = self.score(config)
+        except FAILURES as error:
+            failure = error if isinstance(error, NotFiniteError) else blamed(error)
+            if failure is None:
+                raise
             # It is this sub-network's failure; the others are evaluated.
-            return Score(float("nan"), reason=str(error))
+            return Score(float("nan"), reason=str(failure))
+        if not isinstance(score, Score):
+            raise WorkError(f"the quality source {self.name} gave a {type(score).__name__}, expected a Score")
+        return score
 
     def kept(self, keys: list[str]) -> dict[str, Score]:
         """Return what the store has of sub-networks, by key."""

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from supernets.contents import Contents
+from supernets.errors import WorkError
+from supernets.plug_ins import FAILURES, blamed
 from supernets.space import FloatArray
 from supernets.values import Values, bounds, is_time, number_or_none
 
@@ -151,10 +153,25 @@ def scored(quality: Quality, X: npt.ArrayLike) -> list[Score]:
     """
     n, source = len(np.atleast_2d(np.asarray(X))), f"the quality source {quality.name}"
     missing = f"{source} has no value for it"
+    try:
+        return _given(quality, X, n, source, missing)
+    except FAILURES as error:
+        named = blamed(error)
+        if named is None:
+            raise
+        # A plug-in's failure is that of the sub-networks with which it fails; the others have their values.
+        if n == 1:
+            return [Score(math.nan, reason=str(named))]
+        return [scored(quality, row[None])[0] for row in np.asarray(X)]
+
+
+def _given(quality: Quality, X: npt.ArrayLike, n: int, source: str, missing: str) -> list[Score]:
     if not isinstance(quality, ScoredQuality):
         found = Values.of(quality.evaluate(X), n, source=source, missing=missing, time=is_time(quality.unit))
         return [Score(float(value), reason=why) for value, why in zip(found.values, found.reasons, strict=True)]
     scores = quality.scores(X)
+    if not isinstance(scores, list | tuple) or not all(isinstance(one, Score) for one in scores):
+        raise WorkError(f"{source} gave something else than a list of Scores")
     given = [one.value for one in scores]
     found = Values.of(given, n, source=source, missing=missing, time=is_time(quality.unit))
     return [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from supernets.errors import PlugInError
 from supernets.registry import Registry
 from supernets.supernet import SuperNetwork
 
@@ -20,7 +21,7 @@ def serving(registry: Registry, net: SuperNetwork, but: str = "") -> list[str]:
         net: the super-network.
         but: a spec that has been refused.
     """
-    specs = [spec for name in registry.names() for spec in _specs(registry, name, net) if spec != but]
+    specs = [spec for name in registry.working() for spec in _specs(registry, name, net) if spec != but]
     return sorted(specs, key=lambda spec: spec.partition(":")[0] != net.default_quality)
 
 
@@ -32,4 +33,8 @@ def joined(specs: Iterable[str]) -> str:
 
 def _specs(registry: Registry, name: str, net: SuperNetwork) -> list[str]:
     serves = getattr(registry.provider(name), "serves", None)
-    return [] if serves is None else list(serves(name, net))
+    try:
+        with registry.at_work(name):
+            return [] if serves is None else [str(spec) for spec in serves(name, net)]
+    except PlugInError:  # it is only asked for advice
+        return []

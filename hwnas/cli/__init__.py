@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -16,11 +17,15 @@ from hwnas.cli.interrupts import Interrupted, Interrupts
 from hwnas.cli.output import complain, say
 from hwnas.cli.streams import ReaderGone, standard_streams
 from supernets.errors import HwnasError, WorkError
+from supernets.plug_ins import FAILURES, blamed
 from supernets.quoting import shortened_message, visible
 
 # Root of the errors of typer's argument parser. Typer carries its own copy of click, under a private name: its public
 # BadParameter is a UsageError, which is a ClickException.
 _ParserError: Any = typer.BadParameter.__mro__[2]
+
+# Set to 1, this variable lets the traceback of an error be printed above its one line.
+_TRACEBACK = "HWNAS_TRACEBACK"
 
 
 def build_app() -> typer.Typer:
@@ -77,6 +82,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Sequence[str], interrupts: Interrupts) -> int:
+    try:
+        return _invoked(given, interrupts)
+    except FAILURES as error:
+        code = _explained(error)
+        if code is None:
+            raise
+        return code
+
+
+def _invoked(given: Sequence[str], interrupts: Interrupts) -> int:
     command = typer.main.get_command(build_app())
     try:
         # Not by the command's own main(), which would swallow an interruption.
@@ -89,14 +104,21 @@ def _run(given: Sequence[str], interrupts: Interrupts) -> int:
         error.message = visible(shortened_message(error.message))
         error.show()
         return int(error.exit_code)
-    except HwnasError as error:
-        complain(str(error))
-        return error.exit_code
     except ReaderGone:
         return 0
-    except ConnectionError:
-        raise  # of one of our own processes: a mistake of ours
-    except OSError as error:
-        complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
-        return WorkError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _explained(error: BaseException) -> int | None:
+    """Say in one line what went wrong, and return the exit code; ``None`` where it is a mistake of ours."""
+    named = error if isinstance(error, HwnasError) else blamed(error)
+    if named is None and (isinstance(error, ConnectionError) or not isinstance(error, OSError)):
+        return None  # a lost connection is one to our own processes
+    if os.environ.get(_TRACEBACK, "0") not in {"", "0"}:
+        say("".join(traceback.format_exception(error)).rstrip())
+    if named is not None:
+        complain(str(named))
+        return named.exit_code
+    if isinstance(error, OSError):
+        complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+    return WorkError.exit_code

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from hwnas.cli.options import JsonFile
-from hwnas.cli.output import STANDARD_OUTPUT, results, write_json
+from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, Kind, Table
 
 
@@ -18,16 +20,20 @@ def algorithms(json: JsonFile = None) -> None:
     """List the search algorithms and how many objectives they take."""
     from search import algorithms as package
 
-    rows = []
-    for name in package.names():
+    rows: list[dict[str, Any]] = []
+    for name in package.registry.working():
         provider = package.registry.provider(name)
-        limits = {"min_objectives": getattr(provider, "MIN_OBJECTIVES", 1), "max_objectives": provider.MAX_OBJECTIVES}
-        rows.append({"algorithm": name, "summary": provider.SUMMARY, **limits})
+        least, most = getattr(provider, "MIN_OBJECTIVES", 1), getattr(provider, "MAX_OBJECTIVES", None)
+        limits = {"min_objectives": least, "max_objectives": most}
+        rows.append({"algorithm": name, "summary": getattr(provider, "SUMMARY", ""), **limits})
+    broken = package.registry.broken()
     if json is not None:
-        write_json(json, {"schema": 1, "algorithms": rows})
+        write_json(json, {"schema": 1, "algorithms": rows} | ({"broken": broken} if broken else {}))
     if json != STANDARD_OUTPUT:
         table = Table([Column("algorithm"), Column("objectives", rank=1), Column("what", Kind.TEXT)])
         for row in rows:
             least, most = row["min_objectives"], row["max_objectives"]
             table.add(row["algorithm"], f"{least} or more" if most is None else f"{least} to {most}", row["summary"])
         results().print(table)
+        for reason in broken.values():
+            remark(f"not here: {reason}")

@@ -10,8 +10,10 @@ from rich.markup import escape
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import remark, results, write_json
 from hwnas.cli.tables import Column, Kind, Table
+from supernets.errors import HwnasError, PlugInError
 
 if TYPE_CHECKING:
+    from backends.backend import Backend
     from harness.platform import PlatformHere
 
 _SUPERNETS = (
@@ -43,15 +45,23 @@ def supernets(json: JsonFile = None) -> None:
     """List the super-networks and their search spaces."""
     import supernets as package
 
-    rows = [_supernet(package.get(name)) for name in package.names()]
+    rows, broken = [], package.registry.broken()
+    for name in package.registry.working():
+        try:
+            with package.registry.at_work(name):
+                rows.append(_supernet(package.get(name)))
+        except PlugInError as error:
+            broken[name] = str(error)
     if json is not None:
-        write_json(json, {"schema": 1, "supernets": rows})
+        write_json(json, {"schema": 1, "supernets": rows} | ({"broken": broken} if broken else {}))
     if json != "-":
         table = Table(_SUPERNETS)
         for row in rows:
             sizes = (f"{row[key]:.3g}" for key in ("size", "distinct_size"))
             table.add(row["name"], str(row["n_var"]), *sizes, row["default_quality"], row["summary"])
         results().print(table)
+        for reason in broken.values():
+            remark(f"not here: {reason}")
 
 
 def _supernet(net: Any) -> dict[str, Any]:
@@ -63,7 +73,7 @@ def backends(json: JsonFile = None) -> None:
     """List the backends, and for those that do not work here, why."""
     import backends as package
 
-    rows = [_backend(name, package.get(name)) for name in package.names()]
+    rows = [_backend(name) for name in package.names()]
     if json is not None:
         write_json(json, {"schema": 1, "backends": rows})
     if json != "-":
@@ -78,17 +88,29 @@ def backends(json: JsonFile = None) -> None:
                 remark(f"{row['name']}: not here: {reason}")
 
 
-def _backend(name: str, backend: Any) -> dict[str, Any]:
+def _backend(name: str) -> dict[str, Any]:
+    import backends as package
+
+    try:
+        with package.registry.at_work(name):
+            return _about(name, package.get(name))
+    except HwnasError as error:  # a broken plug-in takes only itself down
+        nothing: dict[str, Any] = {"devices": [], "precisions": [], "refused": {}, "keys": []}
+        return {"name": name, "why_not": str(error), "versions": {}, **nothing}
+
+
+def _about(name: str, backend: Backend) -> dict[str, Any]:
+    from backends.backend import libraries, why_not
     from harness.platform import refused_precisions
 
-    why_not = backend.why_not()
+    reason = why_not(backend)
     return {
         "name": name,
-        "why_not": why_not,
-        "versions": backend.versions() if why_not is None else {},
+        "why_not": reason,
+        "versions": libraries(backend) if reason is None else {},
         "devices": list(backend.devices),
         "precisions": list(backend.precisions),
-        "refused": refused_precisions(backend) if why_not is None else {},
+        "refused": refused_precisions(backend) if reason is None else {},
         "keys": sorted(backend.keys) + [option.key for option in backend.options],
     }
 

@@ -1,22 +1,35 @@
 """Layouts of lookup tables; one file here per layout.
 
 A layout is registered by being a file of this package, or an installed package's entry point in
-``hwnas.table_formats``. It has ``matches(document)``, whether a parsed document is laid out so, and
-``read(document, file)``, the table in it.
+``hwnas.table_formats``; see ``Layout``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Protocol
 
 from latency_luts.formats._document import load
 from latency_luts.table import LatencyTable
-from supernets.errors import TableError
+from supernets.errors import PlugInError, TableError
 from supernets.registry import Registry
 
 __all__ = ["names", "read", "registry"]
 
-registry = Registry("table layout", "latency_luts.formats", "hwnas.table_formats")
+
+class Layout(Protocol):
+    """What a registered module offers."""
+
+    def matches(self, document: dict[str, Any]) -> bool:
+        """Tell whether a parsed document is laid out so."""
+        ...
+
+    def read(self, document: dict[str, Any], file: str) -> LatencyTable:
+        """Return the table in a document; raises ``TableError`` for a value that is malformed."""
+        ...
+
+
+registry = Registry("table layout", "latency_luts.formats", "hwnas.table_formats", offers=Layout)
 
 
 def names() -> list[str]:
@@ -31,12 +44,27 @@ def read(file: str | Path) -> LatencyTable:
         TableError: there is no such file, it is no YAML mapping, its layout is unknown, or a value in it is malformed.
     """
     document = load(file)
-    for name in names():
+    faults = []
+    for name in registry.working():
         layout = registry.provider(name)
-        if layout.matches(document):
-            table: LatencyTable = layout.read(document, str(file))
-            return table
+        try:
+            with registry.at_work(name):
+                mine = layout.matches(document)
+        except PlugInError as error:  # others are asked all the same
+            faults.append(f"; {error}")
+            continue
+        if mine:
+            return _read(name, document, file)
     first = next(iter(document), None)
     raise TableError(
         f"{file}: unknown layout of a lookup table; its first key is {first!r}; known layouts: {', '.join(names())}"
+        + "".join(faults)
     )
+
+
+def _read(name: str, document: dict[str, Any], file: str | Path) -> LatencyTable:
+    with registry.at_work(name):
+        table = registry.provider(name).read(document, str(file))
+        if not isinstance(table, LatencyTable):
+            raise TypeError(f"read gave no LatencyTable but a {type(table).__name__}")
+    return table

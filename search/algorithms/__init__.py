@@ -18,7 +18,7 @@ from supernets.registry import Registry
 
 __all__ = ["create", "names", "registry"]
 
-registry = Registry("algorithm", "search.algorithms", "hwnas.algorithms")
+registry = Registry("algorithm", "search.algorithms", "hwnas.algorithms", makes=(Algorithm,))
 
 
 def names() -> list[str]:
@@ -53,11 +53,11 @@ def create(
     if not _allows(provider, problem.n_obj):
         raise UsageError(_wrong_number(name, problem))
     if any(problem.guesses) and not _uses_guesses(provider):
-        able = [other for other in names() if _uses_guesses(registry.provider(other))]
+        able = [other for other in registry.working() if _uses_guesses(registry.provider(other))]
         raise UsageError(
             f"algorithm {name!r} makes no use of what is known on another platform; those that do: {', '.join(able)}"
         )
-    algorithm: Algorithm = provider.create(name, problem, evals, rng, dict(settings or {}))
+    algorithm: Algorithm = registry.create(name, problem, evals, rng, dict(settings or {}))
     return algorithm
 
 
@@ -74,7 +74,7 @@ def _wrong_number(name: str, problem: Problem) -> str:
     provider = registry.provider(name)
     least, most = getattr(provider, "MIN_OBJECTIVES", 1), getattr(provider, "MAX_OBJECTIVES", None)
     expected = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
-    able = [other for other in names() if _allows(registry.provider(other), problem.n_obj)]
+    able = [other for other in registry.working() if _allows(registry.provider(other), problem.n_obj)]
     return (
         f"algorithm {name!r} takes {expected} objectives, got {problem.n_obj} ({', '.join(problem.names)}); "
         f"those that take {problem.n_obj}: {', '.join(able) or 'none'}"

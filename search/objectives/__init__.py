@@ -40,7 +40,7 @@ __all__ = [
     "values_of",
 ]
 
-registry = Registry("objective", "search.objectives", "hwnas.objectives", skip=("objective",))
+registry = Registry("objective", "search.objectives", "hwnas.objectives", skip=("objective",), makes=(Objective,))
 
 DEFAULT = ("latency", "quality")
 

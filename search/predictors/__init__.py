@@ -17,8 +17,6 @@ from supernets.space import FloatArray
 
 __all__ = ["Predictor", "fit", "kinds", "layer_features", "registry"]
 
-registry = Registry("predictor", "search.predictors", "hwnas.predictors", skip=("study",))
-
 
 class Predictor(Protocol):
     """A fitted regressor."""
@@ -26,6 +24,9 @@ class Predictor(Protocol):
     def predict(self, features: npt.ArrayLike) -> FloatArray:
         """Return the predictions for ``features`` (n, d), ``(n,)``."""
         ...
+
+
+registry = Registry("predictor", "search.predictors", "hwnas.predictors", skip=("study",), makes=(Predictor,))
 
 
 def kinds() -> list[str]:

@@ -1,0 +1,133 @@
+"""Who an installed plug-in is, and which one has raised an error: its message names the plug-in and its distribution.
+
+A plug-in is somebody else's code. What it raises is its failure, in one line, where an error of our own is a traceback:
+at the border, by ``PlugIn.at_work``, and anywhere else by whose frames the error has come through, ``blamed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from pathlib import PurePath
+from traceback import walk_tb
+from types import FrameType
+
+from supernets.errors import HwnasError, PlugInError
+
+# What a plug-in may raise that is its failure. An interruption is none, and ends the command.
+FAILURES = (Exception, SystemExit)
+_GROUPS = "hwnas."
+
+
+@dataclass(frozen=True)
+class PlugIn:
+    """An installed entry point.
+
+    Attributes:
+        kind: what it adds, as messages call it ("backend").
+        name: under which it is registered.
+        module: that it names ("mychip_hwnas.backend").
+        distribution: the installed package, with its version ("mychip-hwnas 1.2").
+    """
+
+    kind: str
+    name: str
+    module: str
+    distribution: str
+
+    @classmethod
+    def of(cls, point: EntryPoint) -> PlugIn:
+        """Return the plug-in of an entry point."""
+        # An attribute behind a colon belongs to the module; extras in brackets are no part of it.
+        module = point.value.partition(":")[0].partition("[")[0].strip()
+        kind = point.group.removeprefix(_GROUPS).replace("_", " ").removesuffix("s")
+        return cls(kind, point.name, module, _spelled(point.dist))
+
+    def __str__(self) -> str:
+        return f"the plug-in {self.name!r} ({self.kind}, {self.distribution})"
+
+    def failure(self, what: str) -> PlugInError:
+        """Return the error that says ``what`` of the plug-in."""
+        return PlugInError(f"{self} {what}")
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Within, whatever is raised on no purpose is the plug-in's: ``PlugInError``."""
+        try:
+            yield
+        except HwnasError:
+            raise
+        except FAILURES as error:
+            raise self.failed(error) from error
+
+    def failed(self, error: BaseException) -> PlugInError:
+        """Return the error that says what the plug-in has raised."""
+        return self.failure(self.told(error, "failed"))
+
+    def told(self, error: BaseException, how: str) -> str:
+        """Return how it failed: what it has raised, and where in its own code."""
+        own = [at for at in walk_tb(error.__traceback__) if _root(_module(at[0])) == self.root]
+        where = f" ({PurePath(own[-1][0].f_code.co_filename).name}, line {own[-1][1]})" if own else ""
+        return f"{how}: {described(error)}{where}"
+
+    @property
+    def root(self) -> str:
+        """The package that its modules are in."""
+        return _root(self.module)
+
+
+def described(error: BaseException) -> str:
+    """Return an error that nobody foresaw in one line: its type and what it says."""
+    try:
+        said = " ".join(str(error).split())
+    except FAILURES:  # of somebody else's class
+        said = ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why work has failed, in one line: our errors say it themselves, a plug-in's name the plug-in."""
+    named = error if isinstance(error, HwnasError) else blamed(error)
+    return " ".join(str(named).split()) if named else described(error)
+
+
+def blamed(error: BaseException) -> PlugInError | None:
+    """Return the error that names the plug-in in whose code, or in what that called, ``error`` was raised.
+
+    Returns:
+        ``None``: no frame is a plug-in's; or it is an error on purpose, or an interruption.
+    """
+    if isinstance(error, HwnasError) or not isinstance(error, FAILURES):
+        return None
+    modules = [_module(frame) for frame, _ in walk_tb(error.__traceback__)][::-1]
+    installed = _installed()[::-1]
+    roots = {plug_in.root: plug_in for plug_in in installed}
+    first = next((roots[root] for root in map(_root, modules) if root in roots), None)
+    if first is None:
+        return None
+    # A package may bring several: it is the one whose own module has called.
+    siblings = {one.module: one for one in installed if one.distribution == first.distribution}
+    return next((siblings[module] for module in modules if module in siblings), first).failed(error)
+
+
+def _installed() -> list[PlugIn]:
+    every = entry_points()
+    groups = sorted(group for group in every.groups if group.startswith(_GROUPS))
+    return [PlugIn.of(point) for group in groups for point in every.select(group=group)]
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _spelled(distribution: Distribution | None) -> str:
+    # Metadata that is damaged or missing: the plug-in is named without it.
+    about = getattr(distribution, "metadata", None) or {}
+    known = (str(about.get(key, "") or "") for key in ("Name", "Version"))
+    return " ".join(part for part in known if part) or "of an unknown distribution"
