@@ -84,7 +84,7 @@ class Device:
         while True:
             message = self._next()
             if message["say"] == "refused":
-                raise getattr(errors, message["error"], errors.MeasurementError)(message["message"])
+                raise errors.again(message["error"], message["message"])
             self._nod()
             if message["say"] == "ready":
                 return message

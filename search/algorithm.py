@@ -110,10 +110,12 @@ def proposed(algorithm: Algorithm, asked: Any, space: SearchSpace) -> IntArray:
         X = np.asarray(asked)
         return space.canonical(X if X.size else np.zeros((0, space.n_var), dtype=np.int64))
     except (ConfigError, TypeError, ValueError) as error:
-        kind = type(algorithm)
-        raise WorkError(
-            f"the algorithm {kind.__module__}.{kind.__name__} proposed what is no vectors: {error}"
-        ) from error
+        raise WorkError(f"the algorithm {called(algorithm)} proposed what is no vectors: {error}") from error
+
+
+def called(algorithm: Algorithm) -> str:
+    """Return what messages call an algorithm: its class, which also says whose it is."""
+    return f"{type(algorithm).__module__}.{type(algorithm).__name__}"
 
 
 @runtime_checkable

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import UNREADABLE, Algorithm, Restorable, proposed
+from search.algorithm import UNREADABLE, Algorithm, Restorable, called, proposed
 from search.archive import Archive, Evaluation
 from search.clock import Clock
 from search.constraints import Constraint, total_violation
 from search.drift import Drift
 from search.objectives import Objective, Outcome, Repeatable, admitted
 from search.stored import Kept, Snapshot
-from supernets.errors import UsageError
+from supernets.errors import UsageError, WorkError
 from supernets.space import FloatArray, IntArray, SearchSpace
 
 # An algorithm that asks this often in a row for nothing new has nothing new to ask for.
@@ -162,8 +162,13 @@ class Loop:
 
     def _save(self) -> None:
         """Let the store have what asking goes on from, so that a study that is resumed need not ask again."""
-        if self._restorable is not None and len(self._archive):
-            self._kept.save(Snapshot(len(self._archive), self._batches(), self._restorable.state()).to_json())
+        if self._restorable is None or not len(self._archive):
+            return
+        state = self._restorable.state()
+        try:
+            self._kept.save(Snapshot(len(self._archive), self._batches(), state).to_json())
+        except (TypeError, ValueError) as error:
+            raise WorkError(f"the state of the algorithm {called(self._algorithm)} is no JSON: {error}") from error
 
     def _restored(self, evals: int) -> int:
         """Restore the algorithm from the store, and return of how many evaluations it is only to be told.

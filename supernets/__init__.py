@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from supernets.quoting import shortened
 from supernets.registry import Registry
 from supernets.single_blocks import SUFFIX, SingleBlocks
 from supernets.spec import parse_spec
@@ -13,7 +16,16 @@ from supernets.supernet import Stage, SuperNetwork
 
 __all__ = ["Stage", "SuperNetwork", "get", "names", "registry"]
 
-registry = Registry("super-network", "supernets.zoo", "hwnas.supernets", makes=(SuperNetwork,))
+
+def _counted(net: SuperNetwork) -> None:
+    """Raise ``TypeError`` where the counts of the smallest sub-network are none."""
+    for name, count in (("params", net.params), ("macs", net.macs)):
+        found = count(net.space.smallest())
+        if np.shape(found) != (1,) or np.asarray(found).dtype.kind not in "iuf":
+            raise TypeError(f"{name}(X): expected a number for each sub-network, got {shortened(repr(found))}")
+
+
+registry = Registry("super-network", "supernets.zoo", "hwnas.supernets", makes=(SuperNetwork,), proves=_counted)
 
 
 def names() -> list[str]:

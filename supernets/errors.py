@@ -136,6 +136,15 @@ class OutputError(WorkError):
     """A result that cannot be written where it was asked for: the disk is full, the folder is gone."""
 
 
+def again(kind: object, message: str) -> HwnasError:
+    """Return the error that another process has raised, by the name of its class and by what it said."""
+    found = globals().get(str(kind))
+    # An unknown name has no message of its own to be made from.
+    if not isinstance(found, type) or not issubclass(found, HwnasError) or found is UnknownNameError:
+        return MeasurementError(message)
+    return found(message)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'? (known: ...)"`` for a mistyped ``name``."""
     known = sorted(known)

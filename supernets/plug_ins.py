@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from pathlib import PurePath
 from traceback import walk_tb
 from types import FrameType
@@ -112,10 +112,26 @@ def blamed(error: BaseException) -> PlugInError | None:
     return next((siblings[module] for module in modules if module in siblings), first).failed(error)
 
 
+def points_of(group: str = "") -> list[EntryPoint]:
+    """Return the installed entry points of a group, or of all our groups, sorted; damaged metadata have none."""
+    try:
+        groups = [group] if group else [one for one in entry_points().groups if one.startswith(_GROUPS)]
+        found = [point for one in groups for point in entry_points(group=one)]
+    except FAILURES:  # somebody's file cannot be read; the others' can
+        found = [point for distribution in distributions() for point in _readable(distribution)]
+    wanted = {point for point in found if (point.group == group if group else point.group.startswith(_GROUPS))}
+    return sorted(wanted, key=lambda point: (point.group, point.name, point.value))
+
+
+def _readable(distribution: Distribution) -> list[EntryPoint]:
+    try:
+        return list(distribution.entry_points)
+    except FAILURES:
+        return []
+
+
 def _installed() -> list[PlugIn]:
-    every = entry_points()
-    groups = sorted(group for group in every.groups if group.startswith(_GROUPS))
-    return [PlugIn.of(point) for group in groups for point in every.select(group=group)]
+    return [PlugIn.of(point) for point in points_of()]
 
 
 def _module(frame: FrameType) -> str:

@@ -15,16 +15,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from supernets.errors import PlugInError, UnknownNameError
 from supernets.fitting import misfit, misfit_of_all, wrong_type
-from supernets.plug_ins import FAILURES, PlugIn
+from supernets.plug_ins import FAILURES, PlugIn, points_of
 
 # What a module may say of what it offers, in any of the registries, and of which type it is.
 _STATEMENTS: dict[str, Any] = {
@@ -54,6 +54,7 @@ class Registry:
         group: the entry point group for installed packages ("hwnas.supernets").
         skip: files of the package that are its machinery and not registered things.
         makes: Protocols of which what ``create`` makes has to fit one; none: whatever it is.
+        proves: is given what a plug-in's ``create`` makes, and raises where that does not work; costs next to nothing.
         offers: the Protocol of what is registered, where that is no ``create``.
     """
 
@@ -65,10 +66,12 @@ class Registry:
         skip: tuple[str, ...] = (),
         *,
         makes: tuple[type, ...] = (),
+        proves: Callable[[Any], None] | None = None,
         offers: type | None = None,
     ) -> None:
         self.kind = kind
         self._makes = makes
+        self._proves = proves
         self._offers = offers
         self._plug_ins: dict[str, PlugIn] = {}
         self._package = package
@@ -115,6 +118,9 @@ class Registry:
         reason = None if plug_in is None else misfit_of_all(made, self._makes)
         if plug_in is not None and reason is not None:
             raise plug_in.failure(f"makes no {self.kind}: {reason}")
+        if plug_in is not None and self._proves is not None:
+            with plug_in.at_work():
+                self._proves(made)
         return made
 
     def at_work(self, name: str) -> AbstractContextManager[None]:
@@ -126,7 +132,7 @@ class Registry:
     def _providers(self) -> dict[str, Any]:
         own = dict(self._from_files())
         claims: dict[str, list[tuple[PlugIn, Any]]] = defaultdict(list)
-        for plug_in, names, found in map(self._loaded, sorted(set(entry_points(group=self._group)))):
+        for plug_in, names, found in map(self._loaded, points_of(self._group)):
             for name in names:
                 # The name of one of ours stays ours: nobody who asks for that means somebody else's.
                 taken = f"{name} ({plug_in.distribution})" if name in own else name

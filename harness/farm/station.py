@@ -332,8 +332,5 @@ def raised(answer: Mapping[str, Any]) -> HwnasError | None:
     """Return the error that an answer stands for, or ``None``."""
     if "error" not in answer:
         return None
-    kind = getattr(errors, str(answer["error"]), None)
-    if not (isinstance(kind, type) and issubclass(kind, HwnasError)) or kind is errors.UnknownNameError:
-        kind = MeasurementError  # an unknown name has no message of its own to be made from
     said = str(answer.get("message", "")).strip()
-    return kind(said or f"a worker refused, and does not say why ({answer['error']})")
+    return errors.again(answer["error"], said or f"a worker refused, and does not say why ({answer['error']})")

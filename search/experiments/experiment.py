@@ -113,8 +113,9 @@ def parse(text: str, name: str, scale: str = "full", over: Mapping[str, Any] | N
     head = read(Head, {key: value for key, value in document.items() if key in head_keys}, where)
     kind = kinds.registry.provider(head.kind)
     rest = {key: value for key, value in document.items() if key not in head_keys}
-    settings = read(kind.Settings, rest, where)
-    kind.check(settings, where)
+    with kinds.registry.at_work(head.kind):
+        settings = read(kind.Settings, rest, where)
+        kind.check(settings, where)
     return Experiment(name, scale, head, settings)
 
 

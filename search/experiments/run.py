@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from search.experiments import kinds
 from search.experiments.bench import Bench, Step
 from search.experiments.experiment import Experiment
 from search.experiments.parts import Parts
@@ -70,7 +71,13 @@ def run(
     given = os.environ if environ is None else environ
     bench = Bench(store or str(target / STORE), parts, target.absolute() / "parts", name, workers, given, tell)
     kind, settings = experiment.kind, experiment.settings
-    data = kind.run(experiment, bench)
+    with kinds.registry.at_work(experiment.head.kind):
+        data = kind.run(experiment, bench)
+        found = {
+            "stands_in": list(kind.stand_ins(settings, given)),
+            "claims": [one.to_json() for one in kind.verdicts(settings, data)],
+            "gist": kind.gist(data),
+        }
     head, facts = experiment.head, environment.collect()
     parts.tick(force=True)
     result = {
@@ -81,9 +88,7 @@ def run(
         "paper": head.paper,
         "shows": head.shows,
         "kind": head.kind,
-        "stands_in": list(kind.stand_ins(settings, given)),
-        "claims": [one.to_json() for one in kind.verdicts(settings, data)],
-        "gist": kind.gist(data),
+        **found,
         "seconds": round(parts.spent.seconds, 1),
         "processor_s": round(parts.spent.processor_s, 1),
         "finished_at": datetime.now(tz=UTC).isoformat(timespec="seconds"),

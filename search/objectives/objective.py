@@ -92,6 +92,8 @@ def admitted(objective: Objective, outcome: Outcome, n: int) -> Outcome:
         WorkError: it is not said of each of them.
     """
     source = f"{objective.name} from {objective.source}"
+    if not isinstance(outcome, Outcome):
+        raise WorkError(f"{source}: gave a {type(outcome).__name__}, expected an Outcome")
     if len(outcome.status) != n or len(outcome.reasons) != n:
         raise WorkError(f"{source}: gave {len(outcome.status)} statuses for {n} sub-networks, expected one for each")
     found = Values.of(outcome.values, n, source=source, missing=_MISSING, time=is_time(objective.unit))

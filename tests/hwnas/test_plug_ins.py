@@ -105,7 +105,7 @@ def told(capsys, *command):
         ("MAX_OBJECTIVES = '2'\ndef create(name): pass", "its MAX_OBJECTIVES is of type str, expected int or None"),
     ],
 )
-@pytest.mark.parametrize("group", ["hwnas.backends", "hwnas.algorithms", "hwnas.quality", "hwnas.supernets"])
+@pytest.mark.parametrize("group", ["hwnas.algorithms", "hwnas.supernets"])
 def test_what_does_not_load_is_listed_with_the_reason(site, group, source, reason):
     from installed import REGISTRIES
 
@@ -315,6 +315,66 @@ def test_a_mistake_of_ours_is_still_a_traceback(site, scripted, monkeypatch):
     monkeypatch.setattr("search.algorithms.random.create", broken)
     with pytest.raises(ZeroDivisionError):
         run([*MACS, "-a", "random"])
+
+
+def test_what_an_objective_says_is_looked_at(site, scripted, capsys):
+    source = """
+    def create(name, sources):
+        return Objective()
+
+    class Objective:
+        name, unit, maximise, source, free, cheap, batched = "acme", "", False, "acme", True, False, True
+
+        def evaluate(self, X):
+            return X
+    """
+    site.add("hwnas.objectives", "acme", source)
+    code, error = told(capsys, "search", "toy", "-p", "scripted", "--objective", "acme", "--evals", "4", *TOY)
+    assert (code, error) == (1, "error: acme from acme: gave a ndarray, expected an Outcome")
+
+
+def test_a_super_network_whose_counts_are_none_is_refused(site, capsys):
+    source = "import scripted_supernet\ndef create(name, options): return Odd(name, 1)\n"
+    source += "class Odd(scripted_supernet.Toy):\n    def macs(self, X): return None\n"
+    site.add("hwnas.supernets", "acme", source)
+    code, error = told(capsys, "search", "acme", "-p", "torch", "--evals", "4", *TOY)
+    assert code == 1
+    assert "failed: TypeError: macs(X): expected a number for each sub-network, got None" in error
+    assert run(["supernets"]) == 0
+
+
+def test_a_process_beside_this_one_names_the_plug_in(site):
+    from search.processes import _outcome
+
+    site.add("hwnas.objectives", "acme", "def create(name): raise RuntimeError('no')")
+    import acme_acme
+
+    raised, error = _outcome(acme_acme.create, ("acme",))
+    assert raised
+    assert str(error) == f"the plug-in 'acme' (objective, {ACME}) failed: RuntimeError: no (acme_acme.py, line 1)"
+
+
+@pytest.mark.parametrize(
+    ("settings", "run", "reason"),
+    [
+        ("n = 1", "return {}", "failed: TypeError: "),
+        ("n: int = 1", "return {}['x']", "failed: KeyError: 'x' (acme_acme.py, line 14)"),
+        ("n: int = 1", "raise SystemExit", "failed: SystemExit (acme_acme.py, line 14)"),
+    ],
+)
+def test_a_kind_of_experiment_that_fails_is_named(site, capsys, tmp_path, settings, run, reason):
+    head = "from dataclasses import dataclass\n\nSUMMARY = 'mine'\n\n\n"
+    head += f"{'@dataclass(frozen=True)' if ':' in settings else '#'}\nclass Settings:\n    {settings}\n\n"
+    body = "def check(settings, where): pass\n\n\ndef run(experiment, bench):\n    " + run
+    rest = "\n\ndef verdicts(settings, data): return []\ndef sections(experiment, data, published): return []\n"
+    rest += "def table(data): return None\ndef stand_ins(settings, environ): return []\ndef gist(data): return ''\n"
+    site.add("hwnas.experiments", "acme", head + body + rest)
+    file = tmp_path / "mine.toml"
+    file.write_text('title = "t"\npaper = "p"\nshows = "s"\nkind = "acme"\n')
+    code, error = told(capsys, "reproduce", "--file", str(file), "--out", str(tmp_path / "out"))
+    assert code == 1
+    assert f"the plug-in 'acme' (experiment, {ACME}) {reason}" in error.replace("\n", " ")
+    assert "Traceback" not in error
 
 
 # --- nobody else is hurt ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import textwrap
 import pytest
 
 import supernets
-from supernets.errors import HwnasError, UnknownNameError, UsageError
+from supernets.errors import HwnasError, MeasurementError, PlugInError, UnknownNameError, UsageError, again
 from supernets.registry import Registry
 
 
@@ -74,3 +74,40 @@ def test_every_error_has_an_exit_code():
         todo.extend(kind.__subclasses__())
     assert seen == {1, 2}
     assert issubclass(UnknownNameError, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("entry_points.txt", b"[test.things]\nnonsense\n"), ("entry_points.txt", b"\xff\xfe=\n")]
+)
+def test_metadata_that_are_damaged_keep_nobody_elses_from_being_read(package, plug_ins, tmp_path, file, content):
+    info = tmp_path / "site" / "damaged-1.0.dist-info"
+    info.mkdir()
+    (info / file).write_bytes(content)
+    registry = Registry("thing", package, "test.things", skip=("machinery",))
+    assert registry.create("extra") == ("extra", "extra")
+
+
+def test_a_plug_in_whose_package_has_no_metadata_is_named_without(package, plug_ins, tmp_path):
+    next((tmp_path / "site").glob("*/METADATA")).unlink()
+    registry = Registry("thing", package, "test.things", skip=("machinery",))
+    with pytest.raises(PlugInError, match="the plug-in 'broken'"):
+        registry.create("broken")
+
+
+def test_an_entry_point_that_names_no_module_is_broken(package, plug_ins, tmp_path):
+    (tmp_path / "site" / "plugin_for_test-1.0.dist-info" / "entry_points.txt").write_text(
+        "[test.things]\nodd = a-b c\n"
+    )
+    assert Registry("thing", package, "test.things", skip=("machinery",)).names() == [
+        "big-thing",
+        "left",
+        "odd",
+        "right",
+    ]
+
+
+def test_an_error_of_another_process_is_of_its_class_where_a_message_is_enough():
+    assert type(again("PlugInError", "broken")) is PlugInError
+    for kind in ("UnknownNameError", "no such", "difflib", 3):
+        error = again(kind, "broken")
+        assert (type(error), str(error)) == (MeasurementError, "broken")
