@@ -62,7 +62,6 @@ class Objective:
 
     def __init__(self, name="latency", *, batched=True, maximise=False, fails=(), unstable=(), cheap=False):
         self.name, self.batched, self.maximise, self.cheap = name, batched, maximise, cheap
-        self.unit, self.source = "", "script"
         self.fails, self.unstable, self.calls = fails, unstable, []
 
     def value(self, row):
