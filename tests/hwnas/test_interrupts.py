@@ -257,7 +257,7 @@ def test_killed_searches_leave_nothing_and_measure_nothing_again(start, tmp_path
     """``scripts/kill_study.py`` does this at length, on a real backend."""
     script = Path(__file__).parents[2] / "scripts" / "kill_study.py"
     options = ["--net", "toy:layers=3", "--platform", "scripted-device:us=300", "--evals", "6", "--kills", "3"]
-    process = start(sys.executable, str(script), *options, "--longest", "12")
+    process = start(sys.executable, str(script), *options, "--longest", "12", "--at-once")
     said, seen = process.communicate(timeout=240)
     assert process.returncode == 0, seen
     report = json.loads(said)
