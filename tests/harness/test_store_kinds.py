@@ -479,6 +479,12 @@ def test_what_is_deleted_is_counted_over_all_statements(store, monkeypatch):
     assert store.delete_measurements(numbers) == 5
 
 
+def test_platforms_are_those_of_one_super_network_each_once(store):
+    for supernet, platform in (("n", "b"), ("n", "a"), ("n", "b"), ("other", "c")):
+        store.put_measurement(RECORD | {"supernet": supernet, "platform": platform})
+    assert [store.platforms(name) for name in ("n", "other", "none")] == [["a", "b"], ["c"], []]
+
+
 def test_the_study_that_is_named_is_deleted(store):
     for name in "abc":
         store.add_evaluations(store.create_study(name, {}), 0, [{"key": name}])
