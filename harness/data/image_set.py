@@ -178,14 +178,41 @@ class _Known(NamedTuple):
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    return sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return [_spelled(one) for one in _listed(folder) if is_folder(_leading(one))]
 
 
 def _images_in(folder: Path, may_be_empty: bool = False) -> list[Path]:
-    files = sorted(one for one in folder.iterdir() if one.suffix.lower() in _ENDINGS and not one.name.startswith("."))
+    files = [_leading(one) for one in _listed(folder) if one.suffix.lower() in _ENDINGS]
     if not files and not may_be_empty:
         raise DataError(f"{folder}: the class folder has no images in it ({', '.join(sorted(_ENDINGS))})")
     return files
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name, but for what is hidden; raises ``DataError`` where it cannot be read."""
+    try:
+        return sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
+def _leading(path: Path) -> Path:
+    """Return a path; raises ``DataError`` where it is a link that leads nowhere: to nothing, or to itself."""
+    try:
+        if path.is_symlink():
+            path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: is a link that leads nowhere ({error.strerror})") from error
+    return path
+
+
+def _spelled(folder: Path) -> Path:
+    """Return a class folder; raises ``DataError`` where its name, which is written down, is no UTF-8."""
+    if any("\udc80" <= char <= "\udcff" for char in folder.name):
+        raise DataError(
+            f"{folder.parent}: the class folder {ascii(folder.name)} has a name that is no UTF-8; rename it"
+        )
+    return folder
 
 
 def _part_folder(place: Path, part: str) -> Path:
@@ -270,7 +297,7 @@ def _idx_files(place: Path) -> list[Path]:
     folder, beginning = (place, "") if is_folder(place) else (place.parent, place.name)
     if not is_folder(folder):
         return []
-    return sorted(one for one in folder.iterdir() if one.name.startswith(beginning) and re.search(r"idx\d", one.name))
+    return [one for one in _listed(folder) if one.name.startswith(beginning) and re.search(r"idx\d", one.name)]
 
 
 def _found(files: Sequence[Path], part: str, what: str) -> list[Path]:

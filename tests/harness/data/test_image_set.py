@@ -233,3 +233,38 @@ def test_classes_of_idx_files_are_numbered_as_in_training(tmp_path):
     train, test = (open_images(str(tmp_path), part, 1) for part in ("train", "test"))
     assert len(train.classes) == len(test.classes) == 10
     assert test.labels.tolist() == [0, 3]
+
+
+def test_links_that_lead_nowhere_are_named(tmp_path):
+    for part, target in (("dangling.png", "nothing"), ("itself.png", "itself.png")):
+        folder = tmp_path / part / "val" / "cats"
+        folder.mkdir(parents=True)
+        (folder / part).symlink_to(target)
+        with pytest.raises(DataError, match=rf"{part}: is a link that leads nowhere"):
+            open_images(str(tmp_path / part), "test", 3)
+        (folder.parent / "dogs").symlink_to("nowhere")
+        (folder / part).unlink()
+        with pytest.raises(DataError, match="dogs: is a link that leads nowhere"):
+            open_images(str(tmp_path / part), "test", 3)
+
+
+def test_a_class_whose_name_is_no_utf_8_is_named(tmp_path):
+    (tmp_path / "val" / "c\udcffts").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"the class folder 'c\\udcffts' has a name that is no UTF-8") as caught:
+        open_images(str(tmp_path), "test", 3)
+    str(caught.value).split(": the class")[1].encode()
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    folder = tmp_path / "val" / "cats"
+    folder.mkdir(parents=True)
+    there = type(folder).iterdir
+
+    def refused(path):
+        if path == folder:
+            raise PermissionError(13, "Permission denied", str(path))  # the superuser may read everything
+        return there(path)
+
+    monkeypatch.setattr(type(folder), "iterdir", refused)
+    with pytest.raises(DataError, match=r"cats: cannot be read \(Permission denied\)"):
+        open_images(str(tmp_path), "test", 3)
