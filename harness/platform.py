@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import backends
 from backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
 from harness import variables
 from harness.threads import allowed_cpus
-from supernets.documents import read_text
+from supernets.documents import parse_toml, read_text
 from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from supernets.spec import parse_spec
 from supernets.whole import whole
@@ -113,8 +112,8 @@ def named_platforms(names: Path | None = None) -> dict[str, str]:
     if names is None and not path.exists():
         return {}
     try:
-        document = tomllib.loads(read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
+        document = parse_toml(read_text(path))
+    except (OSError, ValueError) as error:
         raise PlatformError(f"{path}: cannot be read: {error}") from None
     odd = sorted(set(document) - {_SECTION})
     if odd:

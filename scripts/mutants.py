@@ -178,7 +178,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _function(name: str) -> str:
-    """Return "search.archive.Archive.add" for "search.archive.xǁArchiveǁadd__mutmut_1"."""
+    """Return the name of what a mutant is of: ``Archive.add`` in its module for ``xǁArchiveǁadd__mutmut_1``."""
     module, _, mangled = name.partition("__mutmut_")[0].rpartition(".")
     return f"{module}.{mangled.removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}"
 

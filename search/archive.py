@@ -79,18 +79,18 @@ class Evaluation:
         """Return what ``to_json`` wrote.
 
         Raises:
-            LookupError, TypeError, ValueError: it is something else, or has what can be no value; says which.
+            One of ``supernets.errors.MALFORMED``: it is something else, or has what can be no value; says which.
         """
         violation = record["violation"]
         return cls(
-            index=record["index"],
-            iteration=record["iteration"],
-            vector=tuple(int(digit, 36) for digit in record["key"]),
-            config=record["config"],
+            index=_of_kind(record, "index", int),
+            iteration=_of_kind(record, "iteration", int),
+            vector=tuple(int(digit, 36) for digit in _of_kind(record, "key", str)),
+            config=_of_kind(record, "config", dict),
             key=record["key"],
             objectives=_values(record),
             status=record["status"],
-            reason=record["reason"],
+            reason=_of_kind(record, "reason", str),
             intervals={name: bounds(low, high) for name, (low, high) in record["intervals"].items()},
             # Studies of earlier versions have none.
             beside={
@@ -119,6 +119,13 @@ def _values(record: Mapping[str, Any]) -> dict[str, float]:
             raise ValueError(f"{name}: {reason} in an evaluation that is {status}")
         values[name] = float(value)
     return values
+
+
+def _of_kind(record: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = record[name]
+    if type(value) is not kind:  # true and false are no numbers
+        raise TypeError(f"{name}: expected {kind.__name__}, got {value!r:.60}")
+    return value
 
 
 def _at_least_0(name: str, value: object) -> float:

@@ -129,7 +129,7 @@ def _of_study(net: SuperNetwork, name: str, store: Store | None, end: tuple[int,
         raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
     # Evaluations are only ever added: those that a search began with are the first ones.
     counted = study.evaluations if end is None else study.evaluations[: end[0]]
-    known = {one.key: (one.vector, one.objectives.get("latency", np.nan)) for one in counted}
+    known = {one.key: (net.space.from_key(one.key)[0], one.objectives.get("latency", np.nan)) for one in counted}
     return Observed(name, "study", (len(counted), ""), known)
 
 

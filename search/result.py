@@ -13,6 +13,7 @@ import numpy as np
 from search.archive import Archive, Evaluation
 from search.objectives import Directions
 from search.stopping import Reference
+from supernets.contents import of_records
 from supernets.space import FloatArray
 from supernets.values import is_time, number, number_or_none
 
@@ -67,6 +68,9 @@ class Study:
             _expect(name, self.settings[name], kind)
         for name in ("platform", "preset", "warm_start"):
             _expect(name, self.settings[name], str | None)
+        if not self.objectives:
+            raise LookupError("objectives: expected at least one")
+        self._check_begun()
         for one in self.objectives:
             _expect("name", one.name, str)
             _expect("unit", one.unit, str)
@@ -83,6 +87,15 @@ class Study:
             _expect("note", self.facts["quality"]["note"], str)
         _expect("environment", self.facts["environment"], Mapping)
         return self
+
+    def _check_begun(self) -> None:
+        """Check what a search that goes on compares; studies of earlier versions lack some of it."""
+        for name, kind in {"initial": list, "parallel": int, "contents": dict, "sources": dict}.items():
+            _expect(name, self.settings.get(name, kind()), kind)
+        _expect("transfer_from", self.settings.get("transfer_from"), str | None)
+        for text in (*self.constraints, *self.settings.get("initial", ())):
+            _expect("constraints and initial", text, str)
+        of_records(self.settings.get("contents", {}))
 
     def _check_times(self, label: ObjectiveLabel) -> None:
         if not is_time(label.unit):

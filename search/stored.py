@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +12,7 @@ import numpy as np
 from search.archive import Archive, Evaluation
 from search.objectives import Directions
 from search.result import Study
-from supernets.errors import MALFORMED, StoreError, UnknownNameError
+from supernets.errors import MALFORMED, ConfigError, StoreError, UnknownNameError
 from supernets.space import IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class Kept:
     save: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
-def kept_of(store: Store, record: StudyRecord) -> Kept:
-    """Return what the store has of a study, and how to keep more."""
+def kept_of(store: Store, record: StudyRecord, space: SearchSpace) -> Kept:
+    """Return what the store has of a study, and how to keep more; raises ``StoreError`` where it is damaged."""
 
     def keep(evaluations: Sequence[Evaluation]) -> None:
         store.add_evaluations(record, evaluations[0].index, [one.to_json() for one in evaluations])
@@ -81,21 +82,51 @@ def kept_of(store: Store, record: StudyRecord) -> Kept:
 
     # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
     snapshot = store.snapshot(record)
-    return Kept([Evaluation.from_json(row) for row in store.evaluations(record)], snapshot, keep, save)
+    return Kept(_whole(store, record, space).evaluations, snapshot, keep, save)
 
 
-def load(store: Store, name: str) -> Study:
+def load(store: Store, name: str, space: SearchSpace | None = None) -> Study:
     """Return the study called ``name`` as the store has it.
+
+    Args:
+        store: has it.
+        name: its name.
+        space: that its sub-networks are to be looked up in, where it is of that super-network; ``None``: in none.
 
     Raises:
         UnknownNameError: there is none; the message suggests the nearest.
         StoreError: it is there, but damaged.
     """
-    record = record_of(store, name)
+    return _whole(store, record_of(store, name), space)
+
+
+def _whole(store: Store, record: StudyRecord, space: SearchSpace | None) -> Study:
+    evaluations = store.evaluations(record)
+    with understood(store, record.name):
+        study = _study(record, evaluations)
+        if space is not None:
+            _check_keys(study, space)
+        return study
+
+
+@contextmanager
+def understood(store: Store, name: str) -> Iterator[None]:
+    """Name the store and the study where its records are not what they should be: ``StoreError``."""
     try:
-        return _study(record, store.evaluations(record))
+        yield
     except MALFORMED as error:
         raise StoreError(f"the store {store.name}: the study {name!r} is damaged: {error!r}") from error
+
+
+def _check_keys(study: Study, space: SearchSpace) -> None:
+    """Raise ``ValueError`` where an evaluation is of no sub-network of the space, or what it began with is none."""
+    keys = {f"evaluation {one.index}": one.key for one in study.archive}
+    keys |= {f"initial, {number}": key for number, key in enumerate(study.settings.get("initial", ()), 1)}
+    for what, key in keys.items():
+        try:
+            space.from_key(key)
+        except ConfigError as error:
+            raise ValueError(f"{what}: {error}") from None
 
 
 def _study(record: StudyRecord, evaluations: Sequence[Mapping[str, Any]]) -> Study:
@@ -109,9 +140,12 @@ def _study(record: StudyRecord, evaluations: Sequence[Mapping[str, Any]]) -> Stu
     return Study(record.name, settings, facts, archive, time_s).checked()
 
 
-def record_of(store: Store, name: str) -> StudyRecord:
-    """Return what the store knows of the study ``name``, without its evaluations; raises ``UnknownNameError``."""
+def record_of(store: Store, name: str, space: SearchSpace | None = None) -> StudyRecord:
+    """Return what the store knows of the study ``name``, without its evaluations; see ``load``."""
     record = store.study(name)
     if record is None:
         raise UnknownNameError("study", name, (known.name for known in store.studies()))
+    if space is not None:
+        with understood(store, name):
+            _check_keys(_study(record, ()), space)
     return record

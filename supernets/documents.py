@@ -1,15 +1,46 @@
-"""Text that people and other tools write: UTF-8 with or without a byte-order mark, as JSON, YAML or Python literals."""
+"""Text that people and other tools write: UTF-8 with or without a byte-order mark, as JSON, YAML, TOML or literals.
+
+Whatever it says is read in a bounded time and memory, or refused by a ``ValueError`` that says why: a document that is
+nested too deeply, that stands for more than it says, or with numbers so long that Python would not print them.
+"""
 
 from __future__ import annotations
 
 import ast
+import itertools
 import json
+import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-# A Python literal takes a hundred times its length while it is read; so many characters are 2,000 configs.
-_LONGEST_LITERAL = 1 << 20
+from supernets.errors import MALFORMED
+
+# A Python literal takes a hundred times its length while it is read; so many characters are 500 configs.
+_LONGEST_LITERAL = 1 << 18
+# What people write in TOML has a hundred lines; Python's reader takes a second for so many characters of the worst.
+_LONGEST_TOML = 1 << 16
+
+# Of values within values. Tables have a depth of 4, configs of other tools 6, records in a store 10.
+DEEPEST = 60
+_TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
+# Python does not print a whole number of more digits, so that no message could quote it.
+LONGEST_NUMBER = 4300
+_TOO_LONG = 10**LONGEST_NUMBER
+
+# TOML's reader takes a time that grows as the square of a key's parts; dots in texts and remarks are none of a key's.
+_PART = r"""(?:[\w-]++ | "(?:[^"\\\n]|\\.)*+"? | '[^'\n]*+'?)"""
+_TOML_TOKEN = re.compile(
+    rf"""
+      \"{{3}} .*? (?: (?<!\\)\"{{3}} | \Z)
+    | '{{3}} .*? (?: '{{3}} | \Z)
+    | (?P<key> {_PART} (?: [\ \t]*+ \. [\ \t]*+ {_PART} ){{{DEEPEST}}} )
+    | {_PART}
+    | \#[^\n]*+
+    """,
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def read_text(file: str | Path) -> str:
@@ -25,9 +56,9 @@ def read_text(file: str | Path) -> str:
 def parse_json(text: str) -> Any:
     """Return the value that a JSON text spells; raises ``ValueError``."""
     try:
-        return json.loads(text.removeprefix("\ufeff"))
+        return checked(json.loads(text.removeprefix("\ufeff")))
     except RecursionError:
-        raise ValueError("is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
 
 
 def parse_literal(text: str) -> Any:
@@ -38,9 +69,9 @@ def parse_literal(text: str) -> Any:
         with warnings.catch_warnings():
             # Python remarks on odd escapes and numbers; whoever wrote the file is not its programmer.
             warnings.simplefilter("ignore")
-            return ast.literal_eval(text.removeprefix("\ufeff").strip())
+            return checked(ast.literal_eval(text.removeprefix("\ufeff").strip()))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError(getattr(error, "msg", None) or str(error) or "is nested too deeply") from None
+        raise ValueError(getattr(error, "msg", None) or str(error) or _TOO_DEEP) from None
 
 
 def parse_object(text: str) -> Any:
@@ -62,6 +93,40 @@ def parse_yaml(text: str) -> Any:
 
     try:
         check_shape(text.removeprefix("\ufeff"))
-        return yaml.load(text.removeprefix("\ufeff"), Loader=Loader)  # noqa: S506 - a subclass of the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return checked(yaml.load(text.removeprefix("\ufeff"), Loader=Loader))  # noqa: S506 - a subclass of the safe one
+    except (yaml.YAMLError, *MALFORMED) as error:  # a tag may be given to what is nothing of that kind
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the table that a TOML text spells; raises ``ValueError`` with the reason."""
+    import tomllib
+
+    if len(text) > _LONGEST_TOML:
+        raise ValueError(f"has {len(text):,} characters; TOML is read up to {_LONGEST_TOML:,}")
+    if any(token["key"] for token in _TOML_TOKEN.finditer(text)):
+        raise ValueError(f"has a key of more than {DEEPEST} parts")
+    try:
+        found: dict[str, Any] = checked(tomllib.loads(text.removeprefix("\ufeff")))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    return found
+
+
+def checked(document: Any) -> Any:
+    """Return a document as it is; raises ``ValueError`` where whoever goes through it, or prints it, could not."""
+    level = [document]
+    for _ in range(DEEPEST + 1):
+        if any(isinstance(one, int) and not -_TOO_LONG < one < _TOO_LONG for one in level):
+            raise ValueError(f"has a whole number of more than {LONGEST_NUMBER:,} digits")
+        level = [one for inside in level for one in _within(inside)]
+        if not level:
+            return document
+    raise ValueError(_TOO_DEEP)
+
+
+def _within(value: Any) -> Iterable[Any]:
+    """Return what a value holds: keys are values as well."""
+    if isinstance(value, dict):
+        return itertools.chain(value, value.values())
+    return value if isinstance(value, (list, tuple, set)) else ()

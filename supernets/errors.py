@@ -33,7 +33,7 @@ from collections.abc import Iterable
 from supernets.quoting import shortened_message
 
 # What reading a record raises that is damaged, or of something else.
-MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class HwnasError(Exception):

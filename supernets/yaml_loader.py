@@ -7,12 +7,14 @@ from typing import Any
 
 import yaml
 
+from supernets.documents import DEEPEST, LONGEST_NUMBER
+
 # The C loader reads a table of 96 blocks eight times as fast; a PyYAML without libyaml lacks it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-# Tables have a depth of 4, configs of other tools 6.
-_DEEPEST = 60
+# Of values that a document repeats by name, in all: a table of 100 blocks has 500.
+_MOST_REPEATED = 100_000
 
 
 def check_shape(text: str) -> None:
@@ -21,20 +23,35 @@ def check_shape(text: str) -> None:
     It is asked before anything is built: libyaml's loader calls itself for each level, and ends the process where the
     stack does; a few lines of repetitions of repetitions stand for more values than memory holds.
     """
-    open_nodes: list[bool] = []  # whether each has a name, so that it can be repeated
-    for event in yaml.parse(text, Loader=_Base):
+    open_nodes: list[tuple[str | None, int]] = []  # the name by which each can be repeated, and where it begins
+    sizes: dict[str, int] = {}
+    repeated = 0
+    for number, event in enumerate(yaml.parse(text, Loader=_Base)):
         if isinstance(event, yaml.events.CollectionStartEvent):
-            open_nodes.append(event.anchor is not None)
-            if len(open_nodes) > _DEEPEST:
-                raise yaml.YAMLError(f"is nested deeper than {_DEEPEST} levels")
+            open_nodes.append((event.anchor, number))
+            if len(open_nodes) > DEEPEST:
+                raise yaml.YAMLError(f"is nested deeper than {DEEPEST} levels")
         elif isinstance(event, yaml.events.CollectionEndEvent):
-            open_nodes.pop()
-        elif isinstance(event, yaml.events.AliasEvent) and any(open_nodes):
-            raise yaml.YAMLError(f"repeats *{event.anchor} within what can be repeated itself")
+            name, begun = open_nodes.pop()
+            if name is not None:
+                sizes[name] = number - begun
+        elif isinstance(event, yaml.events.AliasEvent):
+            if any(name is not None for name, _ in open_nodes):
+                raise yaml.YAMLError(f"repeats *{event.anchor} within what can be repeated itself")
+            repeated += sizes.get(str(event.anchor), 1)
+            if repeated > _MOST_REPEATED:
+                raise yaml.YAMLError(f"stands for {_MOST_REPEATED:,} values more than it says, by what it repeats")
 
 
 class Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
     """A safe loader that refuses a key given twice, of which YAML would silently keep the last."""
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """Return a whole number; raises ``ConstructorError`` of one that takes a time that grows as its square."""
+        if len(node.value) > LONGEST_NUMBER:
+            said = f"has a whole number of more than {LONGEST_NUMBER:,} characters"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+        return int(super().construct_yaml_int(node))
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         """Return a mapping; raises ``ConstructorError`` where a key comes again."""
@@ -46,3 +63,7 @@ class Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
             seen.add(name if isinstance(name, str) else id(name))
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return mapping
+
+
+# The base has its own method under this tag.
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)

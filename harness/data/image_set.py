@@ -209,9 +209,7 @@ def _leading(path: Path) -> Path:
 def _spelled(folder: Path) -> Path:
     """Return a class folder; raises ``DataError`` where its name, which is written down, is no UTF-8."""
     if any("\udc80" <= char <= "\udcff" for char in folder.name):
-        raise DataError(
-            f"{folder.parent}: the class folder {ascii(folder.name)} has a name that is no UTF-8; rename it"
-        )
+        raise DataError(f"{folder.parent}: the class folder {folder.name!a} has a name that is no UTF-8; rename it")
     return folder
 
 

@@ -15,7 +15,7 @@ def understood(whose: str) -> Iterator[None]:
     """Turn whatever reading a message of another form raises into ``MeasurementError``; ``whose`` begins its text."""
     try:
         yield
-    except (*MALFORMED, RecursionError) as error:
+    except MALFORMED as error:
         raise MeasurementError(
             f"{whose}: cannot be understood ({type(error).__name__}: {error}); is hwnas the same everywhere?"
         ) from error

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.store.part import Part, Record, decoded, parts
+from supernets.documents import parse_json
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _COLUMNS = ("supernet", "key", "platform", "fingerprint", "protocol", "status", "latency_s", "measured_at")
 # Fields of a record that begin so hold raw samples.
 _SAMPLES = "samples"
+# Bytes of the samples of one measurement, written out: three million numbers.
+_LONGEST_SAMPLES = 1 << 26
 
 
 class Measurements(Part):
@@ -168,10 +171,19 @@ class Measurements(Part):
 
 
 def _record(number: int, text: str, samples: bytes | None = None) -> Record:
-    record: Record = {"id": number, **json.loads(text)}
+    record: Record = {"id": number, **parse_json(text)}
     if samples is not None:
-        record |= json.loads(zlib.decompress(samples))
+        record |= parse_json(_inflated(samples).decode())
     return record
+
+
+def _inflated(samples: bytes) -> bytes:
+    """Return what was deflated; raises ``ValueError`` where it is longer than samples can be: a few bytes may be so."""
+    reading = zlib.decompressobj()
+    content = reading.decompress(samples, _LONGEST_SAMPLES)
+    if not reading.eof:
+        raise ValueError(f"samples: are cut off, or longer than {_LONGEST_SAMPLES:,} bytes")
+    return content
 
 
 def _or_null(value: float | None) -> float | None:

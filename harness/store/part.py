@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness.store.database import Database
-from supernets.errors import StoreFaultError
+from supernets.errors import MALFORMED, StoreFaultError
 
 Record = dict[str, Any]
 
@@ -30,12 +30,12 @@ class Part:
 
 
 @contextmanager
-def decoded(store: str) -> Iterator[None]:
-    """Name the store where what is in it does not read: a file may be damaged and still be a database."""
+def decoded(store: str, what: str = "a record in it") -> Iterator[None]:
+    """Name the store, and what in it does not read: a file may be damaged and still be a database."""
     try:
         yield
-    except (ValueError, TypeError, RecursionError, zlib.error) as error:
-        raise StoreFaultError(f"the store {store}: a record in it is damaged: {error}") from error
+    except (*MALFORMED, zlib.error) as error:
+        raise StoreFaultError(f"the store {store}: {what} is damaged: {error}") from error
 
 
 def parts(values: Iterable[Any]) -> Iterator[Sequence[Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.store.part import Part, Record, decoded, parts
+from supernets.documents import parse_json
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -53,4 +54,4 @@ class Qualities(Part):
 
         rows = self._database.read(select)
         with decoded(self.name):
-            return {key: json.loads(text) for key, text in rows}
+            return {key: parse_json(text) for key, text in rows}

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.store.part import Part, Record, decoded
-from supernets.errors import StoreError
+from supernets.documents import parse_json
+from supernets.errors import MALFORMED, StoreError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -104,8 +105,13 @@ class Studies(Part):
         if name is not None:
             query = query.where(study.c.name == name)
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        with decoded(self.name):
-            return [StudyRecord(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in rows]
+        return [self._record(*row) for row in rows]
+
+    def _record(self, number: int, name: Any, settings: Any, created_at: Any, evaluations: int) -> StudyRecord:
+        with decoded(self.name, f"the study {name!r}"):
+            if not (isinstance(name, str) and isinstance(created_at, str)):
+                raise TypeError(f"expected a name and a time, got {name!r} and {created_at!r}")
+            return StudyRecord(number, name, parse_json(settings), created_at, evaluations)
 
     def delete_study(self, name: str) -> None:
         """Delete a study and its evaluations; the measurements stay. Raises ``StoreError`` where there is none."""
@@ -161,9 +167,9 @@ class Studies(Part):
         evaluation = self._tables["evaluation"]
         query = sa.select(evaluation.c.record).where(evaluation.c.study_id == study.id).order_by(evaluation.c.number)
         texts = self._database.read(lambda connection: connection.execute(query).scalars().all())
-        with decoded(self.name):
+        with decoded(self.name, f"an evaluation of the study {study.name!r}"):
             # One parse of a long list takes a third of the time of many of short ones.
-            records: list[Record] = json.loads(f"[{','.join(texts)}]")
+            records: list[Record] = parse_json(f"[{','.join(texts)}]")
         return records
 
     def put_snapshot(self, study: StudyRecord, record: Mapping[str, Any]) -> None:
@@ -196,8 +202,8 @@ class Studies(Part):
         query = sa.select(snapshot.c.record).where(snapshot.c.study_id == study.id)
         text = self._database.read(lambda connection: connection.execute(query).scalar_one_or_none())
         try:
-            return None if text is None else json.loads(text)
-        except (ValueError, TypeError, RecursionError):
+            return None if text is None else parse_json(text)
+        except MALFORMED:
             return None
 
     @contextmanager

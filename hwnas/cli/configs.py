@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from supernets.documents import parse_json, parse_object, parse_yaml, read_text
-from supernets.errors import MALFORMED, ConfigError, StoreError
+from supernets.errors import ConfigError
 from supernets.files import expanded, is_file
 from supernets.space import IntArray, SearchSpace
 from supernets.whole import whole
@@ -137,16 +137,15 @@ def _with_image_size(net_config: dict[str, Any], source: str) -> Mapping[str, An
 def _evaluation(text: str, space: SearchSpace, supernet: str | None, location: str) -> IntArray:
     """Return the sub-network of ``STUDY#NUMBER``, or of ``STUDY#KEY`` with a key that may be cut in the middle."""
     from harness.store import Store
-    from search.stored import record_of
+    from search.stored import record_of, understood
 
     name, _, which = text.rpartition("#")
     with Store.open(location, create=False) as store:
         study = record_of(store, name)
-        try:
-            keys = {int(row["index"]): str(row["key"]) for row in store.evaluations(study)}
+        rows = store.evaluations(study)
+        with understood(store, name):
+            keys = {int(row["index"]): str(row["key"]) for row in rows}
             of = study.settings["search"]["supernet"]
-        except MALFORMED as error:
-            raise StoreError(f"the store {store.name}: the study {name!r} is damaged: {error!r}") from error
     if supernet is not None and of != supernet:
         raise ConfigError(f"config {text!r}: the study is of {of}, not of {supernet}")
     return space.from_key(_chosen(text, which, keys))

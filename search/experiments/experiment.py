@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -11,7 +10,7 @@ from typing import Any
 
 from search.experiments import kinds
 from search.experiments.reading import merged, read
-from supernets.documents import read_text
+from supernets.documents import parse_toml, read_text
 from supernets.errors import UnknownNameError, UsageError
 
 # From the quickest to the paper's own. "full" is the file as it stands; the others are sections in it that override.
@@ -100,8 +99,8 @@ def parse(text: str, name: str, scale: str = "full", over: Mapping[str, Any] | N
     if scale not in SCALES:
         raise UnknownNameError("scale", scale, SCALES)
     try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
+        document = parse_toml(text)
+    except ValueError as error:
         raise UsageError(f"{where}: is no TOML: {error}") from None
     sections = {one: document.pop(one, {}) for one in SCALES if one != "full"}
     for one, section in sections.items():

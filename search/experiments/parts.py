@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from supernets.documents import parse_json
 from supernets.writing import write_file
 
 _CLOCK = "spent.json"
@@ -109,8 +110,8 @@ class Parts:
 
     @staticmethod
     def _read(file: Path) -> Any:
-        with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):
-            return json.loads(file.read_text(encoding="utf-8"))
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return parse_json(file.read_text(encoding="utf-8"))
         return None
 
 

@@ -23,7 +23,7 @@ def read(kind: type[T], table: Mapping[str, Any], where: str) -> T:
 
     Args:
         kind: the dataclass.
-        table: as ``tomllib`` gives it.
+        table: as ``parse_toml`` gives it.
         where: begins the message of an error ("fig5.toml: problems.mobilenetv3").
 
     Raises:

@@ -72,7 +72,7 @@ def _read(file: Path) -> dict[str, Any]:
         result: dict[str, Any] = parse_json(read_text(file))
         _row(result), _machine(result["environment"]), list(_stand_ins(result))
         [_claim(result["experiment"], claim) for claim in result["claims"]]
-    except (OSError, *MALFORMED, RecursionError) as error:
+    except (OSError, *MALFORMED) as error:
         raise UsageError(f"{file}: is no result of an experiment ({error!r}); run it again") from error
     return result
 

@@ -102,16 +102,24 @@ def train(  # noqa: PLR0913 - all but the first four are options by name
     return run.go(checkpoint_s, progress or (lambda _: None))
 
 
+def _device(name: str) -> torch.device:
+    """Return the device of that name; raises ``UsageError`` with those that there are."""
+    import torch
+
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if name not in {*there, *(["cuda"] if len(there) > 1 else [])}:
+        raise UsageError(f"device {name!r}: this machine has {', '.join(there)}")
+    return torch.device(name)
+
+
 class _Run:
     """One call of ``train``: the weights, the optimiser, and how far they are."""
 
     def __init__(self, net: Trainable, task: Task, options: Options, file: Path, device: str) -> None:
-        import torch
-
         self._net, self._task, self._options, self._file = net, task, options, file
         # Into a pipe or a device goes the end alone: nothing can be replaced there, or be taken up again.
         self._stream = is_stream(file)
-        self._device = torch.device(device)
+        self._device = _device(device)
         self._sampling = Sampling(net.space, options, getattr(net, "shrinking", None))
         self._weights: SharedWeights
         self._optimizer: torch.optim.Optimizer

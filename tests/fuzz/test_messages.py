@@ -16,7 +16,7 @@ from mutations import contents, documents, texts
 
 import supernets
 from backends.backend import Settings
-from harness.farm.bench import FarmBench
+from harness.farm.bench import FarmBench, _Sent
 from harness.farm.cluster import Cluster, Job
 from harness.farm.engine import VERSION
 from harness.farm.offer import Offer
@@ -208,7 +208,7 @@ def test_answers_to_a_bench(answer):
     bench = FarmBench(SimpleNamespace(), PLATFORM, NCF, X)
 
     def read():
-        for one in bench._read(0, [(KEYS[0], X[0])], answer):
+        for one in bench._read(_Sent(0, [(KEYS[0], X[0])], lambda _: None), answer):
             json.dumps(one.to_json(samples=True))
 
     refused_or_read(read)

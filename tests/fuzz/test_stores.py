@@ -49,7 +49,7 @@ def read_all(store):
     """Read every kind of row as what is made of it."""
     graphs = {MEASUREMENT.key: MEASUREMENT.graph}
     common = (store, "ncf", MEASUREMENT.platform, MEASUREMENT.fingerprint)
-    source = SimpleNamespace(options=SimpleNamespace(store=store), net=NCF, source="source")
+    source = SimpleNamespace(options=SimpleNamespace(store=store), net=NCF, source="source", source_by_name=None)
 
     def study():
         found = load(store, "s")
@@ -312,7 +312,7 @@ def test_a_whole_evaluation_is_none_of_them(tmp_path):
     ],
 )
 def test_a_quality_that_is_damaged_names_the_store(tmp_path, changes):
-    source = SimpleNamespace(options=None, net=NCF, source="source")
+    source = SimpleNamespace(options=None, net=NCF, source="source", source_by_name=None)
     record = {} if changes is None else Score(75.0, 74.0, 76.0, 100).record() | changes
     with Store.open(str(tmp_path / "s.db")) as store:
         store.put_quality("ncf", "source", KEYS[0], record)

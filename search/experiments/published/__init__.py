@@ -6,12 +6,12 @@ A file says ``source`` and ``says`` (what the numbers are), and holds what its k
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 
 from search.experiments.reading import read
+from supernets.documents import parse_toml
 from supernets.errors import UnknownNameError
 
 
@@ -77,4 +77,4 @@ def load(name: str) -> Published:
     if name not in names():
         raise UnknownNameError("file of published numbers", name, names())
     text = resources.files("search.experiments.published").joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    return read(Published, tomllib.loads(text), f"published/{name}.toml")
+    return read(Published, parse_toml(text), f"published/{name}.toml")

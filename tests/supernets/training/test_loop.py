@@ -328,3 +328,9 @@ def test_time_is_counted_over_all_runs(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "w.pt", progress=lambda event: (time.sleep(0.02), interrupted_at(10)(event)))
     assert trained(tmp_path / "w.pt", resume=True).elapsed_s > 0.2
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "", "meta", "cpu:1"])
+def test_a_device_that_there_is_none_of_is_refused(tmp_path, device):
+    with pytest.raises(UsageError, match=rf"device '{device}': this machine has cpu"):
+        trained(tmp_path / "w.pt", device=device)
