@@ -17,7 +17,7 @@ import ctypes
 import functools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,25 @@ def _counts(libc: ctypes.CDLL) -> Any:
     return count()
 
 
+# dladdr1(3): the entry of the symbol table too.
+_WITH_ENTRY = 1
+
+
+class _Entry(ctypes.Structure):
+    """The beginning of an entry of a symbol table of 64 bits; without a section, the function is in another file."""
+
+    _fields_ = (("name", ctypes.c_uint32), ("kind", ctypes.c_uint16), ("section", ctypes.c_uint16))
+
+
+class _Library(ctypes.Structure):
+    """The beginning of what dl_iterate_phdr(3) says."""
+
+    _fields_ = (("base", ctypes.c_void_p), ("name", ctypes.c_char_p))
+
+
+_NOTE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Library), ctypes.c_size_t, ctypes.c_void_p)
+
+
 class _Symbol(ctypes.Structure):
     """What dladdr(3) says."""
 
@@ -168,12 +187,46 @@ class _Symbol(ctypes.Structure):
 
 def _file(libc: ctypes.CDLL, name: str) -> str:
     """Return the file that holds the function which the process calls by ``name``."""
-    symbol = _Symbol()
-    address = ctypes.cast(getattr(libc, name), ctypes.c_void_p)
+    file, defined = _holder(libc, libc, name)
+    if defined:
+        return file
+    # Debian's Python stands at a fixed address: there a name stands for a stub of its own, which leads to the first
+    # library that has the function.
+    for path, other in _loaded(libc).items():
+        found, defined = _holder(libc, other, name)
+        if defined and found == path:
+            return found
+    return file
+
+
+def _holder(libc: ctypes.CDLL, library: ctypes.CDLL, name: str) -> tuple[str, bool]:
+    """Return the file in which a function lies as ``library`` sees it, and whether it is more than a stub there."""
+    symbol, entry = _Symbol(), ctypes.POINTER(_Entry)()
     # Before glibc 2.34 it is in a library of its own, which Python usually has loaded.
-    look = getattr(libc, "dladdr", None)
-    found = look is not None and look(address, ctypes.byref(symbol))
-    return os.fsdecode(symbol.file) if found and symbol.file else "a file without a name"
+    look = getattr(libc, "dladdr1", None)
+    function = getattr(library, name, None)
+    if look is None or function is None:
+        return "a file without a name", look is None
+    address = ctypes.cast(function, ctypes.c_void_p)
+    if not look(address, ctypes.byref(symbol), ctypes.byref(entry), _WITH_ENTRY) or not symbol.file:
+        return "a file without a name", True
+    return os.fsdecode(symbol.file), not entry or bool(entry.contents.section)
+
+
+def _loaded(libc: ctypes.CDLL) -> dict[str, ctypes.CDLL]:
+    """Return the libraries of this process by their paths, in the order in which names are looked up in them."""
+    names: list[str] = []
+
+    def note(info: Any, _size: int, _data: object) -> int:
+        names.append(os.fsdecode(info.contents.name or b""))
+        return 0
+
+    libc.dl_iterate_phdr(_NOTE(note), None)
+    found = {}
+    for name in filter(os.path.isabs, names):
+        with suppress(OSError):
+            found[name] = ctypes.CDLL(name, mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
+    return found
 
 
 @functools.cache
