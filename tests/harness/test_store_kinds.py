@@ -234,7 +234,7 @@ def test_a_damaged_snapshot_is_none_and_a_damaged_record_an_error(store):
         update = store._tables[table].update().values(record="{")
         store._database.write(lambda connection, update=update: connection.execute(update))
     assert store.snapshot(study) is None
-    damaged = "^the store :memory:: (a record in it|an evaluation of the study 's') is damaged: "
+    damaged = "^the store :memory:: (a record in it|(an evaluation of )?the study 's') is damaged: "
     for read in (
         lambda: store.evaluations(study),
         lambda: store.qualities("net", "source", ["0"]),
