@@ -25,6 +25,8 @@ from supernets.writing import check_file, write_file
 STANDARD_OUTPUT = "-"
 # The width of a terminal that does not tell.
 _UNKNOWN = 80
+# Of no matter for what is printed line by line.
+_HEIGHT = 25
 
 
 # Markup of rich as its own parser finds it, and the only one that is ours: a foreign [link=...] is none.
@@ -62,7 +64,8 @@ class _SafeConsole(Console):
 
 def results() -> Console:
     """Return the console for results: as wide as ``COLUMNS`` says, or the terminal; in a pipe there is no edge."""
-    return _SafeConsole(width=_width(), highlight=False, emoji=False)
+    # With the height too: of a terminal that it does not know, rich believes the width only so.
+    return _SafeConsole(width=_width(), height=_HEIGHT, highlight=False, emoji=False)
 
 
 def notes() -> Console:
