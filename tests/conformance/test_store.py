@@ -10,21 +10,12 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from stored_record import RECORD
 
 from harness.store import Store, schema
 from supernets.errors import StoreError
 
 OTHER = os.environ.get("HWNAS_TEST_STORE")
-RECORD = {
-    "supernet": "tiny",
-    "key": "0",
-    "platform": "torch:threads=1",
-    "fingerprint": "f",
-    "protocol": "quiet",
-    "status": "ok",
-    "latency_s": 0.01,
-    "measured_at": "2026-01-02T03:04:05+00:00",
-}
 
 
 def emptied(url):

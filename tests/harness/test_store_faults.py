@@ -9,22 +9,12 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from stored_record import RECORD
 
 import supernets
 from harness.store import Store, database, sqlite
 from search.study import search
 from supernets.errors import StoreError, StoreFaultError
-
-RECORD = {
-    "supernet": "tiny",
-    "key": "0",
-    "platform": "torch:threads=1",
-    "fingerprint": "f",
-    "protocol": "quiet",
-    "status": "ok",
-    "latency_s": 0.01,
-    "measured_at": "2026-01-02T03:04:05+00:00",
-}
 
 
 def keys(store):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+from stored_record import RECORD
 
 from harness.store import Store, schema
 from harness.store.kinds import kind_of
@@ -14,17 +15,6 @@ from harness.store.part import parts
 from harness.store.postgresql import PostgreSQL
 from harness.store.sqlite import SQLite
 from supernets.errors import StoreError, StoreFaultError
-
-RECORD = {
-    "supernet": "tiny",
-    "key": "0",
-    "platform": "torch:threads=1",
-    "fingerprint": "f",
-    "protocol": "quiet",
-    "status": "ok",
-    "latency_s": 0.01,
-    "measured_at": "2026-01-02T03:04:05+00:00",
-}
 
 
 @pytest.fixture
