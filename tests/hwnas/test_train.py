@@ -130,7 +130,7 @@ def test_killed_with_kill_9_and_resumed(fashion_mnist, tmp_path):
         (["--resume"], "w.pt: there is no training to resume; leave --resume out to begin one"),
         (["--sampling", "sandwhich"], "did you mean 'sandwich'"),
         (["--weights", "none.pt"], "none.pt': no such file"),
-        (["-o", "nowhere/w.pt"], "there is no directory 'nowhere'"),
+        (["-o", "nowhere/w.pt"], "cannot write 'nowhere/w.pt': there is no directory"),
     ],
 )
 def test_refusals(fashion_mnist, capsys, more, message):

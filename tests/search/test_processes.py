@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tasks import double, fail
 
 from search.processes import side_by_side
-from supernets.errors import UnknownNameError, WorkError
+from supernets.errors import WorkError
 
 WRITING = """
 import os, sys, time
@@ -31,18 +32,6 @@ if __name__ == "__main__":
     for _ in side_by_side(write, {name: (name,) for name in sys.argv[1:]}, 2):
         pass
 """
-
-
-def double(number):
-    return 2 * number
-
-
-def fail(kind):
-    if kind == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "name":
-        raise UnknownNameError("fruit", "aple", ["apple"])
-    raise ValueError(kind)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

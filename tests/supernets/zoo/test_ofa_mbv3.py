@@ -80,9 +80,11 @@ def test_fixed_resolution():
     assert net.name == "ofa-mbv3-w1.0:r=160"
     assert net.space.decode(net.space.smallest())[0]["r"] == [160]
     assert supernets.get("ofa-mbv3-w1.0:r=224").name == "ofa-mbv3-w1.0"
+    odd = supernets.get("ofa-mbv3-w1.0:r=223")
+    assert odd.space.decode(odd.space.smallest())[0]["r"] == [223]
 
 
-@pytest.mark.parametrize("option", ["r=100", "r=223", "r=", "r=big", "r=160+", "res=160"])
+@pytest.mark.parametrize("option", ["r=0", "r=-1", "r=16385", "r=", "r=big", "r=160+", "res=160"])
 def test_bad_options(option):
     with pytest.raises(UsageError):
         supernets.get(f"ofa-mbv3-w1.0:{option}")
