@@ -143,7 +143,11 @@ def _root(module: str) -> str:
 
 
 def _spelled(distribution: Distribution | None) -> str:
-    # Metadata that is damaged or missing: the plug-in is named without it.
-    about = getattr(distribution, "metadata", None) or {}
+    # Metadata that is damaged or missing: the plug-in is named without it. The package importlib_metadata, where some
+    # library has loaded it, answers for the standard library's and raises where that one says nothing.
+    try:
+        about = getattr(distribution, "metadata", None) or {}
+    except FAILURES:
+        about = {}
     known = (str(about.get(key, "") or "") for key in ("Name", "Version"))
     return " ".join(part for part in known if part) or "of an unknown distribution"

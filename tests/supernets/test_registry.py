@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from importlib.metadata import PathDistribution
 
 import pytest
 
@@ -87,7 +88,10 @@ def test_metadata_that_are_damaged_keep_nobody_elses_from_being_read(package, pl
     assert registry.create("extra") == ("extra", "extra")
 
 
-def test_a_plug_in_whose_package_has_no_metadata_is_named_without(package, plug_ins, tmp_path):
+@pytest.mark.parametrize("raises", [False, True], ids=["says nothing", "raises"])
+def test_a_plug_in_whose_package_has_no_metadata_is_named_without(package, plug_ins, tmp_path, monkeypatch, raises):
+    if raises:  # as the package importlib_metadata does, in whose presence the standard library's finder is silent
+        monkeypatch.setattr(PathDistribution, "metadata", property(lambda self: {}[self]))
     next((tmp_path / "site").glob("*/METADATA")).unlink()
     registry = Registry("thing", package, "test.things", skip=("machinery",))
     with pytest.raises(PlugInError, match="the plug-in 'broken'"):
