@@ -54,7 +54,7 @@ def _read(text: str, space: SearchSpace, supernet: str | None, store: str | None
     if text in {"min", "max"} or text.startswith("random:"):
         return _at_random(text, space)
     if text == "-":
-        return _parse(sys.stdin.read(), "standard input", space)
+        return _parse(_standard_input(), "standard input", space)
     if text.removeprefix("\ufeff").startswith(("{", "[")):
         return _parse(text, "the config", space)
     if _KEY.fullmatch(text) and len(text) == space.n_var:
@@ -97,6 +97,16 @@ def _file(name: str, space: SearchSpace) -> IntArray:
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have
         raise ConfigError(f"config file {name!r}: {getattr(error, 'strerror', None) or error}") from error
     return _parse(text, name, space)
+
+
+def _standard_input() -> str:
+    """Return what comes from standard input, which may be closed, a folder, or no text."""
+    if sys.stdin is None:
+        raise ConfigError("standard input: is closed; expected a config there")
+    try:
+        return sys.stdin.read()
+    except (OSError, ValueError) as error:  # ValueError: no text, or closed
+        raise ConfigError(f"standard input: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _parse(text: str, source: str, space: SearchSpace) -> IntArray:

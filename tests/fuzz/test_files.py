@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import tomllib
 from importlib import resources
@@ -20,7 +19,6 @@ from harness import platform, quality
 from harness.data import interactions
 from harness.data._parallel_text import ParallelText
 from harness.data._subwords import Subwords
-from hwnas.cli.configs import read_configs
 from latency_luts import formats
 from latency_luts.measured import MeasuredTable
 from search import examples, experiments
@@ -30,65 +28,10 @@ from search.experiments.summary import summary
 
 NCF = supernets.get("ncf")
 MOBILE = supernets.get("ofa-mbv3-w1.2")
-CONFIG = json.dumps(NCF.space.decode(NCF.space.sample(1, seed=0))[0])
 SMALLEST = MOBILE.space.smallest()
-CONFIGS = json.dumps(MOBILE.space.decode(MOBILE.space.sample(2, seed=0)))
 
 
-# --- configs ----------------------------------------------------------------------------------------------------------
-
-
-@fuzz
-@given(content=contents([CONFIG.encode(), f"[{CONFIG}]".encode()]))
-def test_files_of_configs(folder, content):
-    file = put(folder, "nets.json", content)
-    refused_or_read(lambda: read_configs([str(file)], NCF.space))
-
-
-@fuzz
-@given(content=contents([CONFIGS.encode()]))
-def test_files_of_many_choices(folder, content):
-    file = put(folder, "mobile.json", content)
-    refused_or_read(lambda: read_configs([str(file)], MOBILE.space))
-
-
-NET_CONFIG = {
-    "name": "MobileNetV3",
-    "image_size": 224,
-    "blocks": [
-        {
-            "mobile_inverted_conv": {
-                "in_channels": c_in,
-                "out_channels": c_out,
-                "kernel_size": 3,
-                "stride": 1 + (c_in != c_out),
-                "expand_ratio": 3,
-                "mid_channels": None,
-                "act_func": "relu",
-                "use_se": False,
-            }
-        }
-        for c_in, c_out in itertools.pairwise((24, 24, 32, 32, 48, 48, 96, 96, 136, 136, 192, 192))
-    ],
-}
-
-
-@fuzz
-@given(content=json_files([NET_CONFIG]))
-def test_net_configs(folder, content):
-    file = put(folder, "net.config", content)
-    refused_or_read(lambda: read_configs([str(file)], MOBILE.space))
-
-
-YAMLS = ["\n".join(f"{key}: {value}" for key, value in json.loads(CONFIG).items()).encode(), CONFIG.encode()]
-
-
-@fuzz
-@given(content=contents(YAMLS))
-def test_yaml_files_of_configs(folder, content):
-    file = put(folder, "net.yml", content)
-    refused_or_read(lambda: read_configs([str(file)], NCF.space))
-
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 KEYS = NCF.space.decode(NCF.space.sample(2, seed=1))
 CELL = json.dumps(KEYS[0]).replace('"', '""')

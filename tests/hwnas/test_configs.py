@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -236,3 +238,25 @@ def test_another_width_is_named(tmp_path):
 
 def conv(file, number):
     return file["blocks"][number]["mobile_inverted_conv"]
+
+
+class Unreadable:
+    """Standard input where it is a folder."""
+
+    def read(self):
+        raise IsADirectoryError(21, "Is a directory")
+
+
+@pytest.mark.parametrize(
+    ("stdin", "fault"),
+    [
+        (None, "is closed"),
+        (Unreadable(), "Is a directory"),
+        (io.TextIOWrapper(io.BytesIO(b"\xff\xfe{"), encoding="utf-8"), "can't decode"),
+        (io.StringIO(""), "is not JSON"),
+    ],
+)
+def test_standard_input_that_is_no_config(monkeypatch, stdin, fault):
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(ConfigError, match=f"standard input.* {fault}"):
+        read_configs(["-"], NCF.space)
