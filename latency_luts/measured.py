@@ -297,8 +297,8 @@ class Lookup:
         kept = ~np.isnan(values)
         canonical = space.canonical(X)[kept]
         _, first, group = np.unique(_names(canonical), return_index=True, return_inverse=True)
-        sums = np.bincount(group, weights=values[kept], minlength=len(first))
-        return cls(space, canonical[first], sums / np.bincount(group, minlength=len(first)))
+        sums = np.bincount(group, weights=values[kept])
+        return cls(space, canonical[first], sums / np.bincount(group))
 
     def __call__(self, X: npt.ArrayLike) -> FloatArray:
         """Return the values of sub-networks ``X``, ``(n,)``; nan where the table has none."""
@@ -311,8 +311,8 @@ class Lookup:
 
 def _names(canonical: IntArray) -> npt.NDArray[np.bytes_]:
     """Return each row as one byte string, ``(n,)``: numpy sorts and compares those as a whole."""
-    # Beginning at 1, as numpy's byte strings lose zeros at their end.
-    rows = np.ascontiguousarray(canonical + 1, dtype=np.uint8)
+    # numpy's byte strings lose zeros at their end: rows of one length stay apart.
+    rows = np.ascontiguousarray(canonical, dtype=np.uint8)
     return rows.view(f"S{rows.shape[1]}").reshape(len(rows))
 
 

@@ -89,6 +89,7 @@ def test_rows_that_are_no_sub_networks_are_named(tmp_path, text, fault):
     ("text", "fault"),
     [
         ("", "is empty"),
+        ("sep=;\n", "is empty"),
         ("a,b\n", "has a header but no rows"),
         ("a,b\n1\n", "line 2: expected 2 cells, got 1"),
         ("a,a\n1,2\n", "column 'a' is there twice"),
@@ -126,6 +127,18 @@ def test_cells_apart_by_what_spreadsheets_use(tmp_path, delimiter, note):
     assert table.lines == ((2, 3) if not note else (3, 4))
 
 
+def test_cells_are_apart_by_what_stands_outside_of_quotes(tmp_path):
+    table = read(tmp_path, 'a;"latency, p50, of 3 runs, warm (ms)"\n1;2\n')
+    assert list(table.columns) == ["a", "latency, p50, of 3 runs, warm (ms)"]
+
+
+def test_a_name_of_two_lines_is_spelled_as_in_the_file(tmp_path):
+    (tmp_path / "m.csv").write_bytes(b'a,"latency\r\n(ms)"\r\n1,2\r\n')
+    table = MeasuredTable.read(tmp_path / "m.csv")
+    assert table.metric("latency\r\n(ms)").unit == "ms"
+    assert table.columns == {"a": ("1",), "latency\r\n(ms)": ("2",)}
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -151,6 +164,7 @@ def test_decimal_commas(tmp_path, text, value):
             "line 3: t_ms: '12,5' has a decimal comma, and '1.234' in the same",
         ),
         ("a;t_ms\n1;1.234,5\n", "line 2: t_ms: expected a number, got '1.234,5'"),
+        ("a;t_ms\n1;1,5\n2;n,a,\n", "line 3: t_ms: expected a number, got 'n,a,'"),
     ],
 )
 def test_a_comma_that_may_mean_two_things_is_refused(tmp_path, text, fault):
@@ -240,6 +254,11 @@ def test_zeros_and_empty_cells_were_not_measured(tmp_path):
         table.seconds(table.metric("b"))
 
 
+def test_cells_that_say_nan_were_not_measured(tmp_path):
+    table = read(tmp_path, "config,a_ms\n{},NaN\n{},nan\n{}, NAN \n{},4\n")
+    assert table.values(table.metric("a")).tolist() == pytest.approx([np.nan] * 3 + [4.0], nan_ok=True)
+
+
 @pytest.mark.parametrize("cell", ["fast", "inf", "1e999", "-1"])
 def test_cells_that_are_no_latency_are_named(tmp_path, cell):
     table = read(tmp_path, f"config,a_ms\n{{}},1\n{{}},{cell}\n")
@@ -313,6 +332,12 @@ def test_a_throughput_is_not_read_as_a_latency(tmp_path, column):
     table = MeasuredTable.read(file)
     with pytest.raises(TableError, match=r"is a throughput by its name, .* of latencies, like v100_ms"):
         table.seconds(table.metric(column))
+
+
+def test_a_throughput_alone_is_refused_without_an_example(tmp_path):
+    table = read(tmp_path, "config,fps_ms\n{},5\n")
+    with pytest.raises(TableError, match=r"expected a column of latencies$"):
+        table.seconds(table.metric("fps"))
 
 
 @pytest.mark.parametrize(

@@ -63,13 +63,14 @@ def test_elastic_resolution_uses_a_table_each(assets, rng):
 
 
 def test_width_1_0_is_refused_naming_1_2():
-    with pytest.raises(TableError, match=r"none of ofa-mbv3-w1\.0's widths; use ofa-mbv3-w1\.2"):
+    with pytest.raises(TableError, match=r"^note10: .* none of ofa-mbv3-w1\.0's widths; use ofa-mbv3-w1\.2"):
         NOTE10.open().bind(supernets.get("ofa-mbv3-w1.0"))
 
 
 def test_width_1_0_is_refused_by_the_file_too(assets):
     net = supernets.get("ofa-mbv3-w1.0")
-    with pytest.raises(TableError, match=r"has no block Conv-input:224x224x3-output:112x112x16 .*112x112x24"):
+    said = r"^note10 at r=224: has no block Conv-input:224x224x3-output:112x112x16 .*112x112x24.*serves ofa-mbv3-w1\.2$"
+    with pytest.raises(TableError, match=said):
         NOTE10.table(224).latency(net, net.space.smallest())
 
 
