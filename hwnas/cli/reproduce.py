@@ -75,15 +75,18 @@ def reproduce(
 def _experiments(names: list[str], files: list[str], scale: str) -> list[Experiment]:
     """Read all of them before the first one runs: an error in the last must not come after an hour."""
     from search import experiments
+    from search.experiments.naming import check_distinct
 
     if names == [_ALL]:
         names = experiments.names()
     if not names and not files:
         raise UsageError(f"expected a name, --file or '{_ALL}'; 'hwnas reproduce {_LIST}' says what there is")
-    return [
+    found = [
         *(experiments.shipped(name, scale) for name in names),
         *(experiments.read_file(name, scale) for name in files),
     ]
+    check_distinct(one.name for one in found)
+    return found
 
 
 def _run(experiment: Experiment, out: str, store: str | None, workers: int | None, quiet: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search.experiments import kinds
+from search.experiments.naming import check_experiment
 from search.experiments.reading import merged, read
 from supernets.documents import parse_toml, read_text
 from supernets.errors import UnknownNameError, UsageError
@@ -95,9 +96,9 @@ def read_file(file: str | Path, scale: str = "full") -> Experiment:
 
 def parse(text: str, name: str, scale: str = "full", over: Mapping[str, Any] | None = None) -> Experiment:
     """Read the text of an experiment file; see ``read_file``."""
+    check_experiment(name)
     where = f"{name}{_ENDING}"
-    if scale not in SCALES:
-        raise UnknownNameError("scale", scale, SCALES)
+    check_scale(scale)
     try:
         document = parse_toml(text)
     except ValueError as error:
@@ -116,6 +117,12 @@ def parse(text: str, name: str, scale: str = "full", over: Mapping[str, Any] | N
         settings = read(kind.Settings, rest, where)
         kind.check(settings, where)
     return Experiment(name, scale, head, settings)
+
+
+def check_scale(scale: str) -> None:
+    """Raise ``UnknownNameError`` where there is no such scale."""
+    if scale not in SCALES:
+        raise UnknownNameError("scale", scale, SCALES)
 
 
 def _shipped() -> Any:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from search.experiments.naming import file_name
 from supernets.documents import parse_json
 from supernets.writing import write_file
 
@@ -64,7 +65,7 @@ class Parts:
         """Return the part ``name``: as it is kept, or made and kept.
 
         Args:
-            name: of letters, digits, dashes.
+            name: what it is.
             settings: all that decides it, as JSON values.
             make: makes it, as JSON values.
         """
@@ -86,7 +87,7 @@ class Parts:
 
     def file(self, name: str, settings: Mapping[str, Any]) -> Path:
         """Return where a part is kept."""
-        return self._folder / f"{name}-{digest(settings)}.json"
+        return self._folder / f"{file_name(name)}-{digest(settings)}.json"
 
     def tick(self, force: bool = False) -> None:
         """Keep the time spent so far."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from search.experiments.naming import check_within
 from supernets.errors import UnknownNameError, UsageError, suggestion
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _array(inner[0], value, where)
     if origin is not None:  # Mapping[str, ...]
         entries = _expect(value, lambda one: isinstance(one, dict), "a table", where)
+        check_within(entries, where)
         return {key: _value(inner[1], entry, f"{where}.{key}") for key, entry in entries.items()}
     if hint in _PLAIN:
         return _plain(hint, value, where)

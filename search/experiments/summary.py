@@ -28,8 +28,9 @@ def summary(folder: Path, scale: str) -> str:
     """Return the table of what was run at a scale, as Markdown.
 
     Raises:
-        UsageError: nothing was.
+        UsageError: nothing was, or there is no such scale.
     """
+    experiment.check_scale(scale)
     results = list(_results(folder, scale))
     if not results:
         raise UsageError(

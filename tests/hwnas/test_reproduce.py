@@ -80,6 +80,23 @@ def test_wrong_arguments(mine, capsys, arguments, message):
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+def test_two_files_of_one_name_are_refused_before_any_work(mine, capsys):
+    (mine.parent / "sub").mkdir()
+    (mine.parent / "sub" / "Mine.toml").write_text(MINE)
+    assert reproduce("--file", "mine.toml", "--file", "sub/Mine.toml") == 2
+    assert "beside 'mine'" in " ".join(capsys.readouterr().err.split())
+    assert not (mine.parent / "reproduction").exists()
+
+
+def test_a_problem_that_is_called_as_a_path_leaves_nothing_elsewhere(mine):
+    before = set(mine.parent.parent.rglob("*"))
+    mine.write_text(MINE.replace("problems.mine", 'problems."../../../../up/mine"'))
+    assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "a/b/out") == 0
+    assert {file.parts[: len(mine.parts)] for file in set(mine.parent.parent.rglob("*")) - before} == {
+        (mine.parent / "a").parts
+    }
+
+
 def test_a_wrong_key_gets_the_right_one_back(mine, capsys):
     mine.write_text(MINE.replace("seeds = 2", "seed = 2"))
     assert reproduce("--file", "mine.toml") == 2
