@@ -67,7 +67,7 @@ class StoredValues:
             return measurement
         before = self._interim.pop(measurement.key, None)
         record = measurement.to_record()
-        number = self.store.put_measurement(record, **({} if before is None else {"replaces": before}))
+        number = self.store.put_measurement(record, replaces=before)
         if measurement.interim:
             self._interim[measurement.key] = number
         return measurement

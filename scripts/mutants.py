@@ -2,7 +2,8 @@
 
 ``PATH`` is a module, or a folder of modules, that ``tests/mutants/suites.toml`` names with the tests that guard it.
 Prints each module's share of mutants that a test killed, and every survivor that is not listed in
-``tests/mutants/equivalent.toml``. Exit code 1 where such a survivor is left, or where less than 90 % were killed::
+``tests/mutants/equivalent.toml``. Exit code 1 where such a survivor is left, where less than 90 % were killed, or where
+mutmut was interrupted: of a module whose mutants were not all tried no share is known::
 
     tox run -e mutants harness/statistics.py
     tox run -e mutants                              # all of them: the better part of an hour
@@ -16,10 +17,12 @@ runs only the tests that reach the changed function.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -34,8 +37,10 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutants"
 PACKAGES = ("hwnas", "search", "harness", "backends", "latency_luts", "supernets")
 LEAST_KILLED = 0.9
-# mutmut's exit codes of a mutant: the tests passed, or no test reaches the function.
-SURVIVED, UNREACHED = 0, 33
+# mutmut's exit codes of a mutant. The tests passed, or no test reaches the function.
+_SURVIVED = (0, 5, 33)
+# It was not tried, or not to the end: mutmut or its worker was interrupted before.
+_UNTRIED = (None, 2, 34, -signal.SIGINT, -signal.SIGTERM)
 # What mutmut puts beside a protocol's methods, a class would have to have too.
 _PROTOCOL = re.compile(r"^(class \w+\(.*\bProtocol\):)$", re.MULTILINE)
 
@@ -49,14 +54,14 @@ class Mutant:
         where: the function, with its module and class.
         old: the lines that were taken out, on one line.
         new: the lines that stand there instead.
-        survived: no test failed.
+        survived: no test failed; ``None``: it is not known, the tests did not run to their end.
     """
 
     module: str
     where: str
     old: str
     new: str
-    survived: bool
+    survived: bool | None
 
     @property
     def in_a_sentence(self) -> bool:
@@ -106,7 +111,7 @@ def prepare(suites: Mapping[str, Sequence[str]]) -> None:
 
 
 def run(processes: int) -> None:
-    """Let mutmut try every mutant; its log stays in the working folder.
+    """Let mutmut try every mutant, or as many as it can before Ctrl-C; its log stays in the working folder.
 
     Raises:
         SystemExit: it could not: the tests fail without a change, for example.
@@ -119,7 +124,10 @@ def run(processes: int) -> None:
         environment.setdefault("HWNAS_ASSETS", str(assets))
     command = ["nice", "-n", "10", sys.executable, "-m", "mutmut", "run", "--max-children", str(processes)]
     with (WORK / "mutmut.log").open("w") as log:
-        done = subprocess.run(command, cwd=WORK, env=environment, stdout=log, stderr=log, check=False)  # noqa: S603 - our own
+        done = subprocess.Popen(command, cwd=WORK, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own
+        with contextlib.suppress(KeyboardInterrupt):
+            done.wait()
+        done.wait()  # the terminal interrupted mutmut too: it keeps what it knows
     if done.returncode:
         raise SystemExit((WORK / "mutmut.log").read_text()[-4000:])
 
@@ -133,7 +141,7 @@ def mutants(suites: Iterable[str]) -> Iterator[Mutant]:
         found = WORK / "mutants" / f"{module}.meta"
         results = json.loads(found.read_text())["exit_code_by_key"] if found.exists() else {}
         for name, code in results.items():
-            survived = code in (SURVIVED, UNREACHED)
+            survived = None if code in _UNTRIED else code in _SURVIVED
             old, new = _lines(get_diff_for_mutant(name, path=module)) if survived else ("", "")
             yield Mutant(module, _function(name), old, new, survived)
 
@@ -143,6 +151,10 @@ def report(found: Sequence[Mutant], equivalent: Sequence[Mapping[str, Any]]) -> 
     failed = False
     for module, those in groupby(found, key=lambda one: one.module):
         all_ = list(those)
+        if untried := sum(one.survived is None for one in all_):
+            print(f"{module}: not known: {untried} of {len(all_)} mutants were not tried; run it to its end")
+            failed = True
+            continue
         sentences = [one for one in all_ if one.survived and one.in_a_sentence]
         survivors = [one for one in all_ if one.survived and not one.in_a_sentence]
         unlisted = [one for one in survivors if not is_listed(one, equivalent)]

@@ -278,8 +278,8 @@ def test_stored_values_are_measured_anew_when_asked_for(net, store):
 
 def test_every_value_is_stored_before_the_batch_returns(net, tmp_path):
     class Dying(Store):
-        def put_measurement(self, record):
-            number = super().put_measurement(record)
+        def put_measurement(self, record, **options):
+            number = super().put_measurement(record, **options)
             if len(self.measurements()) == 2:
                 raise KeyboardInterrupt
             return number

@@ -288,10 +288,23 @@ def test_a_url_says_its_kind():
     assert kind_of("postgresql+psycopg2://h/d")[0].drivername == "postgresql+psycopg2"
     assert isinstance(kind_of("sqlite:///x.db")[1], SQLite)
     expected = "expected a path, or a URL like sqlite:///my.db or postgresql"
-    for location in ("mysql://me:hidden@h/d", "://", "postgresql://me:hidden@h:port/d"):
+    for location, shown in (
+        ("mysql://me:hidden@h/d?x=a://b", " mysql://...:"),
+        ("://", " ://...:"),
+        ("postgresql://me:hidden@h:port/d", " postgresql://...:"),
+        ("host=h password=hidden", ":"),
+    ):
         with pytest.raises(StoreError, match=expected) as caught:
             kind_of(location)
+        assert str(caught.value).startswith(f"the store{shown} {expected}")
         assert "hidden" not in str(caught.value)
+
+
+def test_an_at_too_many_is_refused_where_it_would_end_a_password():
+    for location in ("postgresql://me:a@b@h/d", "postgresql+psycopg2://me:a@b@h/d"):
+        with pytest.raises(StoreError, match="has an @ too many"):
+            kind_of(location)
+    assert kind_of("sqlite:////folder/a@b@c.db")[0].database == "/folder/a@b@c.db"
 
 
 def test_postgresql_is_asked_as_libpq_wants_it():
@@ -457,6 +470,14 @@ def test_text_that_is_none_is_refused(store):
     with pytest.raises(StoreError, match=r"is no text that can be kept"):
         store.create_study("\udcff", {})
     assert store.studies() == []
+
+
+def test_a_quality_that_another_process_kept_at_the_same_moment_is_enough(store, monkeypatch):
+    def taken(_work):
+        raise sa.exc.IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))
+
+    monkeypatch.setattr(store._database, "write", taken)
+    store.put_quality("net", "images:a", "012", {"value": 1.0})
 
 
 # --- more than one of a kind -----------------------------------------------------------------------------------------
