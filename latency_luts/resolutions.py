@@ -8,7 +8,7 @@ own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -104,4 +104,4 @@ def _at(space: SearchSpace, slot: Slot, column: int, index: int) -> Slot:
     sizes = tuple(int(space.n_options[other]) for other in slot.columns)
     places = np.arange(len(slot.blocks)).reshape(sizes).take(index, axis=slot.columns.index(column))
     kept = tuple(other for other in slot.columns if other != column)
-    return Slot(slot.name, kept, tuple(slot.blocks[place] for place in places.ravel()), slot.repeats)
+    return replace(slot, columns=kept, blocks=tuple(slot.blocks[place] for place in places.ravel()))
