@@ -144,7 +144,8 @@ class BoundTable:
         return mean_s if correction is None else correction.mean_s(block, mean_s)
 
     def _variance_s2(self, block: Block) -> float:
-        return self._table.entries.get(key(block), Entry(math.nan)).variance_s2
+        found = self._table.entries.get(key(block))
+        return math.nan if found is None else found.variance_s2
 
     def _missing(self, X: npt.NDArray[np.int64]) -> TableError:
         wanted = dict.fromkeys(key(block) for slot in self._slots for block in _standing(self._space, slot, X))

@@ -258,6 +258,12 @@ def test_beside_its_header_a_written_table_is_once_for_alls(tmp_path):
     assert document == {KEY: {"count": 7, "mean": 2.0, "std": pytest.approx(0.1)}}
 
 
+def test_what_is_written_can_be_read_by_people_too(tmp_path):
+    file, cpu = tmp_path / "t.yaml", "Pr\N{LATIN SMALL LETTER U WITH DIAERESIS}fstand " * 12
+    write_table(file, {KEY: Entry(1.0)}, supernet="n", platform="p", environment={"cpu": cpu}, protocol={})
+    assert cpu.strip() in file.read_text(encoding="utf-8")  # as it is spelled, and on one line
+
+
 def test_a_correction_is_stored_with_its_facts_and_may_be_negative(tmp_path):
     file = tmp_path / "t.yaml"
     write_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from search.drift import Drift
 from search.loop import PATIENCE, SMALL, Loop, Task
 from search.objectives import Directions, Outcome
 from search.stored import Kept, Snapshot
-from supernets.errors import UsageError
+from supernets.errors import UsageError, WorkError
 from supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace((Choice("w", (1, 2, 3)), Choice("k", (3, 5, 7))))
@@ -161,6 +162,17 @@ def test_an_algorithm_that_asks_for_nothing_new_is_let_go():
     assert run(made) == f"the algorithm asked {PATIENCE} times in a row for nothing new"
     assert keys(made.archive) == ["00", "01"]
     assert len(made.loop._algorithm.batches) == 5
+
+
+@pytest.mark.parametrize(
+    "asked", [[[0, 3]], [[0, -1]], [[0]], [["a", "b"]], "nothing", [[0.5, 1]], [[0, 0], [1]], [[None, 1]]]
+)
+def test_an_algorithm_that_proposes_no_sub_networks_is_named(asked):
+    algorithm, objective = Scripted(), Objective()
+    algorithm.batches = [asked]
+    with pytest.raises(WorkError, match=r"^the algorithm \S*Scripted proposed what is no vectors: "):
+        run(loop(algorithm, objective))
+    assert objective.calls == []
 
 
 # --- what an evaluation is ------------------------------------------------------------------------------------------
@@ -358,6 +370,13 @@ def test_a_snapshot_is_saved_before_each_asking_once_there_is_something():
         (4, [], {"asked": 2}),
         (6, [], {"asked": 3}),
     ]
+
+
+def test_an_algorithm_whose_state_cannot_be_stored_is_named():
+    algorithm = Remembering(*BATCHES)
+    algorithm.state = lambda: {"rng": object()}
+    with pytest.raises(WorkError, match=r"^the state of the algorithm \S*Remembering is no JSON: .*object"):
+        run(loop(algorithm, kept=Kept(save=json.dumps)))
 
 
 def test_with_a_snapshot_what_is_kept_is_told_and_not_asked_for():
