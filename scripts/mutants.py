@@ -41,6 +41,7 @@ LEAST_KILLED = 0.9
 _SURVIVED = (0, 5, 33)
 # It was not tried, or not to the end: mutmut or its worker was interrupted before.
 _UNTRIED = (None, 2, 34, -signal.SIGINT, -signal.SIGTERM)
+_OUT_OF_TIME = (24, 36, 152, 255, -signal.SIGXCPU)
 # What mutmut puts beside a protocol's methods, a class would have to have too.
 _PROTOCOL = re.compile(r"^(class \w+\(.*\bProtocol\):)$", re.MULTILINE)
 
@@ -80,6 +81,10 @@ def main() -> int:
         parser.error(f"tests/mutants/suites.toml names no tests for {', '.join(arguments.paths)}")
     prepare(suites)
     run(arguments.processes)
+    # A mutant that hangs is killed by time. But time runs out on a busy machine too: those are tried once more.
+    late = [name for module in suites for name, code in exit_codes(module).items() if code in _OUT_OF_TIME]
+    if late:
+        run(arguments.processes, late)
     return report(list(mutants(suites)), _read("equivalent.toml").get("equivalent", []))
 
 
@@ -110,8 +115,12 @@ def prepare(suites: Mapping[str, Sequence[str]]) -> None:
     (WORK / "pyproject.toml").write_text("\n".join([project, "[tool.mutmut]", *lines, ""]))
 
 
-def run(processes: int) -> None:
+def run(processes: int, names: Sequence[str] = ()) -> None:
     """Let mutmut try every mutant, or as many as it can before Ctrl-C; its log stays in the working folder.
+
+    Args:
+        processes: mutants tried at once.
+        names: only these mutants.
 
     Raises:
         SystemExit: it could not: the tests fail without a change, for example.
@@ -122,8 +131,8 @@ def run(processes: int) -> None:
     assets = ROOT.parent / "shared" / "assets"
     if assets.is_dir():
         environment.setdefault("HWNAS_ASSETS", str(assets))
-    command = ["nice", "-n", "10", sys.executable, "-m", "mutmut", "run", "--max-children", str(processes)]
-    with (WORK / "mutmut.log").open("w") as log:
+    command = ["nice", "-n", "10", sys.executable, "-m", "mutmut", "run", "--max-children", str(processes), *names]
+    with (WORK / "mutmut.log").open("a") as log:
         done = subprocess.Popen(command, cwd=WORK, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own
         with contextlib.suppress(KeyboardInterrupt):
             done.wait()
@@ -132,18 +141,28 @@ def run(processes: int) -> None:
         raise SystemExit((WORK / "mutmut.log").read_text()[-4000:])
 
 
+def exit_codes(module: str) -> dict[str, int | None]:
+    """Return what mutmut wrote of a module's mutants, by their names; nothing of a module without functions."""
+    found = WORK / "mutants" / f"{module}.meta"
+    codes: dict[str, int | None] = json.loads(found.read_text())["exit_code_by_key"] if found.exists() else {}
+    return codes
+
+
 def mutants(suites: Iterable[str]) -> Iterator[Mutant]:
     """Read what mutmut found out."""
-    os.chdir(WORK)
+    for module in sorted(suites):
+        for name, code in exit_codes(module).items():
+            survived = None if code in _UNTRIED else code in _SURVIVED
+            old, new = changed_lines(name, module) if survived else ("", "")
+            yield Mutant(module, _function(name), old, new, survived)
+
+
+def changed_lines(name: str, module: str) -> tuple[str, str]:
+    """Return the lines that a mutant takes out, and those that it puts there, each on one line."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant
 
-    for module in sorted(suites):
-        found = WORK / "mutants" / f"{module}.meta"
-        results = json.loads(found.read_text())["exit_code_by_key"] if found.exists() else {}
-        for name, code in results.items():
-            survived = None if code in _UNTRIED else code in _SURVIVED
-            old, new = _lines(get_diff_for_mutant(name, path=module)) if survived else ("", "")
-            yield Mutant(module, _function(name), old, new, survived)
+    with contextlib.chdir(WORK):
+        return _lines(get_diff_for_mutant(name, path=module))
 
 
 def report(found: Sequence[Mutant], equivalent: Sequence[Mapping[str, Any]]) -> int:

@@ -60,11 +60,31 @@ def test_listed_survivors_count_as_survivors(script):
     assert script.report(found(script, *[KILLED] * 9, SURVIVED, changed=("return 1", "return 2")), LISTED) == 0
 
 
+def test_what_ran_out_of_time_is_tried_once_more(script, tmp_path, monkeypatch, capsys):
+    """The machine may have been busy: here the mutant survives where it has its time."""
+    meta, ran = tmp_path / "mutants" / "m.py.meta", []
+    meta.parent.mkdir()
+
+    def run(_processes, names=()):
+        ran.append(list(names))
+        codes = {f"m.x_f__mutmut_{number}": code for number, code in enumerate([KILLED] * 98 + [-24, OUT_OF_TIME])}
+        codes |= dict(zip(names, (SURVIVED, -24), strict=False))
+        meta.write_text(json.dumps({"exit_code_by_key": codes}))
+
+    monkeypatch.setattr(script, "WORK", tmp_path)
+    monkeypatch.setattr(script, "chosen", lambda *_: {"m.py": ["test_m.py"]})
+    monkeypatch.setattr(script, "prepare", lambda _: None)
+    monkeypatch.setattr(script, "run", run)
+    monkeypatch.setattr(script, "changed_lines", lambda *_: ("return 1", "return 3"))
+    monkeypatch.setattr(sys, "argv", ["mutants.py"])
+    assert script.main() == 1
+    assert ran == [[], ["m.x_f__mutmut_98", "m.x_f__mutmut_99"]]
+    assert capsys.readouterr().out.startswith("m.py: 99.0% of 100 killed; 1 survived, 0 of them listed")
+
+
 def test_what_mutmut_wrote_is_read(script, tmp_path, monkeypatch):
-    pytest.importorskip("mutmut")
     (tmp_path / "mutants").mkdir()
     codes = {"m.x_f__mutmut_1": KILLED, "m.xǁAǁg__mutmut_2": NOT_TRIED}
     (tmp_path / "mutants" / "m.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
     monkeypatch.setattr(script, "WORK", tmp_path)
-    monkeypatch.chdir(tmp_path)
     assert [(one.where, one.survived) for one in script.mutants(["m.py"])] == [("m.f", False), ("m.A.g", None)]
