@@ -7,9 +7,12 @@ finds the same sub-networks beside nine others as alone.
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -17,10 +20,16 @@ _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let the libraries that are loaded compute with one thread; afterwards they have theirs again."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
+    with _libraries(len(sys.modules)).limit(limits=1):
         yield
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(_n_modules: int) -> Any:
+    """Find those that are loaded: it takes as long as a small fit, and only an import loads another one."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def one_thread_for_good() -> None:
