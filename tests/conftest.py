@@ -27,7 +27,7 @@ settings.register_profile(
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Spare the garbage collector what is loaded by now and stays: every batch that is timed begins with a collection."""
+    """Spare the garbage collector what is loaded by now and stays: timing a batch begins with a collection."""
     gc.collect()
     gc.freeze()
 
