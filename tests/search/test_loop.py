@@ -14,6 +14,7 @@ from search.constraints import Constraint
 from search.drift import Drift
 from search.loop import PATIENCE, SMALL, Loop, Task
 from search.objectives import Directions, Outcome
+from search.parallel import ParallelLoop
 from search.stored import Kept, Snapshot
 from supernets.errors import UsageError, WorkError
 from supernets.space import Choice, SearchSpace
@@ -304,6 +305,16 @@ def test_what_the_algorithm_learns_is_free_of_drift_and_what_is_kept_is_not():
     assert told == pytest.approx(12.0, rel=0.03)
 
 
+def test_only_what_can_be_measured_again_and_drifts_is():
+    steady = Drifting()
+    run(loop(Scripted(ALL[:2], ALL[2:4]), steady))
+    assert steady.again == []
+    assert steady.calls == [ALL[:2].tolist(), ALL[2:4].tolist()]
+    once = Objective()
+    run(loop(Scripted(ALL[:2], ALL[2:4]), once, drifts={"latency": Drift()}))
+    assert once.calls == [ALL[:2].tolist(), ALL[2:4].tolist()]
+
+
 def test_a_large_batch_ranks_by_itself():
     wide = SearchSpace((Choice("w", tuple(range(30))),))
     rows = np.arange(30).reshape(-1, 1)
@@ -345,6 +356,19 @@ def test_what_is_kept_is_replayed_and_not_evaluated_again():
     assert [one.iteration for one in made.archive] == [0, 0, 1, 1, 2, 2]
     assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
     assert made.archive[4].total_s >= before[3].total_s  # time goes on from where it was
+
+
+@pytest.mark.parametrize("kept", [2, 3, 4])
+def test_the_time_of_a_study_goes_on_from_its_last_evaluation(kept):
+    spent = [{"measure_s": 1e4 * n, "search_s": 1e5 * n, "total_s": 1e6 * n} for n in range(1, 5)]
+    before = [replace(one, **times) for one, times in zip(evaluated(BATCHES[:2]), spent, strict=True)][:kept]
+    made = loop(Scripted(*BATCHES), kept=Kept(before))
+    run(made)
+    assert list(made.archive)[:kept] == before
+    for one in list(made.archive)[kept:]:
+        assert (one.measure_s, one.search_s, one.total_s) == pytest.approx(
+            (1e4 * kept, 1e5 * kept, 1e6 * kept), abs=1e3
+        )
 
 
 def test_a_batch_that_was_cut_short_is_completed():
@@ -397,6 +421,39 @@ def test_what_was_asked_for_and_had_not_arrived_is_restored_too():
     algorithm = Remembering(*BATCHES)
     run(loop(algorithm, kept=Kept(before, Snapshot(2, (ALL[2:4],), {"asked": 1}).to_json())), evals=4)
     assert algorithm.restored == ({"asked": 1}, ALL[:4].tolist())
+
+
+class Beside(Remembering):
+    """One that asks while others are under way."""
+
+    def ask_beside(self, pending):
+        return self.ask()
+
+
+class Devices(Objective):
+    """Two devices that answer in the order they were asked."""
+
+    devices = 2
+
+    def start(self, X, again):
+        self.calls.append(X.tolist())
+        return len(self.calls) - 1
+
+    def arrived(self, timeout_s):
+        self.answered = getattr(self, "answered", -1) + 1
+        return self.answered, Objective().evaluate(np.array(self.calls[self.answered]))
+
+
+def test_what_was_under_way_is_measured_first_and_not_asked_for_again():
+    before, algorithm, devices = evaluated(BATCHES[:1]), Beside(*BATCHES), Devices()
+    archive = Archive(["latency"], Directions([False]))
+    kept = Kept(before, Snapshot(2, (ALL[2:4],), {"asked": 2}).to_json())
+    task = Task(SPACE, (devices,), (), ())
+    made = ParallelLoop(task, algorithm, archive, kept, measured=devices, ways=2)
+    made.run(99, lambda _: None, lambda: None)
+    assert devices.calls == [ALL[2:4].tolist(), ALL[4:6].tolist()]
+    assert keys(archive) == SPACE.keys(ALL[:6])
+    assert [X for X, _ in algorithm.told] == [batch.tolist() for batch in BATCHES]
 
 
 @pytest.mark.parametrize(
