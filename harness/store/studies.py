@@ -115,14 +115,12 @@ class Studies(Part):
 
     def delete_study(self, name: str) -> None:
         """Delete a study and its evaluations; the measurements stay. Raises ``StoreError`` where there is none."""
-        study, parts = self._tables["study"], [self._tables["snapshot"], self._tables["evaluation"]]
-        found = self.study(name)
+        study, found = self._tables["study"], self.study(name)
         if found is None:
             raise StoreError(f"the store {self.name}: there is no study {name!r}")
 
         def delete(connection: sa.Connection) -> None:
-            for part in parts:
-                connection.execute(part.delete().where(part.c.study_id == found.id))
+            # Evaluations and the snapshot go along: their tables say so.
             connection.execute(study.delete().where(study.c.id == found.id))
 
         self._database.write(delete)
