@@ -133,7 +133,6 @@ class _Loop:
         self.judged = range(anchors if anchors < len(runners) else 0, len(runners))
         self.tell = tell
         self.interim = Interim(protocol.tau_times)
-        self.overhead = math.nan
         self.origin = self.last_tick = clocks.wall()
         self.counters = clocks.host()
         self.round = 0

@@ -240,6 +240,16 @@ def test_a_damaged_snapshot_is_none_and_a_damaged_record_an_error(store):
         store.studies()
 
 
+@pytest.mark.parametrize(
+    ("damage", "got"), [("name = x'00'", r"b'\\x00' and '20"), ("created_at = x'00'", r"'s' and b'\\x00'$")]
+)
+def test_a_study_whose_name_or_time_is_no_text_is_damaged(store, damage, got):
+    store.create_study("s", {})
+    store._database.write(lambda connection: connection.exec_driver_sql(f"UPDATE study SET {damage}"))
+    with pytest.raises(StoreFaultError, match=rf"is damaged: expected a name and a time, got {got}"):
+        store.studies()
+
+
 def test_names_are_numbered_by_those_that_begin_so(store):
     for name in ("a_b-1", "aXb-1", "A_b-7", "a_b-x"):
         store.create_study(name, {})
