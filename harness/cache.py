@@ -11,6 +11,7 @@ from harness.measurement import Measurement
 from harness.protocol import PROFILES, TimingProtocol
 from harness.store import Store
 from supernets.contents import identified
+from supernets.errors import StoreError, StoreFaultError
 
 Anchors = Mapping[str, float]  # an anchor's key: its latency in seconds
 
@@ -42,7 +43,7 @@ def candidates(
     for name in dict.fromkeys((protocol.name, _stricter(protocol).name)):
         wanted = {"fingerprint": fingerprint, "protocol": name, "keys": graphs, "status": states}
         for record in reversed(_records(store, supernet, platform, contents or {}, wanted)):
-            measurement = Measurement.from_record(record, cached=True)
+            measurement = _read(store, record)
             cut_short = measurement.interim and measurement.status != "ok"
             if measurement.graph == graphs.get(measurement.key) and not cut_short:
                 found.setdefault(measurement.key, []).append(restated(measurement, protocol))
@@ -72,10 +73,17 @@ def taken_since(
     found = {}
     wanted = {"fingerprint": fingerprint, "keys": graphs, "since": since[:19], "status": ("ok", "unstable")}
     for record in _records(store, supernet, platform, contents or {}, wanted):
-        measurement = Measurement.from_record(record, cached=True)
+        measurement = _read(store, record)
         if measurement.graph == graphs.get(measurement.key):
             found[measurement.key] = measurement
     return found
+
+
+def _read(store: Store, record: Mapping[str, Any]) -> Measurement:
+    try:
+        return Measurement.from_record(record, cached=True)
+    except StoreError as error:
+        raise StoreFaultError(f"the store {store.name}: {error}") from error
 
 
 def _records(

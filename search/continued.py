@@ -47,7 +47,7 @@ def continued(
     name = _name(net, platform, store, part_of, options)
     there = store.study(name)
     if there is not None and there.evaluations >= options["evals"]:
-        return load(store, name, net.space)
+        return load(store, name, net)
     return search(net, platform, store=store, study=name, resume=there is not None, progress=progress, **options)
 
 

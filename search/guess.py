@@ -13,10 +13,11 @@ import backends
 from backends.backend import known_latency
 from harness.pinned import pinned
 from harness.platform import Platform, parse
+from harness.store import decoded
 from search.adapt import Guess, learned
 from search.stored import load
 from supernets.contents import Content, combined
-from supernets.errors import MALFORMED, PlatformError, StoreError, UsageError
+from supernets.errors import ConfigError, PlatformError, UsageError
 from supernets.supernet import SuperNetwork
 from supernets.values import fault
 
@@ -81,13 +82,14 @@ def observed(
         source: see ``guess_of``.
         store: see there.
         platform: see there.
-        until: where they ended for the search that is resumed, as its study has it; ``None``: all that there are.
+        until: where they ended for the search that is resumed, as its study has it, a number and a time; ``None``: all
+            that there are.
 
     Raises:
         UsageError: there is neither such a study nor such a platform.
-        StoreError: ``until`` is damaged.
+        StoreError: what the store has of them is damaged.
     """
-    whence, end = platform or platform_of(source, store), _end(until)
+    whence, end = platform or platform_of(source, store), None if until is None else (int(until[0]), str(until[1]))
     if whence is None:
         return _of_study(net, source, store, end)
     if isinstance(backends.get(whence.backend), backends.KnowingBackend):
@@ -124,12 +126,12 @@ def guess_of(net: SuperNetwork, source: str, store: Store | None, platform: Plat
 def _of_study(net: SuperNetwork, name: str, store: Store | None, end: tuple[int, str] | None) -> Observed:
     if store is None:
         raise UsageError(f"transfer from {name!r}: expected a store that has the study")
-    study = load(store, name)
+    study = load(store, name, net)
     if study.supernet != net.name:
         raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
     # Evaluations are only ever added: those that a search began with are the first ones.
     counted = study.evaluations if end is None else study.evaluations[: end[0]]
-    known = {one.key: (net.space.from_key(one.key)[0], one.objectives.get("latency", np.nan)) for one in counted}
+    known = {one.key: (one.vector, one.objectives.get("latency", np.nan)) for one in counted}
     return Observed(name, "study", (len(counted), ""), known)
 
 
@@ -137,31 +139,40 @@ def _measured(
     net: SuperNetwork, source: str, platform: Platform, store: Store | None, end: tuple[int, str] | None
 ) -> Observed:
     wanted: dict[str, Any] = {"supernet": net.name, "platform": str(platform), "status": "ok"}
-    records = [] if store is None else store.measurements(**wanted, samples=False)
+    if store is None:
+        return Observed(source, "measurements", (0, ""), {})
+    records = store.measurements(**wanted, samples=False)
+    with decoded(store.name, f"a measurement of {net.name} on {platform}"):
+        return Observed(source, "measurements", *_known(net, platform, records, end))
+
+
+def _known(
+    net: SuperNetwork, platform: Platform, records: Sequence[dict[str, Any]], end: tuple[int, str] | None
+) -> tuple[tuple[int, str], dict[str, tuple[npt.ArrayLike, float]]]:
+    """Return where records of measurements end, and their latencies by key; raises one of ``MALFORMED``."""
     meant = [record for record in records if (record.get("contents") or {}) == platform.settings.contents]
     # What takes the place of an interim value has its number and a later time.
     final = [record for record in meant if not record.get("context", {}).get("interim", False)]
     if end is not None:
         final = [record for record in final if record["id"] <= end[0] and str(record["measured_at"]) <= end[1]]
-    known = {record["key"]: (net.space.encode(record["config"])[0], _stored(record)) for record in final}
+    known = {str(record["key"]): (_vector(net, record), _stored(record)) for record in final}
     last = max((record["id"] for record in final), default=0)
-    return Observed(source, "measurements", (last, max((str(one["measured_at"]) for one in final), default="")), known)
+    return (last, max((str(one["measured_at"]) for one in final), default="")), known
 
 
-def _end(until: Any) -> tuple[int, str] | None:
+def _vector(net: SuperNetwork, record: Mapping[str, Any]) -> npt.ArrayLike:
     try:
-        return None if until is None else (int(until[0]), str(until[1]))
-    except MALFORMED as error:
-        raise StoreError(
-            f"the study is damaged: transfer_until: expected a number and a time, got {until!r}"
-        ) from error
+        found: npt.ArrayLike = net.space.encode(record["config"])[0]
+    except ConfigError as error:
+        raise ValueError(f"number {record['id']}: {error}") from None
+    return found
 
 
 def _stored(record: Mapping[str, Any]) -> float:
-    """Return the latency in a stored measurement; raises ``StoreError`` where it can be none."""
+    """Return the latency in a stored measurement; raises ``ValueError`` where it can be none."""
     reason = fault(record["latency_s"], time=True)
     if reason is not None:
-        raise StoreError(f"the record of a measurement ({record['id']}) is damaged: latency_s: {reason}")
+        raise ValueError(f"number {record['id']}: latency_s: {reason}")
     return float(record["latency_s"])
 
 

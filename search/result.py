@@ -93,6 +93,9 @@ class Study:
         for name, kind in {"initial": list, "parallel": int, "contents": dict, "sources": dict}.items():
             _expect(name, self.settings.get(name, kind()), kind)
         _expect("transfer_from", self.settings.get("transfer_from"), str | None)
+        until = self.settings.get("transfer_until")
+        if until is not None and (type(until) is not list or [type(one) for one in until] != [int, str]):
+            raise TypeError(f"transfer_until: expected a number and a time, got {until!r}")
         for text in (*self.constraints, *self.settings.get("initial", ())):
             _expect("constraints and initial", text, str)
         of_records(self.settings.get("contents", {}))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from harness.store import decoded
 from search.archive import Archive, Evaluation
 from search.objectives import Directions
 from search.result import Study
-from supernets.errors import MALFORMED, ConfigError, StoreError, UnknownNameError
+from supernets.errors import ConfigError, UnknownNameError
 from supernets.space import IntArray, SearchSpace
+from supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from harness.store import Store, StudyRecord
@@ -71,7 +73,7 @@ class Kept:
     save: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
-def kept_of(store: Store, record: StudyRecord, space: SearchSpace) -> Kept:
+def kept_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Kept:
     """Return what the store has of a study, and how to keep more; raises ``StoreError`` where it is damaged."""
 
     def keep(evaluations: Sequence[Evaluation]) -> None:
@@ -82,51 +84,74 @@ def kept_of(store: Store, record: StudyRecord, space: SearchSpace) -> Kept:
 
     # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
     snapshot = store.snapshot(record)
-    return Kept(_whole(store, record, space).evaluations, snapshot, keep, save)
+    return Kept(_whole(store, record, net).evaluations, snapshot, keep, save)
 
 
-def load(store: Store, name: str, space: SearchSpace | None = None) -> Study:
+def load(store: Store, name: str, net: SuperNetwork | None = None) -> Study:
     """Return the study called ``name`` as the store has it.
 
     Args:
         store: has it.
         name: its name.
-        space: that its sub-networks are to be looked up in, where it is of that super-network; ``None``: in none.
+        net: whose sub-networks its evaluations have to be, where it is of that super-network; ``None``: that is not
+            looked at.
 
     Raises:
         UnknownNameError: there is none; the message suggests the nearest.
         StoreError: it is there, but damaged.
     """
-    return _whole(store, record_of(store, name), space)
+    return _whole(store, record_of(store, name), net)
 
 
-def _whole(store: Store, record: StudyRecord, space: SearchSpace | None) -> Study:
+def _whole(store: Store, record: StudyRecord, net: SuperNetwork | None) -> Study:
     evaluations = store.evaluations(record)
     with understood(store, record.name):
         study = _study(record, evaluations)
-        if space is not None:
-            _check_keys(study, space)
-        return study
+    if net is not None:
+        check_networks(store, study, net)
+    return study
+
+
+def check_networks(store: Store, study: Study, net: SuperNetwork) -> None:
+    """Raise ``StoreError`` where an evaluation is of no sub-network of the study's super-network, or of another."""
+    if net.name == study.supernet:
+        with understood(store, study.name):
+            _check_networks(study, net.space)
+
+
+def understood(store: Store, name: str) -> AbstractContextManager[None]:
+    """Name the store and the study where its records are not what they should be: ``StoreError``."""
+    return decoded(store.name, f"the study {name!r}")
+
+
+def _check_networks(study: Study, space: SearchSpace) -> None:
+    """Raise ``ValueError`` where an evaluation is of no sub-network of the space, or what it began with is none."""
+    for number, key in enumerate(study.settings.get("initial", ()), 1):
+        with _saying(f"initial, {number}"):
+            space.from_key(key)
+    if study.evaluations and not _agree(study.evaluations, space):
+        for one in study.evaluations:
+            with _saying(f"evaluation {one.index}"):
+                space.from_key(one.key)
+                if not _agree([one], space):
+                    raise ValueError(f"its config is another sub-network than its key, {one.key!r}, names")
+
+
+def _agree(evaluations: Sequence[Evaluation], space: SearchSpace) -> bool:
+    """Tell whether the keys of evaluations name what their configs say; a config that is none does not agree."""
+    try:
+        X = space.canonical(space.encode([one.config for one in evaluations]))
+    except ConfigError:
+        return False
+    return space.keys(X) == [one.key for one in evaluations]
 
 
 @contextmanager
-def understood(store: Store, name: str) -> Iterator[None]:
-    """Name the store and the study where its records are not what they should be: ``StoreError``."""
+def _saying(what: str) -> Iterator[None]:
     try:
         yield
-    except MALFORMED as error:
-        raise StoreError(f"the store {store.name}: the study {name!r} is damaged: {error!r}") from error
-
-
-def _check_keys(study: Study, space: SearchSpace) -> None:
-    """Raise ``ValueError`` where an evaluation is of no sub-network of the space, or what it began with is none."""
-    keys = {f"evaluation {one.index}": one.key for one in study.archive}
-    keys |= {f"initial, {number}": key for number, key in enumerate(study.settings.get("initial", ()), 1)}
-    for what, key in keys.items():
-        try:
-            space.from_key(key)
-        except ConfigError as error:
-            raise ValueError(f"{what}: {error}") from None
+    except (ConfigError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from None
 
 
 def _study(record: StudyRecord, evaluations: Sequence[Mapping[str, Any]]) -> Study:
@@ -140,12 +165,13 @@ def _study(record: StudyRecord, evaluations: Sequence[Mapping[str, Any]]) -> Stu
     return Study(record.name, settings, facts, archive, time_s).checked()
 
 
-def record_of(store: Store, name: str, space: SearchSpace | None = None) -> StudyRecord:
+def record_of(store: Store, name: str, net: SuperNetwork | None = None) -> StudyRecord:
     """Return what the store knows of the study ``name``, without its evaluations; see ``load``."""
     record = store.study(name)
     if record is None:
         raise UnknownNameError("study", name, (known.name for known in store.studies()))
-    if space is not None:
+    if net is not None:
         with understood(store, name):
-            _check_keys(_study(record, ()), space)
+            study = _study(record, ())
+        check_networks(store, study, net)
     return record

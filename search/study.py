@@ -22,7 +22,6 @@ from search.same import check_same
 from search.stopping import Stop, stop_rule
 from search.stored import Kept, kept_of, load, record_of
 from supernets.errors import UsageError
-from supernets.space import SearchSpace
 from supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     """
     if evals < 1:
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
-    run = _Run(store, study, resume, evals, progress, parallel, net.space)
+    run = _Run(store, study, resume, evals, progress, parallel, net)
     with Sources(net, platform, quality, store, run.report, run.since, quality_options) as sources:
         request = Request(
             algorithm,
@@ -154,7 +153,7 @@ class _Run:
         evals: int,
         progress: Report | None,
         parallel: int | None,
-        space: SearchSpace,
+        net: SuperNetwork,
     ) -> None:
         if resume and (store is None or name is None):
             raise UsageError("resume: expected a store and the name of the study to go on with (--study NAME --resume)")
@@ -163,7 +162,7 @@ class _Run:
         self._evals = evals
         self._progress = progress
         self._parallel = parallel
-        self._space = space
+        self._net = net
         self._start = time.perf_counter()
         self._record = self._found(resume)
         self.remarks: list[str] = []
@@ -175,7 +174,7 @@ class _Run:
         if self._store is None or self._name is None:
             return None
         if resume:
-            record = record_of(self._store, self._name, self._space)
+            record = record_of(self._store, self._name, self._net)
             if record.evaluations > self._evals:
                 raise UsageError(
                     f"study {self._name!r} has {record.evaluations} evaluations already; expected at least as many as "
@@ -232,7 +231,7 @@ class _Run:
             return self._name, Kept()
         record = self._record or store.create_study(self._name, {"search": settings, "facts": facts}, prefix=prefix)
         self._name = record.name
-        return record.name, kept_of(store, record, self._space)
+        return record.name, kept_of(store, record, self._net)
 
     # --- reporting ---------------------------------------------------------------------------------------------------
 
@@ -275,7 +274,7 @@ def _warmed(
     if isinstance(warm_start, str):
         if store is None:
             raise UsageError(f"warm start from {warm_start!r}: expected a store that has the study")
-        warm_start = load(store, warm_start)
+        warm_start = load(store, warm_start, net)
     if warm_start.supernet != net.name:
         raise UsageError(
             f"warm start from {warm_start.name!r}: it searched {warm_start.supernet}, this search is of {net.name}"

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.quality.quality import QualityOptions, Score
+from harness.store import decoded
 from supernets.contents import SHOWN, Content, Contents, check_holds, content_digest
-from supernets.errors import MALFORMED, NotFiniteError, QualityError, StoreError, WorkError
+from supernets.errors import NotFiniteError, QualityError, WorkError
 from supernets.files import is_file
 from supernets.plug_ins import FAILURES, blamed
 from supernets.space import Config, FloatArray
@@ -118,12 +119,8 @@ class EvaluatedQuality:
             return {}
         sources = dict.fromkeys((self.source_by_name, self.source))
         rows = {k: row for one in sources for k, row in self.options.store.qualities(self.net.name, one, keys).items()}
-        try:
+        with decoded(self.options.store.name, f"a quality from {self.source}"):
             found = {key: Score.of(record) for key, record in rows.items()}
-        except MALFORMED as error:
-            raise StoreError(
-                f"the store {self.options.store.name}: a quality from {self.source} is damaged: {error!r}"
-            ) from error
         return {key: score for key, score in found.items() if not math.isnan(score.value)}
 
     def check_unchanged(self) -> None:

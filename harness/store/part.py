@@ -31,11 +31,17 @@ class Part:
 
 @contextmanager
 def decoded(store: str, what: str = "a record in it") -> Iterator[None]:
-    """Name the store, and what in it does not read: a file may be damaged and still be a database."""
+    """Name the store, and what in it does not read: a file may be damaged and still be a database.
+
+    Raises:
+        StoreFaultError: what is inside raised what reading a damaged record raises.
+    """
     try:
         yield
     except (*MALFORMED, zlib.error) as error:
-        raise StoreFaultError(f"the store {store}: {what} is damaged: {error}") from error
+        # A LookupError's own text is the key alone.
+        said = repr(error) if isinstance(error, LookupError) else str(error) or type(error).__name__
+        raise StoreFaultError(f"the store {store}: {what} is damaged: {said}") from error
 
 
 def parts(values: Iterable[Any]) -> Iterator[Sequence[Any]]:

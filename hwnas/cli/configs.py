@@ -155,10 +155,20 @@ def _evaluation(text: str, space: SearchSpace, supernet: str | None, location: s
         rows = store.evaluations(study)
         with understood(store, name):
             keys = {int(row["index"]): str(row["key"]) for row in rows}
-            of = study.settings["search"]["supernet"]
-    if supernet is not None and of != supernet:
-        raise ConfigError(f"config {text!r}: the study is of {of}, not of {supernet}")
-    return space.from_key(_chosen(text, which, keys))
+            of = str(study.settings["search"]["supernet"])
+        if supernet is not None and of != supernet:
+            raise ConfigError(f"config {text!r}: the study is of {of}, not of {supernet}")
+        key = _chosen(text, which, keys)
+        with understood(store, name):
+            return _stored(key, space)
+
+
+def _stored(key: str, space: SearchSpace) -> IntArray:
+    """Return the sub-network that a stored key names; raises ``ValueError``."""
+    try:
+        return space.from_key(key)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 def _chosen(text: str, which: str, keys: Mapping[int, str]) -> str:

@@ -69,7 +69,7 @@ def demo(
                 progress=progress,
             )
         outcome = found.to_json()
-        studies = [load(store, name).to_json() for name in outcome["studies"]]
+        studies = [load(store, name, net).to_json() for name in outcome["studies"]]
     page = folder / "transfer.html"
     with Delivery(f"the searches are in the store: hwnas studies --store {folder / 'hwnas.db'}") as deliver:
         deliver(write_text, str(page), transfer_page(outcome))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +11,7 @@ from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, Kind, Table
 from search.words import shortened
-from supernets.errors import MALFORMED, StoreError, UsageError
+from supernets.errors import UsageError
 from supernets.values import number_or_none
 
 _MEASUREMENTS = (
@@ -57,7 +55,7 @@ def measurements(
 ) -> None:
     """List stored measurements; filter and prune them."""
     from harness.platform import parse
-    from harness.store import Store
+    from harness.store import Store, decoded
 
     if status is not None and status not in {"ok", "unstable", "failed"}:
         raise UsageError(f"status {status!r}: expected ok, unstable or failed")
@@ -74,15 +72,16 @@ def measurements(
     with Store.open(store, create=False) as kept:
         rows = kept.measurements(**wanted, latest=latest, samples=False)
         n = kept.count_measurements(**wanted)
-        with _understood():
+        with decoded(kept.name, "a measurement"):
             for row in [] if prune else rows:
                 number_or_none(row["latency_s"], time=True)
+            shown = _table(rows[-limit:])
         # Written before they are gone.
         if json is not None:
             write_json(json, {"schema": 1, "measurements": rows, "deleted": len(rows) if prune else 0})
         deleted = kept.delete_measurements([row["id"] for row in rows]) if prune else 0
     if json != STANDARD_OUTPUT:
-        results().print(_table(rows[-limit:]))
+        results().print(shown)
         hidden = f", the latest {limit} shown" if n > limit else ""
         remark(f"{n} measurements{hidden}{f'; {deleted} deleted' if prune else ''}")
 
@@ -98,10 +97,9 @@ def _day(text: str) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(_MEASUREMENTS)
-    with _understood():
-        short = shortened(str(row["key"]) for row in rows)
-        for row in rows:
-            table.add(*_cells(row, short))
+    short = shortened(str(row["key"]) for row in rows)
+    for row in rows:
+        table.add(*_cells(row, short))
     return table
 
 
@@ -119,22 +117,12 @@ def _cells(row: dict[str, Any], short: dict[str, str]) -> tuple[str, ...]:
     )
 
 
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Turn what reading a record of another form raises into ``StoreError``."""
-    try:
-        yield
-    except MALFORMED as error:
-        raise StoreError(f"a record in the store is damaged: {error!r}") from error
-
-
 def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
     """List stored studies."""
     from harness.store import Store
 
     with Store.open(store, create=False) as kept:
-        found = kept.studies()
-    rows = [_study(record) for record in found]
+        rows = [_study(kept.name, record) for record in kept.studies()]
     if json is not None:
         write_json(json, {"schema": 1, "studies": rows})
     if json != STANDARD_OUTPUT:
@@ -144,8 +132,10 @@ def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
         results().print(table)
 
 
-def _study(record: Any) -> dict[str, Any]:
-    with _understood():
+def _study(store: str, record: Any) -> dict[str, Any]:
+    from harness.store import decoded
+
+    with decoded(store, f"the study {record.name!r}"):
         search = record.settings["search"]
         told = {name: search[name] for name in ("supernet", "platform", "algorithm", "seed")}
         return {"study": record.name, **told, "evaluations": record.evaluations, "begun": record.created_at[:19]}

@@ -13,6 +13,7 @@ from supernets.errors import UsageError
 from supernets.writing import check_folder
 
 if TYPE_CHECKING:
+    from harness.store import Store
     from search.result import Study
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Its name; see 'hwnas studies'.", show_default=False)]
@@ -35,10 +36,9 @@ def report(
     """Write a study as one HTML page."""
     from harness.store import Store
     from search.report import search_page
-    from search.stored import load
 
     with Store.open(store, create=False) as kept:
-        write_text(html, search_page(load(kept, study).to_json()))
+        write_text(html, search_page(_loaded(kept, study).to_json()))
     if not quiet and html != STANDARD_OUTPUT:
         remark(f"page: {html}")
 
@@ -66,7 +66,6 @@ def export(
     import supernets
     from harness.store import Store
     from search.deploy import deploy
-    from search.stored import load
 
     folders = {"onnx": onnx, "openvino": openvino, "torch": torch}
     wanted = {form: folder for form, folder in folders.items() if folder is not None}
@@ -75,7 +74,7 @@ def export(
     for folder in wanted.values():
         check_folder(folder)
     with Store.open(store, create=False) as kept:
-        found = load(kept, study)
+        found = _loaded(kept, study)
     if csv is not None:
         _evaluations(found, csv)
         if not quiet and csv != STANDARD_OUTPUT:
@@ -86,6 +85,21 @@ def export(
             remark(f"{', '.join(written.files)}: in {written.folder}")
             if weights is None:
                 remark("its weights are random, good for timing only: give --weights FILE")
+
+
+def _loaded(store: Store, name: str) -> Study:
+    """Return a study whose sub-networks are those of its super-network, where that is known here."""
+    import supernets
+    from search.stored import check_networks, load
+    from supernets.errors import HwnasError
+
+    found = load(store, name)
+    try:
+        net = supernets.get(found.supernet)
+    except HwnasError:
+        return found  # of a plug-in that is gone, say: a page and a table can be made without
+    check_networks(store, found, net)
+    return found
 
 
 def _evaluations(study: Study, csv: str) -> None:

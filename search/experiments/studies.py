@@ -24,6 +24,7 @@ from search.result import Study
 from search.stored import load
 from search.study import search
 from supernets.contents import of_records
+from supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,14 @@ class Search:
         name = self.study(run, files)
         there = store.study(name)
         whole = there is not None and there.evaluations >= self.evals
-        study = load(store, name) if whole else self._searched(store, name, resume=there is not None)
+        net = supernets.get(self.problem.supernet)
+        study = load(store, name, net) if whole else self._searched(net, store, name, resume=there is not None)
         files.check(of_records(study.settings.get("contents", {})))
         return study
 
-    def _searched(self, store: Store, name: str, resume: bool) -> Study:
+    def _searched(self, net: SuperNetwork, store: Store, name: str, resume: bool) -> Study:
         return search(
-            supernets.get(self.problem.supernet),
+            net,
             algorithm=self.use.algorithm,
             preset=self.use.preset,
             settings=self.use.settings,

@@ -101,7 +101,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             changed since.
     """
     begun = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    done = [load(_needed(store), study) if isinstance(study, str) else study for study in studies]
+    done = [load(_needed(store), study, net) if isinstance(study, str) else study for study in studies]
     check_studies(net, done)
     where, found = places_of(platforms, done)
     places = list(where)

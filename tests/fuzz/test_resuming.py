@@ -72,7 +72,7 @@ def resumed(store):
 
 def opened(store):
     """Everything else that opens a study."""
-    refused_or_read(lambda: json.dumps(load(store, "s", NCF.space).to_json(), indent=1))
+    refused_or_read(lambda: json.dumps(load(store, "s", NCF).to_json(), indent=1))
     refused_or_read(lambda: read_configs(["s#11"], NCF.space, supernet="ncf", store=store.name))
     refused_or_read(lambda: search(NCF, objectives=["macs"], evals=2, store=store, warm_start="s"))
 
@@ -133,7 +133,7 @@ def test_what_is_damaged_is_named(begun, place):
     for value in ODD:
         fits = isinstance(value, KINDS[place]) and value not in ([1], ODD[-1])
         with Damaged(begun, table, json.dumps(changed(whole, path, value))) as store:
-            for read in (resumed, lambda store: load(store, "s", NCF.space)):
+            for read in (resumed, lambda store: load(store, "s", NCF)):
                 said = "" if fits else refused(read, store)
                 assert fits or (store.name in said and "study 's'" in said and "damaged" in said), said
             refused_or_read(lambda store=store: resumed(store))

@@ -13,7 +13,7 @@ from harness.measurement import SCHEMA, Measurement
 from harness.protocol import profile
 from harness.samples import Samples
 from harness.store import Store, measurements
-from supernets.errors import StoreError
+from supernets.errors import StoreError, StoreFaultError
 
 ANCHORS = {"000": 1e-3, "222": 2e-3, "333": 3e-3}
 NOISY, QUIET = profile("noisy"), profile("quiet")
@@ -63,6 +63,17 @@ def serving(*stored, now=ANCHORS, protocol=NOISY):
             store.put_measurement(one.to_record())
         found = cache.candidates(store, "toy", "scripted:threads=1", "host", protocol, {"001": "graph", "002": "graph"})
         return cache.serving(found, now, 0.03)
+
+
+def test_a_stored_measurement_that_is_damaged_names_the_store(tmp_path):
+    file = str(tmp_path / "s.db")
+    with Store.open(file) as store:
+        store.put_measurement(measurement().to_record() | {"threads": "x"})
+        wanted = (store, "toy", "scripted:threads=1", "host")
+        with pytest.raises(StoreFaultError, match=r"s\.db: the record of a measurement is damaged .number 1"):
+            cache.candidates(*wanted, NOISY, {"001": "graph"})
+        with pytest.raises(StoreFaultError, match=r"s\.db: the record of a measurement is damaged .number 1"):
+            cache.taken_since(*wanted, "2020-01-01T00:00:00", {"001": "graph"})
 
 
 def test_a_value_of_the_same_everything_serves():
