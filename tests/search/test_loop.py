@@ -192,6 +192,25 @@ def test_the_worst_status_is_kept_with_every_reason():
     np.testing.assert_equal(made.loop._algorithm.told[0][1], [[1.0, 1.0], [np.nan, np.nan], [np.nan, np.nan]])
 
 
+@pytest.mark.parametrize(
+    ("interval", "kept"),
+    [
+        ((0.5, 2.0), {"latency": (0.5, 2.0)}),
+        ((1.0, 1.0), {"latency": (1.0, 1.0)}),
+        ((2.0, 0.5), {}),
+        ((np.nan, 2.0), {}),
+        ((0.5, np.nan), {}),
+        ((0.5, np.inf), {}),
+    ],
+)
+def test_an_interval_is_kept_where_it_is_one(interval, kept):
+    objective = Objective()
+    objective.evaluate = lambda X: Outcome(np.ones(len(X)), ("ok",), ("",), np.array([interval]))
+    made = loop(Scripted(ALL[:1]), objective)
+    run(made)
+    assert made.archive[0].intervals == kept
+
+
 def test_objectives_that_take_one_at_a_time_are_kept_one_by_one():
     batched, single, kept = Objective("latency"), Objective("top1", batched=False, maximise=True), []
     store = Kept(keep=lambda evaluations: kept.append([one.key for one in evaluations]))
