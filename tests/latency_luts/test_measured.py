@@ -146,6 +146,9 @@ def test_a_name_of_two_lines_is_spelled_as_in_the_file(tmp_path):
         ("a;t_ms\n1;1,234\n2;-,5e1\n", [1.234, -5]),
         ("a;t_ms\n1;12.5\n2;7\n", [12.5, 7]),
         ("a\tt_ms\n1\t12,5\n2\t1,234\n", [12.5, 1.234]),
+        ('a,t_ms\n1,"1234,567"\n2,"1,234"\n', [1234.567, 1.234]),
+        ("a;t_ms\n1;+1,5e-3\n2;1,5E+3\n3; ,5 \n", [1.5e-3, 1500, 0.5]),
+        ("SEP=;\na;t_ms\n1;1,5\n", [1.5]),
         ('a,t_ms\n1,"12,5"\n2,"7"\n', [12.5, 7]),
     ],
 )
@@ -206,6 +209,14 @@ def test_fractions_with_decimal_commas_in_a_column_per_key(tmp_path):
         ("Latency ( ms )", "latency", "ms"),
         ("Latency ms", "latency", "ms"),
         ("latency_seconds", "latency", "s"),
+        ("latency sec", "latency", "s"),
+        ("latency_msec", "latency", "ms"),
+        ("latency (milliseconds)", "latency", "ms"),
+        ("latency_usec", "latency", "us"),
+        ("Latency [Microseconds]", "latency", "us"),
+        ("latency_nsec", "latency", "ns"),
+        ("latency_nanoseconds", "latency", "ns"),
+        ("Top-5 Acc (%)", "top5", "%"),
         ("BLEU Score", "bleu", ""),
         ("Top-1 Acc (%)", "top1", "%"),
         ("top1_%", "top1", "%"),
@@ -219,10 +230,12 @@ def test_names_are_split_from_their_units(column, stem, unit):
     assert Metric.of(column) == Metric(column, stem, unit)
 
 
-TIMES = "config,a_s,b_ms,c_us,latency_ms,Latency (us)\n{},2,2,2,1,5\n"
+TIMES = "config,a_s,b_ms,c_us,latency_ms,Latency (us),d_ns\n{},2,2,2,1,5,2\n"
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("a", 2.0), ("b", 2e-3), ("c", 2e-6), ("b_ms", 2e-3), ("B (ms)", 2e-3)])
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("a", 2.0), ("b", 2e-3), ("c", 2e-6), ("d", 2e-9), ("b_ms", 2e-3), ("B (ms)", 2e-3)]
+)
 def test_units_become_seconds(tmp_path, name, seconds):
     table = read(tmp_path, TIMES)
     assert table.seconds(table.metric(name)) == pytest.approx([seconds])
@@ -323,7 +336,7 @@ def test_dynasts_files(assets):
     "column",
     [
         "throughput_ms", "Throughput (ms)", "images_per_s", "samples per s", "img_per_sec", "fps_s", "v100 FPS (ms)",
-        "qps_s", "throughput_per_s", "V100_throughput_us",
+        "qps_s", "throughput_per_s", "V100_throughput_us", "ips_us", "rps_ms", "tps_s", "tokens/ s", "images per sec",
     ],
 )  # fmt: skip
 def test_a_throughput_is_not_read_as_a_latency(tmp_path, column):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from supernets.errors import UsageError
+from supernets.errors import UsageError, WorkError
 from supernets.shared import Layout, SharedWeights, corner, fitted, is_parameter
 
 SHAPES = {"w": (2, 3), "bn.running_mean": (2,), "bn.running_var": (2,), "bn.num_batches_tracked": ()}
@@ -87,6 +87,20 @@ def test_a_corner_is_a_view_of_the_first_entries():
         assert torch.equal(found, whole[tuple(slice(size) for size in shape)])
         assert found.data_ptr() == whole.data_ptr()
     assert corner(whole, (2, 3, 4)) is whole
+
+
+@pytest.mark.parametrize("key", ["w", "bn.running_var"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_never_written(tmp_path, key, value):
+    shared = SharedWeights(LAYOUT, state())
+    shared.save(tmp_path / "w.pth")
+    before = (tmp_path / "w.pth").read_bytes()
+    with torch.no_grad():
+        shared.tensors[key].view(-1)[-1] = value
+    with pytest.raises(WorkError, match=rf"w\.pth: is not written: {key} is not finite"):
+        shared.save(tmp_path / "w.pth")
+    assert (tmp_path / "w.pth").read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["w.pth"]
 
 
 def test_what_is_saved_is_loaded_and_says_whose_it_is(tmp_path):
