@@ -106,6 +106,9 @@ def prepare(suites: Mapping[str, Sequence[str]]) -> None:
     settings = {
         "source_paths": PACKAGES,
         "only_mutate": sorted(suites),
+        # A mutant is out of time after three times what its tests took beforehand, and 15 s.
+        "timeout_multiplier": 3.0,
+        "timeout_constant": 5.0,
         "pytest_add_cli_args": ["--hypothesis-profile=mutants", "--hypothesis-seed=0"],
         "pytest_add_cli_args_test_selection": sorted({test for tests in suites.values() for test in tests}),
     }

@@ -18,10 +18,15 @@ from harness.timing import loop_overhead, plan, time_batch
 class Exact:
     """Clocks that move only when a network runs, and count what they are told to."""
 
+    looks = 100_000  # more than any loop here takes that ends
+
     def __init__(self, start=7_000):
         self.now, self.used, self.counted, self.taken = start, 0, 0, [0, 0, 0]
 
     def wall(self):
+        self.looks -= 1
+        if not self.looks:
+            pytest.fail("the loop does not end")
         return self.now
 
     def cpu(self):
@@ -109,7 +114,7 @@ def test_a_batchs_time_is_that_of_its_networks():
     clocks = Exact()
     result = exactly(Scripted(clocks, 1_000_000), Scripted(clocks, 3_000_000), clocks=clocks)
     assert [timed.spent_s for timed in result.timed] == pytest.approx([26e-3, 78e-3])
-    assert result.seconds == pytest.approx(104e-3)
+    assert result.seconds == 104e-3
     assert result.overhead_s == 0.0
     assert result.rounds == 4
     assert result.settling.all_settled
@@ -169,6 +174,24 @@ def test_a_network_is_visited_while_its_next_visit_fits_under_the_cap():
         protocol = replace(SHORT, cap_s=cap_s, tau_times=10**6, rounds=1, samples=1)
         result = exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=protocol)
         assert result.rounds == visits
+
+
+@pytest.mark.parametrize(("over_ns", "visits"), [(0, 19), (1, 18)])
+def test_the_cap_holds_to_the_nanosecond(over_ns, visits):
+    clocks = Exact()
+    protocol = replace(SHORT, cap_s=2.02, tau_times=10**6, rounds=1, slow_runs=5, slow_drop=1)
+    # Of 120 ms warm-up and 100 ms a visit.
+    result = exactly(Scripted(clocks, 20_000_000 + over_ns, 20_000_000), clocks=clocks, protocol=protocol)
+    assert result.rounds == visits
+
+
+def test_the_plan_says_how_long_the_next_visit_may_take():
+    # Warmed up at 0.1 ms a run, then twice as fast: 0.6 + 0.5 ms, and a visit as planned, of 1 ms, would end at 2.1.
+    clocks = Exact()
+    protocol = replace(SHORT, cap_s=0.0019, tau_times=10**6, rounds=1, group_s=200e-6)
+    result = exactly(Scripted(clocks, *[100_000] * 6, 50_000), clocks=clocks, protocol=protocol)
+    assert set(result.timed[0].samples.group) == {2}
+    assert result.rounds == 1
 
 
 def test_the_last_visit_says_how_long_the_next_one_takes():
@@ -300,6 +323,34 @@ def test_what_the_host_took_while_it_was_listened_to_is_nobodys():
     protocol = replace(SHORT, slow_runs=5, slow_drop=1)
     samples = exactly(network, clocks=clocks, protocol=protocol, tick=listen).timed[0].samples
     assert samples.waiting_ns.max() < 100
+
+
+def test_what_is_known_is_reported_between_rounds():
+    clocks, told = Exact(), []
+
+    class Failing(Scripted):
+        def run(self):
+            raise ValueError("no")
+
+    def report(result, due):
+        samples = [timed.samples.n for timed in result.timed]
+        told.append((result.rounds, due, samples, result.settling.all_settled, result.seconds))
+        clocks.taken = [one + 1_000_000 for one in clocks.taken]
+
+    networks = [Scripted(clocks, 1_000_000, taken=(1, 1, 1)) for _ in range(2)]
+    protocol = replace(SHORT, tau_times=2)
+    result = exactly(*networks, Failing(clocks, 1), clocks=clocks, protocol=protocol, anchors=1, report=report)
+    # At first, and whenever its samples have doubled: of who is neither an anchor nor has failed. From the first look
+    # on, after the least number of rounds, with what it found.
+    due = {1: False}
+    assert told == [
+        (1, due, [4, 4, 0], False, 0.022),
+        (2, due, [8, 8, 0], False, 0.032),
+        (4, due, [16, 16, 0], True, 0.052),
+    ]
+    assert result.rounds == 7
+    # What reporting costs the host is nobody's.
+    assert max(timed.samples.waiting_ns.max(initial=0) for timed in result.timed) < 100
 
 
 def test_each_network_is_entered_before_it_runs():
