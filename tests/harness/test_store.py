@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.store import Store, schema
+from harness.store import Store
 from supernets.errors import StoreError
 
 
@@ -238,53 +238,6 @@ def test_a_url_is_accepted_and_its_password_is_not_shown(tmp_path):
     with pytest.raises(StoreError) as caught:
         Store.open("postgresql+nosuch://me:hidden@localhost/db")
     assert "hidden" not in str(caught.value)
-
-
-# --- versions ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_newer_schema_is_refused(tmp_path):
-    path = tmp_path / "s.db"
-    Store.open(str(path)).close()
-    with contextlib.closing(sqlite3.connect(path)) as raw:
-        raw.execute("UPDATE hwnas_schema SET version = 99")
-        raw.commit()
-    refused(path, "schema 99.*update hwnas")
-
-
-def test_an_older_schema_is_migrated_once(tmp_path, monkeypatch):
-    path = tmp_path / "s.db"
-    with Store.open(str(path)) as opened:
-        opened.put_measurement(record())
-    ran = []
-
-    def migrate(connection):
-        ran.append(1)
-        connection.execute(sa.text("ALTER TABLE study ADD COLUMN note TEXT"))
-
-    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
-    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, schema.VERSION - 1: migrate})
-    for _ in range(2):
-        with Store.open(str(path)) as opened:
-            assert len(opened.measurements()) == 1
-    assert ran == [1]
-
-
-def test_a_failing_migration_changes_nothing(tmp_path, monkeypatch):
-    path = tmp_path / "s.db"
-    Store.open(str(path)).close()
-
-    def migrate(connection):
-        connection.execute(sa.text("ALTER TABLE study ADD COLUMN note TEXT"))
-        connection.execute(sa.text("ALTER TABLE nothing ADD COLUMN note TEXT"))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "VERSION", schema.VERSION + 1)
-        patch.setattr(schema, "MIGRATIONS", {schema.VERSION - 1: migrate})
-        refused(path, "nothing")
-    with contextlib.closing(sqlite3.connect(path)) as raw:
-        assert "note" not in {row[1] for row in raw.execute("PRAGMA table_info(study)")}
-    Store.open(str(path)).close()
 
 
 # --- many -------------------------------------------------------------------------------------------------------------
