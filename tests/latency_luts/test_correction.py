@@ -36,6 +36,24 @@ def test_a_corrected_table_sums_what_the_correction_says():
     assert plain.latency(NET, X) == pytest.approx(TABLE.latency(NET, X))
 
 
+@pytest.mark.parametrize(
+    ("term", "bottleneck", "plain"),
+    [
+        ("table", 0.5, 0.5),
+        ("block", 1.0, 1.0),
+        ("element", 6 * 5 * 4 + 3 * 2 * 8, 6 * 5 * 4 + 3 * 2 * 8),
+        ("inner", 6 * 5 * 12, 0.0),  # the wide image within, where there is one
+        ("parameter", 7.0, 7.0),
+        ("network", 0.0, 0.0),
+    ],
+)
+def test_what_a_coefficient_multiplies(term, bottleneck, plain):
+    one = Correction({"table": 0.0, term: 1.0})
+    shapes = ((6, 5, 4), (3, 2, 8))
+    assert one.mean_s(Block("mbconv", *shapes, (("mid", 12),), params=7), 0.5) == bottleneck
+    assert one.mean_s(Block("first-conv", *shapes, params=7), 0.5) == plain
+
+
 def test_without_noise_the_latencies_are_found_but_for_the_penalty():
     X = telling(NET, 20, np.random.default_rng(0))
     found = fit(NET, TABLE.mean_s, X, device(X))
