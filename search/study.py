@@ -18,6 +18,7 @@ from search.objectives import Sources
 from search.parallel import ParallelLoop, startable, ways_of
 from search.plan import Plan, Request
 from search.result import ObjectiveLabel, Study
+from search.rows import check_searchable
 from search.same import check_same
 from search.stopping import Stop, stop_rule
 from search.stored import Kept, kept_of, load, record_of
@@ -134,6 +135,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             transfer_until=run.begun.get("transfer_until") if run.begun.get("transfer_from") == transfer_from else None,
         )
         plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
+        if not run.begun:
+            check_searchable((*plan.objectives, *plan.limited), net.space)
         run.remarks = _moved_on(warm_start, store, run.begun)
         stop = stop_rule(target, plateau, plan.reference)
         made = algorithms.create(

@@ -216,6 +216,7 @@ class FreeQuality:
         function: from vectors ``(n, n_var)`` to the metric, ``(n,)``.
         source: where its values are from files, what these hold; else its name.
         contents: of the files.
+        rows: how many sub-networks it has a value for; ``None``: all.
     """
 
     name: str
@@ -228,6 +229,7 @@ class FreeQuality:
     free: bool = True
     source: str = ""
     contents: Contents = field(default_factory=dict)
+    rows: int | None = None
 
     def __post_init__(self) -> None:
         if not self.source:

@@ -25,4 +25,5 @@ def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
         function=found.lookup,
         source=found.source,
         contents=found.contents,
+        rows=len(found.lookup.values),
     )

@@ -11,6 +11,7 @@ import numpy as np
 from backends.backend import Tabulated, known_latency
 from harness.pinned import identity
 from search.objectives.objective import Outcome, Sources
+from search.rows import Rows
 from supernets.space import IntArray
 
 if TYPE_CHECKING:
@@ -53,15 +54,21 @@ class KnownLatency(_Latency):
         return Outcome.known(found.times(_MS))
 
     @cached_property
+    def rows(self) -> Rows | None:
+        """The sub-networks that have a latency; ``None``: all."""
+        if not isinstance(self._backend, Tabulated):
+            return None
+        return Rows(str(self._platform), len(self._backend.lookup(self._net, self._platform.settings).values))
+
+    @cached_property
     def _missing(self) -> str:
         """Why a sub-network has no latency; a table says how few it knows, of which a search can hit upon none."""
         missing = f"{self._platform} has no latency for it"
-        if not isinstance(self._backend, Tabulated):
+        if self.rows is None:
             return missing
-        known = len(self._backend.lookup(self._net, self._platform.settings).values)
         return (
-            f"{missing}: the table has {known:,} of the space's {self._net.space.distinct_size:,.3g} sub-networks, and "
-            "a search proposes others; a surrogate or a lookup table knows all of them"
+            f"{missing}: the table has {self.rows.n:,} of the space's {self._net.space.distinct_size:,.3g} "
+            "sub-networks, and a search proposes others; a surrogate or a lookup table knows all of them"
         )
 
 

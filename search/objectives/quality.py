@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.quality.quality import ScoredQuality, scored
 from search.objectives.objective import Outcome, Sources
+from search.rows import Rows
 from supernets.space import IntArray
 from supernets.values import Values
 
@@ -32,6 +33,8 @@ class QualityObjective:
         self.maximise = quality.maximise
         self.source = quality.source
         self.free = quality.free
+        rows: int | None = getattr(quality, "rows", None)
+        self.rows = None if rows is None else Rows(quality.name, rows)
         # A source that takes long evaluates one at a time, so that each is kept as soon as it is there; one that has
         # several machines sees to that itself.
         self.batched = quality.free or bool(getattr(quality, "parallel", False))

@@ -160,11 +160,22 @@ def test_the_table_that_a_search_starts_from_counts(store, files, tmp_path):
 
 def test_a_search_that_a_table_knows_nothing_of_says_why(files):
     rows = files[0].read_text().splitlines()
-    files[0].write_text("\n".join(rows[:2]) + "\n")
+    files[0].write_text("\n".join(rows[:3]) + "\n")
     study = go(None, 12)
     (told,) = (note for note in study.notes() if "failed" in note)
-    assert "evaluations are failed: latency: table:file=latency.csv has no latency for it: the table has 1 of" in told
+    assert "evaluations are failed: latency: table:file=latency.csv has no latency for it: the table has 2 of" in told
     assert "the space's 18 sub-networks" in told
+
+
+@pytest.mark.parametrize("algorithm", ["linas", "random", "nsga2"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_table_of_a_few_sub_networks_is_not_searched(store, files, which, algorithm):
+    rows = files[which].read_text().splitlines()
+    files[which].write_text("\n".join(rows[:2]) + "\n")
+    name, instead = (("latency", "lut:file=FILE"), ("top1", "surrogate:FILE"))[which]
+    with pytest.raises(UsageError, match=rf"has the {name} of 1 of the space's 18 .*{instead}.*hwnas transfer"):
+        go(store, 12, algorithm=algorithm)
+    assert store.studies() == []
 
 
 # --- studies from before contents were recorded ----------------------------------------------------------------------
