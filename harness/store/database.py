@@ -35,7 +35,7 @@ class Database:
         StoreError: it cannot be opened or written, is no store, or is of a newer version; names it.
     """
 
-    def __init__(self, location: str, create: bool = True) -> None:
+    def __init__(self, location: str, create: bool) -> None:
         import sqlalchemy as sa
 
         url, self._kind = kind_of(location)

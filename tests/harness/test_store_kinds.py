@@ -292,12 +292,17 @@ class Flaky:
     def __init__(self, store, monkeypatch, failures, passes=True):
         self.left, self.waits = failures, []
         monkeypatch.setattr("harness.store.database.time", SimpleNamespace(sleep=self.waits.append))
-        monkeypatch.setattr(store._database._kind, "passes", lambda _: passes, raising=False)
+
+        def judge(error):
+            assert isinstance(error, sa.exc.DBAPIError)
+            return passes
+
+        monkeypatch.setattr(store._database._kind, "passes", judge, raising=False)
 
     def __call__(self, *_):
         if self.left:
             self.left -= 1
-            raise sa.exc.OperationalError("SELECT", {}, Exception("lost\nLINE 1: SELECT"))
+            raise sa.exc.OperationalError("SELECT", {}, Exception("lost\n  for good\nLINE 1: SELECT"))
         return "through"
 
 
@@ -306,6 +311,8 @@ def test_what_passes_is_tried_again_with_growing_waits(store, monkeypatch):
     assert store._database.write(flaky, lambda _: asked.append(1)) == "through"
     assert flaky.waits == [0.1, 0.2, 0.5]
     assert len(asked) == 3  # whether it had been written after all, before each further attempt
+    assert store._database.write(Flaky(store, monkeypatch, 8), lambda _: asked.append(1)) == "through"
+    assert len(asked) == 3 + 8
     assert store._database.read(Flaky(store, monkeypatch, 1)) == "through"
 
 
@@ -316,7 +323,9 @@ def test_what_was_written_after_all_is_not_written_again(store, monkeypatch):
 
 def test_what_stays_broken_is_given_up(store, monkeypatch):
     flaky = Flaky(store, monkeypatch, 99)
-    with pytest.raises(StoreFaultError, match=r"^the store :memory:: cannot be opened, read or written: lost$"):
+    with pytest.raises(
+        StoreFaultError, match=r"^the store :memory:: cannot be opened, read or written: lost for good$"
+    ):
         store._database.read(flaky)
     assert flaky.waits == [0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
     assert flaky.left == 99 - 9

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from stored_record import RECORD
 
 from harness.store import Store, schema
+from harness.store.sqlite import SQLite
 from supernets.errors import StoreError
 
 
@@ -122,7 +123,7 @@ def test_a_store_of_the_first_version_gets_the_tables_of_this_one(tmp_path):
 def test_a_newer_version_is_refused_before_anything_is_read(tmp_path, version):
     path = file_of(tmp_path, f"UPDATE hwnas_schema SET version = {version}")
     for create in (True, False):
-        fault = rf"has schema {version}, this version of hwnas reads up to {schema.VERSION}; update hwnas"
+        fault = rf"^the store {path}: has schema {version}, this version of hwnas reads up to {schema.VERSION}; update hwnas"
         with pytest.raises(StoreError, match=fault):
             Store.open(path, create=create)
     with sqlite3.connect(path) as raw:
@@ -160,10 +161,31 @@ def test_another_programs_tables_are_named_and_left_alone(tmp_path):
 def test_an_empty_database_is_filled_only_where_it_may_be(tmp_path):
     path = tmp_path / "empty.db"
     path.touch()
-    with pytest.raises(StoreError, match="is empty; 'hwnas search' and 'hwnas profile' fill one"):
+    with pytest.raises(StoreError, match=rf"^the store {path}: is empty; 'hwnas search' and 'hwnas profile' fill one"):
         Store.open(str(path), create=False)
     Store.open(str(path)).close()
     Store.open(str(path), create=False).close()
+
+
+def test_the_tables_are_made_and_migrated_under_the_lock(tmp_path, monkeypatch):
+    held = []
+
+    def lock(_self, connection):
+        held.append((connection.in_transaction(), sa.inspect(connection).get_table_names()))
+
+    monkeypatch.setattr(SQLite, "lock", lock)
+    path = file_of(tmp_path, "UPDATE hwnas_schema SET version = 3", "DROP TABLE snapshot")
+    Store.open(path).close()
+    assert held == [(True, []), (True, sorted(set(TABLES) - {"snapshot"}))]
+    Store.open(path).close()
+    assert len(held) == 2  # who finds them as they should be waits for nobody
+
+
+def test_what_another_process_made_of_it_meanwhile_is_looked_at_again(tmp_path, monkeypatch):
+    path = file_of(tmp_path, "UPDATE hwnas_schema SET version = 99")
+    monkeypatch.setattr(schema, "is_current", lambda *_: False)
+    with pytest.raises(StoreError, match=rf"^the store {path}: has schema 99"):
+        Store.open(path)
 
 
 def test_an_older_schema_is_migrated_once(tmp_path, monkeypatch):
