@@ -1,4 +1,4 @@
-"""What is in a store, and what is known of each kind of database, without a server."""
+"""What is in a store, and connections that break under it, without a server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import sqlalchemy as sa
 from stored_record import RECORD
 
 from harness.store import Store
-from harness.store.kinds import kind_of
 from harness.store.part import parts
-from harness.store.postgresql import PostgreSQL
-from harness.store.sqlite import SQLite
 from supernets.errors import StoreError, StoreFaultError
 
 
@@ -127,160 +124,6 @@ def test_many_values_are_asked_for_in_parts():
     many = list(parts(range(25_000)))
     assert [len(part) for part in many] == [10_000, 10_000, 5_000]
     assert many[1][0] == 10_000
-
-
-# --- kinds of databases ----------------------------------------------------------------------------------------------
-
-
-def test_a_path_is_a_file_of_sqlite(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    for location, database in ((":memory:", ":memory:"), ("a.db", f"{tmp_path}/a.db"), ("~/b.db", f"{tmp_path}/b.db")):
-        url, kind = kind_of(location)
-        assert (url.drivername, url.database) == ("sqlite", database)
-        assert isinstance(kind, SQLite)
-    with pytest.raises(StoreError, match="the store '~nobody-is-called-so/x': "):
-        kind_of("~nobody-is-called-so/x")
-
-
-def test_a_url_says_its_kind():
-    for location in ("postgresql://h/d", "postgresql+psycopg://h/d"):
-        url, kind = kind_of(location)
-        assert (url.drivername, url.host, url.database) == ("postgresql+psycopg", "h", "d")
-        assert isinstance(kind, PostgreSQL)
-    assert kind_of("postgresql+psycopg2://h/d")[0].drivername == "postgresql+psycopg2"
-    assert isinstance(kind_of("sqlite:///x.db")[1], SQLite)
-    expected = "expected a path, or a URL like sqlite:///my.db or postgresql"
-    for location, shown in (
-        ("mysql://me:hidden@h/d?x=a://b", " mysql://...:"),
-        ("://", " ://...:"),
-        ("postgresql://me:hidden@h:port/d", " postgresql://...:"),
-        ("host=h password=hidden", ":"),
-    ):
-        with pytest.raises(StoreError, match=expected) as caught:
-            kind_of(location)
-        assert str(caught.value).startswith(f"the store{shown} {expected}")
-        assert "hidden" not in str(caught.value)
-
-
-def test_an_at_too_many_is_refused_where_it_would_end_a_password():
-    for location in ("postgresql://me:a@b@h/d", "postgresql+psycopg2://me:a@b@h/d"):
-        with pytest.raises(StoreError, match="has an @ too many"):
-            kind_of(location)
-    assert kind_of("sqlite:////folder/a@b@c.db")[0].database == "/folder/a@b@c.db"
-
-
-def test_postgresql_is_asked_as_libpq_wants_it():
-    kind, plain = PostgreSQL(), sa.make_url("postgresql://h/d")
-    options = kind.options(plain)
-    assert options["pool_pre_ping"] is True
-    assert options["connect_args"] == {
-        "application_name": "hwnas",
-        "connect_timeout": 10,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    }
-    given = kind.options(sa.make_url("postgresql://h/d?connect_timeout=3"))["connect_args"]
-    assert "connect_timeout" not in given
-    assert len(given) == 5
-
-
-def test_which_driver_is_missing():
-    def missing(name):
-        return PostgreSQL().missing(ImportError(name=name))
-
-    assert missing("psycopg") == "needs the package psycopg: python -m pip install 'hwnas[postgresql]'"
-    assert missing(None) == missing("psycopg")
-    assert missing("psycopg_binary") == "needs the package psycopg_binary: python -m pip install 'hwnas[postgresql]'"
-    assert missing("psycopg2") == "needs the package psycopg2: python -m pip install psycopg2"
-    assert missing("asyncpg") == "needs the package asyncpg: python -m pip install asyncpg"
-    assert SQLite().missing(ImportError(name="pysqlcipher3")) == (
-        "needs the package pysqlcipher3: python -m pip install pysqlcipher3"
-    )
-
-
-@pytest.mark.parametrize(
-    ("state", "passes"),
-    [
-        ("08006", True),
-        ("57P01", True),
-        ("53300", True),
-        ("40001", True),
-        ("40P01", True),
-        ("53100", False),
-        ("23505", False),
-    ],
-)
-def test_what_passes_by_itself_says_its_state(state, passes):
-    error = sa.exc.OperationalError("SELECT", {}, SimpleNamespace(sqlstate=state))
-    assert PostgreSQL().passes(error) is passes
-    assert SQLite().passes(error) is False
-
-
-def test_what_has_no_state_passes_where_the_connection_was_lost():
-    plain = Exception("no state")
-    assert PostgreSQL().passes(sa.exc.OperationalError("SELECT", {}, plain))
-    assert not PostgreSQL().passes(sa.exc.ProgrammingError("SELECT", {}, plain))
-    assert PostgreSQL().passes(sa.exc.ProgrammingError("SELECT", {}, plain, connection_invalidated=True))
-
-
-def test_what_to_do_about_it():
-    locked = "another process has held it for 60 s: let it finish, then go on (--resume)"
-    full = "what was put before is safe: make room, then go on (--resume)"
-    assert SQLite().advice("database is locked") == locked
-    assert SQLite().advice("database or disk is full") == full
-    assert SQLite().advice("no such table") == ""
-    assert PostgreSQL().advice("canceling statement due to lock timeout") == locked
-    assert PostgreSQL().advice("could not extend file: No space left on device") == full
-    assert PostgreSQL().advice("permission denied for schema public") == (
-        "let the user own a database: createdb --owner USER DATABASE"
-    )
-    assert PostgreSQL().advice("syntax error") == ""
-
-
-def test_the_advisory_lock_ends_with_the_transaction():
-    said = []
-    PostgreSQL().lock(SimpleNamespace(execute=said.append))
-    (statement,) = said
-    compiled = statement.compile(compile_kwargs={"literal_binds": True})
-    assert str(compiled).split() == ["SELECT", "pg_advisory_xact_lock(448680321395)", "AS", "pg_advisory_xact_lock_1"]
-
-
-def test_a_store_in_memory_is_one_connection():
-    for database in (":memory:", None, ""):
-        options = SQLite().options(sa.URL.create("sqlite", database=database))
-        assert options["poolclass"] is sa.QueuePool
-        assert (options["pool_size"], options["max_overflow"], options["pool_timeout"]) == (1, 0, 60.0)
-        assert options["connect_args"] == {"check_same_thread": False}
-    assert SQLite().options(sa.make_url("sqlite:///x.db")) == {}
-
-
-def test_a_file_is_set_up_to_lose_nothing(tmp_path):
-    with Store.open(str(tmp_path / "s.db")) as opened:
-
-        def pragma(name):
-            return opened._database.read(lambda c: c.exec_driver_sql(f"PRAGMA {name}").scalar_one())
-
-        assert [pragma(name) for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")] == [
-            "wal",
-            1,
-            1,  # NORMAL
-            60_000,
-        ]
-
-
-def test_what_is_wrong_with_a_path_is_said(tmp_path):
-    for path, fault in (
-        (tmp_path, "is a folder; expected a file, or a file's name in it"),
-        (tmp_path / "none" / "s.db", f"there is no folder {tmp_path}/none"),
-        (tmp_path / ("x" * 300), "File name too long"),
-    ):
-        with pytest.raises(StoreError, match=f"^the store {tmp_path}.*: {fault}"):
-            Store.open(str(path))
-    with pytest.raises(StoreError, match="there is none; 'hwnas search' and 'hwnas profile' make one"):
-        Store.open(str(tmp_path / "s.db"), create=False)
 
 
 # --- connections that break ------------------------------------------------------------------------------------------

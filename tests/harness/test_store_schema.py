@@ -123,8 +123,8 @@ def test_a_store_of_the_first_version_gets_the_tables_of_this_one(tmp_path):
 def test_a_newer_version_is_refused_before_anything_is_read(tmp_path, version):
     path = file_of(tmp_path, f"UPDATE hwnas_schema SET version = {version}")
     for create in (True, False):
-        fault = rf"^the store {path}: has schema {version}, this version of hwnas reads up to {schema.VERSION}; update hwnas"
-        with pytest.raises(StoreError, match=fault):
+        fault = rf"has schema {version}, this version of hwnas reads up to {schema.VERSION}; update hwnas"
+        with pytest.raises(StoreError, match=f"^the store {path}: {fault}"):
             Store.open(path, create=create)
     with sqlite3.connect(path) as raw:
         assert raw.execute("SELECT version FROM hwnas_schema").fetchall() == [(version,)]
