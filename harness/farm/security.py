@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from harness.farm.engine import distributed
 from supernets.errors import UsageError
-from supernets.files import is_file
 
 # What certificates and keys begin with.
 _CONTENT = "-----BEGIN "
@@ -23,6 +22,9 @@ class Tls:
         ca_file: the certificate of the authority that signed everybody's.
         cert: this side's certificate.
         key: its private key.
+
+    Raises:
+        UsageError: only some are given, or a file is not what it should be.
     """
 
     ca_file: str | None = None
@@ -51,9 +53,10 @@ class Tls:
         if missing and len(missing) < len(given):
             spelled = ", ".join(f"--tls-{name.replace('_', '-')}" for name in missing)
             raise UsageError(f"TLS: expected the authority's file, a certificate and its key; missing: {spelled}")
-        for value in given.values():
-            if value is not None and not value.startswith(_CONTENT) and not is_file(value):
-                raise UsageError(f"TLS: {value!r}: no such file")
+        if self.ca_file and self.cert and self.key and not self.ca_file.startswith(_CONTENT):
+            from harness.farm.pem import check
+
+            check(self.ca_file, self.cert, self.key)
 
     @property
     def on(self) -> bool:
