@@ -91,7 +91,8 @@ def test_nearest_is_there_only_where_nothing_is_feasible():
     assert archive(missed).nearest == 1
     assert archive(missed).front == []
     assert archive([*missed, evaluation(3)]).nearest is None
-    assert archive(missed[2:]).nearest is None  # what failed misses them by nothing that is known
+    failed = evaluation(0, status="failed", violation=np.inf)
+    assert archive([failed]).nearest is None  # what failed misses them by nothing that is known
 
 
 def test_what_is_done_with_a_front_does_not_change_the_archive():
