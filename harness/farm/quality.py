@@ -28,7 +28,7 @@ class FarmQuality(EvaluatedQuality):
     """An evaluated quality whose sub-networks are run by workers; values are looked up and kept here.
 
     Data has to be on the workers under the same names. The weights go to each worker that has no file of their content,
-    once.
+    once; what lies beside them (subwords) does not, and a worker without it says so.
 
     Attributes:
         spec: the quality source, as workers make it.
@@ -81,6 +81,7 @@ class FarmQuality(EvaluatedQuality):
             "quality": self.spec,
             "weights": weights,
             "content": content_digest(weights),
+            "beside": sorted(self.beside),
             "subset": self.options.subset,
             "workers": self.options.workers,
             "source": self.source,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -27,7 +28,7 @@ from harness.protocol import TimingProtocol
 from harness.quality.quality import ScoredQuality
 from supernets import errors
 from supernets.contents import SHOWN
-from supernets.errors import HwnasError, MeasurementError
+from supernets.errors import HwnasError, MeasurementError, QualityError
 from supernets.plug_ins import FAILURES, blamed, reason_of
 
 # Benches that stay open on a device: searches that share it do not wait for each other's worker to start.
@@ -189,7 +190,17 @@ class Station:
         from harness import quality
 
         options = quality.QualityOptions(weights, what["subset"], what["workers"])
-        made = quality.get(what["quality"], supernets.get(what["supernet"]), options)
+        try:
+            made = quality.get(what["quality"], supernets.get(what["supernet"]), options)
+        except QualityError as error:
+            # Clients of earlier versions do not say what lies beside.
+            if not what.get("beside") or weights == str(Path(what["weights"])):
+                raise
+            raise MeasurementError(
+                f"worker {self.offer.name}: lacks the {' and '.join(map(text, what['beside']))} beside the weights, "
+                f"which were sent to it alone: put {text(what['weights'])} and what lies beside it there, "
+                f"under the same names ({error})"
+            ) from error
         if made.source != what["source"] or not isinstance(made, ScoredQuality):
             raise MeasurementError(
                 f"worker {self.offer.name}: evaluates with {made.source}, the search with {what['source']}: "
