@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -83,6 +84,13 @@ def test_which_driver_is_missing():
     assert SQLite().missing(ImportError(name="pysqlcipher3")) == (
         "needs the package pysqlcipher3: python -m pip install pysqlcipher3"
     )
+
+
+def test_a_driver_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    needed = r"needs the package psycopg: python -m pip install 'hwnas\[postgresql\]'"
+    with pytest.raises(StoreError, match=rf"^the store postgresql\+psycopg://here/db: {needed}$"):
+        Store.open("postgresql+psycopg://here/db")
 
 
 @pytest.mark.parametrize(

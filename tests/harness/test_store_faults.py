@@ -189,9 +189,3 @@ def test_a_url_shows_no_password_and_a_missing_database_is_named(postgresql):
     with pytest.raises(StoreError, match='"nowhere" does not exist') as caught:
         Store.open(url)
     assert "hidden" not in str(caught.value)
-
-
-def test_a_driver_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
-    with pytest.raises(StoreError, match=r"python -m pip install 'hwnas\[postgresql\]'"):
-        Store.open("postgresql+psycopg://here/db")
