@@ -74,7 +74,7 @@ class _Network:
     log: Log
     run_ns: float = math.nan
     spent_ns: int = 0
-    last_ns: int = 0  # time of the last visit
+    last_ns: int = 0  # time of the last visit, or of the warm-up, after which there is one in any case
     warmup_runs: int = 0
     failure: str | None = None
     time_runs: Callable[[int], Sequence[float]] | None = None
@@ -205,7 +205,7 @@ class _Loop:
             network.failure = reason_of(error)
         now = self.clocks.wall()
         network.spent_ns += now - start
-        network.last_ns = now - start if self.round else 0
+        network.last_ns = now - start
         if now - self.last_tick >= _TICK_NS:
             self.tell.tick(Tick(self.round, len(self.settling.narrow), len(self.judged), self.settling.tau))
             self.last_tick = self.clocks.wall()

@@ -20,7 +20,7 @@ class Exact:
 
     looks = 100_000  # more than any loop here takes that ends
 
-    def __init__(self, start=7_000):
+    def __init__(self, start=7_000_000_000_123):
         self.now, self.used, self.counted, self.taken = start, 0, 0, [0, 0, 0]
 
     def wall(self):
@@ -217,6 +217,7 @@ def test_below_the_least_number_of_samples_the_cap_waits():
         ([9, 9, 1_000_000], 9),  # the first block's fastest run has no second like it
         ([2_000_000, 1_500_000, 1_500_000, 1_000_000], 9),
         ([1_000_000] * 3 + [971_000], 6),  # within 3 % of the faster one
+        ([1_030_000] * 3 + [1_000_000], 6),
         ([1_000_000] * 3 + [970_000], 9),
         ([970_000] * 3 + [1_000_000], 9),
     ],
