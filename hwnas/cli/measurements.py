@@ -75,7 +75,7 @@ def measurements(
         with decoded(kept.name, "a measurement"):
             for row in [] if prune else rows:
                 number_or_none(row["latency_s"], time=True)
-            shown = _table(rows[-limit:])
+        shown = _table(kept.name, rows[-limit:])
         # Written before they are gone.
         if json is not None:
             write_json(json, {"schema": 1, "measurements": rows, "deleted": len(rows) if prune else 0})
@@ -95,11 +95,14 @@ def _day(text: str) -> str:
         raise UsageError(f"before {text!r}: expected a date like 2026-01-31") from None
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(store: str, rows: list[dict[str, Any]]) -> Table:
+    from harness.store import decoded
+
     table = Table(_MEASUREMENTS)
-    short = shortened(str(row["key"]) for row in rows)
-    for row in rows:
-        table.add(*_cells(row, short))
+    with decoded(store, "a measurement"):
+        short = shortened(str(row["key"]) for row in rows)
+        for row in rows:
+            table.add(*_cells(row, short))
     return table
 
 

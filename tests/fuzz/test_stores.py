@@ -57,8 +57,8 @@ def read_all(store):
         write_csv(found, io.StringIO())
 
     for read in (
-        lambda: [measurements._study(record) for record in store.studies()],
-        lambda: measurements._table(store.measurements(samples=False)),
+        lambda: [measurements._study(store.name, record) for record in store.studies()],
+        lambda: measurements._table(store.name, store.measurements(samples=False)),
         lambda: [Measurement.from_record(one).to_json(samples=True) for one in store.measurements()],
         lambda: cache.candidates(*common, MEASUREMENT.protocol, graphs),
         lambda: cache.taken_since(*common, "2020-01-01T00:00:00", graphs),
@@ -331,4 +331,4 @@ def test_a_damaged_study_can_be_listed_by_nobody(tmp_path):
     with Store.open(str(tmp_path / "s.db")) as store:
         store.create_study("s", {})
         with pytest.raises(StoreError, match="is damaged"):
-            measurements._study(store.studies()[0])
+            measurements._study(store.name, store.studies()[0])
