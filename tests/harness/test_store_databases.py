@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +15,7 @@ from stored_record import RECORD
 from harness.store import Store
 from harness.store.kinds import kind_of
 from harness.store.postgresql import PostgreSQL
-from harness.store.sqlite import SQLite, _write_ahead
+from harness.store.sqlite import SQLite, _log_is_out_of_reach, _read_only, _write_ahead
 from supernets.errors import StoreError, StoreFaultError
 
 
@@ -199,6 +201,33 @@ def test_a_writer_holds_others_off_from_its_first_moment_and_readers_never(tmp_p
 
         one._database.write(work)
         other.put_measurement(RECORD)
+
+
+def test_what_is_only_read_is_read_from_any_thread_with_what_is_in_the_log(tmp_path):
+    path = tmp_path / "s.db"
+    with Store.open(str(path)) as store:
+        store.create_study("in the log", {})
+        reading = [_read_only(path)]
+    reading.append(_read_only(path))  # by now all is in the file
+    for connection in reading:
+        with ThreadPoolExecutor(1) as other, contextlib.closing(connection):
+            found = other.submit(lambda one=connection: one.execute("SELECT name FROM study").fetchall()).result()
+            assert found == [("in the log",)]
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                connection.execute("DELETE FROM study")
+
+
+def test_a_log_is_out_of_reach_where_it_has_records_and_no_index_may_be_made(tmp_path, monkeypatch):
+    path, log, index = (tmp_path / name for name in ("s.db", "s.db-wal", "s.db-shm"))
+    found = []
+    for may in (False, True):
+        monkeypatch.setattr("harness.store.sqlite._may_be_written", lambda _, may=may: may)
+        for step in (lambda: None, log.touch, lambda: log.write_bytes(bytes(32)), index.touch):
+            step()
+            found.append(_log_is_out_of_reach(path))
+        log.unlink()
+        index.unlink()
+    assert found == [False, False, True, False] + [False] * 4
 
 
 class Opening:

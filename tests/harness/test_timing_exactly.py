@@ -245,6 +245,18 @@ def test_a_warm_up_that_never_agrees_ends_at_its_cap():
     assert slow.timed[0].warmup_runs == 1
 
 
+def test_a_block_ends_where_the_time_of_the_warm_up_is_over():
+    clocks = Exact()
+    protocol = replace(SHORT, warmup_cap_s=0.02)
+    assert exactly(Scripted(clocks, 10_000_000), clocks=clocks, protocol=protocol).timed[0].warmup_runs == 2
+
+
+def test_a_run_takes_a_nanosecond_at_least():
+    clocks = Exact()
+    grouped = exactly(Scripted(clocks, 1), clocks=clocks, protocol=replace(SHORT, group_s=1e-6))
+    assert set(grouped.timed[0].samples.group) == {1000}
+
+
 def test_what_the_warm_up_found_says_how_many_runs_are_a_sample():
     clocks = Exact()
     grouped = exactly(Scripted(clocks, 50_000), clocks=clocks, protocol=replace(SHORT, group_s=200e-6))
@@ -402,6 +414,22 @@ def test_samples_of_a_device_follow_each_other_by_its_own_clock():
     assert set(timed.samples.cpu_ns) == set(timed.samples.switches) == {-1}
     assert set(timed.samples.group) == {1}
     assert timed.samples.stage_ns.tolist() == [[0, 0]] * 4 * visits
+
+
+@pytest.mark.parametrize(
+    ("seconds", "runs"),
+    [(1e-4, 10), (2e-4, 5), (0.0499999999999, 5), (0.05, 3)],  # groups of 0.2 ms; slow from 50 ms on
+)
+def test_what_a_device_says_of_the_warm_up_says_what_a_visit_is(seconds, runs):
+    clocks, asked = Exact(), []
+
+    class Device(Scripted):
+        def time_runs(self):
+            return lambda n: [asked.append(n) or seconds] * n
+
+    protocol = replace(SHORT, group_s=200e-6, slow_run_s=0.05, slow_runs=3, slow_drop=1)
+    exactly(Device(clocks, 1), clocks=clocks, protocol=protocol)
+    assert set(asked[2:]) == {runs}
 
 
 def test_a_session_each_is_warmed_up_by_a_block():
