@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -118,16 +119,21 @@ def called(algorithm: Algorithm) -> str:
     return f"{type(algorithm).__module__}.{type(algorithm).__name__}"
 
 
-@runtime_checkable
-class AsksBeside(Protocol):
+class TakesPending(Algorithm, Protocol):
     """An algorithm that can be asked while some of what it asked for is still being evaluated."""
 
-    def ask_beside(self, pending: IntArray) -> IntArray:
-        """Return what to evaluate next beside ``pending``, ``(k, n_var)``, of which nothing was told yet.
+    def ask(self, pending: IntArray | None = None) -> IntArray:
+        """Return what to evaluate next beside ``pending``, ``(k, n_var)``, of which it was not told yet.
 
         No rows: it has to be told something first, or, where nothing is pending, nothing is left to ask.
         """
         ...
+
+
+def that_takes_pending(algorithm: Algorithm) -> TakesPending | None:
+    """Return an algorithm that can be asked while something is pending; ``None``: this one cannot."""
+    takes = "pending" in inspect.signature(algorithm.ask).parameters
+    return cast("TakesPending", algorithm) if takes else None
 
 
 # What a state raises that is damaged, or of something else.

@@ -15,13 +15,13 @@ from search.algorithm import Known, Problem
 from search.constraints import Constraint, name_of, parse, total_violation
 from search.drift import Drift
 from search.guess import Observed, guess_of, observed, platform_of
-from search.loop import Task
 from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make, values_of
 from search.objectives.latency import MeasuredLatency
 from search.objectives.quality import QualityObjective
 from search.result import ObjectiveLabel
 from search.same import WHENCE
 from search.stopping import Reference, reference_default, reference_given
+from search.task import Task
 from supernets.contents import Content, to_records
 from supernets.errors import UsageError
 from supernets.space import FloatArray, IntArray, SearchSpace

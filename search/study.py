@@ -15,13 +15,13 @@ from search.archive import Archive, Evaluation
 from search.clock import Clock
 from search.loop import Loop
 from search.objectives import Sources
-from search.parallel import ParallelLoop, startable, ways_of
 from search.plan import Plan, Request
 from search.result import ObjectiveLabel, Study
 from search.rows import check_searchable
 from search.same import check_same
 from search.stopping import Stop, stop_rule
 from search.stored import Kept, kept_of, load, record_of
+from search.window import startable, window_of
 from supernets.errors import UsageError
 from supernets.supernet import SuperNetwork
 
@@ -207,19 +207,16 @@ class _Run:
         """Run the loop to its end and return the study."""
         self._plan = plan
         measured = startable(plan.objectives)
-        ways = ways_of(measured, self._parallel, int(self.begun.get("parallel", 1)) if self.begun else None)
+        window = window_of(measured, self._parallel, int(self.begun.get("parallel", 1)) if self.begun else None)
         # One batch at a time is how studies always were.
-        settings, facts = plan.settings() | ({"parallel": ways} if ways > 1 else {}), plan.facts()
+        settings, facts = plan.settings() | ({"parallel": window} if window > 1 else {}), plan.facts()
         if self._record is not None:
             remarks = check_same(self._record, settings, (*plan.objectives, *plan.limited))
             facts = {**self._record.settings["facts"], "remarks": [*remarks, *self.remarks]}
         archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
         name, kept = self._place(settings, facts)
         clock = Clock()
-        if measured is None or ways == 1:
-            loop = Loop(plan.task, algorithm, archive, kept, clock, plan.drifts)
-        else:
-            loop = ParallelLoop(plan.task, algorithm, archive, kept, clock, plan.drifts, measured=measured, ways=ways)
+        loop = Loop(plan.task, algorithm, archive, kept, clock, plan.drifts, window=window, measured=measured)
         stopped = loop.run(self._evals, stop, self.report)
         spent = clock.now()
         time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}

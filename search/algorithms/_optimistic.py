@@ -67,12 +67,13 @@ class OptimisticLinas:
         self._designed = False
         self._kept = np.zeros((0, self._space.n_var), dtype=np.int64)
 
-    def ask(self) -> IntArray:
-        """Return the next batch; at first the initial vectors, then the initial design."""
-        return self.ask_beside(np.zeros((0, self._space.n_var), dtype=np.int64))
+    def ask(self, pending: IntArray | None = None) -> IntArray:
+        """Return the next batch; at first the initial vectors, then the initial design.
 
-    def ask_beside(self, pending: IntArray) -> IntArray:
-        """Return the next batch, chosen as if ``pending``, ``(k, n_var)``, had turned out as hoped."""
+        Args:
+            pending: what is under way, ``(k, n_var)``; the batch is chosen as if it had turned out as hoped.
+        """
+        pending = np.zeros((0, self._space.n_var), dtype=np.int64) if pending is None else pending
         first = self._told.take_initial()
         if len(first):
             return first

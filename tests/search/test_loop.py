@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from search.archive import Archive, Evaluation
+from search.asking import PATIENCE
 from search.constraints import Constraint
 from search.drift import Drift
-from search.loop import PATIENCE, SMALL, Loop, Task
+from search.evaluating import SMALL
+from search.loop import Loop
 from search.objectives import Directions, Outcome
-from search.parallel import ParallelLoop
 from search.stored import Kept, Snapshot
+from search.task import Task
 from supernets.errors import UsageError, WorkError
 from supernets.space import Choice, SearchSpace
 
@@ -95,7 +97,8 @@ def loop(algorithm, *objectives, limited=(), constraints=(), kept=None, drifts=N
     objectives = objectives or (Objective(),)
     archive = Archive([one.name for one in objectives], Directions([one.maximise for one in objectives]))
     task = Task(SPACE, tuple(objectives), tuple(limited), tuple(constraints))
-    return SimpleNamespace(loop=Loop(task, algorithm, archive, kept, drifts=drifts), archive=archive)
+    made = Loop(task, algorithm, archive, kept, drifts=drifts)
+    return SimpleNamespace(loop=made, archive=archive, algorithm=algorithm)
 
 
 def run(made, evals=99, stop=lambda _: None, report=lambda: None):
@@ -162,7 +165,7 @@ def test_an_algorithm_that_asks_for_nothing_new_is_let_go():
     made = loop(Scripted([[0, 0]], *[[[0, 0]]] * (PATIENCE - 1), [[0, 1]], *[[[0, 0]]] * (PATIENCE + 5)))
     assert run(made) == f"the algorithm asked {PATIENCE} times in a row for nothing new"
     assert keys(made.archive) == ["00", "01"]
-    assert len(made.loop._algorithm.batches) == 5
+    assert len(made.algorithm.batches) == 5
 
 
 @pytest.mark.parametrize(
@@ -189,7 +192,7 @@ def test_the_worst_status_is_kept_with_every_reason():
     assert made.archive[1].reason == "latency: it was unstable; memory: it was failed"
     assert made.archive[2].reason == "latency: it was failed"
     assert made.archive[2].intervals == {"memory": pytest.approx((2.7, 3.3))}
-    np.testing.assert_equal(made.loop._algorithm.told[0][1], [[1.0, 1.0], [np.nan, np.nan], [np.nan, np.nan]])
+    np.testing.assert_equal(made.algorithm.told[0][1], [[1.0, 1.0], [np.nan, np.nan], [np.nan, np.nan]])
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_objectives_that_take_one_at_a_time_are_kept_one_by_one():
     assert kept == [["00"], ["01"], ["02"]]
     assert made.archive[2].objectives == {"latency": 3.0, "top1": 3.0}
     assert made.archive[2].intervals["latency"] == pytest.approx((2.7, 3.3))
-    assert made.loop._algorithm.told[0][1] == [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]
+    assert made.algorithm.told[0][1] == [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]
 
 
 def test_a_limit_on_an_objective_is_kept_and_left_to_the_algorithm():
@@ -229,7 +232,7 @@ def test_a_limit_on_an_objective_is_kept_and_left_to_the_algorithm():
     made = loop(Scripted(ALL[:3]), constraints=[limit])
     run(made)
     assert [one.violation for one in made.archive] == [0.0, 0.0, 0.5]
-    assert made.loop._algorithm.told[0][1] == [[1.0], [2.0], [3.0]]
+    assert made.algorithm.told[0][1] == [[1.0], [2.0], [3.0]]
 
 
 @pytest.mark.parametrize(("cheap", "last"), [(True, 3.0), (False, np.nan)])
@@ -239,7 +242,7 @@ def test_a_limit_on_something_that_the_algorithm_cannot_see_is_told_as_a_failure
     run(made)
     assert made.archive[2].objectives == {"latency": 3.0, "macs": 3.0}
     assert [one.violation for one in made.archive] == [0.0, 0.0, 0.5]
-    np.testing.assert_equal(made.loop._algorithm.told[0][1], [[1.0], [2.0], [last]])
+    np.testing.assert_equal(made.algorithm.told[0][1], [[1.0], [2.0], [last]])
 
 
 # --- a machine that drifts -------------------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ def test_some_of_the_front_are_measured_again_beside_a_small_batch():
 
 
 def algorithm_told(made):
-    return [X for X, _ in made.loop._algorithm.told]
+    return [X for X, _ in made.algorithm.told]
 
 
 def test_of_the_front_those_measured_least_often_come_first_and_then_the_latest():
@@ -320,7 +323,7 @@ def test_what_the_algorithm_learns_is_free_of_drift_and_what_is_kept_is_not():
     made = loop(Scripted(*ALL[:5].reshape(-1, 1, 2)), Warming(), drifts={"latency": Drift()})
     run(made)
     assert made.archive[4].objectives["latency"] == pytest.approx(12 * 1.1**4)
-    (told,) = [f for x, (f,) in zip(*made.loop._algorithm.told[-1], strict=True) if x == ALL[4].tolist()]
+    (told,) = [f for x, (f,) in zip(*made.algorithm.told[-1], strict=True) if x == ALL[4].tolist()]
     assert told == pytest.approx(12.0, rel=0.03)
 
 
@@ -445,8 +448,8 @@ def test_what_was_asked_for_and_had_not_arrived_is_restored_too():
 class Beside(Remembering):
     """One that asks while others are under way."""
 
-    def ask_beside(self, pending):
-        return self.ask()
+    def ask(self, pending=None):
+        return super().ask()
 
 
 class Devices(Objective):
@@ -468,7 +471,7 @@ def test_what_was_under_way_is_measured_first_and_not_asked_for_again():
     archive = Archive(["latency"], Directions([False]))
     kept = Kept(before, Snapshot(2, (ALL[2:4],), {"asked": 2}).to_json())
     task = Task(SPACE, (devices,), (), ())
-    made = ParallelLoop(task, algorithm, archive, kept, measured=devices, ways=2)
+    made = Loop(task, algorithm, archive, kept, measured=devices, window=2)
     made.run(99, lambda _: None, lambda: None)
     assert devices.calls == [ALL[2:4].tolist(), ALL[4:6].tolist()]
     assert keys(archive) == SPACE.keys(ALL[:6])

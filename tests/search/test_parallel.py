@@ -157,7 +157,7 @@ def linas():
 
 def test_what_is_pending_is_asked_no_second_time(linas):
     pending = linas.ask()
-    beside = linas.ask_beside(pending)
+    beside = linas.ask(pending=pending)
     assert not set(SPACE.keys(pending)) & set(SPACE.keys(beside))
 
 
@@ -172,4 +172,4 @@ def test_pending_ones_count_as_if_they_had_turned_out_as_hoped(linas):
 def test_before_anything_is_told_nothing_is_guessed_beside_the_design():
     made = create("linas", Problem(SPACE, ("a", "b")), 100, np.random.default_rng(0), {})
     design = made.ask()
-    assert len(made.ask_beside(design)) == 0
+    assert len(made.ask(pending=design)) == 0

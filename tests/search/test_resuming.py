@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import wraps
 from types import SimpleNamespace
 
 import numpy as np
@@ -118,15 +119,16 @@ class Case:
         self.patch, self.kind, self.extra, self.asks = monkeypatch, kind, extra, 0
         self.fails = options.pop("fails", 0)
         self.options = {"evals": EVALS, "settings": SETTINGS} | options
-        self._count(OptimisticLinas, "ask_beside")
+        self._count(OptimisticLinas, "ask")
         self._count(PublishedLinas, "ask")
 
     def _count(self, algorithm, name):
         asked = getattr(algorithm, name)
 
-        def counted(*arguments):
+        @wraps(asked)
+        def counted(*arguments, **pending):
             self.asks += 1
-            return asked(*arguments)
+            return asked(*arguments, **pending)
 
         self.patch.setattr(algorithm, name, counted)
 
