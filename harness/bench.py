@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,10 +14,12 @@ from harness import environment
 from harness.device import Device, WorkerDied
 from harness.lock import DeviceLock
 from harness.measurement import Measurement
+from harness.messages import Failed, Measured, Order, Prepared, Progressed, Said
 from harness.platform import Platform
 from harness.protocol import TimingProtocol
 from harness.records import Writer
 from harness.threads import affinity, physical_cores
+from harness.timed import Tick
 from supernets.errors import MeasurementError
 from supernets.space import IntArray
 from supernets.supernet import SuperNetwork
@@ -248,20 +250,23 @@ class LocalBench:
         seed = int(self._rng.integers(2**32))
         prepared = 0
         for message in device.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
-            say, number = message["say"], message.get("number", -1)
-            if say == "tick":
-                self.tell(_timing(message))
-            elif number < 0:
-                self._writer.anchor(message)
-            elif say == "prepared":
-                again = message["again"]
-                if not again:
-                    prepared += 1
-                    self._writer.prepared(message)
-                words = f"prepared {prepared} of {len(left)} networks{', and some again' * again}"
-                self.tell(Progress("preparing", prepared, len(left), words))
-            else:
-                yield self._writer.measurement(left[number][1], message)
+            match message:
+                case Progressed(tick=tick):
+                    self.tell(_timing(tick))
+                case Prepared(again=again):
+                    if not again:
+                        prepared += 1
+                        self._writer.prepared(message)
+                    words = f"prepared {prepared} of {len(left)} networks{', and some again' * again}"
+                    self.tell(Progress("preparing", prepared, len(left), words))
+                case Failed(number=number, reason=reason):
+                    yield self._writer.failed(left[number][1], reason)
+                case Measured(number=number) if number < 0:
+                    self._writer.anchor(message)
+                case Measured(number=number):
+                    yield self._writer.measurement(left[number][1], message)
+                case _:
+                    raise MeasurementError(f"the worker said {message.say!r} in the midst of a batch")
 
     # --- the worker --------------------------------------------------------------------------------------------------
 
@@ -291,8 +296,10 @@ class LocalBench:
                 self._lock = lock.__enter__()
             self.tell(Progress("starting", 0, 1, f"starting a worker for {self._platform}"))
             self._device = self._started()
-            self._protocol = self._writer.begin(self._device.ready)
-            self.environment |= {"noise": self._device.ready["noise"], "threads": self._device.ready["threads"]}
+            ready = self._device.ready
+            noise, threads = asdict(ready.noise), ready.threads
+            self._protocol = self._writer.begin(ready.protocol, noise, None if threads is None else threads.verified)
+            self.environment |= {"noise": noise, "threads": None if threads is None else asdict(threads)}
         return self._device
 
     def _started(self) -> Device:
@@ -300,23 +307,24 @@ class LocalBench:
             raise MeasurementError(f"the backend {self._platform.backend!r} runs nothing")
         settings = self._platform.settings
         cores = (physical_cores(settings.threads, self._cpus) if settings.device == "cpu" else None) or self._cpus
-        order = {
-            "supernet": self._net.name,
-            "backend": self._platform.backend,
-            "settings": settings.to_record(),
-            "anchors": self._anchors.tolist(),
-            "protocol": self._protocol.to_record() if self._protocol else None,
-            "check": self._check,
-            "cores": sorted(cores),
-        }
+        order = Order(
+            supernet=self._net.name,
+            backend=self._platform.backend,
+            settings=settings.to_record(),
+            anchors=self._anchors.tolist(),
+            protocol=self._protocol.to_record() if self._protocol else None,
+            check=self._check,
+            cores=sorted(cores),
+            marker=-1,
+        )
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads))
         with backends.registry.at_work(self._platform.backend):
             own = {str(name): str(value) for name, value in dict(self._backend.environment(settings)).items()}
         for attempt in range(1, _ATTEMPTS + 1):
             reasons: list[str] = []
 
-            def listen(message: Mapping[str, Any], reasons: list[str] = reasons) -> None:
-                reasons += [message["reason"]] if message["say"] == "failed" else []
+            def listen(message: Said, reasons: list[str] = reasons) -> None:
+                reasons += [message.reason] if isinstance(message, Failed) else []
 
             try:
                 return Device(order, {**counts, **own}, self._silence_s, listen)
@@ -341,9 +349,6 @@ def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
     return found, environment.fingerprint(found, backend=versions)
 
 
-def _timing(message: Mapping[str, Any]) -> Progress:
-    settled, total = message["settled"], message["total"]
-    words = (
-        f"round {message['round']}: {settled} of {total} networks have settled" if message["round"] else "warming up"
-    )
-    return Progress("timing", settled, total, words)
+def _timing(tick: Tick) -> Progress:
+    words = f"round {tick.round}: {tick.settled} of {tick.total} networks have settled" if tick.round else "warming up"
+    return Progress("timing", tick.settled, tick.total, words)

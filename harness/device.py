@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from harness import heap, variables
+from harness.channel import Channel, Closed, Garbled, Message, Silence
 from harness.child import Child, unnamed_file
-from harness.frames import Channel, Closed, Garbled, Silence
+from harness.messages import SAID, Acknowledgement, Done, Networks, Order, Ready, Refused, Said
 from supernets import errors
 
 _TAIL = 600  # characters of the worker's last words that go into a message
@@ -32,11 +33,11 @@ class Device:
     """A worker process for one platform.
 
     Args:
-        order: the first message, see ``harness.worker``; ``marker`` is filled in here.
+        order: the first message; ``marker`` is filled in here.
         environment: variables that must be set before the worker imports anything, on top of what
             ``harness.variables`` lets through of this process's own.
         silence_s: a worker that says nothing for this long has hung.
-        listen: called with each message that answers no question ("prepared", "failed", ...).
+        listen: called with each message that comes before it is ready.
 
     Raises:
         WorkerDied: it did not come up.
@@ -45,10 +46,10 @@ class Device:
 
     def __init__(
         self,
-        order: Mapping[str, Any],
+        order: Order,
         environment: Mapping[str, str],
         silence_s: float,
-        listen: Callable[[dict[str, Any]], None],
+        listen: Callable[[Said], None],
     ) -> None:
         self._silence_s = silence_s
         self._listen = listen
@@ -69,7 +70,7 @@ class Device:
             raise errors.MeasurementError("the worker has no pipes")
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
         try:
-            self.ready = self._open({**order, "marker": self._marker.fileno()})
+            self.ready = self._open(replace(order, marker=self._marker.fileno()))
         except BaseException:
             self.close()
             raise
@@ -79,28 +80,28 @@ class Device:
         """The worker's process id."""
         return self._process.pid
 
-    def _open(self, order: Mapping[str, Any]) -> dict[str, Any]:
+    def _open(self, order: Order) -> Ready:
         self._send(order)
         while True:
             message = self._next()
-            if message["say"] == "refused":
-                raise errors.again(message["error"], message["message"])
-            self._nod()
-            if message["say"] == "ready":
+            if isinstance(message, Refused):
+                raise errors.again(message.error, message.message)
+            self._send(Acknowledgement())
+            if isinstance(message, Ready):
                 return message
             self._listen(message)
 
-    def measure(self, networks: Sequence[tuple[int, Sequence[int]]], seed: int) -> Iterator[dict[str, Any]]:
+    def measure(self, networks: Sequence[tuple[int, Sequence[int]]], seed: int) -> Iterator[Said]:
         """Measure networks, given as numbers and vectors; yield each message as it comes.
 
         Raises:
             WorkerDied: it ended or went silent; what has been yielded stands.
         """
-        self._send({"networks": [(number, [int(v) for v in vector]) for number, vector in networks], "seed": seed})
-        while (message := self._next())["say"] != "done":
+        self._send(Networks([(number, [int(v) for v in vector]) for number, vector in networks], seed))
+        while not isinstance(message := self._next(), Done):
             yield message
-            self._nod()
-        self._nod()
+            self._send(Acknowledgement())
+        self._send(Acknowledgement())
 
     def close(self) -> None:
         """End the worker."""
@@ -108,18 +109,15 @@ class Device:
         self._words.close()
         self._marker.close()
 
-    def _nod(self) -> None:
-        self._send({})
-
-    def _send(self, message: Mapping[str, Any]) -> None:
+    def _send(self, message: Message) -> None:
         try:
             self._channel.send(message)
         except Closed:
             raise self._died() from None
 
-    def _next(self) -> dict[str, Any]:
+    def _next(self) -> Said:
         try:
-            return self._channel.receive(self._silence_s)
+            said: Said = self._channel.receive(SAID, self._silence_s)
         except Closed:
             raise self._died() from None
         except Garbled as error:
@@ -128,6 +126,7 @@ class Device:
         except Silence:
             self._process.kill()
             raise WorkerDied(f"the worker said nothing for {self._silence_s:g} s{self._tail()}", self._at()) from None
+        return said
 
     def _died(self) -> WorkerDied:
         code = self._process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from harness.graph import digests
 from harness.measurement import Measurement
+from harness.messages import Measured, Preparation, Prepared
 from harness.platform import Platform
 from harness.protocol import TimingProtocol
 from harness.samples import Samples
-from harness.settling import Rules
 from harness.statistics import Summary, summarise
 from harness.verdict import judge, unfinished
 from supernets.space import IntArray
@@ -38,63 +39,73 @@ class Writer:
     def __init__(self, net: SuperNetwork, platform: Platform, fingerprint: str, anchors: IntArray) -> None:
         self._net, self._platform, self._fingerprint = net, platform, fingerprint
         self._anchor_keys = net.space.keys(anchors)
-        self._facts: dict[int, dict[str, Any]] = {}
+        self._preparations: dict[int, Preparation] = {}
         self._protocol: TimingProtocol | None = None
-        self._ready: Mapping[str, Any] = {}
+        self._noise: dict[str, Any] | None = None
+        self._threads_verified: bool | None = None
         self.anchors_now: dict[str, float] = {}
 
-    def begin(self, ready: Mapping[str, Any]) -> TimingProtocol:
-        """Take note of a worker's first words; return the protocol that it follows."""
-        self._ready = ready
-        self._protocol = TimingProtocol.from_record(ready["protocol"])
+    def begin(
+        self, protocol: Mapping[str, Any], noise: Mapping[str, Any] | None, threads_verified: bool | None = None
+    ) -> TimingProtocol:
+        """Take note of a worker that is ready.
+
+        Args:
+            protocol: that it follows, as a record.
+            noise: what it saw of the host, as JSON values; ``None``: it is not known.
+            threads_verified: whether as many threads work as were asked for; ``None``: it is not known.
+
+        Returns:
+            The protocol.
+        """
+        self._noise = None if noise is None else dict(noise)
+        self._threads_verified = threads_verified
+        self._protocol = TimingProtocol.from_record(protocol)
         return self._protocol
 
-    def anchor(self, message: Mapping[str, Any]) -> None:
+    def anchor(self, message: Measured) -> None:
         """Take note of an anchor's samples."""
-        samples = Samples.from_record(message["samples"])
-        if message["number"] == -1:
+        samples = Samples.from_record(message.samples)
+        if message.number == -1:
             self.anchors_now = {}
         if samples.n:
-            self.anchors_now[self._anchor_keys[-1 - message["number"]]] = self._summary(samples).value
+            self.anchors_now[self._anchor_keys[-1 - message.number]] = self._summary(samples).value
 
-    def prepared(self, message: Mapping[str, Any]) -> None:
+    def prepared(self, message: Prepared) -> None:
         """Take note of what preparing a network showed."""
-        self._facts[message["number"]] = message["facts"]
+        self._preparations[message.number] = message.preparation
 
-    def measurement(self, row: IntArray, message: Mapping[str, Any]) -> Measurement:
-        """Write a measurement from a worker's "timed", "failed" or "interim"."""
-        if message["say"] == "failed":
-            return self.failed(row, message["reason"])
-        interim = message["say"] == "interim"
-        facts = {**self._facts[message["number"]], "read_back": message["read_back"]}
-        if not interim:
-            del self._facts[message["number"]]
-        if message["failure"] is not None:
-            return self._write(row, "failed", message["failure"], math.nan, **_prepared(facts))
-        samples, protocol = Samples.from_record(message["samples"]), self._numbers
+    def measurement(self, row: IntArray, message: Measured) -> Measurement:
+        """Write a measurement of what a worker says of a network, (n_var,)."""
+        preparation = replace(self._preparations[message.number], read_back=message.read_back)
+        if not message.interim:
+            del self._preparations[message.number]
+        if message.failure is not None:
+            return self._write(row, "failed", message.failure, math.nan, **_prepared(preparation))
+        samples = Samples.from_record(message.samples)
         summary = self._summary(samples)
         verdict = judge(
             samples,
             summary,
-            protocol,
+            self._numbers,
             threads=self._platform.settings.threads,
-            rules=Rules(**message["rules"]),
-            spent_s=message["spent_s"],
-            throttled=_throttled(message["read_back"]),
+            rules=message.rules,
+            spent_s=message.spent_s,
+            throttled=_throttled(message.read_back),
         )
-        if interim and not message["settled"]:
-            verdict = unfinished(verdict, message["batch"]["rounds"])
+        if message.interim and not message.settled:
+            verdict = unfinished(verdict, message.batch.rounds)
+        context = {**message.batch.to_record(), "anchors": dict(self.anchors_now), "noise": self._noise}
         return self._write(
             row,
             verdict.status,
             verdict.reason,
             math.nan if verdict.status == "failed" else summary.value,
             samples=samples,
-            spent_s=message["spent_s"],
-            context={**message["batch"], "anchors": dict(self.anchors_now), "noise": self._ready["noise"]}
-            | ({"interim": True} if interim else {}),
-            sessions=message["sessions"],
-            **_prepared(facts),
+            spent_s=message.spent_s,
+            context=context | ({"interim": True} if message.interim else {}),
+            sessions=message.sessions,
+            **_prepared(preparation),
         )
 
     def failed(self, row: IntArray, reason: str) -> Measurement:
@@ -122,7 +133,6 @@ class Writer:
 
     def _write(self, row: IntArray, status: str, reason: str, latency_s: float, **more: Any) -> Measurement:
         one = np.asarray(row)[None, :]
-        threads = self._ready.get("threads")
         return Measurement(
             supernet=self._net.name,
             config=self._net.space.decode(one)[0],
@@ -137,7 +147,7 @@ class Writer:
             params=int(self._net.params(one)[0]),
             batch=self._platform.settings.batch,
             threads=self._platform.settings.threads,
-            threads_verified=None if threads is None else bool(threads["verified"]),
+            threads_verified=self._threads_verified,
             protocol=self._protocol,
             fingerprint=self._fingerprint,
             contents=dict(self._platform.settings.contents),
@@ -152,12 +162,12 @@ def _throttled(read_back: list[dict[str, Any]]) -> str:
     return next((reason for reason in told if not reason.startswith("unknown")), "")
 
 
-def _prepared(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _prepared(preparation: Preparation) -> dict[str, Any]:
     return {
-        "prepare_s": facts["prepare_s"],
-        "first_inference_s": facts["first_inference_s"],
-        "memory_bytes": facts["memory_bytes"],
-        "error": facts.get("error", math.nan),
-        "stages": tuple(facts["stages"]),
-        "read_back": tuple(facts["read_back"]),
+        "prepare_s": preparation.prepare_s,
+        "first_inference_s": preparation.first_inference_s,
+        "memory_bytes": preparation.memory_bytes,
+        "error": math.nan if preparation.error is None else preparation.error,
+        "stages": tuple(preparation.stages),
+        "read_back": tuple(preparation.read_back),
     }

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from backends.backend import RunningBackend, Session, Settings, prepared
 from backends.outputs import TOLERANCES, Arrays, compare, reference
 from harness.calibrated import calibrated
 from harness.clocks import device_times
+from harness.messages import Preparation
 from supernets.space import Config
 from supernets.supernet import Stage, SuperNetwork
 
@@ -127,14 +128,8 @@ class Making:
         self._made: list[Sessions] = []
         self._first_s = math.nan
 
-    def once(self) -> dict[str, Any]:
-        """Make it ready once more.
-
-        Returns:
-            What that showed: ``prepare_s`` (export, compile), ``first_inference_s``, ``memory_bytes`` (growth of the
-            process's resident memory from before preparing to after the first inference), ``stages`` (their names),
-            ``read_back`` (what each session says of itself), and ``error`` (the largest relative difference from
-            torch's outputs, if checked).
+    def once(self) -> Preparation:
+        """Make it ready once more, and return what that showed.
 
         Raises:
             BackendError: the backend refuses it, or computes something else than the torch module. What was made before
@@ -147,16 +142,16 @@ class Making:
             with self._room():
                 resident, start = resident_bytes(), time.perf_counter()
                 self._made.append(_prepare_all(self._stages, self._backend, self._settings))
-                facts = self._first_run(resident, start)
+                preparation = self._first_run(resident, start)
             if self._expected:
-                facts["error"] = max(self._errors())
+                preparation = replace(preparation, error=max(self._errors()))
         except BaseException:
             for sessions in self._made:
                 _close(sessions)
             raise
         if self.times == 1:
-            self._first_s = facts["prepare_s"]
-        return facts
+            self._first_s = preparation.prepare_s
+        return preparation
 
     @property
     def times(self) -> int:
@@ -190,18 +185,18 @@ class Making:
     def _repeats(self) -> tuple[int, ...]:
         return tuple(stage.repeats for stage in self._stages)
 
-    def _first_run(self, resident: int, start: float) -> dict[str, Any]:
+    def _first_run(self, resident: int, start: float) -> Preparation:
         prepare_s = time.perf_counter() - start
         inference = Inference((self._made[-1],), self._repeats)
         start = time.perf_counter()
         inference.run()
-        return {
-            "prepare_s": prepare_s,
-            "first_inference_s": time.perf_counter() - start,
-            "memory_bytes": max(0, resident_bytes() - resident),
-            "stages": [stage.name for stage in self._stages],
-            "read_back": inference.describe(),
-        }
+        return Preparation(
+            prepare_s=prepare_s,
+            first_inference_s=time.perf_counter() - start,
+            memory_bytes=max(0, resident_bytes() - resident),
+            stages=[stage.name for stage in self._stages],
+            read_back=inference.describe(),
+        )
 
 
 def _prepare_all(stages: Sequence[Stage], backend: RunningBackend, settings: Settings) -> Sessions:

@@ -1,7 +1,8 @@
 """The process that prepares and times networks: ``python -m harness.worker``, told what to do over its standard input.
 
 It is spawned once per platform, with its environment set before it imports anything. It says each thing as soon as it
-knows it, and waits for the parent's nod: while it times, the parent sleeps, and when the parent ends, so does it.
+knows it, and waits for the parent's acknowledgement: while it times, the parent sleeps, and when the parent ends, so
+does it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,27 @@ import supernets
 from backends.backend import RunningBackend, Settings
 from harness import heap, memory, threads
 from harness.calibration import watch_first
+from harness.channel import Channel, Closed
 from harness.child import joined
 from harness.clocks import system_clocks
 from harness.environment import is_virtual
-from harness.frames import Channel, Closed
+from harness.messages import (
+    Acknowledgement,
+    BatchFacts,
+    Done,
+    Failed,
+    Measured,
+    Networks,
+    Order,
+    Prepared,
+    Progressed,
+    Ready,
+    Refused,
+    Said,
+)
 from harness.protocol import PROFILES, TimingProtocol
 from harness.sessions import Inference, Making
-from harness.timed import BatchResult, Tick
+from harness.timed import BatchResult
 from harness.timing import time_batch
 from supernets.errors import HwnasError, MeasurementError
 from supernets.plug_ins import FAILURES, blamed, reason_of
@@ -44,37 +59,37 @@ class Worker:
 
     Args:
         channel: to the parent.
-        order: the parent's first message: super-network, backend, settings, anchors, protocol or ``None``.
+        order: the parent's first message.
     """
 
-    def __init__(self, channel: Channel, order: Mapping[str, Any]) -> None:
+    def __init__(self, channel: Channel, order: Order) -> None:
         self._channel = channel
-        self._net = supernets.get(order["supernet"])
-        backend = backends.get(order["backend"])
+        self._net = supernets.get(order.supernet)
+        backend = backends.get(order.backend)
         if not isinstance(backend, RunningBackend):
-            raise MeasurementError(f"the backend {order['backend']!r} runs nothing")
+            raise MeasurementError(f"the backend {order.backend!r} runs nothing")
         self._backend = backend
-        self._settings = Settings(**order["settings"])
-        self._check = bool(order["check"])
-        self._mark = _Marker(order["marker"])
-        numbers = order["protocol"]
+        self._settings = Settings(**order.settings)
+        self._check = order.check
+        self._mark = _Marker(order.marker)
+        numbers = order.protocol
         # Until a profile is chosen, what all of them have in common.
         self._preparing = TimingProtocol.from_record(numbers) if numbers else PROFILES["noisy"]
-        self._anchors = self._prepare_anchors(order["anchors"])
-        self._protocol = self._begin(order["protocol"])
+        self._anchors = self._prepare_anchors(order.anchors)
+        self._protocol = self._begin(order.protocol)
 
     def serve(self) -> None:
         """Measure batches until the parent closes the channel."""
         while True:
-            order = self._channel.receive()
-            pending = [(int(number), list(vector)) for number, vector in order["networks"]]
-            rng = np.random.default_rng(order["seed"])
+            order: Networks = self._channel.receive(Networks)
+            pending = list(order.networks)
+            rng = np.random.default_rng(order.seed)
             while pending:
                 ready, pending = self._prepare_some(pending)
                 self._measure(ready, rng)
-            if not order["networks"]:
+            if not order.networks:
                 self._measure({}, rng)
-            self._say("done")
+            self._say(Done())
 
     # --- the beginning -----------------------------------------------------------------------------------------------
 
@@ -87,7 +102,7 @@ class Worker:
             )
         return list(ready.values())
 
-    def _begin(self, record: Mapping[str, Any] | None) -> TimingProtocol:
+    def _begin(self, record: dict[str, Any] | None) -> TimingProtocol:
         """Verify the threads, choose the protocol, and tell the parent."""
         largest, middle = self._anchors[-1], len(self._anchors) // 2
         if record is None or record["huge_pages"]:
@@ -98,13 +113,7 @@ class Worker:
         if self._settings.device == "cpu":
             noise = replace(noise, virtual=is_virtual())
         protocol = noise.profile() if record is None else TimingProtocol.from_record(record)
-        self._say(
-            "ready",
-            protocol=protocol.to_record(),
-            noise=asdict(noise),
-            threads=asdict(check) if check else None,
-            pid=os.getpid(),
-        )
+        self._say(Ready(protocol.to_record(), noise, check, os.getpid()))
         return protocol
 
     def _verify(self, largest: Inference) -> threads.ThreadCheck | None:
@@ -148,17 +157,31 @@ class Worker:
         """Make a network ready once more; what that raises is its failure, and the others go on."""
         self._mark(number)
         try:
-            facts = one.once()
+            preparation = one.once()
         except FAILURES as error:  # a backend is anybody's code
-            self._say("failed", number=number, reason=reason_of(error))
+            self._say(Failed(number, reason_of(error)))
             return False
-        self._say("prepared", number=number, facts=facts, again=one.times > 1)
+        self._say(Prepared(number, one.times > 1, preparation))
         return True
 
     def _measure(self, ready: dict[int, Inference], rng: np.random.Generator) -> None:
         anchors = {-1 - position: inference for position, inference in enumerate(self._anchors)}
         numbers, runners = [*anchors, *ready], [*anchors.values(), *ready.values()]
-        lying = self._lying()
+        huge_pages, own_memory = self._memory()
+
+        def facts(result: BatchResult) -> BatchFacts:
+            tau, wanted = result.settling.tau, bool(self._protocol.own_memory)
+            seconds = result.overhead_s, result.seconds
+            reason = own_memory if wanted else None
+            return BatchFacts(result.rounds, tau, *seconds, huge_pages, wanted and reason is None, reason)
+
+        def report(result: BatchResult, due: Mapping[int, bool]) -> None:
+            """Report networks in the midst of their batch, the anchors before them."""
+            for index, number in enumerate(numbers):
+                if number < 0 or index in due:
+                    message = _measured(number, runners[index], result, index, facts(result))
+                    self._say(replace(message, interim=True, settled=due.get(index, False)))
+
         with system_clocks() as clocks:
             result = time_batch(
                 runners,
@@ -168,80 +191,71 @@ class Worker:
                 anchors=len(anchors),
                 threads=self._settings.threads,
                 enter=lambda index: self._mark(numbers[index]),
-                tick=self._tick,
-                report=lambda result, due: self._report_interim(numbers, runners, result, due, lying),
+                tick=lambda tick: self._say(Progressed(tick)),
+                report=report,
             )
-        # Read again: whether a clock was throttled shows only after the work.
-        ends = [_end(inference) for inference in runners]
+        # What sessions say of themselves is read again: whether a clock was throttled shows only after the work.
+        ends = [_read_back(inference) for inference in runners]
         for inference in ready.values():
             _release(inference)
         gc.collect()
         heap.release()
         for index, number in enumerate(numbers):
-            self._say("timed", number=number, **_timed(result, index, lying), **ends[index])
+            self._say(_measured(number, runners[index], result, index, facts(result), ends[index]))
 
-    def _lying(self) -> dict[str, Any]:
-        """Put memory into huge pages where the protocol says so; return how the batch lies in it."""
-        share = memory.collapse() if self._protocol.huge_pages else memory.share()
-        wanted, reason = self._protocol.own_memory, heap.why_not()
-        facts = {"huge_pages": share, "own_memory": wanted and reason is None}
-        return facts | ({"own_memory_reason": reason} if wanted and reason is not None else {})
+    def _memory(self) -> tuple[float | None, str | None]:
+        """Put memory into huge pages where the protocol says so.
 
-    def _report_interim(
-        self,
-        numbers: list[int],
-        runners: list[Inference],
-        result: BatchResult,
-        due: Mapping[int, bool],
-        lying: Mapping[str, Any],
-    ) -> None:
-        """Report networks in the midst of their batch, the anchors before them."""
-        for index, number in enumerate(numbers):
-            if number < 0 or index in due:
-                settled = due.get(index, False)
-                facts = _timed(result, index, lying) | _end(runners[index])
-                self._say("interim", number=number, settled=settled, **facts)
+        Returns:
+            The share that is in them, and why sessions cannot lie on stretches of their own, or ``None``.
+        """
+        return (memory.collapse() if self._protocol.huge_pages else memory.share()), heap.why_not()
 
-    def _tick(self, tick: Tick) -> None:
-        self._say("tick", round=tick.round, settled=tick.settled, total=tick.total, tau=tick.tau)
-
-    def _say(self, what: str, **facts: Any) -> None:
-        """Say something and wait for the nod: the parent works while nothing is timed."""
-        self._channel.send({"say": what, **facts})
-        self._channel.receive()
+    def _say(self, message: Said) -> None:
+        """Say something and wait for its acknowledgement: the parent works while nothing is timed."""
+        self._channel.send(message)
+        self._channel.receive(Acknowledgement)
 
 
-def _timed(result: BatchResult, index: int, lying: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is said of a timed network: its samples, and those facts of its batch that make them mean something.
+def _measured(
+    number: int,
+    inference: Inference,
+    result: BatchResult,
+    index: int,
+    facts: BatchFacts,
+    end: tuple[list[dict[str, Any]], str | None] | None = None,
+) -> Measured:
+    """Return what is said of a timed network.
 
     Args:
+        number: the network's.
+        inference: the same, ready.
         result: of the batch.
-        index: of the network.
-        lying: how the batch lies in memory.
+        index: of the network in it.
+        facts: of the batch.
+        end: what its sessions said of themselves after the work, and what kept them from it; ``None``: they are asked.
     """
     timed = result.timed[index]
-    return {
-        "samples": timed.samples.to_record(),
-        "spent_s": timed.spent_s,
-        "warmup_runs": timed.warmup_runs,
-        "failure": timed.failure,
-        "rules": asdict(result.settling.rules(index)),
-        "batch": {
-            "rounds": result.rounds,
-            "tau_halves": result.settling.tau,
-            "overhead_s": result.overhead_s,
-            "seconds": result.seconds,
-            **lying,
-        },
-    }
+    read_back, failure = _read_back(inference) if end is None else end
+    return Measured(
+        number=number,
+        samples=timed.samples.to_record(),
+        spent_s=timed.spent_s,
+        warmup_runs=timed.warmup_runs,
+        failure=timed.failure if failure is None else failure,
+        rules=result.settling.rules(index),
+        batch=facts,
+        read_back=read_back,
+        sessions=inference.n_sessions,
+    )
 
 
-def _end(inference: Inference) -> dict[str, Any]:
-    known = {"read_back": [], "sessions": inference.n_sessions}
+def _read_back(inference: Inference) -> tuple[list[dict[str, Any]], str | None]:
+    """Return what its sessions say of themselves now, and why one cannot, or ``None``."""
     try:
-        return known | {"read_back": inference.describe()}
+        return inference.describe(), None
     except FAILURES as error:  # as above: the network's failure, and the others go on
-        return known | {"failure": reason_of(error)}
+        return [], reason_of(error)
 
 
 def _release(inference: Inference) -> None:
@@ -292,15 +306,15 @@ def main(serve: Callable[[Channel], None] | None = None) -> int:
 
 
 def _serve(channel: Channel) -> None:
-    order = channel.receive()
+    order: Order = channel.receive(Order)
     try:
-        threads.run_on(order["cores"])
+        threads.run_on(order.cores)
         worker = Worker(channel, order)
     except FAILURES as error:
         named = error if isinstance(error, HwnasError) else blamed(error)
         if named is None:
             raise
-        channel.send({"say": "refused", "error": type(named).__name__, "message": str(named)})
+        channel.send(Refused(type(named).__name__, str(named)))
         return
     worker.serve()
 

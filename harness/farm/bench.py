@@ -260,7 +260,7 @@ class FarmBench:
         anchors = {text(key): float(latency_s) for key, latency_s in answer["anchors"].items()}
         shown = str(self._platform)
         measurements = [Measurement.from_record({**one, "platform": shown}) for one in answer["measurements"]]
-        self._writer.begin({"protocol": answer["protocol"], "noise": answer["environment"].get("noise")})
+        self._writer.begin(answer["protocol"], answer["environment"].get("noise"))
         if self._protocol is None:
             self._protocol = protocol
         self.environment |= answer["environment"]

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import time
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from mutations import contents, documents, texts
 
 import supernets
 from backends.backend import Settings
+from harness.channel import Channel, Closed, Garbled, Message, Silence
 from harness.farm.bench import FarmBench, _Sent
 from harness.farm.cluster import Cluster, Job
 from harness.farm.engine import VERSION
@@ -24,13 +26,14 @@ from harness.farm.platforms import FarmPlatform, find
 from harness.farm.quality import FarmQuality
 from harness.farm.station import Station, raised
 from harness.farm.status import status
-from harness.frames import Channel, Closed, Garbled, Silence
 from harness.graph import digests
 from harness.measurement import Measurement
+from harness.messages import SAID, Done, Progressed
 from harness.platform import Platform
 from harness.protocol import profile
 from harness.quality.evaluated import Score
 from harness.samples import Samples
+from harness.timed import Tick
 from supernets.contents import content_digest
 
 NCF = supernets.get("ncf")
@@ -40,11 +43,11 @@ KEYS = NCF.space.keys(X)
 
 # --- between a program and its worker ---------------------------------------------------------------------------------
 
-FRAME = json.dumps({"say": "timed", "number": 1, "samples": {"seconds": [0.1, 0.2]}}).encode()
+FRAMES = [json.dumps(asdict(one)).encode() for one in (Progressed(Tick(1, 2, 3, 0.5)), Done())]
 
 
 @fuzz
-@given(content=contents([struct.pack(">I", len(FRAME)) + FRAME, struct.pack(">I", 2) + b"{}"]))
+@given(content=contents([struct.pack(">I", len(frame)) + frame for frame in FRAMES]))
 def test_frames_of_a_worker(content):
     read, write = os.pipe()
     try:
@@ -52,7 +55,7 @@ def test_frames_of_a_worker(content):
         os.close(write)
         channel = Channel(read, -1)
         for _ in range(100):
-            assert isinstance(channel.receive(1.0), dict)
+            assert isinstance(channel.receive(SAID, 1.0), Message)
     except (Closed, Garbled, Silence):
         pass
     finally:
@@ -73,8 +76,8 @@ OFFER = Offer(
     {"cpu": "x", "cpus": 2},
 )
 CURRENT = {"device": "cpu", "platform": "torch", "supernet": "ncf", "networks": 3, "since": time.time(), "message": ""}
-SAID = {"current": [CURRENT], "done": 4, "error": ""}
-WORKER = {"offer": OFFER.to_record(), "name": "alpha-0:12", "last_seen": time.time(), "metrics": {"hwnas": SAID}}
+NOW = {"current": [CURRENT], "done": 4, "error": ""}
+WORKER = {"offer": OFFER.to_record(), "name": "alpha-0:12", "last_seen": time.time(), "metrics": {"hwnas": NOW}}
 WORKER["offer"]["devices"] = list(OFFER.devices)  # as JSON has it
 PARSED = {
     "backend": "torch",

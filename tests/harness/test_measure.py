@@ -17,10 +17,12 @@ import pytest
 import supernets
 from harness.measure import Measurer, measure
 from harness.measurement import Measurement
+from harness.messages import BatchFacts, Measured, Preparation, Prepared
 from harness.platform import parse
 from harness.protocol import profile
 from harness.records import Writer
 from harness.samples import Log
+from harness.settling import Rules
 from harness.store import Store
 from supernets.errors import ConfigError, MeasurementError, PlatformError, UsageError
 
@@ -387,31 +389,30 @@ def test_a_program_that_is_cut_short_keeps_what_it_had_and_measures_nothing_agai
         assert not any(one.cached or one.interim for one in fresh)
 
 
-def message(say, samples, **more):
+def message(samples, **more):
     """What a worker says of a network with these samples."""
-    met = {"narrow": True, "steady": True, "ranked": True}
-    facts = {"rules": met, "batch": {"rounds": 20}, "sessions": 1, "read_back": [], "failure": None, "spent_s": 1.0}
-    return {"say": say, "number": 0, "samples": samples.to_record(), **facts, **more}
+    batch = BatchFacts(20, 1.0, 1e-9, 2.0, None, own_memory=False)
+    return Measured(0, samples.to_record(), 1.0, 3, None, Rules(True, True, True), batch, [], 1, **more)
 
 
 @pytest.mark.parametrize(
-    ("say", "more", "status", "interim"),
+    ("more", "status"),
     [
-        ("timed", {}, "ok", False),
-        ("interim", {"settled": True}, "ok", True),
-        ("interim", {"settled": False}, "unstable", True),
+        ({}, "ok"),
+        ({"interim": True, "settled": True}, "ok"),
+        ({"interim": True, "settled": False}, "unstable"),
     ],
 )
-def test_an_interim_value_is_ok_where_it_has_settled(net, say, more, status, interim):
+def test_an_interim_value_is_ok_where_it_has_settled(net, more, status):
     writer = Writer(net, parse("scripted"), "here", net.space.sample(1, 0))
-    writer.begin({"protocol": QUICK.to_record(), "noise": {}, "threads": None})
-    facts = {"prepare_s": 0.1, "first_inference_s": 0.1, "memory_bytes": 0, "stages": ["all"], "read_back": []}
-    writer.prepared({"number": 0, "facts": facts})
+    writer.begin(QUICK.to_record(), {})
+    writer.prepared(Prepared(0, False, Preparation(0.1, 0.1, 0, ["all"], [])))
     log = Log()
     for visit in range(20):
         log.sample(visit, 1000 + visit % 3, 1000, 0, 1)
         log.end_visit(visit, 0, 0, 0)
-    found = writer.measurement(np.array([0, 0, 1]), message(say, log.samples(), **more))
+    found = writer.measurement(np.array([0, 0, 1]), message(log.samples(), **more))
+    interim = more.get("interim", False)
     assert (found.status, found.interim) == (status, interim)
     assert found.latency_s == pytest.approx(1e-6, rel=0.01)
     again = Measurement.from_record(json.loads(json.dumps(found.to_record())))

@@ -55,7 +55,7 @@ def test_each_time_is_a_session_of_its_own_in_a_room_of_its_own():
 
     made = making(backend, room=room)
     for _ in range(4):
-        assert made.once()["error"] < sessions.TOLERANCES["fp32"]
+        assert made.once().error < sessions.TOLERANCES["fp32"]
     inference = made.inference()
     assert inference.n_sessions == len({id(one) for (one,) in inference.made}) == 4
     assert rooms == [0, 1, 2, 3]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
 import struct
 import time
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 _LENGTH = struct.Struct(">I")
 
@@ -22,7 +25,14 @@ class Closed(Exception):  # noqa: N818 - likewise
 
 
 class Garbled(Exception):  # noqa: N818 - likewise
-    """What came is no message: something else writes to the other end, or it was built for another version."""
+    """What came is not the message that was expected: something else writes to the other end, or another version."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message: it has the fields that its class says, and no others."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 class Channel:
@@ -36,9 +46,9 @@ class Channel:
     def __init__(self, read: int, write: int) -> None:
         self._read, self._write = read, write
 
-    def send(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """Send a message; raises ``Closed`` when nobody reads any more."""
-        body = json.dumps(message, separators=(",", ":")).encode()
+        body = json.dumps(asdict(message), separators=(",", ":")).encode()
         view = memoryview(_LENGTH.pack(len(body)) + body)
         try:
             while view:
@@ -46,23 +56,24 @@ class Channel:
         except BrokenPipeError as error:
             raise Closed from error
 
-    def receive(self, within_s: float | None = None) -> dict[str, Any]:
+    def receive(self, expected: Any, within_s: float | None = None) -> Any:
         """Wait for a message, asleep until there is one.
+
+        Args:
+            expected: the class that it is, or an annotated union of several.
+            within_s: how long to wait; ``None``: as long as it takes.
 
         Raises:
             Silence: nothing for ``within_s`` seconds.
             Closed: the other side has ended.
-            Garbled: what came is no message.
+            Garbled: what came is something else, lacks a field, or has one that nobody expects.
         """
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, within_s))
         body = self._exactly(length, within_s)
         try:
-            message: Any = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise Garbled(f"{body[:40]!r} is no JSON") from error
-        if not isinstance(message, dict):
-            raise Garbled(f"expected a JSON object, got {body[:40]!r}")
-        return message
+            return _reader(expected).validate_json(body, strict=True)
+        except (ValidationError, RecursionError) as error:
+            raise Garbled(f"{body[:40]!r}: {_reason(error)}") from error
 
     def _exactly(self, n: int, within_s: float | None) -> bytes:
         parts: list[bytes] = []
@@ -79,3 +90,16 @@ class Channel:
             parts.append(part)
             n -= len(part)
         return b"".join(parts)
+
+
+@functools.cache
+def _reader(expected: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(expected)
+
+
+def _reason(error: ValidationError | RecursionError) -> str:
+    """Return what is wrong with a message, and where in it, in one line."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return ": ".join([".".join(map(str, first["loc"])), first["msg"]][not first["loc"] :])
