@@ -131,6 +131,8 @@ def run(processes: int, names: Sequence[str] = ()) -> None:
     # A process that is forked has none of its parent's threads: there must be none.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)  # the tree that is mutated is to be imported, not this one
+    # Tests that run elsewhere delete old temporary folders: a mutant's that failed in that would pass for killed.
+    environment["PYTEST_DEBUG_TEMPROOT"] = str(WORK)
     assets = ROOT.parent / "shared" / "assets"
     if assets.is_dir():
         environment.setdefault("HWNAS_ASSETS", str(assets))
