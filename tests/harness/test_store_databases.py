@@ -186,6 +186,7 @@ def test_what_is_no_file_is_not_looked_for():
         url = sa.URL.create("sqlite", database=database)
         SQLite().check(url, "it", create=False)
     assert SQLite().options(url) == {}
+    assert SQLite().name(sa.make_url("sqlite://me:hidden@")) == "sqlite://me:***@"
     with pytest.raises(StoreError, match=r"^the store 'a\\x00b': no file can be called so$"):
         SQLite().check(sa.URL.create("sqlite", database="a\0b"), "a\0b", create=True)
 

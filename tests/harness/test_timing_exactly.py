@@ -285,6 +285,13 @@ def test_what_a_visit_is(run_ns, expected):
     assert plan(run_ns, profile("noisy", **numbers, **slow)) == expected
 
 
+@pytest.mark.parametrize(("run_ns", "affordable"), [(1e6, 10), (1e6 + 5e-4, 9)])
+def test_a_visit_is_no_longer_than_a_rounds_part_of_the_cap(run_ns, affordable):
+    # Of 0.2 s each of ten rounds has 20 ms: ten samples of two runs, or a little less.
+    numbers = {"group_s": 2e-3, "visit_s": 0.1, "visit_runs": 5, "visit_drop": 1, "cap_s": 0.2, "rounds": 10}
+    assert plan(run_ns, profile("noisy", **numbers)) == (affordable, 1, 2)
+
+
 def test_the_loops_own_time_is_that_of_the_fastest_block():
     class Costly(Exact):
         """Reading the wall clock takes 10 ns, and 1000 in the first block."""
@@ -297,7 +304,7 @@ def test_the_loops_own_time_is_that_of_the_fastest_block():
             return self.now
 
     # A block of ten samples reads it twice each, and once more at its end.
-    assert loop_overhead(Costly(), blocks=3) == pytest.approx(21e-9)
+    assert loop_overhead(Costly(), blocks=3) == 21e-9
     assert loop_overhead(Costly(), blocks=1) > 100e-9
 
 
@@ -414,6 +421,25 @@ def test_samples_of_a_device_follow_each_other_by_its_own_clock():
     assert set(timed.samples.cpu_ns) == set(timed.samples.switches) == {-1}
     assert set(timed.samples.group) == {1}
     assert timed.samples.stage_ns.tolist() == [[0, 0]] * 4 * visits
+
+
+def test_the_stages_of_a_sample_are_those_of_its_own_runs():
+    clocks = Exact()
+
+    class Staged(Scripted):
+        n_stages = 2
+        marks = (0, 0)
+
+        def run(self):
+            super().run()
+            self.marks = (self.marks[0] + 20_000, self.marks[1] + 30_000)
+
+        def clear(self):
+            self.marks = (0, 0)
+
+    (timed,) = exactly(Staged(clocks, 50_000), clocks=clocks, protocol=replace(SHORT, group_s=100e-6)).timed
+    assert timed.samples.n
+    assert timed.samples.stage_ns.tolist() == [[40_000, 60_000]] * timed.samples.n  # two runs each
 
 
 @pytest.mark.parametrize(
