@@ -10,7 +10,7 @@ from latency_luts.table import Entry
 from latency_luts.write import write_table
 from search import experiments
 
-# What is measured is no matter here, only that it is.
+# What is measured is no matter here, only that it is: nothing is compared with torch, which a worker would have to load.
 QUICK = profile(
     "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.02, warmup_s=0.0, samples=1,
     calibration_s=0.05,
@@ -67,5 +67,6 @@ def tables(tmp_path_factory):
 def smoke(scripted, tables, monkeypatch):
     """Return a shipped experiment at smoke scale that can be run here in seconds."""
     measurer = Measurer.__init__
-    monkeypatch.setattr(Measurer, "__init__", lambda *given, **more: measurer(*given, **more | {"protocol": QUICK}))
+    quick = {"protocol": QUICK, "check": False}
+    monkeypatch.setattr(Measurer, "__init__", lambda *given, **more: measurer(*given, **more | quick))
     return lambda name: experiments.shipped(name, "smoke", measured(tables).get(name))
