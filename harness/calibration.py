@@ -42,27 +42,27 @@ class Noise:
         return quiet if calm and self.samples >= _SAMPLES and not self.virtual else PROFILES["noisy"]
 
 
-def watch_first(runners: Sequence[Runner], clocks: Clocks, threads: int) -> Noise:
-    """Watch the host through the first network that can be timed.
+def watch_first(runners: Sequence[Runner], clocks: Clocks, threads: int, watch_s: float) -> Noise:
+    """Watch the host for so long through the first network that can be timed.
 
     Raises:
         MeasurementError: none of them can; says why the last one cannot.
     """
     failure = "there are none"
     for runner in runners:
-        timed = _timed(runner, clocks, threads)
+        timed = _timed(runner, clocks, threads, watch_s)
         if timed.samples.n:
             return noise(timed.samples, PROFILES["noisy"].disturbed, threads)
         failure = timed.failure or "it gave no samples"
     raise MeasurementError(f"none of the anchors can be timed: {failure}")
 
 
-def watch(runner: Runner, clocks: Clocks, threads: int) -> Noise:
-    """Time one network for as long as the protocol says, and return what that showed."""
-    return noise(_timed(runner, clocks, threads).samples, PROFILES["noisy"].disturbed, threads)
+def watch(runner: Runner, clocks: Clocks, threads: int, watch_s: float = PROFILES["noisy"].calibration_s) -> Noise:
+    """Time one network for so long, and return what that showed."""
+    return noise(_timed(runner, clocks, threads, watch_s).samples, PROFILES["noisy"].disturbed, threads)
 
 
-def _timed(runner: Runner, clocks: Clocks, threads: int) -> Timed:
+def _timed(runner: Runner, clocks: Clocks, threads: int, watch_s: float) -> Timed:
     base = PROFILES["noisy"]
     # Intervals and ranks that cannot be reached: only the time ends it.
     endless = TimingProtocol(
@@ -71,8 +71,8 @@ def _timed(runner: Runner, clocks: Clocks, threads: int) -> Timed:
         interval=0.0,
         steady=0.0,
         tau=2.0,
-        warmup_cap_s=base.calibration_s / 2,
-        cap_s=1.5 * base.calibration_s,
+        warmup_cap_s=watch_s / 2,
+        cap_s=1.5 * watch_s,
         samples=_SAMPLES,
     )
     return time_batch([runner], endless, clocks, np.random.default_rng(0), threads=threads).timed[0]

@@ -109,7 +109,8 @@ class Worker:
             memory.collapse()
         check = self._verify(largest)
         with system_clocks() as clocks:
-            noise = watch_first(self._anchors[middle:] + self._anchors[:middle], clocks, self._settings.threads)
+            anchors = self._anchors[middle:] + self._anchors[:middle]
+            noise = watch_first(anchors, clocks, self._settings.threads, self._preparing.calibration_s)
         if self._settings.device == "cpu":
             noise = replace(noise, virtual=is_virtual())
         protocol = noise.profile() if record is None else TimingProtocol.from_record(record)

@@ -398,6 +398,7 @@ UNKNOWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["a function without an emitter", "an argument without an emitter"])
 @pytest.mark.skipif(importlib.util.find_spec("onnxscript") is None, reason="torch.onnx.export needs onnxscript")
 def test_torch_exports_what_has_no_emitter(case):

@@ -77,6 +77,7 @@ def test_a_graph_that_the_runtime_refuses(monkeypatch):
         get("onnxruntime").prepare(stage(), Settings())
 
 
+@pytest.mark.slow
 def test_outputs_whose_shape_depends_on_values():
     class Repeats(nn.Module):
         def forward(self, x):

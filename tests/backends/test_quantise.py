@@ -134,6 +134,7 @@ def test_a_quantiser_of_openvino_that_fails_is_named_with_the_stage(monkeypatch)
         get("openvino").prepare(stage(), INT8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "module", "runtime"),
     [("onnxruntime", onnx_graph, "ONNX Runtime"), ("openvino", openvino_model, "OpenVINO")],
@@ -161,6 +162,7 @@ if "nncf" in sys.modules:
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_and_nobody_is_told():
     """Not in this process: under pytest NNCF reports its use to nobody in any case."""
     environment = {key: value for key, value in os.environ.items() if key not in {"CI", "NNCF_CI"}}

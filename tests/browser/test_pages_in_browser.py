@@ -11,6 +11,8 @@ from search.experiments import output
 from search.experiments.experiment import parse
 from search.report import compare_page, search_page, transfer_page
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[1] / "search" / "report" / "samples"
 PAGES = {
     "transfer": transfer_page,

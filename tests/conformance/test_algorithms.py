@@ -84,6 +84,7 @@ def test_says_what_it_is(name):
     assert hasattr(provider, "MAX_OBJECTIVES")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n_obj"), [(n, m) for n in NAMES for m in (1, 2, 3) if allowed(n, m)])
 def test_asks_are_new_canonical_vectors_and_make_progress(name, n_obj):
     space = layered_space()
@@ -130,6 +131,7 @@ def test_exhausts_a_tiny_space(name):
     assert len(np.unique(X, axis=0)) == len(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_search_and_replay(name):
     space, n_obj = layered_space(), fewest(name)
@@ -195,6 +197,7 @@ def test_bad_settings_are_refused(name, settings):
         make(name, layered_space(), fewest(name), settings=settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "random"])
 def test_bounds_steer_the_search(name):
     """A tenth of the space keeps within the bound; a search that heeds it spends far more evaluations there."""
@@ -212,6 +215,7 @@ def test_unknown_name():
         algorithms.create("nsga", problem(tiny_space(), 2), 5, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_hash_seed_changes_nothing():
     """Sets and dicts of strings and bytes iterate in an order that PYTHONHASHSEED shuffles."""
     script = (

@@ -58,6 +58,7 @@ def _torch_outputs(stage):
         return stage.module(*stage.inputs).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", STAGES, ids=str)
 def test_outputs_are_torchs(backend, which):
     stage = _stage(*which)
@@ -108,6 +109,7 @@ def test_sessions_do_not_disturb_each_other(backend):
         session.close()
 
 
+@pytest.mark.slow
 def test_the_stage_is_left_as_it_was(backend):
     stage = _stage(*SMALL)
     before = [tensor.clone() for tensor in (*stage.module.state_dict().values(), *stage.inputs)]
@@ -125,6 +127,7 @@ def test_the_stage_is_left_as_it_was(backend):
 # --- options and precisions ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_option_value_works_or_is_refused_with_a_reason(backend):
     stage = _stage(*SMALL)
     expected = _torch_outputs(stage)
@@ -142,6 +145,7 @@ def test_every_option_value_works_or_is_refused_with_a_reason(backend):
             session.close()
 
 
+@pytest.mark.slow
 def test_every_precision_computes_nearly_the_same_or_is_refused(backend):
     stage = _stage(*SMALL)
     expected = _torch_outputs(stage)
@@ -298,6 +302,7 @@ def test_a_closed_session_does_not_run(backend):
         session.run()
 
 
+@pytest.mark.slow
 def test_closing_releases_the_module(backend):
     import gc
     import weakref
@@ -353,6 +358,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("threads", [1, 2])
 def test_that_many_cores_are_used_seen_from_outside(backend, threads):
     _needs_threads(backend)

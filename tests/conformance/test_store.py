@@ -253,6 +253,7 @@ def writer(location, name, n):
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_searches_that_open_a_new_store_and_write_at_once_lose_nothing(shared):
     running = [writer(shared, name, 30) for name in "abcd"]
     for process in running:

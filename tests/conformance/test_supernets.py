@@ -44,6 +44,7 @@ def test_counts_depend_on_the_network_alone(net, X):
         assert values[0] < values[1]
 
 
+@pytest.mark.slow
 def test_parameters_are_the_modules(net, X):
     for x in X[[0, 1, 2]]:
         module = net.build(net.space.decode(x[None])[0])

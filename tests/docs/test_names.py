@@ -82,10 +82,12 @@ def resolves(name):
     return False
 
 
+@pytest.mark.slow
 def test_files_that_are_named_are_there():
     assert not missing([*DOCS, *CODE, *SETTINGS], FILE, is_file)
 
 
+@pytest.mark.slow
 def test_modules_that_are_named_are_there():
     def there(name, _line):
         return bool(NO_MODULE.match(name)) or resolves(name)

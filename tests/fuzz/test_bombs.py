@@ -94,6 +94,7 @@ PARSERS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parse", "text"),
     [

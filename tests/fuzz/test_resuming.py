@@ -77,6 +77,7 @@ def opened(store):
     refused_or_read(lambda: search(NCF, objectives=["macs"], evals=2, store=store, warm_start="s"))
 
 
+@pytest.mark.slow
 @fuzz
 @given(data=st.data(), table=st.sampled_from(list(PLACES)))
 def test_damaged_rows_of_a_study_that_goes_on(begun, data, table):
@@ -126,6 +127,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", KINDS)
 def test_what_is_damaged_is_named(begun, place):
     table, *path = place.split()

@@ -110,6 +110,7 @@ def rows(store_file):
         yield found, connection, store
 
 
+@pytest.mark.slow
 @fuzz
 @given(data=st.data(), place=st.sampled_from(list(RECORDS)))
 def test_rows_of_stores(rows, data, place):

@@ -31,6 +31,14 @@ def test_the_profile_fits_the_host(host, profile, seconds, seed):
     assert machine.now - start < 3e9
 
 
+@pytest.mark.parametrize("watch_s", [0.05, 0.5])
+def test_a_host_is_watched_for_as_long_as_is_asked(watch_s):
+    machine = Machine(jitter=0.01)
+    start = machine.now
+    watch(Network(machine, 1e-3), machine, 1, watch_s)
+    assert watch_s < (machine.now - start) / 1e9 < 2 * watch_s
+
+
 def test_a_network_that_does_not_run_tells_of_no_quiet():
     machine = Machine()
     assert watch(Network(machine, 1e-3, fails_at=1), machine, 1).profile() is PROFILES["noisy"]

@@ -22,8 +22,9 @@ from harness.platform import parse
 from harness.protocol import profile
 
 QUICK = profile(
-    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, warmup_s=0.0, samples=1
-)
+    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, warmup_s=0.0, samples=1,
+    calibration_s=0.05,
+)  # fmt: skip
 
 # Leaves holes of many sizes behind, then allocates the same blocks twice, and says where they lie.
 PROGRAM = """
@@ -225,6 +226,7 @@ def interpreter(tmp_path):
     return str(tmp_path / name)
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_an_allocator_that_is_linked_in_is_left_alone_too(interpreter):
     # It is found as the interpreter that it was made for.
@@ -282,6 +284,7 @@ def test_where_address_space_is_short_it_is_left_out_and_says_so():
     assert re.fullmatch(r"only \d+ MiB are left of ulimit -v", reason)
 
 
+@pytest.mark.slow
 @needs_glibc
 @pytest.mark.parametrize("preloaded", [None, ALLOCATORS[0]], indirect=True)
 def test_measurements_say_whether_sessions_had_memory_of_their_own(preloaded, monkeypatch, scripted):

@@ -72,6 +72,7 @@ def reports():
     return told, result
 
 
+@pytest.mark.slow
 def test_the_loop_reports_from_the_first_round_on_and_of_everybody_but_the_anchors(reports):
     told, result = reports
     everybody = dict.fromkeys(range(2, 8), False)
@@ -106,6 +107,7 @@ def test_reports_cost_the_networks_nothing(reports):
     assert max(timed.samples.waiting_ns.max(initial=0) for timed in result.timed) < 700_000_000
 
 
+@pytest.mark.slow
 def test_a_listener_changes_no_order():
     def batch(report):
         machine = Machine(seed=1, jitter=0.02)

@@ -41,6 +41,7 @@ def program(directory, body):
 HOLD = "with lock.DeviceLock('cpu'): say('held'); sys.stdin.readline()"
 
 
+@pytest.mark.slow
 def test_a_second_program_waits_and_says_so(tmp_path):
     with program(tmp_path, HOLD) as first:
         assert first.stdout.readline() == "held\n"

@@ -18,8 +18,9 @@ from supernets.errors import MeasurementError, TableError, UsageError
 pytestmark = pytest.mark.usefixtures("scripted")
 
 QUICK = profile(
-    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, warmup_s=0.0, samples=1
-)
+    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, warmup_s=0.0, samples=1,
+    calibration_s=0.05,
+)  # fmt: skip
 NAMES = [f"layer-input:{width}-output:{width}" for width in (1, 2, 3, 4)]
 
 
@@ -38,6 +39,7 @@ def build(net, options="us=300", protocol=QUICK, **more):
     return build_table(net, f"scripted:{options}", protocol=protocol, check=False, **more)
 
 
+@pytest.mark.slow
 def test_every_block_is_measured_alone_and_takes_as_long_as_it_says(net):
     events = []
     built = build(net, progress=events.append)
@@ -54,6 +56,7 @@ def test_every_block_is_measured_alone_and_takes_as_long_as_it_says(net):
     assert "blocks 1 to 4: " in events[-1].message
 
 
+@pytest.mark.slow
 def test_what_the_store_has_is_not_measured_again(net, store):
     first = build(net, store=store)
     again = build(net, store=store)
@@ -62,6 +65,7 @@ def test_what_the_store_has_is_not_measured_again(net, store):
     assert build(net, store=store, fresh=True).cached == 0
 
 
+@pytest.mark.slow
 def test_a_block_that_did_not_settle_is_not_measured_again_but_one_that_was_cut_short_is(net, store):
     # Nobody's interval is narrow enough, and the anchors always agree.
     never = replace(QUICK, interval=0.0, accept=0.0, anchor_agree=9.0)
@@ -75,6 +79,7 @@ def test_a_block_that_did_not_settle_is_not_measured_again_but_one_that_was_cut_
     assert build(net, store=store, protocol=never, fresh=True).cached == 0
 
 
+@pytest.mark.slow
 def test_a_block_that_fails_is_named_and_the_others_are_kept(net, store):
     with pytest.raises(MeasurementError, match=r"block layer-input:3-output:3 could not be measured: .*had enough"):
         build(net, "us=300,at=layer-3,how=raise", store=store)
@@ -98,6 +103,7 @@ def check(table, net, **more):
     return check_table(table, net, "scripted:us=300", protocol=QUICK, check=False, **more)
 
 
+@pytest.mark.slow
 def test_sums_of_blocks_that_add_up_are_right(table, net):
     found = check(table, net, n=12)
     scores = found.scores(found.plain_s)
@@ -111,6 +117,7 @@ def test_sums_of_blocks_that_add_up_are_right(table, net):
     assert errors == sorted(errors, reverse=True)
 
 
+@pytest.mark.slow
 def test_a_correction_mends_a_table_that_is_wrong_throughout(table, net):
     wrong = LatencyTable("wrong", {name: replace(e, mean_s=2 * e.mean_s + 1e-4) for name, e in table.entries.items()})
     found = check(wrong, net, n=12, calibrate=10)
@@ -125,6 +132,7 @@ def test_a_correction_mends_a_table_that_is_wrong_throughout(table, net):
     assert not held_out & fitted_on
 
 
+@pytest.mark.slow
 def test_a_tables_own_correction_is_applied(table, net):
     fitted = check(table, net, n=4, calibrate=10)
     again = check(replace(table, correction=fitted.correction), net, n=4)
@@ -134,12 +142,14 @@ def test_a_tables_own_correction_is_applied(table, net):
         calibrated(again)
 
 
+@pytest.mark.slow
 def test_a_missing_block_is_said_before_anything_is_measured(table, net):
     gap = LatencyTable("gap", {name: entry for name, entry in table.entries.items() if not name.endswith(":4")})
     with pytest.raises(TableError, match="has no block layer-input:4-output:4"):
         check_table(gap, net, "scripted:how=die,at=all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "calibrate", "fault"), [(1, 0, "n: expected at least 2"), (5, 3, "at least 8")])
 def test_too_few_are_refused(table, net, n, calibrate, fault):
     with pytest.raises(UsageError, match=fault):

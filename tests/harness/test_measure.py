@@ -28,10 +28,11 @@ from supernets.errors import ConfigError, MeasurementError, PlatformError, Usage
 
 pytestmark = pytest.mark.usefixtures("scripted")
 
-# What these tests are about is said after two rounds as well as after ten.
+# What these tests are about is said after two rounds as well as after ten, however long a busy machine takes for them.
 QUICK = profile(
-    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, warmup_s=0.0, samples=1
-)
+    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, warmup_s=0.0, samples=1,
+    calibration_s=0.05,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def take(net, X, options="us=50", **settings):
         return measurer.measure(X)
 
 
+@pytest.mark.slow
 def test_one_measurement_per_row_in_order(net):
     X = net.space.sample(6, 1)
     X = np.concatenate([X, X[:2]])
@@ -63,11 +65,13 @@ def test_one_measurement_per_row_in_order(net):
         assert 0 < m.context["overhead_s"] < 1e-4
 
 
+@pytest.mark.alone
 def test_latency_follows_the_work(net):
     small, large = take(net, np.array([[0, 0, 0], [3, 3, 3]]), "us=300")
     assert large.latency_s / small.latency_s == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.slow
 def test_configs_and_vectors_give_the_same(net):
     X = net.space.sample(2, 1)
     settings = {"check": False, "protocol": QUICK}
@@ -75,6 +79,7 @@ def test_configs_and_vectors_give_the_same(net):
     assert [m.key for m in by_config] == [m.key for m in measure(net, X, "scripted", **settings)]
 
 
+@pytest.mark.slow
 def test_a_network_is_prepared_as_often_as_the_protocol_says(net):
     for sessions in (1, 2, 4):
         (measurement,) = take(net, [[0, 0, 1]], "us=20", protocol=replace(QUICK, sessions=sessions))
@@ -88,6 +93,7 @@ def test_nothing_to_measure_starts_nothing(net):
         assert measurer._bench._device is None
 
 
+@pytest.mark.alone
 def test_several_stages_run_as_often_as_they_say():
     net = supernets.get("toy:stages=2")
     (measurement,) = take(net, [[1, 0, 0]], "us=100")
@@ -96,6 +102,7 @@ def test_several_stages_run_as_often_as_they_say():
     assert measurement.stage_s["part-1"] / measurement.stage_s["part-0"] == pytest.approx(2, rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "words"),
     [
@@ -115,6 +122,7 @@ def test_one_network_fails_and_the_rest_is_measured(net, how, words):
     assert math.isnan(measurements[1].latency_s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "words"), [("negative", "the device's clock gave -0.001"), ("tiny", "the device's clock gave 1e-12 s")]
 )
@@ -135,6 +143,7 @@ def test_an_anchor_whose_device_gives_no_time_is_left_out(net):
     assert set(measurements[1].context["anchors"]) == {"000", "333"}
 
 
+@pytest.mark.slow
 def test_where_no_anchor_can_be_timed_nothing_is_measured(net):
     with (
         Measurer(net, "scripted-device:how=zero,at=all", check=False, protocol=QUICK) as measurer,
@@ -143,6 +152,7 @@ def test_where_no_anchor_can_be_timed_nothing_is_measured(net):
         measurer.measure([[0, 1, 0]])
 
 
+@pytest.mark.slow
 def test_a_network_that_hangs_is_given_up(net):
     X = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     measurements = take(net, X, "us=20,how=hang,at=010", silence_s=4.0)
@@ -150,29 +160,34 @@ def test_a_network_that_hangs_is_given_up(net):
     assert "said nothing for 4 s" in measurements[1].reason
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_once_is_forgiven(net, tmp_path):
     measurements = take(net, [[0, 0, 1], [0, 1, 0]], f"us=20,how=die,at=010,once={tmp_path / 'died'}")
     assert [m.status for m in measurements] == ["ok", "ok"]
     assert (tmp_path / "died").exists()
 
 
+@pytest.mark.slow
 def test_what_libraries_print_does_not_get_into_the_messages(net):
     assert [m.status for m in take(net, [[0, 0, 1]], "us=20,how=print,at=all")] == ["ok"]
     assert [m.status for m in take(net, [[0, 0, 1]], "us=20,how=chatter,at=all")] == ["ok"]
 
 
+@pytest.mark.slow
 def test_an_anchor_that_cannot_be_prepared_is_left_out(net):
     (measurement,) = take(net, [[0, 0, 1]], "us=20,how=refuse,at=333")
     assert measurement.status == "ok"
     assert set(measurement.context["anchors"]) == {"000", "222"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "words"), [("refuse", "not to its taste"), ("die", "SIGSEGV")])
 def test_a_platform_on_which_nothing_runs_is_an_error(net, how, words):
     with pytest.raises(MeasurementError, match=words):
         take(net, [[0, 0, 1]], f"us=20,how={how},at=all")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("how", "threads", "words"), [("greedy", 1, "more ran"), ("lazy", 2, "fewer ran")])
 def test_a_backend_that_ignores_its_threads_is_caught(net, how, threads, words):
     from harness.threads import allowed_cpus
@@ -195,6 +210,7 @@ def test_wrong_arguments(net):
 # --- the worker ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_the_worker_ends_with_the_measurer_and_the_program_sleeps_meanwhile(net):
     with Measurer(net, "scripted:us=500", check=False, protocol=replace(QUICK, cap_s=0.5, interval=0.0)) as measurer:
         measurer.measure([[0, 0, 1]])
@@ -205,6 +221,7 @@ def test_the_worker_ends_with_the_measurer_and_the_program_sleeps_meanwhile(net)
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fresh", "workers"), [(6, 2), (9, 1), (0, 1), (1, 3)])
 def test_a_worker_that_has_prepared_many_is_replaced(net, fresh, workers):
     """Between batches, never within one: a batch that is too large for any worker gets one of its own."""
@@ -218,6 +235,7 @@ def test_a_worker_that_has_prepared_many_is_replaced(net, fresh, workers):
     assert len(set(pids)) == workers
 
 
+@pytest.mark.slow
 def test_a_worker_whose_parent_is_gone_ends(net):
     with Measurer(net, "scripted:us=50", check=False, protocol=QUICK) as measurer:
         measurer.measure([[0, 0, 1]])
@@ -227,6 +245,7 @@ def test_a_worker_whose_parent_is_gone_ends(net):
         assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_measurement_leaves_no_worker_and_keeps_what_is_done(net):
     def interrupt(progress):
         if progress.phase == "preparing" and progress.done == 2:
@@ -238,6 +257,7 @@ def test_an_interrupted_measurement_leaves_no_worker_and_keeps_what_is_done(net)
     assert set(psutil.Process().children()) == before
 
 
+@pytest.mark.slow
 def test_progress_tells_the_phases(net):
     told = []
     take(net, net.space.sample(3, 0), progress=told.append, protocol=replace(QUICK, cap_s=0.6, interval=0.0))
@@ -260,6 +280,7 @@ def store():
 STABLE = replace(QUICK, anchor_agree=0.5)
 
 
+@pytest.mark.slow
 def test_stored_values_serve_while_the_anchors_agree(net, store):
     X = net.space.sample(3, 0)
     first = take(net, X, store=store, protocol=STABLE)
@@ -270,6 +291,7 @@ def test_stored_values_serve_while_the_anchors_agree(net, store):
     assert len(store.measurements()) == 4
 
 
+@pytest.mark.slow
 def test_stored_values_are_measured_anew_when_asked_for(net, store):
     X = net.space.sample(2, 0)
     with Measurer(net, "scripted:us=50", check=False, protocol=STABLE, store=store) as measurer:
@@ -278,6 +300,7 @@ def test_stored_values_are_measured_anew_when_asked_for(net, store):
     assert len(store.measurements()) == 4
 
 
+@pytest.mark.slow
 def test_every_value_is_stored_before_the_batch_returns(net, tmp_path):
     class Dying(Store):
         def put_measurement(self, record, **options):
@@ -295,6 +318,7 @@ def test_every_value_is_stored_before_the_batch_returns(net, tmp_path):
 # --- records ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_records_survive_json(net):
     good, bad = take(net, [[0, 0, 1], [0, 1, 0]], "us=20,how=refuse,at=010")
     for measurement in (good, bad):
@@ -304,6 +328,7 @@ def test_records_survive_json(net):
         assert again.summary == measurement.summary
 
 
+@pytest.mark.slow
 def test_the_contracts_json(net):
     good, bad = take(net, [[0, 0, 1], [0, 1, 0]], "us=20,how=refuse,at=010")
     shown = json.loads(json.dumps(good.to_json(), allow_nan=False))
@@ -319,6 +344,7 @@ def test_the_contracts_json(net):
     assert failed["status"] == "failed"
 
 
+@pytest.mark.slow
 def test_the_worker_sees_its_environment_before_it_imports(net, monkeypatch):
     monkeypatch.setenv("SCRIPTED_THREADS", "77")
     (measurement,) = take(net, [[0, 0, 1]])
@@ -326,6 +352,7 @@ def test_the_worker_sees_its_environment_before_it_imports(net, monkeypatch):
     assert os.environ["SCRIPTED_THREADS"] == "77"
 
 
+@pytest.mark.slow
 def test_the_worker_runs_from_anywhere(net, monkeypatch, tmp_path):
     Path(tmp_path / "torch.py").write_text("raise SystemExit('the working directory is on the path')")
     monkeypatch.chdir(tmp_path)
@@ -355,6 +382,7 @@ class CutStore(Store):
         return number
 
 
+@pytest.mark.slow
 def test_a_final_value_takes_the_place_of_the_interim_one(net, tmp_path):
     X = net.space.sample(4, 0)
     with CutStore.open(str(tmp_path / "a.db")) as store:
@@ -367,6 +395,7 @@ def test_a_final_value_takes_the_place_of_the_interim_one(net, tmp_path):
     assert {row["key"]: row["latency_s"] for row in rows} == {one.key: one.latency_s for one in taken}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [4, 7])
 def test_a_program_that_is_cut_short_keeps_what_it_had_and_measures_nothing_again(net, tmp_path, left):
     X = net.space.sample(4, 0)

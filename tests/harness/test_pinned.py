@@ -23,7 +23,7 @@ from supernets.errors import ChangedError
 # The anchors always agree: whether a value serves depends on the images alone.
 QUICK = profile(
     "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.02, warmup_s=0.0, samples=1,
-    anchor_agree=99.0,
+    anchor_agree=99.0, calibration_s=0.05,
 )  # fmt: skip
 
 

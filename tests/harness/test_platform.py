@@ -48,6 +48,7 @@ values = st.text(
 )
 
 
+@pytest.mark.slow
 @given(threads=st.integers(1, 4), batch=st.integers(1, 999), precision=st.sampled_from(["fp32", "bf16"]), at=values)
 def test_the_canonical_spelling_reads_back(threads, batch, precision, at):
     parsed = parse(f"scripted:at={at},precision={precision},batch={batch},threads={threads}")

@@ -71,6 +71,7 @@ def test_no_message_has_it(location):
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("location", SPELLED)
 def test_no_command_prints_it(location, capsys):
     assert run(["studies", "--store", location]) == 2

@@ -127,6 +127,7 @@ def test_only_clean_samples_count_unless_most_are_disturbed():
 numbers = st.floats(0.5, 2.0) | st.sampled_from([1.0, 1.5])
 
 
+@pytest.mark.slow
 @given(arrays(np.float64, st.tuples(st.integers(2, 30), st.just(2)), elements=numbers))
 def test_tau_equals_scipy(pairs):
     ours, scipys = statistics.tau(pairs[:, 0], pairs[:, 1]), stats.kendalltau(pairs[:, 0], pairs[:, 1]).statistic

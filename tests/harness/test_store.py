@@ -47,6 +47,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(extra=json_values, samples=st.lists(st.floats(allow_nan=False)), latency=st.floats(allow_nan=False))
 def test_what_is_put_comes_back(store, extra, samples, latency):
@@ -72,6 +73,7 @@ def test_samples_are_left_out_of_a_listing(store):
     assert store.measurements()[0]["samples_s"] == [0.1, 0.2]
 
 
+@pytest.mark.slow
 def test_filters(store):
     for key, platform, status in [("a", "p", "ok"), ("b", "p", "failed"), ("a", "q", "ok"), ("c", "p", "ok")]:
         store.put_measurement(record(key=key, platform=platform, status=status))

@@ -142,6 +142,7 @@ def test_what_was_committed_as_the_connection_broke_is_not_written_twice(store, 
     assert cut.left == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_restarts_is_waited_for(store, postgresql):
     store.put_measurement(RECORD)
     postgresql.stop()

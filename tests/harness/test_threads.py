@@ -36,6 +36,7 @@ class Pool:
         list(self.executor.map(self.hash, [self.data] * self.n))
 
 
+@pytest.mark.alone
 def test_one_thread_is_seen():
     check = threads.verify(burn, 1)
     assert check.verified
@@ -43,6 +44,7 @@ def test_one_thread_is_seen():
     assert 0.7 < check.runnable < 1.3
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
 def test_two_threads_are_seen():
     pool = Pool(2)
@@ -50,6 +52,7 @@ def test_two_threads_are_seen():
         assert threads.verify(pool, 2).active in (2, 3)  # the caller hands out the work
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
 def test_more_threads_than_asked_for_are_caught():
     pool = Pool(2)
@@ -174,6 +177,7 @@ def test_many_threads_that_may_run_anywhere_are_counted_at_once():
     assert threads.cpus_apart([frozenset(range(3000))] * 3000) == 3000
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
 def test_real_threads_on_one_cpu_are_caught():
     pool = Pool(2)

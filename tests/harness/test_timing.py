@@ -77,6 +77,7 @@ def test_what_is_ok_is_ranked_truly(machine, n, step, fastest, kind, seed):
                 assert values(result)[i] > values(result)[j]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**16), kind=st.sampled_from(["noisy", "quiet"]), bad=st.sampled_from([Wandering, Slowing]))
 def test_what_cannot_settle_is_never_ok(seed, kind, bad):

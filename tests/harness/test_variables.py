@@ -108,6 +108,7 @@ names = st.sampled_from([*THREADS, *CHOICES, *NEITHER])
 values = st.text(st.characters(exclude_characters="\0", categories=("L", "N", "P", "S", "Zs")), max_size=20)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(names, values))
 def test_what_is_set_aside_is_remembered_by_all_that_come_after(shell):
     recorded, worker, binding = variables.left_out(shell), variables.for_worker(shell), variables.binding(shell)
@@ -149,6 +150,7 @@ def placed(how, **shell):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 def test_the_command_line_is_not_bound_by_the_torch_that_it_loads():
     names = ("GOMP_CPU_AFFINITY", "OMP_PROC_BIND", "OMP_PLACES")
@@ -157,6 +159,7 @@ def test_the_command_line_is_not_bound_by_the_torch_that_it_loads():
     assert all(name in recorded for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 def test_another_program_is():
     before, after, _ = placed("program", GOMP_CPU_AFFINITY="0")
@@ -178,6 +181,7 @@ def bench(options):
     return LocalBench(net, platform.parse(f"scripted:{options}"), net.space.sample(2, 0), check=False)
 
 
+@pytest.mark.slow
 def test_a_workers_environment(monkeypatch, scripted):
     for name, value in (THREADS | CHOICES).items():
         monkeypatch.setenv(name, value)
@@ -195,6 +199,7 @@ def test_a_workers_environment(monkeypatch, scripted):
     assert "OMP_WAIT_POLICY=active" in made.environment["variables_left_out"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 def test_a_worker_runs_on_the_cpus_that_were_recorded_whatever_binds_this_process_later(scripted):
     made, before = bench("us=20"), os.sched_getaffinity(0)
@@ -207,6 +212,7 @@ def test_a_worker_runs_on_the_cpus_that_were_recorded_whatever_binds_this_proces
         os.sched_setaffinity(0, before)
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 def test_a_backend_that_binds_its_threads_to_one_cpu_is_refused(scripted):
     made = bench("threads=2,us=2000,at=all,how=bound")

@@ -37,6 +37,7 @@ def table(elsewhere):
 SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +127,7 @@ def test_listings(command, capsys):
     assert rows
 
 
+@pytest.mark.slow
 def test_search_on_a_measured_table(table, capsys):
     arguments = [
         "search",

@@ -67,6 +67,7 @@ def gone(processes):
     return not [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_search_ends_and_says_how_it_goes_on(start, tmp_path, number):
     command = ["search", "toy:layers=3", "-p", "scripted-device:us=400", *OBJECTIVES, "-a", "random", "--evals", "6"]
@@ -87,6 +88,7 @@ def test_a_search_ends_and_says_how_it_goes_on(start, tmp_path, number):
     assert start(*HWNAS, *again[1:]).wait(120) == 0
 
 
+@pytest.mark.slow
 def test_a_comparison_ends_with_its_processes(start):
     command = [
         "compare",
@@ -110,6 +112,7 @@ def test_a_comparison_ends_with_its_processes(start):
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_scheduler_is_terminated(start, tmp_path):
     process = start(*HWNAS, "farm", "scheduler", "--port", "0")
     assert process.stderr.readline().startswith("listening on")
@@ -253,6 +256,7 @@ def test_another_broken_pipe_is_an_error(monkeypatch):
 # --- kills at any moment ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_killed_searches_leave_nothing_and_measure_nothing_again(start, tmp_path):
     """``scripts/kill_study.py`` does this at length, on a real backend."""
     script = Path(__file__).parents[2] / "scripts" / "kill_study.py"

@@ -52,6 +52,7 @@ def shell(command, encoding="utf-8", **environment):
 # --- standard output and standard error ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @AS_ROOT
 @pytest.mark.parametrize("command", ["algorithms", "--help", "--version", "algorithms --json -"])
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ def test_standard_output_that_cannot_be_written_is_one_line(full, command, redir
     assert err.startswith(f"error: cannot write standard output: {reason}")
 
 
+@pytest.mark.slow
 @AS_ROOT
 @pytest.mark.parametrize("redirected", ["2>full", "2>&-", "2>&1 >&3 3>&- | true; exit ${PIPESTATUS[0]}"])
 def test_what_cannot_be_said_on_standard_error_ends_nothing(full, table, redirected):
@@ -74,6 +76,7 @@ def test_what_cannot_be_said_on_standard_error_ends_nothing(full, table, redirec
     assert code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["--help", "algorithms", "algorithms --json -"])
 def test_a_reader_that_has_seen_enough_is_no_failure(command):
     assert shell(f"{HWNAS} {command} | true; exit ${{PIPESTATUS[0]}}") == (0, "", "")
@@ -86,6 +89,7 @@ def test_files_never_take_the_place_of_a_closed_stream(tmp_path):
     assert int((tmp_path / "found").read_text()) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_what_an_encoding_lacks_is_spelled_in_characters_that_it_has(table, encoding):
     settings = {"PYTHONIOENCODING": encoding, "COLUMNS": "160"}
@@ -97,6 +101,7 @@ def test_what_an_encoding_lacks_is_spelled_in_characters_that_it_has(table, enco
     assert "Traceback" not in out
 
 
+@pytest.mark.slow
 def test_a_document_is_utf_8_wherever_it_goes(table):
     study = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
     assert run(["search", NET.name, "-p", table, "-a", "random", "--evals", "5", "--study", study]) == 0
@@ -140,6 +145,7 @@ def test_a_result_that_cannot_be_written_is_in_the_store_and_the_message_says_ho
     assert stat.S_ISCHR(Path("full").stat().st_mode)
 
 
+@pytest.mark.slow
 @AS_ROOT
 @pytest.mark.parametrize(
     "arguments",

@@ -178,6 +178,7 @@ def test_a_backend_that_is_none_breaks_nothing_else(site, capsys, old, new, reas
     assert "torch" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_backend_as_it_should_be_is_used_and_fails_with_the_network_with_which_it_fails(site, scripted, capsys):
     source = BACKEND.replace("    def run(self):\n", "    def run(self):\n        assert self.key != '012'\n")
     site.add("hwnas.backends", "acme", source)
@@ -237,6 +238,7 @@ def test_a_plug_in_that_fails_with_some_networks_fails_with_these(site, scripted
     assert f"the plug-in 'acme' (quality, {ACME}) failed: AssertionError (acme_acme.py, line 8)" in failed[0].reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -258,6 +260,7 @@ def test_a_backend_that_always_fails_ends_it_with_one_line(site, scripted, capsy
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_an_algorithm_that_fails_is_named_and_its_traceback_is_to_be_had(site, scripted, capsys, monkeypatch):
     source = """
     import numpy as np
@@ -380,6 +383,7 @@ def test_a_kind_of_experiment_that_fails_is_named(site, capsys, tmp_path, settin
 # --- nobody else is hurt ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_commands_that_do_not_use_them_go_on(site, scripted, capsys, tmp_path):
     from installed import REGISTRIES
 

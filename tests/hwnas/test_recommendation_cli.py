@@ -51,6 +51,7 @@ def written(file):
     return json.loads(Path(file).read_text())
 
 
+@pytest.mark.slow
 def test_one_sub_network_a_mini_batch_is_trained_by_adam(here):
     told = written("train.json")
     assert (told["supernet"], told["steps"]) == (NAME, 15 * 6)  # 24 users with 29 interactions each, 128 at a time
@@ -59,6 +60,7 @@ def test_one_sub_network_a_mini_batch_is_trained_by_adam(here):
     assert read_document("ncf.pth")["supernet"] == NAME
 
 
+@pytest.mark.slow
 def test_what_was_trained_beats_popularity(here):
     assert run(["evaluate", NAME, "-c", "max", "-c", "min", *QUALITY, "--json", "found.json", *here]) == 0
     found = written("found.json")
@@ -70,6 +72,7 @@ def test_what_was_trained_beats_popularity(here):
     assert largest["n"] == 24
 
 
+@pytest.mark.slow
 def test_it_is_searched(here):
     arguments = ["search", NAME, "-p", PLATFORMS[0], *QUALITY, "--evals", "12", "--json", "search.json", *here]
     assert run([*arguments, "--study", "mine"]) == 0
@@ -82,6 +85,7 @@ def test_it_is_searched(here):
     assert [one["key"] for one in again["evaluations"][:12]] == [one["key"] for one in found["evaluations"]]
 
 
+@pytest.mark.slow
 def test_algorithms_are_compared(here):
     arguments = ["compare", NAME, "-p", PLATFORMS[0], *QUALITY, "--algorithms", "nsga2,random", "--evals", "12"]
     assert run([*arguments, "--seeds", "2", "--json", "compare.json", *here]) == 0
@@ -90,6 +94,7 @@ def test_algorithms_are_compared(here):
     assert found["quality"]["metric"] == "hr10"
 
 
+@pytest.mark.slow
 def test_it_is_transferred(here):
     platforms = [part for platform in PLATFORMS for part in ("-p", platform)]
     arguments = ["transfer", NAME, *platforms, *QUALITY, "--algorithm", "random", "--evals", "12", "--samples", "4"]
@@ -97,6 +102,7 @@ def test_it_is_transferred(here):
     assert written("transfer.json")["n_shared"] > 0
 
 
+@pytest.mark.slow
 def test_it_is_profiled(here):
     arguments = ["profile", NAME, "-c", "min", "-p", "onnxruntime:threads=1", "--json", "profile.json"]
     assert run([*arguments, *here]) == 0

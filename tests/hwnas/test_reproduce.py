@@ -49,6 +49,7 @@ def test_a_file_of_ones_own_becomes_a_page_a_csv_and_json(mine, capsys):
     assert "mine-full: Mine?" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_one_more_algorithm_is_a_few_lines_and_nothing_is_done_twice(mine):
     assert reproduce("--file", "mine.toml", "--scale", "full", "--out", "out") == 0
     mine.write_text(f'{MINE}\n[algorithms.nsga2]\nalgorithm = "nsga2"\n')
@@ -103,6 +104,7 @@ def test_a_wrong_key_gets_the_right_one_back(mine, capsys):
     assert "unknown key 'seed'; did you mean 'seeds'" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_the_list_names_all(capsys):
     assert run(["reproduce", "list"]) == 0
     printed = capsys.readouterr().out
@@ -110,6 +112,7 @@ def test_the_list_names_all(capsys):
     assert "fig14" in printed
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(mine):
     text = MINE.replace("evals = 12", "evals = 300").replace('"random"', '"nsga2"')
     mine.write_text(text)
@@ -147,6 +150,7 @@ def _evaluations_so_far(process, store):
     return 0
 
 
+@pytest.mark.slow
 def test_the_table_of_all_is_written_from_results(mine, assets, capsys):
     assert reproduce("fig7b", "--scale", "smoke", "--out", "out") == 0
     assert run(["reproduce", "summary", "--scale", "smoke", "--out", "out", "--markdown", "all.md"]) == 0

@@ -116,6 +116,7 @@ def test_in_a_pipe_a_table_has_all_its_columns():
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="[]\\\n\r\t", exclude_categories=["C", "Z", "M"]))
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(Kind), st.integers(0, 3), st.booleans(), st.lists(CELLS, min_size=2, max_size=2)),
@@ -171,6 +172,7 @@ def stored(tmp_path, monkeypatch):
     assert run(["search", NET.name, "-p", PLATFORM, "-a", "random", "--evals", "5", "--study", "mine", "-q"]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_commands_at_the_widths_of_terminals(stored, width):
     shown = in_terminal(["profile", NET.name, "-c", "min", "-p", PLATFORM, "-q"], width)

@@ -56,6 +56,7 @@ def evaluate(weights, data, capsys, *configs, images="500"):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_better_than_guessing_and_told_with_its_interval(weights, fashion_mnist, capsys):
     told = evaluate(weights, fashion_mnist, capsys, "min", "max")
     assert (told["quality"]["metric"], told["quality"]["predicted"]) == ("top1", False)
@@ -65,6 +66,7 @@ def test_what_was_trained_is_better_than_guessing_and_told_with_its_interval(wei
         assert (row["n"], row["value"] <= row["others"]["top5"]) == (500, True)
 
 
+@pytest.mark.slow
 def test_a_table_for_people(weights, fashion_mnist, capsys):
     arguments = ["-c", "max", "--quality", f"images:{fashion_mnist}", "--weights", weights, "--images", "200"]
     assert run(["evaluate", SUPERNET, *arguments]) == 0
@@ -82,6 +84,7 @@ def test_a_predicted_quality_is_evaluated_too(capsys):
     assert told["evaluations"][0]["low"] is None
 
 
+@pytest.mark.slow
 def test_searching_what_was_evaluated_is_free(weights, fashion_mnist, capsys, monkeypatch):
     search = ["search", SUPERNET, "-p", "torch:threads=1", "--objective", "macs", "--objective", "top1"]
     search += ["--quality", f"images:{fashion_mnist}", "--weights", weights, "--images", "200"]
@@ -98,6 +101,7 @@ def test_searching_what_was_evaluated_is_free(weights, fashion_mnist, capsys, mo
     assert [one["objectives"] for one in again["evaluations"]] == [one["objectives"] for one in first["evaluations"]]
 
 
+@pytest.mark.slow
 def test_a_study_is_not_resumed_with_other_weights(weights, fashion_mnist, capsys, tmp_path):
     search = ["search", SUPERNET, "-p", "torch:threads=1", "--objective", "macs", "--objective", "top1", "--study", "s"]
     search += ["--quality", f"images:{fashion_mnist}", "--images", "50", "--algorithm", "random", "--quiet"]
@@ -108,6 +112,7 @@ def test_a_study_is_not_resumed_with_other_weights(weights, fashion_mnist, capsy
     assert "cannot be resumed with other settings" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_killed_with_kill_9_and_resumed(fashion_mnist, tmp_path):
     file = tmp_path / "w.pt"
     command = training(fashion_mnist, file, "--steps", "12", "--checkpoint-every", "0")
@@ -151,6 +156,7 @@ def test_numbers_that_are_none_are_wrong_arguments(fashion_mnist, capsys, option
     assert not Path("w.pt").exists()
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_has_failed_in_one_line(fashion_mnist, capsys):
     assert run(training(fashion_mnist, "w.pt", "--steps", "3", "--lr", "1e30", "--warmup", "0")) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -179,6 +185,7 @@ def study_module():
     return module
 
 
+@pytest.mark.slow
 def test_the_study_in_small(study_module, weights, fashion_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(study_module, "SUBNETWORKS", 6)
     study = study_module.TrainingStudy(supernets.get(SUPERNET), str(fashion_mnist), tmp_path)
@@ -194,6 +201,7 @@ def test_the_study_in_small(study_module, weights, fashion_mnist, tmp_path, monk
     assert any(line.startswith("Kendall tau between the halves: ") for line in lines)
 
 
+@pytest.mark.slow
 def test_the_studys_training_is_not_repeated(study_module, fashion_mnist, tmp_path):
     study = study_module.TrainingStudy(supernets.get(SUPERNET), str(fashion_mnist), tmp_path)
     study.train(2 / 468)

@@ -62,6 +62,7 @@ def test_without_noise_the_latencies_are_found_but_for_the_penalty():
     assert np.abs(predicted / device(others) - 1).max() < 0.01
 
 
+@pytest.mark.slow
 def test_with_noise_twenty_chosen_networks_leave_less_error_than_the_noise():
     rng = np.random.default_rng(3)
     others = NET.space.sample(300, 2)
@@ -75,6 +76,7 @@ def test_with_noise_twenty_chosen_networks_leave_less_error_than_the_noise():
     assert np.abs(TABLE.latency(NET, others) / device(others) - 1).mean() > 0.1
 
 
+@pytest.mark.slow
 def test_chosen_networks_tell_more_than_random_ones():
     def uncertainty(X):
         F = quantities(NET, TABLE.mean_s, X)

@@ -184,6 +184,7 @@ def test_a_malformed_header_is_refused(tmp_path, change, fault):
     assert fault in read_error(tmp_path, document)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.recursive(

@@ -33,6 +33,7 @@ def without_times(shown):
     return [without_times(value) for value in shown] if isinstance(shown, list) else shown
 
 
+@pytest.mark.slow
 def test_parallel_processes_find_the_same(comparison):
     events = []
     parallel = compare(NET, algorithms=["random", "nsga2"], seeds=3, workers=2, progress=events.append, **PROBLEM)

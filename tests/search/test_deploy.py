@@ -80,6 +80,7 @@ def by_torch(folder, x):
     return torch.export.load(folder / "network.pt2").module()(x).detach().numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "run"), [("onnx", by_onnx), ("openvino", by_openvino), ("torch", by_torch)])
 def test_what_is_written_computes_what_the_sub_network_computes(study, tmp_path, form, run):
     pytest.importorskip({"onnx": "onnxruntime"}.get(form, form))
@@ -151,6 +152,7 @@ def test_a_network_that_computes_nothing_is_not_written():
         check_written(stage, "torch", deploying._FORMS["torch"](stage))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True])
 def test_what_computes_something_else_is_not_left(study, tmp_path, monkeypatch, there):
     write = deploying._FORMS["torch"]
@@ -178,6 +180,7 @@ def test_fresh_inputs_are_others_of_the_same_kind():
     assert all(map(torch.equal, masks, (mask, hidden)))
 
 
+@pytest.mark.slow
 def test_the_readme_has_the_figures_and_what_to_keep_in_mind(study, tmp_path):
     written = deploy(NET, study, 2, "onnx", tmp_path)
     text = (tmp_path / "README.md").read_text()

@@ -161,6 +161,7 @@ def test_a_rule_ends_it_between_batches():
     assert len(algorithm.told) == 3
 
 
+@pytest.mark.slow
 def test_an_algorithm_that_asks_for_nothing_new_is_let_go():
     made = loop(Scripted([[0, 0]], *[[[0, 0]]] * (PATIENCE - 1), [[0, 1]], *[[[0, 0]]] * (PATIENCE + 5)))
     assert run(made) == f"the algorithm asked {PATIENCE} times in a row for nothing new"
@@ -526,6 +527,7 @@ def test_batches_are_told_apart_where_the_second_one_is_longer():
     assert made.archive[4].iteration == 2
 
 
+@pytest.mark.slow
 def test_patience_begins_with_the_first_asking():
     algorithm = Remembering(ALL[:1], *[ALL[:1]] * (PATIENCE + 5))
     made = loop(algorithm, kept=Kept(evaluated([ALL[:1]]), Snapshot(1, (), {"asked": 1}).to_json()))

@@ -82,6 +82,7 @@ def test_every_algorithm_keeps_devices_busy_and_evaluates_nothing_twice(run, alg
     assert study.settings["parallel"] == 4
 
 
+@pytest.mark.slow
 def test_one_device_is_the_plain_loop(run):
     class One(Devices):
         def evaluate(self, X):
@@ -95,6 +96,7 @@ def test_one_device_is_the_plain_loop(run):
     assert "parallel" not in study.settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["linas", "nsga2"])
 def test_the_order_of_arrival_decides_what_is_asked_and_nothing_else(run, algorithm):
     first = run(Devices(order=5), algorithm=algorithm)
@@ -104,6 +106,7 @@ def test_the_order_of_arrival_decides_what_is_asked_and_nothing_else(run, algori
     assert [one.key for one in first.evaluations] != [one.key for one in other.evaluations]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["linas", "nsga2"])
 def test_an_interrupted_study_goes_on_as_it_would_have(run, algorithm):
     with Store.open(":memory:") as store:
@@ -126,6 +129,7 @@ def test_an_interrupted_study_goes_on_as_it_would_have(run, algorithm):
         assert not replayed.measured
 
 
+@pytest.mark.slow
 def test_a_study_keeps_how_many_batches_it_was_begun_with(run):
     with Store.open(":memory:") as store:
         run(Devices(), store=store, study="s", evals=20, parallel=3)

@@ -190,6 +190,7 @@ def case(request, monkeypatch):
 # --- wherever it was interrupted --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_to_the_same_evaluations_wherever_it_was_interrupted(case, store):
     whole, all_asks = case.run(store=store, study="whole")
     last = store.snapshot(store.study("whole"))
@@ -207,6 +208,7 @@ def test_a_study_goes_on_to_the_same_evaluations_wherever_it_was_interrupted(cas
         assert case.run(store=store, study=name, resume=True) == (whole, 1)
 
 
+@pytest.mark.slow
 def test_a_study_may_be_interrupted_again_and_again(case, store):
     whole, _ = case.run()
     options = {"store": store, "study": "s"}
@@ -216,6 +218,7 @@ def test_a_study_may_be_interrupted_again_and_again(case, store):
     assert resumed == whole
 
 
+@pytest.mark.slow
 def test_an_earlier_versions_study_is_asked_for_once_more_and_then_goes_on_quickly(case, store):
     whole, all_asks = case.run(store=store, study="s")
     forget(store)
@@ -223,6 +226,7 @@ def test_an_earlier_versions_study_is_asked_for_once_more_and_then_goes_on_quick
     assert case.run(store=store, study="s", resume=True) == (whole, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [9, 18, 27, 36])
 @pytest.mark.parametrize(
     "changed",
@@ -248,6 +252,7 @@ def test_where_interrupting_changes_it_a_study_goes_on_as_if_it_were_asked_for_e
     assert resumed[False][1] < resumed[True][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fewer", [5, 14, 30])
 def test_a_study_grows_as_if_it_had_been_meant_to_from_the_start(case, store, fewer):
     # Where several batches are under way, how many there may be decides what the last ones hold.
@@ -367,6 +372,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_snapshot_costs_time_and_nothing_else(monkeypatch, store, damage):
     case = Case(monkeypatch, Devices)

@@ -146,6 +146,7 @@ def test_evals_cut_the_last_batch(echo):
     assert len(tiny(algorithm="echo", settings={}, evals=7).evaluations) == 7
 
 
+@pytest.mark.slow
 def test_an_algorithm_that_asks_only_for_what_is_known_is_stopped(echo):
     echo.batches = [[[0, 0, 0]]] * 1000
     study = tiny(algorithm="echo", settings={})
@@ -197,6 +198,7 @@ def test_what_the_algorithm_is_given(echo, score):
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "stop_after"),
     [*((name, 5) for name in algorithms.names()), *(("nsga2", n) for n in (0, 1, 4, 9)), ("random", 0)],
@@ -540,6 +542,7 @@ def finished(process):
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["random", "nsga2"])
 def test_the_same_seed_gives_the_same_search_on_any_hash_seed(algorithm):
     first, second = (finished(run(SEARCH, algorithm, PYTHONHASHSEED=seed)) for seed in ("0", "4242"))
@@ -547,6 +550,7 @@ def test_the_same_seed_gives_the_same_search_on_any_hash_seed(algorithm):
     assert len(json.loads(first)) == 70
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["nsga2", "linas"])
 def test_a_killed_search_resumes_and_evaluates_nothing_again(tmp_path, algorithm):
     path, evals = tmp_path / "s.db", 80

@@ -250,6 +250,7 @@ def test_a_minimised_quality_is_not_turned_around(rows):
     assert analyse(error, np.random.default_rng(0), resamples=0).to_json()["regret"][0]["own"] < 0
 
 
+@pytest.mark.slow
 def test_intervals_hold_their_values_and_narrow_with_more_rows(rows):
     found = analyse(rows, np.random.default_rng(0), resamples=100)
     interval = found.intervals["kendall_tau"]

@@ -54,6 +54,7 @@ def run(tables, **more):
     return transfer(NET, tables, algorithm="random", evals=12, samples=10, **more)
 
 
+@pytest.mark.slow
 def test_everything_is_measured_everywhere_and_fronts_are_marked(tables):
     found = run(tables)
     ends = NET.space.keys(np.vstack([NET.space.smallest(), NET.space.largest()]))
@@ -75,6 +76,7 @@ def test_beside_the_fronts_comes_what_every_search_has_evaluated_then_random_one
     assert len(few) == n_fronts + 2
 
 
+@pytest.mark.slow
 def test_a_platform_that_does_not_know_a_network_counts_it_as_failed_with_its_reason(tables, gappy):
     rows = run([*tables, gappy]).rows
     missing = np.isnan(rows.latency_s[:, 2])
@@ -83,6 +85,7 @@ def test_a_platform_that_does_not_know_a_network_counts_it_as_failed_with_its_re
     assert [bool(reasons[2]) for reasons in rows.reasons] == missing.tolist()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(tables):
     def timeless(found):
         return {key: value for key, value in found.to_json().items() if key not in ("environment", "searches")}
@@ -90,6 +93,7 @@ def test_the_same_seed_gives_the_same_report(tables):
     assert timeless(run(tables)) == timeless(run(tables))
 
 
+@pytest.mark.slow
 def test_a_study_that_is_done_is_not_searched_again(tables):
     study = search(NET, tables[1], algorithm="random", evals=8, seed=3)
     events = []
@@ -100,6 +104,7 @@ def test_a_study_that_is_done_is_not_searched_again(tables):
     assert marked == {study.archive[index].key for index in study.front}
 
 
+@pytest.mark.slow
 def test_platforms_are_those_of_the_studies_when_none_is_named(tables):
     studies = [search(NET, table, algorithm="random", evals=6, seed=1) for table in tables]
     assert list(transfer(NET, studies=studies, samples=4).rows.platforms) == [study.platform for study in studies]
@@ -144,6 +149,7 @@ def interrupted_after(n):
     return progress
 
 
+@pytest.mark.slow
 def test_a_transfer_that_is_interrupted_time_and_again_is_one_study_for_each_platform(tables, store):
     for n in (1, 2, 3):
         with pytest.raises(KeyboardInterrupt):
@@ -158,6 +164,7 @@ def test_a_transfer_that_is_interrupted_time_and_again_is_one_study_for_each_pla
     assert len(store.studies()) == 2
 
 
+@pytest.mark.slow
 def test_another_transfer_has_studies_of_its_own(tables, store):
     run(tables, store=store)
     for changed in ({"seed": 1}, {"constraints": ["macs<=300M"]}):

@@ -50,6 +50,7 @@ def live_peak(module: nn.Module, side: int, channels: int) -> int:
     return max(sum(size[s] for s in born if born[s] <= number <= until[s]) for number in range(len(nodes)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_peaks_are_those_of_the_graph(name):
     net = supernets.get(name)
@@ -62,6 +63,7 @@ def test_peaks_are_those_of_the_graph(name):
     assert peak_memory(net, "int8", 1)(X).tolist() == [value // 12 for value in expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_sizes_are_those_of_an_exported_file(name):
     onnx = pytest.importorskip("onnx")

@@ -100,6 +100,7 @@ def test_two_forward_passes_may_come_before_a_backward_pass():
     assert all(torch.isfinite(tensor.grad).all() for tensor in shared.parameters() if tensor.grad is not None)
 
 
+@pytest.mark.slow
 def test_a_built_sub_network_has_weights_of_its_own(file):
     built = NET.build(SAMPLED, str(file))
     again = NET.build(SAMPLED, str(file))
@@ -143,6 +144,7 @@ def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spell",
     [
@@ -254,6 +256,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("part", ["conv.weight", "bias", "running_mean", "running_var"])

@@ -45,6 +45,7 @@ def test_published_sizes():
     assert MBV3.distinct_size == (9**2 + 9**3 + 9**4) ** 5
 
 
+@pytest.mark.slow
 @given(vectors(MBV3))
 def test_decode_encode_round_trip(X):
     before = X.copy()
@@ -52,6 +53,7 @@ def test_decode_encode_round_trip(X):
     assert np.array_equal(X, before)
 
 
+@pytest.mark.slow
 @given(vectors(MBV3))
 def test_canonical_is_idempotent_and_keeps_the_network(X):
     before = X.copy()
@@ -63,6 +65,7 @@ def test_canonical_is_idempotent_and_keeps_the_network(X):
     assert np.array_equal(X, before)
 
 
+@pytest.mark.slow
 @given(vectors(MBV3), st.randoms(use_true_random=False))
 def test_inactive_choices_change_neither_key_nor_features(X, random):
     other = X.copy()

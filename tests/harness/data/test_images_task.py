@@ -134,6 +134,7 @@ def test_losses_are_what_they_are_called():
 # --- the grammar -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_spec_is_a_kind_or_a_path(fashion_mnist):
     net = supernets.get(SPEC.replace("classes=3", "classes=10"))
     for spec in (f"images:{fashion_mnist}", str(fashion_mnist), f"{fashion_mnist},batch=64"):

@@ -151,6 +151,7 @@ def test_any_text_is_read_or_refused_by_name(tmp_path_factory, lines):
 names = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(names, names, st.integers(0, 10**9)), min_size=1, max_size=30))
 def test_round_trip(tmp_path_factory, rows):
     file = write(tmp_path_factory.mktemp("trip") / "x.inter", [HEADER, *("\t".join(map(str, row)) for row in rows)])

@@ -199,6 +199,7 @@ def test_a_random_part_is_a_part_and_repeats(gradient):
     assert (red.diff(dim=0).sum(0) > 0).all()  # nothing is turned over
 
 
+@pytest.mark.slow
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 1000))
 def test_random_parts_lie_within(width, height, seed):
     left, top, right, bottom = pixels._random_box((width, height), np.random.default_rng(seed))

@@ -26,9 +26,12 @@ from harness.store import Store
 from hwnas.cli import build_app, run
 from supernets.errors import MeasurementError, PlatformError, UsageError
 
+pytestmark = pytest.mark.slow
+
 QUICK = profile(
-    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, warmup_s=0.0, samples=1
-)
+    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, warmup_s=0.0, samples=1,
+    calibration_s=0.05,
+)  # fmt: skip
 DEVICE = "scripted-device:us=50"
 
 

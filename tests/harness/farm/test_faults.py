@@ -20,9 +20,12 @@ from harness.protocol import profile
 from harness.store import Store
 from supernets.errors import MeasurementError, PlatformError, UsageError
 
+pytestmark = pytest.mark.slow
+
 QUICK = profile(
-    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, warmup_s=0.0, samples=1
-)
+    "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, warmup_s=0.0, samples=1,
+    calibration_s=0.05,
+)  # fmt: skip
 ONE = replace(QUICK, batch=1)
 DEVICE = "scripted-device:us=50"
 SCRIPTS = Path(__file__).parents[3] / "scripts"

@@ -23,7 +23,9 @@ from harness.measure import Measurer
 from harness.protocol import profile
 from supernets.errors import HwnasError
 
-QUICK = profile("noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.1, samples=1)
+pytestmark = pytest.mark.slow
+
+QUICK = profile("noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, samples=1, calibration_s=0.05)
 SCRIPT = str(Path(__file__).parents[2] / "plugin" / "hostile_worker.py")
 
 

@@ -25,6 +25,8 @@ from harness.protocol import profile
 from harness.store import Store
 from supernets.errors import MeasurementError
 
+pytestmark = pytest.mark.slow
+
 # A batch that never settles: it goes on until its time is up.
 LONG = profile("noisy", interval=0.0, cap_s=1.5, warmup_s=0.0, own_memory=0, sessions=1)
 DEVICE = "scripted-device:us=50"

@@ -62,6 +62,7 @@ def test_a_missing_package_is_named(monkeypatch):
         engine.distributed()
 
 
+@pytest.mark.slow
 def test_a_farm_with_tls(own, tmp_path):
     certificates = pytest.importorskip("certificates")  # distributed comes without cryptography
     made, strangers = certificates.make(tmp_path / "made"), certificates.make(tmp_path / "strangers")

@@ -98,6 +98,7 @@ def source(spec, folder, **options):
     return quality.get(spec, NET, QualityOptions(weights=str(folder / "weights.pt"), **options))
 
 
+@pytest.mark.slow
 def test_training_writes_the_subwords_beside_the_weights(folder):
     assert (folder / "weights.spm").is_file()
 

@@ -40,6 +40,7 @@ def weights(tmp_path_factory):
     return str(file)
 
 
+@pytest.mark.slow
 def test_fp32_on_a_backend_is_what_torch_says(photos, weights):
     plain = quality.get(f"images:{photos}", NET, QualityOptions(weights)).scores(X)[0]
     found = quality.get(f"images:{photos},backend=onnxruntime", NET, QualityOptions(weights)).scores(X)[0]
@@ -47,6 +48,7 @@ def test_fp32_on_a_backend_is_what_torch_says(photos, weights):
     assert found.others == {**plain.others, "fp32": plain.value, "loss": 0, "loss ±": 0}
 
 
+@pytest.mark.slow
 def test_int8_is_tested_beside_fp32_on_the_same_images(photos, weights):
     options = QualityOptions(weights, subset=31)  # no whole number of batches
     plain = quality.get(f"images:{photos}", NET, options)
@@ -60,6 +62,7 @@ def test_int8_is_tested_beside_fp32_on_the_same_images(photos, weights):
     assert int8.source != plain.source
 
 
+@pytest.mark.slow
 def test_without_training_images_it_says_what_was_calibrated_on(photos, weights):
     int8 = quality.get(f"images:{photos / 'val'},backend=onnxruntime,precision=int8", NET, QualityOptions(weights))
     assert "calibrated on images tested on, without their labels" in int8.note

@@ -132,6 +132,7 @@ def test_a_value_is_the_modules_own(files):
         assert score.n == 20
 
 
+@pytest.mark.slow
 def test_a_held_out_item_among_its_negatives_and_repeats(tmp_path):
     """The source ranks as the published files are ranked: the score of an item is one score."""
     rng = np.random.default_rng(3)
@@ -175,6 +176,7 @@ def test_scores_are_of_double_precision(files, monkeypatch):
     assert source(files).evaluate(NET.space.smallest()) == [1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_network_whose_scores_are_none_has_no_hit_rate(files, monkeypatch, tmp_path, value):
     build, broken = NET.build, NET.space.smallest()
@@ -247,6 +249,7 @@ def test_weights_are_needed(files):
 # --- MovieLens-100k --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_movielens_and_its_popularity(movielens):
     split = load(str(movielens), supernets.get("ncf"))
     assert (split.n_users, split.n_items) == (943, 1682)

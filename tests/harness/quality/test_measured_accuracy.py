@@ -47,6 +47,7 @@ def source(photos, weights, name="images", **more):
     return quality.get(f"{name}:{photos}", NET, QualityOptions(weights, **more))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "imagenet"])
 def test_it_is_a_measured_quality(photos, weights, name):
     found = source(photos, weights, name)
@@ -62,6 +63,7 @@ def test_it_is_a_measured_quality(photos, weights, name):
     assert np.array_equal(found.evaluate(X), values)
 
 
+@pytest.mark.slow
 def test_accuracy_is_the_share_of_right_ones_counted_by_hand(photos, weights):
     X = NET.space.largest()
     config = NET.space.decode(X)[0]
@@ -85,6 +87,7 @@ def test_accuracy_is_the_share_of_right_ones_counted_by_hand(photos, weights):
     assert score.others == {"top5": 100.0}
 
 
+@pytest.mark.slow
 def test_values_do_not_depend_on_threads_or_company(photos, weights):
     X = NET.space.sample(3, 1)
     together = source(photos, weights).evaluate(X)
@@ -101,6 +104,7 @@ def test_a_subset_is_always_the_same(photos, weights):
     assert np.array_equal(chosen(5, 10), np.arange(5))
 
 
+@pytest.mark.slow
 def test_what_was_evaluated_is_free_the_second_time(photos, weights, tmp_path, monkeypatch):
     X = NET.space.sample(2, 3)
     events = []
@@ -132,6 +136,7 @@ def copied(photos, weights, tmp_path, monkeypatch):
     return lambda **more: source("p", "w.pt", **more)
 
 
+@pytest.mark.slow
 def test_the_same_content_elsewhere_is_the_same_source(photos, weights, tmp_path, monkeypatch):
     make = copied(photos, weights, tmp_path, monkeypatch)
     assert make().source == source(photos, weights).source
@@ -178,6 +183,7 @@ def test_weights_that_are_replaced_under_way_keep_nothing(photos, weights, tmp_p
         assert found.kept(NET.space.keys(NET.space.smallest())) == {}
 
 
+@pytest.mark.slow
 def test_values_that_were_kept_by_the_names_of_idx_files_still_serve(fashion_mnist, tmp_path):
     net = supernets.get("ofa-mbv3-w1.0:r=12,classes=10,channels=1,scale=0.1")
     net.shared(None, 0).save(tmp_path / "w.pt")
@@ -241,6 +247,7 @@ def test_weights_of_another_width_or_a_part_of_a_file_are_named(photos, weights,
         source(photos, str(half)).evaluate(NET.space.smallest())
 
 
+@pytest.mark.slow
 def test_a_broken_image_names_itself_and_keeps_nothing(photos, weights, tmp_path):
     shutil.copytree(photos, tmp_path / "p")
     bad = tmp_path / "p" / "val" / "light" / "05.png"

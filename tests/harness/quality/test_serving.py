@@ -63,6 +63,7 @@ def test_what_is_advised_serves(assets, name, measured):
         assert "; for " not in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", quality.registry.names())
 @pytest.mark.parametrize("name", NETS)
 def test_what_is_not_advised_refuses_and_names_what_serves(assets, name, source):

@@ -45,6 +45,7 @@ def test_survival_prefers_ends_then_the_lonely():
     assert scores[5] > scores[6]
 
 
+@pytest.mark.slow
 def test_directions():
     two, three = directions(2, 20), directions(3, 20)
     np.testing.assert_allclose(two.sum(axis=1), 1.0)
@@ -53,6 +54,7 @@ def test_directions():
     np.testing.assert_allclose(three.sum(axis=1), 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nsga2", "age-moea", "unsga3", "ctaea", "moead"])
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_beats_random(name, preset):

@@ -44,6 +44,7 @@ def searched(name):
     return keys[: PREDICTING.get(name, EVALS)]
 
 
+@pytest.mark.slow
 def test_golden_file_holds_every_algorithm_of_the_package():
     found = {name: searched(name) for name in algorithms.names()}
     if os.environ.get("HWNAS_UPDATE_GOLDEN"):

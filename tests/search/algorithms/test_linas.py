@@ -40,6 +40,7 @@ def search(settings, evals=80, seed=0, problem=None, evaluate=zdt):
     return asked, np.concatenate(told)
 
 
+@pytest.mark.slow
 def test_finds_the_known_front():
     _, F = search({})
     first = np.arange(4) / 3.0
@@ -53,6 +54,7 @@ def test_published_preset_asks_populations():
     assert [len(X) for X in asked] == [20, 20, 20, 20]
 
 
+@pytest.mark.slow
 def test_default_asks_few_at_a_time_after_a_design():
     asked, _ = search({"first": 10, "batch": 3}, evals=40)
     assert len(asked[0]) <= 10
@@ -117,6 +119,7 @@ def test_noisy_objectives_are_seen_through_the_predictor():
     assert np.abs(seen[:, 1] - F[:, 1]).mean() < 0.8 * np.abs(told[:, 1] - F[:, 1]).mean()
 
 
+@pytest.mark.slow
 def test_inner_search_is_as_good_as_pymoos():
     from pymoo.algorithms.moo.nsga2 import NSGA2
 

@@ -10,7 +10,7 @@ from latency_luts.table import Entry
 from latency_luts.write import write_table
 from search import experiments
 
-# What is measured is no matter here, only that it is: nothing is compared with torch, which a worker would have to load.
+# What is measured is no matter here, only that it is. To compare it with torch, each worker would have to load it.
 QUICK = profile(
     "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, cap_s=0.02, warmup_s=0.0, samples=1,
     calibration_s=0.05,

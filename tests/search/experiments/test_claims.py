@@ -71,6 +71,7 @@ def test_an_order_of_hypervolumes_is_judged_where_both_are():
     assert one.value == pytest.approx(0.11)
 
 
+@pytest.mark.slow
 def test_intervals_hold_what_they_should():
     rng = np.random.default_rng(1)
     one = two = 0

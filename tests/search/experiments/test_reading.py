@@ -140,6 +140,7 @@ JUNK = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["name", "inner", "many", "other"]), JUNK))
 def test_whatever_is_wrong_is_a_usage_error(table):
     # Nothing else may be raised.

@@ -51,6 +51,7 @@ def test_what_is_searched_beyond_smoke_scale_can_be_searched(name, scale, assets
         assert examined(problem).free is (problem.platform is None or problem.platform.startswith("lut:"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_experiment_runs_draws_and_is_done_once(name, smoke, assets, tmp_path, monkeypatch):
     made = smoke(name)

@@ -103,6 +103,7 @@ def test_unknown_kind():
         fit(np.zeros((2, 2)), np.zeros(2), "rigde")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["svr-rbf", "stacked", "gp", "auto"])
 def test_bar_on_measured_accuracy(kind, measured):
     """1,000 examples for training, 500 for testing."""

@@ -131,6 +131,7 @@ def test_the_same_result_gives_the_same_page(name):
     assert PAGES[name](sample(name)) == PAGES[name](sample(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(
     "evil", ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<!--<script>", "{{7*7}}\u2028"]
@@ -209,6 +210,7 @@ def test_what_failed_and_what_did_not_settle_is_said():
     assert "out of memory" in page
 
 
+@pytest.mark.slow
 def test_many_platforms_are_chosen_from_a_list():
     make = runpy.run_path(str(SAMPLES / "make.py"))
     result = make["transfer_sample"](tuple(make["PLATFORMS"]), samples=10, resamples=0)

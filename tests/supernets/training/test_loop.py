@@ -41,6 +41,7 @@ def test_the_toy_is_a_task():
     assert isinstance(Points(), SoftTask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["sandwich", "uniform"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_it_learns(tmp_path, sampling, optimizer):
@@ -58,6 +59,7 @@ def test_every_part_of_the_weights_moves_and_statistics_do(tmp_path):
     assert set(still) <= {"0.bias"}  # batch-norm takes away whatever the bias before it adds
 
 
+@pytest.mark.slow
 def test_the_seed_decides(tmp_path):
     trained(tmp_path / "a.pt")
     torch.manual_seed(99)  # whatever others do with torch's generator
@@ -82,6 +84,7 @@ def interrupted_at(step):
     return tell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("step", [1, 6, 13])
 def test_interrupted_and_resumed_is_as_in_one_go(tmp_path, step, optimizer):
@@ -94,6 +97,7 @@ def test_interrupted_and_resumed_is_as_in_one_go(tmp_path, step, optimizer):
     assert same(tmp_path / "w.pt", tmp_path / "whole.pt")
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_as_in_one_go(tmp_path):
     file = tmp_path / "w.pt"
     script = f"""
@@ -237,6 +241,7 @@ def test_one_that_diverges_before_its_first_checkpoint_leaves_no_file(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_after_divergence_it_goes_on_from_the_last_good_checkpoint(tmp_path):
     options = replace(OPTIONS, distillation=0.0)
     diverged(tmp_path / "w.pt", "gradient", checkpoint_s=0)

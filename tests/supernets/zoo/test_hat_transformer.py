@@ -110,6 +110,7 @@ def counted(net, x):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [SMALL, "hat-transformer:layers=2,vocab=300,qkv=64,embed=24,ffn=32,heads=4"])
 def test_counts_are_what_torch_counts(name):
     net = supernets.get(name)
@@ -152,6 +153,7 @@ def test_default_stages_are_hats():
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     st.fixed_dictionaries(

@@ -28,6 +28,7 @@ def test_published_widths():
     assert (*W12.widths, W12.final, W12.mix) == (24, 24, 32, 48, 96, 136, 192, 1152, 1536)
 
 
+@pytest.mark.slow
 def test_published_counts_on_every_measured_row(dynast_rows):
     X = W10.space.encode([row["config"] for row in dynast_rows])
     assert len(set(W10.space.keys(X))) == 2162
@@ -35,6 +36,7 @@ def test_published_counts_on_every_measured_row(dynast_rows):
     assert W10.macs(X).tolist() == [row["macs"] for row in dynast_rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-mbv3-w1.2:r=132+160+224", SMALL])
 def test_counts_are_the_modules(name):
     net = supernets.get(name)

@@ -72,6 +72,7 @@ def test_middle_widths_are_of_the_output():
     assert [block.option("projected") for block in blocks] == [1, 0, 1, 0, 1, 0, 0, 0, 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_counts_are_the_modules(name):
     net = supernets.get(name)
@@ -135,6 +136,7 @@ def test_bad_configs_are_refused():
         NET.space.encode(config(e=[0.2] * 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["r=12+28,classes=10,channels=1,scale=0.125,stem_stride=2", "r=28,classes=10"])
 def test_small_images_leave_a_network_alive(options):
     # At 12 px the last stages see one pixel: the variance over it is none, and batch-norm would blow up or fade out.
