@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -102,9 +102,7 @@ def transfer(
         )
     outcome = found.to_json()
     if not quiet:
-        for name in outcome["studies"]:
-            if name in before and name not in (study or ()):
-                remark(f"study {name} was begun by an earlier run of this command, which this one goes on with")
+        _remark_on_studies(outcome, before - set(study or ()))
     with Delivery(f"what was measured is in the store {store}: this command again goes on with it") as deliver:
         if json is not None:
             deliver(write_json, json, outcome)
@@ -115,3 +113,12 @@ def transfer(
                 deliver(results().print, line, markup=False)
     if html is not None and not quiet:
         remark(f"page: {html}")
+
+
+def _remark_on_studies(outcome: dict[str, Any], earlier: set[str]) -> None:
+    for name in outcome["studies"]:
+        if name in earlier:
+            remark(f"study {name} was begun by an earlier run of this command, which this one goes on with")
+    for one in outcome["searches"]:
+        if "note" in one:
+            remark(one["note"])

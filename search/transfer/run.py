@@ -19,7 +19,7 @@ from search.stored import load
 from search.transfer.adapting import adapting
 from search.transfer.effects import EffectModel, enough_for_stages
 from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
-from search.transfer.studies import check_files, check_studies, places_of, quality_of
+from search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from search.transfer.tables import all_tabulated, fronts, in_every_table
 from supernets.errors import UsageError
 from supernets.space import BoolArray, IntArray, SearchSpace
@@ -124,6 +124,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
                 )  # fmt: skip
                 check_files({place: found[place]}, where, sources.quality)
         ordered = [found[place] for place in places]
+        notes = {place: not_recorded(study, where[place], sources.quality) for place, study in found.items()}
         own = [study for study in ordered if all(study is not one for one in done)]
         X = shared(net, ordered, samples, rng)
         since = None if fresh else min([begun, *_begun(store, own)])
@@ -135,7 +136,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             "algorithm": algorithm, "evals": evals, "seed": seed, "preset": preset, "constraints": list(constraints),
             "samples": samples, "fresh": fresh,
         },
-        searches=[_summary(study) for study in ordered],
+        searches=[_summary(study, notes[place]) for place, study in zip(places, ordered, strict=True)],
         environment=_merged(environments),
     )  # fmt: skip
 
@@ -286,7 +287,7 @@ def _needed(store: Store | None) -> Store:
     return store
 
 
-def _summary(study: Study) -> dict[str, Any]:
+def _summary(study: Study, note: str) -> dict[str, Any]:
     return {
         "platform": study.platform,
         "study": study.name,
@@ -294,6 +295,7 @@ def _summary(study: Study) -> dict[str, Any]:
         "evaluations": len(study.archive),
         "front": len(study.front),
         "seconds": round(study.time_s["total"], 1),
+        **({"note": note} if note else {}),
     }
 
 

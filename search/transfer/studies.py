@@ -95,6 +95,21 @@ def check_files(studies: Mapping[str, Study], places: Places, quality: Quality) 
             )
 
 
+def not_recorded(study: Study, place: Platform, quality: Quality) -> str:
+    """Say that nobody knows whether files hold what they held when a study read them; empty where that is known.
+
+    Studies of earlier versions were stored without.
+    """
+    then = of_records(study.settings.get("contents", {}))
+    roles = [role for role in {**contents(place), **_of_quality(study, then, quality)} if role not in then]
+    if not roles:
+        return ""
+    return (
+        f"study {study.name!r} was stored without what its files held ({', '.join(roles)}): whether they hold the same "
+        "today is not known"
+    )
+
+
 def _of_quality(study: Study, then: Contents, quality: Quality) -> Contents:
     """Return what the quality's files hold, as far as it is the study's quality."""
     now: Contents = getattr(quality, "contents", {})

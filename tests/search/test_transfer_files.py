@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -91,6 +93,19 @@ def test_another_quality_than_that_of_the_studies_is_a_choice_but_its_file_under
     change("quality", tmp_path)
     with pytest.raises(UsageError, match=r"table quality was quality\.csv of content \w+, is .*/quality\.csv of"):
         transfer(net, studies=studies, samples=2, store=store, quality=f"table:{tmp_path / 'quality.csv'}")
+
+
+def test_studies_from_before_contents_were_recorded_are_taken_with_a_note(net, store, files, tmp_path):
+    studies = searched(net, store, files)
+    whole = transfer(net, studies=studies, samples=2, store=store).to_json()
+    assert not any("note" in one for one in whole["searches"])
+    with closing(sqlite3.connect(tmp_path / "s.db")) as connection, connection:
+        settings = json.loads(connection.execute("SELECT settings FROM study WHERE name = 's-0'").fetchone()[0])
+        del settings["search"]["contents"]
+        connection.execute("UPDATE study SET settings = ? WHERE name = 's-0'", [json.dumps(settings)])
+    first, second = transfer(net, studies=studies, samples=2, store=store).to_json()["searches"]
+    assert "note" not in second
+    assert first["note"].startswith("study 's-0' was stored without what its files held (lut file, table quality): ")
 
 
 def test_studies_whose_files_were_moved_are_those_of_the_moved_platforms(net, store, files, tmp_path):
