@@ -43,6 +43,57 @@ def test_measurements_are_counted_and_the_latest_listed(store):
     assert [row["key"] for row in store.measurements(supernet="big", latest=5)] == ["5", "6"]
 
 
+def test_what_can_be_asked_for(store):
+    for key, more in (
+        ("0", {"protocol": "noisy", "measured_at": "2026-01-01T00:00:00"}),
+        ("1", {"platform": "a", "status": "unstable", "measured_at": "2026-01-02T00:00:00"}),
+        ("2", {"platform": "b", "status": "failed", "measured_at": "2026-01-03T00:00:00"}),
+    ):
+        store.put_measurement(RECORD | {"key": key} | more)
+
+    def keys(**wanted):
+        return [row["key"] for row in store.measurements(**wanted)]
+
+    assert keys(protocol="noisy") == ["0"]
+    assert keys(since="2026-01-02T00:00:00") == ["1", "2"]
+    assert keys(since="2026-01-02", before="2026-01-03") == ["1"]
+    assert keys(platform=["a", "b"]) == ["1", "2"]
+    assert keys(status=("ok", "unstable")) == ["0", "1"]
+    assert keys(platform=[]) == []
+
+
+@pytest.mark.parametrize("reverse", ["ON", "OFF"])
+def test_the_latest_are_the_latest_however_they_are_asked_for(store, monkeypatch, reverse):
+    store._database.read(lambda connection: connection.exec_driver_sql(f"PRAGMA reverse_unordered_selects = {reverse}"))
+    monkeypatch.setattr("harness.store.part._AT_ONCE", 2)
+    for key in "dbac":
+        store.put_measurement(RECORD | {"key": key})
+    for keys in (None, "abcd"):
+        assert [row["key"] for row in store.measurements(latest=2, keys=keys)] == ["a", "c"]
+
+
+def test_a_record_of_another_store_gets_a_number_of_its_own(store):
+    numbers = [store.put_measurement(RECORD | {"id": 77}) for _ in range(2)]
+    assert [row["id"] for row in store.measurements()] == numbers
+    with pytest.raises(ValueError, match=r"^record: lacks supernet, key$"):
+        store.put_measurement({name: value for name, value in RECORD.items() if name not in {"supernet", "key"}})
+
+
+@pytest.mark.parametrize(("latency", "kept"), [(0.25, 0.25), (float("nan"), None), (None, None)])
+def test_a_latency_can_be_asked_for_in_sql(store, latency, kept):
+    store.put_measurement(RECORD | {"latency_s": latency})
+    query = "SELECT latency_s FROM measurement"
+    assert store._database.read(lambda connection: connection.exec_driver_sql(query).all()) == [(kept,)]
+
+
+def test_samples_that_are_longer_than_any_are_damaged(store, monkeypatch):
+    store.put_measurement(RECORD | {"samples": [0] * 100})
+    assert store.measurements()[0]["samples"] == [0] * 100
+    monkeypatch.setattr("harness.store.measurements._LONGEST_SAMPLES", 100)
+    with pytest.raises(StoreFaultError, match=r"is damaged: samples: are cut off, or longer than 100 bytes$"):
+        store.measurements()
+
+
 def test_deleting_counts_what_was_there_and_takes_only_its_samples(store):
     numbers = [store.put_measurement(RECORD | {"key": str(n), "samples": [n]}) for n in range(4)]
     assert store.delete_measurements([numbers[1], numbers[2], 77]) == 2
