@@ -31,11 +31,11 @@ class SQLite:
 
     def check(self, url: sa.URL, name: str, create: bool) -> None:
         """Say what is wrong with the path: SQLite's own message is "unable to open database file", whatever it is."""
-        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        path = _file(url)
+        if path is None:
             return
-        if "\0" in url.database:
+        if "\0" in str(path):
             raise StoreError(f"the store {name!r}: no file can be called so")
-        path = Path(url.database)
         try:
             if path.is_dir():
                 raise StoreError(f"the store {name}: is a folder; expected a file, or a file's name in it")
@@ -57,8 +57,8 @@ class SQLite:
         """Return how connections are pooled: a database in memory is one connection, whichever thread asks."""
         import sqlalchemy as sa
 
-        if _is_read_only(url):
-            return {"creator": lambda: _read_only(Path(url.database or ""))}
+        if (path := _only_read(url)) is not None:
+            return {"creator": lambda: _read_only(path)}
         if url.database not in {None, "", ":memory:"}:
             return {}
         one = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _BUSY_S}
@@ -72,7 +72,7 @@ class SQLite:
         """Take transactions over from the driver, and switch to the write-ahead log."""
         import sqlalchemy as sa
 
-        writable = not _is_read_only(engine.url)
+        writable = _only_read(engine.url) is None
 
         @sa.event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _record: Any) -> None:
@@ -114,12 +114,16 @@ class SQLite:
 # --- stores that may only be read -------------------------------------------------------------------------------------
 
 
-def _is_read_only(url: sa.URL) -> bool:
-    """Tell whether there is a database file that this user may not write, or write beside."""
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        return False
-    path = Path(url.database)
-    return is_file(path) and not _may_be_written(path)
+def _file(url: sa.URL) -> Path | None:
+    """Return the database's file; ``None``: it is in memory, or named by a URI of SQLite's own."""
+    name = url.database
+    return None if not name or name == ":memory:" or name.startswith("file:") else Path(name)
+
+
+def _only_read(url: sa.URL) -> Path | None:
+    """Return the database's file where there is one that this user may not write, or write beside."""
+    path = _file(url)
+    return None if path is None or not is_file(path) or _may_be_written(path) else path
 
 
 def _may_be_written(path: Path) -> bool:
