@@ -45,7 +45,7 @@ def test_measurements_are_counted_and_the_latest_listed(store):
 
 def test_what_can_be_asked_for(store):
     for key, more in (
-        ("0", {"protocol": "noisy", "measured_at": "2026-01-01T00:00:00"}),
+        ("0", {"protocol": "noisy", "fingerprint": "another", "measured_at": "2026-01-01T00:00:00"}),
         ("1", {"platform": "a", "status": "unstable", "measured_at": "2026-01-02T00:00:00"}),
         ("2", {"platform": "b", "status": "failed", "measured_at": "2026-01-03T00:00:00"}),
     ):
@@ -54,7 +54,7 @@ def test_what_can_be_asked_for(store):
     def keys(**wanted):
         return [row["key"] for row in store.measurements(**wanted)]
 
-    assert keys(protocol="noisy") == ["0"]
+    assert keys(protocol="noisy") == keys(fingerprint="another") == ["0"]
     assert keys(since="2026-01-02T00:00:00") == ["1", "2"]
     assert keys(since="2026-01-02", before="2026-01-03") == ["1"]
     assert keys(platform=["a", "b"]) == ["1", "2"]
@@ -230,6 +230,14 @@ def test_what_does_not_pass_is_an_error_at_once(store, monkeypatch):
     with pytest.raises(StoreFaultError, match="lost"):
         store._database.read(flaky)
     assert (flaky.waits, flaky.left) == ([], 98)
+
+
+def test_what_sqlalchemy_itself_says_is_passed_on(store):
+    def late(_connection):
+        raise sa.exc.TimeoutError("no connection became free")
+
+    with pytest.raises(StoreFaultError, match=r"^the store :memory:: .*: no connection became free$"):
+        store._database.read(late)
 
 
 def test_text_that_is_none_is_refused(store):
