@@ -16,6 +16,7 @@ from torch import nn
 
 from supernets.contents import content_digest, holding
 from supernets.errors import UsageError
+from supernets.finite import finite
 
 # Whatever torch.load raises on a file that is none of its own, or only a part of one.
 _NO_CHECKPOINT = (
@@ -126,10 +127,10 @@ def _weights_fault(key: str, tensor: torch.Tensor) -> str:
         return "expected real numbers, got complex ones"
     if not tensor.is_floating_point():
         return ""
-    finite = torch.isfinite(tensor.float())
-    if not bool(finite.all()):
-        odd = tensor[~finite].flatten()[0].item() if tensor.dim() else tensor.item()
-        n, of = int((~finite).sum()), finite.numel()
+    there = finite(tensor)
+    if not bool(there.all()):
+        odd = tensor[~there].flatten()[0].item() if tensor.dim() else tensor.item()
+        n, of = int((~there).sum()), there.numel()
         return f"{n:,} of {of:,} numbers are not finite ({odd:g}); the training that wrote them had diverged"
     if key.endswith("running_var") and bool((tensor < 0).any()):
         return f"the variance of a batch-norm is below 0 ({float(tensor.min()):g})"

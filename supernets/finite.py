@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     import torch
 
 
+def finite(tensor: torch.Tensor) -> torch.Tensor:
+    """Tell of each number whether it is finite in FP32, which is what networks compute in; of the tensor's shape."""
+    return tensor.detach().float().isfinite()
+
+
 def not_finite(named: Iterable[tuple[str, torch.Tensor]]) -> str | None:
     """Return the name of the first tensor that holds an infinite number or nan; ``None`` where all are finite."""
     import torch
@@ -17,4 +22,4 @@ def not_finite(named: Iterable[tuple[str, torch.Tensor]]) -> str | None:
     # The largest magnitude of all is one number to wait for, where a GPU holds hundreds of tensors.
     if torch.nn.utils.get_total_norm([one for _, one in numbers], float("inf")).isfinite():
         return None
-    return next((name for name, one in numbers if not one.isfinite().all()), None)
+    return next((name for name, one in numbers if not finite(one).all()), None)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,14 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supernets.errors import OutputError, UsageError
+from supernets.places import NO_ROOM, Place, beside, check_takes_files
 
 Content = bytes | bytearray | memoryview
-
-# Reasons that a file written through would meet as well, only later, with the old content gone.
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
-# How a SQLite file begins (https://www.sqlite.org/fileformat.html, 1.3).
-_DATABASE = b"SQLite format 3\0"
-_LINKS_AT_MOST = 40  # as many as the system follows
 
 
 def write_file(path: str | Path, content: Content) -> None:
@@ -92,7 +86,7 @@ def make_folder(folder: str | Path) -> None:
 def check_file(path: str | Path) -> None:
     """Raise ``UsageError`` where ``write_file`` would fail by now; nothing that is there is changed."""
     with _named(path, UsageError):
-        place = _Place.of(path)
+        place = Place.of(path)
         if place.is_regular:
             place.check_open()
             place.check_beside()
@@ -105,87 +99,20 @@ def check_file(path: str | Path) -> None:
 def check_folder(folder: str | Path) -> None:
     """Raise ``UsageError`` where ``write_folder`` could not write into ``folder`` by now."""
     with _named(folder, UsageError):
-        _check_takes_files(_existing(Path(os.path.realpath(folder))))
+        check_takes_files(_existing(Path(os.path.realpath(folder))))
 
 
 def is_stream(path: str | Path) -> bool:
     """Tell whether what is written to ``path`` goes by (a pipe, a device): nothing is there to be read again."""
     with _named(path):
-        return not _Place.of(path).is_regular
-
-
-@dataclass(frozen=True)
-class _Place:
-    """What an output's name leads to.
-
-    Attributes:
-        path: the name.
-        target: the file behind all links.
-        there: what is there; ``None``: nothing.
-        descriptor: the open file of this process that it stands for (``/dev/stdout``, ``/dev/fd/63``).
-    """
-
-    path: Path
-    target: Path
-    there: os.stat_result | None
-    descriptor: int | None
-
-    @classmethod
-    def of(cls, path: str | Path) -> _Place:
-        """Look where a name leads; raises ``OSError`` where no file can be."""
-        if str(path).endswith(os.sep):
-            raise IsADirectoryError(errno.EISDIR, "it names a directory")
-        path = Path(path)
-        try:
-            there = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            there = None
-        if there is not None and stat.S_ISDIR(there.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "it is a directory")
-        if there is not None and stat.S_ISSOCK(there.st_mode) and _descriptor(path) is None:
-            raise OSError(errno.ENXIO, "it is a socket")
-        return cls(path, Path(os.path.realpath(path)), there, _descriptor(path))
-
-    @property
-    def is_regular(self) -> bool:
-        """Whether a whole file can be put there."""
-        return self.descriptor is None and (self.there is None or stat.S_ISREG(self.there.st_mode))
-
-    def check_open(self) -> None:
-        """Raise ``OSError`` where the file that is there may not be written over.
-
-        This user may not write it, and it is not replaced then either; or it is a database: ``--json hwnas.db`` is a
-        slip, and what it would destroy took hours.
-        """
-        if self.there is None:
-            return
-        os.close(os.open(self.target, os.O_WRONLY | os.O_CLOEXEC))
-        with contextlib.suppress(PermissionError), open(self.target, "rb") as file:  # noqa: PTH123 - as above
-            if file.read(len(_DATABASE)) == _DATABASE:
-                raise FileExistsError(errno.EEXIST, "it is a database (a store of measurements and studies)")
-
-    def check_beside(self) -> None:
-        """Raise ``OSError`` where no file can be put beside it, and none is there that could be written instead."""
-        try:
-            _check_takes_files(self.target.parent)
-        except OSError as error:
-            if self.there is None or error.errno in _NO_ROOM:
-                raise
-
-    def check_descriptor(self) -> None:
-        """Raise ``OSError`` where the descriptor is closed, or open for reading alone."""
-        import fcntl
-
-        assert self.descriptor is not None  # noqa: S101 - asked for descriptors alone
-        if fcntl.fcntl(self.descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-            raise OSError(errno.EBADF, "it is open for reading only")
+        return not Place.of(path).is_regular
 
 
 @dataclass(frozen=True)
 class _Replacement:
     """A whole file beside the place that it is to take."""
 
-    place: _Place
+    place: Place
     temporary: Path
     content: Content
 
@@ -193,7 +120,7 @@ class _Replacement:
         try:
             self.temporary.replace(self.place.target)
         except OSError as error:
-            if self.place.there is None or error.errno in _NO_ROOM:
+            if self.place.there is None or error.errno in NO_ROOM:
                 raise
             # It is mounted by itself, or another user's in a folder such as /tmp.
             _Through(self.place, self.content).finish()
@@ -207,7 +134,7 @@ class _Replacement:
 class _Through:
     """Content for what has to be written where it is."""
 
-    place: _Place
+    place: Place
     content: Content
 
     def finish(self) -> None:
@@ -236,14 +163,14 @@ class _Through:
 
 
 def _begin(path: str | Path, content: Content) -> _Replacement | _Through:
-    place = _Place.of(path)
+    place = Place.of(path)
     if not place.is_regular:
         return _Through(place, content)
     place.check_open()
     try:
-        handle, temporary = _beside(place.target)
+        handle, temporary = beside(place.target)
     except OSError as error:
-        if place.there is None or error.errno in _NO_ROOM:
+        if place.there is None or error.errno in NO_ROOM:
             raise
         return _Through(place, content)
     try:
@@ -259,14 +186,6 @@ def _begin(path: str | Path, content: Content) -> _Replacement | _Through:
         temporary.unlink(missing_ok=True)
         raise
     return _Replacement(place, temporary, content)
-
-
-def _beside(target: Path) -> tuple[int, Path]:
-    """Open a new file beside ``target``. Its name is short: the target's may be as long as names can be."""
-    while True:
-        temporary = target.parent / f".hwnas-{secrets.token_hex(4)}"
-        with contextlib.suppress(FileExistsError):
-            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
 
 
 def _dress(handle: int, like: os.stat_result) -> None:
@@ -286,7 +205,7 @@ def _overwrite(handle: int, content: Content) -> None:
         if len(content) > size:
             os.posix_fallocate(handle, size, len(content) - size)
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             os.ftruncate(handle, size)
             raise
         # The file system cannot set room aside; it may still have some.
@@ -299,18 +218,6 @@ def _pour(handle: int, content: Content) -> None:
     left = memoryview(content).cast("B")
     while left:
         left = left[os.write(handle, left) :]
-
-
-def _descriptor(path: str | Path) -> int | None:
-    """Return which open file of this process a name stands for, through links to it; ``None``: it is another file."""
-    name = Path(os.path.abspath(path))  # noqa: PTH100 - resolves no links
-    for _ in range(_LINKS_AT_MOST):
-        if os.path.realpath(name.parent) == f"/proc/{os.getpid()}/fd":
-            return int(name.name) if name.name.isascii() and name.name.isdigit() else None
-        if not name.is_symlink():
-            return None
-        name = name.parent / name.readlink()
-    return None
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
@@ -329,16 +236,6 @@ def _existing(folder: Path) -> Path:
     except FileNotFoundError:
         return _existing(folder.parent)
     return folder
-
-
-def _check_takes_files(folder: Path) -> None:
-    """Raise ``OSError`` where no file can be put into a folder: tried, for rights alone do not tell."""
-    if not folder.is_dir():
-        there = "it is no directory" if folder.exists() else f"there is no directory {str(folder)!r}"
-        raise NotADirectoryError(errno.ENOTDIR, there)
-    handle, temporary = _beside(folder / "file")
-    os.close(handle)
-    temporary.unlink()
 
 
 @contextmanager

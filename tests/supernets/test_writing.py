@@ -371,7 +371,7 @@ def test_a_full_disk_leaves_a_file_that_cannot_be_replaced_as_it_was(small_disk,
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     (small_disk / "old").write_text("old")
-    monkeypatch.setattr(writing, "_beside", refused)
+    monkeypatch.setattr(writing, "beside", refused)
     with pytest.raises(OutputError, match="No space left on device"):
         write_file(small_disk / "old", b"x" * 100_000)
     assert (small_disk / "old").read_text() == "old"

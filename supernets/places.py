@@ -1,0 +1,114 @@
+"""Where an output's name leads: to a regular file or none, behind links, or to what can only be written through."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+# Reasons that a file written through would meet as well, only later, with the old content gone.
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+# How a SQLite file begins (https://www.sqlite.org/fileformat.html, 1.3).
+_DATABASE = b"SQLite format 3\0"
+_LINKS_AT_MOST = 40  # as many as the system follows
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an output's name leads to.
+
+    Attributes:
+        path: the name.
+        target: the file behind all links.
+        there: what is there; ``None``: nothing.
+        descriptor: the open file of this process that it stands for (``/dev/stdout``, ``/dev/fd/63``).
+    """
+
+    path: Path
+    target: Path
+    there: os.stat_result | None
+    descriptor: int | None
+
+    @classmethod
+    def of(cls, path: str | Path) -> Place:
+        """Look where a name leads; raises ``OSError`` where no file can be."""
+        if str(path).endswith(os.sep):
+            raise IsADirectoryError(errno.EISDIR, "it names a directory")
+        path = Path(path)
+        try:
+            there = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            there = None
+        if there is not None and stat.S_ISDIR(there.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+        if there is not None and stat.S_ISSOCK(there.st_mode) and _descriptor(path) is None:
+            raise OSError(errno.ENXIO, "it is a socket")
+        return cls(path, Path(os.path.realpath(path)), there, _descriptor(path))
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether a whole file can be put there."""
+        return self.descriptor is None and (self.there is None or stat.S_ISREG(self.there.st_mode))
+
+    def check_open(self) -> None:
+        """Raise ``OSError`` where the file that is there may not be written over.
+
+        This user may not write it, and it is not replaced then either; or it is a database: ``--json hwnas.db`` is a
+        slip, and what it would destroy took hours.
+        """
+        if self.there is None:
+            return
+        os.close(os.open(self.target, os.O_WRONLY | os.O_CLOEXEC))
+        with contextlib.suppress(PermissionError), open(self.target, "rb") as file:  # noqa: PTH123 - as above
+            if file.read(len(_DATABASE)) == _DATABASE:
+                raise FileExistsError(errno.EEXIST, "it is a database (a store of measurements and studies)")
+
+    def check_beside(self) -> None:
+        """Raise ``OSError`` where no file can be put beside it, and none is there that could be written instead."""
+        try:
+            check_takes_files(self.target.parent)
+        except OSError as error:
+            if self.there is None or error.errno in NO_ROOM:
+                raise
+
+    def check_descriptor(self) -> None:
+        """Raise ``OSError`` where the descriptor is closed, or open for reading alone."""
+        import fcntl
+
+        assert self.descriptor is not None  # noqa: S101 - asked for descriptors alone
+        if fcntl.fcntl(self.descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "it is open for reading only")
+
+
+def beside(target: Path) -> tuple[int, Path]:
+    """Open a new file beside ``target``. Its name is short: the target's may be as long as names can be."""
+    while True:
+        temporary = target.parent / f".hwnas-{secrets.token_hex(4)}"
+        with contextlib.suppress(FileExistsError):
+            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
+
+
+def check_takes_files(folder: Path) -> None:
+    """Raise ``OSError`` where no file can be put into a folder: tried, for rights alone do not tell."""
+    if not folder.is_dir():
+        there = "it is no directory" if folder.exists() else f"there is no directory {str(folder)!r}"
+        raise NotADirectoryError(errno.ENOTDIR, there)
+    handle, temporary = beside(folder / "file")
+    os.close(handle)
+    temporary.unlink()
+
+
+def _descriptor(path: str | Path) -> int | None:
+    """Return which open file of this process a name stands for, through links to it; ``None``: it is another file."""
+    name = Path(os.path.abspath(path))  # noqa: PTH100 - resolves no links
+    for _ in range(_LINKS_AT_MOST):
+        if os.path.realpath(name.parent) == f"/proc/{os.getpid()}/fd":
+            return int(name.name) if name.name.isascii() and name.name.isdigit() else None
+        if not name.is_symlink():
+            return None
+        name = name.parent / name.readlink()
+    return None
