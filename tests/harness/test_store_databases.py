@@ -155,6 +155,18 @@ def test_a_store_in_memory_is_one_connection():
     assert SQLite().options(sa.make_url("sqlite:///x.db")) == {}
 
 
+def test_a_store_in_memory_is_the_same_for_every_thread():
+    with Store.open(":memory:") as store, ThreadPoolExecutor(1) as other:
+        other.submit(store.put_measurement, RECORD).result()
+        assert len(store.measurements()) == 1
+
+
+def test_a_driver_that_nobody_knows_is_a_wrong_argument():
+    with pytest.raises(StoreError, match=r"^the store postgresql\+nosuch://here/db: ") as caught:
+        Store.open("postgresql+nosuch://here/db")
+    assert not isinstance(caught.value, StoreFaultError)
+
+
 def test_a_file_is_set_up_to_lose_nothing(tmp_path):
     with Store.open(str(tmp_path / "s.db")) as opened:
 
