@@ -98,7 +98,7 @@ def _resolution_column(space: SearchSpace) -> int | None:
 
 
 def _at(space: SearchSpace, slot: Slot, column: int, index: int) -> Slot:
-    """Return ``slot`` with the variable ``column`` held at ``index``: a table has no use for other resolutions' blocks."""
+    """Return ``slot`` with the variable ``column`` held at ``index``: the other blocks are of other tables."""
     if column not in slot.columns:
         return slot
     sizes = tuple(int(space.n_options[other]) for other in slot.columns)
