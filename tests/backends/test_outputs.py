@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from backends.outputs import compare, reference
+from backends.outputs import check_finite, compare, reference
 from supernets.errors import BackendError, NotFiniteError
 from supernets.supernet import Stage
 
@@ -99,3 +99,13 @@ def test_a_network_whose_own_outputs_are_none_is_named(values, number):
 def test_a_network_without_outputs_computes_nothing():
     with pytest.raises(NotFiniteError, match="has no outputs"):
         reference(stage())
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [(0, 0), (2, 4)])
+def test_outputs_that_quality_is_told_from_have_to_be_finite(odd, place):
+    outputs = torch.zeros(3, 5)
+    assert check_finite(outputs, "the logits") is outputs
+    outputs[place] = odd
+    with pytest.raises(NotFiniteError, match="the logits: 1 of 15"):
+        check_finite(outputs, "the logits")
