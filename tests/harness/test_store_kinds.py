@@ -72,6 +72,24 @@ def test_the_latest_are_the_latest_however_they_are_asked_for(store, monkeypatch
         assert [row["key"] for row in store.measurements(latest=2, keys=keys)] == ["a", "c"]
 
 
+def test_a_measurement_takes_the_place_of_another(store):
+    first, other = (store.put_measurement(RECORD | {"key": key, "samples": [key]}) for key in "ab")
+
+    def rows():
+        return [(row["id"], row["key"], row.get("samples")) for row in store.measurements()]
+
+    assert store.put_measurement(RECORD | {"key": "c", "samples": ["c"]}, replaces=first) == first
+    assert rows() == [(first, "c", ["c"]), (other, "b", ["b"])]
+    assert store.put_measurement(RECORD | {"key": "d"}, replaces=first) == first
+    assert rows() == [(first, "d", None), (other, "b", ["b"])]
+    store.delete_measurements([first])
+    again = store.put_measurement(RECORD | {"key": "e", "samples": ["e"]}, replaces=first)
+    assert rows() == [(other, "b", ["b"]), (again, "e", ["e"])]
+    with store._database._engine.connect() as connection:
+        count = sa.select(sa.func.count()).select_from(store._tables["measurement_samples"])
+        assert connection.execute(count).scalar_one() == 2
+
+
 def test_a_record_of_another_store_gets_a_number_of_its_own(store):
     numbers = [store.put_measurement(RECORD | {"id": 77}) for _ in range(2)]
     assert [row["id"] for row in store.measurements()] == numbers
