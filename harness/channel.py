@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import select
 import struct
 import time
-from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from harness.validation import Message, Misread, read
 
 _LENGTH = struct.Struct(">I")
 
@@ -28,13 +25,6 @@ class Garbled(Exception):  # noqa: N818 - likewise
     """What came is not the message that was expected: something else writes to the other end, or another version."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """A message: it has the fields that its class says, and no others."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-
 class Channel:
     """Two file descriptors and whole messages over them.
 
@@ -48,7 +38,7 @@ class Channel:
 
     def send(self, message: Message) -> None:
         """Send a message; raises ``Closed`` when nobody reads any more."""
-        body = json.dumps(asdict(message), separators=(",", ":")).encode()
+        body = message.to_text().encode()
         view = memoryview(_LENGTH.pack(len(body)) + body)
         try:
             while view:
@@ -71,9 +61,9 @@ class Channel:
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, within_s))
         body = self._exactly(length, within_s)
         try:
-            return _reader(expected).validate_json(body, strict=True)
-        except (ValidationError, RecursionError) as error:
-            raise Garbled(f"{body[:40]!r}: {_reason(error)}") from error
+            return read(expected, body)
+        except Misread as error:
+            raise Garbled(f"{body[:40]!r}: {error}") from error
 
     def _exactly(self, n: int, within_s: float | None) -> bytes:
         parts: list[bytes] = []
@@ -90,16 +80,3 @@ class Channel:
             parts.append(part)
             n -= len(part)
         return b"".join(parts)
-
-
-@functools.cache
-def _reader(expected: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(expected)
-
-
-def _reason(error: ValidationError | RecursionError) -> str:
-    """Return what is wrong with a message, and where in it, in one line."""
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return ": ".join([".".join(map(str, first["loc"])), first["msg"]][not first["loc"] :])

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness import heap, variables
-from harness.channel import Channel, Closed, Garbled, Message, Silence
+from harness.channel import Channel, Closed, Garbled, Silence
 from harness.child import Child, unnamed_file
 from harness.messages import SAID, Acknowledgement, Done, Networks, Order, Ready, Refused, Said
+from harness.validation import Message
 from supernets import errors
 
 _TAIL = 600  # characters of the worker's last words that go into a message

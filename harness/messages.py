@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from harness.calibration import Noise
-from harness.channel import Message
 from harness.settling import Rules
 from harness.threads import ThreadCheck
 from harness.timed import Tick
+from harness.validation import Message
 
 # --- the program's --------------------------------------------------------------------------------------------------
 

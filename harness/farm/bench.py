@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ import numpy as np
 from harness.bench import SILENCE_S, Keep, Network, Progress, Tell
 from harness.farm.cluster import Cluster, Job
 from harness.farm.engine import VERSION
+from harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder, Refusal
 from harness.farm.offer import OfferedPlatform, place, token
-from harness.farm.station import raised
-from harness.farm.understanding import text, understood
 from harness.graph import digests
 from harness.measurement import Measurement
 from harness.protocol import TimingProtocol
 from harness.records import Writer
+from harness.validation import understood
 from supernets.errors import MeasurementError
 from supernets.space import IntArray
 from supernets.supernet import SuperNetwork
@@ -192,11 +191,11 @@ class FarmBench:
     ) -> int:
         rows = np.array([row for _, row in networks], dtype=np.int64).reshape(len(networks), self._net.space.n_var)
         graphs = digests(self._net, rows)
-        order = {
-            "networks": [(key, row.tolist(), graph) for (key, row), graph in zip(networks, graphs, strict=True)],
-            "anchors": anchors,
-            "seed": int(self._rng.integers(2**32)),
-        }
+        order = MeasureOrder(
+            networks=[(key, row.tolist(), graph) for (key, row), graph in zip(networks, graphs, strict=True)],
+            anchors=anchors,
+            seed=int(self._rng.integers(2**32)),
+        )
         host = self._platform.host
         resources = {
             token(self._platform.settings.device, host): 1.0,
@@ -205,7 +204,7 @@ class FarmBench:
         keys = frozenset(key for key, _ in networks)
         job = Job(
             self._description(),
-            json.dumps(order, separators=(",", ":")),
+            order.to_text(),
             resources,
             str(self._platform),
             news=lambda record: self._keep_interim(record, keys, keep),
@@ -217,21 +216,18 @@ class FarmBench:
         return ticket
 
     def _description(self) -> str:
-        return json.dumps(
-            {
-                "version": VERSION,
-                "supernet": self._net.name,
-                "platform": self._platform.spelled,
-                "device": self._platform.settings.device,
-                "fingerprint": self.fingerprint,
-                "contents": dict(self._platform.settings.contents),
-                "anchors": self._anchors.tolist(),
-                "protocol": self._protocol.to_record() if self._protocol else None,
-                "check": self._check,
-                "silence_s": self._silence_s,
-            },
-            separators=(",", ":"),
-        )
+        return MeasureDescription(
+            version=VERSION,
+            supernet=self._net.name,
+            platform=self._platform.spelled,
+            device=self._platform.settings.device,
+            fingerprint=self.fingerprint,
+            anchors=self._anchors.tolist(),
+            protocol=self._protocol.to_record() if self._protocol else None,
+            check=self._check,
+            silence_s=self._silence_s,
+            contents=dict(self._platform.settings.contents),
+        ).to_text()
 
     def _keep_interim(self, record: Mapping[str, Any], keys: Collection[str], keep: Keep) -> None:
         """Keep what is known of a network before its order is done; what is not of this order says nothing."""
@@ -240,31 +236,31 @@ class FarmBench:
         if found.interim and found.fingerprint == self.fingerprint and found.key in keys:
             keep(found)
 
-    def _read(self, sent: _Sent, answer: Mapping[str, Any]) -> list[Measurement]:
+    def _read(self, sent: _Sent, answer: Answer | Died) -> list[Measurement]:
         """Return the measurements of an answer: none where the networks were sent again, one by one."""
-        if "died" in answer:
-            return self._died(sent, str(answer["died"]))
-        error = raised(answer)
-        if error is not None:
-            raise error
-        with understood("a worker's answer"):
-            return self._measurements(answer)
+        match answer:
+            case Died(reason):
+                return self._died(sent, reason)
+            case Refusal():
+                raise answer.raised()
+            case MeasureAnswer():
+                with understood("a worker's answer"):
+                    return self._measurements(answer)
+        raise MeasurementError(f"a worker's answer: expected measurements, got {type(answer).__name__}")
 
-    def _measurements(self, answer: Mapping[str, Any]) -> list[Measurement]:
-        if answer["fingerprint"] != self.fingerprint:
+    def _measurements(self, answer: MeasureAnswer) -> list[Measurement]:
+        if answer.fingerprint != self.fingerprint:
             raise MeasurementError(
-                f"worker {answer['worker']} measured in the environment {answer['fingerprint']}, expected "
+                f"worker {answer.worker} measured in the environment {answer.fingerprint}, expected "
                 f"{self.fingerprint}: values of the two are not mixed"
             )
-        protocol = TimingProtocol.from_record(answer["protocol"])
-        anchors = {text(key): float(latency_s) for key, latency_s in answer["anchors"].items()}
         shown = str(self._platform)
-        measurements = [Measurement.from_record({**one, "platform": shown}) for one in answer["measurements"]]
-        self._writer.begin(answer["protocol"], answer["environment"].get("noise"))
+        measurements = [Measurement.from_record({**one, "platform": shown}) for one in answer.measurements]
+        protocol = self._writer.begin(answer.protocol, answer.environment.get("noise"))
         if self._protocol is None:
             self._protocol = protocol
-        self.environment |= answer["environment"]
-        self.anchors_now = anchors
+        self.environment |= answer.environment
+        self.anchors_now = answer.anchors
         return measurements
 
     def _died(self, sent: _Sent, reason: str) -> list[Measurement]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import json
 import queue
 import time
 import uuid
@@ -19,12 +20,12 @@ from typing import Any
 
 from harness.farm import pickles, tasks
 from harness.farm.engine import differences, distributed, versions
+from harness.farm.messages import Answer, DescriptionUnknown, Died, PlatformRead, Refusal, WeightsLacking, read_answer
 from harness.farm.news import heard
 from harness.farm.offer import Offer
 from harness.farm.security import Tls, checked
-from harness.farm.station import raised
-from harness.farm.understanding import count, message, understood
 from harness.farm.worker import CHARTER
+from harness.validation import Count, read, understood
 from supernets.errors import MeasurementError, UsageError
 
 # How long a farm may be without what a search needs: a scheduler, or a worker of the platform.
@@ -123,20 +124,21 @@ class Cluster:
             return {}
         return {address: facts for address, facts in known.items() if isinstance(facts, Mapping) and "offer" in facts}
 
-    def parsed(self, text: str, resources: Mapping[str, float]) -> dict[str, Any]:
+    def parsed(self, text: str, resources: Mapping[str, float]) -> PlatformRead:
         """Have a worker that has ``resources`` read a platform string."""
         future = self._client.submit(tasks.parsed, text, resources=dict(resources), pure=False)
-        answer = message(future.result(timeout=60), "what a worker reads a platform as")
-        error = raised(answer)
-        if error is not None:
-            raise error
+        answer = read_answer(future.result(timeout=60))
+        if isinstance(answer, Refusal):
+            raise answer.raised()
+        if not isinstance(answer, PlatformRead):
+            raise MeasurementError(f"a worker's answer: expected a platform, got {type(answer).__name__}")
         return answer
 
     def queued(self) -> int:
         """Return how many networks wait in clients, as far as those have said."""
         told = self._client.get_metadata(["hwnas-queue"], default={})
         with understood("what clients say of their queues"):
-            return sum(count(n) for n in told.values() if n)
+            return sum(read(Count, json.dumps(n)) for n in told.values() if n)
 
     def say_queued(self, name: str, n: int | None) -> None:
         """Let ``hwnas farm status`` know how many networks this client still has to send."""
@@ -159,7 +161,7 @@ class Cluster:
             with contextlib.suppress(Exception):
                 job.future.cancel()
 
-    def next(self, timeout_s: float) -> tuple[int, dict[str, Any]] | None:
+    def next(self, timeout_s: float) -> tuple[int, Answer | Died] | None:
         """Return the number and the answer of a job that is done, or ``None`` after so long.
 
         Raises:
@@ -188,15 +190,15 @@ class Cluster:
             if answer is not None:
                 return number, answer
 
-    def _begun(self, number: int, job: Job) -> dict[str, Any] | None:
+    def _begun(self, number: int, job: Job) -> Died | None:
         """Count how often a job was begun; give it up where it took too many workers with it."""
         job.begun += 1
         if job.begun <= _ATTEMPTS:
             return None
         self.forget(number)
-        return {"died": f"each of the {_ATTEMPTS} workers that measured it died meanwhile"}
+        return Died(f"each of the {_ATTEMPTS} workers that measured it died meanwhile")
 
-    def _answer(self, number: int, job: Job) -> dict[str, Any] | None:
+    def _answer(self, number: int, job: Job) -> Answer | Died | None:
         """Return what a job's worker answered; where there is none, send the job again and return ``None``."""
         status = job.future.status
         if status == "finished":
@@ -205,12 +207,12 @@ class Cluster:
             except Exception:  # noqa: BLE001 - the worker is gone before it could hand over its result
                 self._submit(number, job)
                 return None
-            answer = message(said, "a worker's answer")
-            if "unknown" in answer:
+            answer = read_answer(said)
+            if isinstance(answer, DescriptionUnknown):
                 job.described = True
                 self._submit(number, job)
                 return None
-            if "lacks" in answer and job.file is not None and not job.carries:
+            if isinstance(answer, WeightsLacking) and job.file is not None and not job.carries:
                 job.carries = True
                 self._submit(number, job)
                 return None
@@ -221,7 +223,7 @@ class Cluster:
             if job.returned >= _RETURNS:
                 del self._jobs[number]
                 # What the worker says is not data, and so not read: what is, comes as an answer.
-                return {"died": f"it failed {_RETURNS} times on its workers, outside of what measures"}
+                return Died(f"it failed {_RETURNS} times on its workers, outside of what measures")
             self._submit(number, job)
         else:
             self._reconnect()

@@ -10,8 +10,9 @@ from typing import Any
 
 from supernets.errors import UsageError
 
-# 1: first form of the orders and answers. 2: weights go along where a worker lacks them.
-VERSION = 2
+# 1: first form of the orders and answers. 2: weights go along where a worker lacks them. 3: they say which they
+# are, and have no other fields than both sides know.
+VERSION = 3
 
 # The web server that Dask starts in any case is bound to where nobody else comes.
 NO_PAGES = "127.0.0.1:0"

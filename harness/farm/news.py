@@ -6,13 +6,12 @@ of it is needed: where a message is lost, the answer says the same, only later.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from harness.farm.engine import distributed
-from harness.farm.understanding import count, message, understood
+from harness.farm.messages import InterimValue, read_message
 from harness.measurement import Measurement
 
 _LOG = logging.getLogger(__name__)
@@ -44,11 +43,10 @@ class News:
         It returns when the scheduler has it: nothing is sent while the next round is timed.
         """
         if measurement.interim and self._heard:
-            self._tell(measurement.to_record())
+            self._tell(InterimValue(self._number, measurement.to_record()).to_text())
         return measurement
 
-    def _tell(self, record: Mapping[str, Any]) -> None:
-        text = json.dumps({"number": self._number, "measurement": record}, default=str)
+    def _tell(self, text: str) -> None:
         send, sync = self._worker.scheduler.log_event, distributed().utils.sync
         try:
             sync(self._worker.loop, send, topic=self._topic, msg=text, callback_timeout=_HELD_UP_S)
@@ -67,9 +65,6 @@ def heard(said: Any) -> tuple[int, Mapping[str, Any] | None]:
         MeasurementError: a text is not of the form that ``News`` writes.
     """
     if isinstance(said, str):
-        found = message(said, "a worker's news")
-        with understood("a worker's news"):
-            if not isinstance(found["measurement"], dict):
-                raise TypeError(f"expected a record, got {found['measurement']!r:.40}")
-            return count(found["number"]), found["measurement"]
+        found = read_message(InterimValue, said, "a worker's news")
+        return found.number, found.measurement
     return (said if isinstance(said, int) else -1), None

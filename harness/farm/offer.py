@@ -5,14 +5,17 @@ from __future__ import annotations
 import platform as host
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import backends
 from backends.backend import RunningBackend, libraries, refusal, why_not
 from harness import environment
 from harness.farm.engine import versions
-from harness.farm.understanding import count, text, texts, texts_by_name, understood
+from harness.farm.messages import read_record
 from harness.platform import Platform, default_settings, named_platforms, parse
+from harness.validation import Count, Message
 from supernets.errors import PlatformError, PlugInError
 
 # The scheduler counts tokens of devices; environments only say who may take part, and never run out.
@@ -43,7 +46,22 @@ class OfferedPlatform(Platform):
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedBackend(Message):
+    """A backend of a worker.
+
+    Attributes:
+        fingerprint: of the environment that it measures in.
+        versions: of its libraries.
+        devices: that it measures on.
+    """
+
+    fingerprint: str
+    versions: dict[str, str]
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Offer(Message):
     """A worker's offer.
 
     Attributes:
@@ -51,7 +69,7 @@ class Offer:
         host: a digest that tells hosts apart.
         unit: which of several equal devices of its host it has, where each has a worker of its own; else ``None``.
         devices: physical devices; one measurement at a time runs on each.
-        backends: for each backend, its ``fingerprint``, its ``devices`` and its ``versions``.
+        backends: by name.
         platforms: names that it gives to platforms.
         accuracy: how many sub-networks it evaluates for their quality at a time.
         versions: of what has to be the same for all.
@@ -60,53 +78,33 @@ class Offer:
 
     name: str
     host: str
-    unit: int | None
+    unit: Count | None
     devices: tuple[str, ...]
-    backends: Mapping[str, Mapping[str, Any]]
-    platforms: Mapping[str, str]
-    accuracy: int
-    versions: Mapping[str, str]
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    backends: dict[str, OfferedBackend]
+    platforms: dict[str, str]
+    accuracy: Count
+    versions: dict[str, str]
+    machine: dict[str, Any] = field(default_factory=dict)
 
     def resources(self) -> dict[str, float]:
         """Return the resources: a token per device, the environments, places for accuracy."""
         found = {token(device, self.host): 1.0 for device in self.devices}
-        found |= {place(backend, facts["fingerprint"]): _PLENTY for backend, facts in self.backends.items()}
+        found |= {place(name, backend.fingerprint): _PLENTY for name, backend in self.backends.items()}
         return found | ({ACCURACY: float(self.accuracy)} if self.accuracy else {})
 
     def serves(self, backend: str, fingerprint: str, device: str) -> bool:
         """Tell whether it can measure on a backend's device in an environment."""
-        facts = self.backends.get(backend)
-        return facts is not None and facts["fingerprint"] == fingerprint and device in facts["devices"]
+        offered = self.backends.get(backend)
+        return offered is not None and offered.fingerprint == fingerprint and device in offered.devices
 
     def to_record(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Offer:
+    def from_record(cls, record: Any) -> Offer:
         """Return what ``to_record`` wrote; raises ``MeasurementError`` where it is of another form."""
-        with understood("a worker's offer"):
-            return cls(
-                name=text(record["name"]),
-                host=text(record["host"]),
-                unit=None if record["unit"] is None else count(record["unit"]),
-                devices=texts(record["devices"]),
-                backends={text(name): _facts(facts) for name, facts in record["backends"].items()},
-                platforms=texts_by_name(record["platforms"]),
-                accuracy=count(record["accuracy"]),
-                versions=texts_by_name(record["versions"]),
-                machine=dict(record["machine"]),
-            )
-
-
-def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a worker says of a backend."""
-    return {
-        "fingerprint": text(facts["fingerprint"]),
-        "versions": texts_by_name(facts["versions"]),
-        "devices": list(texts(facts["devices"])),
-    }
+        return read_record(cls, record, "a worker's offer")
 
 
 def token(device: str, host: str) -> str:
@@ -143,11 +141,11 @@ def offer_here(
     named, pairs = _named(platforms) if measure else ({}, set())
     if measure and not pairs:
         pairs = _everything()
-    offered: dict[str, dict[str, Any]] = {}
-    for backend, device in sorted(pairs):
+    offered: dict[str, OfferedBackend] = {}
+    for backend, devices in groupby(sorted(pairs), key=itemgetter(0)):
         packages = libraries(backends.get(backend))
-        shown = {"fingerprint": environment.fingerprint({**facts, "backend": packages}, backend=packages)}
-        offered.setdefault(backend, {**shown, "versions": packages, "devices": []})["devices"].append(device)
+        fingerprint = environment.fingerprint({**facts, "backend": packages}, backend=packages)
+        offered[backend] = OfferedBackend(fingerprint, packages, tuple(device for _, device in devices))
     default = host.node() or "worker"
     return Offer(
         name=name or (default if unit is None else f"{default}-{unit}"),

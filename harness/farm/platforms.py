@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import backends
 from backends.backend import KnowingBackend, Settings
 from harness import environment
 from harness.farm.cluster import Cluster
+from harness.farm.messages import PlatformRead
 from harness.farm.offer import Offer, OfferedPlatform, place
-from harness.farm.understanding import count, texts_by_name, understood
-from harness.farm.understanding import text as said
 from harness.platform import Platform, named_platforms, parse
 from supernets.errors import PlatformError, suggestion
 from supernets.spec import parse_spec
@@ -80,29 +79,25 @@ def find(text: str, cluster: Cluster) -> Platform:
             f"platform {text!r}: offered in {len(places)} environments, whose values are not mixed; name one: {names}"
         )
     ((fingerprint, offer),) = places.items()
-    facts = cluster.parsed(spelled, {place(backend, fingerprint): 1.0})
-    elsewhere = offer.host != environment.host_identity()
-    with understood(f"worker {offer.name}: what it reads {spelled!r} as"):
-        found = FarmPlatform(
-            backend,
-            _settings(**facts["settings"]),
-            spelled=spelled,
-            label=(worker or _label(offer)) if worker or elsewhere else "",
-            host=offer.host,
-            fingerprint=said(facts["fingerprint"]),
-            environment=dict(facts["environment"]),
-            cluster=cluster,
-        )
+    found = _found(cluster.parsed(spelled, {place(backend, fingerprint): 1.0}), spelled, offer, cluster, worker)
     if not offer.serves(backend, fingerprint, found.settings.device):
         raise PlatformError(f"platform {text!r}: worker {offer.name} does not offer {found.settings.device}")
     return found
 
 
-def _settings(
-    *, device: Any, threads: Any, batch: Any, precision: Any, options: Mapping[Any, Any], contents: Any = None
-) -> Settings:
-    texts = texts_by_name(options), texts_by_name(contents or {})
-    return Settings(said(device), count(threads), count(batch), said(precision), *texts)
+def _found(read: PlatformRead, spelled: str, offer: Offer, cluster: Cluster, worker: str) -> FarmPlatform:
+    """Return the platform that a worker reads a text as; ``worker``: as the user names it, or empty."""
+    elsewhere = offer.host != environment.host_identity()
+    return FarmPlatform(
+        read.backend,
+        Settings(**asdict(read.settings)),
+        spelled=spelled,
+        label=(worker or _label(offer)) if worker or elsewhere else "",
+        host=offer.host,
+        fingerprint=read.fingerprint,
+        environment=read.environment,
+        cluster=cluster,
+    )
 
 
 def _spelled(wanted: str, offers: Sequence[Offer]) -> str:
@@ -121,9 +116,9 @@ def _places(
     owners = [offer for offer in chosen if wanted in offer.platforms] or chosen
     places: dict[str, Offer] = {}
     for offer in owners:
-        facts = offer.backends.get(backend)
-        if facts is not None and (device is None or device in facts["devices"]):
-            places.setdefault(str(facts["fingerprint"]), offer)
+        offered = offer.backends.get(backend)
+        if offered is not None and (device is None or device in offered.devices):
+            places.setdefault(offered.fingerprint, offer)
     if not places:
         there = sorted({name for offer in offers for name in (*offer.platforms, *offer.backends)})
         raise PlatformError(f"platform {text!r}: no worker offers it{suggestion(wanted.partition(':')[0], there)}")

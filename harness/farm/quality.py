@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +11,12 @@ import numpy.typing as npt
 from harness.farm import tasks
 from harness.farm.cluster import Cluster, Job
 from harness.farm.engine import VERSION
+from harness.farm.messages import Answer, Died, EvaluateAnswer, EvaluateDescription, EvaluateOrder, Refusal
 from harness.farm.offer import ACCURACY
-from harness.farm.station import raised
-from harness.farm.understanding import understood
 from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
+from harness.validation import understood
 from supernets.contents import content_digest
+from supernets.errors import MeasurementError
 
 _WAIT_S = 1.0
 
@@ -75,34 +73,35 @@ class FarmQuality(EvaluatedQuality):
 
     def _job(self, row: npt.NDArray[np.int64]) -> Job:
         weights = needed_weights(self.name, self.options)
-        description = {
-            "version": VERSION,
-            "supernet": self.net.name,
-            "quality": self.spec,
-            "weights": weights,
-            "content": content_digest(weights),
-            "beside": sorted(self.beside),
-            "subset": self.options.subset,
-            "workers": self.options.workers,
-            "source": self.source,
-        }
-        order = json.dumps({"vector": row.tolist()})
+        description = EvaluateDescription(
+            version=VERSION,
+            supernet=self.net.name,
+            quality=self.spec,
+            weights=weights,
+            content=content_digest(weights),
+            subset=self.options.subset,
+            workers=self.options.workers,
+            source=self.source,
+            beside=sorted(self.beside),
+        )
         return Job(
-            json.dumps(description),
-            order,
+            description.to_text(),
+            EvaluateOrder(row.tolist()).to_text(),
             {ACCURACY: 1.0},
             self.metric,
             file=Path(weights),
             task=tasks.evaluate,
         )
 
-    def _read(self, key: str, answer: Mapping[str, Any]) -> Score:
-        if "died" in answer:
-            return Score(float("nan"), reason=f"the workers that evaluated it died: {answer['died']}")
-        error = raised(answer)
-        if error is not None:
-            raise error
-        with understood("a worker's answer"):
-            score = Score.of(answer["score"])
-        self.keep(key, score)
-        return score
+    def _read(self, key: str, answer: Answer | Died) -> Score:
+        match answer:
+            case Died(reason):
+                return Score(float("nan"), reason=f"the workers that evaluated it died: {reason}")
+            case Refusal():
+                raise answer.raised()
+            case EvaluateAnswer(score=record):
+                with understood("a worker's answer"):
+                    score = Score.of(record)
+                self.keep(key, score)
+                return score
+        raise MeasurementError(f"a worker's answer: expected a score, got {type(answer).__name__}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from harness.farm.cluster import Cluster
+from harness.farm.messages import AtWork, OrderUnderWay, read_record
 from harness.farm.offer import Offer
-from harness.farm.understanding import count, text, understood
+from harness.validation import understood
 
 # 1: first form.
 SCHEMA = 1
@@ -27,14 +29,16 @@ def status(cluster: Cluster) -> dict[str, Any]:
 
 def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     offer = Offer.from_record(facts["offer"])
-    with understood(f"what worker {offer.name} is at"):
-        said = facts.get("metrics", {}).get("hwnas", {})
-        state = {
-            "current": [_current(one) for one in said.get("current", [])],
-            "measured": count(said.get("done", 0)),
-            "last_error": str(said.get("error", "")),
-            "silent_s": _age(facts.get("last_seen", time.time())),
-        }
+    whose = f"what worker {offer.name} is at"
+    with understood(whose):
+        said, seen = facts.get("metrics", {}).get("hwnas", {}), _age(facts.get("last_seen", time.time()))
+    at = read_record(AtWork, said, whose)
+    state = {
+        "current": [_current(one) for one in at.current],
+        "measured": at.done,
+        "last_error": at.error,
+        "silent_s": seen,
+    }
     name = str(facts.get("name", ""))
     return {
         "name": offer.name,
@@ -43,7 +47,7 @@ def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "host": offer.host,
         "unit": offer.unit,
         "devices": list(offer.devices),
-        "backends": {name: dict(one) for name, one in offer.backends.items()},
+        "backends": {name: {**asdict(one), "devices": list(one.devices)} for name, one in offer.backends.items()},
         "platforms": dict(offer.platforms),
         "accuracy": offer.accuracy,
         "machine": dict(offer.machine),
@@ -52,9 +56,9 @@ def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _current(one: Mapping[str, Any]) -> dict[str, Any]:
-    words = {key: text(one[key]) for key in ("device", "platform", "supernet", "message")}
-    return {**words, "networks": count(one["networks"]), "s": _age(one["since"])}
+def _current(one: OrderUnderWay) -> dict[str, Any]:
+    words = {"device": one.device, "platform": one.platform, "supernet": one.supernet, "message": one.message}
+    return {**words, "networks": one.networks, "s": _age(one.since)}
 
 
 def _age(since: float) -> float:

@@ -21,10 +21,24 @@ from harness.channel import Channel, Closed, Garbled, Message, Silence
 from harness.farm.bench import FarmBench, _Sent
 from harness.farm.cluster import Cluster, Job
 from harness.farm.engine import VERSION
-from harness.farm.offer import Offer
+from harness.farm.messages import (
+    DescriptionUnknown,
+    EvaluateAnswer,
+    EvaluateDescription,
+    EvaluateOrder,
+    MeasureAnswer,
+    MeasureDescription,
+    MeasureOrder,
+    PlatformRead,
+    Refusal,
+    SettingsRead,
+    WeightsLacking,
+    read_answer,
+)
+from harness.farm.offer import Offer, OfferedBackend
 from harness.farm.platforms import FarmPlatform, find
 from harness.farm.quality import FarmQuality
-from harness.farm.station import Station, raised
+from harness.farm.station import Station
 from harness.farm.status import status
 from harness.graph import digests
 from harness.measurement import Measurement
@@ -69,7 +83,7 @@ OFFER = Offer(
     "host",
     0,
     ("cpu",),
-    {"torch": {"fingerprint": "f", "devices": ["cpu"], "versions": {"torch": "2"}}},
+    {"torch": OfferedBackend("f", {"torch": "2"}, ("cpu",))},
     {"phone": "torch:threads=1"},
     1,
     {"hwnas": "0.1"},
@@ -79,12 +93,7 @@ CURRENT = {"device": "cpu", "platform": "torch", "supernet": "ncf", "networks": 
 NOW = {"current": [CURRENT], "done": 4, "error": ""}
 WORKER = {"offer": OFFER.to_record(), "name": "alpha-0:12", "last_seen": time.time(), "metrics": {"hwnas": NOW}}
 WORKER["offer"]["devices"] = list(OFFER.devices)  # as JSON has it
-PARSED = {
-    "backend": "torch",
-    "settings": {"device": "cpu", "threads": 1, "batch": 1, "precision": "fp32", "options": {}},
-    "fingerprint": "f",
-    "environment": {"cpu": "x"},
-}
+PARSED = PlatformRead("torch", SettingsRead("cpu", 1, 1, "fp32", {}), "f", {})
 
 
 class Scheduler:
@@ -125,7 +134,7 @@ def test_offers(record, text):
         found.resources()
         found.serves("torch", "f", "cpu")
         json.dumps(found.to_record())
-        find(text, Scheduler({"tcp://a": {"offer": record}}, json.dumps(PARSED)))
+        find(text, Scheduler({"tcp://a": {"offer": record}}, PARSED.to_text()))
 
     refused_or_read(read)
 
@@ -141,7 +150,7 @@ def test_what_workers_are_at(facts, told):
 
 @fuzz
 @given(
-    answer=documents([PARSED, {"error": "PlatformError", "message": "no such platform"}]).map(json.dumps)
+    answer=documents([asdict(PARSED), asdict(Refusal("PlatformError", "no such platform"))]).map(json.dumps)
     | texts(["{}"])
 )
 @example(answer="{")
@@ -184,49 +193,51 @@ MEASUREMENT = Measurement(
     fingerprint="f",
     measured_at="2030-01-01T00:00:00+00:00",
 )
-ANSWER = {
-    "measurements": [MEASUREMENT.to_record()],
-    "anchors": {KEYS[0]: 1e-3},
-    "protocol": PROTOCOL.to_record(),
-    "environment": {"noise": None, "farm": {"worker": "a", "unit": None}},
-    "fingerprint": "f",
-    "worker": "a",
-}
-REFUSED = {"error": "PlatformError", "message": "no"}
+ANSWER = asdict(
+    MeasureAnswer(
+        measurements=[MEASUREMENT.to_record()],
+        anchors={KEYS[0]: 1e-3},
+        protocol=PROTOCOL.to_record(),
+        environment={"noise": None, "farm": {"worker": "a", "unit": None}},
+        fingerprint="f",
+        worker="a",
+    )
+)
+SCORE = asdict(EvaluateAnswer(Score(75.0, 74.0, 76.0, 100, {"top5": 90.0}).record()))
+REFUSED = asdict(Refusal("PlatformError", "no"))
+UNKNOWN, LACKS = asdict(DescriptionUnknown()), asdict(WeightsLacking())
 PLATFORM = FarmPlatform("torch", Settings(), spelled="torch:threads=1", host="host", fingerprint="f")
 
 
-def objects(seeds):
-    """What is no JSON object is refused as it arrives, see below."""
-    return documents(seeds).filter(lambda answer: isinstance(answer, dict))
+def spelled(seeds):
+    return documents(seeds).map(json.dumps) | texts([json.dumps(seed) for seed in seeds])
 
 
 @fuzz
-@given(answer=objects([ANSWER, ANSWER, REFUSED, {"died": "three times"}]))
-@example(answer={"error": "PlatformError"})
-@example(answer={"error": "PlatformError", "message": " "})
-@example(answer={})
-@example(answer={**ANSWER, "measurements": [{}]})
+@given(answer=spelled([ANSWER, ANSWER, SCORE, REFUSED]))
+@example(answer=json.dumps(REFUSED | {"message": " "}))
+@example(answer=json.dumps(ANSWER | {"measurements": [{}]}))
+@example(answer="{}")
 def test_answers_to_a_bench(answer):
     bench = FarmBench(SimpleNamespace(), PLATFORM, NCF, X)
 
     def read():
-        for one in bench._read(_Sent(0, [(KEYS[0], X[0])], lambda _: None), answer):
+        for one in bench._read(_Sent(0, [(KEYS[0], X[0])], lambda _: None), read_answer(answer)):
             json.dumps(one.to_json(samples=True))
 
     refused_or_read(read)
 
 
 @fuzz
-@given(answer=objects([{"score": Score(75.0, 74.0, 76.0, 100, {"top5": 90.0}).record()}, REFUSED, {"died": "x"}]))
-@example(answer={"score": {}})
+@given(answer=spelled([SCORE, SCORE, REFUSED, ANSWER]))
+@example(answer=json.dumps(SCORE | {"score": {}}))
 def test_answers_to_a_quality(answer):
     quality = SimpleNamespace(keep=lambda _key, score: json.dumps(score.record()))
-    refused_or_read(lambda: FarmQuality._read(quality, KEYS[0], answer))
+    refused_or_read(lambda: FarmQuality._read(quality, KEYS[0], read_answer(answer)))
 
 
 @fuzz
-@given(answer=documents([ANSWER, {"unknown": "digest"}, {"lacks": "digest"}]).map(json.dumps) | texts(["{}"]))
+@given(answer=documents([ANSWER, UNKNOWN, LACKS]).map(json.dumps) | texts(["{}"]))
 @example(answer="{")
 @example(answer="null")
 def test_answers_as_they_arrive(answer):
@@ -234,7 +245,7 @@ def test_answers_as_they_arrive(answer):
 
     def read():
         # Another answer than an object must not be waited for again and again.
-        assert isinstance(scheduler._answer(0, scheduler._jobs[0]), dict) or scheduler.sent == 1
+        assert scheduler._answer(0, scheduler._jobs[0]) is not None or scheduler.sent == 1
 
     refused_or_read(read)
 
@@ -242,7 +253,7 @@ def test_answers_as_they_arrive(answer):
 class Measured(Station):
     """A station whose benches measure nothing."""
 
-    def _opened(self, what, current):
+    def _opened(self, what):
         bench = SimpleNamespace(
             begin=lambda: PROTOCOL,
             reseed=np.random.default_rng,
@@ -255,36 +266,23 @@ class Measured(Station):
         return SimpleNamespace(bench=bench, platform=Platform("torch", Settings()), used=0.0, looked=time.monotonic())
 
 
-DESCRIPTION = {
-    "version": VERSION,
-    "supernet": "ncf",
-    "platform": "torch:threads=1",
-    "device": "cpu",
-    "fingerprint": "f",
-    "anchors": X.tolist(),
-    "protocol": PROTOCOL.to_record(),
-    "check": True,
-    "silence_s": 60.0,
-}
-ORDER = {
-    "networks": [[key, row.tolist(), graph] for key, row, graph in zip(KEYS, X, digests(NCF, X), strict=True)],
-    "anchors": True,
-    "seed": 7,
-}
-QUALITY = {
-    "version": VERSION,
-    "supernet": "ncf",
-    "quality": "hit-rate:x",
-    "weights": __file__,
-    "content": content_digest(__file__),
-    "subset": 1,
-    "workers": 1,
-    "source": "x",
-}
+DESCRIPTION = asdict(
+    MeasureDescription(
+        VERSION, "ncf", "torch:threads=1", "cpu", "f", X.tolist(), PROTOCOL.to_record(), check=True, silence_s=60.0
+    )
+)
+NETWORKS = [(key, row.tolist(), graph) for key, row, graph in zip(KEYS, X, digests(NCF, X), strict=True)]
+ORDER = asdict(MeasureOrder(NETWORKS, anchors=True, seed=7))
+QUALITY = asdict(
+    EvaluateDescription(VERSION, "ncf", "hit-rate:x", __file__, content_digest(__file__), 1, 1, "x", ["subwords"])
+)
+VECTOR = asdict(EvaluateOrder(X[0].tolist()))
 
 
-def spelled(seeds):
-    return documents(seeds).map(json.dumps) | texts([json.dumps(seed) for seed in seeds])
+def says(text, *expected):
+    """What a worker answers is one of these, or a refusal with a reason."""
+    answer = read_answer(text)
+    assert isinstance(answer, expected) or (isinstance(answer, Refusal) and str(answer.raised()).strip())
 
 
 @fuzz
@@ -293,21 +291,19 @@ def spelled(seeds):
 @example(description=json.dumps(DESCRIPTION), order="null")
 def test_orders_to_measure(description, order):
     station = Measured(OFFER)
-    answer = json.loads(station.measure("digest", order, description))
-    assert "measurements" in answer or str(raised(answer)).strip() or answer == {"unknown": "digest"}
+    says(station.measure("digest", order, description), MeasureAnswer, DescriptionUnknown)
     json.dumps(station.facts())
 
 
 @fuzz
-@given(description=spelled([QUALITY]), order=spelled([{"vector": X[0].tolist()}]))
+@given(description=spelled([QUALITY]), order=spelled([VECTOR]))
 @example(description="{", order="{}")
 def test_orders_to_evaluate(description, order):
-    answer = json.loads(Station(OFFER).evaluate("digest", order, description))
-    assert {"score", "lacks"} & answer.keys() or str(raised(answer)).strip() or answer == {"unknown": "digest"}
+    answer = Station(OFFER).evaluate("digest", order, description)
+    says(answer, EvaluateAnswer, WeightsLacking, DescriptionUnknown)
 
 
 @fuzz
 @given(text=texts(["torch:threads=1", "phone", "onnxruntime:threads=2,batch=8"]))
 def test_platforms_that_a_worker_reads(text):
-    answer = json.loads(Station(OFFER).parsed(text))
-    assert "fingerprint" in answer or str(raised(answer)).strip()
+    says(Station(OFFER).parsed(text), PlatformRead)

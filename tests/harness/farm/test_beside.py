@@ -11,8 +11,9 @@ import supernets
 from harness import quality
 from harness.farm import files
 from harness.farm.engine import VERSION
+from harness.farm.messages import EvaluateDescription, EvaluateOrder, read_answer
 from harness.farm.quality import FarmQuality
-from harness.farm.station import Station, raised
+from harness.farm.station import Station
 from harness.quality import QualityOptions
 from supernets.contents import Content, content_digest
 from supernets.errors import MeasurementError, QualityError
@@ -33,13 +34,11 @@ def evaluated(tmp_path, monkeypatch):
     here.write_bytes(b"weights")
 
     def evaluate(there, **more):
-        described = {
-            "version": VERSION, "supernet": "ncf", "quality": "bleu:a,b", "subset": None, "workers": 1, "source": "x",
-            "weights": str(here if there else tmp_path / "elsewhere" / "w.pt"), "content": content_digest(here), **more,
-        }  # fmt: skip
+        named = str(here if there else tmp_path / "elsewhere" / "w.pt")
+        described = EvaluateDescription(VERSION, "ncf", "bleu:a,b", named, content_digest(here), None, 1, "x", **more)
         station = Station(SimpleNamespace(name="pi", device="cpu"))
-        order = json.dumps({"vector": NCF.space.smallest()[0].tolist()})
-        return raised(json.loads(station.evaluate("d", order, json.dumps(described), content=b"weights")))
+        order = EvaluateOrder(NCF.space.smallest()[0].tolist()).to_text()
+        return read_answer(station.evaluate("d", order, described.to_text(), content=b"weights")).raised()
 
     return evaluate
 
