@@ -1,12 +1,12 @@
 """Backends: ways to run a stage, or to know a sub-network's latency.
 
-``names()`` lists them, ``get(name)`` makes one; ``backends.runner.Runner`` makes a function of a stage.
+``names()`` lists them, ``get(name)`` makes one; ``hwnas.backends.runner.Runner`` makes a function of a stage.
 """
 
 from __future__ import annotations
 
-from backends.backend import Backend, KnowingBackend, Option, RunningBackend, Session, Settings, Tabulated
-from supernets.registry import Registry
+from hwnas.backends.backend import Backend, KnowingBackend, Option, RunningBackend, Session, Settings, Tabulated
+from hwnas.supernets.registry import Registry
 
 __all__ = [
     "Backend",
@@ -23,9 +23,8 @@ __all__ = [
 
 registry = Registry(
     "backend",
-    "backends",
     "hwnas.backends",
-    skip=("backend", "export", "outputs", "quantise", "runner"),
+    "hwnas.backends",
     makes=(RunningBackend, KnowingBackend),
 )
 

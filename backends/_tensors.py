@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from supernets.supernet import Stage
+from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
     import torch

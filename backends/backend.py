@@ -14,14 +14,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from latency_luts.measured import Lookup
-from supernets.errors import BackendError, PlatformError, suggestion
-from supernets.fitting import misfit, wrong_type
-from supernets.plug_ins import FAILURES, blamed
-from supernets.quoting import shortened
-from supernets.space import FloatArray
-from supernets.supernet import Stage, SuperNetwork
-from supernets.values import Values
+from hwnas.latency_luts.measured import Lookup
+from hwnas.supernets.errors import BackendError, PlatformError, suggestion
+from hwnas.supernets.fitting import misfit, wrong_type
+from hwnas.supernets.plug_ins import FAILURES, blamed
+from hwnas.supernets.quoting import shortened
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.supernet import Stage, SuperNetwork
+from hwnas.supernets.values import Values
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Settings:
         batch: samples per inference.
         precision: "fp32", "fp16", "bf16" or "int8".
         options: the backend's own keys.
-        contents: digests of what the files hold that some of ``options`` name, by key; see ``harness.pinned``. A
+        contents: digests of what the files hold that some of ``options`` name, by key; see ``hwnas.harness.pinned``. A
             backend that reads such a file and finds another content raises ``ChangedError``. Empty: whatever they hold.
     """
 
@@ -114,7 +114,7 @@ class Session(Protocol):
 
     - ``time_runs(n) -> FloatArray``, seconds of each of ``n`` runs by the device's own clock; it is used instead of the
       wall clock where it is there;
-    - ``feed(*arrays)``, which replaces the inputs by others of the same shapes; see ``backends.runner``.
+    - ``feed(*arrays)``, which replaces the inputs by others of the same shapes; see ``hwnas.backends.runner``.
     """
 
     def run(self) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy.typing as npt
 
-import latency_luts
-from backends.backend import Option, Settings
-from latency_luts import LatencySum, Table, published
-from supernets.contents import content_digest, holding
-from supernets.errors import PlatformError, TableError
-from supernets.files import expanded
-from supernets.space import FloatArray
-from supernets.supernet import SuperNetwork
+from hwnas import latency_luts
+from hwnas.backends.backend import Option, Settings
+from hwnas.latency_luts import LatencySum, Table, published
+from hwnas.supernets.contents import content_digest, holding
+from hwnas.supernets.errors import PlatformError, TableError
+from hwnas.supernets.files import expanded
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.supernet import SuperNetwork
 
 
 def create(name: str) -> LutBackend:

@@ -12,10 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backends.backend import Closed, Option, Session, Settings, check_settings, installed_versions, thread_environment
-from backends.quantise import CALIBRATION, Calibration, calibration_refusal, onnx_graph
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends.backend import (
+    Closed,
+    Option,
+    Session,
+    Settings,
+    check_settings,
+    installed_versions,
+    thread_environment,
+)
+from hwnas.backends.quantise import CALIBRATION, Calibration, calibration_refusal, onnx_graph
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 _CUDA_DEVICES = tuple(f"cuda:{index}" for index in range(8))
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnx")
@@ -74,7 +82,7 @@ class OnnxRuntimeBackend:
         """
         import onnxruntime
 
-        from backends.export import export
+        from hwnas.backends.export import export
 
         chosen = check_settings(self, settings)
         device = _device(self.name, chosen.get("provider"), settings.device)

@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backends.backend import Closed, Option, Session, Settings, check_settings, installed_versions, thread_environment
-from backends.quantise import CALIBRATION, Calibration, calibration_refusal, openvino_model
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends.backend import (
+    Closed,
+    Option,
+    Session,
+    Settings,
+    check_settings,
+    installed_versions,
+    thread_environment,
+)
+from hwnas.backends.quantise import CALIBRATION, Calibration, calibration_refusal, openvino_model
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 # What OpenVINO computes in where the graph does not say otherwise, as its int8 layers do.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -66,7 +74,7 @@ class OpenVinoBackend:
                 or a number of threads that OpenVINO replaces by another.
             BackendError: the stage cannot be exported or quantised, or OpenVINO refuses the graph.
         """
-        from backends.export import export
+        from hwnas.backends.export import export
 
         chosen = check_settings(self, settings)
         device = settings.device.upper()

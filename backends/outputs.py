@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from backends._tensors import arrays
-from backends.quantise.instructions import saturates
-from supernets.errors import BackendError, NotFiniteError
-from supernets.supernet import Stage
+from hwnas.backends._tensors import arrays
+from hwnas.backends.quantise.instructions import saturates
+from hwnas.supernets.errors import BackendError, NotFiniteError
+from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
     import torch

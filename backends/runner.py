@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from backends.backend import RunningBackend, Settings, prepared
-from supernets.errors import BackendError
-from supernets.supernet import Stage
+from hwnas.backends.backend import RunningBackend, Settings, prepared
+from hwnas.supernets.errors import BackendError
+from hwnas.supernets.supernet import Stage
 
 Arrays = tuple[npt.NDArray[np.generic], ...]
 

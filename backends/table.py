@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from backends.backend import Option, Settings
-from latency_luts.measured import Lookup, MeasuredTable
-from supernets.contents import content_digest, holding
-from supernets.errors import PlatformError, TableError
-from supernets.files import expanded
-from supernets.space import FloatArray
-from supernets.supernet import SuperNetwork
+from hwnas.backends.backend import Option, Settings
+from hwnas.latency_luts.measured import Lookup, MeasuredTable
+from hwnas.supernets.contents import content_digest, holding
+from hwnas.supernets.errors import PlatformError, TableError
+from hwnas.supernets.files import expanded
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.supernet import SuperNetwork
 
 _COLUMN = "latency"
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from backends._tensors import arrays, moved
-from backends.backend import Option, Session, Settings, check_settings, installed_versions, thread_environment
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends._tensors import arrays, moved
+from hwnas.backends.backend import Option, Session, Settings, check_settings, installed_versions, thread_environment
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
     import torch

@@ -15,11 +15,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backends._tensors import arrays, moved
-from backends.backend import Closed, Option, Session, Settings, check_settings, installed_versions, thread_environment
-from supernets.errors import BackendError, PlatformError
-from supernets.space import FloatArray
-from supernets.supernet import Stage
+from hwnas.backends._tensors import arrays, moved
+from hwnas.backends.backend import (
+    Closed,
+    Option,
+    Session,
+    Settings,
+    check_settings,
+    installed_versions,
+    thread_environment,
+)
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.supernet import Stage
 
 _PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 # The first runs choose kernels and grow the allocator's pool; PyTorch's own recipe for graph capture warms up thrice.

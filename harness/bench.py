@@ -8,21 +8,21 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-import backends
-from backends.backend import RunningBackend, libraries
-from harness import environment
-from harness.device import Device, WorkerDied
-from harness.lock import DeviceLock
-from harness.measurement import Measurement
-from harness.messages import Failed, Measured, Order, Prepared, Progressed, Said
-from harness.platform import Platform
-from harness.protocol import TimingProtocol
-from harness.records import Writer
-from harness.threads import affinity, physical_cores
-from harness.timed import Tick
-from supernets.errors import MeasurementError
-from supernets.space import IntArray
-from supernets.supernet import SuperNetwork
+from hwnas import backends
+from hwnas.backends.backend import RunningBackend, libraries
+from hwnas.harness import environment
+from hwnas.harness.device import Device, WorkerDied
+from hwnas.harness.lock import DeviceLock
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.messages import Failed, Measured, Order, Prepared, Progressed, Said
+from hwnas.harness.platform import Platform
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.records import Writer
+from hwnas.harness.threads import affinity, physical_cores
+from hwnas.harness.timed import Tick
+from hwnas.supernets.errors import MeasurementError
+from hwnas.supernets.space import IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 # Importing torch and compiling a large graph take a minute on a busy machine.
 SILENCE_S = 180.0

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from harness.measure import Measurer, Progress
-from harness.measurement import Measurement
-from harness.pinned import contents
-from harness.platform import Platform
-from harness.protocol import TimingProtocol, profile
-from harness.store import Store
-from latency_luts import Entry, key, write_table
-from supernets.contents import Contents, to_records
-from supernets.errors import MeasurementError
-from supernets.single_blocks import SingleBlocks
-from supernets.space import IntArray
-from supernets.supernet import SuperNetwork
+from hwnas.harness.measure import Measurer, Progress
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.pinned import contents
+from hwnas.harness.platform import Platform
+from hwnas.harness.protocol import TimingProtocol, profile
+from hwnas.harness.store import Store
+from hwnas.latency_luts import Entry, key, write_table
+from hwnas.supernets.contents import Contents, to_records
+from hwnas.supernets.errors import MeasurementError
+from hwnas.supernets.single_blocks import SingleBlocks
+from hwnas.supernets.space import IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 # Blocks that are measured side by side, and how often one hears of progress.
 _BATCH = 24
@@ -99,8 +99,8 @@ def build_table(
         platform: where.
         store: keeps every block as soon as it has settled, and the others as their batch ends, so that a build that was
             interrupted goes on. What did not settle is not measured again either, while the machine is as it was.
-        protocol: see ``harness.measure.Measurer``, as are the others; ``None``: ``PROTOCOL``. What ``progress`` counts
-            is blocks here.
+        protocol: see ``hwnas.harness.measure.Measurer``, as are the others; ``None``: ``PROTOCOL``. What ``progress``
+            counts is blocks here.
         progress: see there.
         fresh: see there.
         check: see there.

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.measurement import Measurement
-from harness.protocol import PROFILES, TimingProtocol
-from harness.store import Store
-from supernets.contents import identified
-from supernets.errors import StoreError, StoreFaultError
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.protocol import PROFILES, TimingProtocol
+from hwnas.harness.store import Store
+from hwnas.supernets.contents import identified
+from hwnas.supernets.errors import StoreError, StoreFaultError
 
 Anchors = Mapping[str, float]  # an anchor's key: its latency in seconds
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.backend import Backend, Settings
-from backends.quantise import CALIBRATION
-from supernets.contents import changed
-from supernets.errors import PlatformError
-from supernets.space import IntArray
-from supernets.supernet import Stage, SuperNetwork
+from hwnas.backends.backend import Backend, Settings
+from hwnas.backends.quantise import CALIBRATION
+from hwnas.supernets.contents import changed
+from hwnas.supernets.errors import PlatformError
+from hwnas.supernets.space import IntArray
+from hwnas.supernets.supernet import Stage, SuperNetwork
 
 if TYPE_CHECKING:
     import torch
 
-    from harness.data.image_set import ImageSet
+    from hwnas.harness.data.image_set import ImageSet
 
 # Ranges of activations are settled after some tens of images (docs/quantisation.md), and each costs an inference.
 IMAGES = 64
@@ -59,7 +59,7 @@ def calibration_digest(folder: str, batch: int) -> str:
 @functools.lru_cache(maxsize=4)
 def _batches(folder: str, digest: str, batch: int, channels: int, resolution: int) -> list[torch.Tensor]:
     """Return ``IMAGES`` images, or a little more, in full batches; the same ones for every sub-network."""
-    from harness.data.pixels import normalised
+    from hwnas.harness.data.pixels import normalised
 
     found = _opened(folder, channels)
     order = _order(len(found.labels), batch)
@@ -70,7 +70,7 @@ def _batches(folder: str, digest: str, batch: int, channels: int, resolution: in
 
 
 def _opened(folder: str, channels: int) -> ImageSet:
-    from harness.data.image_set import has_training_images, open_images
+    from hwnas.harness.data.image_set import has_training_images, open_images
 
     return open_images(folder, "train" if has_training_images(folder) else "test", channels)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.clocks import Clocks
-from harness.protocol import PROFILES, TimingProtocol
-from harness.samples import Samples
-from harness.timed import Timed
-from harness.timing import Runner, time_batch
-from supernets.errors import MeasurementError
+from hwnas.harness.clocks import Clocks
+from hwnas.harness.protocol import PROFILES, TimingProtocol
+from hwnas.harness.samples import Samples
+from hwnas.harness.timed import Timed
+from hwnas.harness.timing import Runner, time_batch
+from hwnas.supernets.errors import MeasurementError
 
 # Fewer samples show too little of a host to call it quiet.
 _SAMPLES = 12

@@ -8,7 +8,7 @@ import struct
 import time
 from typing import Any
 
-from harness.validation import Message, Misread, read
+from hwnas.harness.validation import Message, Misread, read
 
 _LENGTH = struct.Struct(">I")
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from harness.measure import Measurer, Progress
-from harness.platform import Platform
-from harness.protocol import TimingProtocol
-from harness.store import Store
-from latency_luts import LatencyTable, correction
-from latency_luts.correction import Correction
-from supernets.errors import MeasurementError, UsageError
-from supernets.space import BoolArray, FloatArray, IntArray
-from supernets.supernet import SuperNetwork
+from hwnas.harness.measure import Measurer, Progress
+from hwnas.harness.platform import Platform
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.store import Store
+from hwnas.latency_luts import LatencyTable, correction
+from hwnas.latency_luts.correction import Correction
+from hwnas.supernets.errors import MeasurementError, UsageError
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 # 1: the first.
 SCHEMA = 1
@@ -159,7 +159,7 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
         calibrate: further ones, chosen to tell most, on which a correction is fitted; 0: the table's own is applied,
             where it has one.
         seed: of the choice of sub-networks.
-        store: see ``harness.measure.Measurer``, as are the others.
+        store: see ``hwnas.harness.measure.Measurer``, as are the others.
         protocol: see there.
         progress: see there.
         fresh: see there.

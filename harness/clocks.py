@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from harness import cgroup
-from supernets.errors import MeasurementError
-from supernets.space import FloatArray
-from supernets.values import Values
+from hwnas.harness import cgroup
+from hwnas.supernets.errors import MeasurementError
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import Values
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness import heap, variables
-from harness.channel import Channel, Closed, Garbled, Silence
-from harness.child import Child, unnamed_file
-from harness.messages import SAID, Acknowledgement, Done, Networks, Order, Ready, Refused, Said
-from harness.validation import Message
-from supernets import errors
+from hwnas.harness import heap, variables
+from hwnas.harness.channel import Channel, Closed, Garbled, Silence
+from hwnas.harness.child import Child, unnamed_file
+from hwnas.harness.messages import SAID, Acknowledgement, Done, Networks, Order, Ready, Refused, Said
+from hwnas.harness.validation import Message
+from hwnas.supernets import errors
 
 _TAIL = 600  # characters of the worker's last words that go into a message
 
@@ -36,7 +36,7 @@ class Device:
     Args:
         order: the first message; ``marker`` is filled in here.
         environment: variables that must be set before the worker imports anything, on top of what
-            ``harness.variables`` lets through of this process's own.
+            ``hwnas.harness.variables`` lets through of this process's own.
         silence_s: a worker that says nothing for this long has hung.
         listen: called with each message that comes before it is ready.
 
@@ -59,7 +59,7 @@ class Device:
         self._marker.write(_NOTHING.to_bytes(8, "little", signed=True))
         self._marker.flush()
         self._child = Child(
-            "harness.worker",
+            "hwnas.harness.worker",
             environment={**variables.for_worker(os.environ), **heap.ENVIRONMENT, **environment},
             files=(self._marker.fileno(),),
             stdin=subprocess.PIPE,

@@ -18,8 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness import cgroup, heap, variables
-from harness.threads import affinity, allowed_cpus
+from hwnas.harness import cgroup, heap, variables
+from hwnas.harness.threads import affinity, allowed_cpus
 
 Value = str | int | float | bool | None
 Environment = dict[str, Value]

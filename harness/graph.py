@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from supernets.supernet import SuperNetwork
+from hwnas.supernets.supernet import SuperNetwork
 
 
 def digests(net: SuperNetwork, X: npt.ArrayLike) -> list[str]:

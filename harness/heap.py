@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from harness.memory import HUGE, limits
+from hwnas.harness.memory import HUGE, limits
 
 # One heap for all sizes and threads, which keeps what was freed: what lies where follows from the order of the calls.
 ENVIRONMENT = {

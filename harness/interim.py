@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.settling import Settling
+from hwnas.harness.settling import Settling
 
 
 class Interim:

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from supernets.assets import cache_folder
-from supernets.quoting import shortened
+from hwnas.supernets.assets import cache_folder
+from hwnas.supernets.quoting import shortened
 
 # The same for every user and environment of the host, whatever TMPDIR says.
 DIRECTORY = Path("/tmp")  # noqa: S108 - the name is no secret, and the file holds nothing that is trusted

@@ -10,19 +10,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-import backends
-from backends.backend import KnowingBackend, known_latency
-from harness import cache
-from harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, ParallelBench, Progress, Tell
-from harness.measurement import Measurement
-from harness.pinned import pinned
-from harness.platform import Platform, parse
-from harness.protocol import TimingProtocol, profile
-from harness.records import Writer
-from harness.store import Store
-from harness.stored import StoredValues
-from supernets.space import IntArray
-from supernets.supernet import SuperNetwork
+from hwnas import backends
+from hwnas.backends.backend import KnowingBackend, known_latency
+from hwnas.harness import cache
+from hwnas.harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, ParallelBench, Progress, Tell
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.pinned import pinned
+from hwnas.harness.platform import Platform, parse
+from hwnas.harness.protocol import TimingProtocol, profile
+from hwnas.harness.records import Writer
+from hwnas.harness.store import Store
+from hwnas.harness.stored import StoredValues
+from hwnas.supernets.space import IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 __all__ = ["Measurer", "Progress", "measure"]
 

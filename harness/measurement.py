@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.protocol import TimingProtocol
-from harness.samples import Samples
-from harness.statistics import Summary, statistic_of, summarise
-from supernets.errors import MALFORMED, StoreError
-from supernets.space import BoolArray, Config, FloatArray
-from supernets.values import fault, number_or_none
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.samples import Samples
+from hwnas.harness.statistics import Summary, statistic_of, summarise
+from hwnas.supernets.errors import MALFORMED, StoreError
+from hwnas.supernets.space import BoolArray, Config, FloatArray
+from hwnas.supernets.values import fault, number_or_none
 
 # 1: first form.
 SCHEMA = 1

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from harness.calibration import Noise
-from harness.settling import Rules
-from harness.threads import ThreadCheck
-from harness.timed import Tick
-from harness.validation import Message
+from hwnas.harness.calibration import Noise
+from hwnas.harness.settling import Rules
+from hwnas.harness.threads import ThreadCheck
+from hwnas.harness.timed import Tick
+from hwnas.harness.validation import Message
 
 # --- the program's --------------------------------------------------------------------------------------------------
 
@@ -27,9 +27,9 @@ class Order(Message):
     Attributes:
         supernet: its name.
         backend: its name.
-        settings: ``backends.backend.Settings`` as a record.
+        settings: ``hwnas.backends.backend.Settings`` as a record.
         anchors: vectors, from fast to slow; the worker numbers them -1, -2, ...
-        protocol: ``harness.protocol.TimingProtocol`` as a record; ``None``: the worker chooses a profile.
+        protocol: ``hwnas.harness.protocol.TimingProtocol`` as a record; ``None``: the worker chooses a profile.
         check: compare every network's outputs with the torch module's.
         cores: the CPUs to run on.
         marker: the descriptor of the file in which the worker leaves the number of the network at hand.
@@ -71,7 +71,7 @@ class Refused(Message):
     """The worker cannot do what it is ordered, and ends.
 
     Attributes:
-        error: the class of ``supernets.errors`` that says why.
+        error: the class of ``hwnas.supernets.errors`` that says why.
         message: its message.
     """
 
@@ -185,7 +185,7 @@ class Measured(Message):
 
     Attributes:
         number: the network's.
-        samples: ``harness.samples.Samples`` as a record.
+        samples: ``hwnas.harness.samples.Samples`` as a record.
         spent_s: time spent on it, warm-up and dropped runs included.
         warmup_runs: how many runs the warm-up took.
         failure: why it could not be run, or ``None``.

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import backends
-from backends.backend import Option, Settings
-from harness.bench import Elsewhere
-from harness.calibrated import calibration_digest
-from harness.platform import Platform
-from supernets.contents import Content, content_digest, identified
-from supernets.errors import HwnasError
-from supernets.files import expanded
+from hwnas import backends
+from hwnas.backends.backend import Option, Settings
+from hwnas.harness.bench import Elsewhere
+from hwnas.harness.calibrated import calibration_digest
+from hwnas.harness.platform import Platform
+from hwnas.supernets.contents import Content, content_digest, identified
+from hwnas.supernets.errors import HwnasError
+from hwnas.supernets.files import expanded
 
 
 def pinned(platform: Platform) -> Platform:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import backends
-from backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
-from harness import variables
-from harness.threads import allowed_cpus
-from supernets.documents import parse_toml, read_text
-from supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
-from supernets.spec import parse_spec
-from supernets.whole import whole
+from hwnas import backends
+from hwnas.backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
+from hwnas.harness import variables
+from hwnas.harness.threads import allowed_cpus
+from hwnas.supernets.documents import parse_toml, read_text
+from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
+from hwnas.supernets.spec import parse_spec
+from hwnas.supernets.whole import whole
 
 NAMES_FILE = Path("hwnas.toml")
 _SECTION = "platforms"

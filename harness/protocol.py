@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from supernets.errors import UsageError, suggestion
+from hwnas.supernets.errors import UsageError, suggestion
 
 # 1: first form. 2: slow networks are visited twice as often, for one sample at a time; what is known to within
 # `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own, 4: several times,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.measurement import Measurement
-from supernets.space import FloatArray
+from hwnas.harness.measurement import Measurement
+from hwnas.supernets.space import FloatArray
 
 # The version of pytest-benchmark whose layout this is; its reader does not check it, people do.
 _LAYOUT = "5.1.0"

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from harness.graph import digests
-from harness.measurement import Measurement
-from harness.messages import Measured, Preparation, Prepared
-from harness.platform import Platform
-from harness.protocol import TimingProtocol
-from harness.samples import Samples
-from harness.statistics import Summary, summarise
-from harness.verdict import judge, unfinished
-from supernets.space import IntArray
-from supernets.supernet import SuperNetwork
-from supernets.values import Values
+from hwnas.harness.graph import digests
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.messages import Measured, Preparation, Prepared
+from hwnas.harness.platform import Platform
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.samples import Samples
+from hwnas.harness.statistics import Summary, summarise
+from hwnas.harness.verdict import judge, unfinished
+from hwnas.supernets.space import IntArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.values import Values
 
 
 class Writer:

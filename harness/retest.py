@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.measurement import Measurement
+from hwnas.harness.measurement import Measurement
 
 _WORTH_TELLING = 0.0005
 

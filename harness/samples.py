@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from supernets.errors import MeasurementError
-from supernets.space import BoolArray, FloatArray, IntArray
+from hwnas.supernets.errors import MeasurementError
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
 UNKNOWN = -1  # CPU time or switches of a sample that was taken by a device's own clock
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import RunningBackend, Session, Settings, prepared
-from backends.outputs import TOLERANCES, Arrays, compare, reference
-from harness.calibrated import calibrated
-from harness.clocks import device_times
-from harness.messages import Preparation
-from supernets.space import Config
-from supernets.supernet import Stage, SuperNetwork
+from hwnas.backends.backend import RunningBackend, Session, Settings, prepared
+from hwnas.backends.outputs import TOLERANCES, Arrays, compare, reference
+from hwnas.harness.calibrated import calibrated
+from hwnas.harness.clocks import device_times
+from hwnas.harness.messages import Preparation
+from hwnas.supernets.space import Config
+from hwnas.supernets.supernet import Stage, SuperNetwork
 
 __all__ = ["TOLERANCES", "Inference", "Making"]
 

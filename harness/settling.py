@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.protocol import TimingProtocol
-from harness.samples import Samples
-from harness.statistics import Summary, orders, statistic_of, summarise, tau
-from supernets.space import BoolArray, FloatArray
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.samples import Samples
+from hwnas.harness.statistics import Summary, orders, statistic_of, summarise, tau
+from hwnas.supernets.space import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from supernets.space import BoolArray, FloatArray, IntArray
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
 _QUANTILES = {"p10": 0.1, "p15": 0.15, "median": 0.5}
 # The smallest of n samples is a quantile too, of a level that shrinks with n. Its interval reaches up to the upper

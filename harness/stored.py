@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness import cache
-from harness.bench import Network
-from harness.graph import digests
-from harness.measurement import Measurement
-from harness.protocol import TimingProtocol
-from harness.store import Store
-from supernets.supernet import SuperNetwork
+from hwnas.harness import cache
+from hwnas.harness.bench import Network
+from hwnas.harness.graph import digests
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.store import Store
+from hwnas.supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from harness.platform import named_platforms
-from supernets.errors import PlatformError
-from supernets.spec import parse_spec
+from hwnas.harness.platform import named_platforms
+from hwnas.supernets.errors import PlatformError
+from hwnas.supernets.spec import parse_spec
 
 # Where a + separates values; in a file's name it is a letter like any other.
 _SWEPT = ("threads", "batch", "precision")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import cgroup
-from supernets.errors import MeasurementError
+from hwnas.harness import cgroup
+from hwnas.supernets.errors import MeasurementError
 
 _CPUS = Path("/sys/devices/system/cpu")
 _NODES = Path("/sys/devices/system/node")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.samples import Samples
-from harness.settling import Settling
+from hwnas.harness.samples import Samples
+from hwnas.harness.settling import Settling
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.clocks import Clocks, HostCounters, device_times
-from harness.interim import Interim
-from harness.protocol import TimingProtocol
-from harness.samples import UNKNOWN, Log
-from harness.settling import Settling, settle
-from harness.timed import BatchResult, Report, Tick, Timed
-from supernets.plug_ins import FAILURES, reason_of
+from hwnas.harness.clocks import Clocks, HostCounters, device_times
+from hwnas.harness.interim import Interim
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.samples import UNKNOWN, Log
+from hwnas.harness.settling import Settling, settle
+from hwnas.harness.timed import BatchResult, Report, Tick, Timed
+from hwnas.supernets.plug_ins import FAILURES, reason_of
 
 _TICK_NS = 1_000_000_000  # between two signs of life
 _BLOCK = 10  # samples of nothing that are timed together
@@ -112,7 +112,7 @@ def time_batch(  # noqa: PLR0913 - all but the first four are options by name
         enter: called with a network's index before it runs.
         tick: called about once a second, between visits.
         report: called between rounds with what is known so far, and which networks it is new of; see
-            ``harness.interim``.
+            ``hwnas.harness.interim``.
     """
     return _Loop(runners, protocol, clocks, rng, anchors, threads, _Listeners(enter, tick, report)).run()
 

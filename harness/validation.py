@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from supernets.errors import MALFORMED, MeasurementError
+from hwnas.supernets.errors import MALFORMED, MeasurementError
 
 # A whole number from 0, of what can be counted.
 Count = Annotated[int, Field(ge=0, lt=2**31)]

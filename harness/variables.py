@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, MutableMapping
 
-from harness import heap
+from hwnas.harness import heap
 
 # How many threads there are, where they run and how they wait, by the families' prefixes: new members decide the same.
 _THREADS = (

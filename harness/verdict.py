@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.protocol import TimingProtocol
-from harness.samples import Samples
-from harness.settling import Rules
-from harness.statistics import Summary
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.samples import Samples
+from hwnas.harness.settling import Rules
+from hwnas.harness.statistics import Summary
 
 # An inference that keeps this much more than its threads busy uses threads it was not given.
 _SLACK_CORES = 0.4

@@ -1,4 +1,4 @@
-"""The process that prepares and times networks: ``python -m harness.worker``, told what to do over its standard input.
+"""The process that prepares and times networks: ``python -m hwnas.harness.worker``, with orders on its standard input.
 
 It is spawned once per platform, with its environment set before it imports anything. It says each thing as soon as it
 knows it, and waits for the parent's acknowledgement: while it times, the parent sleeps, and when the parent ends, so
@@ -18,16 +18,15 @@ from typing import Any
 
 import numpy as np
 
-import backends
-import supernets
-from backends.backend import RunningBackend, Settings
-from harness import heap, memory, threads
-from harness.calibration import watch_first
-from harness.channel import Channel, Closed
-from harness.child import joined
-from harness.clocks import system_clocks
-from harness.environment import is_virtual
-from harness.messages import (
+from hwnas import backends, supernets
+from hwnas.backends.backend import RunningBackend, Settings
+from hwnas.harness import heap, memory, threads
+from hwnas.harness.calibration import watch_first
+from hwnas.harness.channel import Channel, Closed
+from hwnas.harness.child import joined
+from hwnas.harness.clocks import system_clocks
+from hwnas.harness.environment import is_virtual
+from hwnas.harness.messages import (
     Acknowledgement,
     BatchFacts,
     Done,
@@ -41,12 +40,12 @@ from harness.messages import (
     Refused,
     Said,
 )
-from harness.protocol import PROFILES, TimingProtocol
-from harness.sessions import Inference, Making
-from harness.timed import BatchResult
-from harness.timing import time_batch
-from supernets.errors import HwnasError, MeasurementError
-from supernets.plug_ins import FAILURES, blamed, reason_of
+from hwnas.harness.protocol import PROFILES, TimingProtocol
+from hwnas.harness.sessions import Inference, Making
+from hwnas.harness.timed import BatchResult
+from hwnas.harness.timing import time_batch
+from hwnas.supernets.errors import HwnasError, MeasurementError
+from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of
 
 # A network that runs this long is work enough to be spread over a few threads.
 _SHARED_S = 1e-3

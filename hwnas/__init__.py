@@ -1,6 +1,6 @@
 """Profile sub-networks of weight-sharing super-networks on real hardware, search them per platform, see what transfers.
 
-The public API is this module's functions, ``search.predictors.fit`` and ``search.hypervolume.hypervolume``.
+The public API is this module's functions, ``hwnas.search.predictors.fit`` and ``hwnas.search.hypervolume.hypervolume``.
 Nothing heavy is imported until a function needs it.
 """
 
@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.measurement import Measurement
-    from search.study import Study
-    from search.transfer import TransferResult
-    from supernets.supernet import SuperNetwork
+    from hwnas.harness.measurement import Measurement
+    from hwnas.search.study import Study
+    from hwnas.search.transfer import TransferResult
+    from hwnas.supernets.supernet import SuperNetwork
 
 __all__ = ["__version__", "measure", "search", "supernet", "transfer"]
+
+# In the repository the subpackages lie beside this folder, and are put into it where hwnas is installed (setup.py). A
+# checkout works as it is.
+_REPOSITORY = Path(__file__).resolve().parents[1]
+if (_REPOSITORY / "setup.py").is_file() and (_REPOSITORY / "supernets" / "registry.py").is_file():
+    __path__.append(str(_REPOSITORY))
 
 try:
     __version__ = version("hwnas")
@@ -30,7 +37,7 @@ def supernet(spec: str) -> SuperNetwork:
     Raises:
         UnknownNameError: no such super-network; the message suggests the nearest.
     """
-    import supernets
+    from hwnas import supernets
 
     return supernets.get(spec)
 
@@ -44,27 +51,14 @@ def measure(
         net: the super-network.
         configs: one config or several.
         platform: a platform string ("onnxruntime:threads=1").
-        **options: as ``harness.measure.Measurer`` takes them (``store``, ``protocol``, ``progress``).
+        **options: as ``hwnas.harness.measure.Measurer`` takes them (``store``, ``protocol``, ``progress``).
 
     Returns:
         One measurement per config, in their order. One that failed or did not settle says so in its ``status``.
     """
-    from harness.measure import measure as run
+    from hwnas.harness.measure import measure as run
 
     return run(net, configs, platform, **options)
-
-
-def search(net: SuperNetwork, platform: str, **options: Any) -> Study:
-    """Search a super-network on one platform.
-
-    Args:
-        net: the super-network.
-        platform: a platform string ("lut:table=note10").
-        **options: as ``search.study.search`` takes them (``quality``, ``algorithm``, ``evals``, ``seed``, ...).
-    """
-    from search.study import search as run
-
-    return run(net, platform=platform, **options)
 
 
 def transfer(net: SuperNetwork, platforms: Sequence[str], **options: Any) -> TransferResult:
@@ -73,8 +67,18 @@ def transfer(net: SuperNetwork, platforms: Sequence[str], **options: Any) -> Tra
     Args:
         net: the super-network.
         platforms: two or more platform strings.
-        **options: as ``search.transfer.transfer`` takes them.
+        **options: as ``hwnas.search.transfer.transfer`` takes them.
     """
-    from search.transfer import transfer as run
+    from hwnas.search.transfer import transfer as run
 
     return run(net, platforms, **options)
+
+
+if TYPE_CHECKING:
+
+    def search(net: SuperNetwork, platform: str, **options: Any) -> Study:
+        """Search a super-network on one platform; see ``hwnas.search.study.search``."""
+
+else:
+    # A package that can be called: the function and the package share the name.
+    from hwnas import search

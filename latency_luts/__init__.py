@@ -6,9 +6,9 @@ writes one of ours. ``measured`` reads CSV files of whole sub-networks.
 
 from __future__ import annotations
 
-from latency_luts.formats import read
-from latency_luts.keys import key
-from latency_luts.table import Entry, LatencySum, LatencyTable, Table
-from latency_luts.write import write_table
+from hwnas.latency_luts.formats import read
+from hwnas.latency_luts.keys import key
+from hwnas.latency_luts.table import Entry, LatencySum, LatencyTable, Table
+from hwnas.latency_luts.write import write_table
 
 __all__ = ["Entry", "LatencySum", "LatencyTable", "Table", "key", "read", "write_table"]

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from supernets.blocks import Block, BlockSum
-from supernets.errors import TableError
-from supernets.space import FloatArray, IntArray
-from supernets.supernet import SuperNetwork
+from hwnas.supernets.blocks import Block, BlockSum
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 # A block and its mean in seconds, to what its coefficient multiplies.
 QUANTITIES: dict[str, Callable[[Block, float], float]] = {

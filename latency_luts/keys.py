@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from supernets.blocks import Block
+from hwnas.supernets.blocks import Block
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 The sub-network stands in a column ``config`` (a JSON object), in DyNAS-T's ``Sub-network`` (a Python literal), or
 spread over one column per config key, its values separated by spaces. Each other column is a metric with its unit in
 its name: ``latency_ms``, ``v100_64_ms``, ``Latency (ms)``, ``t [µs]``, ``Top-1 Acc (%)``. Cells are apart by commas,
-semicolons or tabs, see ``latency_luts.spreadsheet``.
+semicolons or tabs, see ``hwnas.latency_luts.spreadsheet``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latency_luts import spreadsheet
-from supernets import values as allowed
-from supernets.documents import parse_object
-from supernets.errors import ConfigError, TableError
-from supernets.space import Config, FloatArray, IntArray, SearchSpace
+from hwnas.latency_luts import spreadsheet
+from hwnas.supernets import values as allowed
+from hwnas.supernets.documents import parse_object
+from hwnas.supernets.errors import ConfigError, TableError
+from hwnas.supernets.space import Config, FloatArray, IntArray, SearchSpace
 
 # How many of a unit a second has (None: not a time), and how else it is spelled. The two signs for micro look alike.
 _UNITS_PER_S: dict[str, float | None] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "%": None}

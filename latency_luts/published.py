@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from latency_luts import formats
-from latency_luts.resolutions import ResolutionTables
-from latency_luts.table import LatencyTable
-from supernets.assets import Asset, locate
-from supernets.errors import UnknownNameError
+from hwnas.latency_luts import formats
+from hwnas.latency_luts.resolutions import ResolutionTables
+from hwnas.latency_luts.table import LatencyTable
+from hwnas.supernets.assets import Asset, locate
+from hwnas.supernets.errors import UnknownNameError
 
 
 @dataclass(frozen=True)

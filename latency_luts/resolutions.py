@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from latency_luts.table import BoundTable, LatencySum, LatencyTable
-from supernets.blocks import Slot
-from supernets.errors import TableError
-from supernets.space import FloatArray, SearchSpace
-from supernets.supernet import SuperNetwork
+from hwnas.latency_luts.table import BoundTable, LatencySum, LatencyTable
+from hwnas.supernets.blocks import Slot
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.space import FloatArray, SearchSpace
+from hwnas.supernets.supernet import SuperNetwork
 
 _KEY = "r"
 

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from latency_luts.correction import Correction
-from latency_luts.keys import key, nearest
-from supernets.blocks import Block, BlockSum, Slot, distinct_blocks
-from supernets.errors import TableError
-from supernets.space import FloatArray, SearchSpace
-from supernets.supernet import SuperNetwork
+from hwnas.latency_luts.correction import Correction
+from hwnas.latency_luts.keys import key, nearest
+from hwnas.supernets.blocks import Block, BlockSum, Slot, distinct_blocks
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.space import FloatArray, SearchSpace
+from hwnas.supernets.supernet import SuperNetwork
 
 # Keys spelled out in a message; the rest is counted.
 _SHOWN = 3
@@ -63,7 +63,7 @@ class LatencyTable:
 
     Attributes:
         name: what messages call it, mostly its file.
-        entries: what is known, by key (see ``latency_luts.keys``).
+        entries: what is known, by key (see ``hwnas.latency_luts.keys``).
         serves: super-networks that it is known to have all blocks of; for messages only.
         header: what a table of ours says of how it was measured; empty where the layout has none.
         correction: what the plain sums leave out, as fitted on whole sub-networks; ``None``: they are what is returned.

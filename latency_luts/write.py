@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from latency_luts.correction import Correction
-from latency_luts.formats.hwnas import MARK, SCHEMA, UNITS_PER_S
-from latency_luts.table import Entry, LatencyTable
-from supernets.errors import TableError
-from supernets.writing import write_file
+from hwnas.latency_luts.correction import Correction
+from hwnas.latency_luts.formats.hwnas import MARK, SCHEMA, UNITS_PER_S
+from hwnas.latency_luts.table import Entry, LatencyTable
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.writing import write_file
 
 _UNIT = "ms"
 
@@ -34,7 +34,7 @@ def write_table(
 
     Args:
         file: where to; what is there is replaced.
-        blocks: what was measured, by key (see ``latency_luts.keys``).
+        blocks: what was measured, by key (see ``hwnas.latency_luts.keys``).
         supernet: whose blocks they are.
         platform: the platform string they were measured on.
         environment: of the machine, as measurements record it; plain data.

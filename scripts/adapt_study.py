@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-import supernets
-from search.adapt import TARGET_TAU, curve, learned
-from supernets.space import FloatArray, IntArray
-from supernets.supernet import SuperNetwork
+from hwnas import supernets
+from hwnas.search.adapt import TARGET_TAU, curve, learned
+from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 SPLITS = 12
 # Where two ways are compared that may both fall short of the target.

@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin")]
 
 from fleet import Fleet  # noqa: E402
 
-from harness.child import python_path  # noqa: E402
-from harness.store import Store  # noqa: E402
+from hwnas.harness.child import python_path  # noqa: E402
+from hwnas.harness.store import Store  # noqa: E402
 
 
 def main() -> int:

@@ -18,20 +18,20 @@ from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin")]
 
 import numpy as np  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
-import supernets  # noqa: E402
-from harness.bench import Progress  # noqa: E402
-from harness.farm.cluster import Cluster  # noqa: E402
-from harness.farm.platforms import find  # noqa: E402
-from harness.measure import Measurer  # noqa: E402
-from harness.platform import Platform, parse  # noqa: E402
-from harness.protocol import profile  # noqa: E402
-from supernets.space import IntArray  # noqa: E402
-from supernets.supernet import SuperNetwork  # noqa: E402
+from hwnas import supernets  # noqa: E402
+from hwnas.harness.bench import Progress  # noqa: E402
+from hwnas.harness.farm.cluster import Cluster  # noqa: E402
+from hwnas.harness.farm.platforms import find  # noqa: E402
+from hwnas.harness.measure import Measurer  # noqa: E402
+from hwnas.harness.platform import Platform, parse  # noqa: E402
+from hwnas.harness.protocol import profile  # noqa: E402
+from hwnas.supernets.space import IntArray  # noqa: E402
+from hwnas.supernets.supernet import SuperNetwork  # noqa: E402
 
 # One network at a time, beside one anchor; about half a second. Nothing of such a network lies in the host's memory.
 PROTOCOL = replace(

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-import supernets
-from harness.quality import surrogate
-from harness.quality.pairwise import PairwiseModel, cross_validate, fit
-from latency_luts.measured import Lookup, MeasuredTable
-from supernets.assets import Asset, locate
-from supernets.space import FloatArray, IntArray
-from supernets.writing import write_file
+from hwnas import supernets
+from hwnas.harness.quality import surrogate
+from hwnas.harness.quality.pairwise import PairwiseModel, cross_validate, fit
+from hwnas.latency_luts.measured import Lookup, MeasuredTable
+from hwnas.supernets.assets import Asset, locate
+from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.writing import write_file
 
 SUPERNET = "ofa-mbv3-w1.0"
 COLUMN = "Top-1 Acc (%)"

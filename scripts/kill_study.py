@@ -31,10 +31,8 @@ from typing import Any
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from harness.child import python_path
-from harness.store import Store
+from hwnas.harness.child import python_path
+from hwnas.harness.store import Store
 
 NET = "ofa-mbv3-w1.0:r=28,classes=10,channels=1,scale=0.25"
 _SETTLE_S = 5.0

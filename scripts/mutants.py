@@ -35,7 +35,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutants"
-PACKAGES = ("hwnas", "search", "harness", "backends", "latency_luts", "supernets")
+# Beside hwnas's own folder; installed they lie in it, and so they do in the copy.
+ROOMS = ("search", "harness", "backends", "latency_luts", "supernets")
 LEAST_KILLED = 0.9
 # mutmut's exit codes of a mutant. The tests passed, or no test reaches the function.
 _SURVIVED = (0, 5, 33)
@@ -98,14 +99,14 @@ def prepare(suites: Mapping[str, Sequence[str]]) -> None:
     """Copy the tree, and say to mutmut what it shall change and which tests it may run."""
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    for name in (*PACKAGES, "tests"):
-        shutil.copytree(ROOT / name, WORK / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, there in (("hwnas", "hwnas"), ("tests", "tests"), *((room, f"hwnas/{room}") for room in ROOMS)):
+        shutil.copytree(ROOT / name, WORK / there, ignore=shutil.ignore_patterns("__pycache__"))
     for name in suites:
-        text = (WORK / name).read_text()
-        (WORK / name).write_text(_PROTOCOL.sub(r"\1  # pragma: no mutate block", text))
+        file = WORK / "hwnas" / name
+        file.write_text(_PROTOCOL.sub(r"\1  # pragma: no mutate block", file.read_text()))
     settings = {
-        "source_paths": PACKAGES,
-        "only_mutate": sorted(suites),
+        "source_paths": ["hwnas"],
+        "only_mutate": sorted(f"hwnas/{name}" for name in suites),
         # A mutant is out of time after three times what its tests took beforehand, and 15 s.
         "timeout_multiplier": 3.0,
         "timeout_constant": 5.0,
@@ -148,7 +149,7 @@ def run(processes: int, names: Sequence[str] = ()) -> None:
 
 def exit_codes(module: str) -> dict[str, int | None]:
     """Return what mutmut wrote of a module's mutants, by their names; nothing of a module without functions."""
-    found = WORK / "mutants" / f"{module}.meta"
+    found = WORK / "mutants" / "hwnas" / f"{module}.meta"
     codes: dict[str, int | None] = json.loads(found.read_text())["exit_code_by_key"] if found.exists() else {}
     return codes
 
@@ -167,7 +168,7 @@ def changed_lines(name: str, module: str) -> tuple[str, str]:
     from mutmut.mutation.diff_apply import get_diff_for_mutant
 
     with contextlib.chdir(WORK):
-        return _lines(get_diff_for_mutant(name, path=module))
+        return _lines(get_diff_for_mutant(name, path=f"hwnas/{module}"))
 
 
 def report(found: Sequence[Mutant], equivalent: Sequence[Mapping[str, Any]]) -> int:

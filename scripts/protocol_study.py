@@ -26,16 +26,15 @@ from typing import Any
 
 import numpy as np
 
-import backends
-import supernets
-from backends import RunningBackend, Session
-from harness.lock import DeviceLock
-from harness.measure import Measurer
-from harness.platform import parse
-from harness.retest import retest
-from harness.statistics import tau
-from supernets.space import FloatArray, IntArray
-from supernets.writing import write_file
+from hwnas import backends, supernets
+from hwnas.backends import RunningBackend, Session
+from hwnas.harness.lock import DeviceLock
+from hwnas.harness.measure import Measurer
+from hwnas.harness.platform import parse
+from hwnas.harness.retest import retest
+from hwnas.harness.statistics import tau
+from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.writing import write_file
 
 NET = "ofa-mbv3-w1.0"
 PLATFORMS = ("onnxruntime:threads=1", "openvino:threads=1")

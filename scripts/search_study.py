@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-import supernets
-from harness import quality
-from latency_luts import published
-from search import algorithms
-from search.algorithm import Problem
-from search.algorithms._inner import Variation, evolve
-from search.hypervolume import hypervolume
-from search.operators import CROSSOVERS, MUTATIONS
-from supernets.blocks import Block, BlockSum
-from supernets.space import Choice, FloatArray, IntArray, SearchSpace
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.latency_luts import published
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._inner import Variation, evolve
+from hwnas.search.hypervolume import hypervolume
+from hwnas.search.operators import CROSSOVERS, MUTATIONS
+from hwnas.supernets.blocks import Block, BlockSum
+from hwnas.supernets.space import Choice, FloatArray, IntArray, SearchSpace
 
 MARKS = (60, 80, 120, 180)
 FAR_MARKS = (180, 400, 1000, 2000)

@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
-import supernets
-from harness.store import Store
-from search.archive import Evaluation
-from search.study import load, search
+from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.search.archive import Evaluation
+from hwnas.search.study import load, search
 
 NET = "ofa-mbv3-w1.2"
 PLATFORMS = tuple(

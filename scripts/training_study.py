@@ -22,22 +22,22 @@ from typing import Any
 
 import numpy as np
 
-import supernets
-from harness import data
-from harness.data.image_set import open_images
-from harness.quality import QualityOptions
-from harness.quality.classification import Tester
-from harness.statistics import tau
-from harness.store import Store
-from search.hypervolume import hypervolume
-from search.result import Study
-from search.stored import load
-from search.study import search
-from supernets.space import FloatArray
-from supernets.supernet import SuperNetwork
-from supernets.training import Options
-from supernets.training.loop import Progress, train
-from supernets.writing import write_file
+from hwnas import supernets
+from hwnas.harness import data
+from hwnas.harness.data.image_set import open_images
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.classification import Tester
+from hwnas.harness.statistics import tau
+from hwnas.harness.store import Store
+from hwnas.search.hypervolume import hypervolume
+from hwnas.search.result import Study
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.training import Options
+from hwnas.supernets.training.loop import Progress, train
+from hwnas.supernets.writing import write_file
 
 SUPERNET = "ofa-resnet50:r=12+16+20+24+28,classes=10,channels=1,scale=0.125,stem_stride=2"
 PLATFORM = "onnxruntime:threads=1"

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import torch
 
-import supernets
-from backends.export import export
-from harness.data.translation import Subwords, vocabulary
+from hwnas import supernets
+from hwnas.backends.export import export
 from hwnas.cli.configs import read_configs
-from supernets.supernet import Stage
-from supernets.transformer.beam import BeamSearch
-from supernets.transformer.dimensions import EOS, PAD
+from hwnas.harness.data.translation import Subwords, vocabulary
+from hwnas.supernets.supernet import Stage
+from hwnas.supernets.transformer.beam import BeamSearch
+from hwnas.supernets.transformer.dimensions import EOS, PAD
 
 Call = Callable[..., Sequence[torch.Tensor]]
 

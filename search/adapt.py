@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.statistics import tau
-from search.predictors._blocks import SpaceFeatures, behind_guess, with_guess
-from search.predictors.gp import GaussianProcess
-from supernets.errors import UsageError
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.harness.statistics import tau
+from hwnas.search.predictors._blocks import SpaceFeatures, behind_guess, with_guess
+from hwnas.search.predictors.gp import GaussianProcess
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # Latencies on A of vectors (n, n_var), in any unit: (n,).
 Guess = Callable[[IntArray], FloatArray]
@@ -111,7 +111,7 @@ def most_telling(space: SearchSpace, guess: Guess | None, X: IntArray, n: int) -
     A Gaussian process's uncertainty does not depend on the values, so the order is known before anything is measured
     (greedy D-optimal design: Krause, Singh and Guestrin, 2008, section 4).
     """
-    from search.predictors._kernel import Kernel
+    from hwnas.search.predictors._kernel import Kernel
 
     features = _Features(space, guess)
     F = features(X)

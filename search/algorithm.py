@@ -9,8 +9,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from supernets.errors import MALFORMED, ConfigError, UsageError, WorkError
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.errors import MALFORMED, ConfigError, UsageError, WorkError
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # An objective that is known without evaluating: vectors (n, n_var) to minimised values (n,).
 Known = Callable[[IntArray], FloatArray]

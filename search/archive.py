@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from search.hypervolume import hypervolume, non_dominated
-from search.objectives import STATES, Directions
-from supernets.space import Config, FloatArray
-from supernets.values import bounds, fault, number, number_or_none
+from hwnas.search.hypervolume import hypervolume, non_dominated
+from hwnas.search.objectives import STATES, Directions
+from hwnas.supernets.space import Config, FloatArray
+from hwnas.supernets.values import bounds, fault, number, number_or_none
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Evaluation:
         """Return what ``to_json`` wrote.
 
         Raises:
-            One of ``supernets.errors.MALFORMED``: it is something else, or has what can be no value; says which.
+            One of ``hwnas.supernets.errors.MALFORMED``: it is something else, or has what can be no value; says which.
         """
         violation = record["violation"]
         return cls(

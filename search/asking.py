@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.algorithm import Algorithm, proposed, that_takes_pending
-from search.archive import Archive
-from search.clock import Clock
-from search.drift import Drift
-from search.task import Task
-from supernets.space import FloatArray, IntArray
+from hwnas.search.algorithm import Algorithm, proposed, that_takes_pending
+from hwnas.search.archive import Archive
+from hwnas.search.clock import Clock
+from hwnas.search.drift import Drift
+from hwnas.search.task import Task
+from hwnas.supernets.space import FloatArray, IntArray
 
 # An algorithm that asks this often in a row for nothing new has nothing new to ask for.
 PATIENCE = 100

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from supernets.space import FloatArray, IntArray
+from hwnas.supernets.space import FloatArray, IntArray
 
 
 def attainment_surfaces(fronts: Sequence[FloatArray], levels: Sequence[float] = (0.25, 0.5, 0.75)) -> list[FloatArray]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from search.archive import Evaluation
-from search.threads import one_thread
+from hwnas.search.archive import Evaluation
+from hwnas.search.threads import one_thread
 
 
 @dataclass

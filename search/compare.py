@@ -1,6 +1,6 @@
 """Several algorithms on one problem, over seeds: who reaches which hypervolume in how many evaluations.
 
-``compare`` runs them; ``search.comparison`` holds what comes out, and its JSON.
+``compare`` runs them; ``hwnas.search.comparison`` holds what comes out, and its JSON.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search.comparison import Comparison, Contestant
-from search.continued import continued
-from search.objectives import Sources
-from search.plan import Plan, Request
-from search.processes import side_by_side
-from search.study import Study
-from supernets.errors import UsageError
-from supernets.supernet import SuperNetwork
+from hwnas.search.comparison import Comparison, Contestant
+from hwnas.search.continued import continued
+from hwnas.search.objectives import Sources
+from hwnas.search.plan import Plan, Request
+from hwnas.search.processes import side_by_side
+from hwnas.search.study import Study
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
-    from harness.quality import QualityOptions
-    from harness.store import Store
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store
 
 __all__ = ["CompareProgress", "Comparison", "Contestant", "compare"]
 
@@ -134,7 +134,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
 
 
 def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
-    from search import algorithms
+    from hwnas.search import algorithms
 
     made = tuple(Contestant.parse(name) for name in names)
     if not made:
@@ -182,7 +182,7 @@ def _one_by_one(
 
 
 def _passing_store() -> Store:
-    from harness.store import Store
+    from hwnas.harness.store import Store
 
     return Store.open(":memory:")
 
@@ -199,6 +199,6 @@ def _in_parallel(
 
 
 def _run(net: str, job: _Job) -> Study:
-    import supernets
+    from hwnas import supernets
 
     return job.run(supernets.get(net))

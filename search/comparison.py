@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from search.attainment import attainment_surfaces
-from search.hypervolume import hypervolume
-from search.objectives import Directions
-from search.result import Study
-from supernets.errors import UsageError
-from supernets.space import FloatArray
+from hwnas.search.attainment import attainment_surfaces
+from hwnas.search.hypervolume import hypervolume
+from hwnas.search.objectives import Directions
+from hwnas.search.result import Study
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray
 
 # 1: first form.
 SCHEMA = 1

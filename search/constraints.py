@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.objectives import Objective
-from supernets.errors import UnknownNameError, UsageError
-from supernets.space import FloatArray
-from supernets.values import fault
+from hwnas.search.objectives import Objective
+from hwnas.supernets.errors import UnknownNameError, UsageError
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import fault
 
 _FORM = re.compile(
     r"\s*([\w.@-]+)\s*(<=|>=|<|>|=+)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]+|%)?\s*", re.ASCII

@@ -7,17 +7,17 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from search.objectives import Sources
-from search.plan import Plan, Request
-from search.result import Study
-from search.same import by_content
-from search.stored import load
-from search.study import search
-from supernets.supernet import SuperNetwork
+from hwnas.search.objectives import Sources
+from hwnas.search.plan import Plan, Request
+from hwnas.search.result import Study
+from hwnas.search.same import by_content
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
-    from harness.store import Store
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.store import Store
 
 
 def continued(
@@ -33,14 +33,14 @@ def continued(
 
     Args:
         net: the super-network.
-        platform: see ``search.study.search``.
+        platform: see ``hwnas.search.study.search``.
         store: where the study is kept; ``None``: nowhere, and the search begins anew.
         part_of: what the search is a part of, in one word, for the study's name.
-        progress: see ``search.study.search``.
-        options: of ``search.study.search``.
+        progress: see ``hwnas.search.study.search``.
+        options: of ``hwnas.search.study.search``.
 
     Raises:
-        UsageError: see ``search.study.search``.
+        UsageError: see ``hwnas.search.study.search``.
     """
     if store is None:
         return search(net, platform, progress=progress, **options)

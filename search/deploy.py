@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.archive import Evaluation
-from search.deploy_check import check_written
-from search.deploy_readme import Export, readme
-from search.result import Study
-from supernets.errors import UsageError, suggestion
-from supernets.supernet import Stage, SuperNetwork
-from supernets.writing import check_folder, write_folder
+from hwnas.search.archive import Evaluation
+from hwnas.search.deploy_check import check_written
+from hwnas.search.deploy_readme import Export, readme
+from hwnas.search.result import Study
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.supernet import Stage, SuperNetwork
+from hwnas.supernets.writing import check_folder, write_folder
 
 README, CONFIG = "README.md", "config.json"
 
@@ -94,8 +94,8 @@ def deploy(
 
 def _batch(study: Study) -> int:
     """Return the batch size of the study's platform; 1 where it has none, or is not known here any more."""
-    from harness.platform import parse
-    from supernets.errors import PlatformError
+    from hwnas.harness.platform import parse
+    from hwnas.supernets.errors import PlatformError
 
     if study.platform is None:
         return 1
@@ -110,14 +110,14 @@ def _batch(study: Study) -> int:
 
 
 def _onnx(stage: Stage) -> dict[str, bytes]:
-    from backends.export import export
+    from hwnas.backends.export import export
 
     return {f"{stage.name}.onnx": export(stage).model}
 
 
 def _openvino(stage: Stage) -> dict[str, bytes]:
-    from backends.export import export
-    from supernets.errors import BackendError
+    from hwnas.backends.export import export
+    from hwnas.supernets.errors import BackendError
 
     try:
         import openvino
@@ -140,7 +140,7 @@ def _openvino(stage: Stage) -> dict[str, bytes]:
 def _torch(stage: Stage) -> dict[str, bytes]:
     import torch
 
-    from supernets.errors import BackendError
+    from hwnas.supernets.errors import BackendError
 
     content = io.BytesIO()  # on a full disk its own writer of files ends the process
     try:

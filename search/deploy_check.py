@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from supernets.errors import BackendError
-from supernets.supernet import Stage
+from hwnas.supernets.errors import BackendError
+from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
     import torch
@@ -33,13 +33,13 @@ def check_written(stage: Stage, form: str, contents: Mapping[str, bytes]) -> flo
         contents: of the files, by name; the first is what the runtime of that form is given.
 
     Returns:
-        The largest difference, see ``backends.outputs.compare``; at most that of fp32.
+        The largest difference, see ``hwnas.backends.outputs.compare``; at most that of fp32.
 
     Raises:
         BackendError: the runtime is not installed, refuses the file, or computes something else.
         NotFiniteError: the torch module's own outputs are not finite.
     """
-    from backends.outputs import compare, reference
+    from hwnas.backends.outputs import compare, reference
 
     who = f"the written {form} file"
     given = [stage.inputs, *stage.calibration[:FRESH], *(fresh_inputs(stage, seed) for seed in range(FRESH))]
@@ -107,7 +107,7 @@ def _by_openvino(file: Path) -> Runs:
 def _by_torch(file: Path) -> Runs:
     import torch
 
-    from backends._tensors import arrays as as_arrays
+    from hwnas.backends._tensors import arrays as as_arrays
 
     module: Any = torch.export.load(str(file)).module()
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.archive import Evaluation
-from search.result import Study
-from supernets.supernet import Stage, SuperNetwork
+from hwnas.search.archive import Evaluation
+from hwnas.search.result import Study
+from hwnas.supernets.supernet import Stage, SuperNetwork
 
 if TYPE_CHECKING:
     import torch

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from search.archive import Archive, Evaluation
-from search.asking import Batch
-from search.clock import Clock
-from search.constraints import total_violation
-from search.drift import Drift
-from search.objectives import Objective, Outcome, Repeatable, Startable, admitted
-from search.stored import Kept
-from search.task import Task
-from supernets.space import IntArray
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.asking import Batch
+from hwnas.search.clock import Clock
+from hwnas.search.constraints import total_violation
+from hwnas.search.drift import Drift
+from hwnas.search.objectives import Objective, Outcome, Repeatable, Startable, admitted
+from hwnas.search.stored import Kept
+from hwnas.search.task import Task
+from hwnas.supernets.space import IntArray
 
 # So many of the front are measured again beside a batch, where the batch is so small that it ranks few side by side.
 _AGAIN, SMALL = 2, 24

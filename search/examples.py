@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.sampling import unseen_rows
-from supernets.errors import UsageError
-from supernets.space import FloatArray, IntArray
-from supernets.supernet import SuperNetwork
+from hwnas.search.sampling import unseen_rows
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ def measured_examples(net: SuperNetwork, files: Sequence[str], column: str) -> E
         TableError: a file cannot be read, or has no such column.
         UsageError: the column has another unit in another file.
     """
-    from latency_luts.measured import Lookup, MeasuredTable
+    from hwnas.latency_luts.measured import Lookup, MeasuredTable
 
     tables = [MeasuredTable.read(file) for file in files]
     metrics = [table.metric(column) for table in tables]
@@ -58,7 +58,7 @@ def quality_examples(net: SuperNetwork, spec: str | None, n: int, seed: int) -> 
     Raises:
         UsageError: the source has to measure.
     """
-    from harness import quality
+    from hwnas.harness import quality
 
     source = quality.get(spec, net)
     if not source.free:
@@ -73,8 +73,8 @@ def latency_examples(net: SuperNetwork, platform: str, n: int, seed: int) -> Exa
     Raises:
         UsageError: the platform has to measure.
     """
-    import backends
-    from harness.platform import parse
+    from hwnas import backends
+    from hwnas.harness.platform import parse
 
     where = parse(platform)
     backend = backends.get(where.backend)

@@ -7,7 +7,7 @@ import json
 import math
 from typing import TextIO
 
-from search.result import ObjectiveLabel, Study
+from hwnas.search.result import ObjectiveLabel, Study
 
 _MILLION = 1_000_000
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-import backends
-from backends.backend import known_latency
-from harness.pinned import pinned
-from harness.platform import Platform, parse
-from harness.store import decoded
-from search.adapt import Guess, learned
-from search.stored import load
-from supernets.contents import Content, combined
-from supernets.errors import ConfigError, PlatformError, UsageError
-from supernets.supernet import SuperNetwork
-from supernets.values import fault
+from hwnas import backends
+from hwnas.backends.backend import known_latency
+from hwnas.harness.pinned import pinned
+from hwnas.harness.platform import Platform, parse
+from hwnas.harness.store import decoded
+from hwnas.search.adapt import Guess, learned
+from hwnas.search.stored import load
+from hwnas.supernets.contents import Content, combined
+from hwnas.supernets.errors import ConfigError, PlatformError, UsageError
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.values import fault
 
 if TYPE_CHECKING:
-    from harness.store import Store
+    from hwnas.harness.store import Store
 
 # Fewer latencies on A than this say nothing about the others; more than that say little more and take long to learn.
 _LEAST, _MOST = 8, 400

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from supernets.space import BoolArray, FloatArray
+from hwnas.supernets.space import BoolArray, FloatArray
 
 
 def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:

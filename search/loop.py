@@ -1,7 +1,7 @@
 """The one loop of a study: ask, evaluate, tell, with one batch under way or many.
 
-``search.asking`` asks the algorithm and tells it, ``search.evaluating`` evaluates, ``search.replay`` answers from the
-store where the study is resumed.
+``hwnas.search.asking`` asks the algorithm and tells it, ``hwnas.search.evaluating`` evaluates, ``hwnas.search.replay``
+answers from the store where the study is resumed.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from search.algorithm import Algorithm
-from search.archive import Archive, Evaluation
-from search.asking import Asking
-from search.clock import Clock
-from search.drift import Drift
-from search.evaluating import Evaluating
-from search.objectives import Startable
-from search.replay import Replay
-from search.stored import Kept
-from search.task import Task
-from supernets.space import IntArray
+from hwnas.search.algorithm import Algorithm
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.asking import Asking
+from hwnas.search.clock import Clock
+from hwnas.search.drift import Drift
+from hwnas.search.evaluating import Evaluating
+from hwnas.search.objectives import Startable
+from hwnas.search.replay import Replay
+from hwnas.search.stored import Kept
+from hwnas.search.task import Task
+from hwnas.supernets.space import IntArray
 
 Stop = Callable[[Archive], str | None]
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from supernets.space import BoolArray, FloatArray, IntArray, SearchSpace
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray, SearchSpace
 
 Mutation = Callable[[SearchSpace, IntArray, np.random.Generator, float], IntArray]
 Crossover = Callable[[SearchSpace, IntArray, IntArray, np.random.Generator], IntArray]

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.pinned import contents
-from search.algorithm import Known, Problem
-from search.constraints import Constraint, name_of, parse, total_violation
-from search.drift import Drift
-from search.guess import Observed, guess_of, observed, platform_of
-from search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make, values_of
-from search.objectives.latency import MeasuredLatency
-from search.objectives.quality import QualityObjective
-from search.result import ObjectiveLabel
-from search.same import WHENCE
-from search.stopping import Reference, reference_default, reference_given
-from search.task import Task
-from supernets.contents import Content, to_records
-from supernets.errors import UsageError
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.harness.pinned import contents
+from hwnas.search.algorithm import Known, Problem
+from hwnas.search.constraints import Constraint, name_of, parse, total_violation
+from hwnas.search.drift import Drift
+from hwnas.search.guess import Observed, guess_of, observed, platform_of
+from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make, values_of
+from hwnas.search.objectives.latency import MeasuredLatency
+from hwnas.search.objectives.quality import QualityObjective
+from hwnas.search.result import ObjectiveLabel
+from hwnas.search.same import WHENCE
+from hwnas.search.stopping import Reference, reference_default, reference_given
+from hwnas.search.task import Task
+from hwnas.supernets.contents import Content, to_records
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
+    from hwnas.harness.platform import Platform
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Request:
         warm_start: the name of the study that the search starts from.
         initial: the keys of the sub-networks that are evaluated first.
         transfer_from: where latencies are known already, from which the predictor of latency starts.
-        transfer_until: where they ended in the store for the study that is resumed; see ``search.guess.Observed``.
+        transfer_until: where they ended in the store for the study that is resumed; see
+            ``hwnas.search.guess.Observed``.
     """
 
     algorithm: str

@@ -8,9 +8,9 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from search.threads import one_thread, one_thread_for_good
-from supernets.errors import WorkError
-from supernets.plug_ins import FAILURES, blamed, reason_of
+from hwnas.search.threads import one_thread, one_thread_for_good
+from hwnas.supernets.errors import WorkError
+from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of
 
 _END_S = 1.0
 
@@ -30,7 +30,7 @@ def side_by_side(
     Raises:
         WorkError: a process died.
     """
-    from harness.threads import allowed_cpus
+    from hwnas.harness.threads import allowed_cpus
 
     count = min(workers or allowed_cpus(), len(tasks))
     if count <= 1:
@@ -69,7 +69,7 @@ class _Helper:
 
     def __init__(self) -> None:
         context = get_context("spawn")
-        from harness.child import deaf_to_terminals
+        from hwnas.harness.child import deaf_to_terminals
 
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -109,7 +109,7 @@ class _Helper:
 
 
 def _serve(connection: Connection) -> None:
-    from harness.child import end_with
+    from hwnas.harness.child import end_with
 
     parent = parent_process()
     if parent is not None:

@@ -11,12 +11,12 @@ from itertools import takewhile
 
 import numpy as np
 
-from search.algorithm import UNREADABLE, Algorithm, Restorable, called
-from search.archive import Archive, Evaluation
-from search.asking import Asking, Batch
-from search.stored import Kept, Snapshot
-from supernets.errors import UsageError, WorkError
-from supernets.space import SearchSpace
+from hwnas.search.algorithm import UNREADABLE, Algorithm, Restorable, called
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.asking import Asking, Batch
+from hwnas.search.stored import Kept, Snapshot
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.space import SearchSpace
 
 
 class Replay:

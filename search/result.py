@@ -10,12 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from search.archive import Archive, Evaluation
-from search.objectives import Directions
-from search.stopping import Reference
-from supernets.contents import of_records
-from supernets.space import FloatArray
-from supernets.values import is_time, number, number_or_none
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.objectives import Directions
+from hwnas.search.stopping import Reference
+from hwnas.supernets.contents import of_records
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import is_time, number, number_or_none
 
 # 1: first form.
 SCHEMA = 1
@@ -42,7 +42,7 @@ class Study:
 
     Attributes:
         name: in the store.
-        settings: what decides which sub-networks it evaluates; see ``search.plan.Plan.settings``.
+        settings: what decides which sub-networks it evaluates; see ``hwnas.search.plan.Plan.settings``.
         facts: what is to be known about its values: "quality", "environment", "reference"; "remarks" where there are
             some on how it was resumed.
         archive: its evaluations.
@@ -155,7 +155,7 @@ class Study:
 
     @property
     def reference(self) -> FloatArray:
-        """The minimised reference point, ``(m,)``; see ``search.stopping``."""
+        """The minimised reference point, ``(m,)``; see ``hwnas.search.stopping``."""
         stored = self.facts["reference"]
         point = np.array([np.nan if stored[one.name] is None else stored[one.name] for one in self.objectives])
         return Reference(self._directions.minimised(point)).of(self.archive)

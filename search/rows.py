@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from supernets.errors import UsageError
-from supernets.space import SearchSpace
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import SearchSpace
 
 if TYPE_CHECKING:
-    from search.objectives import Objective
+    from hwnas.search.objectives import Objective
 
 # Of the space. Below it most of what a search proposes fails, and there is nothing that it could learn from.
 LEAST = 0.1

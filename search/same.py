@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.objectives import Objective, Renamed
-from supernets.contents import Contents, differences, identified, of_records
-from supernets.errors import UsageError
+from hwnas.search.objectives import Objective, Renamed
+from hwnas.supernets.contents import Contents, differences, identified, of_records
+from hwnas.supernets.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.store import StudyRecord
+    from hwnas.harness.store import StudyRecord
 
 # Settings that name platforms, and what the contents of their files are called in front of the option's key.
 _PLATFORMS = ("platform", "transfer_from")
@@ -25,7 +25,7 @@ def check_same(record: StudyRecord, settings: Mapping[str, Any], objectives: Seq
 
     Args:
         record: the study.
-        settings: see ``search.plan.Plan.settings``.
+        settings: see ``hwnas.search.plan.Plan.settings``.
         objectives: all, those that are only constrained among them.
 
     Returns:

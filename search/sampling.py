@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from supernets.space import IntArray, SearchSpace
+from hwnas.supernets.space import IntArray, SearchSpace
 
 # A space up to this size is enumerated when drawing at random no longer finds what is left.
 _ENUMERABLE = 200_000

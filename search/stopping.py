@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.archive import Archive
-from search.hypervolume import hypervolume
-from search.objectives import Directions, Objective, values_of
-from supernets.errors import UsageError, suggestion
-from supernets.space import FloatArray, SearchSpace
-from supernets.values import fault, is_time
+from hwnas.search.archive import Archive
+from hwnas.search.hypervolume import hypervolume
+from hwnas.search.objectives import Directions, Objective, values_of
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.space import FloatArray, SearchSpace
+from hwnas.supernets.values import fault, is_time
 
 Stop = Callable[[Archive], str | None]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from harness.store import decoded
-from search.archive import Archive, Evaluation
-from search.objectives import Directions
-from search.result import Study
-from supernets.errors import ConfigError, UnknownNameError
-from supernets.space import IntArray, SearchSpace
-from supernets.supernet import SuperNetwork
+from hwnas.harness.store import decoded
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.objectives import Directions
+from hwnas.search.result import Study
+from hwnas.supernets.errors import ConfigError, UnknownNameError
+from hwnas.supernets.space import IntArray, SearchSpace
+from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
-    from harness.store import Store, StudyRecord
+    from hwnas.harness.store import Store, StudyRecord
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Snapshot:
     Attributes:
         evaluations: how many the archive had.
         under_way: what was asked for and had not arrived: batches, ``(k, n_var)`` each, in the order of their asking.
-        state: the algorithm's, see ``search.algorithm.Restorable``.
+        state: the algorithm's, see ``hwnas.search.algorithm.Restorable``.
     """
 
     evaluations: int
@@ -44,7 +44,7 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any], space: SearchSpace) -> Self:
-        """Return what ``to_json`` wrote; raises one of ``search.algorithm.UNREADABLE`` where it is something else."""
+        """Return what ``to_json`` wrote; raises one of ``UNREADABLE`` (``hwnas.search.algorithm``) where it is not."""
         batches = (np.asarray(batch, dtype=np.int64).reshape(-1, space.n_var) for batch in record["under_way"])
         return cls(int(record["evaluations"]), tuple(space.canonical(X) for X in batches), record["state"])
 

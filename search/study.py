@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search import algorithms
-from search.algorithm import Algorithm
-from search.archive import Archive, Evaluation
-from search.clock import Clock
-from search.loop import Loop
-from search.objectives import Sources
-from search.plan import Plan, Request
-from search.result import ObjectiveLabel, Study
-from search.rows import check_searchable
-from search.same import check_same
-from search.stopping import Stop, stop_rule
-from search.stored import Kept, kept_of, load, record_of
-from search.window import startable, window_of
-from supernets.errors import UsageError
-from supernets.supernet import SuperNetwork
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Algorithm
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.clock import Clock
+from hwnas.search.loop import Loop
+from hwnas.search.objectives import Sources
+from hwnas.search.plan import Plan, Request
+from hwnas.search.result import ObjectiveLabel, Study
+from hwnas.search.rows import check_searchable
+from hwnas.search.same import check_same
+from hwnas.search.stopping import Stop, stop_rule
+from hwnas.search.stored import Kept, kept_of, load, record_of
+from hwnas.search.window import startable, window_of
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
-    from harness.quality import QualityOptions
-    from harness.store import Store, StudyRecord
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store, StudyRecord
 
 __all__ = ["ObjectiveLabel", "Progress", "Study", "load", "search"]
 
@@ -91,7 +91,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         platform: where latency is known or measured; needed where latency is an objective.
         quality: the quality source; ``None``: the super-network's own.
         quality_options: for a source that runs sub-networks: which weights, on how much of the data.
-        algorithm: as registered in ``search.algorithms``.
+        algorithm: as registered in ``hwnas.search.algorithms``.
         evals: the most evaluations, those of a resumed study among them. A study may be resumed with more.
         seed: of all randomness: the same seed and the same measurements give the same evaluations.
         objectives: names; ``None``: latency and the quality.
@@ -102,12 +102,12 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         preset: named settings of the algorithm ("paper").
         settings: the algorithm's own settings.
         reference: where hypervolume is measured from, by objective, in its unit; ``None``: see
-            ``search.stopping.reference_default``.
+            ``hwnas.search.stopping.reference_default``.
         target: stop when the front dominates this hypervolume.
         plateau: stop when so many evaluations added less than 0.1 % to the hypervolume.
         warm_start: a study, or the name of one in the store, whose front is evaluated first.
         transfer_from: a study in the store, or a platform, where latencies are known already: the predictor of latency
-            starts from there, see ``search.adapt``. Only algorithms with such a predictor take it.
+            starts from there, see ``hwnas.search.adapt``. Only algorithms with such a predictor take it.
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
             that none waits, or one where there is one device. A study keeps the number that it was begun with.
         progress: is called with a ``Progress`` after each batch, and while a batch is measured.

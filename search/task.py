@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.constraints import Constraint
-from search.objectives import Objective
-from supernets.space import SearchSpace
+from hwnas.search.constraints import Constraint
+from hwnas.search.objectives import Objective
+from hwnas.supernets.space import SearchSpace
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.objectives import Objective, Startable
-from supernets.errors import UsageError
+from hwnas.search.objectives import Objective, Startable
+from hwnas.supernets.errors import UsageError
 
 
 def startable(objectives: Sequence[Objective]) -> Startable | None:

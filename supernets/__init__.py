@@ -1,18 +1,18 @@
 """Search spaces and super-networks.
 
 ``names()`` lists the super-networks there are, ``get(name)`` makes one. A super-network is one file in
-``supernets.zoo`` or an installed package's entry point in the group ``hwnas.supernets``.
+``hwnas.supernets.zoo`` or an installed package's entry point in the group ``hwnas.supernets``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from supernets.quoting import shortened
-from supernets.registry import Registry
-from supernets.single_blocks import SUFFIX, SingleBlocks
-from supernets.spec import parse_spec
-from supernets.supernet import Stage, SuperNetwork
+from hwnas.supernets.quoting import shortened
+from hwnas.supernets.registry import Registry
+from hwnas.supernets.single_blocks import SUFFIX, SingleBlocks
+from hwnas.supernets.spec import parse_spec
+from hwnas.supernets.supernet import Stage, SuperNetwork
 
 __all__ = ["Stage", "SuperNetwork", "get", "names", "registry"]
 
@@ -25,7 +25,7 @@ def _counted(net: SuperNetwork) -> None:
             raise TypeError(f"{name}(X): expected a number for each sub-network, got {shortened(repr(found))}")
 
 
-registry = Registry("super-network", "supernets.zoo", "hwnas.supernets", makes=(SuperNetwork,), proves=_counted)
+registry = Registry("super-network", "hwnas.supernets.zoo", "hwnas.supernets", makes=(SuperNetwork,), proves=_counted)
 
 
 def names() -> list[str]:

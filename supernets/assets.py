@@ -11,10 +11,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from supernets.contents import content_digest
-from supernets.errors import AssetError
-from supernets.files import expanded, is_folder
-from supernets.writing import write_file
+from hwnas.supernets.contents import content_digest
+from hwnas.supernets.errors import AssetError
+from hwnas.supernets.files import expanded, is_folder
+from hwnas.supernets.writing import write_file
 
 VARIABLE = "HWNAS_ASSETS"
 

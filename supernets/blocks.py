@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # Rows summed at a time: the working arrays of one chunk stay in the second-level cache.
 _CHUNK = 16_384

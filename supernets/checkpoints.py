@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from supernets.contents import content_digest, holding
-from supernets.errors import UsageError
-from supernets.finite import finite
+from hwnas.supernets.contents import content_digest, holding
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.finite import finite
 
 # Whatever torch.load raises on a file that is none of its own, or only a part of one.
 _NO_CHECKPOINT = (

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from supernets.errors import ChangedError
+from hwnas.supernets.errors import ChangedError
 
 # As much of a digest as messages and the names of sources have.
 SHOWN = 16
@@ -100,7 +100,7 @@ def content_digests(files: Sequence[Path]) -> list[str]:
 
     They are read side by side, and remembered in the user's cache from one run to the next.
     """
-    from supernets.remembered import Remembered
+    from hwnas.supernets.remembered import Remembered
 
     stamps = [Stamp.of(file) for file in files]
     with Remembered.opened() as kept:

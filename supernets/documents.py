@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from supernets.errors import MALFORMED
+from hwnas.supernets.errors import MALFORMED
 
 # A Python literal takes a hundred times its length while it is read; so many characters are 500 configs.
 _LONGEST_LITERAL = 1 << 18
@@ -89,7 +89,7 @@ def parse_yaml(text: str) -> Any:
     """Return the value that a YAML text spells, with no key given twice; raises ``ValueError`` with the reason."""
     import yaml
 
-    from supernets.yaml_loader import Loader, check_shape
+    from hwnas.supernets.yaml_loader import Loader, check_shape
 
     try:
         check_shape(text.removeprefix("\ufeff"))

@@ -30,7 +30,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from supernets.quoting import shortened_message
+from hwnas.supernets.quoting import shortened_message
 
 # What reading a record raises that is damaged, or of something else.
 MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)

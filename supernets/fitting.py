@@ -12,7 +12,7 @@ from numbers import Integral
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from supernets.plug_ins import FAILURES, described
+from hwnas.supernets.plug_ins import FAILURES, described
 
 _MISSING = object()
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy.typing as npt
 
-from supernets.blocks import Block, BlockMax, BlockSum
-from supernets.errors import UsageError
-from supernets.space import FloatArray
-from supernets.supernet import SuperNetwork
+from hwnas.supernets.blocks import Block, BlockMax, BlockSum
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.supernet import SuperNetwork
 
 Count = Callable[[npt.ArrayLike], FloatArray]
 

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from traceback import walk_tb
 from types import FrameType
 
-from supernets.errors import HwnasError, PlugInError
+from hwnas.supernets.errors import HwnasError, PlugInError
 
 # What a plug-in may raise that is its failure. An interruption is none, and ends the command.
 FAILURES = (Exception, SystemExit)

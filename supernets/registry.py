@@ -1,9 +1,9 @@
 """Find what is registered: a file in a package, or an installed package's entry point.
 
-A file of the package is registered by being there. It answers to its own name with ``_`` spelled ``-``, or to the names
-in its ``NAMES`` tuple, and offers ``create``. An entry point names a module, or an object with the same two attributes.
-Nothing else has to be edited to add one, and nothing heavy is imported to list them: such files import torch and the
-like inside their functions.
+A file of the package that defines ``create`` is registered by being there; others are its machinery. It answers to its
+own name with ``_`` spelled ``-``, or to the names in its ``NAMES`` tuple. An entry point names a module, or an object
+with the same two attributes. Nothing else has to be edited to add one, and nothing heavy is imported to list them: such
+files import torch and the like inside their functions.
 
 An entry point is somebody else's code. It is looked at when it is loaded, what it makes when it is made, so that what
 is wrong is said before any work is done. One that is broken is listed with the reason, and keeps nothing else from
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -22,9 +23,9 @@ from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from supernets.errors import PlugInError, UnknownNameError
-from supernets.fitting import misfit, misfit_of_all, wrong_type
-from supernets.plug_ins import FAILURES, PlugIn, points_of
+from hwnas.supernets.errors import PlugInError, UnknownNameError
+from hwnas.supernets.fitting import misfit, misfit_of_all, wrong_type
+from hwnas.supernets.plug_ins import FAILURES, PlugIn, points_of
 
 # What a module may say of what it offers, in any of the registries, and of which type it is.
 _STATEMENTS: dict[str, Any] = {
@@ -50,9 +51,8 @@ class Registry:
 
     Args:
         kind: what they are, in the singular, for messages ("super-network").
-        package: the package whose files are registered ("supernets.zoo").
+        package: the package whose files are registered ("hwnas.supernets.zoo").
         group: the entry point group for installed packages ("hwnas.supernets").
-        skip: files of the package that are its machinery and not registered things.
         makes: Protocols of which what ``create`` makes has to fit one; none: whatever it is.
         proves: is given what a plug-in's ``create`` makes, and raises where that does not work; costs next to nothing.
         offers: the Protocol of what is registered, where that is no ``create``.
@@ -63,7 +63,6 @@ class Registry:
         kind: str,
         package: str,
         group: str,
-        skip: tuple[str, ...] = (),
         *,
         makes: tuple[type, ...] = (),
         proves: Callable[[Any], None] | None = None,
@@ -76,7 +75,9 @@ class Registry:
         self._plug_ins: dict[str, PlugIn] = {}
         self._package = package
         self._group = group
-        self._skip = skip
+        # What a registered file defines: where that is no ``create``, the first of the methods that it offers.
+        defines = "create" if offers is None else next(name for name in vars(offers) if not name.startswith("_"))
+        self._registered = re.compile(rf"^(def {defines}\b|{defines} *=|from .* import .*\b{defines}$)", re.MULTILINE)
 
     def names(self) -> list[str]:
         """Return every registered name, sorted."""
@@ -144,11 +145,17 @@ class Registry:
     def _from_files(self) -> Iterator[tuple[str, Any]]:
         package = importlib.import_module(self._package)
         for info in pkgutil.iter_modules(package.__path__):
-            if info.name in self._skip or info.name.startswith("_"):
+            if info.name.startswith("_") or not self._is_registered(info):
                 continue
             module = importlib.import_module(f"{self._package}.{info.name}")
             default = (info.name.replace("_", "-"),)
             yield from ((name, module) for name in getattr(module, "NAMES", default))
+
+    def _is_registered(self, info: pkgutil.ModuleInfo) -> bool:
+        """Tell by its text whether a file is a registered thing: machinery may take long to import."""
+        spec = info.module_finder.find_spec(info.name, None)
+        read = getattr(spec.loader if spec else None, "get_source", None)
+        return read is not None and self._registered.search(read(info.name) or "") is not None
 
     def _loaded(self, point: EntryPoint) -> tuple[PlugIn, tuple[str, ...], Any]:
         """Return a plug-in, its names, and what it offers, or why that cannot be used."""

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from supernets.assets import cache_folder
-from supernets.contents import Stamp
+from hwnas.supernets.assets import cache_folder
+from hwnas.supernets.contents import Stamp
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS digest (

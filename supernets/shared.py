@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from supernets.errors import UsageError, WorkError
-from supernets.finite import not_finite
-from supernets.space import Config
-from supernets.supernet import SuperNetwork
-from supernets.writing import write_file
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.finite import not_finite
+from hwnas.supernets.space import Config
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.writing import write_file
 
 if TYPE_CHECKING:
     import torch
@@ -94,7 +94,7 @@ class SharedWeights:
         Raises:
             UsageError: no such file, no checkpoint, or one whose keys or shapes do not fit; names the first of them.
         """
-        from supernets.checkpoints import read_state_dict
+        from hwnas.supernets.checkpoints import read_state_dict
 
         return cls(layout, {key: tensor.clone() for key, tensor in fitted(layout, read_state_dict(path), path).items()})
 

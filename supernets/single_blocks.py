@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernets.blocks import Block, BlockCounts, Slot, distinct_blocks
-from supernets.errors import UsageError
-from supernets.space import Choice, Config, IntArray, SearchSpace
-from supernets.supernet import BuildsBlocks, Stage, SuperNetwork
+from hwnas.supernets.blocks import Block, BlockCounts, Slot, distinct_blocks
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import Choice, Config, IntArray, SearchSpace
+from hwnas.supernets.supernet import BuildsBlocks, Stage, SuperNetwork
 
 if TYPE_CHECKING:
     import torch

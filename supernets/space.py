@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from supernets.errors import ConfigError, suggestion
+from hwnas.supernets.errors import ConfigError, suggestion
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supernets.errors import UsageError
+from hwnas.supernets.errors import UsageError
 
 
 def parse_spec(text: str, what: str, error: type[UsageError] = UsageError) -> tuple[str, dict[str, str]]:

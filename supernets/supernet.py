@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from supernets.blocks import Block, Slot
-from supernets.space import Config, IntArray, SearchSpace
+from hwnas.supernets.blocks import Block, Slot
+from hwnas.supernets.space import Config, IntArray, SearchSpace
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ class Stage:
 
     Attributes:
         name: of the stage ("network", "encoder", "decoder-step").
-        module: in evaluation mode, with live activations (see ``supernets.alive``).
+        module: in evaluation mode, with live activations (see ``hwnas.supernets.alive``).
         inputs: positional example inputs, their first dimension the batch.
         input_names: one per input; the exported graph uses them.
         repeats: how often the stage runs in one inference.

@@ -16,8 +16,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from supernets.errors import WorkError
-from supernets.space import FloatArray
+from hwnas.supernets.errors import WorkError
+from hwnas.supernets.space import FloatArray
 
 # The product of six numbers of this size, which a hypervolume is, is still a finite number; no quantity of a network
 # comes near it, and what does was divided by 0 or read in the wrong unit.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from supernets.assets import Asset
-from supernets.errors import UnknownNameError
+from hwnas.supernets.assets import Asset
+from hwnas.supernets.errors import UnknownNameError
 
 
 @dataclass(frozen=True)

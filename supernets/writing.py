@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from supernets.errors import OutputError, UsageError
-from supernets.places import NO_ROOM, Place, beside, check_takes_files
+from hwnas.supernets.errors import OutputError, UsageError
+from hwnas.supernets.places import NO_ROOM, Place, beside, check_takes_files
 
 Content = bytes | bytearray | memoryview
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from supernets.documents import DEEPEST, LONGEST_NUMBER
+from hwnas.supernets.documents import DEEPEST, LONGEST_NUMBER
 
 # The C loader reads a table of 96 blocks eight times as fast; a PyYAML without libyaml lacks it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -11,7 +11,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supernets.supernet import Stage
+from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
     import torch
@@ -69,9 +69,9 @@ def export(stage: Stage, precision: str = "fp32", dynamic_batch: bool = False) -
 def _export(stage: Stage, precision: str, dynamic_batch: bool) -> Graph:
     import torch
 
-    from backends.export.builder import OPSET, Unsupported
-    from backends.export.dynamo import export_by_torch
-    from backends.export.trace import Translation
+    from hwnas.backends.export.builder import OPSET, Unsupported
+    from hwnas.backends.export.dynamo import export_by_torch
+    from hwnas.backends.export.trace import Translation
 
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
     try:

@@ -10,10 +10,10 @@ import warnings
 
 import torch
 
-from backends.export import Graph
-from backends.export.builder import OPSET, graph_hash
-from supernets.errors import BackendError
-from supernets.supernet import Stage
+from hwnas.backends.export import Graph
+from hwnas.backends.export.builder import OPSET, graph_hash
+from hwnas.supernets.errors import BackendError
+from hwnas.supernets.supernet import Stage
 
 
 def export_by_torch(stage: Stage, dtype: torch.dtype, dynamic_batch: bool, reason: str) -> Graph:

@@ -9,8 +9,8 @@ import operator
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from backends.export.builder import GraphBuilder, Unsupported, Value, onnx_type
-from backends.export.registered import Emitter, function
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value, onnx_type
+from hwnas.backends.export.registered import Emitter, function
 
 Number = bool | int | float
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from backends.export.builder import GraphBuilder, Unsupported, Value
-from backends.export.emit_arithmetic import cast, operands
-from backends.export.registered import function
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
+from hwnas.backends.export.emit_arithmetic import cast, operands
+from hwnas.backends.export.registered import function
 
 _END = 2**63 - 1  # a slice's end where none is given
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from backends.export import emit_arithmetic, emit_arrays, emit_pooling
-from backends.export.builder import GraphBuilder, Unsupported, Value
-from backends.export.registered import module
+from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
+from hwnas.backends.export.registered import module
 
 
 @module(nn.Conv1d, nn.Conv2d)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from backends.export.builder import GraphBuilder, Unsupported, Value
-from backends.export.emit_arithmetic import cast
-from backends.export.registered import function
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
+from hwnas.backends.export.emit_arithmetic import cast
+from hwnas.backends.export.registered import function
 
 
 def _dims(g: GraphBuilder, x: Value, dim: int | Sequence[int] | None) -> list[int]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from backends.export.builder import GraphBuilder, Unsupported, Value
-from backends.export.registered import function
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
+from hwnas.backends.export.registered import function
 
 
 @function(operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm")

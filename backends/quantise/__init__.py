@@ -1,8 +1,8 @@
 """INT8 by post-training quantisation, each runtime's by its own quantiser.
 
-Both quantisers take the graph that ``backends.export`` writes in fp32, run it on a few batches to see which ranges its
-activations take, and put a quantisation and a dequantisation around every layer that the runtime has an int8 kernel
-for; the runtime fuses the three. Weights are quantised channel by channel, activations tensor by tensor.
+Both quantisers take the graph that ``hwnas.backends.export`` writes in fp32, run it on a few batches to see which
+ranges its activations take, and put a quantisation and a dequantisation around every layer that the runtime has an int8
+kernel for; the runtime fuses the three. Weights are quantised channel by channel, activations tensor by tensor.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backends.backend import Option, Settings
-from supernets.errors import BackendError, PlatformError
-from supernets.files import is_folder
-from supernets.supernet import Stage
+from hwnas.backends.backend import Option, Settings
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.files import is_folder
+from hwnas.supernets.supernet import Stage
 
 __all__ = ["CALIBRATION", "Calibration", "Layers", "calibration_refusal"]
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from backends.backend import installed_versions
-from backends.export import Graph
-from backends.quantise import Batch, Calibration, Layers
-from backends.quantise.instructions import saturates
-from supernets.errors import BackendError
+from hwnas.backends.backend import installed_versions
+from hwnas.backends.export import Graph
+from hwnas.backends.quantise import Batch, Calibration, Layers
+from hwnas.backends.quantise.instructions import saturates
+from hwnas.supernets.errors import BackendError
 
 # What ONNX Runtime's optimiser makes of convolutions and products that can run in int8, and of those that cannot.
 _IN_INT8 = {"QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "ConvInteger", "MatMulInteger"}

@@ -10,9 +10,9 @@ import logging
 import os
 from typing import Any
 
-from backends.quantise import Calibration, Layers
-from backends.quantise.instructions import saturates
-from supernets.errors import BackendError
+from hwnas.backends.quantise import Calibration, Layers
+from hwnas.backends.quantise.instructions import saturates
+from hwnas.supernets.errors import BackendError
 
 # How OpenVINO calls convolutions and products in what it tells of a compiled model.
 _LAYERS = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}

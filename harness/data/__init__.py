@@ -2,24 +2,23 @@
 
 ``get(spec, net)`` makes the training task of ``NAME:ARGUMENT[,KEY=VALUE...]``. A kind of data is one file here or an
 installed package's entry point in ``hwnas.data``; it has ``create(name, argument, net)``, which returns a
-``supernets.training.Task``. A super-network says by its attribute ``data`` which kind it takes.
+``hwnas.supernets.training.Task``. A super-network says by its attribute ``data`` which kind it takes.
 """
 
 from __future__ import annotations
 
-from supernets.errors import UsageError
-from supernets.files import is_file, is_folder
-from supernets.registry import Registry
-from supernets.supernet import SuperNetwork
-from supernets.training import Task
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.files import is_file, is_folder
+from hwnas.supernets.registry import Registry
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.training import Task
 
 __all__ = ["get", "names", "registry"]
 
 registry = Registry(
     "kind of data",
-    "harness.data",
+    "hwnas.harness.data",
     "hwnas.data",
-    skip=("ahead", "argument", "idx", "image_set", "pixels"),
     makes=(Task,),
 )
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from supernets.errors import DataError
-from supernets.files import is_file
-from supernets.space import FloatArray, IntArray
+from hwnas.supernets.errors import DataError
+from hwnas.supernets.files import is_file
+from hwnas.supernets.space import FloatArray, IntArray
 
 _TRAIN, _TEST, _NEGATIVE = ".train.rating", ".test.rating", ".test.negative"
 FORMS = (

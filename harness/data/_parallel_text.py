@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from supernets.errors import DataError, UsageError
+from hwnas.supernets.errors import DataError, UsageError
 
 FORM = "SRC,TGT: two text files in UTF-8, a sentence a line, line n of TGT the translation of line n of SRC"
 

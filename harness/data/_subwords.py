@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supernets.errors import DataError, UsageError
-from supernets.files import is_file
-from supernets.transformer.dimensions import BOS, EOS, PAD, UNK
+from hwnas.supernets.errors import DataError, UsageError
+from hwnas.supernets.files import is_file
+from hwnas.supernets.transformer.dimensions import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from supernets.errors import UsageError, suggestion
-from supernets.whole import whole
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.whole import whole
 
 
 def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from supernets.errors import DataError
+from hwnas.supernets.errors import DataError
 
 _GZIP = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from harness.data import pixels
-from harness.data.idx import read_idx
-from supernets.contents import Stamp, check_holds, combined, content_digests
-from supernets.errors import DataError
-from supernets.files import expanded, is_folder
-from supernets.space import IntArray
+from hwnas.harness.data import pixels
+from hwnas.harness.data.idx import read_idx
+from hwnas.supernets.contents import Stamp, check_holds, combined, content_digests
+from hwnas.supernets.errors import DataError
+from hwnas.supernets.files import expanded, is_folder
+from hwnas.supernets.space import IntArray
 
 if TYPE_CHECKING:
     import torch

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from harness.data import pixels
-from harness.data.ahead import in_order
-from harness.data.argument import fraction, parse_argument, whole_number
-from harness.data.image_set import IdxImages, ImageSet, open_images
-from supernets.contents import Content
-from supernets.errors import UsageError, suggestion
-from supernets.space import Config, IntArray
-from supernets.supernet import SuperNetwork
-from supernets.training import Batch, Options
+from hwnas.harness.data import pixels
+from hwnas.harness.data.ahead import in_order
+from hwnas.harness.data.argument import fraction, parse_argument, whole_number
+from hwnas.harness.data.image_set import IdxImages, ImageSet, open_images
+from hwnas.supernets.contents import Content
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.space import Config, IntArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.training import Batch, Options
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +87,7 @@ def check_classes(images: ImageSet, net: ImageNetwork) -> None:
 
 
 class ImageTask:
-    """Classification of images, see ``supernets.training.Task``.
+    """Classification of images, see ``hwnas.supernets.training.Task``.
 
     Args:
         name: as it was asked for.

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.data._interaction_files import FORMS, Log, Split, read
-from harness.data.argument import parse_argument, whole_number
-from supernets.contents import Content
-from supernets.errors import DataError, UsageError
-from supernets.space import BoolArray, Config, IntArray
-from supernets.supernet import SuperNetwork
-from supernets.training import Batch, Options
+from hwnas.harness.data._interaction_files import FORMS, Log, Split, read
+from hwnas.harness.data.argument import parse_argument, whole_number
+from hwnas.supernets.contents import Content
+from hwnas.supernets.errors import DataError, UsageError
+from hwnas.supernets.space import BoolArray, Config, IntArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.training import Batch, Options
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +155,7 @@ class _Seen:
 
 @dataclass(frozen=True, eq=False)
 class InteractionTask:
-    """Learning which items users take up; see ``supernets.training.Task``.
+    """Learning which items users take up; see ``hwnas.supernets.training.Task``.
 
     Attributes:
         prefix: of the files, for messages.

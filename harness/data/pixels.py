@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from supernets.errors import DataError
+from hwnas.supernets.errors import DataError
 
 if TYPE_CHECKING:
     import torch

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.data._parallel_text import FORM, ParallelText
-from harness.data._subwords import SUFFIX, Subwords
-from harness.data.argument import fraction, parse_argument, whole_number
-from supernets.contents import Content
-from supernets.errors import DataError, UsageError
-from supernets.space import Config, IntArray
-from supernets.supernet import SuperNetwork
-from supernets.training import Batch, Options
-from supernets.transformer.dimensions import EOS, PAD, POSITIONS
+from hwnas.harness.data._parallel_text import FORM, ParallelText
+from hwnas.harness.data._subwords import SUFFIX, Subwords
+from hwnas.harness.data.argument import fraction, parse_argument, whole_number
+from hwnas.supernets.contents import Content
+from hwnas.supernets.errors import DataError, UsageError
+from hwnas.supernets.space import Config, IntArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.training import Batch, Options
+from hwnas.supernets.transformer.dimensions import EOS, PAD, POSITIONS
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,7 @@ def vocabulary(net: SuperNetwork) -> int:
 
 @dataclass(frozen=True, eq=False)
 class TranslationTask:
-    """Translation, see ``supernets.training.Task``.
+    """Translation, see ``hwnas.supernets.training.Task``.
 
     Attributes:
         text: that it is learned from.

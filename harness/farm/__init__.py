@@ -9,7 +9,7 @@ verified with every result, and orders that survive whatever breaks. Nothing of 
 ``worker``      the process that joins the scheduler; ``supervisor`` keeps it alive
 ``news``        what a worker tells of an order before it is done
 ``cluster``     the client's side: a connection that comes back, orders that are repeated
-``bench``       a ``harness.bench.Bench`` whose networks are measured by workers
+``bench``       a ``hwnas.harness.bench.Bench`` whose networks are measured by workers
 ``farm``        where platforms of the farm are found by name
 ``local``       a scheduler and workers on this machine
 ``status``      what workers, devices and queue are at

@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from harness.bench import SILENCE_S, Keep, Network, Progress, Tell
-from harness.farm.cluster import Cluster, Job
-from harness.farm.engine import VERSION
-from harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder, Refusal
-from harness.farm.offer import OfferedPlatform, place, token
-from harness.graph import digests
-from harness.measurement import Measurement
-from harness.protocol import TimingProtocol
-from harness.records import Writer
-from harness.validation import understood
-from supernets.errors import MeasurementError
-from supernets.space import IntArray
-from supernets.supernet import SuperNetwork
+from hwnas.harness.bench import SILENCE_S, Keep, Network, Progress, Tell
+from hwnas.harness.farm.cluster import Cluster, Job
+from hwnas.harness.farm.engine import VERSION
+from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder, Refusal
+from hwnas.harness.farm.offer import OfferedPlatform, place, token
+from hwnas.harness.graph import digests
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.records import Writer
+from hwnas.harness.validation import understood
+from hwnas.supernets.errors import MeasurementError
+from hwnas.supernets.space import IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 # Fewer networks than this, measured side by side, say little about each other, and the anchors that are measured along
 # cost the more.
@@ -48,7 +48,7 @@ class _Sent:
 
 
 class FarmBench:
-    """Measures the networks of one super-network on a platform of the farm; see ``harness.bench.Bench``.
+    """Measures the networks of one super-network on a platform of the farm; see ``hwnas.harness.bench.Bench``.
 
     Args:
         cluster: the connection.

@@ -18,15 +18,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.farm import pickles, tasks
-from harness.farm.engine import differences, distributed, versions
-from harness.farm.messages import Answer, DescriptionUnknown, Died, PlatformRead, Refusal, WeightsLacking, read_answer
-from harness.farm.news import heard
-from harness.farm.offer import Offer
-from harness.farm.security import Tls, checked
-from harness.farm.worker import CHARTER
-from harness.validation import Count, read, understood
-from supernets.errors import MeasurementError, UsageError
+from hwnas.harness.farm import pickles, tasks
+from hwnas.harness.farm.engine import differences, distributed, versions
+from hwnas.harness.farm.messages import (
+    Answer,
+    DescriptionUnknown,
+    Died,
+    PlatformRead,
+    Refusal,
+    WeightsLacking,
+    read_answer,
+)
+from hwnas.harness.farm.news import heard
+from hwnas.harness.farm.offer import Offer
+from hwnas.harness.farm.security import Tls, checked
+from hwnas.harness.farm.worker import CHARTER
+from hwnas.harness.validation import Count, read, understood
+from hwnas.supernets.errors import MeasurementError, UsageError
 
 # How long a farm may be without what a search needs: a scheduler, or a worker of the platform.
 PATIENCE_S = 600.0

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.farm.security import Tls
-from harness.platform import Platform, parse
-from supernets.errors import UsageError
+from hwnas.harness.farm.security import Tls
+from hwnas.harness.platform import Platform, parse
+from hwnas.supernets.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.farm.cluster import Cluster
+    from hwnas.harness.farm.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def platforms_of(options: FarmOptions, texts: Sequence[str]) -> Iterator[list[Pl
     if options.scheduler is None and options.local_cluster is None:
         yield [parse(text) for text in texts]
         return
-    from harness.farm.cluster import Cluster
-    from harness.farm.local import local_cluster
-    from harness.farm.platforms import find
+    from hwnas.harness.farm.cluster import Cluster
+    from hwnas.harness.farm.local import local_cluster
+    from hwnas.harness.farm.platforms import find
 
     if options.local_cluster is not None:
         # Read here first: what is misspelled is told before anything is started.

@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
-from supernets.errors import UsageError
+from hwnas.supernets.errors import UsageError
 
 # 1: first form of the orders and answers. 2: weights go along where a worker lacks them. 3: they say which they
 # are, and have no other fields than both sides know.
@@ -67,7 +67,7 @@ def distributed() -> Any:
 
 def versions() -> dict[str, str]:
     """Return what has to be the same for all who join a farm: hwnas, its orders, its protocol, Python and Dask."""
-    from harness import protocol
+    from hwnas.harness import protocol
 
     return {
         "hwnas": version("hwnas"),

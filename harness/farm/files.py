@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from supernets.assets import cache_folder
-from supernets.contents import content_digest
-from supernets.errors import MeasurementError, OutputError
-from supernets.files import is_file
-from supernets.writing import write_file
+from hwnas.supernets.assets import cache_folder
+from hwnas.supernets.contents import content_digest
+from hwnas.supernets.errors import MeasurementError, OutputError
+from hwnas.supernets.files import is_file
+from hwnas.supernets.writing import write_file
 
 # Files that are kept; beyond that the one that came first goes.
 _KEPT = 8

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from harness.child import Child
-from harness.farm.cluster import Cluster
-from harness.farm.security import Tls
-from harness.farm.supervisor import Worker, WorkerOrder
-from supernets.errors import UsageError, WorkError
+from hwnas.harness.child import Child
+from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.farm.security import Tls
+from hwnas.harness.farm.supervisor import Worker, WorkerOrder
+from hwnas.supernets.errors import UsageError, WorkError
 
 _UP_S = 60.0
 
@@ -21,7 +21,7 @@ _UP_S = 60.0
 @contextmanager
 def scheduler(tls: Tls, port: int = 0) -> Iterator[str]:
     """Run a scheduler on loopback; yield its address."""
-    child = Child("harness.farm.scheduler", [str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = Child("hwnas.harness.farm.scheduler", [str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         if child.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):

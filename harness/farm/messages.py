@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from harness.validation import Count, Message, read, understood
-from supernets import errors
-from supernets.errors import HwnasError
+from hwnas.harness.validation import Count, Message, read, understood
+from hwnas.supernets import errors
+from hwnas.supernets.errors import HwnasError
 
 M = TypeVar("M", bound=Message)
 
@@ -77,7 +77,7 @@ class EvaluateDescription(Message):
         quality: the source, as the worker makes it.
         weights: the client's name of the file of weights.
         content: its SHA-256.
-        subset: of the data, as ``harness.quality.QualityOptions`` has it.
+        subset: of the data, as ``hwnas.harness.quality.QualityOptions`` has it.
         workers: likewise.
         source: what the client evaluates with.
         beside: what lies beside the weights, and does not travel with them.
@@ -113,7 +113,7 @@ class MeasureAnswer(Message):
     """What was measured.
 
     Attributes:
-        measurements: ``harness.measurement.Measurement`` as records.
+        measurements: ``hwnas.harness.measurement.Measurement`` as records.
         anchors: the anchors' keys and latencies, seconds.
         protocol: that was followed, as a record.
         environment: of the worker.
@@ -135,7 +135,7 @@ class EvaluateAnswer(Message):
     """What a sub-network reached.
 
     Attributes:
-        score: ``harness.quality.evaluated.Score`` as a record.
+        score: ``hwnas.harness.quality.evaluated.Score`` as a record.
     """
 
     score: dict[str, Any]
@@ -144,7 +144,7 @@ class EvaluateAnswer(Message):
 
 @dataclass(frozen=True)
 class SettingsRead(Message):
-    """``backends.backend.Settings``, as a worker reads them."""
+    """``hwnas.backends.backend.Settings``, as a worker reads them."""
 
     device: str
     threads: Count
@@ -191,7 +191,7 @@ class Refusal(Message):
     """The worker cannot do it.
 
     Attributes:
-        error: the class of ``supernets.errors`` that says why.
+        error: the class of ``hwnas.supernets.errors`` that says why.
         message: its message.
     """
 

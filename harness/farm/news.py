@@ -10,9 +10,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from harness.farm.engine import distributed
-from harness.farm.messages import InterimValue, read_message
-from harness.measurement import Measurement
+from hwnas.harness.farm.engine import distributed
+from hwnas.harness.farm.messages import InterimValue, read_message
+from hwnas.harness.measurement import Measurement
 
 _LOG = logging.getLogger(__name__)
 

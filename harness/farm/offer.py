@@ -9,14 +9,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-import backends
-from backends.backend import RunningBackend, libraries, refusal, why_not
-from harness import environment
-from harness.farm.engine import versions
-from harness.farm.messages import read_record
-from harness.platform import Platform, default_settings, named_platforms, parse
-from harness.validation import Count, Message
-from supernets.errors import PlatformError, PlugInError
+from hwnas import backends
+from hwnas.backends.backend import RunningBackend, libraries, refusal, why_not
+from hwnas.harness import environment
+from hwnas.harness.farm.engine import versions
+from hwnas.harness.farm.messages import read_record
+from hwnas.harness.platform import Platform, default_settings, named_platforms, parse
+from hwnas.harness.validation import Count, Message
+from hwnas.supernets.errors import PlatformError, PlugInError
 
 # The scheduler counts tokens of devices; environments only say who may take part, and never run out.
 _PLENTY = 1_000_000.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from supernets.errors import UsageError
+from hwnas.supernets.errors import UsageError
 
 _BEGIN, _CERTIFICATE, _KEY = b"-----BEGIN ", b"-----BEGIN CERTIFICATE-----", b"PRIVATE KEY-----"
 _MARK = b"\xef\xbb\xbf"

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import backends
-from backends.backend import KnowingBackend, Settings
-from harness import environment
-from harness.farm.cluster import Cluster
-from harness.farm.messages import PlatformRead
-from harness.farm.offer import Offer, OfferedPlatform, place
-from harness.platform import Platform, named_platforms, parse
-from supernets.errors import PlatformError, suggestion
-from supernets.spec import parse_spec
+from hwnas import backends
+from hwnas.backends.backend import KnowingBackend, Settings
+from hwnas.harness import environment
+from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.farm.messages import PlatformRead
+from hwnas.harness.farm.offer import Offer, OfferedPlatform, place
+from hwnas.harness.platform import Platform, named_platforms, parse
+from hwnas.supernets.errors import PlatformError, suggestion
+from hwnas.supernets.spec import parse_spec
 
 if TYPE_CHECKING:
-    from harness.farm.bench import FarmBench
-    from harness.quality import Quality
-    from supernets.space import IntArray
-    from supernets.supernet import SuperNetwork
+    from hwnas.harness.farm.bench import FarmBench
+    from hwnas.harness.quality import Quality
+    from hwnas.supernets.space import IntArray
+    from hwnas.supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FarmPlatform(OfferedPlatform):
 
     def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> FarmBench:
         """Return a bench whose networks are measured there; ``options`` as ``FarmBench`` takes them."""
-        from harness.farm.bench import FarmBench
+        from hwnas.harness.farm.bench import FarmBench
 
         if self.cluster is None:
             raise PlatformError(f"platform {self}: the farm is not connected")
@@ -43,8 +43,8 @@ class FarmPlatform(OfferedPlatform):
 
     def evaluating(self, quality: Quality, spec: str) -> Quality:
         """Return a quality that the farm's workers find; the same one where it costs nothing, or nobody offers it."""
-        from harness.farm.quality import FarmQuality
-        from harness.quality.evaluated import EvaluatedQuality
+        from hwnas.harness.farm.quality import FarmQuality
+        from hwnas.harness.quality.evaluated import EvaluatedQuality
 
         offered = self.cluster is not None and any(offer.accuracy for offer in self.cluster.offers())
         if self.cluster is None or not offered or not isinstance(quality, EvaluatedQuality):

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.farm import tasks
-from harness.farm.cluster import Cluster, Job
-from harness.farm.engine import VERSION
-from harness.farm.messages import Answer, Died, EvaluateAnswer, EvaluateDescription, EvaluateOrder, Refusal
-from harness.farm.offer import ACCURACY
-from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
-from harness.validation import understood
-from supernets.contents import content_digest
-from supernets.errors import MeasurementError
+from hwnas.harness.farm import tasks
+from hwnas.harness.farm.cluster import Cluster, Job
+from hwnas.harness.farm.engine import VERSION
+from hwnas.harness.farm.messages import Answer, Died, EvaluateAnswer, EvaluateDescription, EvaluateOrder, Refusal
+from hwnas.harness.farm.offer import ACCURACY
+from hwnas.harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
+from hwnas.harness.validation import understood
+from hwnas.supernets.contents import content_digest
+from hwnas.supernets.errors import MeasurementError
 
 _WAIT_S = 1.0
 

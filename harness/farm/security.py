@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from harness.farm.engine import distributed
-from supernets.errors import UsageError
+from hwnas.harness.farm.engine import distributed
+from hwnas.supernets.errors import UsageError
 
 # What certificates and keys begin with.
 _CONTENT = "-----BEGIN "
@@ -54,7 +54,7 @@ class Tls:
             spelled = ", ".join(f"--tls-{name.replace('_', '-')}" for name in missing)
             raise UsageError(f"TLS: expected the authority's file, a certificate and its key; missing: {spelled}")
         if self.ca_file and self.cert and self.key and not self.ca_file.startswith(_CONTENT):
-            from harness.farm.pem import check
+            from hwnas.harness.farm.pem import check
 
             check(self.ca_file, self.cert, self.key)
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-import supernets
-from harness.bench import Keep, LocalBench, Progress, Tell, surroundings
-from harness.farm import files
-from harness.farm.engine import VERSION
-from harness.farm.messages import (
+from hwnas import supernets
+from hwnas.harness.bench import Keep, LocalBench, Progress, Tell, surroundings
+from hwnas.harness.farm import files
+from hwnas.harness.farm.engine import VERSION
+from hwnas.harness.farm.messages import (
     AtWork,
     DescriptionUnknown,
     EvaluateAnswer,
@@ -34,16 +34,16 @@ from harness.farm.messages import (
     WeightsLacking,
     read_message,
 )
-from harness.farm.offer import Offer
-from harness.graph import digests
-from harness.measurement import Measurement
-from harness.pinned import pinned, pinned_settings
-from harness.platform import Platform, parse
-from harness.protocol import TimingProtocol
-from harness.quality.quality import ScoredQuality
-from supernets.contents import SHOWN
-from supernets.errors import HwnasError, MeasurementError, QualityError
-from supernets.plug_ins import FAILURES, blamed, reason_of
+from hwnas.harness.farm.offer import Offer
+from hwnas.harness.graph import digests
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.pinned import pinned, pinned_settings
+from hwnas.harness.platform import Platform, parse
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.quality.quality import ScoredQuality
+from hwnas.supernets.contents import SHOWN
+from hwnas.supernets.errors import HwnasError, MeasurementError, QualityError
+from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of
 
 # Benches that stay open on a device: searches that share it do not wait for each other's worker to start.
 _OPEN = 3
@@ -205,7 +205,7 @@ class Station:
 
     def _quality(self, what: EvaluateDescription, weights: str) -> ScoredQuality:
         """Make a quality source, and verify that its data is the client's."""
-        from harness import quality
+        from hwnas.harness import quality
 
         options = quality.QualityOptions(weights, what.subset, what.workers)
         try:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.farm.cluster import Cluster
-from harness.farm.messages import AtWork, OrderUnderWay, read_record
-from harness.farm.offer import Offer
-from harness.validation import understood
+from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.farm.messages import AtWork, OrderUnderWay, read_record
+from hwnas.harness.farm.offer import Offer
+from hwnas.harness.validation import understood
 
 # 1: first form.
 SCHEMA = 1

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from harness.child import Child, unnamed_file
-from harness.farm.security import Tls
-from harness.farm.worker import REFUSED
-from supernets.errors import UsageError
+from hwnas.harness.child import Child, unnamed_file
+from hwnas.harness.farm.security import Tls
+from hwnas.harness.farm.worker import REFUSED
+from hwnas.supernets.errors import UsageError
 
 # How long it waits before it starts a worker again; longer each time, as long as none comes up.
 _FIRST_S, _LONGEST_S = 0.5, 10.0
@@ -62,7 +62,7 @@ class Worker:
     def __init__(self, order: WorkerOrder, environment: Mapping[str, str] | None = None) -> None:
         self._words = unnamed_file()
         self._child = Child(
-            "harness.farm.worker",
+            "hwnas.harness.farm.worker",
             environment={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stderr=self._words,

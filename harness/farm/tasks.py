@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.farm.engine import distributed
-from harness.farm.news import News
+from hwnas.harness.farm.engine import distributed
+from hwnas.harness.farm.news import News
 
 
 def measure(digest: str, order: str, description: str, topic: str, number: int) -> str:
-    """Carry out an order on the bench of a description, by its digest; see ``harness.farm.station``.
+    """Carry out an order on the bench of a description, by its digest; see ``hwnas.harness.farm.station``.
 
     The client is told on its topic that it begins, and what is known before the end.
     """

@@ -1,6 +1,6 @@
-"""The process that joins a scheduler: ``python -m harness.farm.worker``, told how over its standard input.
+"""The process that joins a scheduler: ``python -m hwnas.harness.farm.worker``, told how over its standard input.
 
-It ends when the scheduler is gone or its parent is; ``harness.farm.supervisor`` starts it again.
+It ends when the scheduler is gone or its parent is; ``hwnas.harness.farm.supervisor`` starts it again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.child import joined
-from harness.farm.engine import NO_PAGES, differences, distributed, versions
-from harness.farm.offer import Offer, offer_here
-from harness.farm.security import Tls, checked, loopback
-from harness.farm.station import Station
-from harness.variables import set_aside
-from supernets.errors import HwnasError, PlatformError, UsageError
+from hwnas.harness.child import joined
+from hwnas.harness.farm.engine import NO_PAGES, differences, distributed, versions
+from hwnas.harness.farm.offer import Offer, offer_here
+from hwnas.harness.farm.security import Tls, checked, loopback
+from hwnas.harness.farm.station import Station
+from hwnas.harness.variables import set_aside
+from hwnas.supernets.errors import HwnasError, PlatformError, UsageError
 
 # The exit code of a process that was refused: to start it again would change nothing.
 REFUSED = 2

@@ -3,16 +3,16 @@
 ``get(spec, net)`` makes a source. A source is one file here or an installed package's entry point in ``hwnas.quality``;
 it has ``create(name, argument, net)``, where ``argument`` is what follows the colon ("" where there is none). One that
 runs sub-networks on data says ``USES_WEIGHTS = True`` and has ``create(name, argument, net, options)`` with the
-``QualityOptions``; ``harness.quality.evaluated.EvaluatedQuality`` does the rest for it.
+``QualityOptions``; ``hwnas.harness.quality.evaluated.EvaluatedQuality`` does the rest for it.
 """
 
 from __future__ import annotations
 
-from harness.quality.quality import FreeQuality, Quality, QualityOptions, QualityProgress, qualities, scored
-from harness.quality.serving import joined, serving
-from supernets.errors import NotServedError, QualityError
-from supernets.registry import Registry
-from supernets.supernet import SuperNetwork
+from hwnas.harness.quality.quality import FreeQuality, Quality, QualityOptions, QualityProgress, qualities, scored
+from hwnas.harness.quality.serving import joined, serving
+from hwnas.supernets.errors import NotServedError, QualityError
+from hwnas.supernets.registry import Registry
+from hwnas.supernets.supernet import SuperNetwork
 
 __all__ = [
     "FreeQuality",
@@ -28,19 +28,8 @@ __all__ = [
 
 registry = Registry(
     "quality source",
-    "harness.quality",
+    "hwnas.harness.quality",
     "hwnas.quality",
-    skip=(
-        "classification",
-        "coefficients",
-        "columns",
-        "evaluated",
-        "mlp",
-        "pairwise",
-        "quality",
-        "recalibrate",
-        "serving",
-    ),
     makes=(Quality,),
 )
 

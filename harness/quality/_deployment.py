@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import backends
-from backends.backend import RunningBackend
-from backends.runner import Runner
-from harness.platform import Platform, parse
-from supernets.errors import QualityError
-from supernets.supernet import Stage
+from hwnas import backends
+from hwnas.backends.backend import RunningBackend
+from hwnas.backends.runner import Runner
+from hwnas.harness.platform import Platform, parse
+from hwnas.supernets.errors import QualityError
+from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
     import torch

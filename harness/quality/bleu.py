@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.outputs import check_finite
-from harness.data.translation import FORM, ParallelText, Subwords, padded, vocabulary
-from harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
-from harness.quality.quality import QualityOptions, QualityProgress
-from supernets.contents import Content
-from supernets.errors import DataError, NotServedError, QualityError, UsageError
-from supernets.space import Config, IntArray
-from supernets.supernet import SuperNetwork
-from supernets.transformer.dimensions import EOS, POSITIONS
+from hwnas.backends.outputs import check_finite
+from hwnas.harness.data.translation import FORM, ParallelText, Subwords, padded, vocabulary
+from hwnas.harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
+from hwnas.harness.quality.quality import QualityOptions, QualityProgress
+from hwnas.supernets.contents import Content
+from hwnas.supernets.errors import DataError, NotServedError, QualityError, UsageError
+from hwnas.supernets.space import Config, IntArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.transformer.dimensions import EOS, POSITIONS
 
 if TYPE_CHECKING:
     import torch
     from sacrebleu.metrics.bleu import BLEU
 
-    from supernets.shared import SharedWeights, Trainable
-    from supernets.transformer.network import Translator
+    from hwnas.supernets.shared import SharedWeights, Trainable
+    from hwnas.supernets.transformer.network import Translator
 
 USES_WEIGHTS = True
 
@@ -160,8 +160,8 @@ class _Scorer:
         return net.shared(needed_weights("bleu", self.options))
 
     def _translator(self, config: Config) -> Translator:
-        from supernets.checkpoints import assign
-        from supernets.transformer.network import Translator
+        from hwnas.supernets.checkpoints import assign
+        from hwnas.supernets.transformer.network import Translator
 
         net: Trainable = self.net  # type: ignore[assignment]
         module = assign(net.module(config), self._weights.state(config))
@@ -176,8 +176,8 @@ class _Scorer:
 
 def _translated(translator: Translator, source: torch.Tensor, steps: int) -> list[list[int]]:
     """Return the best hypothesis of each sentence; see ``BeamSearch.translate``."""
-    from supernets.transformer.beam import BeamSearch
-    from supernets.transformer.network import DecoderStep, EncoderStage
+    from hwnas.supernets.transformer.beam import BeamSearch
+    from hwnas.supernets.transformer.network import DecoderStep, EncoderStage
 
     step = DecoderStep(translator, steps - 1).eval()
 

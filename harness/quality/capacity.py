@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from harness.quality.quality import FreeQuality
-from supernets.errors import QualityError
-from supernets.space import FloatArray
-from supernets.supernet import SuperNetwork
+from hwnas.harness.quality.quality import FreeQuality
+from hwnas.supernets.errors import QualityError
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.supernet import SuperNetwork
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - all have parameters

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.outputs import check_finite
-from harness.data import pixels
-from harness.data.ahead import in_order
-from harness.data.image_set import ImageSet
-from harness.data.images import ImageNetwork
-from harness.quality._deployment import Deployment
-from harness.quality.evaluated import Score, needed_weights
-from harness.quality.quality import QualityOptions, QualityProgress
-from harness.quality.recalibrate import has_norms, recalibrate
-from supernets.space import Config, IntArray
+from hwnas.backends.outputs import check_finite
+from hwnas.harness.data import pixels
+from hwnas.harness.data.ahead import in_order
+from hwnas.harness.data.image_set import ImageSet
+from hwnas.harness.data.images import ImageNetwork
+from hwnas.harness.quality._deployment import Deployment
+from hwnas.harness.quality.evaluated import Score, needed_weights
+from hwnas.harness.quality.quality import QualityOptions, QualityProgress
+from hwnas.harness.quality.recalibrate import has_norms, recalibrate
+from hwnas.supernets.space import Config, IntArray
 
 if TYPE_CHECKING:
     import torch

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from latency_luts.measured import Lookup, MeasuredTable, Metric
-from supernets.contents import SHOWN, Content, Contents, content_digest, holding
-from supernets.errors import QualityError, TableError
-from supernets.space import SearchSpace
+from hwnas.latency_luts.measured import Lookup, MeasuredTable, Metric
+from hwnas.supernets.contents import SHOWN, Content, Contents, content_digest, holding
+from hwnas.supernets.errors import QualityError, TableError
+from hwnas.supernets.space import SearchSpace
 
 
 @dataclass(frozen=True)

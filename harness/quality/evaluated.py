@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from harness.quality.quality import QualityOptions, Score
-from harness.store import decoded
-from supernets.contents import SHOWN, Content, Contents, check_holds, content_digest
-from supernets.errors import NotFiniteError, QualityError, WorkError
-from supernets.files import is_file
-from supernets.plug_ins import FAILURES, blamed
-from supernets.space import Config, FloatArray
-from supernets.supernet import SuperNetwork
-from supernets.values import fault
+from hwnas.harness.quality.quality import QualityOptions, Score
+from hwnas.harness.store import decoded
+from hwnas.supernets.contents import SHOWN, Content, Contents, check_holds, content_digest
+from hwnas.supernets.errors import NotFiniteError, QualityError, WorkError
+from hwnas.supernets.files import is_file
+from hwnas.supernets.plug_ins import FAILURES, blamed
+from hwnas.supernets.space import Config, FloatArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.values import fault
 
 __all__ = ["EvaluatedQuality", "Score", "needed_weights"]
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backends.outputs import check_finite
-from harness.data.interactions import FORMS, Split, digest, load
-from harness.quality.evaluated import EvaluatedQuality
-from harness.quality.quality import QualityOptions, QualityProgress, Score
-from supernets.contents import Content
-from supernets.errors import NotServedError, QualityError
-from supernets.space import BoolArray, Config, FloatArray, IntArray
-from supernets.supernet import SuperNetwork
+from hwnas.backends.outputs import check_finite
+from hwnas.harness.data.interactions import FORMS, Split, digest, load
+from hwnas.harness.quality.evaluated import EvaluatedQuality
+from hwnas.harness.quality.quality import QualityOptions, QualityProgress, Score
+from hwnas.supernets.contents import Content
+from hwnas.supernets.errors import NotServedError, QualityError
+from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 USES_WEIGHTS = True
 

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from harness.data.image_set import FolderImages, has_training_images, open_images
-from harness.data.images import ImageNetwork
-from harness.quality.evaluated import EvaluatedQuality
-from harness.quality.images import check_serves, classifying, read_argument, serves
-from harness.quality.quality import QualityOptions
-from supernets.errors import DataError
+from hwnas.harness.data.image_set import FolderImages, has_training_images, open_images
+from hwnas.harness.data.images import ImageNetwork
+from hwnas.harness.quality.evaluated import EvaluatedQuality
+from hwnas.harness.quality.images import check_serves, classifying, read_argument, serves
+from hwnas.harness.quality.quality import QualityOptions
+from hwnas.supernets.errors import DataError
 
 __all__ = ["USES_WEIGHTS", "create", "serves"]
 
@@ -19,7 +19,7 @@ USES_WEIGHTS = True
 
 
 def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions) -> EvaluatedQuality:
-    """Make the source; ``argument`` begins with the folder, see ``harness.quality.images`` for the rest."""
+    """Make the source; ``argument`` begins with the folder, see ``hwnas.harness.quality.images`` for the rest."""
     check_serves(name, argument, net)
     folder, deployment = read_argument(name, argument)
     test = open_images(folder, "test", net.channels)

@@ -1,7 +1,7 @@
 """``images:PATH``: the accuracy of sub-networks on a user's own images, in folders or in IDX files.
 
 ``images:PATH,backend=openvino,precision=int8`` is the accuracy of what a backend makes of them; see
-``harness.quality._deployment``.
+``hwnas.harness.quality._deployment``.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.data.argument import parse_argument
-from harness.data.image_set import FolderImages, ImageSet, has_training_images, open_images
-from harness.data.images import ImageNetwork, check_classes
-from harness.quality._deployment import KEYS, Deployment
-from harness.quality.classification import QUANTISING, STATISTICS, TESTED, Tester
-from harness.quality.evaluated import EvaluatedQuality
-from harness.quality.quality import QualityOptions
-from supernets.contents import SHOWN, Content
-from supernets.errors import DataError, NotServedError, QualityError
-from supernets.supernet import SuperNetwork
+from hwnas.harness.data.argument import parse_argument
+from hwnas.harness.data.image_set import FolderImages, ImageSet, has_training_images, open_images
+from hwnas.harness.data.images import ImageNetwork, check_classes
+from hwnas.harness.quality._deployment import KEYS, Deployment
+from hwnas.harness.quality.classification import QUANTISING, STATISTICS, TESTED, Tester
+from hwnas.harness.quality.evaluated import EvaluatedQuality
+from hwnas.harness.quality.quality import QualityOptions
+from hwnas.supernets.contents import SHOWN, Content
+from hwnas.supernets.errors import DataError, NotServedError, QualityError
+from hwnas.supernets.supernet import SuperNetwork
 
 USES_WEIGHTS = True
 
 
 def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions) -> EvaluatedQuality:
-    """Make the source; ``argument`` begins with a path as ``harness.data.image_set.open_images`` takes it."""
+    """Make the source; ``argument`` begins with a path as ``hwnas.harness.data.image_set.open_images`` takes it."""
     check_serves(name, argument, net)
     path, deployment = read_argument(name, argument)
     test = open_images(path, "test", net.channels)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from supernets.errors import UsageError, WorkError
-from supernets.space import FloatArray
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.space import FloatArray
 
 # Rows at a time: their activations stay in the second-level cache, at 1,024 the products take a third longer.
 _CHUNK = 256
@@ -43,7 +43,7 @@ class Mlp:
         Raises:
             WorkError: it is no such checkpoint.
         """
-        from supernets.checkpoints import read_state_dict
+        from hwnas.supernets.checkpoints import read_state_dict
 
         try:
             return cls._of({name: tensor.numpy() for name, tensor in read_state_dict(file).items()}, layers, base)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.quality.mlp import Mlp
-from harness.quality.quality import FreeQuality
-from supernets.assets import Asset, locate
-from supernets.errors import NotServedError, QualityError
-from supernets.space import FloatArray, IntArray, SearchSpace
-from supernets.spec import parse_spec
-from supernets.supernet import SuperNetwork
+from hwnas.harness.quality.mlp import Mlp
+from hwnas.harness.quality.quality import FreeQuality
+from hwnas.supernets.assets import Asset, locate
+from hwnas.supernets.errors import NotServedError, QualityError
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.spec import parse_spec
+from hwnas.supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True)

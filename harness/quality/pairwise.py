@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from supernets.errors import QualityError
-from supernets.space import FloatArray, IntArray
+from hwnas.supernets.errors import QualityError
+from hwnas.supernets.space import FloatArray, IntArray
 
 # Prior variance of single choices relative to the target's; between 0.01 and 0.3 the error does not change.
 _LINEAR = 0.1

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from supernets.contents import Contents
-from supernets.errors import WorkError
-from supernets.plug_ins import FAILURES, blamed
-from supernets.space import FloatArray
-from supernets.values import Values, bounds, is_time, number_or_none
+from hwnas.supernets.contents import Contents
+from hwnas.supernets.errors import WorkError
+from hwnas.supernets.plug_ins import FAILURES, blamed
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import Values, bounds, is_time, number_or_none
 
 if TYPE_CHECKING:
-    from harness.store import Store
+    from hwnas.harness.store import Store
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class QualityOptions:
 class Quality(Protocol):
     """How good the sub-networks of one super-network are at their task.
 
-    One may also have ``contents``, what its files hold (see ``supernets.contents.Contents``): a study that is resumed
-    tells by it which of them has changed.
+    One may also have ``contents``, what its files hold (see ``hwnas.supernets.contents.Contents``): a study that is
+    resumed tells by it which of them has changed.
 
     Attributes:
         name: as it was asked for ("surrogate", "table:measured.csv").

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from supernets.supernet import SuperNetwork
+    from hwnas.supernets.supernet import SuperNetwork
 
 
 def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> None:
@@ -64,7 +64,7 @@ def has_norms(net: SuperNetwork, weights: str | None = None) -> bool:
         net: the super-network.
         weights: its own; only one whose modules cannot be made without is given them.
     """
-    from supernets.shared import Trainable
+    from hwnas.supernets.shared import Trainable
 
     config = net.space.decode(net.space.canonical(net.space.largest()))[0]
     module = net.module(config) if isinstance(net, Trainable) else net.build(config, weights)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from supernets.errors import PlugInError
-from supernets.registry import Registry
-from supernets.supernet import SuperNetwork
+from hwnas.supernets.errors import PlugInError
+from hwnas.supernets.registry import Registry
+from hwnas.supernets.supernet import SuperNetwork
 
 
 def serving(registry: Registry, net: SuperNetwork, but: str = "") -> list[str]:

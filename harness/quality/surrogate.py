@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.quality import columns
-from harness.quality.pairwise import MOST_ROWS, SCHEMA, PairwiseModel, cross_validate, fit
-from harness.quality.quality import FreeQuality
-from supernets.errors import NotServedError, QualityError
-from supernets.space import FloatArray, IntArray, SearchSpace
-from supernets.supernet import SuperNetwork
+from hwnas.harness.quality import columns
+from hwnas.harness.quality.pairwise import MOST_ROWS, SCHEMA, PairwiseModel, cross_validate, fit
+from hwnas.harness.quality.quality import FreeQuality
+from hwnas.supernets.errors import NotServedError, QualityError
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.supernet import SuperNetwork
 
 FOLDER = Path(__file__).parent / "coefficients"
 

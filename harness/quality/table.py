@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.quality import columns
-from harness.quality.quality import FreeQuality
-from supernets.supernet import SuperNetwork
+from hwnas.harness.quality import columns
+from hwnas.harness.quality.quality import FreeQuality
+from hwnas.supernets.supernet import SuperNetwork
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - any super-network can be measured

@@ -5,8 +5,8 @@ Several processes may write at once. What a call has returned from survives the 
 
 from __future__ import annotations
 
-from harness.store.part import decoded
-from harness.store.store import Store
-from harness.store.studies import StudyRecord
+from hwnas.harness.store.part import decoded
+from hwnas.harness.store.store import Store
+from hwnas.harness.store.studies import StudyRecord
 
 __all__ = ["Store", "StudyRecord", "decoded"]

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.store import schema
-from harness.store.kinds import Kind, kind_of
-from harness.store.secrets import without
-from supernets.errors import StoreError, StoreFaultError
-from supernets.quoting import shortened
+from hwnas.harness.store import schema
+from hwnas.harness.store.kinds import Kind, kind_of
+from hwnas.harness.store.secrets import without
+from hwnas.supernets.errors import StoreError, StoreFaultError
+from hwnas.supernets.quoting import shortened
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.store import secrets
-from supernets.errors import StoreError
+from hwnas.harness.store import secrets
+from hwnas.supernets.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -53,8 +53,8 @@ def kind_of(location: str) -> tuple[sa.URL, Kind]:
     """
     import sqlalchemy as sa
 
-    from harness.store.postgresql import PostgreSQL
-    from harness.store.sqlite import SQLite
+    from hwnas.harness.store.postgresql import PostgreSQL
+    from hwnas.harness.store.sqlite import SQLite
 
     kinds: dict[str, Kind] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
     expected = "expected a path, or a URL like sqlite:///my.db or postgresql+psycopg://USER@HOST/DATABASE"

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.store.part import Part, Record, decoded, parts
-from supernets.documents import parse_json
+from hwnas.harness.store.part import Part, Record, decoded, parts
+from hwnas.supernets.documents import parse_json
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

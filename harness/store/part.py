@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from harness.store.database import Database
-from supernets.errors import MALFORMED, StoreFaultError
+from hwnas.harness.store.database import Database
+from hwnas.supernets.errors import MALFORMED, StoreFaultError
 
 Record = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from harness.store import secrets
+from hwnas.harness.store import secrets
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -33,7 +33,7 @@ _DISK_FULL, _LOCKED = "No space left on device", "lock timeout"
 
 
 class PostgreSQL:
-    """See ``harness.store.kinds.Kind``."""
+    """See ``hwnas.harness.store.kinds.Kind``."""
 
     reading: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from supernets.errors import StoreError
+from hwnas.supernets.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

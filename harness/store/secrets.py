@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from supernets.errors import StoreError
+from hwnas.supernets.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from supernets.errors import StoreError
-from supernets.files import is_file
+from hwnas.supernets.errors import StoreError
+from hwnas.supernets.files import is_file
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -21,7 +21,7 @@ _BUSY_S = 60.0
 
 
 class SQLite:
-    """See ``harness.store.kinds.Kind``."""
+    """See ``hwnas.harness.store.kinds.Kind``."""
 
     reading: Mapping[str, Any] = MappingProxyType({})  # "BEGIN" sees one state as it is
 

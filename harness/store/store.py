@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from harness.store.database import Database
-from harness.store.measurements import Measurements
-from harness.store.qualities import Qualities
-from harness.store.studies import Studies
+from hwnas.harness.store.database import Database
+from hwnas.harness.store.measurements import Measurements
+from hwnas.harness.store.qualities import Qualities
+from hwnas.harness.store.studies import Studies
 
 
 class Store(Measurements, Qualities, Studies):

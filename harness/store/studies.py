@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.store.part import Part, Record, decoded
-from supernets.documents import parse_json
-from supernets.errors import MALFORMED, StoreError
+from hwnas.harness.store.part import Part, Record, decoded
+from hwnas.supernets.documents import parse_json
+from hwnas.supernets.errors import MALFORMED, StoreError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.variables import set_aside
 from hwnas.cli.interrupts import Interrupted, Interrupts
 from hwnas.cli.output import complain, say
 from hwnas.cli.streams import ReaderGone, standard_streams
-from supernets.errors import HwnasError, WorkError
-from supernets.plug_ins import FAILURES, blamed
-from supernets.quoting import shortened_message, visible
+from hwnas.harness.variables import set_aside
+from hwnas.supernets.errors import HwnasError, WorkError
+from hwnas.supernets.plug_ins import FAILURES, blamed
+from hwnas.supernets.quoting import shortened_message, visible
 
 # Root of the errors of typer's argument parser. Typer carries its own copy of click, under a private name: its public
 # BadParameter is a UsageError, which is a ClickException.

@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 
 def algorithms(json: JsonFile = None) -> None:
     """List the search algorithms and how many objectives they take."""
-    from search import algorithms as package
+    from hwnas.search import algorithms as package
 
     rows: list[dict[str, Any]] = []
     for name in package.registry.working():

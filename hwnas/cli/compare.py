@@ -69,12 +69,12 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare algorithms: hypervolume, and evaluations and time to thresholds, over seeds."""
-    import supernets
-    from harness.farm.connection import platforms_of
-    from harness.quality import QualityOptions
-    from harness.store import Store
-    from search.compare import compare as run
-    from search.report import compare_page
+    from hwnas import supernets
+    from hwnas.harness.farm.connection import platforms_of
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store
+    from hwnas.search.compare import compare as run
+    from hwnas.search.report import compare_page
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)

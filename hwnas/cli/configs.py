@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from supernets.documents import parse_json, parse_object, parse_yaml, read_text
-from supernets.errors import ConfigError
-from supernets.files import expanded, is_file
-from supernets.space import IntArray, SearchSpace
-from supernets.whole import whole
+from hwnas.supernets.documents import parse_json, parse_object, parse_yaml, read_text
+from hwnas.supernets.errors import ConfigError
+from hwnas.supernets.files import expanded, is_file
+from hwnas.supernets.space import IntArray, SearchSpace
+from hwnas.supernets.whole import whole
 
 FORMS = (
     "min, max, random:SEED, a key as tables print it, STUDY#NUMBER, inline JSON, a file (.json, .yml, net.config), "
@@ -146,8 +146,8 @@ def _with_image_size(net_config: dict[str, Any], source: str) -> Mapping[str, An
 
 def _evaluation(text: str, space: SearchSpace, supernet: str | None, location: str) -> IntArray:
     """Return the sub-network of ``STUDY#NUMBER``, or of ``STUDY#KEY`` with a key that may be cut in the middle."""
-    from harness.store import Store
-    from search.stored import record_of, understood
+    from hwnas.harness.store import Store
+    from hwnas.search.stored import record_of, understood
 
     name, _, which = text.rpartition("#")
     with Store.open(location, create=False) as store:

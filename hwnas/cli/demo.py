@@ -11,7 +11,7 @@ from hwnas.cli.options import Evals, Quiet, Seed
 from hwnas.cli.output import Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
 from hwnas.cli.search import front_table
-from supernets.writing import make_folder
+from hwnas.supernets.writing import make_folder
 
 SUPERNET = "ofa-mbv3-w1.0"
 
@@ -35,12 +35,12 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Search two platforms of this machine for accurate, fast sub-networks; write the transfer page."""
-    import supernets
-    from harness.store import Store
-    from search.report import transfer_page
-    from search.stored import load
-    from search.transfer import transfer
-    from search.transfer.verdict import words
+    from hwnas import supernets
+    from hwnas.harness.store import Store
+    from hwnas.search.report import transfer_page
+    from hwnas.search.stored import load
+    from hwnas.search.transfer import transfer
+    from hwnas.search.transfer.verdict import words
 
     folder = Path(out)
     make_folder(folder)
@@ -85,8 +85,8 @@ def demo(
 
 def demo_platforms() -> list[str]:
     """Return two platforms that work here and that really differ: in runtime, batch size, and threads where allowed."""
-    import backends
-    from harness.threads import allowed_cpus
+    from hwnas import backends
+    from hwnas.harness.threads import allowed_cpus
 
     threads = min(2, allowed_cpus())
     other = "openvino" if backends.get("openvino").why_not() is None else "torch"

@@ -11,10 +11,10 @@ from hwnas.cli.options import DEFAULT_STORE, JsonFile, Quality, Quiet, StoreUrl,
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import evaluating
 from hwnas.cli.tables import Column, Table
-from search.words import shortened
+from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
-    from harness.quality import Quality as Source
+    from hwnas.harness.quality import Quality as Source
 
 SCHEMA = 1
 
@@ -37,9 +37,9 @@ def evaluate(
     quiet: Quiet = False,
 ) -> int:
     """Tell the quality of sub-networks: predicted, or found by running them with their weights."""
-    import supernets
-    from harness.quality import QualityOptions, get, scored
-    from harness.store import Store
+    from hwnas import supernets
+    from hwnas.harness.quality import QualityOptions, get, scored
+    from hwnas.harness.store import Store
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)

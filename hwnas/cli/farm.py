@@ -45,10 +45,10 @@ def worker(
     quiet: Quiet = False,
 ) -> None:
     """Offer this machine's platforms to a scheduler, until interrupted. It needs no rights beyond a user's own."""
-    from harness.farm.engine import distributed
-    from harness.farm.offer import offer_here
-    from harness.farm.security import Tls, checked
-    from harness.farm.supervisor import WorkerOrder, supervise
+    from hwnas.harness.farm.engine import distributed
+    from hwnas.harness.farm.offer import offer_here
+    from hwnas.harness.farm.security import Tls, checked
+    from hwnas.harness.farm.supervisor import WorkerOrder, supervise
 
     distributed()
     tls = Tls(tls_ca_file, tls_cert, tls_key)
@@ -72,8 +72,8 @@ def scheduler(
     """Run the scheduler that workers and searches meet at, until interrupted."""
     import asyncio
 
-    from harness.farm.scheduler import listening, serve
-    from harness.farm.security import Tls
+    from hwnas.harness.farm.scheduler import listening, serve
+    from hwnas.harness.farm.security import Tls
 
     tls = Tls(tls_ca_file, tls_cert, tls_key)
 
@@ -92,9 +92,9 @@ def status(
     tls_key: TlsKey = None,
 ) -> None:
     """Show workers, devices, what is measured and what waits, and what went wrong last."""
-    from harness.farm.cluster import Cluster
-    from harness.farm.security import Tls
-    from harness.farm.status import status as look
+    from hwnas.harness.farm.cluster import Cluster
+    from hwnas.harness.farm.security import Tls
+    from hwnas.harness.farm.status import status as look
 
     cluster = Cluster(scheduler, Tls(tls_ca_file, tls_cert, tls_key))
     try:

@@ -10,11 +10,11 @@ from rich.markup import escape
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import remark, results, write_json
 from hwnas.cli.tables import Column, Kind, Table
-from supernets.errors import HwnasError, PlugInError
+from hwnas.supernets.errors import HwnasError, PlugInError
 
 if TYPE_CHECKING:
-    from backends.backend import Backend
-    from harness.platform import PlatformHere
+    from hwnas.backends.backend import Backend
+    from hwnas.harness.platform import PlatformHere
 
 _SUPERNETS = (
     Column("super-network"),
@@ -43,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
 
 def supernets(json: JsonFile = None) -> None:
     """List the super-networks and their search spaces."""
-    import supernets as package
+    from hwnas import supernets as package
 
     rows, broken = [], package.registry.broken()
     for name in package.registry.working():
@@ -71,7 +71,7 @@ def _supernet(net: Any) -> dict[str, Any]:
 
 def backends(json: JsonFile = None) -> None:
     """List the backends, and for those that do not work here, why."""
-    import backends as package
+    from hwnas import backends as package
 
     rows = [_backend(name) for name in package.names()]
     if json is not None:
@@ -89,7 +89,7 @@ def backends(json: JsonFile = None) -> None:
 
 
 def _backend(name: str) -> dict[str, Any]:
-    import backends as package
+    from hwnas import backends as package
 
     try:
         with package.registry.at_work(name):
@@ -100,8 +100,8 @@ def _backend(name: str) -> dict[str, Any]:
 
 
 def _about(name: str, backend: Backend) -> dict[str, Any]:
-    from backends.backend import libraries, why_not
-    from harness.platform import refused_precisions
+    from hwnas.backends.backend import libraries, why_not
+    from hwnas.harness.platform import refused_precisions
 
     reason = why_not(backend)
     return {
@@ -117,7 +117,7 @@ def _about(name: str, backend: Backend) -> dict[str, Any]:
 
 def platforms(json: JsonFile = None) -> None:
     """List platform strings that work on this machine, and named ones of hwnas.toml."""
-    from harness.platform import named_platforms, platforms_here
+    from hwnas.harness.platform import named_platforms, platforms_here
 
     rows = [_platform(here) for here in platforms_here()]
     if json is not None:

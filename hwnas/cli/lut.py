@@ -47,8 +47,8 @@ def fetch(name: Annotated[str, typer.Argument(help="A published table, such as n
     """Bring a published table onto this machine; files that are here already are only verified."""
     from rich.progress import track
 
-    from latency_luts import published
-    from supernets.assets import locate
+    from hwnas.latency_luts import published
+    from hwnas.supernets.assets import locate
 
     table = published.get(name)
     assets = list(table.assets.values())
@@ -63,7 +63,7 @@ def show(
     resolution: Annotated[int, typer.Option("--resolution", "-r", help="Of a published table, in pixels.")] = 224,
 ) -> None:
     """Show what a table holds; without a name, list the published ones."""
-    from latency_luts import published, read
+    from hwnas.latency_luts import published, read
 
     if table is None:
         rows = Table([Column("table"), Column("for", Kind.TEXT, rank=1), Column("what", Kind.TEXT)])
@@ -97,10 +97,10 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Build a table for this device: measure every block of the whole space alone. Interrupted, it goes on."""
-    import supernets
-    from harness.build_lut import build_table
-    from harness.farm.connection import platforms_of
-    from harness.store import Store
+    from hwnas import supernets
+    from hwnas.harness.build_lut import build_table
+    from hwnas.harness.farm.connection import platforms_of
+    from hwnas.harness.store import Store
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
@@ -139,12 +139,11 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Compare a table's sums with sub-networks measured end to end; with --calibrate, correct them."""
-    import latency_luts
-    import supernets
-    from harness.check_lut import calibrated, check_table
-    from harness.platform import parse
-    from harness.store import Store
-    from latency_luts.write import check_can_be_corrected, store_correction
+    from hwnas import latency_luts, supernets
+    from hwnas.harness.check_lut import calibrated, check_table
+    from hwnas.harness.platform import parse
+    from hwnas.harness.store import Store
+    from hwnas.latency_luts.write import check_can_be_corrected, store_correction
 
     table = latency_luts.read(file)
     net = supernets.get(_or_header(supernet, table.header, "supernet", file))
@@ -182,7 +181,7 @@ def check(
 
 
 def _or_header(given: str | None, header: Mapping[str, Any], name: str, file: str) -> str:
-    from supernets.errors import UsageError
+    from hwnas.supernets.errors import UsageError
 
     if given is None and name not in header:
         raise UsageError(f"{file}: does not say its {name}; give --{name}")

@@ -10,9 +10,9 @@ from rich.markup import escape
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, Kind, Table
-from search.words import shortened
-from supernets.errors import UsageError
-from supernets.values import number_or_none
+from hwnas.search.words import shortened
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.values import number_or_none
 
 _MEASUREMENTS = (
     Column("id", rank=3, right=True),
@@ -54,8 +54,8 @@ def measurements(
     store: StoreUrl = DEFAULT_STORE,
 ) -> None:
     """List stored measurements; filter and prune them."""
-    from harness.platform import parse
-    from harness.store import Store, decoded
+    from hwnas.harness.platform import parse
+    from hwnas.harness.store import Store, decoded
 
     if status is not None and status not in {"ok", "unstable", "failed"}:
         raise UsageError(f"status {status!r}: expected ok, unstable or failed")
@@ -96,7 +96,7 @@ def _day(text: str) -> str:
 
 
 def _table(store: str, rows: list[dict[str, Any]]) -> Table:
-    from harness.store import decoded
+    from hwnas.harness.store import decoded
 
     table = Table(_MEASUREMENTS)
     with decoded(store, "a measurement"):
@@ -122,7 +122,7 @@ def _cells(row: dict[str, Any], short: dict[str, str]) -> tuple[str, ...]:
 
 def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
     """List stored studies."""
-    from harness.store import Store
+    from hwnas.harness.store import Store
 
     with Store.open(store, create=False) as kept:
         rows = [_study(kept.name, record) for record in kept.studies()]
@@ -136,7 +136,7 @@ def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
 
 
 def _study(store: str, record: Any) -> dict[str, Any]:
-    from harness.store import decoded
+    from hwnas.harness.store import decoded
 
     with decoded(store, f"the study {record.name!r}"):
         search = record.settings["search"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable
-from supernets.errors import UsageError
+from hwnas.supernets.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.farm.connection import FarmOptions
+    from hwnas.harness.farm.connection import FarmOptions
 
 Supernet = Annotated[str, typer.Argument(help="Super-network, as 'hwnas supernets' lists them.", show_default=False)]
 
@@ -86,8 +86,8 @@ def farm_options(
     scheduler: str | None, local_cluster: int | None, ca_file: str | None, cert: str | None, key: str | None
 ) -> FarmOptions:
     """Return what was said of the farm; raises ``UsageError`` where it does not go together."""
-    from harness.farm.connection import FarmOptions
-    from harness.farm.security import Tls
+    from hwnas.harness.farm.connection import FarmOptions
+    from hwnas.harness.farm.security import Tls
 
     return FarmOptions(scheduler, local_cluster, Tls(ca_file, cert, key))
 

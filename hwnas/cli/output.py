@@ -18,9 +18,9 @@ from rich.text import Text
 
 from hwnas.cli.streams import ReaderGone, Results
 from hwnas.cli.tables import UNBOUNDED
-from supernets.errors import OutputError, UsageError
-from supernets.quoting import shortened_message, visible
-from supernets.writing import check_file, write_file
+from hwnas.supernets.errors import OutputError, UsageError
+from hwnas.supernets.quoting import shortened_message, visible
+from hwnas.supernets.writing import check_file, write_file
 
 STANDARD_OUTPUT = "-"
 # The width of a terminal that does not tell.

@@ -10,12 +10,12 @@ from rich.progress import Progress
 from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, notes, remark, results, write_json, write_text
 from hwnas.cli.tables import Column, Table
-from supernets.errors import UsageError
-from supernets.whole import whole
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.whole import whole
 
 if TYPE_CHECKING:
-    from search.examples import Examples
-    from search.predictors.study import PredictorStudy
+    from hwnas.search.examples import Examples
+    from hwnas.search.predictors.study import PredictorStudy
 
 # Random sub-networks where nothing was measured: the largest training set, the test set, and some to draw from.
 _DRAWN = 2000
@@ -44,9 +44,9 @@ def predictors(
     quiet: Quiet = False,
 ) -> None:
     """Fit predictors to ever more examples; show their error (MAPE) and rank correlation (Kendall tau)."""
-    import supernets
-    from search.predictors.study import predictor_study
-    from search.report import predictors_page
+    from hwnas import supernets
+    from hwnas.search.predictors.study import predictor_study
+    from hwnas.search.report import predictors_page
 
     net = supernets.get(supernet)
     numbers = _numbers(sizes)
@@ -80,7 +80,7 @@ def predictors(
 def _examples(
     net: Any, data: list[str] | None, column: str, quality: str | None, platform: str | None, seed: int
 ) -> Examples:
-    from search.examples import latency_examples, measured_examples, quality_examples
+    from hwnas.search.examples import latency_examples, measured_examples, quality_examples
 
     if sum(given is not None for given in (data, quality, platform)) > 1:
         raise UsageError("predictors: expected one of --data, --quality and --platform")
@@ -99,7 +99,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _check_kinds(names: list[str]) -> None:
-    from search import predictors as package
+    from hwnas.search import predictors as package
 
     if not names:
         raise UsageError(f"kinds: expected some of {', '.join(package.kinds())}")

@@ -27,10 +27,10 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, Kind, Table
-from search.words import shortened
+from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
-    from harness.measurement import Measurement
+    from hwnas.harness.measurement import Measurement
 
 SCHEMA = 1
 
@@ -78,12 +78,12 @@ def profile(
     quiet: Quiet = False,
 ) -> int:
     """Measure sub-networks on one or several platforms, side by side."""
-    import supernets
-    from harness.farm.connection import platforms_of
-    from harness.pytest_benchmark import to_pytest_benchmark
-    from harness.retest import retest
-    from harness.store import Store
-    from search.report.precisions import gains
+    from hwnas import supernets
+    from hwnas.harness.farm.connection import platforms_of
+    from hwnas.harness.pytest_benchmark import to_pytest_benchmark
+    from hwnas.harness.retest import retest
+    from hwnas.harness.store import Store
+    from hwnas.search.report.precisions import gains
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)
@@ -130,7 +130,7 @@ class _Taken:
 
 
 def _page(taken: list[_Taken]) -> str:
-    from search.report import profile_page
+    from hwnas.search.report import profile_page
 
     rows = [one.to_json(samples=True) for part in taken for one in part.first]
     return profile_page({"schema": SCHEMA, "environment": _merged(taken), "measurements": rows})

@@ -19,17 +19,17 @@ from rich.progress import (
 from hwnas.cli.output import notes, plain
 
 if TYPE_CHECKING:
-    from harness.measure import Measurer
-    from harness.measure import Progress as Measuring
-    from harness.platform import Platform
-    from harness.quality import QualityProgress
-    from harness.store import Store
-    from search.compare import CompareProgress as Comparing
-    from search.experiments.bench import Step
-    from search.study import Progress as Searching
-    from search.transfer import TransferProgress as Transferring
-    from supernets.supernet import SuperNetwork
-    from supernets.training.loop import Progress as Training
+    from hwnas.harness.measure import Measurer
+    from hwnas.harness.measure import Progress as Measuring
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import QualityProgress
+    from hwnas.harness.store import Store
+    from hwnas.search.compare import CompareProgress as Comparing
+    from hwnas.search.experiments.bench import Step
+    from hwnas.search.study import Progress as Searching
+    from hwnas.search.transfer import TransferProgress as Transferring
+    from hwnas.supernets.supernet import SuperNetwork
+    from hwnas.supernets.training.loop import Progress as Training
 
 _REDRAW_S = 0.2
 
@@ -39,7 +39,7 @@ def measuring(
     net: SuperNetwork, platform: Platform, store: Store, quiet: bool, **options: object
 ) -> Iterator[Measurer]:
     """Open a measurer that shows what it is at."""
-    from harness.measure import Measurer
+    from hwnas.harness.measure import Measurer
 
     with (
         telling(str(platform), quiet) as show,

@@ -9,12 +9,12 @@ import typer
 
 from hwnas.cli.options import DEFAULT_STORE, Quiet, StoreUrl, Weights, output
 from hwnas.cli.output import STANDARD_OUTPUT, remark, write_text
-from supernets.errors import UsageError
-from supernets.writing import check_folder
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.writing import check_folder
 
 if TYPE_CHECKING:
-    from harness.store import Store
-    from search.result import Study
+    from hwnas.harness.store import Store
+    from hwnas.search.result import Study
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Its name; see 'hwnas studies'.", show_default=False)]
 
@@ -34,8 +34,8 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write a study as one HTML page."""
-    from harness.store import Store
-    from search.report import search_page
+    from hwnas.harness.store import Store
+    from hwnas.search.report import search_page
 
     with Store.open(store, create=False) as kept:
         write_text(html, search_page(_loaded(kept, study).to_json()))
@@ -63,9 +63,9 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write a study's evaluations as CSV, or one sub-network of its front so that it can be deployed."""
-    import supernets
-    from harness.store import Store
-    from search.deploy import deploy
+    from hwnas import supernets
+    from hwnas.harness.store import Store
+    from hwnas.search.deploy import deploy
 
     folders = {"onnx": onnx, "openvino": openvino, "torch": torch}
     wanted = {form: folder for form, folder in folders.items() if folder is not None}
@@ -89,9 +89,9 @@ def export(
 
 def _loaded(store: Store, name: str) -> Study:
     """Return a study whose sub-networks are those of its super-network, where that is known here."""
-    import supernets
-    from search.stored import check_networks, load
-    from supernets.errors import HwnasError
+    from hwnas import supernets
+    from hwnas.search.stored import check_networks, load
+    from hwnas.supernets.errors import HwnasError
 
     found = load(store, name)
     try:
@@ -103,7 +103,7 @@ def _loaded(store: Store, name: str) -> Study:
 
 
 def _evaluations(study: Study, csv: str) -> None:
-    from search.export import write_csv
+    from hwnas.search.export import write_csv
 
     text = io.StringIO(newline="")
     write_csv(study, text)

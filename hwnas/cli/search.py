@@ -32,10 +32,10 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import searching
 from hwnas.cli.tables import Cell, Column, Table
-from search.words import shortened
+from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
-    from search.study import Progress
+    from hwnas.search.study import Progress
 
 FRONT_ROWS = 20
 
@@ -85,11 +85,11 @@ def search(
     quiet: Quiet = False,
 ) -> int:
     """Search a super-network on one platform."""
-    import supernets
-    from harness.farm.connection import platforms_of
-    from harness.quality import QualityOptions
-    from harness.store import Store
-    from search.study import search as run
+    from hwnas import supernets
+    from hwnas.harness.farm.connection import platforms_of
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store
+    from hwnas.search.study import search as run
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)

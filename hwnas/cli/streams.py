@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from supernets.errors import OutputError
+from hwnas.supernets.errors import OutputError
 
 # What messages, tables and help use beyond ASCII, as it is spelled where the encoding lacks it. A character each, so
 # that columns stay straight.

@@ -12,13 +12,13 @@ import typer
 from hwnas.cli.options import JsonFile, Quiet, Supernet, output_file
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import training
-from supernets.errors import UsageError
-from supernets.files import is_file
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.files import is_file
 
 if TYPE_CHECKING:
-    from supernets.shared import Trainable
-    from supernets.training import Options, Task
-    from supernets.training.loop import Progress
+    from hwnas.supernets.shared import Trainable
+    from hwnas.supernets.training import Options, Task
+    from hwnas.supernets.training.loop import Progress
 
 SCHEMA = 1
 
@@ -77,9 +77,9 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the weights that all sub-networks share."""
-    import supernets
-    from harness import data as kinds
-    from supernets.training.loop import train as run
+    from hwnas import supernets
+    from hwnas.harness import data as kinds
+    from hwnas.supernets.training.loop import train as run
 
     if math.isnan(checkpoint_every):
         raise UsageError(f"--checkpoint-every: expected seconds, got {checkpoint_every}")
@@ -123,7 +123,7 @@ def train(
 
 
 def _trainable(net: Any) -> Trainable:
-    from supernets.shared import Trainable
+    from hwnas.supernets.shared import Trainable
 
     if not isinstance(net, Trainable):
         raise UsageError(f"{net.name}: its sub-networks share no weights that could be trained")
@@ -142,7 +142,7 @@ def _steps(task: Task, epochs: float | None, steps: int | None) -> int | None:
 
 def _begun(file: str, supernet: str) -> Options:
     """Return the options of the training to resume: what is not given again is as it was."""
-    from supernets.training import checkpoint
+    from hwnas.supernets.training import checkpoint
 
     if not is_file(file):
         raise UsageError(f"{file}: there is no training to resume; leave --resume out to begin one")

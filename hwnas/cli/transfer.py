@@ -72,14 +72,14 @@ def transfer(
     Values joined by + are platforms of their own: onnxruntime:threads=1+2,batch=1+8 is four. Of measured tables
     nothing is searched: every sub-network that all of them have is compared.
     """
-    import supernets
-    from harness.farm.connection import platforms_of
-    from harness.quality import QualityOptions
-    from harness.store import Store
-    from harness.sweep import swept
-    from search.report import transfer_page
-    from search.transfer import transfer as run
-    from search.transfer.verdict import words
+    from hwnas import supernets
+    from hwnas.harness.farm.connection import platforms_of
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store
+    from hwnas.harness.sweep import swept
+    from hwnas.search.report import transfer_page
+    from hwnas.search.transfer import transfer as run
+    from hwnas.search.transfer.verdict import words
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)

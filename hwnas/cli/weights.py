@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 def list_published() -> None:
     """List what is published, where, and under which SHA-256."""
-    from supernets import weights
+    from hwnas.supernets import weights
 
     table = Table(
         [
@@ -44,10 +44,10 @@ def list_published() -> None:
 
 def fetch(name: Annotated[str, typer.Argument(help="A super-network, such as ofa-mbv3-w1.0.")]) -> None:
     """Bring published weights onto this machine and check that they fit; prints where they are, for --weights."""
-    import supernets
-    from supernets import weights
-    from supernets.assets import digest, locate
-    from supernets.shared import Trainable
+    from hwnas import supernets
+    from hwnas.supernets import weights
+    from hwnas.supernets.assets import digest, locate
+    from hwnas.supernets.shared import Trainable
 
     asset = weights.get(name).asset
     file = locate(asset)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from latency_luts.formats._document import load
-from latency_luts.table import LatencyTable
-from supernets.errors import PlugInError, TableError
-from supernets.registry import Registry
+from hwnas.latency_luts.formats._document import load
+from hwnas.latency_luts.table import LatencyTable
+from hwnas.supernets.errors import PlugInError, TableError
+from hwnas.supernets.registry import Registry
 
 __all__ = ["names", "read", "registry"]
 
@@ -29,7 +29,7 @@ class Layout(Protocol):
         ...
 
 
-registry = Registry("table layout", "latency_luts.formats", "hwnas.table_formats", offers=Layout)
+registry = Registry("table layout", "hwnas.latency_luts.formats", "hwnas.table_formats", offers=Layout)
 
 
 def names() -> list[str]:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from latency_luts.table import Entry
-from supernets.documents import parse_yaml, read_text
-from supernets.errors import TableError
-from supernets.values import fault
+from hwnas.latency_luts.table import Entry
+from hwnas.supernets.documents import parse_yaml, read_text
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.values import fault
 
 # YAML 1.1, which PyYAML reads, takes 1e-3 for text; every other tool takes it for a number.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")

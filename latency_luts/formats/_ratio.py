@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from latency_luts.keys import split
-from supernets.errors import TableError
-from supernets.images.widths import round_to_eight
-from supernets.whole import whole
+from hwnas.latency_luts.keys import split
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.images.widths import round_to_eight
+from hwnas.supernets.whole import whole
 
 
 def known_fields(name: str, known: frozenset[str], file: str) -> dict[str, str]:

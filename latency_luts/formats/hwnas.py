@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latency_luts.correction import Correction
-from latency_luts.formats._document import entry, number
-from latency_luts.table import LatencyTable
-from supernets.errors import TableError
+from hwnas.latency_luts.correction import Correction
+from hwnas.latency_luts.formats._document import entry, number
+from hwnas.latency_luts.table import LatencyTable
+from hwnas.supernets.errors import TableError
 
 # 1: the first; the header's fields at the top, the blocks under "blocks", by default in seconds.
 # 2: the header under the mark and the blocks at the top, as other tools read them; built, correction.

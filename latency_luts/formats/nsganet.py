@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latency_luts.formats._document import entry
-from latency_luts.formats._ratio import bottleneck, known_fields
-from latency_luts.table import Entry, LatencyTable
-from supernets.errors import TableError
+from hwnas.latency_luts.formats._document import entry
+from hwnas.latency_luts.formats._ratio import bottleneck, known_fields
+from hwnas.latency_luts.table import Entry, LatencyTable
+from hwnas.supernets.errors import TableError
 
 _MS_PER_S = 1e3
 _BOTTLENECK = "MBConv"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latency_luts.formats._document import entry
-from latency_luts.keys import OFA_WORDS
-from latency_luts.table import LatencyTable
+from hwnas.latency_luts.formats._document import entry
+from hwnas.latency_luts.keys import OFA_WORDS
+from hwnas.latency_luts.table import LatencyTable
 
 _MS_PER_S = 1e3
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from supernets.errors import UsageError
-from supernets.registry import Registry
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.registry import Registry
 
 __all__ = ["create", "names", "registry"]
 
-registry = Registry("algorithm", "search.algorithms", "hwnas.algorithms", makes=(Algorithm,))
+registry = Registry("algorithm", "hwnas.search.algorithms", "hwnas.algorithms", makes=(Algorithm,))
 
 
 def names() -> list[str]:

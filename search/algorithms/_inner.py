@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.hypervolume import front_ranks
-from search.operators import Crossover, Mutation
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.search.hypervolume import front_ranks
+from hwnas.search.operators import Crossover, Mutation
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 Objectives = Callable[[IntArray], FloatArray]
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Problem
-from search.algorithms._inner import Variation, best_first, evolve, penalised
-from search.algorithms._surrogate import Surrogate
-from search.algorithms._told import Told, restored
-from search.hypervolume import free_boxes, improvements, non_dominated
-from search.operators import CROSSOVERS, MUTATIONS, reset
-from search.sampling import sample_unseen, unseen_rows
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
+from hwnas.search.algorithms._surrogate import Surrogate
+from hwnas.search.algorithms._told import Told, restored
+from hwnas.search.hypervolume import free_boxes, improvements, non_dominated
+from hwnas.search.operators import CROSSOVERS, MUTATIONS, reset
+from hwnas.search.sampling import sample_unseen, unseen_rows
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 DEFAULTS: dict[str, Any] = {
     "design": "spread",
@@ -97,7 +97,7 @@ class OptimisticLinas:
     # --- going on from a state ----------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return what the next batch follows from; see ``search.algorithm.Restorable``."""
+        """Return what the next batch follows from; see ``hwnas.search.algorithm.Restorable``."""
         return {
             "version": _STATE,
             "rng": self._rng.bit_generator.state,
@@ -107,7 +107,7 @@ class OptimisticLinas:
         }
 
     def restore(self, state: Mapping[str, Any], asked: IntArray) -> None:
-        """Go on from a state; see ``search.algorithm.Restorable``."""
+        """Go on from a state; see ``hwnas.search.algorithm.Restorable``."""
         if state["version"] != _STATE:
             raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
         designed = bool(state["designed"])

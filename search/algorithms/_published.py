@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from search import algorithms
-from search.algorithm import Problem
-from search.algorithms._inner import Variation, best_first, evolve, penalised
-from search.algorithms._told import Told, restored
-from search.operators import CROSSOVERS, MUTATIONS
-from search.predictors import Predictor, fit
-from search.sampling import sample_unseen, unseen_rows
-from supernets.space import FloatArray, IntArray
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
+from hwnas.search.algorithms._told import Told, restored
+from hwnas.search.operators import CROSSOVERS, MUTATIONS
+from hwnas.search.predictors import Predictor, fit
+from hwnas.search.sampling import sample_unseen, unseen_rows
+from hwnas.supernets.space import FloatArray, IntArray
 
 # What a state means; with another number it is not restored. 1: first form.
 _STATE = 1
@@ -56,11 +56,11 @@ class PublishedLinas:
         self._told.add(X, F)
 
     def state(self) -> dict[str, Any]:
-        """Return what the next batch follows from; see ``search.algorithm.Restorable``."""
+        """Return what the next batch follows from; see ``hwnas.search.algorithm.Restorable``."""
         return {"version": _STATE, "rng": self._rng.bit_generator.state}
 
     def restore(self, state: Mapping[str, Any], asked: IntArray) -> None:
-        """Go on from a state; see ``search.algorithm.Restorable``."""
+        """Go on from a state; see ``hwnas.search.algorithm.Restorable``."""
         if state["version"] != _STATE:
             raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
         self._rng.bit_generator.state = restored(self._rng, state["rng"])

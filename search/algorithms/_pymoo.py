@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Problem
-from search.algorithms._settings import choose
-from search.algorithms._told import Told
-from search.hypervolume import front_ranks
-from search.operators import CROSSOVERS, MUTATIONS, Crossover, Mutation, reset
-from search.sampling import sample_unseen, unseen_rows
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._settings import choose
+from hwnas.search.algorithms._told import Told
+from hwnas.search.hypervolume import front_ranks
+from hwnas.search.operators import CROSSOVERS, MUTATIONS, Crossover, Mutation, reset
+from hwnas.search.sampling import sample_unseen, unseen_rows
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # The paper's Table 4, and what replaces its real-valued operators by default.
 DEFAULTS: dict[str, Any] = {"population": 50, "mutation": "reset", "mutate": 0.0, "crossover": "uniform", "cross": 0.9}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from supernets.errors import UsageError, suggestion
+from hwnas.supernets.errors import UsageError, suggestion
 
 # Every algorithm takes these two: which preset to start from, and the vectors to ask first.
 _COMMON = {"preset": "default", "initial": None}

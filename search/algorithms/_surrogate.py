@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Problem
-from search.predictors import Predictor, fit
-from search.predictors._blocks import Block, SpaceFeatures, behind_guess, with_guess
-from search.predictors.gp import GaussianProcess
-from supernets.errors import UsageError, suggestion
-from supernets.space import FloatArray, IntArray
+from hwnas.search.algorithm import Problem
+from hwnas.search.predictors import Predictor, fit
+from hwnas.search.predictors._blocks import Block, SpaceFeatures, behind_guess, with_guess
+from hwnas.search.predictors.gp import GaussianProcess
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.space import FloatArray, IntArray
 
 _FEATURES = ("hierarchical", "one-hot")
 # Kernel parameters are searched for anew when the evaluations have grown by this much, and kept in between.
@@ -43,8 +43,8 @@ class Surrogate:
         self._parameters: list[FloatArray | None] = [None] * problem.n_obj
         self._fitted_to = 0
         self._predictors: list[Predictor | None] = [None] * problem.n_obj
-        # Asking computes with one thread (search.threads), but what is only loaded meanwhile has as many as there are:
-        # the first sums of a process would come out otherwise, and with them a study that is resumed.
+        # Asking computes with one thread (hwnas.search.threads), but what is only loaded meanwhile has as many as there
+        # are: the first sums of a process would come out otherwise, and with them a study that is resumed.
         import_module("scipy.linalg")
 
     def fit(self, X: IntArray, F: FloatArray) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from search.algorithm import Problem
-from search.sampling import row_keys, sample_unseen, unseen_rows
-from supernets.errors import UsageError
-from supernets.space import BoolArray, FloatArray, IntArray
+from hwnas.search.algorithm import Problem
+from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
 # How many random sub-networks are drawn for one that meets the constraints.
 _DRAWS = 50

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch
-from search.algorithms._settings import read_settings
-from search.hypervolume import front_ranks
-from supernets.space import FloatArray, IntArray
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch
+from hwnas.search.algorithms._settings import read_settings
+from hwnas.search.hypervolume import front_ranks
+from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "AGE-MOEA: evolution that estimates the front's geometry; two objectives"
 MIN_OBJECTIVES = 2

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch, directions
-from search.algorithms._settings import read_settings
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch, directions
+from hwnas.search.algorithms._settings import read_settings
 
 SUMMARY = "C-TAEA: two archives along reference directions, made for constraints; two objectives or more"
 MIN_OBJECTIVES = 2

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch
-from search.algorithms._settings import read_settings
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch
+from hwnas.search.algorithms._settings import read_settings
 
 SUMMARY = "a genetic algorithm with tournament selection; one objective"
 MAX_OBJECTIVES: int | None = 1

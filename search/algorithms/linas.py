@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms import _optimistic, _published
-from search.algorithms._settings import read_settings
-from supernets.errors import UsageError
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms import _optimistic, _published
+from hwnas.search.algorithms._settings import read_settings
+from hwnas.supernets.errors import UsageError
 
 SUMMARY = "LINAS: measures few sub-networks, predicts many; any number of objectives"
 MAX_OBJECTIVES: int | None = None

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms._inner import penalised
-from search.algorithms._settings import read_settings
-from search.algorithms._told import Told
-from search.operators import reset
-from search.sampling import row_keys, unseen_rows
-from supernets.errors import UsageError
-from supernets.space import FloatArray, IntArray
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._inner import penalised
+from hwnas.search.algorithms._settings import read_settings
+from hwnas.search.algorithms._told import Told
+from hwnas.search.operators import reset
+from hwnas.search.sampling import row_keys, unseen_rows
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "MOTPE: tree-structured Parzen estimators, by Optuna (an optional package); any number of objectives"
 MAX_OBJECTIVES: int | None = None

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms._inner import distinct
-from search.algorithms._settings import read_settings
-from search.algorithms._told import Told
-from search.operators import reset, uniform
-from search.predictors import Predictor, fit
-from search.sampling import sample_unseen, unseen_rows
-from supernets.space import FloatArray, IntArray
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._inner import distinct
+from hwnas.search.algorithms._settings import read_settings
+from hwnas.search.algorithms._told import Told
+from hwnas.search.operators import reset, uniform
+from hwnas.search.predictors import Predictor, fit
+from hwnas.search.sampling import sample_unseen, unseen_rows
+from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = (
     "once-for-all's finder: predictors trained on random samples, then evolution under a limit; at most two objectives"

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms._settings import read_settings
-from search.algorithms._told import Told
-from supernets.space import FloatArray, IntArray
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._settings import read_settings
+from hwnas.search.algorithms._told import Told
+from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "uniform random search, without repeats: what every other algorithm has to beat"
 MAX_OBJECTIVES: int | None = None

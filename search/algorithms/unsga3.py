@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from search.algorithm import Algorithm, Problem
-from search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch, directions
-from search.algorithms._settings import read_settings
+from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch, directions
+from hwnas.search.algorithms._settings import read_settings
 
 SUMMARY = "U-NSGA-III: evolution along reference directions; any number of objectives"
 MAX_OBJECTIVES: int | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.experiments.parts import Parts
+from hwnas.search.experiments.parts import Parts
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from supernets.space import FloatArray
+from hwnas.supernets.space import FloatArray
 
 HELD, FAILED, UNDECIDED = "held", "did not hold", "undecided"
 

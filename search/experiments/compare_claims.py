@@ -9,16 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from search.experiments.claims import (
-    FAILED,
-    HELD,
-    UNDECIDED,
-    Verdict,
-    above,
-    difference_interval,
-    finite,
-)
-from supernets.space import FloatArray
+from hwnas.search.experiments.claims import FAILED, HELD, UNDECIDED, Verdict, above, difference_interval, finite
+from hwnas.supernets.space import FloatArray
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from search.experiments.published import Published
-from search.experiments.section import Section
-from search.report.compare import curves_figure, surface_figures
-from search.report.figures import SCALE, Cell, Figure, Table, Trace, axis, colour, rounded, staircase, symbol, text
-from search.words import MISSING, number
+from hwnas.search.experiments.published import Published
+from hwnas.search.experiments.section import Section
+from hwnas.search.report.compare import curves_figure, surface_figures
+from hwnas.search.report.figures import (
+    SCALE,
+    Cell,
+    Figure,
+    Table,
+    Trace,
+    axis,
+    colour,
+    rounded,
+    staircase,
+    symbol,
+    text,
+)
+from hwnas.search.words import MISSING, number
 
 
 def curves(data: Mapping[str, Any]) -> Section:

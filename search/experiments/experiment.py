@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from search.experiments import kinds
-from search.experiments.naming import check_experiment
-from search.experiments.reading import merged, read
-from supernets.documents import parse_toml, read_text
-from supernets.errors import UnknownNameError, UsageError
+from hwnas.search.experiments import kinds
+from hwnas.search.experiments.naming import check_experiment
+from hwnas.search.experiments.reading import merged, read
+from hwnas.supernets.documents import parse_toml, read_text
+from hwnas.supernets.errors import UnknownNameError, UsageError
 
 # From the quickest to the paper's own. "full" is the file as it stands; the others are sections in it that override.
 SCALES = ("smoke", "small", "full")
@@ -27,8 +27,8 @@ class Head:
         title: of the page.
         paper: which figure or table it is ("Figure 5"); empty for experiments of one's own.
         shows: one sentence on what there is to be seen.
-        kind: a module of ``search.experiments.kinds``.
-        published: the file of ``search.experiments.published`` to set beside; empty: none.
+        kind: a module of ``hwnas.search.experiments.kinds``.
+        published: the file of ``hwnas.search.experiments.published`` to set beside; empty: none.
     """
 
     title: str
@@ -126,7 +126,7 @@ def check_scale(scale: str) -> None:
 
 
 def _shipped() -> Any:
-    return resources.files("search.experiments").joinpath("shipped")
+    return resources.files("hwnas.search.experiments").joinpath("shipped")
 
 
 def _order(name: str) -> tuple[str, int, str]:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from supernets.contents import Content, Contents, content_digest, differences
-from supernets.errors import ChangedError
+from hwnas.supernets.contents import Content, Contents, content_digest, differences
+from hwnas.supernets.errors import ChangedError
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
-    from harness.quality import Quality
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Files:
 
 def platform_files(platform: Platform | None) -> Files:
     """Return the files that a platform's options name."""
-    from harness.pinned import contents, identity, pinned
+    from hwnas.harness.pinned import contents, identity, pinned
 
     if platform is None:
         return Files()

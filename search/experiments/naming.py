@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from supernets.errors import UsageError
+from hwnas.supernets.errors import UsageError
 
 # Bytes of an experiment's name, to which a scale and an ending are added: file systems take 255.
 LONGEST = 200

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from search.experiments.section import Section
-from search.report.figures import Cell, Figure, Table, Trace, axis, colour, rounded, staircase, symbol
+from hwnas.search.experiments.section import Section
+from hwnas.search.report.figures import Cell, Figure, Table, Trace, axis, colour, rounded, staircase, symbol
 
 
 def sections(data: Mapping[str, Any]) -> list[Section]:

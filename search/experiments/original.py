@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from search.words import listed
+from hwnas.search.words import listed
 
 
 def variables(given: Any) -> list[str]:

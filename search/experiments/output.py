@@ -7,10 +7,10 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from search.experiments import published
-from search.experiments.claims import counted
-from search.experiments.run import Finished
-from search.report.experiment import experiment_page
+from hwnas.search.experiments import published
+from hwnas.search.experiments.claims import counted
+from hwnas.search.experiments.run import Finished
+from hwnas.search.report.experiment import experiment_page
 
 
 def page(finished: Finished) -> str:

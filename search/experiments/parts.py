@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from search.experiments.naming import file_name
-from supernets.documents import parse_json
-from supernets.writing import write_file
+from hwnas.search.experiments.naming import file_name
+from hwnas.supernets.documents import parse_json
+from hwnas.supernets.writing import write_file
 
 _CLOCK = "spent.json"
 # The clock is written this often at most: a killed run loses no more of its time.

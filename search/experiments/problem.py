@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from search.comparison import Contestant
-from search.experiments.original import filled, is_given, stand_in_notes
+from hwnas.search.comparison import Contestant
+from hwnas.search.experiments.original import filled, is_given, stand_in_notes
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Problem:
 
     def options(self) -> dict[str, Any]:
         """Return the options of ``search`` that it stands for."""
-        from harness.quality import QualityOptions
+        from hwnas.harness.quality import QualityOptions
 
         return {
             "platform": self.platform,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from search.experiments.naming import check_within
-from supernets.errors import UnknownNameError, UsageError, suggestion
+from hwnas.search.experiments.naming import check_within
+from hwnas.supernets.errors import UnknownNameError, UsageError, suggestion
 
 T = TypeVar("T")
 

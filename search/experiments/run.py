@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from search.experiments import kinds
-from search.experiments.bench import Bench, Step
-from search.experiments.experiment import Experiment
-from search.experiments.parts import Parts
+from hwnas.search.experiments import kinds
+from hwnas.search.experiments.bench import Bench, Step
+from hwnas.search.experiments.experiment import Experiment
+from hwnas.search.experiments.parts import Parts
 
 # 1: first form.
 SCHEMA = 1
@@ -62,7 +62,7 @@ def run(
         UsageError: the experiment asks for what cannot be.
         WorkError: something did not work; what was done is kept.
     """
-    from harness import environment
+    from hwnas.harness import environment
 
     name = f"{experiment.name}-{experiment.scale}"
     target = Path(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.report.figures import Figure, Table
+from hwnas.search.report.figures import Figure, Table
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import supernets
-from harness.platform import parse
-from harness.store import Store
-from search.experiments.bench import Bench
-from search.experiments.files import Files, platform_files, quality_files, unused
-from search.experiments.parts import digest
-from search.experiments.problem import Problem, Use
-from search.objectives import Sources
-from search.plan import Plan, Request
-from search.processes import side_by_side
-from search.result import Study
-from search.stored import load
-from search.study import search
-from supernets.contents import of_records
-from supernets.supernet import SuperNetwork
+from hwnas import supernets
+from hwnas.harness.platform import parse
+from hwnas.harness.store import Store
+from hwnas.search.experiments.bench import Bench
+from hwnas.search.experiments.files import Files, platform_files, quality_files, unused
+from hwnas.search.experiments.parts import digest
+from hwnas.search.experiments.problem import Problem, Use
+from hwnas.search.objectives import Sources
+from hwnas.search.plan import Plan, Request
+from hwnas.search.processes import side_by_side
+from hwnas.search.result import Study
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.contents import of_records
+from hwnas.supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True)

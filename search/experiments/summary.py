@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.experiments import experiment, published
-from search.experiments.claims import HELD, counted
-from search.words import listed, number
-from supernets.documents import parse_json, read_text
-from supernets.errors import MALFORMED, UsageError
+from hwnas.search.experiments import experiment, published
+from hwnas.search.experiments.claims import HELD, counted
+from hwnas.search.words import listed, number
+from hwnas.supernets.documents import parse_json, read_text
+from hwnas.supernets.errors import MALFORMED, UsageError
 
 _HEAD = """# The paper's experiments, run here
 

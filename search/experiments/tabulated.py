@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import supernets
-from search.experiments.bench import Bench
-from search.experiments.files import platform_files
-from search.experiments.parts import digest
-from search.experiments.problem import Problem
+from hwnas import supernets
+from hwnas.search.experiments.bench import Bench
+from hwnas.search.experiments.files import platform_files
+from hwnas.search.experiments.parts import digest
+from hwnas.search.experiments.problem import Problem
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
+    from hwnas.harness.platform import Platform
 
 
 def tabulated(problem: Problem, bench: Bench) -> Problem:
@@ -25,8 +25,8 @@ def tabulated(problem: Problem, bench: Bench) -> Problem:
         UsageError: the super-network does not build its blocks alone.
         MeasurementError: a block could not be measured.
     """
-    from harness.pinned import pinned
-    from harness.platform import parse
+    from hwnas.harness.pinned import pinned
+    from hwnas.harness.platform import parse
 
     if not problem.as_table or problem.platform is None:
         return problem
@@ -39,8 +39,8 @@ def tabulated(problem: Problem, bench: Bench) -> Problem:
 
 
 def _build(problem: Problem, where: Platform, bench: Bench, file: Path) -> None:
-    from harness.build_lut import build_table
-    from harness.store import Store
+    from hwnas.harness.build_lut import build_table
+    from hwnas.harness.store import Store
 
     net = supernets.get(problem.supernet)
     with Store.open(bench.store) as store:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from search.experiments.files import Files, platform_files, quality_files, table_files
-from search.experiments.original import filled, is_given
+from hwnas.search.experiments.files import Files, platform_files, quality_files, table_files
+from hwnas.search.experiments.original import filled, is_given
 
 if TYPE_CHECKING:
-    from search.examples import Examples
-    from supernets.supernet import SuperNetwork
+    from hwnas.search.examples import Examples
+    from hwnas.supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True)
 class File:
-    """A published file of measured sub-networks; see ``supernets.assets.Asset``."""
+    """A published file of measured sub-networks; see ``hwnas.supernets.assets.Asset``."""
 
     path: str
     url: str
@@ -69,8 +69,8 @@ class Target:
 
     def files_of(self, net: SuperNetwork) -> Files:
         """Return the files that the values are from; those that are published are known by their digests."""
-        from harness import quality
-        from harness.platform import parse
+        from hwnas.harness import quality
+        from hwnas.harness.platform import parse
 
         where = None if self.platform is None else parse(self.platform)
         source = None if self.quality is None else quality.get(self.quality, net)
@@ -83,7 +83,7 @@ class Target:
 
     def examples(self, net: SuperNetwork, seed: int) -> Examples:
         """Return the sub-networks of ``net`` with their values; raises ``UsageError`` where they cannot be had."""
-        from search.examples import latency_examples, measured_examples, quality_examples
+        from hwnas.search.examples import latency_examples, measured_examples, quality_examples
 
         if self.platform is not None:
             return latency_examples(net, self.platform, self.draw, seed)
@@ -92,7 +92,7 @@ class Target:
         return measured_examples(net, self._files(), self.column)
 
     def _files(self) -> list[str]:
-        from supernets.assets import Asset, locate
+        from hwnas.supernets.assets import Asset, locate
 
         published = [Asset(one.path, (one.url,), one.sha256, one.licence) for one in self.files]
         return [*self.data, *(str(locate(one)) for one in published)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.objectives.objective import (
+from hwnas.search.objectives.objective import (
     STATES,
     Directions,
     Objective,
@@ -20,8 +20,8 @@ from search.objectives.objective import (
     admitted,
     values_of,
 )
-from supernets.errors import UnknownNameError, UsageError
-from supernets.registry import Registry
+from hwnas.supernets.errors import UnknownNameError, UsageError
+from hwnas.supernets.registry import Registry
 
 __all__ = [
     "DEFAULT",
@@ -40,7 +40,7 @@ __all__ = [
     "values_of",
 ]
 
-registry = Registry("objective", "search.objectives", "hwnas.objectives", skip=("objective",), makes=(Objective,))
+registry = Registry("objective", "hwnas.search.objectives", "hwnas.objectives", makes=(Objective,))
 
 DEFAULT = ("latency", "quality")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy.typing as npt
 
-from search.objectives.objective import Outcome, Sources
-from supernets.space import IntArray
+from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.supernets.space import IntArray
 
 NAMES = ("macs", "params")
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.backend import Tabulated, known_latency
-from harness.pinned import identity
-from search.objectives.objective import Outcome, Sources
-from search.rows import Rows
-from supernets.space import IntArray
+from hwnas.backends.backend import Tabulated, known_latency
+from hwnas.harness.pinned import identity
+from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.search.rows import Rows
+from hwnas.supernets.space import IntArray
 
 if TYPE_CHECKING:
-    from backends import KnowingBackend
-    from harness.measure import Measurer
-    from harness.measurement import Measurement
-    from harness.platform import Platform
-    from supernets.supernet import SuperNetwork
+    from hwnas.backends import KnowingBackend
+    from hwnas.harness.measure import Measurer
+    from hwnas.harness.measurement import Measurement
+    from hwnas.harness.platform import Platform
+    from hwnas.supernets.supernet import SuperNetwork
 
 _MS = 1e3
 
@@ -137,7 +137,7 @@ def _anchors(measurement: Measurement) -> dict[str, float]:
 
 def create(_name: str, sources: Sources) -> KnownLatency | MeasuredLatency:
     """Make the objective; starts the measurer where the platform's backend has to run sub-networks."""
-    import backends
+    from hwnas import backends
 
     platform = sources.where
     backend = backends.get(platform.backend)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.objectives.objective import Outcome, Sources
-from supernets.memory import Count, model_size, peak_memory
-from supernets.space import IntArray
+from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.supernets.memory import Count, model_size, peak_memory
+from hwnas.supernets.space import IntArray
 
 NAMES = ("model-size", "peak-memory")
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_check
 
 import numpy as np
 
-from supernets.contents import Content
-from supernets.errors import UsageError, WorkError
-from supernets.space import FloatArray, IntArray
-from supernets.supernet import SuperNetwork
-from supernets.values import Values, is_time
+from hwnas.supernets.contents import Content
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.values import Values, is_time
 
 if TYPE_CHECKING:
-    from harness.measure import Measurer
-    from harness.platform import Platform
-    from harness.quality import Quality, QualityOptions
-    from harness.store import Store
+    from hwnas.harness.measure import Measurer
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import Quality, QualityOptions
+    from hwnas.harness.store import Store
 
 STATES = ("ok", "unstable", "failed")
 _MISSING = "it has no value"
@@ -177,7 +177,8 @@ class Sources:
         store: where measurements are kept and looked up; ``None``: nowhere.
         progress: is given the measurer's progress events; ``None``: nothing is.
         quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
-        since: what was measured since then (ISO 8601, UTC) is not measured again; see ``harness.measure.Measurer``.
+        since: what was measured since then (ISO 8601, UTC) is not measured again; see
+            ``hwnas.harness.measure.Measurer``.
     """
 
     net: SuperNetwork
@@ -198,8 +199,8 @@ class Sources:
     @cached_property
     def where(self) -> Platform:
         """The platform, parsed, its files known by what they hold; raises ``UsageError`` where none is given."""
-        from harness.pinned import pinned
-        from harness.platform import parse
+        from hwnas.harness.pinned import pinned
+        from hwnas.harness.platform import parse
 
         if self.platform is None:
             raise UsageError("latency needs a platform: expected one like onnxruntime:threads=1 or lut:table=note10")
@@ -208,8 +209,8 @@ class Sources:
     @cached_property
     def quality(self) -> Quality:
         """The quality source; raises ``QualityError`` where it does not serve the super-network."""
-        from harness import quality
-        from harness.quality.quality import EvaluatesElsewhere
+        from hwnas.harness import quality
+        from hwnas.harness.quality.quality import EvaluatesElsewhere
 
         options = self.quality_options or quality.QualityOptions()
         found = quality.get(self.quality_spec, self.net, replace(options, store=self.store, progress=self.progress))
@@ -229,7 +230,7 @@ class Sources:
     @property
     def contents(self) -> dict[str, Content]:
         """What the files hold that the platform and the quality source read, as far as these were asked for."""
-        from harness.pinned import contents
+        from hwnas.harness.pinned import contents
 
         used = self.used
         found = {} if used.platform is None else contents(used.platform)
@@ -238,7 +239,7 @@ class Sources:
     @cached_property
     def measurer(self) -> Measurer:
         """The measurer on the platform, started; the exit closes it."""
-        from harness.measure import Measurer
+        from hwnas.harness.measure import Measurer
 
         made = Measurer(self.net, self.where, store=self.store, progress=self.progress, since=self.since)
         return self._opened.enter_context(made)

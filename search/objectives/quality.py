@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.quality.quality import ScoredQuality, scored
-from search.objectives.objective import Outcome, Sources
-from search.rows import Rows
-from supernets.space import IntArray
-from supernets.values import Values
+from hwnas.harness.quality.quality import ScoredQuality, scored
+from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.search.rows import Rows
+from hwnas.supernets.space import IntArray
+from hwnas.supernets.values import Values
 
 if TYPE_CHECKING:
-    from harness.quality import Quality
+    from hwnas.harness.quality import Quality
 
 
 class QualityObjective:

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from search.predictors._blocks import layer_features
-from supernets.registry import Registry
-from supernets.space import FloatArray
+from hwnas.search.predictors._blocks import layer_features
+from hwnas.supernets.registry import Registry
+from hwnas.supernets.space import FloatArray
 
 __all__ = ["Predictor", "fit", "kinds", "layer_features", "registry"]
 
@@ -26,7 +26,7 @@ class Predictor(Protocol):
         ...
 
 
-registry = Registry("predictor", "search.predictors", "hwnas.predictors", skip=("study",), makes=(Predictor,))
+registry = Registry("predictor", "hwnas.search.predictors", "hwnas.predictors", makes=(Predictor,))
 
 
 def kinds() -> list[str]:

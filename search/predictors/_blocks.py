@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # The logarithm of the standard deviation that is expected of what a guess explains, in those of the objective, and what
 # is added to the logarithms of all else.

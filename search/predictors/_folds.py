@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search.predictors import Predictor
-from supernets.space import FloatArray
+from hwnas.search.predictors import Predictor
+from hwnas.supernets.space import FloatArray
 
 
 def out_of_fold(

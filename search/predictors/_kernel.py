@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.predictors._blocks import Block
-from supernets.space import FloatArray
+from hwnas.search.predictors._blocks import Block
+from hwnas.supernets.space import FloatArray
 
 
 class Kernel:

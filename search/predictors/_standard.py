@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from supernets.space import FloatArray
+from hwnas.supernets.space import FloatArray
 
 
 @dataclass(frozen=True)

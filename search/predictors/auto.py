@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.predictors import Predictor, fit
-from search.predictors._folds import out_of_fold
-from supernets.space import FloatArray
+from hwnas.search.predictors import Predictor, fit
+from hwnas.search.predictors._folds import out_of_fold
+from hwnas.supernets.space import FloatArray
 
 _KINDS = ("ridge", "svr-rbf", "gp")
 _FOLDS = 3

@@ -13,9 +13,9 @@ from typing import Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from search.predictors._blocks import Block, plain_blocks
-from search.predictors._kernel import Kernel
-from supernets.space import FloatArray
+from hwnas.search.predictors._blocks import Block, plain_blocks
+from hwnas.search.predictors._kernel import Kernel
+from hwnas.supernets.space import FloatArray
 
 # Standard deviation of the logarithm of a kernel parameter around what is expected.
 _PRIOR = 0.5

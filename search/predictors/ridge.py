@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from search.predictors._standard import Standard
-from supernets.space import FloatArray
+from hwnas.search.predictors._standard import Standard
+from hwnas.supernets.space import FloatArray
 
 _PENALTIES = np.logspace(-3, 4, 15)
 

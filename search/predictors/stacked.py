@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from search.predictors._folds import out_of_fold
-from search.predictors.ridge import Ridge
-from search.predictors.svr import SupportVectors
-from supernets.space import FloatArray
+from hwnas.search.predictors._folds import out_of_fold
+from hwnas.search.predictors.ridge import Ridge
+from hwnas.search.predictors.svr import SupportVectors
+from hwnas.supernets.space import FloatArray
 
 _FOLDS = 5
 

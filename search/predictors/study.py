@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from search.predictors import fit
-from supernets.errors import UsageError
-from supernets.space import FloatArray
+from hwnas.search.predictors import fit
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray
 
 SIZES = tuple(range(100, 1001, 100))
 

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from search.report.figures import Cell, Figure, Table, Trace, axis, colour, staircase, symbol, text
-from search.report.page import render
-from search.words import MISSING, listed
+from hwnas.search.report.figures import Cell, Figure, Table, Trace, axis, colour, staircase, symbol, text
+from hwnas.search.report.page import render
+from hwnas.search.words import MISSING, listed
 
 # Rows of a curve's table; the curve itself has one point per evaluation.
 _TABLE_ROWS = 16

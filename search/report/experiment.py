@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.report.page import render
-from search.words import facts
+from hwnas.search.report.page import render
+from hwnas.search.words import facts
 
 if TYPE_CHECKING:
-    from search.experiments.published import Published
-    from search.experiments.section import Section
+    from hwnas.search.experiments.published import Published
+    from hwnas.search.experiments.section import Section
 
 
 def experiment_page(
@@ -23,7 +23,7 @@ def experiment_page(
     """Return the page.
 
     Args:
-        result: see ``search.experiments.run.Finished``.
+        result: see ``hwnas.search.experiments.run.Finished``.
         sections: what its kind draws.
         published: what the paper says, drawn beside.
         words: how many claims held and did not.

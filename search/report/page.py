@@ -11,8 +11,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from search.report.figures import Figure
-from search.words import number
+from hwnas.search.report.figures import Figure
+from hwnas.search.words import number
 
 
 def render(
@@ -34,7 +34,7 @@ def render(
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("search.report"),
+        loader=jinja2.PackageLoader("hwnas.search.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -84,4 +84,4 @@ def _plotly() -> bytes:
 
 
 def _asset(name: str) -> str:
-    return resources.files("search.report").joinpath("assets", name).read_text(encoding="utf-8")
+    return resources.files("hwnas.search.report").joinpath("assets", name).read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from backends.quantise.instructions import int8_instructions
-from search.words import listed, number, percent
-from supernets.spec import parse_spec
+from hwnas.backends.quantise.instructions import int8_instructions
+from hwnas.search.words import listed, number, percent
+from hwnas.supernets.spec import parse_spec
 
 _FULL = "fp32"
 

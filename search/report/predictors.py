@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
-from search.report.page import render
-from supernets.space import FloatArray
+from hwnas.search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
+from hwnas.search.report.page import render
+from hwnas.supernets.space import FloatArray
 
 _MEASURES = (("mape", "Error", "MAPE (%)"), ("tau", "Rank correlation", "Kendall tau"))
 

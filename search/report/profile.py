@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
-from search.report.page import render
-from search.report.precisions import gains
-from search.words import facts, number, shortened, spelled
+from hwnas.search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
+from hwnas.search.report.page import render
+from hwnas.search.report.precisions import gains
+from hwnas.search.words import facts, number, shortened, spelled
 
 
 def profile_page(result: Mapping[str, Any]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from search.report.figures import Cell, Table
-from search.report.page import render
-from search.report.search_figures import growth, pairs, parallel, projection
-from search.report.study_view import StudyView, cell
-from search.words import MISSING, facts, listed, number, spelled
+from hwnas.search.report.figures import Cell, Table
+from hwnas.search.report.page import render
+from hwnas.search.report.search_figures import growth, pairs, parallel, projection
+from hwnas.search.report.study_view import StudyView, cell
+from hwnas.search.words import MISSING, facts, listed, number, spelled
 
 
 def search_page(result: Mapping[str, Any]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.report.figures import SCALE, Cell, Figure, Table, Trace, axis, error_bars, points, staircase, text
-from search.report.study_view import StudyView, cell
-from search.words import number
+from hwnas.search.report.figures import SCALE, Cell, Figure, Table, Trace, axis, error_bars, points, staircase, text
+from hwnas.search.report.study_view import StudyView, cell
+from hwnas.search.words import number
 
 # Lines that can still be told apart; of a larger front every so many-th is drawn.
 _MAX_LINES = 60

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from search.hypervolume import hypervolume, non_dominated
-from search.objectives import Directions
-from search.report.figures import Cell
-from supernets.space import FloatArray
+from hwnas.search.hypervolume import hypervolume, non_dominated
+from hwnas.search.objectives import Directions
+from hwnas.search.report.figures import Cell
+from hwnas.supernets.space import FloatArray
 
 
 class StudyView:

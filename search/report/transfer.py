@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.report.figures import Table
-from search.report.page import render
-from search.report.transfer_figures import (
+from hwnas.search.report.figures import Table
+from hwnas.search.report.page import render
+from hwnas.search.report.transfer_figures import (
     drawn_rows,
     effect_figure,
     front_figure,
@@ -15,8 +15,8 @@ from search.report.transfer_figures import (
     pair_figure,
     quality_title,
 )
-from search.transfer.verdict import KINDS, verdict
-from search.words import MISSING, facts, letter, listed, spelled
+from hwnas.search.transfer.verdict import KINDS, verdict
+from hwnas.search.words import MISSING, facts, letter, listed, spelled
 
 # A table of more rows serves nobody on screen; the page's JSON has them all.
 _MAX_TABLE_ROWS = 200

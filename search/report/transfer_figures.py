@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from search.report.figures import (
+from hwnas.search.report.figures import (
     Cell,
     Figure,
     Table,
@@ -19,8 +19,8 @@ from search.report.figures import (
     symbol,
     text,
 )
-from search.transfer.verdict import KINDS
-from search.words import MISSING, letter, listed, units
+from hwnas.search.transfer.verdict import KINDS
+from hwnas.search.words import MISSING, letter, listed, units
 
 # Points per figure that a laptop draws at once, and in all figures of a kind, of which there may be dozens; beyond it,
 # those that are on no front are thinned.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from search.adapt import TARGET_TAU, curve, held_out, learned
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.search.adapt import TARGET_TAU, curve, held_out, learned
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # With fewer shared sub-networks too few are left to measure, or to test on.
 _LEAST_ROWS = 40

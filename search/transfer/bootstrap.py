@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from supernets.space import FloatArray, IntArray
+from hwnas.supernets.space import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.predictors._blocks import choice_stages, coordinates
-from supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.search.predictors._blocks import choice_stages, coordinates
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # A least-squares fit to fewer rows per coefficient says little.
 _ROWS_PER_EFFECT = 3

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.hypervolume import hypervolume, non_dominated
-from supernets.space import BoolArray, FloatArray, IntArray
+from hwnas.search.hypervolume import hypervolume, non_dominated
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

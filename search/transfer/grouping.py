@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from supernets.space import FloatArray
+from hwnas.supernets.space import FloatArray
 
 # Two platforms share when their order of the shared sub-networks agrees this well: at this tau one pair of networks in
 # forty is ordered differently, about what measuring twice on one quiet platform gives.

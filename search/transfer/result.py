@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from search.transfer.adapting import Adapting
-from search.transfer.bootstrap import Interval, bootstrap
-from search.transfer.effects import EffectModel, Effects
-from search.transfer.fronts import Regret, hypervolume_ratio, mean_of_known, members, references, regrets, standing
-from search.transfer.grouping import groups
-from search.transfer.rank import RankCorrelations, rank_correlations
-from search.transfer.verdict import words
-from supernets.space import BoolArray, Config, FloatArray, IntArray
+from hwnas.search.transfer.adapting import Adapting
+from hwnas.search.transfer.bootstrap import Interval, bootstrap
+from hwnas.search.transfer.effects import EffectModel, Effects
+from hwnas.search.transfer.fronts import (
+    Regret,
+    hypervolume_ratio,
+    mean_of_known,
+    members,
+    references,
+    regrets,
+    standing,
+)
+from hwnas.search.transfer.grouping import groups
+from hwnas.search.transfer.rank import RankCorrelations, rank_correlations
+from hwnas.search.transfer.verdict import words
+from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
 
 # 1: the first.
 SCHEMA = 1

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.quality import qualities
-from search.archive import Evaluation
-from search.continued import continued
-from search.objectives import Sources
-from search.result import Study
-from search.sampling import row_keys, sample_unseen, unseen_rows
-from search.stored import load
-from search.transfer.adapting import adapting
-from search.transfer.effects import EffectModel, enough_for_stages
-from search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
-from search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
-from search.transfer.tables import all_tabulated, fronts, in_every_table
-from supernets.errors import UsageError
-from supernets.space import BoolArray, IntArray, SearchSpace
-from supernets.supernet import SuperNetwork
+from hwnas.harness.quality import qualities
+from hwnas.search.archive import Evaluation
+from hwnas.search.continued import continued
+from hwnas.search.objectives import Sources
+from hwnas.search.result import Study
+from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
+from hwnas.search.stored import load
+from hwnas.search.transfer.adapting import adapting
+from hwnas.search.transfer.effects import EffectModel, enough_for_stages
+from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
+from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
+from hwnas.search.transfer.tables import all_tabulated, fronts, in_every_table
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import BoolArray, IntArray, SearchSpace
+from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
-    from harness.measurement import Measurement
-    from harness.platform import Platform
-    from harness.quality import Quality, QualityOptions
-    from harness.store import Store
+    from hwnas.harness.measurement import Measurement
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import Quality, QualityOptions
+    from hwnas.harness.store import Store
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             all are measured tables, nothing is: every sub-network that all of them have is compared.
         studies: done already, or their names in ``store``.
         quality: the quality source; ``None``: that of the studies, else the super-network's own.
-        quality_options: see ``search.study.search``.
+        quality_options: see ``hwnas.search.study.search``.
         algorithm: of the searches, as are ``evals``, ``seed``, ``preset``, ``settings`` and ``constraints``.
-        evals: see ``search.study.search``.
+        evals: see ``hwnas.search.study.search``.
         seed: of the searches, of the random sub-networks and of the bootstrap.
-        preset: see ``search.study.search``.
-        settings: see ``search.study.search``.
-        constraints: see ``search.study.search``.
+        preset: see ``hwnas.search.study.search``.
+        settings: see ``hwnas.search.study.search``.
+        constraints: see ``hwnas.search.study.search``.
         samples: other sub-networks that are measured along with the fronts, which alone are too few, and too alike in
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
@@ -233,7 +233,7 @@ def _everywhere(
     tell: _Teller,
 ) -> tuple[list[list[Measurement]], dict[str, dict[str, Any]]]:
     """Measure platform by platform: a device is held by one at a time. ``since=None``: everything anew."""
-    from harness.measure import Measurer
+    from hwnas.harness.measure import Measurer
 
     measured, environments = [], {}
     for place, platform in places.items():

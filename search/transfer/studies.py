@@ -6,17 +6,17 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.pinned import contents, identity, pinned
-from harness.platform import parse
-from search.result import Study
-from search.same import platform_of
-from supernets.contents import Contents, differences, of_records
-from supernets.errors import UsageError
-from supernets.supernet import SuperNetwork
+from hwnas.harness.pinned import contents, identity, pinned
+from hwnas.harness.platform import parse
+from hwnas.search.result import Study
+from hwnas.search.same import platform_of
+from hwnas.supernets.contents import Contents, differences, of_records
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
-    from harness.quality import Quality
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import Quality
 
 Places = dict[str, "Platform"]  # by their canonical strings
 

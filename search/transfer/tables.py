@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import backends
-from harness.platform import parse
-from latency_luts.measured import Lookup
-from search.hypervolume import non_dominated
-from search.sampling import row_keys
-from supernets.errors import UsageError
-from supernets.space import BoolArray, FloatArray, IntArray
-from supernets.supernet import SuperNetwork
+from hwnas import backends
+from hwnas.harness.platform import parse
+from hwnas.latency_luts.measured import Lookup
+from hwnas.search.hypervolume import non_dominated
+from hwnas.search.sampling import row_keys
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
 
 
 def all_tabulated(places: Sequence[str]) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.transfer.grouping import SHARED_TAU
-from search.words import number, percent, units
+from hwnas.search.transfer.grouping import SHARED_TAU
+from hwnas.search.words import number, percent, units
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from supernets.blocks import Block
-from supernets.images.widths import halved, round_to_eight
+from hwnas.supernets.blocks import Block
+from hwnas.supernets.images.widths import halved, round_to_eight
 
 if TYPE_CHECKING:
     from torch import nn
@@ -142,7 +142,7 @@ def layer(block: Block) -> nn.Module:
     """Return the module of one block, freshly made; the classifier's takes vectors."""
     from torch import nn
 
-    from supernets.images import layers
+    from hwnas.supernets.images import layers
 
     c_in, c_out, option = block.input[-1], block.output[-1], dict(block.options)
     made: dict[str, Callable[[], nn.Module]] = {

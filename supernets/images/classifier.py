@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernets.blocks import Block, BlockCounts, Slot
-from supernets.images import blocks as image_blocks
-from supernets.images import ofa_keys
-from supernets.images.options import ImageOptions
-from supernets.shared import AnyConfig, Layout, SharedWeights, Tensors, corner, fitted
-from supernets.space import Choice, SearchSpace, Value
-from supernets.supernet import Stage
+from hwnas.supernets.blocks import Block, BlockCounts, Slot
+from hwnas.supernets.images import blocks as image_blocks
+from hwnas.supernets.images import ofa_keys
+from hwnas.supernets.images.options import ImageOptions
+from hwnas.supernets.shared import AnyConfig, Layout, SharedWeights, Tensors, corner, fitted
+from hwnas.supernets.space import Choice, SearchSpace, Value
+from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
     import torch
@@ -59,13 +59,13 @@ class Place:
 
     def matrices(self) -> dict[tuple[int, int], str]:
         """Return the keys of the matrices that make smaller kernels, by step."""
-        from supernets.images.elastic import matrix_name, steps
+        from hwnas.supernets.images.elastic import matrix_name, steps
 
         return {step: f"{self.key or self.name}.depth_conv.conv.{matrix_name(*step)}" for step in steps(self.kernels)}
 
 
 class ElasticClassifier(BlockCounts):
-    """An image classifier whose sub-networks are chains of blocks; see ``supernets.supernet.SuperNetwork``.
+    """An image classifier whose sub-networks are chains of blocks; see ``hwnas.supernets.supernet.SuperNetwork``.
 
     Args:
         name: how it is spelled.
@@ -120,8 +120,8 @@ class ElasticClassifier(BlockCounts):
         Raises:
             UsageError: the file is no checkpoint that fits; says what does not.
         """
-        from supernets.alive import build_alive, random_input
-        from supernets.checkpoints import assign, load_into, read_state_dict
+        from hwnas.supernets.alive import build_alive, random_input
+        from hwnas.supernets.checkpoints import assign, load_into, read_state_dict
 
         if weights is None:
             side = min(_STATISTICS_RESOLUTION, self.resolution(config))
@@ -142,7 +142,7 @@ class ElasticClassifier(BlockCounts):
 
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage of an image classifier."""
-        from supernets.alive import random_input
+        from hwnas.supernets.alive import random_input
 
         side = self.resolution(config)
         image = random_input(batch, self.channels, side, side)
@@ -152,7 +152,7 @@ class ElasticClassifier(BlockCounts):
         """Return one block as a network of its own."""
         from torch import nn
 
-        from supernets.alive import build_alive, random_input
+        from hwnas.supernets.alive import build_alive, random_input
 
         height, width, channels = block.input
         shape = (channels, height, width)
@@ -187,14 +187,14 @@ class ElasticClassifier(BlockCounts):
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
         """Return the shared weights, freshly drawn from ``seed`` or read from the checkpoint ``weights``."""
-        from supernets.images.initial import draw
+        from hwnas.supernets.images.initial import draw
 
         if weights is None:
             return SharedWeights(self.layout, draw(self.layout.shapes, seed))
         return SharedWeights.load(self.layout, weights)
 
     def _cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
-        from supernets.images.elastic import shrunk_kernel
+        from hwnas.supernets.images.elastic import shrunk_kernel
 
         state = {}
         for name, place, block in self._parts(config):

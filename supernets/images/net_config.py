@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from supernets.blocks import Block
-from supernets.errors import ConfigError
-from supernets.images.widths import round_to_eight
-from supernets.space import Config
+from hwnas.supernets.blocks import Block
+from hwnas.supernets.errors import ConfigError
+from hwnas.supernets.images.widths import round_to_eight
+from hwnas.supernets.space import Config
 
 # Where the side of the images stands; once-for-all has it in a file beside, ``run.config``.
 IMAGE_SIZE = "image_size"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from supernets.errors import UsageError, suggestion
-from supernets.space import MOST_VALUES
-from supernets.whole import whole
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.space import MOST_VALUES
+from hwnas.supernets.whole import whole
 
 # Below this side of the image the first convolution keeps the resolution: the published networks halve it five times,
 # and a last stage that sees one pixel has nothing left to convolve.

@@ -11,13 +11,13 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from supernets.blocks import Block
-from supernets.errors import UsageError
-from supernets.images.blocks import bottleneck, classifier, conv, max_pool, pool, residual_conv
-from supernets.images.classifier import ElasticClassifier, Place
-from supernets.images.options import ImageOptions
-from supernets.images.widths import halved, round_to
-from supernets.space import Choice, Value
+from hwnas.supernets.blocks import Block
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.images.blocks import bottleneck, classifier, conv, max_pool, pool, residual_conv
+from hwnas.supernets.images.classifier import ElasticClassifier, Place
+from hwnas.supernets.images.options import ImageOptions
+from hwnas.supernets.images.widths import halved, round_to
+from hwnas.supernets.space import Choice, Value
 
 BASE_DEPTHS = (2, 2, 4, 2)
 STAGES = len(BASE_DEPTHS)

@@ -1,11 +1,11 @@
 """Weight-sharing training: what a super-network is trained on, and how.
 
-``supernets.training.loop.train`` does it. This module is imported for listings, so nothing heavy is.
+``hwnas.supernets.training.loop.train`` does it. This module is imported for listings, so nothing heavy is.
 """
 
 from __future__ import annotations
 
-from supernets.training.options import Options
-from supernets.training.task import Batch, SoftTask, Task
+from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.task import Batch, SoftTask, Task
 
 __all__ = ["Batch", "Options", "SoftTask", "Task"]

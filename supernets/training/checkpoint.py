@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supernets.contents import Contents, of_records, to_records
-from supernets.errors import UsageError, WorkError
-from supernets.finite import not_finite
-from supernets.shared import saved
-from supernets.training.options import Options
-from supernets.writing import write_file
+from hwnas.supernets.contents import Contents, of_records, to_records
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.finite import not_finite
+from hwnas.supernets.shared import saved
+from hwnas.supernets.training.options import Options
+from hwnas.supernets.writing import write_file
 
 if TYPE_CHECKING:
     import torch
 
-    from supernets.shared import SharedWeights
+    from hwnas.supernets.shared import SharedWeights
 
 # History:
 # 1 (hwnas 0.1): step, options, data, optimizer, elapsed_s; later contents too, without which it is read as well.
@@ -37,8 +37,8 @@ class Progressed:
         data: the task's name.
         elapsed_s: seconds that it has taken, of all its runs.
         optimizer: the optimiser's state dict; ``None``: the training is finished.
-        contents: what the data held, and the weights that it started from, see ``supernets.contents``; ``None``: the
-            training was begun before that was recorded.
+        contents: what the data held, and the weights that it started from, see ``hwnas.supernets.contents``; ``None``:
+            the training was begun before that was recorded.
     """
 
     step: int
@@ -76,7 +76,7 @@ def read(file: str | Path, supernet: str) -> Progressed:
     Raises:
         UsageError: there is no such file, or no training of this super-network in it.
     """
-    from supernets.checkpoints import read_document
+    from hwnas.supernets.checkpoints import read_document
 
     document = read_document(file)
     training = document.get("training") if isinstance(document, dict) else None

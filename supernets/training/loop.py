@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernets.contents import Contents
-from supernets.errors import UsageError, WorkError
-from supernets.finite import not_finite
-from supernets.space import Config
-from supernets.training import checkpoint
-from supernets.training.checkpoint import Progressed
-from supernets.training.interruption import put_off
-from supernets.training.options import Options
-from supernets.training.same import begun_with, check_same
-from supernets.training.sampling import Sampling
-from supernets.training.schedule import learning_rate
-from supernets.training.task import AccompaniedTask, Batch, SoftTask, Task
-from supernets.writing import is_stream, write_file
+from hwnas.supernets.contents import Contents
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.finite import not_finite
+from hwnas.supernets.space import Config
+from hwnas.supernets.training import checkpoint
+from hwnas.supernets.training.checkpoint import Progressed
+from hwnas.supernets.training.interruption import put_off
+from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.same import begun_with, check_same
+from hwnas.supernets.training.sampling import Sampling
+from hwnas.supernets.training.schedule import learning_rate
+from hwnas.supernets.training.task import AccompaniedTask, Batch, SoftTask, Task
+from hwnas.supernets.writing import is_stream, write_file
 
 if TYPE_CHECKING:
     import torch
 
-    from supernets.shared import SharedWeights, Trainable
+    from hwnas.supernets.shared import SharedWeights, Trainable
 
 # Seconds between checkpoints: what a power cut may cost.
 CHECKPOINT_S = 60.0

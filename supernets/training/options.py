@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from supernets.errors import UsageError, suggestion
+from hwnas.supernets.errors import UsageError, suggestion
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("cosine", "inverse-sqrt", "constant")

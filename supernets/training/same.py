@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from supernets.contents import SHOWN, Content, Contents, content_digest, differences
-from supernets.errors import UsageError
-from supernets.training.checkpoint import Progressed
-from supernets.training.options import Options
-from supernets.training.task import KnownTask, Task
+from hwnas.supernets.contents import SHOWN, Content, Contents, content_digest, differences
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.training.checkpoint import Progressed
+from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.task import KnownTask, Task
 
 _WEIGHTS = "weights to start from"
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from supernets.space import IntArray, SearchSpace
-from supernets.training.options import Options
+from hwnas.supernets.space import IntArray, SearchSpace
+from hwnas.supernets.training.options import Options
 
 
 class Sampling:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from supernets.training.options import Options
+from hwnas.supernets.training.options import Options
 
 
 def learning_rate(options: Options, step: int) -> float:

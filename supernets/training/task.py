@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from supernets.contents import Contents
-from supernets.space import Config
-from supernets.training.options import Options
+from hwnas.supernets.contents import Contents
+from hwnas.supernets.space import Config
+from hwnas.supernets.training.options import Options
 
 if TYPE_CHECKING:
     import torch

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from supernets.alive import build_alive, random_input
-from supernets.blocks import Block
-from supernets.supernet import Stage
-from supernets.transformer.blocks import Sentence
-from supernets.transformer.dimensions import PAD, Common, DecoderLayerShape, EncoderLayerShape
-from supernets.transformer.layers import CrossMemory, DecoderLayer, Embedding, EncoderLayer
-from supernets.transformer.network import seen
-from supernets.transformer.stages import caches_like, tokens_like
+from hwnas.supernets.alive import build_alive, random_input
+from hwnas.supernets.blocks import Block
+from hwnas.supernets.supernet import Stage
+from hwnas.supernets.transformer.blocks import Sentence
+from hwnas.supernets.transformer.dimensions import PAD, Common, DecoderLayerShape, EncoderLayerShape
+from hwnas.supernets.transformer.layers import CrossMemory, DecoderLayer, Embedding, EncoderLayer
+from hwnas.supernets.transformer.network import seen
+from hwnas.supernets.transformer.stages import caches_like, tokens_like
 
 
 def block_stage(common: Common, block: Block, batch: int) -> Stage:

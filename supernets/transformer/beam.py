@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from supernets.transformer.dimensions import BOS, EOS, PAD, DecoderLayerShape
-from supernets.transformer.network import DecoderStep, EncoderStage, Translator
+from hwnas.supernets.transformer.dimensions import BOS, EOS, PAD, DecoderLayerShape
+from hwnas.supernets.transformer.network import DecoderStep, EncoderStage, Translator
 
 # ``EncoderStage`` and ``DecoderStep``, or whatever computes the same elsewhere.
 Encode = Callable[[torch.Tensor], Sequence[torch.Tensor]]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from supernets.blocks import Block
-from supernets.transformer.dimensions import Common, DecoderLayerShape, EncoderLayerShape
+from hwnas.supernets.blocks import Block
+from hwnas.supernets.transformer.dimensions import Common, DecoderLayerShape, EncoderLayerShape
 
 
 @dataclass(frozen=True)

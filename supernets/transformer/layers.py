@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from supernets.transformer.dimensions import (
+from hwnas.supernets.transformer.dimensions import (
     FIRST_POSITION,
     PAD,
     POSITIONS,

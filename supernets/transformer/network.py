@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from supernets.transformer.dimensions import FIRST_POSITION, PAD, Architecture
-from supernets.transformer.layers import DecoderLayer, Embedding, EncoderLayer
+from hwnas.supernets.transformer.dimensions import FIRST_POSITION, PAD, Architecture
+from hwnas.supernets.transformer.layers import DecoderLayer, Embedding, EncoderLayer
 
 
 class Encoder(nn.Module):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from supernets.errors import UsageError, suggestion
-from supernets.transformer.blocks import Sentence
-from supernets.transformer.dimensions import POSITIONS, Common
-from supernets.transformer.space import Choices
-from supernets.whole import whole
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.transformer.blocks import Sentence
+from hwnas.supernets.transformer.dimensions import POSITIONS, Common
+from hwnas.supernets.transformer.space import Choices
+from hwnas.supernets.whole import whole
 
 # The joint dictionary of HAT's WMT models.
 _VOCAB = 32_768

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from supernets.space import Choice, IntArray, SearchSpace
+from hwnas.supernets.space import Choice, IntArray, SearchSpace
 
 # What a decoder layer attends to, as HAT numbers it: -1 the last encoder layer, 1 the last two, 2 the last three.
 ARBITRARY = (-1, 1, 2)

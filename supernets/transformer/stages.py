@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from supernets.supernet import Stage
-from supernets.transformer.blocks import Sentence
-from supernets.transformer.dimensions import UNK, Common, DecoderLayerShape
-from supernets.transformer.network import DecoderStep, EncoderStage, Translator
+from hwnas.supernets.supernet import Stage
+from hwnas.supernets.transformer.blocks import Sentence
+from hwnas.supernets.transformer.dimensions import UNK, Common, DecoderLayerShape
+from hwnas.supernets.transformer.network import DecoderStep, EncoderStage, Translator
 
 _SEED = 2005_14187  # any fixed number serves
 

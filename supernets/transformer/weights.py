@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from supernets.checkpoints import check_weights, read_document, tensors_by_name
-from supernets.errors import UsageError
-from supernets.shared import Layout, SharedWeights, Tensors, corner, fitted
-from supernets.transformer.dimensions import PAD, Architecture, DecoderLayerShape, EncoderLayerShape
+from hwnas.supernets.checkpoints import check_weights, read_document, tensors_by_name
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shared import Layout, SharedWeights, Tensors, corner, fitted
+from hwnas.supernets.transformer.dimensions import PAD, Architecture, DecoderLayerShape, EncoderLayerShape
 
 TABLE = "encoder.embed_tokens.weight"
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from supernets.errors import UsageError
-from supernets.images.options import parse_images
-from supernets.images.resnet import STAGES, ElasticResNet, ResNetChoices
-from supernets.zoo.ofa_resnet50 import RESOLUTIONS
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.images.options import parse_images
+from hwnas.supernets.images.resnet import STAGES, ElasticResNet, ResNetChoices
+from hwnas.supernets.zoo.ofa_resnet50 import RESOLUTIONS
 
 DEPTHS = (0, 1)
 EXPANDS = (0.2, 0.25)
@@ -34,7 +34,7 @@ def create(name: str, options: Mapping[str, str]) -> ElasticResNet:
         name: of it.
         options: ``positions``: ``dN+wN+eN``, at how many positions depth (4: stages, 5: and the stem's), width (4:
             stages, 5: and the stem's last, 6: and its first) and expand ratio (4: stages, 14: bottlenecks) are elastic;
-            the others are those of every image classifier, see ``supernets.images.options.ImageOptions``.
+            the others are those of every image classifier, see ``hwnas.supernets.images.options.ImageOptions``.
     """
     positions = options.get("positions", _DEFAULT)
     if positions not in _POSITIONS:

@@ -10,22 +10,22 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from supernets.blocks import Block, BlockCounts, Slot
-from supernets.space import Config, IntArray
-from supernets.supernet import Stage
-from supernets.transformer import blocks
-from supernets.transformer.dimensions import Architecture, DecoderLayerShape, EncoderLayerShape
-from supernets.transformer.options import Options
-from supernets.transformer.space import Columns, HatSpace
+from hwnas.supernets.blocks import Block, BlockCounts, Slot
+from hwnas.supernets.space import Config, IntArray
+from hwnas.supernets.supernet import Stage
+from hwnas.supernets.transformer import blocks
+from hwnas.supernets.transformer.dimensions import Architecture, DecoderLayerShape, EncoderLayerShape
+from hwnas.supernets.transformer.options import Options
+from hwnas.supernets.transformer.space import Columns, HatSpace
 
 if TYPE_CHECKING:
     import torch
 
-    from supernets.shared import Layout, SharedWeights
+    from hwnas.supernets.shared import Layout, SharedWeights
 
 
 def create(name: str, options: Mapping[str, str]) -> HatTransformer:
-    """Make ``hat-transformer``; ``supernets.transformer.options`` tells the options."""
+    """Make ``hat-transformer``; ``hwnas.supernets.transformer.options`` tells the options."""
     return HatTransformer(name, Options.parse(name, options))
 
 
@@ -60,7 +60,7 @@ class HatTransformer(BlockCounts):
         """Return the sub-network without weights of its own: tokens of source and target to logits."""
         import torch
 
-        from supernets.transformer.network import Translator
+        from hwnas.supernets.transformer.network import Translator
 
         with torch.device("meta"):
             return Translator(self.architecture(config))
@@ -73,9 +73,9 @@ class HatTransformer(BlockCounts):
             weights: a checkpoint of the super-network, ours or HAT's, or a state dict of this very sub-network;
                 ``None``: seeded random weights, alive.
         """
-        from supernets.alive import build_alive
-        from supernets.checkpoints import assign, load_into
-        from supernets.transformer.weights import shared, tensors_in
+        from hwnas.supernets.alive import build_alive
+        from hwnas.supernets.checkpoints import assign, load_into
+        from hwnas.supernets.transformer.weights import shared, tensors_in
 
         if weights is None:
             return build_alive(lambda: self.module(config), ())
@@ -86,14 +86,14 @@ class HatTransformer(BlockCounts):
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
         """Return the shared weights, drawn from ``seed`` or read from the checkpoint ``weights``."""
-        from supernets.transformer.weights import drawn, read
+        from hwnas.supernets.transformer.weights import drawn, read
 
         return drawn(self.layout(), seed) if weights is None else read(self.layout(), weights)
 
     def stages(self, config: Config | dict[str, Any], batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the encoder, which runs once, and the decoder step, which runs once for each token."""
-        from supernets.transformer.network import Translator
-        from supernets.transformer.stages import stages
+        from hwnas.supernets.transformer.network import Translator
+        from hwnas.supernets.transformer.stages import stages
 
         module = self.build(config, weights)
         assert isinstance(module, Translator)  # noqa: S101 - what build returns
@@ -101,7 +101,7 @@ class HatTransformer(BlockCounts):
 
     def block_stage(self, block: Block, batch: int) -> Stage:
         """Return one block as a network of its own."""
-        from supernets.transformer.alone import block_stage
+        from hwnas.supernets.transformer.alone import block_stage
 
         return block_stage(self.common, block, batch)
 
@@ -113,8 +113,8 @@ class HatTransformer(BlockCounts):
 
     def layout(self) -> Layout:
         """Return what a checkpoint of the super-network holds, and how sub-networks are cut out of it."""
-        from supernets.shared import Layout
-        from supernets.transformer.weights import cut, shapes
+        from hwnas.supernets.shared import Layout
+        from hwnas.supernets.transformer.weights import cut, shapes
 
         largest = self._architecture(self.space.largest()[0])
         return Layout(self.name, shapes(largest), lambda tensors, config: cut(tensors, self.architecture(config)))

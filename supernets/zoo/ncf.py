@@ -10,17 +10,17 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from supernets.blocks import Block, BlockCounts, Slot
-from supernets.errors import UsageError, suggestion
-from supernets.space import Choice, Config, SearchSpace
-from supernets.supernet import Stage
-from supernets.whole import whole
+from hwnas.supernets.blocks import Block, BlockCounts, Slot
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.space import Choice, Config, SearchSpace
+from hwnas.supernets.supernet import Stage
+from hwnas.supernets.whole import whole
 
 if TYPE_CHECKING:
     import torch
 
-    from supernets.neumf import NeuMF
-    from supernets.shared import Layout, SharedWeights, Tensors
+    from hwnas.supernets.neumf import NeuMF
+    from hwnas.supernets.shared import Layout, SharedWeights, Tensors
 
 DIMS = (8, 16, 32, 64, 128)
 LAYERS = 6
@@ -93,7 +93,7 @@ class NeuralCollaborativeFiltering(BlockCounts):
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
         """Return the shared weights, freshly drawn from ``seed`` or read from the checkpoint ``weights``."""
-        from supernets.shared import SharedWeights
+        from hwnas.supernets.shared import SharedWeights
 
         layout = self._layout()
         return (
@@ -109,9 +109,9 @@ class NeuralCollaborativeFiltering(BlockCounts):
             config: as ``space.decode`` spells it.
             weights: a checkpoint of the super-network or of this very sub-network; ``None``: seeded random weights.
         """
-        from supernets.alive import build_alive
-        from supernets.checkpoints import assign, load_into, read_state_dict
-        from supernets.shared import fitted
+        from hwnas.supernets.alive import build_alive
+        from hwnas.supernets.checkpoints import assign, load_into, read_state_dict
+        from hwnas.supernets.shared import fitted
 
         if weights is None:
             return build_alive(lambda: self._module(config), ())
@@ -130,7 +130,7 @@ class NeuralCollaborativeFiltering(BlockCounts):
 
     def block_stage(self, block: Block, batch: int) -> Stage:
         """Return one block as a network of its own."""
-        from supernets.alive import build_alive, random_input
+        from hwnas.supernets.alive import build_alive, random_input
 
         module = build_alive(lambda: _layer(block), ())
         if block.kind == "embedding":
@@ -142,7 +142,7 @@ class NeuralCollaborativeFiltering(BlockCounts):
         return Stage(block.kind, module, (random_input(batch, *block.input),), ("input",))
 
     def _layout(self) -> Layout:
-        from supernets.shared import Layout
+        from hwnas.supernets.shared import Layout
 
         widest = self.space.decode(self.space.largest())[0]
         shapes = {key: tuple(tensor.shape) for key, tensor in self.module(widest).state_dict().items()}
@@ -157,7 +157,7 @@ class NeuralCollaborativeFiltering(BlockCounts):
         A layer that reads fewer numbers has its weights scaled up, so that sums over 8 and over 1,024 of them are of
         the same size, as they are in a network that is initialised alone (He et al., 2015).
         """
-        from supernets.shared import corner
+        from hwnas.supernets.shared import corner
 
         module = self.module(config)
         own = f"{_HEADS}.{len(module.layers)}"
@@ -171,7 +171,7 @@ class NeuralCollaborativeFiltering(BlockCounts):
         return state
 
     def _module(self, config: Config | dict[str, Any]) -> NeuMF:
-        from supernets.neumf import NeuMF
+        from hwnas.supernets.neumf import NeuMF
 
         x = self.space.canonical(self.space.encode(config))[0]
         hidden = [WIDTHS[index] for index in x[_HIDDEN : _HIDDEN + x[_DEPTH] + 1]]
@@ -246,7 +246,7 @@ def head(c_in: int) -> Block:
 def _layer(block: Block) -> torch.nn.Module:
     from torch import nn
 
-    from supernets.neumf import Dense, Pair, Product
+    from hwnas.supernets.neumf import Dense, Pair, Product
 
     c_in, c_out = block.input[-1], block.output[-1]
     makers: dict[str, Callable[[], nn.Module]] = {

@@ -10,14 +10,14 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from supernets.blocks import Block
-from supernets.errors import ConfigError
-from supernets.images import net_config
-from supernets.images.blocks import classifier, conv, mbconv, pool
-from supernets.images.classifier import ElasticClassifier, Place
-from supernets.images.options import ImageOptions, parse_images
-from supernets.images.widths import halved, round_to_eight
-from supernets.space import Choice
+from hwnas.supernets.blocks import Block
+from hwnas.supernets.errors import ConfigError
+from hwnas.supernets.images import net_config
+from hwnas.supernets.images.blocks import classifier, conv, mbconv, pool
+from hwnas.supernets.images.classifier import ElasticClassifier, Place
+from hwnas.supernets.images.options import ImageOptions, parse_images
+from hwnas.supernets.images.widths import halved, round_to_eight
+from hwnas.supernets.space import Choice
 
 NAMES = ("ofa-mbv3-w1.0", "ofa-mbv3-w1.2")
 
@@ -44,7 +44,7 @@ def create(name: str, options: Mapping[str, str]) -> OfaMobileNetV3:
     Args:
         name: of the two.
         options: ``r``: a resolution, several joined by ``+``, or ``elastic``; the others are those of every image
-            classifier, see ``supernets.images.options.ImageOptions``.
+            classifier, see ``hwnas.supernets.images.options.ImageOptions``.
     """
     return OfaMobileNetV3(name, float(name.rpartition("w")[2]), parse_images(name, options, RESOLUTIONS))
 

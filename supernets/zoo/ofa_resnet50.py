@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from supernets.images.options import parse_images
-from supernets.images.resnet import ElasticResNet, ResNetChoices
+from hwnas.supernets.images.options import parse_images
+from hwnas.supernets.images.resnet import ElasticResNet, ResNetChoices
 
 DEPTHS = (0, 1, 2)
 EXPANDS = (0.2, 0.25, 0.35)
@@ -26,7 +26,7 @@ def create(name: str, options: Mapping[str, str]) -> ElasticResNet:
     Args:
         name: of it.
         options: ``r``: a resolution, several joined by ``+``, or ``elastic`` for those that the published predictor
-            knows; the others are those of every image classifier, see ``supernets.images.options.ImageOptions``.
+            knows; the others are those of every image classifier, see ``hwnas.supernets.images.options.ImageOptions``.
     """
     images = parse_images(name, options, PREDICTED_RESOLUTIONS)
     choices = ResNetChoices(DEPTHS, EXPANDS, WIDTHS, width_values=(0, 1, 2))

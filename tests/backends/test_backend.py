@@ -3,8 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import backends
-from backends.backend import KnowingBackend, RunningBackend, installed_versions
+from hwnas import backends
+from hwnas.backends.backend import KnowingBackend, RunningBackend, installed_versions
 
 
 def test_every_backend_has_what_both_kinds_have():

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import yaml
 
-import backends
-import supernets
-from backends import KnowingBackend, Settings
-from latency_luts import Entry, key, write_table
-from latency_luts.formats.hwnas import MARK
-from supernets.blocks import distinct_blocks
-from supernets.errors import PlatformError, TableError, UnknownNameError
+from hwnas import backends, supernets
+from hwnas.backends import KnowingBackend, Settings
+from hwnas.latency_luts import Entry, key, write_table
+from hwnas.latency_luts.formats.hwnas import MARK
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.errors import PlatformError, TableError, UnknownNameError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 LUT = backends.get("lut")

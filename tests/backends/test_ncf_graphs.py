@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-import backends
-import supernets
-from backends import RunningBackend, Settings
-from backends.export import export
+from hwnas import backends, supernets
+from hwnas.backends import RunningBackend, Settings
+from hwnas.backends.export import export
 
 NET = supernets.get("ncf:users=50,items=200")
 BACKENDS = [name for name in ("onnxruntime", "openvino", "torch") if backends.get(name).why_not() is None]

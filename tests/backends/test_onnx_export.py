@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-import supernets
-from backends.export import builder, export
-from backends.export.registered import FUNCTIONS, MODULES
-from supernets.errors import BackendError
-from supernets.supernet import Stage
+from hwnas import supernets
+from hwnas.backends.export import builder, export
+from hwnas.backends.export.registered import FUNCTIONS, MODULES
+from hwnas.supernets.errors import BackendError
+from hwnas.supernets.supernet import Stage
 
 
 class Call(nn.Module):
@@ -257,7 +257,7 @@ def test_functions_of_weights():
 
 def test_every_registered_function_is_exercised(monkeypatch):
     used = set()
-    monkeypatch.setattr("backends.export.trace.FUNCTIONS", _Watched(FUNCTIONS, used))
+    monkeypatch.setattr("hwnas.backends.export.trace.FUNCTIONS", _Watched(FUNCTIONS, used))
     stages = [stage_of(Call(f), TOKENS) for f in ONE.values()] + [stage_of(Call(f), IMAGE) for f in IMAGES.values()]
     stages += [stage_of(Call2(f), x, y) for f, x, y in TWO.values()]
     stages += [

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from backends import Settings, get
-from backends.onnxruntime import _device
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends import Settings, get
+from hwnas.backends.onnxruntime import _device
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 needs_no_gpu = pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is a CUDA provider"

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from backends import Settings, get
-from backends import openvino as backend_module
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends import Settings, get
+from hwnas.backends import openvino as backend_module
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 pytest.importorskip("openvino")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from backends.outputs import check_finite, compare, reference
-from supernets.errors import BackendError, NotFiniteError
-from supernets.supernet import Stage
+from hwnas.backends.outputs import check_finite, compare, reference
+from hwnas.supernets.errors import BackendError, NotFiniteError
+from hwnas.supernets.supernet import Stage
 
 RNG = np.random.default_rng(0)
 EXPECTED = tuple(RNG.normal(size=(2, 3)).astype(np.float32) for _ in range(4))

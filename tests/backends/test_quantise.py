@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from backends import Settings, get
-from backends.backend import refusal
-from backends.quantise import Calibration, Layers, instructions, onnx_graph, openvino_model
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends import Settings, get
+from hwnas.backends.backend import refusal
+from hwnas.backends.quantise import Calibration, Layers, instructions, onnx_graph, openvino_model
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 INT8 = Settings(precision="int8")
 
@@ -71,7 +71,7 @@ def onnx_weights():
     """The largest 8-bit weight of each layer that ONNX Runtime is given."""
     import onnx
 
-    from backends.export import export
+    from hwnas.backends.export import export
 
     model = onnx.load_model_from_string(onnx_graph.quantise(export(stage()), Calibration.of(stage()), "test"))
     weights = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer]
@@ -82,7 +82,7 @@ def openvino_weights():
     """The same for OpenVINO."""
     openvino = pytest.importorskip("openvino")
     pytest.importorskip("nncf")
-    from backends.export import export
+    from hwnas.backends.export import export
 
     read = openvino.Core().read_model(export(stage()).model, b"")
     model = openvino_model.quantise(read, Calibration.of(stage()), "test")
@@ -150,8 +150,8 @@ def test_a_runtime_that_runs_no_layer_in_int8_is_an_error(name, module, runtime,
 
 _QUIET = """
 import importlib.util, sys, torch
-from backends import Settings, get
-from supernets.supernet import Stage
+from hwnas.backends import Settings, get
+from hwnas.supernets.supernet import Stage
 layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 4)).eval()
 stage = Stage("test", layers, (torch.ones(1, 3, 8, 8),), ("x",))
 for name, package in (("onnxruntime", "onnxruntime"), ("openvino", "nncf")):

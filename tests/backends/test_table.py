@@ -5,10 +5,9 @@ import os
 import numpy as np
 import pytest
 
-import backends
-import supernets
-from backends import KnowingBackend, Settings
-from supernets.errors import PlatformError, TableError
+from hwnas import backends, supernets
+from hwnas.backends import KnowingBackend, Settings
+from hwnas.supernets.errors import PlatformError, TableError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 TABLE = backends.get("table")

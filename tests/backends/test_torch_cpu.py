@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from backends import Settings, get, torch_cpu
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends import Settings, get, torch_cpu
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 
 def stage(module=None):

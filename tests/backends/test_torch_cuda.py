@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from backends import Settings, torch_cuda
-from backends.torch_cuda import CudaSession, EagerRunner, GraphRunner
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas.backends import Settings, torch_cuda
+from hwnas.backends.torch_cuda import CudaSession, EagerRunner, GraphRunner
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 
 class ScriptedCuda:

@@ -9,10 +9,10 @@ import onnx
 import pytest
 import torch
 
-import supernets
-from backends.export import export
-from supernets.transformer.beam import BeamSearch
-from supernets.transformer.dimensions import EOS, PAD
+from hwnas import supernets
+from hwnas.backends.export import export
+from hwnas.supernets.transformer.beam import BeamSearch
+from hwnas.supernets.transformer.dimensions import EOS, PAD
 
 BATCH, SOURCE, STEPS, BEAM = 10, 9, 8, 4
 NET = supernets.get(

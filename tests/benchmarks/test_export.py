@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-import supernets
+from hwnas import supernets
 
 WHICH = ["smallest", "random", "largest"]
 
@@ -28,7 +28,7 @@ def _one_thread():
 
 def _ours(net, config):
     """Build, export, load."""
-    from backends import Settings, get
+    from hwnas.backends import Settings, get
 
     return get("onnxruntime").prepare(net.stages(config, 1)[0], Settings())
 
@@ -77,8 +77,8 @@ def _seconds(prepare, *arguments):
 
 def test_sessions_overheads(benchmark):
     """What a call costs beside the network: a session of one activation."""
-    from backends import RunningBackend, Settings, get, names
-    from supernets.supernet import Stage
+    from hwnas.backends import RunningBackend, Settings, get, names
+    from hwnas.supernets.supernet import Stage
 
     stage = Stage("tiny", torch.nn.ReLU().eval(), (torch.ones(1, 8),), ("x",))
     for name in names():

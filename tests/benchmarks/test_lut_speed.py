@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import supernets
-from harness import quality
-from latency_luts import published
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.latency_luts import published
 
 
 def rate(benchmark, function, X) -> float:

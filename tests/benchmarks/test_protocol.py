@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.clocks import system_clocks
-from harness.protocol import profile
-from harness.timing import loop_overhead, time_batch
+from hwnas.harness.clocks import system_clocks
+from hwnas.harness.protocol import profile
+from hwnas.harness.timing import loop_overhead, time_batch
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "protocol_study.py"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from search import experiments
-from search.experiments import output
-from search.experiments.experiment import parse
-from search.report import compare_page, search_page, transfer_page
+from hwnas.search import experiments
+from hwnas.search.experiments import output
+from hwnas.search.experiments.experiment import parse
+from hwnas.search.report import compare_page, search_page, transfer_page
 
 pytestmark = pytest.mark.slow
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search import algorithms
-from search.algorithm import Problem
-from search.hypervolume import hypervolume
-from search.sampling import every_point
-from supernets.errors import UnknownNameError, UsageError
-from supernets.space import Choice, SearchSpace
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Problem
+from hwnas.search.hypervolume import hypervolume
+from hwnas.search.sampling import every_point
+from hwnas.supernets.errors import UnknownNameError, UsageError
+from hwnas.supernets.space import Choice, SearchSpace
 
 NAMES = algorithms.names()
 EVALS = 40

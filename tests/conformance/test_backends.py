@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-import backends
-import supernets
-from backends import RunningBackend, Settings
-from backends.backend import refusal
-from backends.runner import Runner
-from harness.sessions import TOLERANCES
-from supernets.errors import BackendError, PlatformError
-from supernets.supernet import Stage
+from hwnas import backends, supernets
+from hwnas.backends import RunningBackend, Settings
+from hwnas.backends.backend import refusal
+from hwnas.backends.runner import Runner
+from hwnas.harness.sessions import TOLERANCES
+from hwnas.supernets.errors import BackendError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 
 @functools.cache
@@ -341,8 +340,8 @@ def test_the_environment_holds_the_number_of_threads(backend):
 _BURST = """
 import json, sys
 import torch
-import backends, supernets
-from backends import Settings
+from hwnas from hwnas import backends, supernets
+from hwnas.backends import Settings
 net = supernets.get("ofa-mbv3-w1.0")
 stage = net.stages(net.space.decode(net.space.sample(1, 0))[0], 4)[0]
 backend = backends.get(sys.argv[1])

@@ -7,8 +7,8 @@ import inspect
 
 import pytest
 
-from search import experiments
-from search.experiments import kinds
+from hwnas.search import experiments
+from hwnas.search.experiments import kinds
 
 NAMES = kinds.registry.names()
 TAKES = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import supernets
-from harness import quality
-from harness.quality import Quality
-from harness.quality.quality import Score
-from supernets.errors import QualityError, TableError, UnknownNameError, UsageError, WorkError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.quality import Quality
+from hwnas.harness.quality.quality import Score
+from hwnas.supernets.errors import QualityError, TableError, UnknownNameError, UsageError, WorkError
 
 W10 = supernets.get("ofa-mbv3-w1.0")
 W12 = supernets.get("ofa-mbv3-w1.2")

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from stored_record import RECORD
 
-from harness.store import Store, schema
-from supernets.errors import StoreError
+from hwnas.harness.store import Store, schema
+from hwnas.supernets.errors import StoreError
 
 OTHER = os.environ.get("HWNAS_TEST_STORE")
 
@@ -234,7 +234,7 @@ def test_what_is_no_store_is_refused(shared):
 
 WRITER = f"""
 import sys
-from harness.store import Store
+from hwnas.harness.store import Store
 record = {RECORD}
 with Store.open(sys.argv[1]) as store:
     study = store.create_study(None, {{}}, prefix="s")

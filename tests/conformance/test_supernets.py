@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-import supernets
-from supernets.blocks import distinct_blocks
-from supernets.supernet import BuildsBlocks, SuperNetwork
+from hwnas import supernets
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.supernet import BuildsBlocks, SuperNetwork
 
 
 @pytest.fixture(params=supernets.names())

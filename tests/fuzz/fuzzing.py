@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from supernets.errors import HwnasError
+from hwnas.supernets.errors import HwnasError
 
 N = int(os.environ.get("HWNAS_FUZZ", "40"))
 SETTINGS = settings(

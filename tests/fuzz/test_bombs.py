@@ -9,12 +9,12 @@ from fuzzing import bounded, fuzz, put, refused_or_read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import supernets
-from harness import platform
+from hwnas import supernets
 from hwnas.cli.configs import read_configs
-from latency_luts import formats
-from search import experiments
-from supernets import documents
+from hwnas.harness import platform
+from hwnas.latency_luts import formats
+from hwnas.search import experiments
+from hwnas.supernets import documents
 
 NCF = supernets.get("ncf")
 K = 1 << 10

@@ -14,14 +14,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import contents, documents
 
-import supernets
-from harness.quality.mlp import Mlp
-from supernets import checkpoints
-from supernets.shared import SharedWeights
-from supernets.training import checkpoint
-from supernets.training.loop import _Run
-from supernets.training.options import Options
-from supernets.transformer import weights
+from hwnas import supernets
+from hwnas.harness.quality.mlp import Mlp
+from hwnas.supernets import checkpoints
+from hwnas.supernets.shared import SharedWeights
+from hwnas.supernets.training import checkpoint
+from hwnas.supernets.training.loop import _Run
+from hwnas.supernets.training.options import Options
+from hwnas.supernets.transformer import weights
 
 # Small: what refers to itself, such as an optimiser, is freed late, and there are thousands of them.
 NET = supernets.get("hat-transformer:layers=1,embed=8,ffn=8,heads=1,qkv=8,vocab=16")

@@ -15,13 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import contents, documents, json_files, texts
 
-import supernets
-from harness import quality
-from harness.store import Store
+from hwnas import supernets
 from hwnas.cli.configs import read_configs
-from latency_luts.measured import MeasuredTable
-from search import examples
-from search.study import search
+from hwnas.harness import quality
+from hwnas.harness.store import Store
+from hwnas.latency_luts.measured import MeasuredTable
+from hwnas.search import examples
+from hwnas.search.study import search
 
 NCF = supernets.get("ncf")
 MOBILE = supernets.get("ofa-mbv3-w1.2")

@@ -13,7 +13,7 @@ from hypothesis import given
 from mutations import contents
 from PIL import Image
 
-from harness.data import idx, image_set, pixels
+from hwnas.harness.data import idx, image_set, pixels
 
 IDX = b"\0\0\x08\x03" + struct.pack(">III", 2, 3, 3) + bytes(range(18))
 

@@ -15,13 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import contents, documents, texts
 
-import supernets
-from backends.backend import Settings
-from harness.channel import Channel, Closed, Garbled, Message, Silence
-from harness.farm.bench import FarmBench, _Sent
-from harness.farm.cluster import Cluster, Job
-from harness.farm.engine import VERSION
-from harness.farm.messages import (
+from hwnas import supernets
+from hwnas.backends.backend import Settings
+from hwnas.harness.channel import Channel, Closed, Garbled, Message, Silence
+from hwnas.harness.farm.bench import FarmBench, _Sent
+from hwnas.harness.farm.cluster import Cluster, Job
+from hwnas.harness.farm.engine import VERSION
+from hwnas.harness.farm.messages import (
     DescriptionUnknown,
     EvaluateAnswer,
     EvaluateDescription,
@@ -35,20 +35,20 @@ from harness.farm.messages import (
     WeightsLacking,
     read_answer,
 )
-from harness.farm.offer import Offer, OfferedBackend
-from harness.farm.platforms import FarmPlatform, find
-from harness.farm.quality import FarmQuality
-from harness.farm.station import Station
-from harness.farm.status import status
-from harness.graph import digests
-from harness.measurement import Measurement
-from harness.messages import SAID, Done, Progressed
-from harness.platform import Platform
-from harness.protocol import profile
-from harness.quality.evaluated import Score
-from harness.samples import Samples
-from harness.timed import Tick
-from supernets.contents import content_digest
+from hwnas.harness.farm.offer import Offer, OfferedBackend
+from hwnas.harness.farm.platforms import FarmPlatform, find
+from hwnas.harness.farm.quality import FarmQuality
+from hwnas.harness.farm.station import Station
+from hwnas.harness.farm.status import status
+from hwnas.harness.graph import digests
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.messages import SAID, Done, Progressed
+from hwnas.harness.platform import Platform
+from hwnas.harness.protocol import profile
+from hwnas.harness.quality.evaluated import Score
+from hwnas.harness.samples import Samples
+from hwnas.harness.timed import Tick
+from hwnas.supernets.contents import content_digest
 
 NCF = supernets.get("ncf")
 X = NCF.space.canonical(NCF.space.sample(2, seed=0))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from mutations import contents, documents
 from test_messages import NCF
 
-from harness.store import Store
 from hwnas.cli.configs import read_configs
-from search.stored import load
-from search.study import search
-from supernets.errors import HwnasError
+from hwnas.harness.store import Store
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.errors import HwnasError
 
 # A row of the store, the column with its record, and which of them.
 PLACES = {

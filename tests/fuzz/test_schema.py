@@ -14,10 +14,10 @@ from test_messages import KEYS, MEASUREMENT, NCF
 from test_resuming import SEARCH, opened, resumed
 from test_stores import read_all
 
-from harness.quality.quality import Score
-from harness.store import Store, schema
 from hwnas.cli.configs import read_configs
-from search.study import search
+from hwnas.harness.quality.quality import Score
+from hwnas.harness.store import Store, schema
+from hwnas.search.study import search
 
 # What SQLite keeps in a column of whatever type.
 VALUES = st.one_of(

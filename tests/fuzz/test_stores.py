@@ -18,20 +18,20 @@ from hypothesis import strategies as st
 from mutations import contents, documents
 from test_messages import KEYS, MEASUREMENT, NCF, SAMPLES
 
-from harness import cache
-from harness.measurement import Measurement
-from harness.quality.evaluated import EvaluatedQuality
-from harness.quality.quality import Score
-from harness.store import Store
 from hwnas.cli import measurements
-from search.algorithm import UNREADABLE, Problem
-from search.algorithms import create
-from search.archive import Evaluation
-from search.export import write_csv
-from search.stored import Snapshot, load
-from search.study import search
-from supernets.errors import StoreError
-from supernets.space import Choice, SearchSpace
+from hwnas.harness import cache
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.quality.evaluated import EvaluatedQuality
+from hwnas.harness.quality.quality import Score
+from hwnas.harness.store import Store
+from hwnas.search.algorithm import UNREADABLE, Problem
+from hwnas.search.algorithms import create
+from hwnas.search.archive import Evaluation
+from hwnas.search.export import write_csv
+from hwnas.search.stored import Snapshot, load
+from hwnas.search.study import search
+from hwnas.supernets.errors import StoreError
+from hwnas.supernets.space import Choice, SearchSpace
 
 
 @pytest.fixture(scope="session")

@@ -11,21 +11,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import texts
 
-import supernets
-from harness import data, platform, quality
-from harness.data import _interaction_files, argument, image_set
-from harness.data._subwords import Subwords
-from harness.farm import offer, platforms, security
-from harness.protocol import profile
-from harness.quality import QualityOptions
-from harness.store.kinds import kind_of
-from harness.sweep import swept
+from hwnas import supernets
 from hwnas.cli import measurements, output, predictors, train
 from hwnas.cli.configs import read_configs
 from hwnas.cli.options import farm_options, reference_point
-from search import compare, constraints, objectives, stopping
-from search.objectives import Directions, Sources
-from supernets import assets, checkpoints
+from hwnas.harness import data, platform, quality
+from hwnas.harness.data import _interaction_files, argument, image_set
+from hwnas.harness.data._subwords import Subwords
+from hwnas.harness.farm import offer, platforms, security
+from hwnas.harness.protocol import profile
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.store.kinds import kind_of
+from hwnas.harness.sweep import swept
+from hwnas.search import compare, constraints, objectives, stopping
+from hwnas.search.objectives import Directions, Sources
+from hwnas.supernets import assets, checkpoints
 
 NCF = supernets.get("ncf")
 MOBILE = supernets.get("ofa-mbv3-w1.2")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scripted_supernet
 
-from harness import cache
-from harness.measurement import SCHEMA, Measurement
-from harness.protocol import profile
-from harness.samples import Samples
-from harness.store import Store, measurements
-from supernets.errors import StoreError, StoreFaultError
+from hwnas.harness import cache
+from hwnas.harness.measurement import SCHEMA, Measurement
+from hwnas.harness.protocol import profile
+from hwnas.harness.samples import Samples
+from hwnas.harness.store import Store, measurements
+from hwnas.supernets.errors import StoreError, StoreFaultError
 
 ANCHORS = {"000": 1e-3, "222": 2e-3, "333": 3e-3}
 NOISY, QUIET = profile("noisy"), profile("quiet")

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-import backends
-import supernets
-from backends import Settings
-from harness import sessions
-from harness.calibrated import IMAGES, calibrated
-from supernets.errors import DataError, PlatformError
-from supernets.supernet import Stage
+from hwnas import backends, supernets
+from hwnas.backends import Settings
+from hwnas.harness import sessions
+from hwnas.harness.calibrated import IMAGES, calibrated
+from hwnas.supernets.errors import DataError, PlatformError
+from hwnas.supernets.supernet import Stage
 
 NET = supernets.get("ofa-mbv3-w1.0:r=128")
 ORT = backends.get("onnxruntime")

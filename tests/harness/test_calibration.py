@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from simulated import Machine, Network
 
-from harness.calibration import Noise, watch
-from harness.protocol import PROFILES
+from hwnas.harness.calibration import Noise, watch
+from hwnas.harness.protocol import PROFILES
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from simulated import Machine, Network, Wandering
 
-from harness.interim import Interim
-from harness.protocol import profile
-from harness.settling import Settling
-from harness.timing import time_batch
+from hwnas.harness.interim import Interim
+from hwnas.harness.protocol import profile
+from hwnas.harness.settling import Settling
+from hwnas.harness.timing import time_batch
 
 NOISY = profile("noisy")
 NOBODY: frozenset[int] = frozenset()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import lock
-from harness.lock import DeviceLock
+from hwnas.harness import lock
+from hwnas.harness.lock import DeviceLock
 
 
 def program(directory, body):
@@ -23,7 +23,7 @@ def program(directory, body):
     code = f"""
         import sys
         from pathlib import Path
-        from harness import lock
+        from hwnas.harness import lock
         lock.DIRECTORY = Path({str(directory)!r})
         def say(text): print(text, flush=True)
         {body}
@@ -206,5 +206,5 @@ def test_two_users_queue_in_a_folder_of_all(put):
 
 def user(folder, body):
     """Start a program as somebody who owns nothing; what it needs is imported before it becomes that."""
-    drop = "import os, supernets.assets; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
+    drop = "import os, hwnas.supernets.assets; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
     return program(folder, f"{drop}\n        {body}")

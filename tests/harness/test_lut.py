@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import supernets
-from harness.build_lut import build_table
-from harness.check_lut import Scores, calibrated, check_table
-from harness.protocol import profile
-from harness.store import Store
-from latency_luts import LatencyTable
-from supernets.errors import MeasurementError, TableError, UsageError
+from hwnas import supernets
+from hwnas.harness.build_lut import build_table
+from hwnas.harness.check_lut import Scores, calibrated, check_table
+from hwnas.harness.protocol import profile
+from hwnas.harness.store import Store
+from hwnas.latency_luts import LatencyTable
+from hwnas.supernets.errors import MeasurementError, TableError, UsageError
 
 pytestmark = pytest.mark.usefixtures("scripted")
 

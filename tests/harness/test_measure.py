@@ -14,17 +14,17 @@ import numpy as np
 import psutil
 import pytest
 
-import supernets
-from harness.measure import Measurer, measure
-from harness.measurement import Measurement
-from harness.messages import BatchFacts, Measured, Preparation, Prepared
-from harness.platform import parse
-from harness.protocol import profile
-from harness.records import Writer
-from harness.samples import Log
-from harness.settling import Rules
-from harness.store import Store
-from supernets.errors import ConfigError, MeasurementError, PlatformError, UsageError
+from hwnas import supernets
+from hwnas.harness.measure import Measurer, measure
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.messages import BatchFacts, Measured, Preparation, Prepared
+from hwnas.harness.platform import parse
+from hwnas.harness.protocol import profile
+from hwnas.harness.records import Writer
+from hwnas.harness.samples import Log
+from hwnas.harness.settling import Rules
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import ConfigError, MeasurementError, PlatformError, UsageError
 
 pytestmark = pytest.mark.usefixtures("scripted")
 
@@ -190,7 +190,7 @@ def test_a_platform_on_which_nothing_runs_is_an_error(net, how, words):
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "threads", "words"), [("greedy", 1, "more ran"), ("lazy", 2, "fewer ran")])
 def test_a_backend_that_ignores_its_threads_is_caught(net, how, threads, words):
-    from harness.threads import allowed_cpus
+    from hwnas.harness.threads import allowed_cpus
 
     if allowed_cpus() < threads:
         pytest.skip("needs two CPUs")

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from harness.protocol import PROFILES, VERSION, TimingProtocol, profile
-from supernets.errors import UsageError
+from hwnas.harness.protocol import PROFILES, VERSION, TimingProtocol, profile
+from hwnas.supernets.errors import UsageError
 
 
 @pytest.mark.parametrize("name", ["noisy", "quiet"])

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import backends
-import supernets
-from harness.build_lut import build_table
-from harness.calibrated import calibrated
-from harness.measure import Measurer
-from harness.pinned import contents, identity, pinned
-from harness.platform import parse
-from harness.protocol import profile
-from harness.store import Store
-from latency_luts import read
-from supernets.errors import ChangedError
+from hwnas import backends, supernets
+from hwnas.harness.build_lut import build_table
+from hwnas.harness.calibrated import calibrated
+from hwnas.harness.measure import Measurer
+from hwnas.harness.pinned import contents, identity, pinned
+from hwnas.harness.platform import parse
+from hwnas.harness.protocol import profile
+from hwnas.harness.store import Store
+from hwnas.latency_luts import read
+from hwnas.supernets.errors import ChangedError
 
 # The anchors always agree: whether a value serves depends on the images alone.
 QUICK = profile(

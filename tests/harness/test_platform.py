@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import backends
-from harness import platform, threads
-from harness.farm.offer import offer_here
-from harness.platform import parse, platforms_here
-from harness.sweep import swept
-from supernets.errors import PlatformError
+from hwnas import backends
+from hwnas.harness import platform, threads
+from hwnas.harness.farm.offer import offer_here
+from hwnas.harness.platform import parse, platforms_here
+from hwnas.harness.sweep import swept
+from hwnas.supernets.errors import PlatformError
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.samples import UNKNOWN, Log, Samples
-from supernets.errors import MeasurementError
+from hwnas.harness.samples import UNKNOWN, Log, Samples
+from hwnas.supernets.errors import MeasurementError
 
 NAMES = list(Samples.__dataclass_fields__)
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.store import Store
-from harness.store.kinds import kind_of
-from harness.store.secrets import without
 from hwnas.cli import run
-from supernets.errors import StoreError, UsageError
-from supernets.quoting import discreet
+from hwnas.harness.store import Store
+from hwnas.harness.store.kinds import kind_of
+from hwnas.harness.store.secrets import without
+from hwnas.supernets.errors import StoreError, UsageError
+from hwnas.supernets.quoting import discreet
 
 SECRET = "hunter2"
 # A port that nobody listens on.
@@ -60,7 +60,7 @@ SPELLED = (
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch, tmp_path):
     """Nobody waits for a server here."""
-    monkeypatch.setattr("harness.store.database._WAITS", (0.0,))
+    monkeypatch.setattr("hwnas.harness.store.database._WAITS", (0.0,))
     monkeypatch.chdir(tmp_path)
 
 

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-import backends
-import supernets
-from backends.backend import Settings
-from harness import sessions
-from supernets.errors import BackendError
+from hwnas import backends, supernets
+from hwnas.backends.backend import Settings
+from hwnas.harness import sessions
+from hwnas.supernets.errors import BackendError
 
 NET = supernets.get("ofa-mbv3-w1.0:scale=0.25")
 SMALLEST = NET.space.decode(NET.space.smallest())[0]

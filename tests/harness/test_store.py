@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.store import Store
-from supernets.errors import StoreError
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import StoreError
 
 
 def record(**changed):

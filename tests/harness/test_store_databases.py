@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 from stored_record import RECORD
 
-from harness.store import Store
-from harness.store.kinds import kind_of
-from harness.store.postgresql import PostgreSQL
-from harness.store.sqlite import SQLite, _log_is_out_of_reach, _read_only, _write_ahead
-from supernets.errors import StoreError, StoreFaultError
+from hwnas.harness.store import Store
+from hwnas.harness.store.kinds import kind_of
+from hwnas.harness.store.postgresql import PostgreSQL
+from hwnas.harness.store.sqlite import SQLite, _log_is_out_of_reach, _read_only, _write_ahead
+from hwnas.supernets.errors import StoreError, StoreFaultError
 
 
 def test_a_path_is_a_file_of_sqlite(tmp_path, monkeypatch):
@@ -204,7 +204,7 @@ def test_what_is_no_file_is_not_looked_for():
 
 
 def test_a_writer_holds_others_off_from_its_first_moment_and_readers_never(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.store.sqlite._BUSY_S", 0.05)
+    monkeypatch.setattr("hwnas.harness.store.sqlite._BUSY_S", 0.05)
     with Store.open(str(tmp_path / "s.db")) as one, Store.open(str(tmp_path / "s.db")) as other:
 
         def work(_connection):
@@ -234,7 +234,7 @@ def test_a_log_is_out_of_reach_where_it_has_records_and_no_index_may_be_made(tmp
     path, log, index = (tmp_path / name for name in ("s.db", "s.db-wal", "s.db-shm"))
     found = []
     for may in (False, True):
-        monkeypatch.setattr("harness.store.sqlite._may_be_written", lambda _, may=may: may)
+        monkeypatch.setattr("hwnas.harness.store.sqlite._may_be_written", lambda _, may=may: may)
         for step in (lambda: None, log.touch, lambda: log.write_bytes(bytes(32)), index.touch):
             step()
             found.append(_log_is_out_of_reach(path))
@@ -251,7 +251,7 @@ class Opening:
     def __init__(self, monkeypatch, modes, failures=(), now=lambda: 0.0):
         self.modes, self.failures, self.switched, self.slept = iter(modes), list(failures), 0, []
         clock = SimpleNamespace(sleep=self.slept.append, monotonic=now)
-        monkeypatch.setattr("harness.store.sqlite.time", clock)
+        monkeypatch.setattr("hwnas.harness.store.sqlite.time", clock)
 
     def execute(self, statement):
         if statement == "PRAGMA journal_mode":

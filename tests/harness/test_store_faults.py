@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from stored_record import RECORD
 
-import supernets
-from harness.store import Store, database, sqlite
-from search.study import search
-from supernets.errors import StoreError, StoreFaultError
+from hwnas import supernets
+from hwnas.harness.store import Store, database, sqlite
+from hwnas.search.study import search
+from hwnas.supernets.errors import StoreError, StoreFaultError
 
 
 def keys(store):
@@ -173,7 +173,7 @@ def test_a_server_that_stays_away_is_an_error_after_a_while(store, postgresql, m
 
 
 def test_a_locked_table_is_given_up_after_a_while(store, postgresql, monkeypatch):
-    monkeypatch.setattr("harness.store.postgresql._BUSY_S", 1)
+    monkeypatch.setattr("hwnas.harness.store.postgresql._BUSY_S", 1)
     with Store.open(store._database._engine.url.render_as_string(hide_password=False)) as impatient:
         blocker = sa.create_engine(store._database._engine.url)
         with blocker.begin() as connection:

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from stored_record import RECORD
 
-from harness.store import Store
-from harness.store.part import parts
-from supernets.errors import StoreError, StoreFaultError
+from hwnas.harness.store import Store
+from hwnas.harness.store.part import parts
+from hwnas.supernets.errors import StoreError, StoreFaultError
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_what_can_be_asked_for(store):
 @pytest.mark.parametrize("reverse", ["ON", "OFF"])
 def test_the_latest_are_the_latest_however_they_are_asked_for(store, monkeypatch, reverse):
     store._database.read(lambda connection: connection.exec_driver_sql(f"PRAGMA reverse_unordered_selects = {reverse}"))
-    monkeypatch.setattr("harness.store.part._AT_ONCE", 2)
+    monkeypatch.setattr("hwnas.harness.store.part._AT_ONCE", 2)
     for key in "dbac":
         store.put_measurement(RECORD | {"key": key})
     for keys in (None, "abcd"):
@@ -107,7 +107,7 @@ def test_a_latency_can_be_asked_for_in_sql(store, latency, kept):
 def test_samples_that_are_longer_than_any_are_damaged(store, monkeypatch):
     store.put_measurement(RECORD | {"samples": [0] * 100})
     assert store.measurements()[0]["samples"] == [0] * 100
-    monkeypatch.setattr("harness.store.measurements._LONGEST_SAMPLES", 100)
+    monkeypatch.setattr("hwnas.harness.store.measurements._LONGEST_SAMPLES", 100)
     with pytest.raises(StoreFaultError, match=r"is damaged: samples: are cut off, or longer than 100 bytes$"):
         store.measurements()
 
@@ -203,7 +203,7 @@ class Flaky:
 
     def __init__(self, store, monkeypatch, failures, passes=True):
         self.left, self.waits = failures, []
-        monkeypatch.setattr("harness.store.database.time", SimpleNamespace(sleep=self.waits.append))
+        monkeypatch.setattr("hwnas.harness.store.database.time", SimpleNamespace(sleep=self.waits.append))
 
         def judge(error):
             assert isinstance(error, sa.exc.DBAPIError)
@@ -276,7 +276,7 @@ def test_a_quality_that_another_process_kept_at_the_same_moment_is_enough(store,
 
 
 def test_what_is_deleted_is_counted_over_all_statements(store, monkeypatch):
-    monkeypatch.setattr("harness.store.part._AT_ONCE", 2)
+    monkeypatch.setattr("hwnas.harness.store.part._AT_ONCE", 2)
     numbers = [store.put_measurement(RECORD | {"key": str(n)}) for n in range(5)]
     assert len(store.measurements(keys=["0", "1", "2", "3"])) == 4
     assert store.delete_measurements(numbers) == 5
@@ -327,7 +327,7 @@ def breaking(store, monkeypatch):
 
     monkeypatch.setattr(dialect, "do_commit", broken)
     monkeypatch.setattr(store._database._kind, "passes", lambda _: True, raising=False)
-    monkeypatch.setattr("harness.store.database.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("hwnas.harness.store.database.time", SimpleNamespace(sleep=lambda _: None))
     return left.append
 
 

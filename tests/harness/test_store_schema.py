@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from stored_record import RECORD
 
-from harness.store import Store, schema
-from harness.store.sqlite import SQLite
-from supernets.errors import StoreError
+from hwnas.harness.store import Store, schema
+from hwnas.harness.store.sqlite import SQLite
+from hwnas.supernets.errors import StoreError
 
 
 @pytest.fixture

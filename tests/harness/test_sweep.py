@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.sweep import swept
-from supernets.errors import PlatformError
+from hwnas.harness.sweep import swept
+from hwnas.supernets.errors import PlatformError
 
 
 def test_values_joined_by_plus_are_platforms_of_their_own():

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import threads
-from harness.threads import Activity
-from supernets.errors import MeasurementError
+from hwnas.harness import threads
+from hwnas.harness.threads import Activity
+from hwnas.supernets.errors import MeasurementError
 
 
 def burn(seconds=0.004):

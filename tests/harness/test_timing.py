@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from scripted_device import CLOCKS
 from simulated import Machine, Network, Repeated, Slowing, Wandering
 
-from harness.protocol import profile
-from harness.samples import Samples
-from harness.sessions import Inference
-from harness.statistics import tau
-from harness.timing import plan, time_batch
-from harness.verdict import judge
-from supernets.errors import MeasurementError
+from hwnas.harness.protocol import profile
+from hwnas.harness.samples import Samples
+from hwnas.harness.sessions import Inference
+from hwnas.harness.statistics import tau
+from hwnas.harness.timing import plan, time_batch
+from hwnas.harness.verdict import judge
+from hwnas.supernets.errors import MeasurementError
 
 NOISY = profile("noisy")
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import supernets
-from harness import environment, heap, platform, variables
-from harness.bench import LocalBench
-from supernets.errors import MeasurementError, PlatformError
+from hwnas import supernets
+from hwnas.harness import environment, heap, platform, variables
+from hwnas.harness.bench import LocalBench
+from hwnas.supernets.errors import MeasurementError, PlatformError
 
 # What a shell can hold that decides how many threads there are, where they run and how they wait.
 THREADS = {
@@ -138,7 +138,7 @@ if sys.argv[1] == "command":
             pass
 before = os.sched_getaffinity(0)
 import torch
-from harness import environment
+from hwnas.harness import environment
 print(json.dumps([sorted(before), sorted(os.sched_getaffinity(0)), environment.collect()["variables_left_out"]]))
 """
 

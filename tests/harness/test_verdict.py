@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.protocol import profile
-from harness.samples import Samples
-from harness.settling import Rules
-from harness.statistics import summarise
-from harness.verdict import Verdict, judge, unfinished
+from hwnas.harness.protocol import profile
+from hwnas.harness.samples import Samples
+from hwnas.harness.settling import Rules
+from hwnas.harness.statistics import summarise
+from hwnas.harness.verdict import Verdict, judge, unfinished
 
 NOISY = profile("noisy")
 

@@ -23,7 +23,7 @@ def table(elsewhere):
     """A measured table of the smallest and largest sub-networks of width 1.0."""
     import csv
 
-    import supernets
+    from hwnas import supernets
 
     space = supernets.get("ofa-mbv3-w1.0").space
     with (elsewhere / "measured.csv").open("w", newline="") as file:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import supernets
+from hwnas import supernets
 from hwnas.cli import run
-from latency_luts import Entry, key, read, write_table
-from supernets.blocks import distinct_blocks
+from hwnas.latency_luts import Entry, key, read, write_table
+from hwnas.supernets.blocks import distinct_blocks
 
 NET = supernets.get("ofa-mbv3-w1.0")
 

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-import supernets
-from harness import quality
-from harness.store import Store
+from hwnas import supernets
 from hwnas.cli.configs import read_configs
-from supernets.errors import ConfigError, UnknownNameError
+from hwnas.harness import quality
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import ConfigError, UnknownNameError
 
 NCF = supernets.get("ncf")
 W12 = supernets.get("ofa-mbv3-w1.2")

@@ -8,10 +8,10 @@ from contextlib import closing
 
 import pytest
 
-import supernets
-from harness.store import Store
+from hwnas import supernets
 from hwnas.cli import run
-from search.study import search
+from hwnas.harness.store import Store
+from hwnas.search.study import search
 
 NCF = supernets.get("ncf")
 TABLE = "lut:table=note10"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import search.transfer
 from hwnas.cli import run
-from supernets.errors import MeasurementError
+from hwnas.search import transfer as transferring
+from hwnas.supernets.errors import MeasurementError
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def begun(monkeypatch, tmp_path):
         store.create_study(None, {"what": "a search"})
         raise MeasurementError("far enough")
 
-    monkeypatch.setattr(search.transfer, "transfer", transfer)
+    monkeypatch.setattr(transferring, "transfer", transfer)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from harness.store import Store
 from hwnas.cli import run
-from supernets.errors import StoreError
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import StoreError
 
 HWNAS = [sys.executable, "-m", "hwnas"]
 

@@ -19,7 +19,7 @@ from plug_in import PATHS
 
 from hwnas.cli import run
 from hwnas.cli.interrupts import Interrupted, Interrupts, going_on
-from supernets.training.interruption import put_off
+from hwnas.supernets.training.interruption import put_off
 
 HWNAS = [sys.executable, "-m", "hwnas"]
 OBJECTIVES = ["--objective", "latency", "--objective", "params", "-q"]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-import supernets
+from hwnas import supernets
 from hwnas.cli import run
 from hwnas.cli.output import Delivery
 from hwnas.cli.streams import ReaderGone
-from latency_luts import Entry, key, write_table
-from supernets.blocks import distinct_blocks
-from supernets.errors import OutputError
+from hwnas.latency_luts import Entry, key, write_table
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.errors import OutputError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 HWNAS = f"{sys.executable} -m hwnas"
@@ -120,7 +120,7 @@ def test_what_the_system_refuses_is_one_line_wherever_it_comes_from(error, said,
     def refused():
         raise error
 
-    monkeypatch.setattr("harness.environment.collect", refused)
+    monkeypatch.setattr("hwnas.harness.environment.collect", refused)
     assert run(["environment"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"error: {said}")

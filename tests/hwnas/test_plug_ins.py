@@ -6,15 +6,14 @@ import json
 
 import pytest
 
-import backends
-import supernets
-from harness import data, quality
+from hwnas import backends, supernets
 from hwnas.cli import run
-from latency_luts import formats
-from search import algorithms, predictors
-from search.experiments import kinds
-from search.study import search
-from supernets.errors import PlugInError
+from hwnas.harness import data, quality
+from hwnas.latency_luts import formats
+from hwnas.search import algorithms, predictors
+from hwnas.search.experiments import kinds
+from hwnas.search.study import search
+from hwnas.supernets.errors import PlugInError
 
 ACME = "acme-hwnas 1.2"
 TOY = ["--store", "sqlite://", "-q"]
@@ -22,7 +21,7 @@ NETWORKS = ["-c", "min", "-c", "max"]
 MACS = ["search", "toy", "-p", "scripted", "--objective", "macs", "--evals", "4", *TOY]
 
 BACKEND = """
-from backends.backend import Option
+from hwnas.backends.backend import Option
 
 def create(name):
     return Backend()
@@ -69,7 +68,7 @@ class Session:
 """
 
 QUALITY = """
-from harness.quality import FreeQuality
+from hwnas.harness.quality import FreeQuality
 
 def create(name, argument, net):
     return FreeQuality(name, "score", "%", True, False, "made up", evaluate)
@@ -134,7 +133,7 @@ def test_two_of_one_name_are_both_named(site):
 
 def test_a_name_of_ours_stays_ours(site):
     site.add("hwnas.backends", "torch", BACKEND)
-    assert type(backends.get("torch")).__module__ == "backends.torch_cpu"
+    assert type(backends.get("torch")).__module__ == "hwnas.backends.torch_cpu"
     assert "hwnas itself has a backend 'torch'" in backends.registry.broken()[f"torch ({ACME})"]
 
 
@@ -315,7 +314,7 @@ def test_a_mistake_of_ours_is_still_a_traceback(site, scripted, monkeypatch):
     def broken(*_arguments):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("search.algorithms.random.create", broken)
+    monkeypatch.setattr("hwnas.search.algorithms.random.create", broken)
     with pytest.raises(ZeroDivisionError):
         run([*MACS, "-a", "random"])
 
@@ -347,7 +346,7 @@ def test_a_super_network_whose_counts_are_none_is_refused(site, capsys):
 
 
 def test_a_process_beside_this_one_names_the_plug_in(site):
-    from search.processes import _outcome
+    from hwnas.search.processes import _outcome
 
     site.add("hwnas.objectives", "acme", "def create(name): raise RuntimeError('no')")
     import acme_acme

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import supernets
+from hwnas import supernets
 from hwnas.cli import run
-from latency_luts.keys import key
-from latency_luts.table import Entry
-from latency_luts.write import write_table
-from supernets.blocks import distinct_blocks
-from supernets.checkpoints import read_document
+from hwnas.latency_luts.keys import key
+from hwnas.latency_luts.table import Entry
+from hwnas.latency_luts.write import write_table
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.checkpoints import read_document
 
 NAME = "ncf:users=24,items=160"
 NET = supernets.get(NAME)

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from harness.store import Store
 from hwnas.cli import run
+from hwnas.harness.store import Store
 
 MINE = """
 title = "Mine?"

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-import supernets
+from hwnas import supernets
 from hwnas.cli.tables import UNBOUNDED, Column, Kind, Table
-from latency_luts import Entry, key, write_table
-from supernets.blocks import distinct_blocks
+from hwnas.latency_luts import Entry, key, write_table
+from hwnas.supernets.blocks import distinct_blocks
 
 NET = supernets.get("ofa-mbv3-w1.0")
 FOLDER = "a/very/long/path/to/the/folder/of/all/tables/that/were/ever/measured"

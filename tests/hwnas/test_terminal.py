@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 
-import search.study
-import supernets
-from harness.store import Store
+from hwnas import supernets
 from hwnas.cli import output, run
+from hwnas.harness.store import Store
+from hwnas.search.study import search
 
 # Colours, a title of the window, an 8-bit control sequence, text that runs backwards, half of a file's name.
 HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2J\u202ed\u2066e\udcff"
@@ -117,7 +117,7 @@ def test_names_in_a_store(tmp_path, terminal):
     net = supernets.get("ncf")
     name = HOSTILE[:-1]  # a store keeps text
     with Store.open(str(tmp_path / "s.db")) as store:
-        search.study.search(net, objectives=["macs", "params"], algorithm="random", evals=2, store=store, study=name)
+        search(net, objectives=["macs", "params"], algorithm="random", evals=2, store=store, study=name)
     there = ["--store", str(tmp_path / "s.db")]
     with terminal:
         for command in (["studies"], ["studies", "--json", "-"], ["export", name, "--csv", "-"]):

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import supernets
-from harness import data
-from harness.quality import classification
+from hwnas import supernets
 from hwnas.cli import run
-from supernets.errors import UsageError
-from supernets.training import checkpoint
+from hwnas.harness import data
+from hwnas.harness.quality import classification
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.training import checkpoint
 
 SUPERNET = "ofa-resnet50:r=12+28,classes=10,channels=1,scale=0.125,stem_stride=2"
 STEPS = 40

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import supernets
+from hwnas import supernets
 from hwnas.cli import run
 
 pytest.importorskip("sacrebleu", reason="pip install 'hwnas[translation]'")

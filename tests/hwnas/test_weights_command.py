@@ -6,11 +6,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-import supernets
+from hwnas import supernets
 from hwnas.cli import run
-from supernets import assets, weights
-from supernets.assets import Asset
-from supernets.weights import PublishedWeights
+from hwnas.supernets import assets, weights
+from hwnas.supernets.assets import Asset
+from hwnas.supernets.weights import PublishedWeights
 
 NAME = "ofa-mbv3-w1.0:r=28,classes=10,channels=1,scale=0.25"
 

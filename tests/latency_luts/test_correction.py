@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import supernets
-from latency_luts import Entry, LatencyTable, correction, key
-from latency_luts.correction import PLAIN, QUANTITIES, Correction, fit, quantities, telling
-from supernets.blocks import Block, BlockSum, Slot, distinct_blocks
-from supernets.errors import TableError
-from supernets.space import Choice, SearchSpace
+from hwnas import supernets
+from hwnas.latency_luts import Entry, LatencyTable, correction, key
+from hwnas.latency_luts.correction import PLAIN, QUANTITIES, Correction, fit, quantities, telling
+from hwnas.supernets.blocks import Block, BlockSum, Slot, distinct_blocks
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.space import Choice, SearchSpace
 
 NET = supernets.get("ofa-mbv3-w1.0")
 MEANS = {key(block): 2e-6 + 4e-12 * block.macs for block in distinct_blocks(NET.slots)}

@@ -8,13 +8,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import latency_luts
-import supernets
-from latency_luts import Entry, formats, key, write_table
-from latency_luts.correction import Correction
-from latency_luts.write import store_correction
-from supernets.blocks import distinct_blocks
-from supernets.errors import OutputError, TableError
+from hwnas import latency_luts, supernets
+from hwnas.latency_luts import Entry, formats, key, write_table
+from hwnas.latency_luts.correction import Correction
+from hwnas.latency_luts.write import store_correction
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.errors import OutputError, TableError
 
 KEY = "Conv-input:224x224x3-output:112x112x24"
 # Of the first schema; those of the second are written by write_table.

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-import supernets
-from latency_luts.keys import key, nearest, split
-from supernets.blocks import Block, distinct_blocks
+from hwnas import supernets
+from hwnas.latency_luts.keys import key, nearest, split
+from hwnas.supernets.blocks import Block, distinct_blocks
 
 
 def test_once_for_alls_spelling():

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import supernets
-from latency_luts import measured
-from latency_luts.measured import Lookup, MeasuredTable, Metric
-from supernets.errors import TableError
-from supernets.space import Choice, SearchSpace
+from hwnas import supernets
+from hwnas.latency_luts import measured
+from hwnas.latency_luts.measured import Lookup, MeasuredTable, Metric
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(
     (Choice("d", (1, 2)), Choice("k", (3, 5)), Choice("k", (3, 5), needs=(0, 1)), Choice("w", (0.5, 1.0))),

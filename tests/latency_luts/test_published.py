@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import yaml
 
-import supernets
-from latency_luts import key, published
-from supernets.errors import TableError, UnknownNameError
-from supernets.supernet import SuperNetwork
+from hwnas import supernets
+from hwnas.latency_luts import key, published
+from hwnas.supernets.errors import TableError, UnknownNameError
+from hwnas.supernets.supernet import SuperNetwork
 
 NOTE10 = published.get("note10")
 

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from latency_luts import Entry, LatencyTable, key
-from latency_luts.correction import Correction
-from latency_luts.resolutions import ResolutionTables
-from supernets.blocks import Block, Slot
-from supernets.errors import TableError
-from supernets.space import Choice, SearchSpace
+from hwnas.latency_luts import Entry, LatencyTable, key
+from hwnas.latency_luts.correction import Correction
+from hwnas.latency_luts.resolutions import ResolutionTables
+from hwnas.supernets.blocks import Block, Slot
+from hwnas.supernets.errors import TableError
+from hwnas.supernets.space import Choice, SearchSpace
 
 
 def block(name: str) -> Block:

@@ -62,8 +62,8 @@ def test_listed_survivors_count_as_survivors(script):
 
 def test_what_ran_out_of_time_is_tried_once_more(script, tmp_path, monkeypatch, capsys):
     """The machine may have been busy: here the mutant survives where it has its time."""
-    meta, ran = tmp_path / "mutants" / "m.py.meta", []
-    meta.parent.mkdir()
+    meta, ran = tmp_path / "mutants" / "hwnas" / "m.py.meta", []
+    meta.parent.mkdir(parents=True)
 
     def run(_processes, names=()):
         ran.append(list(names))
@@ -83,8 +83,8 @@ def test_what_ran_out_of_time_is_tried_once_more(script, tmp_path, monkeypatch, 
 
 
 def test_what_mutmut_wrote_is_read(script, tmp_path, monkeypatch):
-    (tmp_path / "mutants").mkdir()
+    (tmp_path / "mutants" / "hwnas").mkdir(parents=True)
     codes = {"m.x_f__mutmut_1": KILLED, "m.xǁAǁg__mutmut_2": NOT_TRIED}
-    (tmp_path / "mutants" / "m.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
+    (tmp_path / "mutants" / "hwnas" / "m.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
     monkeypatch.setattr(script, "WORK", tmp_path)
     assert [(one.where, one.survived) for one in script.mutants(["m.py"])] == [("m.f", False), ("m.A.g", None)]

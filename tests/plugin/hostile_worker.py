@@ -11,9 +11,9 @@ import json
 import pickle
 import sys
 
-from harness.farm.engine import distributed
-from harness.farm.station import Station
-from harness.farm.worker import join
+from hwnas.harness.farm.engine import distributed
+from hwnas.harness.farm.station import Station
+from hwnas.harness.farm.worker import join
 
 FILE, HOW, CLIENT = sys.argv[1:]
 CODE = f"import os, pathlib; os.getpid() == {CLIENT} and pathlib.Path({FILE!r}).touch()"

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import supernets
-from harness.store import Store
-from latency_luts import Entry, key, write_table
-from search.adapt import Adapted, Curve, choose, curve, learned, most_telling
-from search.algorithm import Problem
-from search.algorithms._surrogate import Surrogate
-from search.guess import guess_of
-from search.predictors._blocks import SpaceFeatures
-from search.predictors._kernel import Kernel
-from search.study import search
-from supernets.blocks import BlockSum, distinct_blocks
-from supernets.errors import UsageError
+from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.latency_luts import Entry, key, write_table
+from hwnas.search.adapt import Adapted, Curve, choose, curve, learned, most_telling
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._surrogate import Surrogate
+from hwnas.search.guess import guess_of
+from hwnas.search.predictors._blocks import SpaceFeatures
+from hwnas.search.predictors._kernel import Kernel
+from hwnas.search.study import search
+from hwnas.supernets.blocks import BlockSum, distinct_blocks
+from hwnas.supernets.errors import UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 

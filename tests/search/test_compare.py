@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import supernets
-from harness.store import Store
-from search import compare as module
-from search import objectives
-from search.compare import Comparison, Contestant, compare
-from search.hypervolume import hypervolume
-from search.objectives import Outcome
-from search.study import search
-from supernets.errors import UnknownNameError, UsageError
+from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.search import compare as module
+from hwnas.search import objectives
+from hwnas.search.compare import Comparison, Contestant, compare
+from hwnas.search.hypervolume import hypervolume
+from hwnas.search.objectives import Outcome
+from hwnas.search.study import search
+from hwnas.supernets.errors import UnknownNameError, UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 PROBLEM = {"objectives": ["macs", "params"], "evals": 40}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.constraints import name_of, parse, total_violation
-from supernets.errors import UnknownNameError, UsageError
+from hwnas.search.constraints import name_of, parse, total_violation
+from hwnas.supernets.errors import UnknownNameError, UsageError
 
 OBJECTIVES = (
     SimpleNamespace(name="latency", unit="ms", maximise=False),

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-import supernets
-from backends.outputs import TOLERANCES
-from search import deploy as deploying
-from search.archive import Archive, Evaluation
-from search.deploy import deploy, of_front
-from search.deploy_check import check_written, fresh_inputs
-from search.objectives import Directions
-from search.result import Study
-from supernets.errors import BackendError, NotFiniteError, UsageError
-from supernets.supernet import Stage
+from hwnas import supernets
+from hwnas.backends.outputs import TOLERANCES
+from hwnas.search import deploy as deploying
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.deploy import deploy, of_front
+from hwnas.search.deploy_check import check_written, fresh_inputs
+from hwnas.search.objectives import Directions
+from hwnas.search.result import Study
+from hwnas.supernets.errors import BackendError, NotFiniteError, UsageError
+from hwnas.supernets.supernet import Stage
 
 NET = supernets.get("ofa-mbv3-w1.0:r=128")
 LABELS = [("latency", "ms", False), ("top1", "%", True)]

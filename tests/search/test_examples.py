@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import supernets
-from search.examples import latency_examples, measured_examples, quality_examples
-from search.report import predictors_page
-from supernets.errors import TableError, UsageError
+from hwnas import supernets
+from hwnas.search.examples import latency_examples, measured_examples, quality_examples
+from hwnas.search.report import predictors_page
+from hwnas.supernets.errors import TableError, UsageError
 
 W10 = supernets.get("ofa-mbv3-w1.0")
 

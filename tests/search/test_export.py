@@ -8,12 +8,12 @@ import io
 import numpy as np
 import pytest
 
-import supernets
-from latency_luts.measured import MeasuredTable
-from search.archive import Archive, Evaluation
-from search.export import write_csv
-from search.objectives import Directions
-from search.result import Study
+from hwnas import supernets
+from hwnas.latency_luts.measured import MeasuredTable
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.export import write_csv
+from hwnas.search.objectives import Directions
+from hwnas.search.result import Study
 
 NET = supernets.get("ofa-mbv3-w1.0")
 LABELS = [("latency", "ms", False), ("top1", "%", True), ("macs", "M", False)]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import supernets
-from search.study import search
+from hwnas import supernets
+from hwnas.search.study import search
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

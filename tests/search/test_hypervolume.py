@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.hypervolume import free_boxes, front_ranks, hypervolume, improvements, non_dominated
-from supernets.values import LARGEST
+from hwnas.search.hypervolume import free_boxes, front_ranks, hypervolume, improvements, non_dominated
+from hwnas.supernets.values import LARGEST
 
 SIDE = 6
 

@@ -9,17 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from search.archive import Archive, Evaluation
-from search.asking import PATIENCE
-from search.constraints import Constraint
-from search.drift import Drift
-from search.evaluating import SMALL
-from search.loop import Loop
-from search.objectives import Directions, Outcome
-from search.stored import Kept, Snapshot
-from search.task import Task
-from supernets.errors import UsageError, WorkError
-from supernets.space import Choice, SearchSpace
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.asking import PATIENCE
+from hwnas.search.constraints import Constraint
+from hwnas.search.drift import Drift
+from hwnas.search.evaluating import SMALL
+from hwnas.search.loop import Loop
+from hwnas.search.objectives import Directions, Outcome
+from hwnas.search.stored import Kept, Snapshot
+from hwnas.search.task import Task
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace((Choice("w", (1, 2, 3)), Choice("k", (3, 5, 7))))
 ALL = np.array([[w, k] for w in range(3) for k in range(3)])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import supernets
-from harness.platform import parse as parse_platform
-from search.constraints import parse
-from search.objectives import Sources, make
-from supernets.errors import UsageError
-from supernets.memory import model_size, peak_memory
+from hwnas import supernets
+from hwnas.harness.platform import parse as parse_platform
+from hwnas.search.constraints import parse
+from hwnas.search.objectives import Sources, make
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.memory import model_size, peak_memory
 
 NET = supernets.get("ofa-resnet50")
 X = NET.space.canonical(NET.space.sample(5, 0))

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import supernets
-from harness.platform import parse
-from harness.quality import FreeQuality
-from search.objectives import DEFAULT, Directions, Outcome, Sources, admitted, make, names, values_of
-from search.objectives.latency import KnownLatency, MeasuredLatency
-from search.objectives.quality import QualityObjective
-from supernets.errors import UnknownNameError, UsageError, WorkError
+from hwnas import supernets
+from hwnas.harness.platform import parse
+from hwnas.harness.quality import FreeQuality
+from hwnas.search.objectives import DEFAULT, Directions, Outcome, Sources, admitted, make, names, values_of
+from hwnas.search.objectives.latency import KnownLatency, MeasuredLatency
+from hwnas.search.objectives.quality import QualityObjective
+from hwnas.supernets.errors import UnknownNameError, UsageError, WorkError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 X = NET.space.canonical(NET.space.sample(5, 0))

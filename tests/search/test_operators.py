@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.operators import CROSSOVERS, MUTATIONS, neighbour, polynomial, reset
-from search.sampling import every_point, sample_unseen, unseen_rows
-from supernets.space import Choice, SearchSpace
+from hwnas.search.operators import CROSSOVERS, MUTATIONS, neighbour, polynomial, reset
+from hwnas.search.sampling import every_point, sample_unseen, unseen_rows
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(
     (

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from weighed import Weighed
 
-from harness.store import Store
-from search import objectives
-from search.algorithm import Problem
-from search.algorithms import create
-from search.objectives import Outcome
-from search.stored import load
-from search.study import search
-from supernets.errors import UsageError
-from supernets.space import Choice, SearchSpace
+from hwnas.harness.store import Store
+from hwnas.search import objectives
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms import create
+from hwnas.search.objectives import Outcome
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("w", (1, 2, 3, 4)) for _ in range(4)))
 NET = Weighed(SPACE, macs=[10, 3, 1, 2], params=[7, 5, 2, 9])
@@ -63,7 +63,7 @@ def run(monkeypatch):
         monkeypatch.setattr(objectives, "registry", entry)
         return search(NET, objectives=["macs", "score"], algorithm=algorithm, evals=evals, seed=1, **options)
 
-    from search.objectives import registry as real
+    from hwnas.search.objectives import registry as real
 
     def made(name, sources, devices):
         return devices if name == "score" else real.create(name, sources)

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from tasks import double, fail
 
-from search.processes import side_by_side
-from supernets.errors import WorkError
+from hwnas.search.processes import side_by_side
+from hwnas.supernets.errors import WorkError
 
 WRITING = """
 import os, sys, time
@@ -28,7 +28,7 @@ def write(file):
         time.sleep(0.01)
 
 if __name__ == "__main__":
-    from search.processes import side_by_side
+    from hwnas.search.processes import side_by_side
     for _ in side_by_side(write, {name: (name,) for name in sys.argv[1:]}, 2):
         pass
 """

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from weighed import Weighed
 
-from harness.store import Store
-from search import objectives
-from search.algorithm import Problem
-from search.algorithms import create
-from search.algorithms._optimistic import OptimisticLinas
-from search.algorithms._published import PublishedLinas
-from search.objectives import Outcome
-from search.study import search
-from supernets.space import Choice, SearchSpace
+from hwnas.harness.store import Store
+from hwnas.search import objectives
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms import create
+from hwnas.search.algorithms._optimistic import OptimisticLinas
+from hwnas.search.algorithms._published import PublishedLinas
+from hwnas.search.objectives import Outcome
+from hwnas.search.study import search
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(5)))
 NET = Weighed(SPACE, macs=[10, 3, 1, 2, 6], params=[7, 5, 2, 9, 1])
@@ -284,10 +284,10 @@ def test_a_study_may_end_earlier_than_it_was_meant_to(monkeypatch, store, kind):
 FIRST_FIT = """
 import numpy as np
 from threadpoolctl import threadpool_info
-from search.algorithm import Problem
-from search.algorithms import create
-from search.threads import one_thread
-from supernets.space import Choice, SearchSpace
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms import create
+from hwnas.search.threads import one_thread
+from hwnas.supernets.space import Choice, SearchSpace
 
 made = create("linas", Problem(SearchSpace((Choice("w", (1, 2, 3, 4)),) * 4), ("a",)), 20, np.random.default_rng(0), {})
 with one_thread():

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from harness.store import Store
-from search.stored import load
-from search.study import search
-from supernets.errors import ChangedError, UsageError
-from supernets.space import Choice, SearchSpace
+from hwnas.harness.store import Store
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.errors import ChangedError, UsageError
+from hwnas.supernets.space import Choice, SearchSpace
 
 
 class Small:
@@ -135,8 +135,8 @@ def test_a_file_that_is_changed_while_it_is_searched_does_not_mix(files):
 
 
 def test_a_file_that_is_changed_before_it_is_read_ends_the_search(files):
-    from harness.pinned import pinned
-    from harness.platform import parse
+    from hwnas.harness.pinned import pinned
+    from hwnas.harness.platform import parse
 
     table(files[0], 123)  # what no search has read: what was read once stays known
     platform = pinned(parse("table:file=latency.csv"))

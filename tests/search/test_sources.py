@@ -7,16 +7,16 @@ import json
 import pytest
 import sqlalchemy as sa
 
-import supernets
-from harness.store import Store
-from latency_luts.keys import key
-from latency_luts.table import Entry
-from latency_luts.write import write_table
-from search.objectives.latency import KnownLatency
-from search.stored import load
-from search.study import search
-from supernets.blocks import distinct_blocks
-from supernets.errors import StoreError, UsageError
+from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.latency_luts.keys import key
+from hwnas.latency_luts.table import Entry
+from hwnas.latency_luts.write import write_table
+from hwnas.search.objectives.latency import KnownLatency
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.errors import StoreError, UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 NAMES = ("latency", "macs")

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from search.archive import Archive, Evaluation
-from search.objectives import Directions, Outcome
-from search.stopping import Reference, reference_default, reference_given, stop_rule
-from supernets.errors import UsageError
-from supernets.space import Choice, SearchSpace
+from hwnas.search.archive import Archive, Evaluation
+from hwnas.search.objectives import Directions, Outcome
+from hwnas.search.stopping import Reference, reference_default, reference_given, stop_rule
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import Choice, SearchSpace
 
 BOTH = Directions([False, True])  # a latency and an accuracy
 SPACE = SearchSpace((Choice("w", (1, 2, 3)), Choice("k", (3, 5))))

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from harness.store import Store
-from search import algorithms, objectives
-from search.objectives import Outcome
-from search.stored import load
-from search.study import search
-from supernets.errors import StoreError, UnknownNameError, UsageError
-from supernets.space import Choice, SearchSpace
+from hwnas.harness.store import Store
+from hwnas.search import algorithms, objectives
+from hwnas.search.objectives import Outcome
+from hwnas.search.stored import load
+from hwnas.search.study import search
+from hwnas.supernets.errors import StoreError, UnknownNameError, UsageError
+from hwnas.supernets.space import Choice, SearchSpace
 
 
 class Tiny:
@@ -498,8 +498,8 @@ def test_json_has_the_contracts_fields_and_comes_back_from_the_store(store):
 
 SEARCH = """
 import json, sys
-import supernets
-from search.study import search
+from hwnas from hwnas import supernets
+from hwnas.search.study from hwnas from hwnas import search
 study = search(supernets.get("ofa-mbv3-w1.0"), objectives=["macs", "params"], algorithm=sys.argv[1], evals=70, seed=11)
 print(json.dumps([[one.iteration, one.key, dict(one.objectives)] for one in study.evaluations]))
 """
@@ -507,10 +507,10 @@ print(json.dumps([[one.iteration, one.key, dict(one.objectives)] for one in stud
 SLOW = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-import supernets
-from harness.store import Store
-from search import objectives
-from search.study import search
+from hwnas from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.search import objectives
+from hwnas.search.study from hwnas from hwnas import search
 
 class Slow:
     name, unit, maximise, source, free, cheap, batched = "slow", "", True, "script", False, False, False

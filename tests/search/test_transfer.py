@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.transfer import QualityLabel, SharedRows, analyse
-from search.transfer.bootstrap import bootstrap
-from search.transfer.fronts import (
+from hwnas.search.transfer import QualityLabel, SharedRows, analyse
+from hwnas.search.transfer.bootstrap import bootstrap
+from hwnas.search.transfer.fronts import (
     default_budgets,
     front_overlap,
     hypervolume_ratio,
@@ -17,8 +17,8 @@ from search.transfer.fronts import (
     regrets,
     two_digits_up,
 )
-from search.transfer.grouping import groups
-from search.transfer.rank import rank_correlations
+from hwnas.search.transfer.grouping import groups
+from hwnas.search.transfer.rank import rank_correlations
 
 
 def staircase_area(points, corner):

@@ -11,13 +11,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-import supernets
-from harness.store import Store
-from latency_luts.table import Entry
-from latency_luts.write import write_table
-from search.study import search
-from search.transfer import transfer
-from supernets.errors import UsageError
+from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.latency_luts.table import Entry
+from hwnas.latency_luts.write import write_table
+from hwnas.search.study import search
+from hwnas.search.transfer import transfer
+from hwnas.supernets.errors import UsageError
 
 ALL = np.array(list(itertools.product(range(4), repeat=3)))
 TABLE = "table:quality.csv"

@@ -6,16 +6,16 @@ import json
 import numpy as np
 import pytest
 
-import supernets
-from harness.store import Store
-from latency_luts.keys import key
-from latency_luts.table import Entry
-from latency_luts.write import write_table
-from search.study import search
-from search.transfer import transfer
-from search.transfer.run import shared
-from supernets.blocks import distinct_blocks
-from supernets.errors import UsageError
+from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.latency_luts.keys import key
+from hwnas.latency_luts.table import Entry
+from hwnas.latency_luts.write import write_table
+from hwnas.search.study import search
+from hwnas.search.transfer import transfer
+from hwnas.search.transfer.run import shared
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.errors import UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 

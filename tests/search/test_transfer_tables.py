@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import supernets
-from search.hypervolume import non_dominated
-from search.report import transfer_page
-from search.transfer import transfer
-from search.transfer.effects import EffectModel, enough_for_stages
-from search.transfer.tables import all_tabulated, in_every_table
-from supernets.blocks import BlockSum
-from supernets.errors import UsageError
+from hwnas import supernets
+from hwnas.search.hypervolume import non_dominated
+from hwnas.search.report import transfer_page
+from hwnas.search.transfer import transfer
+from hwnas.search.transfer.effects import EffectModel, enough_for_stages
+from hwnas.search.transfer.tables import all_tabulated, in_every_table
+from hwnas.supernets.blocks import BlockSum
+from hwnas.supernets.errors import UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from search.transfer.grouping import groups
-from search.transfer.verdict import words
+from hwnas.search.transfer.grouping import groups
+from hwnas.search.transfer.verdict import words
 
 
 def result(tau, ratio=None, regret=(), n_shared=80, **more):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from search.words import facts, letter, listed, number, shortened, spelled
+from hwnas.search.words import facts, letter, listed, number, shortened, spelled
 
 _DIGITS = st.text("012", max_size=40)
 

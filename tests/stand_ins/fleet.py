@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.child import python_path
-from harness.farm.cluster import Cluster
+from hwnas.harness.child import python_path
+from hwnas.harness.farm.cluster import Cluster
 
 
 class Fleet:

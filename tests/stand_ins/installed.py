@@ -7,12 +7,11 @@ import sys
 import textwrap
 from collections import defaultdict
 
-import backends
-import supernets
-from harness import data, quality
-from latency_luts import formats
-from search import algorithms, objectives, predictors
-from search.experiments import kinds
+from hwnas import backends, supernets
+from hwnas.harness import data, quality
+from hwnas.latency_luts import formats
+from hwnas.search import algorithms, objectives, predictors
+from hwnas.search.experiments import kinds
 
 REGISTRIES = {
     "hwnas.supernets": supernets.registry,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import backends
-import supernets
-from harness import quality
+from hwnas import backends, supernets
+from hwnas.harness import quality
 
 STAND_INS = Path(__file__).parent
 METADATA = STAND_INS.parent / "plugin"

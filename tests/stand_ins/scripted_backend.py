@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.backend import Option
-from supernets.errors import BackendError
+from hwnas.backends.backend import Option
+from hwnas.supernets.errors import BackendError
 
 WORK = b"x" * 10_000
 

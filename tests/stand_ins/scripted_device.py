@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.backend import Option
+from hwnas.backends.backend import Option
 
 # What a broken clock says of n runs, by how it is broken.
 CLOCKS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.quality.evaluated import EvaluatedQuality
-from harness.quality.quality import Score
+from hwnas.harness.quality.evaluated import EvaluatedQuality
+from hwnas.harness.quality.quality import Score
 
 USES_WEIGHTS = True
 

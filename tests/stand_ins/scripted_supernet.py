@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from supernets.blocks import Block, BlockSum, Slot
-from supernets.space import Choice, SearchSpace
-from supernets.supernet import Stage
+from hwnas.supernets.blocks import Block, BlockSum, Slot
+from hwnas.supernets.space import Choice, SearchSpace
+from hwnas.supernets.supernet import Stage
 
 WIDTHS = (1, 2, 3, 4)
 LAYERS = 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.clocks import HostCounters
+from hwnas.harness.clocks import HostCounters
 
 
 @dataclass

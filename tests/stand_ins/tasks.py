@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from supernets.errors import UnknownNameError
+from hwnas.supernets.errors import UnknownNameError
 
 
 def double(number):

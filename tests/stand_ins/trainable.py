@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from supernets.shared import Layout, SharedWeights, corner
-from supernets.space import Choice, SearchSpace
-from supernets.training import Options
+from hwnas.supernets.shared import Layout, SharedWeights, corner
+from hwnas.supernets.space import Choice, SearchSpace
+from hwnas.supernets.training import Options
 
 WIDTHS = (2, 4, 8)
 CLASSES = 3

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from supernets.space import SearchSpace
+from hwnas.supernets.space import SearchSpace
 
 
 class Weighed:

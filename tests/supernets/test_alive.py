@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-import supernets
-from supernets.alive import build_alive, draw_weights, random_images
+from hwnas import supernets
+from hwnas.supernets.alive import build_alive, draw_weights, random_images
 
 
 def _layer_stds(module, inputs):

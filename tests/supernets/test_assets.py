@@ -7,9 +7,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from supernets import assets as module
-from supernets.assets import Asset, asset_folders, cache_folder, locate
-from supernets.errors import AssetError
+from hwnas.supernets import assets as module
+from hwnas.supernets.assets import Asset, asset_folders, cache_folder, locate
+from hwnas.supernets.errors import AssetError
 
 CONTENT = b"published\n"
 PATH = "some/table.yaml"

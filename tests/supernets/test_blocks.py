@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-from supernets.blocks import Block, BlockSum, Slot, distinct_blocks, strides
-from supernets.space import Choice, SearchSpace
+from hwnas.supernets.blocks import Block, BlockSum, Slot, distinct_blocks, strides
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace((Choice("a", (1, 2)), Choice("b", (10, 20, 30)), Choice("c", (5, 6))))
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernets import contents
-from supernets.contents import (
+from hwnas.supernets import contents
+from hwnas.supernets.contents import (
     Content,
     Stamp,
     combined,
@@ -23,7 +23,7 @@ from supernets.contents import (
     holding,
     identified,
 )
-from supernets.errors import ChangedError
+from hwnas.supernets.errors import ChangedError
 
 
 @pytest.fixture(autouse=True)

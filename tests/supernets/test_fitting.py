@@ -8,13 +8,12 @@ from typing import Protocol
 
 import pytest
 
-import backends
-import supernets
-from backends.backend import Backend
-from latency_luts import formats
-from search.experiments import kinds
-from supernets.fitting import misfit, misfit_of_all
-from supernets.supernet import SuperNetwork
+from hwnas import backends, supernets
+from hwnas.backends.backend import Backend
+from hwnas.latency_luts import formats
+from hwnas.search.experiments import kinds
+from hwnas.supernets.fitting import misfit, misfit_of_all
+from hwnas.supernets.supernet import SuperNetwork
 
 
 class Animal(Protocol):

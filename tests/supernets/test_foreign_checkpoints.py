@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from supernets.checkpoints import read_document
-from supernets.errors import UsageError
+from hwnas.supernets.checkpoints import read_document
+from hwnas.supernets.errors import UsageError
 
 
 @pytest.mark.parametrize(

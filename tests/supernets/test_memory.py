@@ -8,11 +8,11 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-import supernets
-from supernets.blocks import Block, BlockMax, Slot
-from supernets.errors import UsageError
-from supernets.memory import model_size, peak_memory
-from supernets.space import Choice, SearchSpace
+from hwnas import supernets
+from hwnas.supernets.blocks import Block, BlockMax, Slot
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.memory import model_size, peak_memory
+from hwnas.supernets.space import Choice, SearchSpace
 
 NAMES = [
     "ofa-mbv3-w1.2:r=128",
@@ -67,7 +67,7 @@ def test_peaks_are_those_of_the_graph(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_sizes_are_those_of_an_exported_file(name):
     onnx = pytest.importorskip("onnx")
-    export = pytest.importorskip("backends.export").export
+    export = pytest.importorskip("hwnas.backends.export").export
     net = supernets.get(name)
     X = np.concatenate([net.space.smallest(), net.space.sample(2, 2)])
     for config, size in zip(net.space.decode(X), model_size(net, "fp32")(X), strict=True):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernets.errors import HwnasError, UnknownNameError, UsageError
-from supernets.quoting import LONGEST, shortened, shortened_message, visible
+from hwnas.supernets.errors import HwnasError, UnknownNameError, UsageError
+from hwnas.supernets.quoting import LONGEST, shortened, shortened_message, visible
 
 
 @pytest.mark.parametrize(

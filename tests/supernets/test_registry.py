@@ -6,9 +6,9 @@ from importlib.metadata import PathDistribution
 
 import pytest
 
-import supernets
-from supernets.errors import HwnasError, MeasurementError, PlugInError, UnknownNameError, UsageError, again
-from supernets.registry import Registry
+from hwnas import supernets
+from hwnas.supernets.errors import HwnasError, MeasurementError, PlugInError, UnknownNameError, UsageError, again
+from hwnas.supernets.registry import Registry
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def plug_ins(tmp_path, monkeypatch):
 
 
 def test_files_and_entry_points(package, plug_ins):
-    registry = Registry("thing", package, "test.things", skip=("machinery",))
+    registry = Registry("thing", package, "test.things")
     assert registry.names() == ["big-thing", "broken", "extra", "left", "right"]
     assert registry.create("right") == ("pair", "right")
     assert registry.create("big-thing") == ("big", "big-thing")
@@ -48,13 +48,13 @@ def test_files_and_entry_points(package, plug_ins):
 
 
 def test_a_broken_plug_in_raises_only_when_asked_for(package, plug_ins):
-    registry = Registry("thing", package, "test.things", skip=("machinery",))
+    registry = Registry("thing", package, "test.things")
     with pytest.raises(HwnasError, match=r"'broken' \(test.thing, plugin-for-test 1.0\) does not load: Module"):
         registry.create("broken")
 
 
 def test_unknown_name_suggests(package):
-    registry = Registry("thing", package, "test.nothing", skip=("machinery",))
+    registry = Registry("thing", package, "test.nothing")
     with pytest.raises(UnknownNameError, match=r"unknown thing 'lefd'; did you mean 'left'\? \(known: big-thing, left"):
         registry.create("lefd")
 
@@ -84,7 +84,7 @@ def test_metadata_that_are_damaged_keep_nobody_elses_from_being_read(package, pl
     info = tmp_path / "site" / "damaged-1.0.dist-info"
     info.mkdir()
     (info / file).write_bytes(content)
-    registry = Registry("thing", package, "test.things", skip=("machinery",))
+    registry = Registry("thing", package, "test.things")
     assert registry.create("extra") == ("extra", "extra")
 
 
@@ -93,7 +93,7 @@ def test_a_plug_in_whose_package_has_no_metadata_is_named_without(package, plug_
     if raises:  # as the package importlib_metadata does, in whose presence the standard library's finder is silent
         monkeypatch.setattr(PathDistribution, "metadata", property(lambda self: {}[self]))
     next((tmp_path / "site").glob("*/METADATA")).unlink()
-    registry = Registry("thing", package, "test.things", skip=("machinery",))
+    registry = Registry("thing", package, "test.things")
     with pytest.raises(PlugInError, match="the plug-in 'broken'"):
         registry.create("broken")
 
@@ -102,7 +102,7 @@ def test_an_entry_point_that_names_no_module_is_broken(package, plug_ins, tmp_pa
     (tmp_path / "site" / "plugin_for_test-1.0.dist-info" / "entry_points.txt").write_text(
         "[test.things]\nodd = a-b c\n"
     )
-    assert Registry("thing", package, "test.things", skip=("machinery",)).names() == [
+    assert Registry("thing", package, "test.things").names() == [
         "big-thing",
         "left",
         "odd",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-import supernets
-from supernets.errors import UsageError
-from supernets.shared import Trainable, corner
+from hwnas import supernets
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shared import Trainable, corner
 
 SMALL = "r=28,classes=10,channels=1,scale=0.25"
 NET = supernets.get(f"ofa-mbv3-w1.0:{SMALL}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from supernets.errors import UsageError, WorkError
-from supernets.shared import Layout, SharedWeights, corner, fitted, is_parameter
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.shared import Layout, SharedWeights, corner, fitted, is_parameter
 
 SHAPES = {"w": (2, 3), "bn.running_mean": (2,), "bn.running_var": (2,), "bn.num_batches_tracked": ()}
 LAYOUT = Layout(

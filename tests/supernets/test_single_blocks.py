@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import supernets
-from supernets.blocks import distinct_blocks
-from supernets.errors import UsageError
-from supernets.single_blocks import SingleBlocks
+from hwnas import supernets
+from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.single_blocks import SingleBlocks
 
 NET = supernets.get("ofa-mbv3-w1.0")
 BLOCKS = supernets.get("ofa-mbv3-w1.0/blocks")

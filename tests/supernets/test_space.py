@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import supernets
-from supernets.errors import ConfigError
-from supernets.space import Choice, SearchSpace
+from hwnas import supernets
+from hwnas.supernets.errors import ConfigError
+from hwnas.supernets.space import Choice, SearchSpace
 
 # Two stages of one to two layers, one choice with aliases: small enough to enumerate.
 TINY = SearchSpace(

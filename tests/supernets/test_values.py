@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernets import values
-from supernets.errors import WorkError
-from supernets.values import Values
+from hwnas.supernets import values
+from hwnas.supernets.errors import WorkError
+from hwnas.supernets.values import Values
 
 NO_NUMBERS = [
     math.inf,

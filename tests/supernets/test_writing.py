@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supernets import writing
-from supernets.errors import OutputError, UsageError
-from supernets.writing import check_file, check_folder, is_stream, write_file, write_files, write_folder
+from hwnas.supernets import writing
+from hwnas.supernets.errors import OutputError, UsageError
+from hwnas.supernets.writing import check_file, check_folder, is_stream, write_file, write_files, write_folder
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="makes device nodes, mounts or other users, which needs root")
 NEW = b"new content\n"
@@ -278,7 +278,7 @@ def test_open_files_that_cannot_be_written_are_refused(tmp_path):
 
 
 def test_process_substitution_of_a_shell(tmp_path):
-    code = "import sys; from supernets.writing import check_file, write_file; "
+    code = "import sys; from hwnas.supernets.writing import check_file, write_file; "
     code += "check_file(sys.argv[1]); write_file(sys.argv[1], b'through')"
     script = f'exec 3>&1; {sys.executable} -c "$1" >(cat > got); wait $!; cat got >&3'
     done = subprocess.run(["bash", "-c", script, "-", code], cwd=tmp_path, capture_output=True, text=True, check=False)

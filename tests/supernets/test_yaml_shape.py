@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supernets.documents import parse_yaml
+from hwnas.supernets.documents import parse_yaml
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from supernets.registry import Registry
+from hwnas.supernets.registry import Registry
 
 if TYPE_CHECKING:
-    from search.experiments.bench import Bench
-    from search.experiments.experiment import Experiment
+    from hwnas.search.experiments.bench import Bench
+    from hwnas.search.experiments.experiment import Experiment
 
 
 class Kind(Protocol):
@@ -56,4 +56,4 @@ class Kind(Protocol):
         ...
 
 
-registry = Registry("kind of experiment", "search.experiments.kinds", "hwnas.experiments", offers=Kind)
+registry = Registry("kind of experiment", "hwnas.search.experiments.kinds", "hwnas.experiments", offers=Kind)

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from search.comparison import Comparison
-from search.experiments import compare_figures
-from search.experiments.bench import Bench
-from search.experiments.claims import Verdict
-from search.experiments.compare_claims import Order, order_verdicts
-from search.experiments.experiment import Experiment
-from search.experiments.problem import Problem, Use
-from search.experiments.published import Published
-from search.experiments.section import Section
-from search.experiments.studies import facts_of, run_all, searches_of
-from search.experiments.tabulated import tabulated
-from search.report.figures import Cell, Table
-from search.result import Study
-from search.words import number
-from supernets.errors import UsageError, suggestion
+from hwnas.search.comparison import Comparison
+from hwnas.search.experiments import compare_figures
+from hwnas.search.experiments.bench import Bench
+from hwnas.search.experiments.claims import Verdict
+from hwnas.search.experiments.compare_claims import Order, order_verdicts
+from hwnas.search.experiments.experiment import Experiment
+from hwnas.search.experiments.problem import Problem, Use
+from hwnas.search.experiments.published import Published
+from hwnas.search.experiments.section import Section
+from hwnas.search.experiments.studies import facts_of, run_all, searches_of
+from hwnas.search.experiments.tabulated import tabulated
+from hwnas.search.report.figures import Cell, Table
+from hwnas.search.result import Study
+from hwnas.search.words import number
+from hwnas.supernets.errors import UsageError, suggestion
 
 SUMMARY = "algorithms on problems, over seeds"
 
@@ -56,7 +56,7 @@ class Settings:
 
 def check(settings: Settings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a number is none that serves."""
-    from search import algorithms
+    from hwnas.search import algorithms
 
     for one in settings.algorithms.values():
         algorithms.registry.provider(one.algorithm)

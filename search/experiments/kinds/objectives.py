@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-import supernets
-from search.experiments import objectives_figures
-from search.experiments.bench import Bench
-from search.experiments.claims import Verdict, above, below, difference_interval, finite, mean_interval
-from search.experiments.experiment import Experiment
-from search.experiments.objectives_figures import mean_of_known, reached_by
-from search.experiments.problem import Problem, Use
-from search.experiments.published import Published
-from search.experiments.section import Section
-from search.experiments.studies import Search, facts_of, run_all
-from search.experiments.tabulated import tabulated
-from search.hypervolume import hypervolume, non_dominated
-from search.objectives import Directions, Sources, make, values_of
-from search.report.figures import Cell, Table
-from search.result import Study
-from supernets.errors import UsageError
-from supernets.space import FloatArray, IntArray
+from hwnas import supernets
+from hwnas.search.experiments import objectives_figures
+from hwnas.search.experiments.bench import Bench
+from hwnas.search.experiments.claims import Verdict, above, below, difference_interval, finite, mean_interval
+from hwnas.search.experiments.experiment import Experiment
+from hwnas.search.experiments.objectives_figures import mean_of_known, reached_by
+from hwnas.search.experiments.problem import Problem, Use
+from hwnas.search.experiments.published import Published
+from hwnas.search.experiments.section import Section
+from hwnas.search.experiments.studies import Search, facts_of, run_all
+from hwnas.search.experiments.tabulated import tabulated
+from hwnas.search.hypervolume import hypervolume, non_dominated
+from hwnas.search.objectives import Directions, Sources, make, values_of
+from hwnas.search.report.figures import Cell, Table
+from hwnas.search.result import Study
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "the front of one objective, judged by another"
 
@@ -81,7 +81,7 @@ class Settings:
 
 def check(settings: Settings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a number is none that serves."""
-    from search import algorithms
+    from hwnas.search import algorithms
 
     algorithms.registry.provider(settings.algorithm.algorithm)
     if settings.evals < 1 or settings.seeds < 1:
@@ -173,7 +173,7 @@ def _values(
     problem: Problem, names: Sequence[str], X: IntArray, bench: Bench
 ) -> tuple[FloatArray, list[bool], list[dict[str, Any]]]:
     """Return objectives of sub-networks, ``(n, k)``, which are maximised, and their names and units."""
-    from harness.store import Store
+    from hwnas.harness.store import Store
 
     options = problem.options()
     net = supernets.get(problem.supernet)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.experiments.bench import Bench
-from search.experiments.claims import Interval, Verdict, above, finite, mean_interval
-from search.experiments.experiment import Experiment
-from search.experiments.files import platform_files
-from search.experiments.problem import Problem
-from search.experiments.published import Published
-from search.experiments.section import Section
-from search.report.figures import Cell, Figure, Table, Trace, axis, colour, error_bars, rounded, symbol
-from search.words import MISSING
-from supernets.errors import UsageError
-from supernets.space import FloatArray, IntArray
+from hwnas.search.experiments.bench import Bench
+from hwnas.search.experiments.claims import Interval, Verdict, above, finite, mean_interval
+from hwnas.search.experiments.experiment import Experiment
+from hwnas.search.experiments.files import platform_files
+from hwnas.search.experiments.problem import Problem
+from hwnas.search.experiments.published import Published
+from hwnas.search.experiments.section import Section
+from hwnas.search.report.figures import Cell, Figure, Table, Trace, axis, colour, error_bars, rounded, symbol
+from hwnas.search.words import MISSING
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from harness.platform import Platform
+    from hwnas.harness.platform import Platform
 
 SUMMARY = "the same sub-networks in full and in reduced precision"
 
@@ -74,11 +74,11 @@ def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
 
 def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     """Measure everything in both precisions, platform by platform."""
-    import supernets
-    from harness import quality
-    from harness.pinned import pinned
-    from harness.platform import parse
-    from harness.quality import QualityOptions
+    from hwnas import supernets
+    from hwnas.harness import quality
+    from hwnas.harness.pinned import pinned
+    from hwnas.harness.platform import parse
+    from hwnas.harness.quality import QualityOptions
 
     settings: Settings = experiment.settings
     problem = settings.problem.resolved(bench.environ)
@@ -116,9 +116,9 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
 
 
 def _measured(supernet: str, platform: Platform, X: IntArray, bench: Bench) -> dict[str, Any]:
-    import supernets
-    from harness.measure import Measurer
-    from harness.store import Store
+    from hwnas import supernets
+    from hwnas.harness.measure import Measurer
+    from hwnas.harness.store import Store
 
     with (
         Store.open(bench.store) as store,

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from search.experiments.bench import Bench
-from search.experiments.claims import Interval, Verdict, above, below, finite, mean_interval
-from search.experiments.experiment import Experiment
-from search.experiments.files import Files
-from search.experiments.original import stand_in_notes
-from search.experiments.published import Published
-from search.experiments.section import Section
-from search.experiments.target import Target
-from search.processes import side_by_side
-from search.report.figures import Cell, Figure, Table
-from search.report.predictors import curve_figure
-from supernets.errors import UsageError, suggestion
-from supernets.space import FloatArray
+from hwnas.search.experiments.bench import Bench
+from hwnas.search.experiments.claims import Interval, Verdict, above, below, finite, mean_interval
+from hwnas.search.experiments.experiment import Experiment
+from hwnas.search.experiments.files import Files
+from hwnas.search.experiments.original import stand_in_notes
+from hwnas.search.experiments.published import Published
+from hwnas.search.experiments.section import Section
+from hwnas.search.experiments.target import Target
+from hwnas.search.processes import side_by_side
+from hwnas.search.report.figures import Cell, Figure, Table
+from hwnas.search.report.predictors import curve_figure
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.space import FloatArray
 
 SUMMARY = "the error of predictors against the number of training examples"
 
@@ -82,7 +82,7 @@ class Settings:
 
 def check(settings: Settings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a target has no source or several."""
-    from search import predictors
+    from hwnas.search import predictors
 
     for name in settings.predictors:
         predictors.registry.provider(name)
@@ -108,7 +108,7 @@ def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
 
 def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     """Fit every predictor to every target."""
-    import supernets
+    from hwnas import supernets
 
     settings: Settings = experiment.settings
     numbers = (settings.sizes, settings.test, settings.trials, settings.seed)
@@ -157,8 +157,8 @@ def _fits(target: Target, files: Files, kind: str, numbers: tuple[tuple[int, ...
     Raises:
         ChangedError: a file was changed since it was looked at.
     """
-    import supernets
-    from search.predictors.study import predictor_study
+    from hwnas import supernets
+    from hwnas.search.predictors.study import predictor_study
 
     sizes, test, trials, seed = numbers
     net = supernets.get(target.supernet)

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from search.experiments.bench import Bench
-from search.experiments.claims import UNDECIDED, Interval, Verdict, below
-from search.experiments.experiment import Experiment
-from search.experiments.problem import Problem, Use
-from search.experiments.published import Published
-from search.experiments.section import Section
-from search.experiments.studies import Search, run_all
-from search.report.figures import Cell, Table
-from search.report.transfer import network_shown
-from search.report.transfer_figures import drawn_rows, front_figure, loss_figure, pair_figure
-from search.words import MISSING, letter, number
-from supernets.errors import UsageError, suggestion
+from hwnas.search.experiments.bench import Bench
+from hwnas.search.experiments.claims import UNDECIDED, Interval, Verdict, below
+from hwnas.search.experiments.experiment import Experiment
+from hwnas.search.experiments.problem import Problem, Use
+from hwnas.search.experiments.published import Published
+from hwnas.search.experiments.section import Section
+from hwnas.search.experiments.studies import Search, run_all
+from hwnas.search.report.figures import Cell, Table
+from hwnas.search.report.transfer import network_shown
+from hwnas.search.report.transfer_figures import drawn_rows, front_figure, loss_figure, pair_figure
+from hwnas.search.words import MISSING, letter, number
+from hwnas.supernets.errors import UsageError, suggestion
 
 SUMMARY = "fronts of several platforms, each deployed on all of them"
 
@@ -63,7 +63,7 @@ class Settings:
 
 def check(settings: Settings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there."""
-    from search import algorithms
+    from hwnas.search import algorithms
 
     algorithms.registry.provider(settings.algorithm.algorithm)
     if len(settings.platforms) < 2 or len(set(settings.platforms)) < len(settings.platforms):
@@ -95,10 +95,10 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
 
 
 def _transferred(settings: Settings, problem: Problem, names: Sequence[str], bench: Bench) -> dict[str, Any]:
-    import supernets
-    from harness.quality import QualityOptions
-    from harness.store import Store
-    from search.transfer import TransferProgress, transfer
+    from hwnas import supernets
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store
+    from hwnas.search.transfer import TransferProgress, transfer
 
     def tell(event: TransferProgress) -> None:
         bench.step(f"all fronts on {event.platform}", event.step - 1, event.steps)

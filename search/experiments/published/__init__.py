@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 
-from search.experiments.reading import read
-from supernets.documents import parse_toml
-from supernets.errors import UnknownNameError
+from hwnas.search.experiments.reading import read
+from hwnas.supernets.documents import parse_toml
+from hwnas.supernets.errors import UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Published:
 
 def names() -> list[str]:
     """Return the names of the files there are."""
-    files = resources.files("search.experiments.published").iterdir()
+    files = resources.files("hwnas.search.experiments.published").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
@@ -76,5 +76,5 @@ def load(name: str) -> Published:
     """Return the numbers of ``name``; raises ``UnknownNameError`` with suggestions."""
     if name not in names():
         raise UnknownNameError("file of published numbers", name, names())
-    text = resources.files("search.experiments.published").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    text = resources.files("hwnas.search.experiments.published").joinpath(f"{name}.toml").read_text(encoding="utf-8")
     return read(Published, parse_toml(text), f"published/{name}.toml")

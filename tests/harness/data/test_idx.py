@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from harness.data.idx import read_idx
-from supernets.errors import DataError
+from hwnas.harness.data.idx import read_idx
+from hwnas.supernets.errors import DataError
 
 
 def idx(array, kind=8):

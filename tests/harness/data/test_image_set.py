@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.image_set import FolderImages, IdxImages, has_training_images, open_images
-from supernets.errors import ChangedError, DataError
+from hwnas.harness.data.image_set import FolderImages, IdxImages, has_training_images, open_images
+from hwnas.supernets.errors import ChangedError, DataError
 
 
 def draw(file, size=(40, 30), colour=(250, 10, 20), mode="RGB"):

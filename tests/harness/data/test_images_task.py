@@ -11,14 +11,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import supernets
-from harness import data
-from harness.data.ahead import in_order
-from harness.data.argument import parse_argument
-from harness.data.image_set import IdxImages
-from harness.data.images import ImageTask
-from supernets.errors import UsageError
-from supernets.training import SoftTask
+from hwnas import supernets
+from hwnas.harness import data
+from hwnas.harness.data.ahead import in_order
+from hwnas.harness.data.argument import parse_argument
+from hwnas.harness.data.image_set import IdxImages
+from hwnas.harness.data.images import ImageTask
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.training import SoftTask
 
 SPEC = "ofa-mbv3-w1.0:r=12+16,classes=3,channels=1,scale=0.1"
 SPACE_PX = 8

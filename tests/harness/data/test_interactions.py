@@ -6,12 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import supernets
-from harness import data
-from harness.data._interaction_files import Log, Split, read
-from harness.data.interactions import InteractionTask, digest, leave_one_out, load
-from supernets.errors import DataError, UsageError
-from supernets.training import SoftTask, Task
+from hwnas import supernets
+from hwnas.harness import data
+from hwnas.harness.data._interaction_files import Log, Split, read
+from hwnas.harness.data.interactions import InteractionTask, digest, leave_one_out, load
+from hwnas.supernets.errors import DataError, UsageError
+from hwnas.supernets.training import SoftTask, Task
 
 NET = supernets.get("ncf:users=40,items=150")
 

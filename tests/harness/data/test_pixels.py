@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from harness.data import pixels
-from supernets.errors import DataError
+from hwnas.harness.data import pixels
+from hwnas.supernets.errors import DataError
 
 
 @pytest.fixture

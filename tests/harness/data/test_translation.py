@@ -8,15 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import supernets
-from harness import data
-from harness.data._parallel_text import ParallelText
-from harness.data._subwords import Subwords
-from harness.data.translation import TranslationTask
-from supernets.errors import DataError, UsageError
-from supernets.training import Task
-from supernets.training.task import AccompaniedTask
-from supernets.transformer.dimensions import BOS, EOS, PAD, UNK
+from hwnas import supernets
+from hwnas.harness import data
+from hwnas.harness.data._parallel_text import ParallelText
+from hwnas.harness.data._subwords import Subwords
+from hwnas.harness.data.translation import TranslationTask
+from hwnas.supernets.errors import DataError, UsageError
+from hwnas.supernets.training import Task
+from hwnas.supernets.training.task import AccompaniedTask
+from hwnas.supernets.transformer.dimensions import BOS, EOS, PAD, UNK
 
 pytest.importorskip("sentencepiece", reason="pip install 'hwnas[translation]'")
 

@@ -9,7 +9,7 @@ pytest.importorskip("distributed")
 
 from fleet import Fleet
 
-from harness.farm.cluster import Cluster
+from hwnas.harness.farm.cluster import Cluster
 
 
 @pytest.fixture(scope="module", autouse=True)

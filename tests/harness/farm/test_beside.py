@@ -7,16 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 
-import supernets
-from harness import quality
-from harness.farm import files
-from harness.farm.engine import VERSION
-from harness.farm.messages import EvaluateDescription, EvaluateOrder, read_answer
-from harness.farm.quality import FarmQuality
-from harness.farm.station import Station
-from harness.quality import QualityOptions
-from supernets.contents import Content, content_digest
-from supernets.errors import MeasurementError, QualityError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.farm import files
+from hwnas.harness.farm.engine import VERSION
+from hwnas.harness.farm.messages import EvaluateDescription, EvaluateOrder, read_answer
+from hwnas.harness.farm.quality import FarmQuality
+from hwnas.harness.farm.station import Station
+from hwnas.harness.quality import QualityOptions
+from hwnas.supernets.contents import Content, content_digest
+from hwnas.supernets.errors import MeasurementError, QualityError
 
 NCF = supernets.get("ncf")
 

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import supernets
-from harness.bench import ParallelBench
-from harness.farm import files
-from harness.farm.bench import FarmBench
-from harness.farm.cluster import Cluster, Job
-from harness.farm.offer import ACCURACY
-from harness.farm.platforms import find
-from harness.farm.status import status
-from harness.measure import Measurer
-from harness.protocol import profile
-from harness.store import Store
+from hwnas import supernets
 from hwnas.cli import build_app, run
-from supernets.errors import MeasurementError, PlatformError, UsageError
+from hwnas.harness.bench import ParallelBench
+from hwnas.harness.farm import files
+from hwnas.harness.farm.bench import FarmBench
+from hwnas.harness.farm.cluster import Cluster, Job
+from hwnas.harness.farm.offer import ACCURACY
+from hwnas.harness.farm.platforms import find
+from hwnas.harness.farm.status import status
+from hwnas.harness.measure import Measurer
+from hwnas.harness.protocol import profile
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import MeasurementError, PlatformError, UsageError
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +100,7 @@ def test_a_description_goes_to_each_worker_once(net, cluster, monkeypatch):
 
 
 def test_a_worker_that_builds_another_network_is_refused(net, cluster, monkeypatch):
-    monkeypatch.setattr("harness.farm.bench.digests", lambda net, X: ["0" * 16] * len(X))
+    monkeypatch.setattr("hwnas.harness.farm.bench.digests", lambda net, X: ["0" * 16] * len(X))
     with pytest.raises(MeasurementError, match="builds another network than the client"):
         take(net, find(DEVICE, cluster), [[0, 0, 1]])
 
@@ -278,6 +278,7 @@ def test_a_worker_keeps_few_files(tmp_path, monkeypatch):
 
 def test_without_a_farm_nothing_of_dask_is_imported():
     code = "import hwnas.cli, sys; hwnas.cli.run(['profile', 'ncf', '-c', 'min', '-p', 'lut:file=none.yaml', '-q'])"
-    code += "; import harness.measure, search.study; print([m for m in sys.modules if m in ('dask', 'distributed')])"
+    code += "; import hwnas.harness.measure, hwnas.search.study"
+    code += "; print([m for m in sys.modules if m in ('dask', 'distributed')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-import supernets
-from harness.farm.cluster import Cluster
-from harness.farm.engine import differences
-from harness.farm.platforms import find
-from harness.farm.worker import CHARTER
-from harness.measure import Measurer
-from harness.protocol import profile
-from harness.store import Store
-from supernets.errors import MeasurementError, PlatformError, UsageError
+from hwnas import supernets
+from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.farm.engine import differences
+from hwnas.harness.farm.platforms import find
+from hwnas.harness.farm.worker import CHARTER
+from hwnas.harness.measure import Measurer
+from hwnas.harness.protocol import profile
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import MeasurementError, PlatformError, UsageError
 
 pytestmark = pytest.mark.slow
 
@@ -140,7 +140,7 @@ def test_differences_are_told_in_words():
 
 
 def test_nobody_at_the_address_is_said_with_the_way_out(monkeypatch):
-    monkeypatch.setattr("harness.farm.cluster._CONNECT_S", 0.5)
+    monkeypatch.setattr("hwnas.harness.farm.cluster._CONNECT_S", 0.5)
     with pytest.raises(UsageError, match="start one by 'hwnas farm scheduler'"):
         Cluster("tcp://127.0.0.1:1")
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-import supernets
-from harness.child import python_path
-from harness.farm import cluster as clusters
-from harness.farm.cluster import Cluster
-from harness.farm.pickles import Unread, loads
-from harness.farm.platforms import find
-from harness.farm.supervisor import WorkerOrder
-from harness.measure import Measurer
-from harness.protocol import profile
-from supernets.errors import HwnasError
+from hwnas import supernets
+from hwnas.harness.child import python_path
+from hwnas.harness.farm import cluster as clusters
+from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.farm.pickles import Unread, loads
+from hwnas.harness.farm.platforms import find
+from hwnas.harness.farm.supervisor import WorkerOrder
+from hwnas.harness.measure import Measurer
+from hwnas.harness.protocol import profile
+from hwnas.supernets.errors import HwnasError
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def test_pickles_written_by_hand(tmp_path, monkeypatch, content):
 def test_who_has_no_certificate_is_turned_away_from_a_local_cluster():
     import certificates
 
-    from harness.farm.local import local_cluster
+    from hwnas.harness.farm.local import local_cluster
 
     with local_cluster(1, ["scripted-device"]) as mine:
         (worker,) = mine.workers()
@@ -109,7 +109,7 @@ def test_who_has_no_certificate_is_turned_away_from_a_local_cluster():
             assert address.startswith("tls://127.0.0.1:")
             assert not certificates.greets(int(address.rpartition(":")[2]))
         commands = [" ".join(child.cmdline()) for child in psutil.Process().children()]
-        assert any("harness.farm.scheduler" in one for one in commands)
+        assert any("hwnas.harness.farm.scheduler" in one for one in commands)
         assert not any("BEGIN" in one for one in commands)
         assert "PRIVATE KEY" not in repr(mine._tls)
 

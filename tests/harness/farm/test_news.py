@@ -13,17 +13,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import supernets
-from harness.child import python_path
-from harness.farm import news
-from harness.farm.bench import FarmBench
-from harness.farm.news import News, heard
-from harness.farm.platforms import find
-from harness.measure import Measurer
-from harness.measurement import Measurement
-from harness.protocol import profile
-from harness.store import Store
-from supernets.errors import MeasurementError
+from hwnas import supernets
+from hwnas.harness.child import python_path
+from hwnas.harness.farm import news
+from hwnas.harness.farm.bench import FarmBench
+from hwnas.harness.farm.news import News, heard
+from hwnas.harness.farm.platforms import find
+from hwnas.harness.measure import Measurer
+from hwnas.harness.measurement import Measurement
+from hwnas.harness.protocol import profile
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import MeasurementError
 
 pytestmark = pytest.mark.slow
 
@@ -36,12 +36,12 @@ N = len(VECTORS)  # few enough to be one order
 # A client that measures networks into a store.
 CLIENT = """
 import sys
-import supernets
-from harness.farm.cluster import Cluster
-from harness.farm.platforms import find
-from harness.measure import Measurer
-from harness.protocol import TimingProtocol
-from harness.store import Store
+from hwnas from hwnas import supernets
+from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.farm.platforms import find
+from hwnas.harness.measure import Measurer
+from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.store import Store
 import json
 
 address, platform, path, numbers, vectors = sys.argv[1:]

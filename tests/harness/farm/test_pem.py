@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from harness.farm.security import Tls
 from hwnas.cli import run
-from supernets.errors import UsageError
+from hwnas.harness.farm.security import Tls
+from hwnas.supernets.errors import UsageError
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")
 

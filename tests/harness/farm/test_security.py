@@ -6,17 +6,17 @@ import sys
 
 import pytest
 
-import supernets
-from harness.farm import engine
-from harness.farm.cluster import Cluster
-from harness.farm.connection import FarmOptions
-from harness.farm.platforms import find
-from harness.farm.scheduler import listening
-from harness.farm.security import Tls, checked
-from harness.measure import Measurer
-from harness.protocol import profile
+from hwnas import supernets
 from hwnas.cli import run
-from supernets.errors import UsageError
+from hwnas.harness.farm import engine
+from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.farm.connection import FarmOptions
+from hwnas.harness.farm.platforms import find
+from hwnas.harness.farm.scheduler import listening
+from hwnas.harness.farm.security import Tls, checked
+from hwnas.harness.measure import Measurer
+from hwnas.harness.protocol import profile
+from hwnas.supernets.errors import UsageError
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://127.0.0.1:8786", "localhost:8786", "tcp://[::1]:8786"])

@@ -8,13 +8,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-import supernets
-from harness import data, quality
-from harness.quality import QualityOptions
-from harness.quality.bleu import corpus_bleu, signature
-from harness.store import Store
-from supernets.errors import DataError, QualityError, UsageError
-from supernets.training.loop import train
+from hwnas import supernets
+from hwnas.harness import data, quality
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.bleu import corpus_bleu, signature
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import DataError, QualityError, UsageError
+from hwnas.supernets.training.loop import train
 
 pytest.importorskip("sacrebleu", reason="pip install 'hwnas[translation]'")
 pytest.importorskip("sentencepiece", reason="pip install 'hwnas[translation]'")
@@ -177,7 +177,7 @@ def test_a_training_goes_on_with_its_own_subwords_alone(folder, tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_network_whose_logits_are_none_has_no_bleu(spec, folder, monkeypatch, value):
-    from supernets.transformer.network import DecoderStep
+    from hwnas.supernets.transformer.network import DecoderStep
 
     forward, steps = DecoderStep.forward, []
 

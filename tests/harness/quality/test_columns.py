@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-import supernets
-from harness import quality
-from supernets.errors import TableError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.supernets.errors import TableError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-import supernets
-from harness import quality
-from harness.quality import QualityOptions
-from harness.quality.classification import Accuracy
-from supernets.errors import PlatformError, QualityError, UsageError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.classification import Accuracy
+from hwnas.supernets.errors import PlatformError, QualityError, UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0:r=28,classes=3,channels=1,scale=0.25")
 X = NET.space.smallest()

@@ -9,13 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import supernets
-from harness import quality
-from harness.data.interactions import Split, load
-from harness.quality import QualityOptions
-from harness.quality.hit_rate import distinct, hit_rate, ndcg, popularity, ranks, wilson
-from harness.store import Store
-from supernets.errors import DataError, QualityError, UsageError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.data.interactions import Split, load
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.hit_rate import distinct, hit_rate, ndcg, popularity, ranks, wilson
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import DataError, QualityError, UsageError
 
 NET = supernets.get("ncf:users=20,items=160")
 

@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from scipy.stats import binomtest
 
-import supernets
-from harness import quality
-from harness.quality import QualityOptions
-from harness.quality.classification import binomial_interval, chosen
-from harness.quality.evaluated import EvaluatedQuality, Score
-from harness.quality.quality import Quality, ScoredQuality
-from harness.store import Store
-from supernets.errors import ChangedError, DataError, QualityError, UsageError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.classification import binomial_interval, chosen
+from hwnas.harness.quality.evaluated import EvaluatedQuality, Score
+from hwnas.harness.quality.quality import Quality, ScoredQuality
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import ChangedError, DataError, QualityError, UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0:r=12+16,classes=2,channels=3,scale=0.1")
 

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-import supernets
-from harness import quality
-from harness.quality.mlp import Mlp
-from harness.quality.ofa_predictor import _PUBLISHED
-from supernets.errors import QualityError, WorkError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.quality.mlp import Mlp
+from hwnas.harness.quality.ofa_predictor import _PUBLISHED
+from hwnas.supernets.errors import QualityError, WorkError
 
 NET = supernets.get("ofa-mbv3-w1.2")
 RESNET = supernets.get("ofa-resnet50")

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from harness.quality.pairwise import PairwiseModel, cross_validate, fit
-from supernets.space import Choice, SearchSpace
+from hwnas.harness.quality.pairwise import PairwiseModel, cross_validate, fit
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(
     (Choice("a", (1, 2, 3)), Choice("b", (1, 2), needs=(0, 1)), Choice("c", (1, 2, 3, 4)), Choice("f", (1, 2)))
@@ -46,7 +46,7 @@ def test_what_is_singles_and_pairs_is_learnt_exactly():
 
 def test_the_fit_is_the_posterior_mean_of_the_gaussian_process(monkeypatch):
     """The second way: a Gaussian process with the same kernel, which never forms a weight."""
-    import harness.quality.pairwise as module
+    from hwnas.harness.quality import pairwise as module
 
     monkeypatch.setattr(module, "_PAIRS", (0.3,))
     monkeypatch.setattr(module, "_NOISES", (0.05,))

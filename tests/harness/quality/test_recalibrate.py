@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.quality.recalibrate import recalibrate
+from hwnas.harness.quality.recalibrate import recalibrate
 
 
 def network():

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-import supernets
-from harness import quality
-from harness.quality import QualityOptions
-from harness.quality.serving import joined, serving
-from supernets.errors import NotServedError, QualityError, UsageError
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.serving import joined, serving
+from hwnas.supernets.errors import NotServedError, QualityError, UsageError
 
 _OPTIONS = (
     *("", "r=28", "r=elastic", "r=240", "r=208", "classes=10", "scale=0.25"),

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import supernets
-from harness import quality
-from harness.quality import surrogate
-from harness.quality.pairwise import fit
-from latency_luts.measured import Lookup
+from hwnas import supernets
+from hwnas.harness import quality
+from hwnas.harness.quality import surrogate
+from hwnas.harness.quality.pairwise import fit
+from hwnas.latency_luts.measured import Lookup
 
 NET = supernets.get("ofa-mbv3-w1.0")
 
@@ -68,7 +68,7 @@ def test_fitting_again_gives_what_is_shipped():
 
 
 def test_the_figures_of_the_card_come_again(dynast_rows):
-    from harness.quality.pairwise import cross_validate
+    from hwnas.harness.quality.pairwise import cross_validate
 
     X = NET.space.encode([row["config"] for row in dynast_rows])
     lookup = Lookup.averaged(NET.space, X, np.array([row["top1"] for row in dynast_rows]))

@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from search import algorithms
-from search.algorithm import Problem
-from search.algorithms._pymoo import directions
-from search.algorithms.age_moea import curvature, survival_scores
-from search.hypervolume import front_ranks
-from supernets.errors import UsageError
-from supernets.space import Choice, SearchSpace
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._pymoo import directions
+from hwnas.search.algorithms.age_moea import curvature, survival_scores
+from hwnas.search.hypervolume import front_ranks
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("k", (0, 1, 2)) for _ in range(10)))
 
@@ -58,7 +58,7 @@ def test_directions():
 @pytest.mark.parametrize("name", ["nsga2", "age-moea", "unsga3", "ctaea", "moead"])
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_beats_random(name, preset):
-    from search.hypervolume import hypervolume
+    from hwnas.search.hypervolume import hypervolume
 
     def found(which, settings, seed):
         problem = Problem(SPACE, ("a", "b"))

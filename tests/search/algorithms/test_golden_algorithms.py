@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search import algorithms
-from search.algorithm import Problem
-from supernets.space import Choice, SearchSpace
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Problem
+from hwnas.supernets.space import Choice, SearchSpace
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "algorithms.json"
 PREDICTING = {"linas": 8, "ofa-ga": 15, "motpe": 10}

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import supernets
-from search import algorithms
-from search.algorithm import Problem
-from search.algorithms._inner import Variation, crowding_distance, distinct, evolve, penalised
-from search.algorithms._optimistic import spread
-from search.algorithms._published import predictor_kinds
-from search.algorithms._surrogate import Surrogate
-from search.algorithms._told import Told
-from search.hypervolume import hypervolume, non_dominated
-from search.operators import CROSSOVERS, MUTATIONS
-from supernets.errors import UsageError
-from supernets.space import Choice, SearchSpace
+from hwnas import supernets
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._inner import Variation, crowding_distance, distinct, evolve, penalised
+from hwnas.search.algorithms._optimistic import spread
+from hwnas.search.algorithms._published import predictor_kinds
+from hwnas.search.algorithms._surrogate import Surrogate
+from hwnas.search.algorithms._told import Told
+from hwnas.search.hypervolume import hypervolume, non_dominated
+from hwnas.search.operators import CROSSOVERS, MUTATIONS
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (0, 1, 2, 3)) for column in range(12)))
 NET = supernets.get("ofa-mbv3-w1.0")
@@ -123,7 +123,7 @@ def test_noisy_objectives_are_seen_through_the_predictor():
 def test_inner_search_is_as_good_as_pymoos():
     from pymoo.algorithms.moo.nsga2 import NSGA2
 
-    from search.algorithms._pymoo import DEFAULTS, PymooSearch
+    from hwnas.search.algorithms._pymoo import DEFAULTS, PymooSearch
 
     space = NET.space
 

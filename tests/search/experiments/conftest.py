@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness.measure import Measurer
-from harness.protocol import profile
-from latency_luts.table import Entry
-from latency_luts.write import write_table
-from search import experiments
+from hwnas.harness.measure import Measurer
+from hwnas.harness.protocol import profile
+from hwnas.latency_luts.table import Entry
+from hwnas.latency_luts.write import write_table
+from hwnas.search import experiments
 
 # What is measured is no matter here, only that it is. To compare it with torch, each worker would have to load it.
 QUICK = profile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.experiments.claims import (
+from hwnas.search.experiments.claims import (
     FAILED,
     HELD,
     UNDECIDED,
@@ -17,8 +17,8 @@ from search.experiments.claims import (
     difference_interval,
     mean_interval,
 )
-from search.experiments.compare_claims import Order, order_verdicts
-from search.experiments.kinds import predictors
+from hwnas.search.experiments.compare_claims import Order, order_verdicts
+from hwnas.search.experiments.kinds import predictors
 
 
 def problem(per_seed, budgets, threshold=0.8):

@@ -9,13 +9,13 @@ import os
 import numpy as np
 import pytest
 
-import supernets
-from harness.store import Store
-from latency_luts.table import Entry
-from latency_luts.write import write_table
-from search import experiments
-from search.experiments.experiment import parse
-from supernets.errors import ChangedError
+from hwnas import supernets
+from hwnas.harness.store import Store
+from hwnas.latency_luts.table import Entry
+from hwnas.latency_luts.write import write_table
+from hwnas.search import experiments
+from hwnas.search.experiments.experiment import parse
+from hwnas.supernets.errors import ChangedError
 
 ALL = np.array(list(itertools.product(range(4), repeat=3)))
 
@@ -127,7 +127,7 @@ def test_files_that_were_moved_are_the_same_and_half_a_study_goes_on(tmp_path):
 
 
 def test_a_file_that_is_changed_after_it_was_looked_at_ends_the_experiment(tmp_path, monkeypatch):
-    from search.experiments import studies as module
+    from hwnas.search.experiments import studies as module
 
     lut = tmp_path / "lut.yaml"
     blocks(lut, 5.0)
@@ -173,13 +173,13 @@ def test_fits_follow_what_files_hold(tmp_path, source, monkeypatch):
     second = ran(text, tmp_path)
     assert second != first
     file.rename(tmp_path / "moved.csv")
-    monkeypatch.setattr("search.experiments.kinds.predictors._fits", None)
+    monkeypatch.setattr("hwnas.search.experiments.kinds.predictors._fits", None)
     moved = ran(PREDICTORS.format(source=source.format("moved")), tmp_path)
     assert moved == second
 
 
 def test_a_fit_to_a_file_that_is_changed_meanwhile_is_not_kept(tmp_path, monkeypatch):
-    from search.experiments.target import Target
+    from hwnas.search.experiments.target import Target
 
     file = tmp_path / "measured.csv"
     csv(file, 100)
@@ -211,7 +211,7 @@ quality = "capacity"
 
 def test_parts_that_were_measured_follow_what_files_hold(tmp_path, monkeypatch):
     """A platform that reads a file is a scripted one here, for nothing is measured on tables."""
-    from search.experiments.kinds import precisions
+    from hwnas.search.experiments.kinds import precisions
 
     asked = []
 
@@ -235,7 +235,7 @@ def with_file(monkeypatch):
     """Let the scripted backend's option ``once`` be a file whose content counts."""
     from dataclasses import replace
 
-    import backends
+    from hwnas import backends
 
     scripted = type(backends.get("scripted"))
     options = [replace(one, holds="file") if one.key == "once" else one for one in scripted.options]
@@ -243,7 +243,7 @@ def with_file(monkeypatch):
 
 
 def test_tables_that_are_built_first_follow_what_files_hold(tmp_path, monkeypatch):
-    from search.experiments import tabulated
+    from hwnas.search.experiments import tabulated
 
     built = []
 
@@ -264,8 +264,8 @@ def test_tables_that_are_built_first_follow_what_files_hold(tmp_path, monkeypatc
 
 
 def test_where_no_file_is_named_the_text_decides_as_ever():
-    from search.experiments.files import Files
-    from search.experiments.studies import Search, examined
+    from hwnas.search.experiments.files import Files
+    from hwnas.search.experiments.studies import Search, examined
 
     settings = parse(COMPARE.replace('"lut:file={lut}"', '"scripted"').replace("table:{quality}", "capacity"), "own")
     problem, use = settings.settings.problems["p"], settings.settings.algorithms["random"]

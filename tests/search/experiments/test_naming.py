@@ -6,12 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from search import experiments
-from search.experiments.experiment import parse
-from search.experiments.naming import LONGEST, LONGEST_WITHIN, check_distinct, check_experiment, file_name
-from search.experiments.parts import Parts
-from search.experiments.summary import summary
-from supernets.errors import UnknownNameError, UsageError
+from hwnas.search import experiments
+from hwnas.search.experiments.experiment import parse
+from hwnas.search.experiments.naming import LONGEST, LONGEST_WITHIN, check_distinct, check_experiment, file_name
+from hwnas.search.experiments.parts import Parts
+from hwnas.search.experiments.summary import summary
+from hwnas.supernets.errors import UnknownNameError, UsageError
 
 MINE = """
 title = "Mine?"

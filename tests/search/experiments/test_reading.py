@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search import experiments
-from search.experiments.experiment import parse
-from search.experiments.reading import merged, read
-from supernets.errors import UnknownNameError, UsageError
+from hwnas.search import experiments
+from hwnas.search.experiments.experiment import parse
+from hwnas.search.experiments.reading import merged, read
+from hwnas.supernets.errors import UnknownNameError, UsageError
 
 MINE = """
 title = "Mine?"

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.threads import allowed_cpus
-from search import experiments
-from search.experiments import output, published
-from search.experiments.claims import FAILED, HELD, UNDECIDED, counted
-from search.experiments.studies import examined
-from supernets.errors import UsageError
+from hwnas.harness.threads import allowed_cpus
+from hwnas.search import experiments
+from hwnas.search.experiments import output, published
+from hwnas.search.experiments.claims import FAILED, HELD, UNDECIDED, counted
+from hwnas.search.experiments.studies import examined
+from hwnas.supernets.errors import UsageError
 
 NAMES = experiments.names()
 
@@ -73,9 +73,9 @@ def test_a_shipped_experiment_runs_draws_and_is_done_once(name, smoke, assets, t
 
     # What is kept is not done again: nothing that searches, fits or measures may be called.
     for forbidden in (
-        "search.experiments.studies.search",
-        "search.experiments.kinds.predictors._fits",
-        "harness.measure.Measurer.measure_beside",
+        "hwnas.search.experiments.studies.search",
+        "hwnas.search.experiments.kinds.predictors._fits",
+        "hwnas.harness.measure.Measurer.measure_beside",
     ):
         monkeypatch.setattr(forbidden, None)
     again = experiments.run(made, tmp_path / "out", workers=1, environ={})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import supernets
-from search.predictors import fit
-from search.predictors._blocks import Block, SpaceFeatures, plain_blocks
-from search.predictors._kernel import Kernel
-from search.predictors.gp import GaussianProcess
+from hwnas import supernets
+from hwnas.search.predictors import fit
+from hwnas.search.predictors._blocks import Block, SpaceFeatures, plain_blocks
+from hwnas.search.predictors._kernel import Kernel
+from hwnas.search.predictors.gp import GaussianProcess
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import supernets
-from search import predictors
-from search.predictors import fit, layer_features
-from search.predictors.study import predictor_study, scores
-from supernets.errors import UnknownNameError, UsageError
+from hwnas import supernets
+from hwnas.search import predictors
+from hwnas.search.predictors import fit, layer_features
+from hwnas.search.predictors.study import predictor_study, scores
+from hwnas.supernets.errors import UnknownNameError, UsageError
 
 KINDS = predictors.kinds()
 
@@ -118,7 +118,7 @@ def test_bar_on_measured_accuracy(kind, measured):
 @pytest.mark.parametrize("kind", ["ridge", "stacked"])
 def test_bar_on_table_latency(kind, assets):
     del assets
-    from latency_luts import published
+    from hwnas.latency_luts import published
 
     net = supernets.get("ofa-mbv3-w1.2")
     X = net.space.canonical(net.space.sample(1500, 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.report.precisions import gains
+from hwnas.search.report.precisions import gains
 
 VNNI = {"cpu_flags": "avx2 avx512_vnni fma (1a2b3c4d)"}
 OLD = {"cpu_flags": "avx avx2 fma (1a2b3c4d)"}

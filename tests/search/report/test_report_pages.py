@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from search.report import compare_page, search_page, transfer_page
-from search.report.page import json_in_script
+from hwnas.search.report import compare_page, search_page, transfer_page
+from hwnas.search.report.page import json_in_script
 
 SAMPLES = Path(__file__).parent / "samples"
 PAGES = {
@@ -222,8 +222,8 @@ def test_many_platforms_are_chosen_from_a_list():
 
 
 def test_a_real_study_has_a_page():
-    import supernets
-    from search.study import search
+    from hwnas import supernets
+    from hwnas.search.study import search
 
     net = supernets.get("ofa-mbv3-w1.0")
     study = search(net, objectives=["macs", "top1"], constraints=["macs<=300M"], algorithm="random", evals=20, seed=0)
@@ -237,8 +237,8 @@ def test_a_real_study_has_a_page():
 
 
 def test_a_study_without_a_front_says_so():
-    import supernets
-    from search.study import search
+    from hwnas import supernets
+    from hwnas.search.study import search
 
     net = supernets.get("ofa-mbv3-w1.0")
     study = search(net, objectives=["macs", "top1"], constraints=["top1>=99%"], algorithm="random", evals=5, seed=0)

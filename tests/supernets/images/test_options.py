@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import supernets
-from supernets.errors import UsageError
-from supernets.images.options import ImageOptions, parse_images
+from hwnas import supernets
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.images.options import ImageOptions, parse_images
 
 SIDES = tuple(range(128, 225, 4))
 

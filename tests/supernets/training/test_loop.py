@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trainable import HardPoints, Points, Sorter
 
-from supernets.checkpoints import read_document, read_state_dict
-from supernets.errors import UsageError, WorkError
-from supernets.finite import not_finite
-from supernets.training import Options, SoftTask, Task, checkpoint
-from supernets.training.loop import train
+from hwnas.supernets.checkpoints import read_document, read_state_dict
+from hwnas.supernets.errors import UsageError, WorkError
+from hwnas.supernets.finite import not_finite
+from hwnas.supernets.training import Options, SoftTask, Task, checkpoint
+from hwnas.supernets.training.loop import train
 
 OPTIONS = Options(steps=20, lr=0.1, warmup=3)
 
@@ -104,8 +104,8 @@ def test_killed_and_resumed_is_as_in_one_go(tmp_path):
 import sys, time
 sys.path[:0] = {[str(Path(__file__).parents[2] / "stand_ins"), *sys.path]!r}
 from trainable import Points, Sorter
-from supernets.training import Options
-from supernets.training.loop import train
+from hwnas.supernets.training import Options
+from hwnas.supernets.training.loop import train
 def tell(event):
     print(event.step, flush=True)
     time.sleep(0.05)

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 from trainable import Points, Sorter
 
-import supernets
-from harness import data
-from harness.data._parallel_text import ParallelText
-from supernets.checkpoints import read_document
-from supernets.contents import Content
-from supernets.errors import UsageError
-from supernets.training import Options, checkpoint
-from supernets.training.loop import train
+from hwnas import supernets
+from hwnas.harness import data
+from hwnas.harness.data._parallel_text import ParallelText
+from hwnas.supernets.checkpoints import read_document
+from hwnas.supernets.contents import Content
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.training import Options, checkpoint
+from hwnas.supernets.training.loop import train
 
 IMAGES = supernets.get("ofa-mbv3-w1.0:r=12,classes=2,channels=1,scale=0.1")
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernets.errors import UsageError
-from supernets.space import Choice, SearchSpace
-from supernets.training import Options
-from supernets.training.sampling import Sampling
-from supernets.training.schedule import learning_rate
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import Choice, SearchSpace
+from hwnas.supernets.training import Options
+from hwnas.supernets.training.sampling import Sampling
+from hwnas.supernets.training.schedule import learning_rate
 
 # Three kernels, two depths of which the second brings the second kernel, a resolution.
 SPACE = SearchSpace(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-import supernets
-from supernets.transformer.beam import BeamSearch
-from supernets.transformer.dimensions import BOS, EOS, PAD
+from hwnas import supernets
+from hwnas.supernets.transformer.beam import BeamSearch
+from hwnas.supernets.transformer.dimensions import BOS, EOS, PAD
 
 # Few tokens, so that every sentence of up to three can be tried.
 NET = supernets.get("hat-transformer:layers=1,qkv=8,vocab=16,embed=8,ffn=8,heads=2")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-import supernets
-from supernets.transformer.dimensions import EOS, PAD
-from supernets.transformer.layers import sinusoids
-from supernets.transformer.network import DecoderStep, EncoderStage
+from hwnas import supernets
+from hwnas.supernets.transformer.dimensions import EOS, PAD
+from hwnas.supernets.transformer.layers import sinusoids
+from hwnas.supernets.transformer.network import DecoderStep, EncoderStage
 
 NET = supernets.get("hat-transformer:layers=3,qkv=16,vocab=40,embed=8+12,ffn=16+24,heads=2+4")
 STEPS, BEAM = 6, 3

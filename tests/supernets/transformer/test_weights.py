@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-import supernets
-from supernets.errors import UsageError
-from supernets.shared import Trainable
-from supernets.transformer.weights import TABLE
+from hwnas import supernets
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shared import Trainable
+from hwnas.supernets.transformer.weights import TABLE
 
 NET = supernets.get("hat-transformer:layers=2,qkv=16,vocab=40,embed=8+12,ffn=16+24,heads=2+4")
 X = np.concatenate([NET.space.smallest(), NET.space.largest(), NET.space.sample(4, 0)])

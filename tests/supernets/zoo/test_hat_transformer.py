@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-import supernets
-from supernets.errors import ConfigError, UsageError
-from supernets.transformer.space import Columns
+from hwnas import supernets
+from hwnas.supernets.errors import ConfigError, UsageError
+from hwnas.supernets.transformer.space import Columns
 
 NET = supernets.get("hat-transformer")
 SMALL = "hat-transformer:layers=3,qkv=16,vocab=40,source=7,steps=5,beam=3,embed=8+12,ffn=16+24,heads=2+4"

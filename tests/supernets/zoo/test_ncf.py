@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import supernets
-from supernets.errors import UsageError
-from supernets.zoo.ncf import CANDIDATES
+from hwnas import supernets
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.zoo.ncf import CANDIDATES
 
 SMALL = "ncf:users=30,items=120"
 

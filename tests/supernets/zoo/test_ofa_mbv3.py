@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import supernets
-from supernets.errors import UsageError
-from supernets.zoo.ofa_mbv3 import RESOLUTIONS
+from hwnas import supernets
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.zoo.ofa_mbv3 import RESOLUTIONS
 
 W10 = supernets.get("ofa-mbv3-w1.0")
 W12 = supernets.get("ofa-mbv3-w1.2")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, linear, max_pool2d
 
-import supernets
+from hwnas import supernets
 
 STRIDES = (2, 2, 2, 1, 2)
 SE = (False, True, False, True, True)

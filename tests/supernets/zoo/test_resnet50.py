@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import supernets
-from supernets.errors import ConfigError, UsageError
+from hwnas import supernets
+from hwnas.supernets.errors import ConfigError, UsageError
 
 NET = supernets.get("ofa-resnet50")
 NAMES = [

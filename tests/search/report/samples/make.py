@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-import supernets
-from search.compare import compare
-from search.hypervolume import non_dominated
-from search.transfer import QualityLabel, SharedRows, analyse
-from search.transfer.adapting import adapting
-from search.transfer.effects import EffectModel
-from supernets.blocks import BlockSum
+from hwnas import supernets
+from hwnas.search.compare import compare
+from hwnas.search.hypervolume import non_dominated
+from hwnas.search.transfer import QualityLabel, SharedRows, analyse
+from hwnas.search.transfer.adapting import adapting
+from hwnas.search.transfer.effects import EffectModel
+from hwnas.supernets.blocks import BlockSum
 
 HERE = Path(__file__).parent
 # Milliseconds per million MACs, per million tensor elements, per layer.
