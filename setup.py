@@ -2,7 +2,7 @@
 
 from setuptools import find_namespace_packages, setup
 
-ROOMS = ("search", "harness", "backends", "latency_luts", "supernets")
+ROOMS = ("experiments", "search", "harness", "backends", "latency_luts", "supernets")
 
 setup(
     packages=[

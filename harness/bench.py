@@ -10,16 +10,16 @@ import numpy as np
 
 from hwnas import backends
 from hwnas.backends.backend import RunningBackend, libraries
-from hwnas.harness import environment
-from hwnas.harness.device import Device, WorkerDied
-from hwnas.harness.lock import DeviceLock
-from hwnas.harness.measurement import Measurement
-from hwnas.harness.messages import Failed, Measured, Order, Prepared, Progressed, Said
+from hwnas.harness.host import environment
+from hwnas.harness.host.lock import DeviceLock
+from hwnas.harness.host.threads import affinity, physical_cores
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.platform import Platform
-from hwnas.harness.protocol import TimingProtocol
-from hwnas.harness.records import Writer
-from hwnas.harness.threads import affinity, physical_cores
-from hwnas.harness.timed import Tick
+from hwnas.harness.worker.builder import Writer
+from hwnas.harness.worker.messages import Failed, Measured, Order, Prepared, Progressed, Said
+from hwnas.harness.worker.process import Device, WorkerDied
+from hwnas.harness.worker.timed import Tick
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork

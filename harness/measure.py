@@ -14,13 +14,13 @@ from hwnas import backends
 from hwnas.backends.backend import KnowingBackend, known_latency
 from hwnas.harness import cache
 from hwnas.harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, ParallelBench, Progress, Tell
-from hwnas.harness.measurement import Measurement
+from hwnas.harness.cache import StoredValues
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import TimingProtocol, profile
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
-from hwnas.harness.protocol import TimingProtocol, profile
-from hwnas.harness.records import Writer
 from hwnas.harness.store import Store
-from hwnas.harness.stored import StoredValues
+from hwnas.harness.worker.builder import Writer
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 

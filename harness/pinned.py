@@ -11,8 +11,8 @@ from dataclasses import replace
 from hwnas import backends
 from hwnas.backends.backend import Option, Settings
 from hwnas.harness.bench import Elsewhere
-from hwnas.harness.calibrated import calibration_digest
 from hwnas.harness.platform import Platform
+from hwnas.harness.worker.int8_images import calibration_digest
 from hwnas.supernets.contents import Content, content_digest, identified
 from hwnas.supernets.errors import HwnasError
 from hwnas.supernets.files import expanded

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hwnas import backends
 from hwnas.backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
-from hwnas.harness import variables
-from hwnas.harness.threads import allowed_cpus
+from hwnas.harness.host import variables
+from hwnas.harness.host.threads import allowed_cpus
 from hwnas.supernets.documents import parse_toml, read_text
 from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from hwnas.supernets.spec import parse_spec

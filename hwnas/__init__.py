@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwnas.harness.measurement import Measurement
-    from hwnas.search.study import Study
+    from hwnas.harness.measurement.measurement import Measurement
+    from hwnas.search.study.run import Study
     from hwnas.search.transfer import TransferResult
     from hwnas.supernets.supernet import SuperNetwork
 
@@ -77,7 +77,7 @@ def transfer(net: SuperNetwork, platforms: Sequence[str], **options: Any) -> Tra
 if TYPE_CHECKING:
 
     def search(net: SuperNetwork, platform: str, **options: Any) -> Study:
-        """Search a super-network on one platform; see ``hwnas.search.study.search``."""
+        """Search a super-network on one platform; see ``hwnas.search.study.run.search``."""
 
 else:
     # A package that can be called: the function and the package share the name.

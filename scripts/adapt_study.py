@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hwnas import supernets
-from hwnas.search.adapt import TARGET_TAU, curve, learned
+from hwnas.search.predictors.adapt import TARGET_TAU, curve, learned
 from hwnas.supernets.space import FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 

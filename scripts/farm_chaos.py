@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests" / "stand_ins"), str(ROOT / "tests" / "plugin"
 
 from fleet import Fleet  # noqa: E402
 
-from hwnas.harness.child import python_path  # noqa: E402
+from hwnas.harness.host.child import python_path  # noqa: E402
 from hwnas.harness.store import Store  # noqa: E402
 
 

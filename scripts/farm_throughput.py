@@ -28,8 +28,8 @@ from hwnas.harness.bench import Progress  # noqa: E402
 from hwnas.harness.farm.cluster import Cluster  # noqa: E402
 from hwnas.harness.farm.platforms import find  # noqa: E402
 from hwnas.harness.measure import Measurer  # noqa: E402
+from hwnas.harness.measurement.protocol import profile  # noqa: E402
 from hwnas.harness.platform import Platform, parse  # noqa: E402
-from hwnas.harness.protocol import profile  # noqa: E402
 from hwnas.supernets.space import IntArray  # noqa: E402
 from hwnas.supernets.supernet import SuperNetwork  # noqa: E402
 

@@ -31,7 +31,7 @@ from typing import Any
 
 import psutil
 
-from hwnas.harness.child import python_path
+from hwnas.harness.host.child import python_path
 from hwnas.harness.store import Store
 
 NET = "ofa-mbv3-w1.0:r=28,classes=10,channels=1,scale=0.25"

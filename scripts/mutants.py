@@ -5,7 +5,7 @@ Prints each module's share of mutants that a test killed, and every survivor tha
 ``tests/mutants/equivalent.toml``. Exit code 1 where such a survivor is left, where less than 90 % were killed, or where
 mutmut was interrupted: of a module whose mutants were not all tried no share is known::
 
-    tox run -e mutants harness/statistics.py
+    tox run -e mutants harness/measurement/statistics.py
     tox run -e mutants                              # all of them: the better part of an hour
 
 The mutants are mutmut's. It works on a copy of the tree under ``build/mutants``, imports once and forks per mutant, and
@@ -36,7 +36,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutants"
 # Beside hwnas's own folder; installed they lie in it, and so they do in the copy.
-ROOMS = ("search", "harness", "backends", "latency_luts", "supernets")
+ROOMS = ("experiments", "search", "harness", "backends", "latency_luts", "supernets")
 LEAST_KILLED = 0.9
 # mutmut's exit codes of a mutant. The tests passed, or no test reaches the function.
 _SURVIVED = (0, 5, 33)

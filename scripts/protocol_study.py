@@ -28,11 +28,11 @@ import numpy as np
 
 from hwnas import backends, supernets
 from hwnas.backends import RunningBackend, Session
-from hwnas.harness.lock import DeviceLock
+from hwnas.harness.host.lock import DeviceLock
 from hwnas.harness.measure import Measurer
+from hwnas.harness.measurement.retest import retest
+from hwnas.harness.measurement.statistics import tau
 from hwnas.harness.platform import parse
-from hwnas.harness.retest import retest
-from hwnas.harness.statistics import tau
 from hwnas.supernets.space import FloatArray, IntArray
 from hwnas.supernets.writing import write_file
 

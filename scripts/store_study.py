@@ -28,8 +28,8 @@ import numpy as np
 
 from hwnas import supernets
 from hwnas.harness.store import Store
-from hwnas.search.archive import Evaluation
-from hwnas.search.study import load, search
+from hwnas.search.study.archive import Evaluation
+from hwnas.search.study.run import load, search
 
 NET = "ofa-mbv3-w1.2"
 PLATFORMS = tuple(

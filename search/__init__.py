@@ -1,6 +1,6 @@
 """Search: algorithms, predictors, studies, comparisons, transfer between platforms, and their reports.
 
-The package can be called: ``hwnas.search(net, platform)`` is ``hwnas.search.study.search``.
+The package can be called: ``hwnas.search(net, platform)`` is ``hwnas.search.study.run.search``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwnas.search.study import Study
+    from hwnas.search.study.run import Study
     from hwnas.supernets.supernet import SuperNetwork
 
 
@@ -23,10 +23,10 @@ class _Search(ModuleType):
         Args:
             net: the super-network.
             platform: a platform string ("lut:table=note10").
-            **options: as ``hwnas.search.study.search`` takes them (``quality``, ``algorithm``, ``evals``, ``seed``,
+            **options: as ``hwnas.search.study.run.search`` takes them (``quality``, ``algorithm``, ``evals``, ``seed``,
                 ...).
         """
-        from hwnas.search.study import search
+        from hwnas.search.study.run import search
 
         return search(net, platform=platform, **options)
 

@@ -30,7 +30,7 @@ def side_by_side(
     Raises:
         WorkError: a process died.
     """
-    from hwnas.harness.threads import allowed_cpus
+    from hwnas.harness.host.threads import allowed_cpus
 
     count = min(workers or allowed_cpus(), len(tasks))
     if count <= 1:
@@ -69,7 +69,7 @@ class _Helper:
 
     def __init__(self) -> None:
         context = get_context("spawn")
-        from hwnas.harness.child import deaf_to_terminals
+        from hwnas.harness.host.child import deaf_to_terminals
 
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -109,7 +109,7 @@ class _Helper:
 
 
 def _serve(connection: Connection) -> None:
-    from hwnas.harness.child import end_with
+    from hwnas.harness.host.child import end_with
 
     parent = parent_process()
     if parent is not None:

@@ -119,7 +119,7 @@ def postgresql() -> Iterator[Any]:
 @pytest.fixture
 def scripted(monkeypatch, tmp_path):
     """The scripted plug-in is installed, and devices are locked apart from what else runs on this machine."""
-    monkeypatch.setattr("hwnas.harness.lock.DIRECTORY", tmp_path)
+    monkeypatch.setattr("hwnas.harness.host.lock.DIRECTORY", tmp_path)
     plug_in.install(monkeypatch)
     yield
     plug_in.remove(monkeypatch)

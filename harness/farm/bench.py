@@ -15,11 +15,11 @@ from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder, Refusal
 from hwnas.harness.farm.offer import OfferedPlatform, place, token
-from hwnas.harness.graph import digests
-from hwnas.harness.measurement import Measurement
-from hwnas.harness.protocol import TimingProtocol
-from hwnas.harness.records import Writer
+from hwnas.harness.measurement.graph import digests
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.validation import understood
+from hwnas.harness.worker.builder import Writer
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork

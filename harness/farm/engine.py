@@ -67,7 +67,7 @@ def distributed() -> Any:
 
 def versions() -> dict[str, str]:
     """Return what has to be the same for all who join a farm: hwnas, its orders, its protocol, Python and Dask."""
-    from hwnas.harness import protocol
+    from hwnas.harness.measurement import protocol
 
     return {
         "hwnas": version("hwnas"),

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from hwnas.harness.child import Child
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.security import Tls
 from hwnas.harness.farm.supervisor import Worker, WorkerOrder
+from hwnas.harness.host.child import Child
 from hwnas.supernets.errors import UsageError, WorkError
 
 _UP_S = 60.0

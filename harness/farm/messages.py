@@ -113,7 +113,7 @@ class MeasureAnswer(Message):
     """What was measured.
 
     Attributes:
-        measurements: ``hwnas.harness.measurement.Measurement`` as records.
+        measurements: ``hwnas.harness.measurement.measurement.Measurement`` as records.
         anchors: the anchors' keys and latencies, seconds.
         protocol: that was followed, as a record.
         environment: of the worker.

@@ -12,7 +12,7 @@ from typing import Any
 
 from hwnas.harness.farm.engine import distributed
 from hwnas.harness.farm.messages import InterimValue, read_message
-from hwnas.harness.measurement import Measurement
+from hwnas.harness.measurement.measurement import Measurement
 
 _LOG = logging.getLogger(__name__)
 

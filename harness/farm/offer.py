@@ -11,9 +11,9 @@ from typing import Any
 
 from hwnas import backends
 from hwnas.backends.backend import RunningBackend, libraries, refusal, why_not
-from hwnas.harness import environment
 from hwnas.harness.farm.engine import versions
 from hwnas.harness.farm.messages import read_record
+from hwnas.harness.host import environment
 from hwnas.harness.platform import Platform, default_settings, named_platforms, parse
 from hwnas.harness.validation import Count, Message
 from hwnas.supernets.errors import PlatformError, PlugInError

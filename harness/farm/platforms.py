@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas import backends
 from hwnas.backends.backend import KnowingBackend, Settings
-from hwnas.harness import environment
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.messages import PlatformRead
 from hwnas.harness.farm.offer import Offer, OfferedPlatform, place
+from hwnas.harness.host import environment
 from hwnas.harness.platform import Platform, named_platforms, parse
 from hwnas.supernets.errors import PlatformError, suggestion
 from hwnas.supernets.spec import parse_spec

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from hwnas.harness.child import joined
 from hwnas.harness.farm.engine import NO_PAGES, distributed
 from hwnas.harness.farm.security import Tls, checked
+from hwnas.harness.host.child import joined
 
 # A job that waits on a worker that dies counts as often as the one that killed it. The client, who knows which was
 # under way, decides when it has had enough.

@@ -35,11 +35,11 @@ from hwnas.harness.farm.messages import (
     read_message,
 )
 from hwnas.harness.farm.offer import Offer
-from hwnas.harness.graph import digests
-from hwnas.harness.measurement import Measurement
+from hwnas.harness.measurement.graph import digests
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.pinned import pinned, pinned_settings
 from hwnas.harness.platform import Platform, parse
-from hwnas.harness.protocol import TimingProtocol
 from hwnas.harness.quality.quality import ScoredQuality
 from hwnas.supernets.contents import SHOWN
 from hwnas.supernets.errors import HwnasError, MeasurementError, QualityError

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from hwnas.harness.child import Child, unnamed_file
 from hwnas.harness.farm.security import Tls
 from hwnas.harness.farm.worker import REFUSED
+from hwnas.harness.host.child import Child, unnamed_file
 from hwnas.supernets.errors import UsageError
 
 # How long it waits before it starts a worker again; longer each time, as long as none comes up.

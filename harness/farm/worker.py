@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from hwnas.harness.child import joined
 from hwnas.harness.farm.engine import NO_PAGES, differences, distributed, versions
 from hwnas.harness.farm.offer import Offer, offer_here
 from hwnas.harness.farm.security import Tls, checked, loopback
 from hwnas.harness.farm.station import Station
-from hwnas.harness.variables import set_aside
+from hwnas.harness.host.child import joined
+from hwnas.harness.host.variables import set_aside
 from hwnas.supernets.errors import HwnasError, PlatformError, UsageError
 
 # The exit code of a process that was refused: to start it again would change nothing.

@@ -15,7 +15,7 @@ import typer
 from hwnas.cli.interrupts import Interrupted, Interrupts
 from hwnas.cli.output import complain, say
 from hwnas.cli.streams import ReaderGone, standard_streams
-from hwnas.harness.variables import set_aside
+from hwnas.harness.host.variables import set_aside
 from hwnas.supernets.errors import HwnasError, WorkError
 from hwnas.supernets.plug_ins import FAILURES, blamed
 from hwnas.supernets.quoting import shortened_message, visible

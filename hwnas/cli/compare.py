@@ -73,7 +73,7 @@ def compare(
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
-    from hwnas.search.compare import compare as run
+    from hwnas.search.comparison.run import compare as run
     from hwnas.search.report import compare_page
 
     net = supernets.get(supernet)

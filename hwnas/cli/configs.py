@@ -147,7 +147,7 @@ def _with_image_size(net_config: dict[str, Any], source: str) -> Mapping[str, An
 def _evaluation(text: str, space: SearchSpace, supernet: str | None, location: str) -> IntArray:
     """Return the sub-network of ``STUDY#NUMBER``, or of ``STUDY#KEY`` with a key that may be cut in the middle."""
     from hwnas.harness.store import Store
-    from hwnas.search.stored import record_of, understood
+    from hwnas.search.study.stored import record_of, understood
 
     name, _, which = text.rpartition("#")
     with Store.open(location, create=False) as store:

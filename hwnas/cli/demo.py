@@ -38,7 +38,7 @@ def demo(
     from hwnas import supernets
     from hwnas.harness.store import Store
     from hwnas.search.report import transfer_page
-    from hwnas.search.stored import load
+    from hwnas.search.study.stored import load
     from hwnas.search.transfer import transfer
     from hwnas.search.transfer.verdict import words
 
@@ -86,7 +86,7 @@ def demo(
 def demo_platforms() -> list[str]:
     """Return two platforms that work here and that really differ: in runtime, batch size, and threads where allowed."""
     from hwnas import backends
-    from hwnas.harness.threads import allowed_cpus
+    from hwnas.harness.host.threads import allowed_cpus
 
     threads = min(2, allowed_cpus())
     other = "openvino" if backends.get("openvino").why_not() is None else "torch"

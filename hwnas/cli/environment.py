@@ -19,7 +19,7 @@ def environment(json: JsonFile = None) -> None:
     """Show what is recorded with every measurement, and warn; it changes nothing."""
     from dataclasses import asdict
 
-    from hwnas.harness import environment as registry
+    from hwnas.harness.host import environment as registry
 
     found = registry.collect()
     warned = registry.warnings(found)

@@ -98,8 +98,8 @@ def build(
 ) -> None:
     """Build a table for this device: measure every block of the whole space alone. Interrupted, it goes on."""
     from hwnas import supernets
-    from hwnas.harness.build_lut import build_table
     from hwnas.harness.farm.connection import platforms_of
+    from hwnas.harness.luts.build import build_table
     from hwnas.harness.store import Store
 
     net = supernets.get(supernet)
@@ -140,7 +140,7 @@ def check(
 ) -> None:
     """Compare a table's sums with sub-networks measured end to end; with --calibrate, correct them."""
     from hwnas import latency_luts, supernets
-    from hwnas.harness.check_lut import calibrated, check_table
+    from hwnas.harness.luts.check import calibrated, check_table
     from hwnas.harness.platform import parse
     from hwnas.harness.store import Store
     from hwnas.latency_luts.write import check_can_be_corrected, store_correction

@@ -14,7 +14,7 @@ from hwnas.supernets.errors import UsageError
 from hwnas.supernets.whole import whole
 
 if TYPE_CHECKING:
-    from hwnas.search.examples import Examples
+    from hwnas.search.predictors.examples import Examples
     from hwnas.search.predictors.study import PredictorStudy
 
 # Random sub-networks where nothing was measured: the largest training set, the test set, and some to draw from.
@@ -80,7 +80,7 @@ def predictors(
 def _examples(
     net: Any, data: list[str] | None, column: str, quality: str | None, platform: str | None, seed: int
 ) -> Examples:
-    from hwnas.search.examples import latency_examples, measured_examples, quality_examples
+    from hwnas.search.predictors.examples import latency_examples, measured_examples, quality_examples
 
     if sum(given is not None for given in (data, quality, platform)) > 1:
         raise UsageError("predictors: expected one of --data, --quality and --platform")

@@ -30,7 +30,7 @@ from hwnas.cli.tables import Cell, Column, Kind, Table
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
-    from hwnas.harness.measurement import Measurement
+    from hwnas.harness.measurement.measurement import Measurement
 
 SCHEMA = 1
 
@@ -80,8 +80,8 @@ def profile(
     """Measure sub-networks on one or several platforms, side by side."""
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of
-    from hwnas.harness.pytest_benchmark import to_pytest_benchmark
-    from hwnas.harness.retest import retest
+    from hwnas.harness.measurement.pytest_benchmark import to_pytest_benchmark
+    from hwnas.harness.measurement.retest import retest
     from hwnas.harness.store import Store
     from hwnas.search.report.precisions import gains
 

@@ -19,14 +19,14 @@ from rich.progress import (
 from hwnas.cli.output import notes, plain
 
 if TYPE_CHECKING:
+    from hwnas.experiments.bench import Step
     from hwnas.harness.measure import Measurer
     from hwnas.harness.measure import Progress as Measuring
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityProgress
     from hwnas.harness.store import Store
-    from hwnas.search.compare import CompareProgress as Comparing
-    from hwnas.search.experiments.bench import Step
-    from hwnas.search.study import Progress as Searching
+    from hwnas.search.comparison.run import CompareProgress as Comparing
+    from hwnas.search.study.run import Progress as Searching
     from hwnas.search.transfer import TransferProgress as Transferring
     from hwnas.supernets.supernet import SuperNetwork
     from hwnas.supernets.training.loop import Progress as Training

@@ -14,7 +14,7 @@ from hwnas.supernets.writing import check_folder
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store
-    from hwnas.search.result import Study
+    from hwnas.search.study.result import Study
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Its name; see 'hwnas studies'.", show_default=False)]
 
@@ -65,7 +65,7 @@ def export(
     """Write a study's evaluations as CSV, or one sub-network of its front so that it can be deployed."""
     from hwnas import supernets
     from hwnas.harness.store import Store
-    from hwnas.search.deploy import deploy
+    from hwnas.search.deploy.write import deploy
 
     folders = {"onnx": onnx, "openvino": openvino, "torch": torch}
     wanted = {form: folder for form, folder in folders.items() if folder is not None}
@@ -90,7 +90,7 @@ def export(
 def _loaded(store: Store, name: str) -> Study:
     """Return a study whose sub-networks are those of its super-network, where that is known here."""
     from hwnas import supernets
-    from hwnas.search.stored import check_networks, load
+    from hwnas.search.study.stored import check_networks, load
     from hwnas.supernets.errors import HwnasError
 
     found = load(store, name)
@@ -103,7 +103,7 @@ def _loaded(store: Store, name: str) -> Study:
 
 
 def _evaluations(study: Study, csv: str) -> None:
-    from hwnas.search.export import write_csv
+    from hwnas.search.deploy.table import write_csv
 
     text = io.StringIO(newline="")
     write_csv(study, text)

@@ -16,7 +16,7 @@ from hwnas.supernets.errors import UsageError
 from hwnas.supernets.writing import make_folder
 
 if TYPE_CHECKING:
-    from hwnas.search.experiments import Experiment, Finished
+    from hwnas.experiments import Experiment, Finished
 
 # Words in the place of an experiment's name.
 _LIST, _ALL, _SUMMARY = "list", "all", "summary"
@@ -74,8 +74,8 @@ def reproduce(
 
 def _experiments(names: list[str], files: list[str], scale: str) -> list[Experiment]:
     """Read all of them before the first one runs: an error in the last must not come after an hour."""
-    from hwnas.search import experiments
-    from hwnas.search.experiments.naming import check_distinct
+    from hwnas import experiments
+    from hwnas.experiments.naming import check_distinct
 
     if names == [_ALL]:
         names = experiments.names()
@@ -90,7 +90,7 @@ def _experiments(names: list[str], files: list[str], scale: str) -> list[Experim
 
 
 def _run(experiment: Experiment, out: str, store: str | None, workers: int | None, quiet: bool) -> None:
-    from hwnas.search import experiments
+    from hwnas import experiments
 
     folder = Path(out)
     make_folder(folder)
@@ -100,7 +100,7 @@ def _run(experiment: Experiment, out: str, store: str | None, workers: int | Non
 
 
 def _write(finished: Finished, folder: Path, quiet: bool) -> None:
-    from hwnas.search.experiments import output
+    from hwnas.experiments import output
 
     name, result = finished.name, finished.result
     files = {ending: str(folder / f"{name}.{ending}") for ending in ("html", "csv", "json")}
@@ -128,7 +128,7 @@ def _verdicts(claims: list[dict[str, Any]]) -> Table:
 
 
 def _list() -> None:
-    from hwnas.search import experiments
+    from hwnas import experiments
 
     what = Column("what it asks", Kind.TEXT)
     table = Table([Column("name"), Column("in the paper", rank=2), Column("kind", rank=1), what])
@@ -139,6 +139,6 @@ def _list() -> None:
 
 
 def _summarise(out: str, scale: str, markdown: str | None) -> None:
-    from hwnas.search.experiments.summary import summary
+    from hwnas.experiments.summary import summary
 
     write_text(markdown or STANDARD_OUTPUT, summary(Path(out), scale))

@@ -35,7 +35,7 @@ from hwnas.cli.tables import Cell, Column, Table
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
-    from hwnas.search.study import Progress
+    from hwnas.search.study.run import Progress
 
 FRONT_ROWS = 20
 
@@ -89,7 +89,7 @@ def search(
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
-    from hwnas.search.study import search as run
+    from hwnas.search.study.run import search as run
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)

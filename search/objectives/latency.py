@@ -11,13 +11,13 @@ import numpy as np
 from hwnas.backends.backend import Tabulated, known_latency
 from hwnas.harness.pinned import identity
 from hwnas.search.objectives.objective import Outcome, Sources
-from hwnas.search.rows import Rows
+from hwnas.search.objectives.rows import Rows
 from hwnas.supernets.space import IntArray
 
 if TYPE_CHECKING:
     from hwnas.backends import KnowingBackend
     from hwnas.harness.measure import Measurer
-    from hwnas.harness.measurement import Measurement
+    from hwnas.harness.measurement.measurement import Measurement
     from hwnas.harness.platform import Platform
     from hwnas.supernets.supernet import SuperNetwork
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwnas.harness.quality.quality import ScoredQuality, scored
 from hwnas.search.objectives.objective import Outcome, Sources
-from hwnas.search.rows import Rows
+from hwnas.search.objectives.rows import Rows
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.values import Values
 

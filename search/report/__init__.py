@@ -1,10 +1,9 @@
 """Results as pages: one self-contained HTML file each, made from the same JSON that ``--json`` writes."""
 
 from hwnas.search.report.compare import compare_page
-from hwnas.search.report.experiment import experiment_page
 from hwnas.search.report.predictors import predictors_page
 from hwnas.search.report.profile import profile_page
 from hwnas.search.report.search import search_page
 from hwnas.search.report.transfer import transfer_page
 
-__all__ = ["compare_page", "experiment_page", "predictors_page", "profile_page", "search_page", "transfer_page"]
+__all__ = ["compare_page", "predictors_page", "profile_page", "search_page", "transfer_page"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.search.adapt import TARGET_TAU, curve, held_out, learned
+from hwnas.search.predictors.adapt import TARGET_TAU, curve, held_out, learned
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # With fewer shared sub-networks too few are left to measure, or to test on.

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.quality import qualities
-from hwnas.search.archive import Evaluation
-from hwnas.search.continued import continued
 from hwnas.search.objectives import Sources
-from hwnas.search.result import Study
 from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
-from hwnas.search.stored import load
+from hwnas.search.study.archive import Evaluation
+from hwnas.search.study.continued import continued
+from hwnas.search.study.result import Study
+from hwnas.search.study.stored import load
 from hwnas.search.transfer.adapting import adapting
 from hwnas.search.transfer.effects import EffectModel, enough_for_stages
 from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
@@ -26,7 +26,7 @@ from hwnas.supernets.space import BoolArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
-    from hwnas.harness.measurement import Measurement
+    from hwnas.harness.measurement.measurement import Measurement
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import Quality, QualityOptions
     from hwnas.harness.store import Store
@@ -80,13 +80,13 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             all are measured tables, nothing is: every sub-network that all of them have is compared.
         studies: done already, or their names in ``store``.
         quality: the quality source; ``None``: that of the studies, else the super-network's own.
-        quality_options: see ``hwnas.search.study.search``.
+        quality_options: see ``hwnas.search.study.run.search``.
         algorithm: of the searches, as are ``evals``, ``seed``, ``preset``, ``settings`` and ``constraints``.
-        evals: see ``hwnas.search.study.search``.
+        evals: see ``hwnas.search.study.run.search``.
         seed: of the searches, of the random sub-networks and of the bootstrap.
-        preset: see ``hwnas.search.study.search``.
-        settings: see ``hwnas.search.study.search``.
-        constraints: see ``hwnas.search.study.search``.
+        preset: see ``hwnas.search.study.run.search``.
+        settings: see ``hwnas.search.study.run.search``.
+        constraints: see ``hwnas.search.study.run.search``.
         samples: other sub-networks that are measured along with the fronts, which alone are too few, and too alike in
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hwnas.harness.pinned import contents, identity, pinned
 from hwnas.harness.platform import parse
-from hwnas.search.result import Study
-from hwnas.search.same import platform_of
+from hwnas.search.study.result import Study
+from hwnas.search.study.same import platform_of
 from hwnas.supernets.contents import Contents, differences, of_records
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwnas.harness.clocks import system_clocks
-from hwnas.harness.protocol import profile
-from hwnas.harness.timing import loop_overhead, time_batch
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.worker.clocks import system_clocks
+from hwnas.harness.worker.timing import loop_overhead, time_batch
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "protocol_study.py"
 

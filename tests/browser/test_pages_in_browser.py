@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hwnas.search import experiments
-from hwnas.search.experiments import output
-from hwnas.search.experiments.experiment import parse
+from hwnas import experiments
+from hwnas.experiments import output
+from hwnas.experiments.experiment import parse
 from hwnas.search.report import compare_page, search_page, transfer_page
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from hwnas import backends, supernets
 from hwnas.backends import RunningBackend, Settings
 from hwnas.backends.backend import refusal
 from hwnas.backends.runner import Runner
-from hwnas.harness.sessions import TOLERANCES
+from hwnas.harness.worker.sessions import TOLERANCES
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
 

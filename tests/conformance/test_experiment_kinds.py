@@ -7,8 +7,8 @@ import inspect
 
 import pytest
 
-from hwnas.search import experiments
-from hwnas.search.experiments import kinds
+from hwnas import experiments
+from hwnas.experiments import kinds
 
 NAMES = kinds.registry.names()
 TAKES = {

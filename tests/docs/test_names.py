@@ -13,7 +13,7 @@ import pytest
 import typer
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("hwnas", "search", "harness", "backends", "latency_luts", "supernets")
+PACKAGES = ("hwnas", "experiments", "search", "harness", "backends", "latency_luts", "supernets")
 FOLDERS = (*PACKAGES, "tests", "docs", "scripts")
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 CODE = sorted(path for folder in (*PACKAGES, "scripts") for path in (ROOT / folder).rglob("*.py"))
@@ -131,7 +131,7 @@ def test_options_that_are_named_are_there():
 
 def test_variables_that_are_named_are_read_somewhere():
     tests = [*(ROOT / "tests").rglob("*.py"), ROOT / ".ci" / "run"]
-    shipped = (ROOT / "search" / "experiments" / "shipped").glob("*.toml")
+    shipped = (ROOT / "experiments" / "shipped").glob("*.toml")
     sources = [path for path in [*CODE, *tests, *shipped] if path != Path(__file__)]
     read = set(VARIABLE.findall("".join(path.read_text(encoding="utf-8") for path in sources)))
 

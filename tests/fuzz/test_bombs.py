@@ -9,11 +9,10 @@ from fuzzing import bounded, fuzz, put, refused_or_read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hwnas import supernets
+from hwnas import experiments, supernets
 from hwnas.cli.configs import read_configs
 from hwnas.harness import platform
 from hwnas.latency_luts import formats
-from hwnas.search import experiments
 from hwnas.supernets import documents
 
 NCF = supernets.get("ncf")

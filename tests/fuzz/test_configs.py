@@ -20,8 +20,8 @@ from hwnas.cli.configs import read_configs
 from hwnas.harness import quality
 from hwnas.harness.store import Store
 from hwnas.latency_luts.measured import MeasuredTable
-from hwnas.search import examples
-from hwnas.search.study import search
+from hwnas.search.predictors import examples
+from hwnas.search.study.run import search
 
 NCF = supernets.get("ncf")
 MOBILE = supernets.get("ofa-mbv3-w1.2")

@@ -14,17 +14,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import contents, documents, json_files, toml
 
-from hwnas import supernets
+from hwnas import experiments, supernets
+from hwnas.experiments.experiment import SCALES, parse
+from hwnas.experiments.parts import Parts
+from hwnas.experiments.summary import summary
 from hwnas.harness import platform, quality
 from hwnas.harness.data import interactions
 from hwnas.harness.data._parallel_text import ParallelText
 from hwnas.harness.data._subwords import Subwords
 from hwnas.latency_luts import formats
 from hwnas.latency_luts.measured import MeasuredTable
-from hwnas.search import examples, experiments
-from hwnas.search.experiments.experiment import SCALES, parse
-from hwnas.search.experiments.parts import Parts
-from hwnas.search.experiments.summary import summary
+from hwnas.search.predictors import examples
 
 NCF = supernets.get("ncf")
 MOBILE = supernets.get("ofa-mbv3-w1.2")
@@ -134,7 +134,7 @@ def test_files_of_platforms(folder, content):
 # --- experiments ------------------------------------------------------------------------------------------------------
 
 
-SHIPPED = [resources.files("hwnas.search.experiments").joinpath(f"shipped/{name}.toml") for name in experiments.names()]
+SHIPPED = [resources.files("hwnas.experiments").joinpath(f"shipped/{name}.toml") for name in experiments.names()]
 EXPERIMENTS = [file.read_bytes() for file in SHIPPED]
 ENVIRONMENT = dict.fromkeys(("HWNAS_MBV3_TOP1", "HWNAS_MBV3_LATENCY", "HWNAS_IMAGENET", "HWNAS_OFA_MBV3_W10"), "/a")
 

@@ -17,7 +17,6 @@ from mutations import contents, documents, texts
 
 from hwnas import supernets
 from hwnas.backends.backend import Settings
-from hwnas.harness.channel import Channel, Closed, Garbled, Message, Silence
 from hwnas.harness.farm.bench import FarmBench, _Sent
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
@@ -40,14 +39,15 @@ from hwnas.harness.farm.platforms import FarmPlatform, find
 from hwnas.harness.farm.quality import FarmQuality
 from hwnas.harness.farm.station import Station
 from hwnas.harness.farm.status import status
-from hwnas.harness.graph import digests
-from hwnas.harness.measurement import Measurement
-from hwnas.harness.messages import SAID, Done, Progressed
+from hwnas.harness.measurement.graph import digests
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.platform import Platform
-from hwnas.harness.protocol import profile
 from hwnas.harness.quality.evaluated import Score
-from hwnas.harness.samples import Samples
-from hwnas.harness.timed import Tick
+from hwnas.harness.worker.channel import Channel, Closed, Garbled, Message, Silence
+from hwnas.harness.worker.messages import SAID, Done, Progressed
+from hwnas.harness.worker.timed import Tick
 from hwnas.supernets.contents import content_digest
 
 NCF = supernets.get("ncf")

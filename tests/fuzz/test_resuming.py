@@ -14,8 +14,8 @@ from test_messages import NCF
 
 from hwnas.cli.configs import read_configs
 from hwnas.harness.store import Store
-from hwnas.search.stored import load
-from hwnas.search.study import search
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
 from hwnas.supernets.errors import HwnasError
 
 # A row of the store, the column with its record, and which of them.

@@ -17,7 +17,7 @@ from test_stores import read_all
 from hwnas.cli.configs import read_configs
 from hwnas.harness.quality.quality import Score
 from hwnas.harness.store import Store, schema
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 
 # What SQLite keeps in a column of whatever type.
 VALUES = st.one_of(

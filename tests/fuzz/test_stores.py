@@ -20,16 +20,16 @@ from test_messages import KEYS, MEASUREMENT, NCF, SAMPLES
 
 from hwnas.cli import measurements
 from hwnas.harness import cache
-from hwnas.harness.measurement import Measurement
+from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.quality.evaluated import EvaluatedQuality
 from hwnas.harness.quality.quality import Score
 from hwnas.harness.store import Store
 from hwnas.search.algorithm import UNREADABLE, Problem
 from hwnas.search.algorithms import create
-from hwnas.search.archive import Evaluation
-from hwnas.search.export import write_csv
-from hwnas.search.stored import Snapshot, load
-from hwnas.search.study import search
+from hwnas.search.deploy.table import write_csv
+from hwnas.search.study.archive import Evaluation
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import Snapshot, load
 from hwnas.supernets.errors import StoreError
 from hwnas.supernets.space import Choice, SearchSpace
 

@@ -19,12 +19,14 @@ from hwnas.harness import data, platform, quality
 from hwnas.harness.data import _interaction_files, argument, image_set
 from hwnas.harness.data._subwords import Subwords
 from hwnas.harness.farm import offer, platforms, security
-from hwnas.harness.protocol import profile
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.quality import QualityOptions
 from hwnas.harness.store.kinds import kind_of
 from hwnas.harness.sweep import swept
-from hwnas.search import compare, constraints, objectives, stopping
+from hwnas.search import objectives
+from hwnas.search.comparison import run as compare
 from hwnas.search.objectives import Directions, Sources
+from hwnas.search.study import constraints, stopping
 from hwnas.supernets import assets, checkpoints
 
 NCF = supernets.get("ncf")

@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def own_locks(monkeypatch, tmp_path):
     """No test waits for another program that measures."""
-    monkeypatch.setattr("hwnas.harness.lock.DIRECTORY", tmp_path)
+    monkeypatch.setattr("hwnas.harness.host.lock.DIRECTORY", tmp_path)

@@ -9,9 +9,9 @@ import pytest
 import scripted_supernet
 
 from hwnas.harness import cache
-from hwnas.harness.measurement import SCHEMA, Measurement
-from hwnas.harness.protocol import profile
-from hwnas.harness.samples import Samples
+from hwnas.harness.measurement.measurement import SCHEMA, Measurement
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.store import Store, measurements
 from hwnas.supernets.errors import StoreError, StoreFaultError
 

@@ -8,8 +8,8 @@ import torch
 
 from hwnas import backends, supernets
 from hwnas.backends import Settings
-from hwnas.harness import sessions
-from hwnas.harness.calibrated import IMAGES, calibrated
+from hwnas.harness.worker import sessions
+from hwnas.harness.worker.int8_images import IMAGES, calibrated
 from hwnas.supernets.errors import DataError, PlatformError
 from hwnas.supernets.supernet import Stage
 

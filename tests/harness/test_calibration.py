@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from simulated import Machine, Network
 
-from hwnas.harness.calibration import Noise, watch
-from hwnas.harness.protocol import PROFILES
+from hwnas.harness.measurement.protocol import PROFILES
+from hwnas.harness.worker.noise import Noise, watch
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hwnas.harness import cgroup, threads
+from hwnas.harness.host import cgroup, threads
 
 
 @pytest.fixture

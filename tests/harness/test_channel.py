@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.harness.channel import Channel, Closed, Garbled, Silence
 from hwnas.harness.validation import Message
+from hwnas.harness.worker.channel import Channel, Closed, Garbled, Silence
 
 json_values = st.recursive(
     st.none()

@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hwnas.harness.child import Child, unnamed_file
+from hwnas.harness.host.child import Child, unnamed_file
 
 # A child that has a temporary file, a folder and a computation that never ends.
 ENDLESS = """
 import sys, tempfile
-from hwnas.harness.child import joined
+from hwnas.harness.host.child import joined
 print(joined(), flush=True)
 open(tempfile.mkdtemp() + "/file", "w").close()
 tempfile.NamedTemporaryFile(delete=False).close()
@@ -27,7 +27,7 @@ while True:
 """
 PARENT = """
 import sys
-from hwnas.harness.child import Child, unnamed_file
+from hwnas.harness.host.child import Child, unnamed_file
 words = unnamed_file()
 child = Child("endless", ["an argument"], stderr=words)
 print(child.process.pid, flush=True)
@@ -107,7 +107,7 @@ def test_a_child_that_cannot_be_started_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_without_a_temporary_folder_a_child_starts_all_the_same(tmp_path, monkeypatch):
-    (tmp_path / "hello.py").write_text("from hwnas.harness.child import joined\njoined()\nprint('hello')")
+    (tmp_path / "hello.py").write_text("from hwnas.harness.host.child import joined\njoined()\nprint('hello')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     child = Child("hello", stdout=subprocess.PIPE)

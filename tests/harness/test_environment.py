@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from hwnas.harness import environment
-from hwnas.harness.environment import REGISTRY, Fact
+from hwnas.harness.host import environment
+from hwnas.harness.host.environment import REGISTRY, Fact
 
 BAD = {"governor": "powersave", "turbo": True, "smt": True, "load": 3.0, "quota": 1.5, "virtual_machine": True}
 GOOD = {"governor": "performance", "turbo": False, "smt": False, "load": 0.1, "quota": None, "virtual_machine": False}

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from hwnas import supernets
-from hwnas.harness import heap
 from hwnas.harness.bench import LocalBench
-from hwnas.harness.memory import HUGE
+from hwnas.harness.host import heap
+from hwnas.harness.host.huge_pages import HUGE
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.platform import parse
-from hwnas.harness.protocol import profile
 
 QUICK = profile(
     "noisy", rounds=2, check_every=1, interval=10.0, steady=10.0, tau=-1.0, warmup_s=0.0, samples=1,
@@ -30,7 +30,7 @@ QUICK = profile(
 PROGRAM = """
 import ctypes, json, random, sys
 from contextlib import nullcontext
-from hwnas.harness import heap
+from hwnas.harness.host import heap
 
 libc = heap._libc()
 draw = random.Random(0)
@@ -102,7 +102,7 @@ CAP = 3 << 30
 GROWS = """
 import ctypes, json, resource
 from pathlib import Path
-from hwnas.harness import environment, heap
+from hwnas.harness.host import environment; from hwnas.harness.host import heap
 
 def size():
     return int(Path("/proc/self/statm").read_text().split()[0]) * 4096

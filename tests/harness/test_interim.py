@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from simulated import Machine, Network, Wandering
 
-from hwnas.harness.interim import Interim
-from hwnas.harness.protocol import profile
-from hwnas.harness.settling import Settling
-from hwnas.harness.timing import time_batch
+from hwnas.harness.measurement.convergence import Settling
+from hwnas.harness.measurement.interim import Interim
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.worker.timing import time_batch
 
 NOISY = profile("noisy")
 NOBODY: frozenset[int] = frozenset()

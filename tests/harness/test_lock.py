@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hwnas.harness import lock
-from hwnas.harness.lock import DeviceLock
+from hwnas.harness.host import lock
+from hwnas.harness.host.lock import DeviceLock
 
 
 def program(directory, body):
@@ -23,7 +23,7 @@ def program(directory, body):
     code = f"""
         import sys
         from pathlib import Path
-        from hwnas.harness import lock
+        from hwnas.harness.host import lock
         lock.DIRECTORY = Path({str(directory)!r})
         def say(text): print(text, flush=True)
         {body}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hwnas import supernets
-from hwnas.harness.build_lut import build_table
-from hwnas.harness.check_lut import Scores, calibrated, check_table
-from hwnas.harness.protocol import profile
+from hwnas.harness.luts.build import build_table
+from hwnas.harness.luts.check import Scores, calibrated, check_table
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.store import Store
 from hwnas.latency_luts import LatencyTable
 from hwnas.supernets.errors import MeasurementError, TableError, UsageError

@@ -16,14 +16,14 @@ import pytest
 
 from hwnas import supernets
 from hwnas.harness.measure import Measurer, measure
-from hwnas.harness.measurement import Measurement
-from hwnas.harness.messages import BatchFacts, Measured, Preparation, Prepared
+from hwnas.harness.measurement.convergence import Rules
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.samples import Log
 from hwnas.harness.platform import parse
-from hwnas.harness.protocol import profile
-from hwnas.harness.records import Writer
-from hwnas.harness.samples import Log
-from hwnas.harness.settling import Rules
 from hwnas.harness.store import Store
+from hwnas.harness.worker.builder import Writer
+from hwnas.harness.worker.messages import BatchFacts, Measured, Preparation, Prepared
 from hwnas.supernets.errors import ConfigError, MeasurementError, PlatformError, UsageError
 
 pytestmark = pytest.mark.usefixtures("scripted")
@@ -190,7 +190,7 @@ def test_a_platform_on_which_nothing_runs_is_an_error(net, how, words):
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "threads", "words"), [("greedy", 1, "more ran"), ("lazy", 2, "fewer ran")])
 def test_a_backend_that_ignores_its_threads_is_caught(net, how, threads, words):
-    from hwnas.harness.threads import allowed_cpus
+    from hwnas.harness.host.threads import allowed_cpus
 
     if allowed_cpus() < threads:
         pytest.skip("needs two CPUs")

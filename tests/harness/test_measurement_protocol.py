@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hwnas.harness.protocol import PROFILES, VERSION, TimingProtocol, profile
+from hwnas.harness.measurement.protocol import PROFILES, VERSION, TimingProtocol, profile
 from hwnas.supernets.errors import UsageError
 
 

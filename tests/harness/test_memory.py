@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pytest
 
-from hwnas.harness import memory
+from hwnas.harness.host import huge_pages as memory
 
 MAPS = """\
 5500000000-5500900000 rw-p 00000000 00:00 0                              [heap]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from hwnas import backends, supernets
-from hwnas.harness.build_lut import build_table
-from hwnas.harness.calibrated import calibrated
+from hwnas.harness.luts.build import build_table
 from hwnas.harness.measure import Measurer
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.pinned import contents, identity, pinned
 from hwnas.harness.platform import parse
-from hwnas.harness.protocol import profile
 from hwnas.harness.store import Store
+from hwnas.harness.worker.int8_images import calibrated
 from hwnas.latency_luts import read
 from hwnas.supernets.errors import ChangedError
 

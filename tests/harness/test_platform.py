@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwnas import backends
-from hwnas.harness import platform, threads
+from hwnas.harness import platform
 from hwnas.harness.farm.offer import offer_here
+from hwnas.harness.host import threads
 from hwnas.harness.platform import parse, platforms_here
 from hwnas.harness.sweep import swept
 from hwnas.supernets.errors import PlatformError

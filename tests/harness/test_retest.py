@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from hwnas.harness.measurement import Measurement
-from hwnas.harness.retest import Retest, retest
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.retest import Retest, retest
 
 
 def one(key, latency_s, status="ok", anchors=None, platform="p"):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.harness.samples import UNKNOWN, Log, Samples
+from hwnas.harness.measurement.samples import UNKNOWN, Log, Samples
 from hwnas.supernets.errors import MeasurementError
 
 NAMES = list(Samples.__dataclass_fields__)

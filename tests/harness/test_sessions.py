@@ -9,7 +9,7 @@ import pytest
 
 from hwnas import backends, supernets
 from hwnas.backends.backend import Settings
-from hwnas.harness import sessions
+from hwnas.harness.worker import sessions
 from hwnas.supernets.errors import BackendError
 
 NET = supernets.get("ofa-mbv3-w1.0:scale=0.25")

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwnas.harness.protocol import profile
-from hwnas.harness.samples import Samples
-from hwnas.harness.settling import Rules, Settling, _agreeing, _trends, settle
-from hwnas.harness.statistics import tau
+from hwnas.harness.measurement.convergence import Rules, Settling, _agreeing, _trends, settle
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.samples import Samples
+from hwnas.harness.measurement.statistics import tau
 
 # Eight samples are enough here, and intervals of 10 %.
 RULES = profile("noisy", samples=8, interval=0.1, accept=2.0, steady=0.03, tau=0.9, statistic="median")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from hwnas.harness import statistics
+from hwnas.harness.measurement import statistics
 
 LEVELS = [0.05, 0.1, 0.5, 0.9]
 

@@ -13,7 +13,7 @@ from stored_record import RECORD
 
 from hwnas import supernets
 from hwnas.harness.store import Store, database, sqlite
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 from hwnas.supernets.errors import StoreError, StoreFaultError
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scripted_supernet
 
-from hwnas.harness.graph import digests
-from hwnas.harness.measurement import Measurement
-from hwnas.harness.protocol import profile
-from hwnas.harness.samples import Log
+from hwnas.harness.cache import StoredValues
+from hwnas.harness.measurement.graph import digests
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.samples import Log
 from hwnas.harness.store import Store
-from hwnas.harness.stored import StoredValues
 
 NET = scripted_supernet.create("toy", {})
 ROWS = np.array([[0, 0, 1], [1, 2, 3]])

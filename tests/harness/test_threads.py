@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.harness import threads
-from hwnas.harness.threads import Activity
+from hwnas.harness.host import threads
+from hwnas.harness.host.threads import Activity
 from hwnas.supernets.errors import MeasurementError
 
 

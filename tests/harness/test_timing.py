@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scripted_device import CLOCKS
 from simulated import Machine, Network, Repeated, Slowing, Wandering
 
-from hwnas.harness.protocol import profile
-from hwnas.harness.samples import Samples
-from hwnas.harness.sessions import Inference
-from hwnas.harness.statistics import tau
-from hwnas.harness.timing import plan, time_batch
-from hwnas.harness.verdict import judge
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.samples import Samples
+from hwnas.harness.measurement.statistics import tau
+from hwnas.harness.measurement.verdict import judge
+from hwnas.harness.worker.sessions import Inference
+from hwnas.harness.worker.timing import plan, time_batch
 from hwnas.supernets.errors import MeasurementError
 
 NOISY = profile("noisy")

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwnas.harness.clocks import HostCounters
-from hwnas.harness.protocol import profile
-from hwnas.harness.settling import Settling
-from hwnas.harness.timing import loop_overhead, plan, time_batch
+from hwnas.harness.measurement.convergence import Settling
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.worker.clocks import HostCounters
+from hwnas.harness.worker.timing import loop_overhead, plan, time_batch
 
 
 class Exact:
@@ -142,7 +142,7 @@ def test_a_look_that_finds_something_unsettled_begins_the_count_anew(monkeypatch
     def scripted(samples, *_):
         return replace(Settling.nothing(len(samples)), all_settled=next(said))
 
-    monkeypatch.setattr("hwnas.harness.timing.settle", scripted)
+    monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
     protocol = replace(SHORT, rounds=2, tau_times=2, check_every=1)
     assert exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=protocol).rounds == 5
 
@@ -162,7 +162,7 @@ def test_who_is_waited_for_and_what_explains_their_time(monkeypatch, given, expe
         asked.append((threads, list(judged)))
         return replace(Settling.nothing(len(samples)), all_settled=True)
 
-    monkeypatch.setattr("hwnas.harness.timing.settle", scripted)
+    monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
     exactly(Scripted(clocks, 1_000_000), Scripted(clocks, 1_000_000), clocks=clocks, **given)
     assert asked == [expected] * 2  # the look that ends it, and the last word
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwnas import supernets
-from hwnas.harness import environment, heap, platform, variables
+from hwnas.harness import platform
 from hwnas.harness.bench import LocalBench
+from hwnas.harness.host import environment, heap, variables
 from hwnas.supernets.errors import MeasurementError, PlatformError
 
 # What a shell can hold that decides how many threads there are, where they run and how they wait.
@@ -138,7 +139,7 @@ if sys.argv[1] == "command":
             pass
 before = os.sched_getaffinity(0)
 import torch
-from hwnas.harness import environment
+from hwnas.harness.host import environment
 print(json.dumps([sorted(before), sorted(os.sched_getaffinity(0)), environment.collect()["variables_left_out"]]))
 """
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwnas.harness.protocol import profile
-from hwnas.harness.samples import Samples
-from hwnas.harness.settling import Rules
-from hwnas.harness.statistics import summarise
-from hwnas.harness.verdict import Verdict, judge, unfinished
+from hwnas.harness.measurement.convergence import Rules
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.samples import Samples
+from hwnas.harness.measurement.statistics import summarise
+from hwnas.harness.measurement.verdict import Verdict, judge, unfinished
 
 NOISY = profile("noisy")
 

@@ -11,7 +11,7 @@ import pytest
 from hwnas import supernets
 from hwnas.cli import run
 from hwnas.harness.store import Store
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 
 NCF = supernets.get("ncf")
 TABLE = "lut:table=note10"

@@ -120,7 +120,7 @@ def test_what_the_system_refuses_is_one_line_wherever_it_comes_from(error, said,
     def refused():
         raise error
 
-    monkeypatch.setattr("hwnas.harness.environment.collect", refused)
+    monkeypatch.setattr("hwnas.harness.host.environment.collect", refused)
     assert run(["environment"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"error: {said}")

@@ -8,11 +8,11 @@ import pytest
 
 from hwnas import backends, supernets
 from hwnas.cli import run
+from hwnas.experiments import kinds
 from hwnas.harness import data, quality
 from hwnas.latency_luts import formats
 from hwnas.search import algorithms, predictors
-from hwnas.search.experiments import kinds
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 from hwnas.supernets.errors import PlugInError
 
 ACME = "acme-hwnas 1.2"

@@ -14,7 +14,7 @@ from rich.table import Table
 from hwnas import supernets
 from hwnas.cli import output, run
 from hwnas.harness.store import Store
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 
 # Colours, a title of the window, an 8-bit control sequence, text that runs backwards, half of a file's name.
 HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2J\u202ed\u2066e\udcff"

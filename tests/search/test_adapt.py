@@ -12,13 +12,13 @@ from scipy import stats
 from hwnas import supernets
 from hwnas.harness.store import Store
 from hwnas.latency_luts import Entry, key, write_table
-from hwnas.search.adapt import Adapted, Curve, choose, curve, learned, most_telling
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._surrogate import Surrogate
-from hwnas.search.guess import guess_of
 from hwnas.search.predictors._blocks import SpaceFeatures
 from hwnas.search.predictors._kernel import Kernel
-from hwnas.search.study import search
+from hwnas.search.predictors.adapt import Adapted, Curve, choose, curve, learned, most_telling
+from hwnas.search.study.prior import guess_of
+from hwnas.search.study.run import search
 from hwnas.supernets.blocks import BlockSum, distinct_blocks
 from hwnas.supernets.errors import UsageError
 

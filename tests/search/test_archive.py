@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwnas.search.archive import Archive, Evaluation
 from hwnas.search.hypervolume import hypervolume
 from hwnas.search.objectives import Directions
+from hwnas.search.study.archive import Archive, Evaluation
 
 finite = st.floats(0, 8).map(round) | st.floats(0, 8)
 rows = st.lists(st.tuples(finite, finite, st.sampled_from(["ok", "unstable", "failed"]), st.sampled_from([0.0, 0.5])))

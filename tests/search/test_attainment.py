@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwnas.search.attainment import attainment_surfaces
+from hwnas.search.comparison.attainment import attainment_surfaces
 
 point = st.tuples(st.integers(0, 6), st.integers(0, 6))
 fronts = st.lists(st.lists(point, max_size=6), min_size=1, max_size=6)

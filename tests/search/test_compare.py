@@ -10,12 +10,12 @@ import pytest
 
 from hwnas import supernets
 from hwnas.harness.store import Store
-from hwnas.search import compare as module
 from hwnas.search import objectives
-from hwnas.search.compare import Comparison, Contestant, compare
+from hwnas.search.comparison import run as module
+from hwnas.search.comparison.run import Comparison, Contestant, compare
 from hwnas.search.hypervolume import hypervolume
 from hwnas.search.objectives import Outcome
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 from hwnas.supernets.errors import UnknownNameError, UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")

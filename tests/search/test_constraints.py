@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.search.constraints import name_of, parse, total_violation
+from hwnas.search.study.constraints import name_of, parse, total_violation
 from hwnas.supernets.errors import UnknownNameError, UsageError
 
 OBJECTIVES = (

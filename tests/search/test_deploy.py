@@ -12,12 +12,12 @@ import torch
 
 from hwnas import supernets
 from hwnas.backends.outputs import TOLERANCES
-from hwnas.search import deploy as deploying
-from hwnas.search.archive import Archive, Evaluation
-from hwnas.search.deploy import deploy, of_front
-from hwnas.search.deploy_check import check_written, fresh_inputs
+from hwnas.search.deploy import write as deploying
+from hwnas.search.deploy.check import check_written, fresh_inputs
+from hwnas.search.deploy.write import deploy, of_front
 from hwnas.search.objectives import Directions
-from hwnas.search.result import Study
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.result import Study
 from hwnas.supernets.errors import BackendError, NotFiniteError, UsageError
 from hwnas.supernets.supernet import Stage
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from hwnas.search.drift import Drift
+from hwnas.search.study.drift import Drift
 
 
 def simulated(rng, *, drift_sd, noise_sd, batches=30, each=4, again=5):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hwnas import supernets
-from hwnas.search.examples import latency_examples, measured_examples, quality_examples
+from hwnas.search.predictors.examples import latency_examples, measured_examples, quality_examples
 from hwnas.search.report import predictors_page
 from hwnas.supernets.errors import TableError, UsageError
 

@@ -10,10 +10,10 @@ import pytest
 
 from hwnas import supernets
 from hwnas.latency_luts.measured import MeasuredTable
-from hwnas.search.archive import Archive, Evaluation
-from hwnas.search.export import write_csv
+from hwnas.search.deploy.table import write_csv
 from hwnas.search.objectives import Directions
-from hwnas.search.result import Study
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.result import Study
 
 NET = supernets.get("ofa-mbv3-w1.0")
 LABELS = [("latency", "ms", False), ("top1", "%", True), ("macs", "M", False)]

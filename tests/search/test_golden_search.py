@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwnas import supernets
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hwnas.search.archive import Archive, Evaluation
-from hwnas.search.asking import PATIENCE
-from hwnas.search.constraints import Constraint
-from hwnas.search.drift import Drift
-from hwnas.search.evaluating import SMALL
-from hwnas.search.loop import Loop
 from hwnas.search.objectives import Directions, Outcome
-from hwnas.search.stored import Kept, Snapshot
-from hwnas.search.task import Task
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.asking import PATIENCE
+from hwnas.search.study.constraints import Constraint
+from hwnas.search.study.drift import Drift
+from hwnas.search.study.evaluating import SMALL
+from hwnas.search.study.loop import Loop
+from hwnas.search.study.stored import Kept, Snapshot
+from hwnas.search.study.task import Task
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.space import Choice, SearchSpace
 

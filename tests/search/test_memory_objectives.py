@@ -7,8 +7,8 @@ import pytest
 
 from hwnas import supernets
 from hwnas.harness.platform import parse as parse_platform
-from hwnas.search.constraints import parse
 from hwnas.search.objectives import Sources, make
+from hwnas.search.study.constraints import parse
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.memory import model_size, peak_memory
 

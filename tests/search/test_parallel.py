@@ -13,8 +13,8 @@ from hwnas.search import objectives
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms import create
 from hwnas.search.objectives import Outcome
-from hwnas.search.stored import load
-from hwnas.search.study import search
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 

@@ -20,7 +20,7 @@ from hwnas.search.algorithms import create
 from hwnas.search.algorithms._optimistic import OptimisticLinas
 from hwnas.search.algorithms._published import PublishedLinas
 from hwnas.search.objectives import Outcome
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(5)))

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from hwnas.harness.store import Store
-from hwnas.search.stored import load
-from hwnas.search.study import search
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
 from hwnas.supernets.errors import ChangedError, UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 

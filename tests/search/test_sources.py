@@ -13,8 +13,8 @@ from hwnas.latency_luts.keys import key
 from hwnas.latency_luts.table import Entry
 from hwnas.latency_luts.write import write_table
 from hwnas.search.objectives.latency import KnownLatency
-from hwnas.search.stored import load
-from hwnas.search.study import search
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
 from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.errors import StoreError, UsageError
 

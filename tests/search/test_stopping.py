@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hwnas.search.archive import Archive, Evaluation
 from hwnas.search.objectives import Directions, Outcome
-from hwnas.search.stopping import Reference, reference_default, reference_given, stop_rule
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.stopping import Reference, reference_default, reference_given, stop_rule
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 

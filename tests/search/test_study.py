@@ -15,8 +15,8 @@ import pytest
 from hwnas.harness.store import Store
 from hwnas.search import algorithms, objectives
 from hwnas.search.objectives import Outcome
-from hwnas.search.stored import load
-from hwnas.search.study import search
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
 from hwnas.supernets.errors import StoreError, UnknownNameError, UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 
@@ -499,7 +499,7 @@ def test_json_has_the_contracts_fields_and_comes_back_from_the_store(store):
 SEARCH = """
 import json, sys
 from hwnas from hwnas import supernets
-from hwnas.search.study from hwnas from hwnas import search
+from hwnas.search.study.run from hwnas from hwnas import search
 study = search(supernets.get("ofa-mbv3-w1.0"), objectives=["macs", "params"], algorithm=sys.argv[1], evals=70, seed=11)
 print(json.dumps([[one.iteration, one.key, dict(one.objectives)] for one in study.evaluations]))
 """
@@ -510,7 +510,7 @@ sys.path.insert(0, sys.argv[1])
 from hwnas from hwnas import supernets
 from hwnas.harness.store import Store
 from hwnas.search import objectives
-from hwnas.search.study from hwnas from hwnas import search
+from hwnas.search.study.run from hwnas from hwnas import search
 
 class Slow:
     name, unit, maximise, source, free, cheap, batched = "slow", "", True, "script", False, False, False

@@ -15,7 +15,7 @@ from hwnas import supernets
 from hwnas.harness.store import Store
 from hwnas.latency_luts.table import Entry
 from hwnas.latency_luts.write import write_table
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 from hwnas.search.transfer import transfer
 from hwnas.supernets.errors import UsageError
 

@@ -11,7 +11,7 @@ from hwnas.harness.store import Store
 from hwnas.latency_luts.keys import key
 from hwnas.latency_luts.table import Entry
 from hwnas.latency_luts.write import write_table
-from hwnas.search.study import search
+from hwnas.search.study.run import search
 from hwnas.search.transfer import transfer
 from hwnas.search.transfer.run import shared
 from hwnas.supernets.blocks import distinct_blocks

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from hwnas.harness.child import python_path
 from hwnas.harness.farm.cluster import Cluster
+from hwnas.harness.host.child import python_path
 
 
 class Fleet:

@@ -8,10 +8,10 @@ import textwrap
 from collections import defaultdict
 
 from hwnas import backends, supernets
+from hwnas.experiments import kinds
 from hwnas.harness import data, quality
 from hwnas.latency_luts import formats
 from hwnas.search import algorithms, objectives, predictors
-from hwnas.search.experiments import kinds
 
 REGISTRIES = {
     "hwnas.supernets": supernets.registry,

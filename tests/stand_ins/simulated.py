@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwnas.harness.clocks import HostCounters
+from hwnas.harness.worker.clocks import HostCounters
 
 
 @dataclass

@@ -10,8 +10,8 @@ import pytest
 
 from hwnas import backends, supernets
 from hwnas.backends.backend import Backend
+from hwnas.experiments import kinds
 from hwnas.latency_luts import formats
-from hwnas.search.experiments import kinds
 from hwnas.supernets.fitting import misfit, misfit_of_all
 from hwnas.supernets.supernet import SuperNetwork
 

@@ -22,7 +22,7 @@ from hwnas.harness.farm.offer import ACCURACY
 from hwnas.harness.farm.platforms import find
 from hwnas.harness.farm.status import status
 from hwnas.harness.measure import Measurer
-from hwnas.harness.protocol import profile
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.store import Store
 from hwnas.supernets.errors import MeasurementError, PlatformError, UsageError
 
@@ -278,7 +278,7 @@ def test_a_worker_keeps_few_files(tmp_path, monkeypatch):
 
 def test_without_a_farm_nothing_of_dask_is_imported():
     code = "import hwnas.cli, sys; hwnas.cli.run(['profile', 'ncf', '-c', 'min', '-p', 'lut:file=none.yaml', '-q'])"
-    code += "; import hwnas.harness.measure, hwnas.search.study"
+    code += "; import hwnas.harness.measure, hwnas.search.study.run"
     code += "; print([m for m in sys.modules if m in ('dask', 'distributed')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

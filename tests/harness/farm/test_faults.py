@@ -16,7 +16,7 @@ from hwnas.harness.farm.engine import differences
 from hwnas.harness.farm.platforms import find
 from hwnas.harness.farm.worker import CHARTER
 from hwnas.harness.measure import Measurer
-from hwnas.harness.protocol import profile
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.store import Store
 from hwnas.supernets.errors import MeasurementError, PlatformError, UsageError
 

@@ -13,14 +13,14 @@ import psutil
 import pytest
 
 from hwnas import supernets
-from hwnas.harness.child import python_path
 from hwnas.harness.farm import cluster as clusters
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.pickles import Unread, loads
 from hwnas.harness.farm.platforms import find
 from hwnas.harness.farm.supervisor import WorkerOrder
+from hwnas.harness.host.child import python_path
 from hwnas.harness.measure import Measurer
-from hwnas.harness.protocol import profile
+from hwnas.harness.measurement.protocol import profile
 from hwnas.supernets.errors import HwnasError
 
 pytestmark = pytest.mark.slow

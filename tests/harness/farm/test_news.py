@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from hwnas import supernets
-from hwnas.harness.child import python_path
 from hwnas.harness.farm import news
 from hwnas.harness.farm.bench import FarmBench
 from hwnas.harness.farm.news import News, heard
 from hwnas.harness.farm.platforms import find
+from hwnas.harness.host.child import python_path
 from hwnas.harness.measure import Measurer
-from hwnas.harness.measurement import Measurement
-from hwnas.harness.protocol import profile
+from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.store import Store
 from hwnas.supernets.errors import MeasurementError
 
@@ -40,7 +40,7 @@ from hwnas from hwnas import supernets
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.platforms import find
 from hwnas.harness.measure import Measurer
-from hwnas.harness.protocol import TimingProtocol
+from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.store import Store
 import json
 

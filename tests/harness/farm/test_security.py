@@ -15,7 +15,7 @@ from hwnas.harness.farm.platforms import find
 from hwnas.harness.farm.scheduler import listening
 from hwnas.harness.farm.security import Tls, checked
 from hwnas.harness.measure import Measurer
-from hwnas.harness.protocol import profile
+from hwnas.harness.measurement.protocol import profile
 from hwnas.supernets.errors import UsageError
 
 

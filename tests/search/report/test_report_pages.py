@@ -223,7 +223,7 @@ def test_many_platforms_are_chosen_from_a_list():
 
 def test_a_real_study_has_a_page():
     from hwnas import supernets
-    from hwnas.search.study import search
+    from hwnas.search.study.run import search
 
     net = supernets.get("ofa-mbv3-w1.0")
     study = search(net, objectives=["macs", "top1"], constraints=["macs<=300M"], algorithm="random", evals=20, seed=0)
@@ -238,7 +238,7 @@ def test_a_real_study_has_a_page():
 
 def test_a_study_without_a_front_says_so():
     from hwnas import supernets
-    from hwnas.search.study import search
+    from hwnas.search.study.run import search
 
     net = supernets.get("ofa-mbv3-w1.0")
     study = search(net, objectives=["macs", "top1"], constraints=["top1>=99%"], algorithm="random", evals=5, seed=0)

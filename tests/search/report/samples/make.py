@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hwnas import supernets
-from hwnas.search.compare import compare
+from hwnas.search.comparison.run import compare
 from hwnas.search.hypervolume import non_dominated
 from hwnas.search.transfer import QualityLabel, SharedRows, analyse
 from hwnas.search.transfer.adapting import adapting

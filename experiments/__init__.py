@@ -1,0 +1,6 @@
+"""The paper's experiments (arXiv 2205.10358), and one's own: short declarative files, one command each."""
+
+from hwnas.experiments.experiment import SCALES, Experiment, names, read_file, shipped
+from hwnas.experiments.run import Finished, run
+
+__all__ = ["SCALES", "Experiment", "Finished", "names", "read_file", "run", "shipped"]

@@ -1,0 +1,271 @@
+"""``kind = "precisions"``: the same sub-networks in full and in reduced precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnas.experiments.bench import Bench
+from hwnas.experiments.claims import Interval, Verdict, above, finite, mean_interval
+from hwnas.experiments.experiment import Experiment
+from hwnas.experiments.files import platform_files
+from hwnas.experiments.problem import Problem
+from hwnas.experiments.published import Published
+from hwnas.experiments.section import Section
+from hwnas.search.report.figures import Cell, Figure, Table, Trace, axis, colour, error_bars, rounded, symbol
+from hwnas.search.words import MISSING
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from hwnas.harness.platform import Platform
+
+SUMMARY = "the same sub-networks in full and in reduced precision"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That the reduced precision is faster, on each platform.
+
+    Attributes:
+        says: the claim.
+        times: how many times as fast it has to be.
+    """
+
+    says: str
+    times: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an experiment file says.
+
+    Attributes:
+        problem: the super-network and its quality; its platform is each of ``platforms`` in turn.
+        platforms: in full precision.
+        networks: random sub-networks that are measured, beside the smallest and the largest.
+        precision: the reduced one.
+        seed: of the sub-networks.
+        claims: that are tested.
+    """
+
+    problem: Problem
+    platforms: tuple[str, ...]
+    networks: int
+    precision: str = "int8"
+    seed: int = 0
+    claims: tuple[Claim, ...] = field(default_factory=tuple)
+
+
+def check(settings: Settings, where: str) -> None:
+    """Raise ``UsageError`` where a number is none that serves."""
+    if not settings.platforms or settings.networks < 1:
+        raise UsageError(f"{where}: expected at least one of platforms and 1 of networks")
+
+
+def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    """Say what stands in for the paper's data."""
+    yield from settings.problem.resolved(environ).notes(settings.problem.supernet)
+
+
+def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
+    """Measure everything in both precisions, platform by platform."""
+    from hwnas import supernets
+    from hwnas.harness import quality
+    from hwnas.harness.pinned import pinned
+    from hwnas.harness.platform import parse
+    from hwnas.harness.quality import QualityOptions
+
+    settings: Settings = experiment.settings
+    problem = settings.problem.resolved(bench.environ)
+    net = supernets.get(problem.supernet)
+    X = net.space.canonical(
+        np.vstack([net.space.smallest(), net.space.largest(), net.space.sample(settings.networks, settings.seed)])
+    )
+    X = np.array(list(dict(zip(net.space.keys(X), X, strict=True)).values()))
+    source = quality.get(problem.quality, net, QualityOptions(problem.weights, problem.subset))
+    decisive = {"supernet": problem.supernet, "networks": net.space.keys(X)}
+    platforms = []
+    total = 2 * len(settings.platforms)
+    for number, platform in enumerate(settings.platforms):
+        reduced = f"{platform}{',' if ':' in platform else ':'}precision={settings.precision}"
+        rows = {}
+        for half, place in enumerate((platform, reduced)):
+            bench.step(f"{len(X)} sub-networks on {place}", 2 * number + half, total)
+            where = pinned(parse(place))
+            make = partial(_measured, problem.supernet, where, X, bench)
+            decided = decisive | {"platform": place} | platform_files(where).decisive
+            rows["reduced" if half else "full"] = bench.parts.get("measured", decided, make)
+        platforms.append({"platform": platform, "reduced": reduced, "rows": rows})
+    return {
+        "supernet": net.name,
+        "precision": settings.precision,
+        "quality": {
+            "source": source.name, "metric": source.metric, "unit": source.unit, "predicted": source.predicted,
+            "note": source.note,
+        },
+        "keys": net.space.keys(X),
+        "macs": net.macs(X).tolist(),
+        "values": [finite(value) for value in quality.qualities(source, X)],
+        "platforms": platforms,
+    }  # fmt: skip
+
+
+def _measured(supernet: str, platform: Platform, X: IntArray, bench: Bench) -> dict[str, Any]:
+    from hwnas import supernets
+    from hwnas.harness.measure import Measurer
+    from hwnas.harness.store import Store
+
+    with (
+        Store.open(bench.store) as store,
+        Measurer(supernets.get(supernet), platform, store=store) as measurer,
+    ):
+        found = measurer.measure(X)
+    return {
+        "latency_ms": [finite(1e3 * one.latency_s) for one in found],
+        "interval_ms": [[finite(1e3 * end) for end in one.interval] for one in found],
+        "status": [one.status for one in found],
+        "reason": [one.reason for one in found],
+    }
+
+
+def _factors(platform: Mapping[str, Any]) -> FloatArray:
+    """Return how many times as fast each sub-network is, ``(n,)``; nan where one of the two failed."""
+    full, reduced = (np.array(platform["rows"][key]["latency_ms"], dtype=np.float64) for key in ("full", "reduced"))
+    return np.asarray(full / reduced, dtype=np.float64)
+
+
+def _speedup(platform: Mapping[str, Any]) -> Interval:
+    """Return the geometric mean of the factors."""
+    factors = _factors(platform)
+    logs = mean_interval(np.log(factors[np.isfinite(factors)]))
+    return Interval(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
+
+
+def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
+    """Test the claims."""
+    made = []
+    for claim in settings.claims:
+        for platform in data["platforms"]:
+            interval = _speedup(platform)
+            value, low, high = (finite(end) for end in (interval.value, interval.low, interval.high))
+            statistic = f"latency in fp32 over that in {data['precision']}"
+            verdict, needed = above(interval, claim.times), f"above {claim.times:g}"
+            made.append(Verdict(claim.says, platform["platform"], verdict, statistic, value, low, high, needed))
+    return made
+
+
+def sections(_experiment: Experiment, data: Mapping[str, Any], _published: Published | None) -> list[Section]:
+    """Return quality against latency in both precisions, and the factors."""
+    figures = [_figure(number, platform, data) for number, platform in enumerate(data["platforms"])]
+    metric = data["quality"]["metric"]
+    lead = (
+        f"The same sub-networks in both precisions; {metric} is that of fp32 in both: what {data['precision']} costs "
+        "in accuracy was not measured."
+    )
+    return [
+        Section("Latency in both precisions", lead, figures, label="Platform"),
+        Section(
+            "How many times as fast",
+            "Sub-network by sub-network.",
+            [_gains(data)],
+        ),
+    ]
+
+
+def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -> Figure:
+    quality = data["quality"]
+    traces: list[Trace] = []
+    rows: list[list[Cell]] = []
+    for place, (key, name) in enumerate((("full", "fp32"), ("reduced", data["precision"]))):
+        measured = platform["rows"][key]
+        there = [row for row, value in enumerate(measured["latency_ms"]) if value is not None]
+        x, y = [measured["latency_ms"][row] for row in there], [data["values"][row] for row in there]
+        pairs = [measured["interval_ms"][row] for row in there]
+        bounds = [None if None in pair else pair for pair in pairs]
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": name, "x": rounded(x), "y": rounded(y),
+                "marker": {"color": colour(place), "symbol": symbol(place), "size": 8},
+                "error_x": error_bars(x, bounds, colour(place)), "hovertemplate": "%{x} ms, %{y}<extra></extra>",
+            }
+        )  # fmt: skip
+        rows += [
+            [name, data["keys"][row], measured["latency_ms"][row], data["values"][row], measured["status"][row]]
+            for row in there
+        ]
+    title = f"{'predicted ' if quality['predicted'] else ''}{quality['metric']} ({quality['unit']})"
+    return Figure(
+        id=f"precisions-{number}",
+        title=platform["platform"],
+        says="Bars are the measurements\u2019 intervals.",
+        data=traces,
+        layout={"xaxis": axis("latency (ms)"), "yaxis": axis(title)},
+        table=Table(["precision", "network", "latency (ms)", title, "status"], rows),
+        choice=platform["platform"],
+        height=420,
+    )
+
+
+def _gains(data: Mapping[str, Any]) -> Figure:
+    macs = [count / 1e6 for count in data["macs"]]
+    traces: list[Trace] = []
+    columns = []
+    for place, platform in enumerate(data["platforms"]):
+        factors = [finite(one) for one in _factors(platform)]
+        columns.append(factors)
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": platform["platform"], "x": rounded(macs),
+                "y": rounded(factors), "marker": {"color": colour(place), "symbol": symbol(place), "size": 8},
+                "hovertemplate": "%{x} M MACs: %{y} times<extra></extra>",
+            }
+        )  # fmt: skip
+    rows: list[list[Cell]] = [[key, *(column[row] for column in columns)] for row, key in enumerate(data["keys"])]
+    return Figure(
+        id="gains",
+        title=f"{data['precision']} against fp32",
+        says="Latency in fp32 over that of the same sub-network in reduced precision.",
+        data=traces,
+        layout={"xaxis": axis("MACs (M)"), "yaxis": axis("times as fast")},
+        table=Table(["network", *(platform["platform"] for platform in data["platforms"])], rows),
+    )
+
+
+def table(data: Mapping[str, Any]) -> Table:
+    """Return every measurement, one row each."""
+    rows: list[list[Cell]] = []
+    for platform in data["platforms"]:
+        for key, name in (("full", "fp32"), ("reduced", data["precision"])):
+            measured = platform["rows"][key]
+            columns = (
+                data["keys"],
+                measured["latency_ms"],
+                measured["interval_ms"],
+                measured["status"],
+                data["values"],
+            )
+            rows += [
+                [platform["platform"], name, network, value, *interval, status, quality]
+                for network, value, interval, status, quality in zip(*columns, strict=True)
+            ]
+    return Table(
+        ["platform", "precision", "key", "latency_ms", "low_ms", "high_ms", "status", data["quality"]["metric"]], rows
+    )
+
+
+def gist(data: Mapping[str, Any]) -> str:
+    """Return the geometric mean of the factors, platform by platform."""
+    return "; ".join(f"{one['platform']}: {data['precision']} {_said(_speedup(one))}" for one in data["platforms"])
+
+
+def _said(interval: Interval) -> str:
+    if not np.isfinite(interval.value):
+        return MISSING
+    ends: Sequence[float] = (interval.low, interval.high)
+    sure = f" (95 % interval {ends[0]:.2f} to {ends[1]:.2f})" if np.isfinite(ends).all() else ""
+    return f"{interval.value:.2f} times as fast{sure}"

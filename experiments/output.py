@@ -1,0 +1,33 @@
+"""An experiment's result as files: the page, the CSV, and the JSON that both are made of."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from hwnas.experiments import published
+from hwnas.experiments.claims import counted
+from hwnas.experiments.page import experiment_page
+from hwnas.experiments.run import Finished
+
+
+def page(finished: Finished) -> str:
+    """Return the HTML page."""
+    experiment, result = finished.experiment, finished.result
+    numbers = published.load(experiment.head.published) if experiment.head.published else None
+    sections = experiment.kind.sections(experiment, result["data"], numbers)
+    shown = getattr(experiment.kind, "networks", None)
+    networks = shown(result["data"]) if shown is not None else {}
+    return experiment_page(result, sections, numbers, counted(result["claims"]), networks)
+
+
+def csv_text(experiment_kind: Any, data: Mapping[str, Any]) -> str:
+    """Return what was found as CSV; what is missing is empty."""
+    made = experiment_kind.table(data)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(made.columns)
+    writer.writerows([["" if cell is None else cell for cell in row] for row in made.rows])
+    return text.getvalue()

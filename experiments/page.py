@@ -1,0 +1,43 @@
+"""The page of an experiment: what stands in for the paper's data, which claims held, and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hwnas.search.report.page import render
+from hwnas.search.words import facts
+
+if TYPE_CHECKING:
+    from hwnas.experiments.published import Published
+    from hwnas.experiments.section import Section
+
+
+def experiment_page(
+    result: Mapping[str, Any],
+    sections: Sequence[Section],
+    published: Published | None,
+    words: str,
+    networks: Mapping[int, Mapping[str, Any]],
+) -> str:
+    """Return the page.
+
+    Args:
+        result: see ``hwnas.experiments.run.Finished``.
+        sections: what its kind draws.
+        published: what the paper says, drawn beside.
+        words: how many claims held and did not.
+        networks: what the hover shows of the networks that the figures draw.
+    """
+    return render(
+        "experiment.html",
+        [figure for section in sections for figure in section.figures],
+        networks,
+        title=f"{result['experiment']}: {result['title']}",
+        result=result,
+        sections=sections,
+        published=published,
+        words=words,
+        minutes=result["seconds"] / 60,
+        environment=facts(result["environment"]),
+    )

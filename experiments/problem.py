@@ -1,0 +1,116 @@
+"""What is searched in an experiment, and with what: the tables ``problems`` and ``algorithms`` of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from hwnas.experiments.original import filled, is_given, stand_in_notes
+from hwnas.search.comparison.result import Contestant
+
+
+@dataclass(frozen=True)
+class Original:
+    """What replaces a problem's stand-ins where the paper's own data are given: the same keys, all optional.
+
+    Text may hold ``$NAME``, the value of an environment variable; it counts as given when all of them are set.
+    """
+
+    supernet: str | None = None
+    platform: str | None = None
+    quality: str | None = None
+    weights: str | None = None
+    subset: int | None = None
+    objectives: tuple[str, ...] | None = None
+    reference: Mapping[str, float] | None = None
+    best: float | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A super-network with its objectives.
+
+    Attributes:
+        supernet: as ``hwnas supernets`` lists them.
+        platform: where latency is known or measured.
+        as_table: latency on the platform is the sum over a table of its blocks, which is measured first.
+        quality: the quality source; ``None``: the super-network's own.
+        weights: for a source that runs sub-networks.
+        subset: how many examples such a source tests on.
+        objectives: empty: latency and the quality.
+        constraints: like "latency<=20ms".
+        reference: where hypervolume is measured from, by objective; empty: the default of ``search``.
+        best: the hypervolume that counts as 1; ``None``: that of all searches together.
+        title: on the page; empty: the name of its table.
+        stands_in: what stands in for the paper's own data, a clause without a full stop; empty: nothing does.
+        original: what to use instead of the stand-ins where it is given.
+    """
+
+    supernet: str
+    platform: str | None = None
+    as_table: bool = False
+    quality: str | None = None
+    weights: str | None = None
+    subset: int | None = None
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    reference: Mapping[str, float] = field(default_factory=dict)
+    best: float | None = None
+    title: str = ""
+    stands_in: str = ""
+    original: Original | None = None
+
+    def resolved(self, environ: Mapping[str, str]) -> Problem:
+        """Return the problem with the paper's own data where they are given."""
+        if not is_given(self.original, environ):
+            return self
+        return replace(self, **filled(self.original, environ), as_table=False, stands_in="", original=None)
+
+    def notes(self, name: str) -> Iterator[str]:
+        """Say what stands in, and what would replace it."""
+        yield from stand_in_notes(self.title or name, self.stands_in, self.original)
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides which values are found, as JSON values but for files; see ``files`` beside it."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in {"title", "stands_in", "original", "best"}
+        }
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of ``search`` that it stands for."""
+        from hwnas.harness.quality import QualityOptions
+
+        return {
+            "platform": self.platform,
+            "quality": self.quality,
+            "quality_options": QualityOptions(self.weights, self.subset),
+            "objectives": self.objectives or None,
+            "constraints": self.constraints,
+            "reference": dict(self.reference) or None,
+        }
+
+
+@dataclass(frozen=True)
+class Use:
+    """An algorithm as an experiment uses it; the name of its table is the name in figures.
+
+    Attributes:
+        algorithm: as ``hwnas algorithms`` lists them.
+        preset: "paper" for the published settings.
+        settings: the algorithm's own, on top of the preset.
+        evals: evaluations of a search; ``None``: those of the experiment.
+        seeds: searches; ``None``: those of the experiment.
+    """
+
+    algorithm: str
+    preset: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    evals: int | None = None
+    seeds: int | None = None
+
+    def contestant(self, label: str) -> Contestant:
+        """Return it as a comparison names it."""
+        return Contestant(self.algorithm, self.preset, label)

@@ -1,0 +1,197 @@
+"""The searches of an experiment: each a study in the store, run where it is not there yet or not whole.
+
+Where every objective is free they run side by side, in processes of one thread each; where something is measured they
+run one after the other. A run that was killed goes on with the studies that it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hwnas import supernets
+from hwnas.experiments.bench import Bench
+from hwnas.experiments.files import Files, platform_files, quality_files, unused
+from hwnas.experiments.parts import digest
+from hwnas.experiments.problem import Problem, Use
+from hwnas.harness.platform import parse
+from hwnas.harness.store import Store
+from hwnas.search.objectives import Sources
+from hwnas.search.processes import side_by_side
+from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.result import Study
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
+from hwnas.supernets.contents import of_records
+from hwnas.supernets.supernet import SuperNetwork
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search of an experiment.
+
+    Attributes:
+        problem: what is searched.
+        use: the algorithm.
+        label: what it is called: the problem and the algorithm.
+        seed: of the search.
+        evals: how many evaluations.
+        warm_start: the name of the study whose front is evaluated first; ``None``: none is.
+    """
+
+    problem: Problem
+    use: Use
+    label: str
+    seed: int
+    evals: int
+    warm_start: str | None = None
+
+    def study(self, run: str, files: Files) -> str:
+        """Return its name in the store: what decides it is in it, so that an edited experiment begins anew.
+
+        Args:
+            run: the experiment and its scale.
+            files: of the problem; what they hold decides, not what they are called.
+        """
+        decisive = {"use": asdict(self.use), "evals": self.evals, "warm_start": self.warm_start}
+        decided = decisive | self.problem.decisive() | files.decisive
+        return f"{run}: {self.label}, seed {self.seed} ({digest(decided)})"
+
+    @property
+    def what(self) -> str:
+        """How it is reported."""
+        return f"{self.label}, seed {self.seed}"
+
+    def go(self, store: Store, run: str, files: Files) -> Study:
+        """Run it, or what is left of it; see ``study``.
+
+        Raises:
+            ChangedError: a file was changed since it was looked at.
+        """
+        name = self.study(run, files)
+        there = store.study(name)
+        whole = there is not None and there.evaluations >= self.evals
+        net = supernets.get(self.problem.supernet)
+        study = load(store, name, net) if whole else self._searched(net, store, name, resume=there is not None)
+        files.check(of_records(study.settings.get("contents", {})))
+        return study
+
+    def _searched(self, net: SuperNetwork, store: Store, name: str, resume: bool) -> Study:
+        return search(
+            net,
+            algorithm=self.use.algorithm,
+            preset=self.use.preset,
+            settings=self.use.settings,
+            evals=self.evals,
+            seed=self.seed,
+            store=store,
+            study=name,
+            resume=resume,
+            warm_start=self.warm_start,
+            **self.problem.options(),
+        )
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A problem, looked at before anything takes time.
+
+    Attributes:
+        free: nothing has to be measured.
+        files: that it names.
+    """
+
+    free: bool
+    files: Files
+
+
+def examined(problem: Problem) -> Examined:
+    """Look at a problem; raises what is wrong with it."""
+    options = problem.options()
+    request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
+    net = supernets.get(problem.supernet)
+    with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
+        plan = Plan(request, sources)
+        free = all(one.free for one in (*plan.objectives, *plan.limited))
+        used, where = sources.used, None if problem.platform is None else parse(problem.platform)
+        there = platform_files(used.platform) if used.platform else unused(platform_files(where))
+        return Examined(free, there | quality_files(used.quality))
+
+
+def run_all(searches: Sequence[Search], bench: Bench) -> list[Study]:
+    """Run the searches that the store does not have yet, and return all, in order.
+
+    Raises:
+        UsageError: a problem cannot be searched so.
+        ChangedError: a file was changed since it was looked at.
+        WorkError: a process died.
+    """
+    problems = {id(one.problem): one.problem for one in searches}
+    looked = {number: examined(problem) for number, problem in problems.items()}
+    tasks = [_Task(one, looked[id(one.problem)], bench.name) for one in searches]
+    together = [task for task in tasks if task.examined.free]
+    with Store.open(bench.store) as store:
+        total, done = len(tasks), 0
+        for task in _side_by_side(together, bench, store):
+            done += 1
+            bench.step(task.search.what, done, total)
+        for task in tasks:
+            if not task.examined.free:
+                bench.step(task.search.what, done, total)
+                task.go(store)
+                done += 1
+                bench.step(task.search.what, done, total)
+        return [task.go(store) for task in tasks]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A search with what was looked at for it, as it is handed to another process."""
+
+    search: Search
+    examined: Examined
+    run: str
+
+    def go(self, store: Store) -> Study:
+        return self.search.go(store, self.run, self.examined.files)
+
+
+def _side_by_side(tasks: Sequence[_Task], bench: Bench, store: Store) -> Iterator[_Task]:
+    """Run free searches in processes; yield each as soon as it is whole."""
+    records = {one.name: one.evaluations for one in store.studies()}
+    left = []
+    for task in tasks:
+        if records.get(task.search.study(task.run, task.examined.files), 0) >= task.search.evals:
+            yield task
+        else:
+            left.append(task)
+    named = {task.search.what: (task, bench.store) for task in left}
+    for what, _ in side_by_side(_go, named, bench.workers):
+        yield named[what][0]
+
+
+def _go(task: _Task, store: str) -> None:
+    with Store.open(store) as opened:
+        task.go(opened)
+
+
+def seeds_of(use: Use, seeds: int) -> range:
+    """Return the seeds of an algorithm's searches."""
+    return range(use.seeds or seeds)
+
+
+def searches_of(
+    name: str, problem: Problem, uses: Mapping[str, Use], evals: int, seeds: int
+) -> dict[str, list[Search]]:
+    """Return every search of a problem, by algorithm."""
+    return {
+        label: [Search(problem, use, f"{name}, {label}", seed, use.evals or evals) for seed in seeds_of(use, seeds)]
+        for label, use in uses.items()
+    }
+
+
+def facts_of(study: Study) -> dict[str, Any]:
+    """Return where a study's quality is from, for the page; empty where it has none."""
+    quality = study.facts["quality"]
+    return dict(quality) if quality else {}

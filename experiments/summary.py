@@ -1,0 +1,147 @@
+"""One table of all experiments that were run: ``docs/reproduction.md`` is what this returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwnas.experiments import experiment, published
+from hwnas.experiments.claims import HELD, counted
+from hwnas.search.words import listed, number
+from hwnas.supernets.documents import parse_json, read_text
+from hwnas.supernets.errors import MALFORMED, UsageError
+
+_HEAD = """# The paper's experiments, run here
+
+Written by `hwnas reproduce summary --markdown docs/reproduction.md` from the results of the runs; not by hand. How to
+write an experiment of your own: [experiments.md](experiments.md).
+
+The paper is Cummings et al., [arXiv 2205.10358](https://arxiv.org/abs/2205.10358). A claim *held* where the whole 95 %
+interval of its statistic says so, *did not hold* where it says the opposite, and is *undecided* between. What an
+experiment took is time on the clock, beside whatever else the machine did; in brackets, the processor time of its own
+processes.
+"""
+
+
+def summary(folder: Path, scale: str) -> str:
+    """Return the table of what was run at a scale, as Markdown.
+
+    Raises:
+        UsageError: nothing was, or there is no such scale.
+    """
+    experiment.check_scale(scale)
+    results = list(_results(folder, scale))
+    if not results:
+        raise UsageError(
+            f"{folder}: has no results at scale {scale!r}; 'hwnas reproduce all --scale {scale}' makes them"
+        )
+    minutes = sum(one["seconds"] for one in results) / 60
+    machine = _machine(results[-1]["environment"])
+    lines = [
+        _HEAD,
+        f"Scale: **{scale}**; {len(results)} experiments in {minutes:.0f} minutes, on {machine}.",
+        "",
+        "| experiment | the paper | ours | claims | took | command |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_row(one) for one in results),
+        *_missing(results),
+        "",
+        "## What stands in",
+        "",
+        *(line for one in results for line in _stand_ins(one)),
+        "",
+        "## Claims, one by one",
+        "",
+        "| experiment | claim | on | verdict | statistic | value | 95 % interval |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(_claim(one["experiment"], claim) for one in results for claim in one["claims"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _results(folder: Path, scale: str) -> Iterator[dict[str, Any]]:
+    for name in experiment.names():
+        file = folder / f"{name}-{scale}.json"
+        if file.is_file():
+            yield _read(file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Read a result, and see that all that is told of it is there."""
+    try:
+        result: dict[str, Any] = parse_json(read_text(file))
+        _row(result), _machine(result["environment"]), list(_stand_ins(result))
+        [_claim(result["experiment"], claim) for claim in result["claims"]]
+    except (OSError, *MALFORMED) as error:
+        raise UsageError(f"{file}: is no result of an experiment ({error!r}); run it again") from error
+    return result
+
+
+def _missing(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    there = {one["experiment"] for one in results}
+    left = [name for name in experiment.names() if name not in there]
+    return ["", f"Not run: {listed(left)}."] if left else []
+
+
+def _row(result: Mapping[str, Any]) -> str:
+    name = result["experiment"]
+    cells = [
+        f"**{name}**: {result['title']}",
+        f"{result['paper']}{_published(name)}",
+        result["gist"],
+        counted(result["claims"]) or "none is known",
+        _spent(result["seconds"]) + _worked(result),
+        f"`hwnas reproduce {name} --scale {result['scale']}`",
+    ]
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _published(name: str) -> str:
+    head = experiment.shipped(name).head
+    if not head.published:
+        return ""
+    numbers = published.load(head.published)
+    parts = [
+        f"{problem}: " + "; ".join(f"{one.hypervolume:.3f} by {_listed(one.evaluations)}" for one in thresholds)
+        for problem, thresholds in numbers.thresholds.items()
+    ]
+    parts += [
+        f"{measure} at {'most' if one.is_most else 'least'} {one.value:g}{' ' * bool(one.unit)}{one.unit}"
+        for measure, one in numbers.bounds.items()
+    ]
+    return ": " + "; ".join(parts)
+
+
+def _listed(evaluations: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in evaluations.items())
+
+
+def _stand_ins(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["stands_in"]:
+        yield f"- **{result['experiment']}**: {' '.join(result['stands_in'])}"
+
+
+def _claim(name: str, claim: Mapping[str, Any]) -> str:
+    value, low, high = (number(claim[key], 3) for key in ("value", "low", "high"))
+    verdict = claim["verdict"] if claim["verdict"] == HELD else f"*{claim['verdict']}*"
+    cells = [name, claim["claim"], claim["where"], verdict, claim["statistic"], value, f"{low} to {high}"]
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _worked(result: Mapping[str, Any]) -> str:
+    """Return the processor time; results of earlier versions have none."""
+    return f" ({_spent(result['processor_s'])} of processors)" if "processor_s" in result else ""
+
+
+def _spent(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    model, count = environment.get("cpu"), environment.get("allowed_cpus")
+    return f"{model or 'this machine'} ({count} CPUs)" if count else str(model or "this machine")

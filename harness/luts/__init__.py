@@ -1,0 +1,1 @@
+"""Lookup tables for one's own device: building them from measured blocks, and checking what their sums tell."""

@@ -1,0 +1,133 @@
+"""When to stop: which networks of a batch have settled, by the width of their intervals and by their ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.samples import Samples
+from hwnas.harness.measurement.statistics import Summary, orders, statistic_of, summarise, tau
+from hwnas.supernets.space import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which stopping rules a network meets.
+
+    Attributes:
+        narrow: its interval is narrow enough to be told.
+        steady: its early and late rounds agree, the host's own drift apart.
+        ranked: the two halves of the samples rank it alike among its batch.
+    """
+
+    narrow: bool
+    steady: bool
+    ranked: bool
+
+    @property
+    def met(self) -> bool:
+        """Whether it meets all of them."""
+        return self.narrow and self.steady and self.ranked
+
+
+@dataclass(frozen=True)
+class Settling:
+    """What the samples taken so far say.
+
+    Attributes:
+        summaries: one per network.
+        narrow: indices of the networks whose interval is as narrow as is aimed for, of those that are judged.
+        known: indices of the networks whose interval is narrow enough to be told, likewise.
+        steady: indices of the networks whose early and late rounds agree, likewise.
+        ranked: indices of the networks whose ranks agree between the two halves, likewise.
+        tau: Kendall's tau between the halves, over all that are judged.
+        all_settled: every network that is judged and runs is narrow and steady, and ``tau`` is high enough.
+    """
+
+    summaries: tuple[Summary, ...]
+    narrow: frozenset[int]
+    known: frozenset[int]
+    steady: frozenset[int]
+    ranked: frozenset[int]
+    tau: float
+    all_settled: bool
+
+    def rules(self, index: int) -> Rules:
+        """Return which rules a network meets."""
+        return Rules(index in self.known, index in self.steady, index in self.ranked)
+
+    @classmethod
+    def nothing(cls, n: int) -> Settling:
+        """Return what is known before there are samples."""
+        none = summarise(np.empty(0), np.empty(0, dtype=bool), "min")
+        nobody: frozenset[int] = frozenset()
+        return cls((none,) * n, nobody, nobody, nobody, nobody, math.nan, all_settled=False)
+
+
+def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Settling:
+    """Apply the stopping rules.
+
+    Args:
+        samples: of every network; one without samples does not run and holds nobody up.
+        protocol: the numbers.
+        threads: compute threads of the platform.
+        judged: the networks that the rules are about.
+    """
+    clean = [~one.disturbed(protocol.disturbed, threads) if one.n else np.empty(0, dtype=bool) for one in samples]
+    summaries = tuple(
+        summarise(one.seconds, mask, protocol.statistic, protocol.confidence, one.visit)
+        for one, mask in zip(samples, clean, strict=True)
+    )
+    running = [index for index in judged if samples[index].n]
+    enough = [i for i in running if samples[i].n >= protocol.samples]
+    narrow = frozenset(i for i in enough if summaries[i].width <= protocol.interval)
+    known = frozenset(i for i in enough if summaries[i].width <= protocol.accept * protocol.interval)
+    # Even and odd rounds both span the whole time, and are those of different sessions where there are several.
+    parity = [_halves(samples[i], clean[i], samples[i].rounds % 2 == 0, protocol.statistic) for i in running]
+    agreement, kept = _agreeing(np.array(parity).reshape(-1, 2), protocol)
+    ranked = frozenset(running[position] for position in kept)
+    trends = _trends(samples, clean, protocol.statistic)
+    steady = frozenset(i for i in running if abs(trends[i] - 1) <= protocol.steady)
+    settled = len(narrow) == len(running) == len(steady) and agreement >= protocol.tau
+    return Settling(summaries, narrow, known, steady, ranked, agreement, settled)
+
+
+def _halves(samples: Samples, clean: BoolArray, first: BoolArray, statistic: str) -> tuple[float, float]:
+    """Return the statistic of the samples that are ``first``, (n,), and of the others; nan where there are none."""
+    one, other = (statistic_of(samples.seconds[half], clean[half], statistic) for half in (first, ~first))
+    return one, other
+
+
+def _trends(samples: Sequence[Samples], clean: Sequence[BoolArray], statistic: str) -> FloatArray:
+    """Return how much slower each network was in its late rounds than in its early ones, (n,).
+
+    The host's own drift is divided out: it is the median over all networks, the anchors among them.
+    """
+    ratios = []
+    for one, mask in zip(samples, clean, strict=True):
+        early = one.rounds <= np.median(one.rounds) if one.n else np.empty(0, dtype=bool)
+        first, second = _halves(one, mask, early, statistic)
+        ratios.append(second / first)
+    known = [ratio for ratio in ratios if not math.isnan(ratio)]
+    return np.array(ratios) / (np.median(known) if known else math.nan)
+
+
+def _agreeing(halves: FloatArray, protocol: TimingProtocol) -> tuple[float, list[int]]:
+    """Return the halves' tau, and the networks left when those that spoil it are taken out one by one.
+
+    Taking out the network with the most contradicted pairs first leaves many that are ranked reliably. A network with
+    samples in one half only is ranked by nothing.
+    """
+    kept = [position for position, pair in enumerate(halves) if not np.isnan(pair).any()]
+    current = tau(halves[kept, 0], halves[kept, 1], protocol.resolution)
+    agreement = current if len(kept) == len(halves) else 0.0
+    while current < protocol.tau and len(kept) > 1:
+        first, second = (orders(halves[kept, half], protocol.resolution) for half in (0, 1))
+        worst = int(np.argmax((first * second < 0).sum(axis=1)))
+        kept = kept[:worst] + kept[worst + 1 :]
+        current = tau(halves[kept, 0], halves[kept, 1], protocol.resolution)
+    return agreement, kept

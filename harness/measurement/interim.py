@@ -1,0 +1,56 @@
+"""What of a batch is reported before it ends, so that a program that is killed in the midst of it has lost little.
+
+A batch takes up to a minute and a half, and its networks settle one by one. The loop reports between two rounds, first
+after the very first: nothing is timed then, and every visit drops its first runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hwnas.harness.measurement.convergence import Settling
+
+
+class Interim:
+    """Which networks are due to be reported.
+
+    Args:
+        times: a network has settled when it meets all rules at so many looks in a row. One look alone picks lucky ones.
+    """
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self._met: dict[int, int] = {}
+        self._reported: dict[int, int] = {}  # samples, by network
+        self._settled: set[int] = set()
+
+    def due(self, settling: Settling, samples: Mapping[int, int]) -> dict[int, bool]:
+        """Return the networks to report after a look, and whether each has settled.
+
+        One that settles is reported then, and no more; of the others those of ``early``.
+
+        Args:
+            settling: what the look has shown.
+            samples: how many there are, of the networks that run.
+        """
+        for index in samples:
+            met = index in settling.narrow and settling.rules(index).met
+            self._met[index] = self._met.get(index, 0) + 1 if met else 0
+        settled = {index for index in samples if self._met[index] >= self._times} - self._settled
+        open_ = {index: n for index, n in samples.items() if index not in self._settled | settled}
+        self._settled |= settled
+        self._reported |= {index: samples[index] for index in settled}
+        return dict(sorted((dict.fromkeys(settled, True) | self.early(open_)).items()))
+
+    def early(self, samples: Mapping[int, int]) -> dict[int, bool]:
+        """Return the networks to report before any look, none of which has settled.
+
+        They are reported whenever they have twice as many samples as the last time: so often that what is lost is less
+        than what is there, and so seldom that it costs little.
+
+        Args:
+            samples: how many there are, of the networks that run and have not settled.
+        """
+        grown = {index: n for index, n in samples.items() if n >= max(1, 2 * self._reported.get(index, 0))}
+        self._reported |= grown
+        return dict.fromkeys(grown, False)

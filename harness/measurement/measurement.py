@@ -1,0 +1,308 @@
+"""A measurement: the raw samples of one sub-network on one platform, and the metadata that make them mean something."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.samples import Samples
+from hwnas.harness.measurement.statistics import Summary, statistic_of, summarise
+from hwnas.supernets.errors import MALFORMED, StoreError
+from hwnas.supernets.space import BoolArray, Config, FloatArray
+from hwnas.supernets.values import fault, number_or_none
+
+# 1: first form.
+SCHEMA = 1
+
+STATES = ("ok", "unstable", "failed")
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """One sub-network on one platform. Times are seconds.
+
+    Attributes:
+        supernet: the super-network's name.
+        config: the sub-network.
+        key: its canonical vector's name.
+        graph: a digest of what it consists of.
+        platform: the canonical platform string.
+        status: "ok", "unstable" (measured, but not settled) or "failed".
+        reason: why it is not ok, and what would help; empty when it is.
+        statistic: "min", "p10", "p15", "median", or "table" where a table knows the value.
+        latency_s: the statistic; nan when failed.
+        macs: multiply-accumulates at batch 1.
+        params: parameters.
+        batch: samples per inference.
+        threads: compute threads; they say how CPU time explains wall time.
+        samples: the raw samples; none of a table's value.
+        protocol: the numbers it was taken with; ``None`` for a table's value.
+        fingerprint: of the environment.
+        measured_at: ISO 8601, UTC.
+        prepare_s: export and compilation.
+        first_inference_s: the first run.
+        memory_bytes: growth of the worker's resident memory from before preparing to after the first inference.
+        error: the largest difference from the torch module's outputs, relative to the largest; nan: not compared.
+        threads_verified: the threads that ran are those asked for; ``None`` where it cannot be told.
+        sessions: how often it was prepared: the visit of round r went to session r modulo this.
+        stages: the stages' names.
+        read_back: what each session says of itself.
+        spent_s: time spent on it.
+        context: what it was measured along with: anchors' values, rounds, the halves' tau, the loop's overhead.
+        cached: an earlier value, used because the anchors agree.
+        contents: digests of what the files held that options of the platform name, by key.
+    """
+
+    supernet: str
+    config: Config
+    key: str
+    platform: str
+    status: str
+    reason: str
+    statistic: str
+    latency_s: float
+    macs: int
+    params: int
+    graph: str = ""
+    batch: int = 1
+    threads: int = 1
+    samples: Samples = field(default_factory=Samples.none)
+    protocol: TimingProtocol | None = None
+    fingerprint: str = ""
+    measured_at: str = ""
+    prepare_s: float = math.nan
+    first_inference_s: float = math.nan
+    memory_bytes: int | None = None
+    error: float = math.nan
+    threads_verified: bool | None = None
+    sessions: int = 1
+    stages: tuple[str, ...] = ()
+    read_back: tuple[Mapping[str, Any], ...] = ()
+    spent_s: float = 0.0
+    context: Mapping[str, Any] = field(default_factory=dict)
+    cached: bool = False
+    contents: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def interim(self) -> bool:
+        """Whether it was reported in the midst of its batch: a final one takes its place, unless all was cut short."""
+        return bool(self.context.get("interim", False))
+
+    @property
+    def latency_ms(self) -> float:
+        """The latency in milliseconds."""
+        return 1e3 * self.latency_s
+
+    @property
+    def samples_s(self) -> FloatArray:
+        """Seconds of one inference, ``(n,)``; disturbed samples included."""
+        return self.samples.seconds
+
+    @property
+    def throughput(self) -> float:
+        """Samples per second."""
+        return self.batch / self.latency_s
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of the latency, seconds; of a table's value, the value twice."""
+        summary = self.summary
+        return (summary.low, summary.high) if summary else (self.latency_s, self.latency_s)
+
+    @property
+    def summary(self) -> Summary | None:
+        """The statistics of the samples, or ``None`` where there are none."""
+        if self.protocol is None or not self.samples.n:
+            return None
+        clean = ~self.samples.disturbed(self.protocol.disturbed, self.threads)
+        return summarise(
+            self.samples.seconds, clean, self.protocol.statistic, self.protocol.confidence, self.samples.visit
+        )
+
+    @property
+    def disturbed(self) -> float:
+        """The share of disturbed samples; nan where there are none."""
+        return float(self._disturbed_samples().mean()) if self.samples.n else math.nan
+
+    def _disturbed_samples(self) -> BoolArray:
+        if self.protocol is None:
+            return np.zeros(self.samples.n, dtype=bool)
+        return self.samples.disturbed(self.protocol.disturbed, self.threads)
+
+    @property
+    def stage_s(self) -> dict[str, float]:
+        """Seconds of one inference spent in each stage, by the same statistic; empty for one stage.
+
+        A minimum of sums is no sum of minima: they add up to the latency nearly.
+        """
+        if self.protocol is None or not self.samples.stage_ns.shape[1]:
+            return {}
+        clean = ~self.samples.disturbed(self.protocol.disturbed, self.threads)
+        parts = (self.samples.stage_ns / self.samples.group[:, None] / 1e9).T
+        values = [statistic_of(part, clean, self.statistic) for part in parts]
+        return dict(zip(self.stages, values, strict=True))
+
+    # --- records -----------------------------------------------------------------------------------------------------
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything, JSON-able, for the store."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("samples", "protocol", "cached")}
+        numbers = self.protocol
+        return {
+            **{name: _plain(value) for name, value in plain.items()},
+            "schema": SCHEMA,
+            "samples": self.samples.to_record(),
+            "protocol": numbers.name if numbers else "table",
+            "protocol_numbers": numbers.to_record() if numbers else None,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], **changes: Any) -> Measurement:
+        """Read what ``to_record`` wrote.
+
+        Raises:
+            StoreError: the record is of a newer schema, or damaged.
+        """
+        try:
+            made = cls._of(record, changes)
+            _check(made)
+        except MALFORMED as error:
+            number = f" (number {record['id']} of the store)" if isinstance(record, Mapping) and "id" in record else ""
+            raise StoreError(f"the record of a measurement is damaged{number}: {error!r}") from error
+        return made
+
+    @classmethod
+    def _of(cls, record: Mapping[str, Any], changes: Mapping[str, Any]) -> Measurement:
+        if record.get("schema", 0) > SCHEMA:
+            raise StoreError(
+                f"the measurement is of schema {record['schema']}, this version reads up to {SCHEMA}: update hwnas"
+            )
+        known = {f.name for f in fields(cls)}
+        values = {name: value for name, value in record.items() if name in known}
+        values["latency_s"] = _latency(values.get("latency_s"))
+        for name in ("prepare_s", "first_inference_s", "error"):
+            values[name] = math.nan if values.get(name) is None else float(values[name])
+        numbers = record["protocol_numbers"]
+        values["protocol"] = TimingProtocol.from_record(numbers) if numbers else None
+        values["samples"] = Samples.from_record(record["samples"])
+        values["stages"], values["read_back"] = tuple(record["stages"]), tuple(record["read_back"])
+        return cls(**{**values, **changes})
+
+    def to_json(self, *, samples: bool = False) -> dict[str, Any]:
+        """Return one of ``measurements`` in the JSON of ``hwnas profile``; with ``samples``, the raw ones too."""
+        shown = {
+            "supernet": self.supernet,
+            "config": self.config,
+            "key": self.key,
+            "platform": self.platform,
+            "status": self.status,
+            "reason": self.reason,
+            "latency_ms": self._latency_json(),
+            "throughput_per_s": _plain(self.throughput),
+            "macs": self.macs,
+            "params": self.params,
+            "prepare_s": _plain(self.prepare_s),
+            "first_inference_ms": _plain(1e3 * self.first_inference_s),
+            "threads_verified": self.threads_verified,
+            "memory_bytes": self.memory_bytes,
+            "sessions": self.sessions,
+            "disturbed": _plain(self.disturbed),
+            "cores": _plain(self.samples.cores() if self.samples.n else math.nan),
+            "stages_ms": {name: 1e3 * seconds for name, seconds in self.stage_s.items()},
+            "spent_s": self.spent_s,
+            "error": _plain(self.error),
+            "read_back": list(self.read_back),
+            "protocol": self.protocol.to_record() if self.protocol else None,
+            "fingerprint": self.fingerprint,
+            **({"contents": dict(self.contents)} if self.contents else {}),
+            "measured_at": self.measured_at,
+            "cached": self.cached,
+            "context": _plain(self.context),
+        }
+        if samples:
+            shown["samples_ms"] = (1e3 * self.samples_s).tolist()
+            shown["samples"] = self.samples.to_record()
+            shown["samples_disturbed"] = self._disturbed_samples().tolist()
+        return shown
+
+    def _latency_json(self) -> dict[str, Any]:
+        summary = self.summary
+        if summary is None:
+            value = _plain(self.latency_ms)
+            none = dict.fromkeys(("min", "p10", "median", "p90", "ci_low", "ci_high"))
+            return {"value": value, "statistic": self.statistic, **none, "n": 0}
+        names = {"min": "min", "p10": "p10", "median": "median", "p90": "p90", "ci_low": "low", "ci_high": "high"}
+        times = {name: _plain(1e3 * getattr(summary, attribute)) for name, attribute in names.items()}
+        return {"value": _plain(self.latency_ms), "statistic": self.statistic, **times, "n": summary.n}
+
+
+_TEXTS = ("supernet", "key", "platform", "reason", "statistic", "graph", "fingerprint", "measured_at")
+_MAPPINGS = ("config", "context", "contents")
+_COUNTS = ("macs", "params", "batch", "threads", "sessions")
+
+
+def _check(made: Measurement) -> None:
+    """Raise ``TypeError`` or ``ValueError`` where a field is of no kind that it can be of."""
+    kinds = dict.fromkeys(_TEXTS, str) | dict.fromkeys(_COUNTS, int) | dict.fromkeys(_MAPPINGS, dict)
+    for name, kind in kinds.items():
+        if not isinstance(getattr(made, name), kind):
+            raise TypeError(f"{name}: expected {kind.__name__}, got {getattr(made, name)!r}")
+    if made.status not in STATES:
+        raise ValueError(f"status: expected one of {', '.join(STATES)}, got {made.status!r}")
+    if made.protocol is not None:
+        _check_numbers(made.protocol)
+    if not all(_is_small(getattr(made, name)) for name in _COUNTS):
+        raise ValueError(f"{', '.join(_COUNTS)}: one has more than 64 bits")
+    if min(made.batch, made.threads) < 1:
+        raise ValueError(f"batch, threads: cannot be {made.batch}, {made.threads}")
+    if (made.status == "failed") != math.isnan(made.latency_s):
+        raise ValueError(f"latency_s: cannot be {made.latency_s} of a measurement that is {made.status}")
+    _check_anchors(made.context.get("anchors", {}))
+
+
+def _check_anchors(anchors: Any) -> None:
+    if not isinstance(anchors, dict):
+        raise TypeError(f"anchors: expected latencies by key, got {type(anchors).__name__}")
+    for key, latency_s in anchors.items():
+        reason = fault(latency_s, time=True)
+        if reason is not None:
+            raise ValueError(f"anchor {key!r:.40}: {reason}")
+
+
+def _latency(value: Any) -> float:
+    """Return a stored latency; nan stands for none, as ``None`` does."""
+    if isinstance(value, float) and math.isnan(value):
+        return value
+    try:
+        return number_or_none(value, time=True)
+    except ValueError as error:
+        raise ValueError(f"latency_s: {error}") from None
+
+
+def _is_small(value: float) -> bool:
+    """Tell whether a number is none that arrays cannot be multiplied by: JSON's whole numbers have any length."""
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
+def _check_numbers(protocol: TimingProtocol) -> None:
+    for name, value in vars(protocol).items():
+        if name not in ("profile", "statistic") and (math.isnan(value) or not _is_small(value)):
+            raise ValueError(f"protocol: {name}: expected a number, got {value!r}")
+    if not 0 < protocol.confidence < 1:
+        raise ValueError(f"protocol: confidence: expected a number between 0 and 1, got {protocol.confidence!r}")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can hold: nan and infinity become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(entry) for entry in value]
+    return value

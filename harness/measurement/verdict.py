@@ -1,0 +1,114 @@
+"""What is said of a timed network: its status, and where it is not ok, why and what would help."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hwnas.harness.measurement.convergence import Rules
+from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.samples import Samples
+from hwnas.harness.measurement.statistics import Summary
+
+# An inference that keeps this much more than its threads busy uses threads it was not given.
+_SLACK_CORES = 0.4
+# What takes this share of the time is worth being named as the cause.
+_WORTH_NAMING = 0.02
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A status and its reason; the reason of "ok" is empty."""
+
+    status: str
+    reason: str
+
+
+def judge(
+    samples: Samples,
+    summary: Summary,
+    protocol: TimingProtocol,
+    *,
+    threads: int,
+    rules: Rules,
+    spent_s: float,
+    throttled: str = "",
+) -> Verdict:
+    """Judge a network that ran.
+
+    Args:
+        samples: its samples.
+        summary: their statistics.
+        protocol: the numbers.
+        threads: compute threads of the platform.
+        rules: which stopping rules it meets.
+        spent_s: the time spent on it.
+        throttled: why the device's clock is throttled, empty where it is not.
+    """
+    if samples.cores() > threads + _SLACK_CORES:
+        return Verdict("failed", f"it kept {samples.cores():.1f} CPUs busy, with threads={threads}")
+    if throttled:
+        return Verdict(
+            "unstable", f"the device's clock is throttled ({throttled}): let it cool, or raise its power limit"
+        )
+    if rules.met:
+        return Verdict("ok", "")
+    shortfalls = []
+    if samples.n < protocol.samples or math.isinf(summary.width):
+        shortfalls.append(f"only {samples.n} samples")
+    elif not rules.narrow:
+        wanted = protocol.accept * protocol.interval / 2
+        shortfalls.append(f"its interval is ±{summary.width / 2:.2%}, ±{wanted:.2%} is wanted,")
+    if not rules.steady:
+        shortfalls.append(
+            f"its speed changed by more than {protocol.steady:.0%} while it was measured, and not its batch's,"
+        )
+    if not rules.ranked:
+        shortfalls.append("its rank among the networks of its batch changed between the halves of the samples")
+    return Verdict(
+        "unstable", f"{' and '.join(shortfalls)} after {spent_s:.1f} s; {_next_step(samples, protocol, threads)}"
+    )
+
+
+def unfinished(verdict: Verdict, rounds: int) -> Verdict:
+    """Return the verdict on a network of which no more is known than it was in the midst of its batch.
+
+    Args:
+        verdict: what its samples say.
+        rounds: after which they were all there was.
+    """
+    if verdict.status == "failed":
+        return verdict
+    return Verdict(
+        "unstable", f"its measuring was cut short after {rounds} round{'s' * (rounds != 1)}; measure it again"
+    )
+
+
+def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:
+    """Name the most likely cause, from what the host's counters say, and what to do about it."""
+    visits = len(samples.round)
+    seconds = samples.wall_ns.sum() / 1e9
+    shares = (
+        {
+            "throttled": samples.throttled_ns.sum() / 1e9 / seconds,
+            "steal": samples.steal_ns.sum() / 1e9 / seconds,
+            "waiting": samples.waiting_ns.sum() / 1e9 / seconds,
+            "disturbed": float(samples.disturbed(protocol.disturbed, threads).mean()),
+        }
+        if visits and seconds
+        else {}
+    )
+    steps = {
+        "throttled": "the control group's quota throttled it: raise the quota or use fewer threads",
+        "steal": "the hypervisor gave its CPUs to others: measure on a less shared machine",
+        "waiting": "other programs kept the CPUs busy: end them, or use fewer threads than CPUs",
+        "disturbed": "many samples were disturbed: let the machine come to rest",
+    }
+    for cause, step in steps.items():
+        if shares.get(cause, 0.0) >= _WORTH_NAMING:
+            return (
+                f"{step} ({shares[cause]:.0%} of the time)" if cause != "disturbed" else f"{step} ({shares[cause]:.0%})"
+            )
+    return (
+        f"measure it longer (protocol number cap_s, now {protocol.cap_s:g}), or accept it as tied with its neighbours"
+    )

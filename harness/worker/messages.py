@@ -1,0 +1,235 @@
+"""What the program and its worker say to each other, each message a dataclass that both sides use.
+
+The program sends an ``Order`` first, then ``Networks`` as often as it likes. The worker says everything else, and waits
+after each message for an ``Acknowledgement``: while it times, the program sleeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from hwnas.harness.host.threads import ThreadCheck
+from hwnas.harness.measurement.convergence import Rules
+from hwnas.harness.validation import Message
+from hwnas.harness.worker.noise import Noise
+from hwnas.harness.worker.timed import Tick
+
+# --- the program's --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Order(Message):
+    """What a worker measures, and how.
+
+    Attributes:
+        supernet: its name.
+        backend: its name.
+        settings: ``hwnas.backends.backend.Settings`` as a record.
+        anchors: vectors, from fast to slow; the worker numbers them -1, -2, ...
+        protocol: a ``TimingProtocol`` as a record; ``None``: the worker chooses a profile.
+        check: compare every network's outputs with the torch module's.
+        cores: the CPUs to run on.
+        marker: the descriptor of the file in which the worker leaves the number of the network at hand.
+    """
+
+    supernet: str
+    backend: str
+    settings: dict[str, Any]
+    anchors: list[list[int]]
+    protocol: dict[str, Any] | None
+    check: bool
+    cores: list[int]
+    marker: int
+
+
+@dataclass(frozen=True)
+class Networks(Message):
+    """A batch to measure; none: the anchors alone.
+
+    Attributes:
+        networks: the numbers under which the worker speaks of them, from 0, and their vectors.
+        seed: of the order of the rounds.
+    """
+
+    networks: list[tuple[int, list[int]]]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Acknowledgement(Message):
+    """The program has dealt with the worker's message."""
+
+
+# --- the worker's ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refused(Message):
+    """The worker cannot do what it is ordered, and ends.
+
+    Attributes:
+        error: the class of ``hwnas.supernets.errors`` that says why.
+        message: its message.
+    """
+
+    error: str
+    message: str
+    say: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True)
+class Ready(Message):
+    """The anchors are ready, and the host was watched.
+
+    Attributes:
+        protocol: that it follows, as a record.
+        noise: of the host.
+        threads: whether as many work as were asked for; ``None``: it does not apply.
+        pid: the worker's process id.
+    """
+
+    protocol: dict[str, Any]
+    noise: Noise
+    threads: ThreadCheck | None
+    pid: int
+    say: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True)
+class Preparation(Message):
+    """What making a network ready showed.
+
+    Attributes:
+        prepare_s: export and compilation.
+        first_inference_s: the first inference.
+        memory_bytes: growth of the process's resident memory from before preparing to after the first inference.
+        stages: their names.
+        read_back: what each stage's session says of itself.
+        error: the largest relative difference from torch's outputs; ``None``: it was not compared.
+    """
+
+    prepare_s: float
+    first_inference_s: float
+    memory_bytes: int
+    stages: list[str]
+    read_back: list[dict[str, Any]]
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Prepared(Message):
+    """A network was made ready.
+
+    Attributes:
+        number: the network's.
+        again: it was ready before.
+        preparation: what that showed.
+    """
+
+    number: int
+    again: bool
+    preparation: Preparation
+    say: Literal["prepared"] = "prepared"
+
+
+@dataclass(frozen=True)
+class Failed(Message):
+    """A network could not be made ready.
+
+    Attributes:
+        number: the network's.
+        reason: why.
+    """
+
+    number: int
+    reason: str
+    say: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True)
+class BatchFacts(Message):
+    """Facts of a batch that make its networks' samples mean something.
+
+    Attributes:
+        rounds: rounds made.
+        tau_halves: Kendall's tau between the two halves of the samples; nan before there are any.
+        overhead_s: the loop's own time per sample.
+        seconds: the batch's time.
+        huge_pages: the share of memory in huge pages; ``None``: the system does not say.
+        own_memory: each session lies on a stretch of memory that nothing was in before.
+        own_memory_reason: why that could not be; ``None`` where it is, or was not asked for.
+    """
+
+    rounds: int
+    tau_halves: float
+    overhead_s: float
+    seconds: float
+    huge_pages: float | None
+    own_memory: bool
+    own_memory_reason: str | None = None
+
+    def to_record(self) -> dict[str, Any]:
+        """Return them as they are stored: a reason that there is none of is left out."""
+        record = asdict(self)
+        if self.own_memory_reason is None:
+            del record["own_memory_reason"]
+        return record
+
+
+@dataclass(frozen=True)
+class Measured(Message):
+    """What is known of a network, at the end of its batch or in the midst of it.
+
+    Attributes:
+        number: the network's.
+        samples: ``hwnas.harness.measurement.samples.Samples`` as a record.
+        spent_s: time spent on it, warm-up and dropped runs included.
+        warmup_runs: how many runs the warm-up took.
+        failure: why it could not be run, or ``None``.
+        rules: the stopping rules that it meets.
+        batch: facts of its batch.
+        read_back: what each stage's session says of itself after the work.
+        sessions: how often it was prepared.
+        interim: its batch goes on.
+        settled: its value will not change any more, or, at the end, there will be no other.
+    """
+
+    number: int
+    samples: dict[str, Any]
+    spent_s: float
+    warmup_runs: int
+    failure: str | None
+    rules: Rules
+    batch: BatchFacts
+    read_back: list[dict[str, Any]]
+    sessions: int
+    interim: bool = False
+    settled: bool = True
+    say: Literal["measured"] = "measured"
+
+
+@dataclass(frozen=True)
+class Progressed(Message):
+    """A sign of life while networks are timed.
+
+    Attributes:
+        tick: of the timing loop.
+    """
+
+    tick: Tick
+    say: Literal["progressed"] = "progressed"
+
+
+@dataclass(frozen=True)
+class Done(Message):
+    """All networks of the batch are timed, or have failed."""
+
+    say: Literal["done"] = "done"
+
+
+Said = Refused | Ready | Prepared | Failed | Measured | Progressed | Done
+# Told apart by ``say``; how a reader is to expect one of them.
+SAID: Any = Annotated[Said, Field(discriminator="say")]

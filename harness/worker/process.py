@@ -1,0 +1,149 @@
+"""The parent's side of a worker: starts it, talks to it, notices when it dies or hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from hwnas.harness.host import heap, variables
+from hwnas.harness.host.child import Child, unnamed_file
+from hwnas.harness.validation import Message
+from hwnas.harness.worker.channel import Channel, Closed, Garbled, Silence
+from hwnas.harness.worker.messages import SAID, Acknowledgement, Done, Networks, Order, Ready, Refused, Said
+from hwnas.supernets import errors
+
+_TAIL = 600  # characters of the worker's last words that go into a message
+
+
+class WorkerDied(Exception):  # noqa: N818 - it is an event; the caller decides whether it is an error
+    """The worker ended or went silent.
+
+    Attributes:
+        number: the network that it was at, as numbered by the caller, or ``None`` when it was at none.
+    """
+
+    def __init__(self, reason: str, number: int | None) -> None:
+        super().__init__(reason)
+        self.number = number
+
+
+class Device:
+    """A worker process for one platform.
+
+    Args:
+        order: the first message; ``marker`` is filled in here.
+        environment: variables that must be set before the worker imports anything, on top of what
+            ``hwnas.harness.host.variables`` lets through of this process's own.
+        silence_s: a worker that says nothing for this long has hung.
+        listen: called with each message that comes before it is ready.
+
+    Raises:
+        WorkerDied: it did not come up.
+        HwnasError: it refuses the platform; of the class that the worker raised.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        environment: Mapping[str, str],
+        silence_s: float,
+        listen: Callable[[Said], None],
+    ) -> None:
+        self._silence_s = silence_s
+        self._listen = listen
+        # A file takes the worker's standard error: a pipe would have to be drained while it times.
+        self._words, self._marker = unnamed_file(), unnamed_file()
+        self._marker.write(_NOTHING.to_bytes(8, "little", signed=True))
+        self._marker.flush()
+        self._child = Child(
+            "hwnas.harness.worker.serve",
+            environment={**variables.for_worker(os.environ), **heap.ENVIRONMENT, **environment},
+            files=(self._marker.fileno(),),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+        )
+        self._process = self._child.process
+        if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover - PIPE was asked for
+            raise errors.MeasurementError("the worker has no pipes")
+        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+        try:
+            self.ready = self._open(replace(order, marker=self._marker.fileno()))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def _open(self, order: Order) -> Ready:
+        self._send(order)
+        while True:
+            message = self._next()
+            if isinstance(message, Refused):
+                raise errors.again(message.error, message.message)
+            self._send(Acknowledgement())
+            if isinstance(message, Ready):
+                return message
+            self._listen(message)
+
+    def measure(self, networks: Sequence[tuple[int, Sequence[int]]], seed: int) -> Iterator[Said]:
+        """Measure networks, given as numbers and vectors; yield each message as it comes.
+
+        Raises:
+            WorkerDied: it ended or went silent; what has been yielded stands.
+        """
+        self._send(Networks([(number, [int(v) for v in vector]) for number, vector in networks], seed))
+        while not isinstance(message := self._next(), Done):
+            yield message
+            self._send(Acknowledgement())
+        self._send(Acknowledgement())
+
+    def close(self) -> None:
+        """End the worker."""
+        self._child.close()
+        self._words.close()
+        self._marker.close()
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except Closed:
+            raise self._died() from None
+
+    def _next(self) -> Said:
+        try:
+            said: Said = self._channel.receive(SAID, self._silence_s)
+        except Closed:
+            raise self._died() from None
+        except Garbled as error:
+            self._process.kill()
+            raise WorkerDied(f"the worker said what is no message: {error}{self._tail()}", self._at()) from None
+        except Silence:
+            self._process.kill()
+            raise WorkerDied(f"the worker said nothing for {self._silence_s:g} s{self._tail()}", self._at()) from None
+        return said
+
+    def _died(self) -> WorkerDied:
+        code = self._process.wait()
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return WorkerDied(f"the worker {how}{self._tail()}", self._at())
+
+    def _at(self) -> int | None:
+        self._marker.seek(0)
+        number = int.from_bytes(self._marker.read(8), "little", signed=True)
+        return None if number == _NOTHING else number
+
+    def _tail(self) -> str:
+        size = self._words.seek(0, os.SEEK_END)
+        self._words.seek(max(0, size - 4 * _TAIL))
+        text = self._words.read().decode(errors="replace").strip()
+        return f"; its last words: {text[-_TAIL:]}" if text else ""
+
+
+_NOTHING = -(2**62)

@@ -1,0 +1,228 @@
+"""Make a sub-network ready on a platform: build its stages, prepare them, check what they compute."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwnas.backends.backend import RunningBackend, Session, Settings, prepared
+from hwnas.backends.outputs import TOLERANCES, Arrays, compare, reference
+from hwnas.harness.worker.clocks import device_times
+from hwnas.harness.worker.int8_images import calibrated
+from hwnas.harness.worker.messages import Preparation
+from hwnas.supernets.space import Config
+from hwnas.supernets.supernet import Stage, SuperNetwork
+
+__all__ = ["TOLERANCES", "Inference", "Making"]
+
+# One session per stage.
+Sessions = tuple[Session, ...]
+Room = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass
+class Inference:
+    """A sub-network made ready, once or several times: one inference runs each stage as often as it says.
+
+    Attributes:
+        made: each time's sessions, one per stage.
+        repeats: how often each stage runs.
+        n_sessions: how often it was prepared.
+        n_stages: stages whose time is taken apart; 0 where there is one stage only.
+        marks: ns spent in each stage since the last ``clear``.
+        run: runs one inference, in the sessions whose turn it is; at first the first ones.
+    """
+
+    made: tuple[Sessions, ...]
+    repeats: tuple[int, ...]
+    n_sessions: int = field(init=False)
+    n_stages: int = field(init=False)
+    marks: list[int] = field(init=False)
+    run: Callable[[], None] = field(init=False)
+    _sessions: Sessions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.n_sessions = len(self.made)
+        self.n_stages = len(self.repeats) if len(self.repeats) > 1 else 0
+        self.marks = [0] * self.n_stages
+        self.turn(0)
+
+    def turn(self, session: int) -> None:
+        """Let what was prepared the given time run from now on."""
+        self._sessions = self.made[session]
+        # One stage, once: no call of ours between the loop and the backend.
+        self.run = self._sessions[0].run if self.repeats == (1,) else self._run_stages
+
+    def _run_stages(self) -> None:
+        for stage, (session, repeats) in enumerate(zip(self._sessions, self.repeats, strict=True)):
+            start = time.perf_counter_ns()
+            for _ in range(repeats):
+                session.run()
+            if self.n_stages:
+                self.marks[stage] += time.perf_counter_ns() - start
+
+    def clear(self) -> None:
+        """Set ``marks`` to 0."""
+        for stage in range(self.n_stages):
+            self.marks[stage] = 0
+
+    def time_runs(self) -> Callable[[int], Sequence[float]] | None:
+        """Return a function that times n inferences by the device's clock, where every session has one."""
+        clocks = [getattr(session, "time_runs", None) for session in self._sessions]
+        if not all(clocks):
+            return None
+        return lambda n: _summed(clocks, self.repeats, n)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what the session of each stage says of itself, now."""
+        return [dict(session.describe()) for session in self._sessions]
+
+    def close(self) -> None:
+        """Release all sessions."""
+        for sessions in self.made:
+            _close(sessions)
+
+
+def _summed(clocks: Sequence[Any], repeats: Sequence[int], n: int) -> list[float]:
+    # Each clock's times are looked at before they are added: what one has below 0, another would hide.
+    times = (device_times(clock(n * r), n * r) for clock, r in zip(clocks, repeats, strict=True))
+    parts = [each.reshape(n, r).sum(axis=1) for each, r in zip(times, repeats, strict=True)]
+    return [float(value) for value in np.sum(parts, axis=0)]
+
+
+class Making:
+    """A sub-network that is made ready, as often as asked.
+
+    Between two times others are made ready: what is prepared one after the other lies close together, and differs less
+    than what a process prepares now and later.
+
+    Args:
+        net: the super-network.
+        config: of the sub-network.
+        backend: what prepares it.
+        settings: of the platform.
+        check: compare the outputs with the torch module's.
+        room: is entered each time: where the sessions are to lie.
+    """
+
+    def __init__(
+        self,
+        net: SuperNetwork,
+        config: Config,
+        backend: RunningBackend,
+        settings: Settings,
+        check: bool = True,
+        room: Room = nullcontext,
+    ) -> None:
+        self._net, self._config, self._check = net, config, check
+        self._backend, self._settings, self._room = backend, settings, room
+        self._stages: tuple[Stage, ...] = ()
+        self._expected: list[Arrays] = []
+        self._made: list[Sessions] = []
+        self._first_s = math.nan
+
+    def once(self) -> Preparation:
+        """Make it ready once more, and return what that showed.
+
+        Raises:
+            BackendError: the backend refuses it, or computes something else than the torch module. What was made before
+                is closed then.
+            NotFiniteError: the torch module's own outputs are not finite.
+        """
+        if not self._stages:
+            self._build()
+        try:
+            with self._room():
+                resident, start = resident_bytes(), time.perf_counter()
+                self._made.append(_prepare_all(self._stages, self._backend, self._settings))
+                preparation = self._first_run(resident, start)
+            if self._expected:
+                preparation = replace(preparation, error=max(self._errors()))
+        except BaseException:
+            for sessions in self._made:
+                _close(sessions)
+            raise
+        if self.times == 1:
+            self._first_s = preparation.prepare_s
+        return preparation
+
+    @property
+    def times(self) -> int:
+        """How often it was made ready."""
+        return len(self._made)
+
+    def affordable(self, times: int, cap_s: float) -> int:
+        """Return how often to make it ready: ``times``, halved until all but the first are done within ``cap_s``."""
+        while times > 1 and (times - 1) * self._first_s > cap_s:
+            times //= 2
+        return times
+
+    def inference(self) -> Inference:
+        """Return what was made ready."""
+        return Inference(tuple(self._made), self._repeats)
+
+    def _build(self) -> None:
+        stages = self._net.stages(self._config, self._settings.batch)
+        stages = tuple(calibrated(self._net, stages, self._backend, self._settings))
+        self._expected = [reference(stage) for stage in stages] if self._check else []
+        self._stages = stages
+
+    def _errors(self) -> list[float]:
+        """Compare each stage of what was made last with the torch module."""
+        return [
+            compare(stage.name, session.outputs(), expected, self._settings.precision)
+            for stage, session, expected in zip(self._stages, self._made[-1], self._expected, strict=True)
+        ]
+
+    @property
+    def _repeats(self) -> tuple[int, ...]:
+        return tuple(stage.repeats for stage in self._stages)
+
+    def _first_run(self, resident: int, start: float) -> Preparation:
+        prepare_s = time.perf_counter() - start
+        inference = Inference((self._made[-1],), self._repeats)
+        start = time.perf_counter()
+        inference.run()
+        return Preparation(
+            prepare_s=prepare_s,
+            first_inference_s=time.perf_counter() - start,
+            memory_bytes=max(0, resident_bytes() - resident),
+            stages=[stage.name for stage in self._stages],
+            read_back=inference.describe(),
+        )
+
+
+def _prepare_all(stages: Sequence[Stage], backend: RunningBackend, settings: Settings) -> Sessions:
+    sessions: list[Session] = []
+    try:
+        for stage in stages:
+            sessions.append(prepared(backend, stage, settings))  # noqa: PERF401 - those made must be closed if one fails
+    except BaseException:
+        _close(sessions)
+        raise
+    return tuple(sessions)
+
+
+def _close(sessions: Iterable[Session]) -> None:
+    for session in sessions:
+        session.close()
+
+
+def resident_bytes() -> int:
+    """Return the process's resident memory."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+    import resource
+
+    return pages * resource.getpagesize()

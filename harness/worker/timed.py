@@ -1,0 +1,65 @@
+"""What the timing loop says: signs of life, and what it has of a batch's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hwnas.harness.measurement.convergence import Settling
+from hwnas.harness.measurement.samples import Samples
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A sign of life of the loop, about once a second.
+
+    Attributes:
+        round: the round under way; 0 while warming up.
+        settled: networks whose interval has settled.
+        total: networks of the batch.
+        tau: of the two halves, nan before there are any.
+    """
+
+    round: int
+    settled: int
+    total: int
+    tau: float
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What the loop says of one network.
+
+    Attributes:
+        samples: the raw samples.
+        spent_s: time spent on it, warm-up and dropped runs included.
+        warmup_runs: how many runs the warm-up took.
+        failure: why it could not be run, or ``None``.
+    """
+
+    samples: Samples
+    spent_s: float
+    warmup_runs: int
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What the loop says of a batch.
+
+    Attributes:
+        timed: one per network, in the order given.
+        settling: which have settled, by the samples.
+        rounds: rounds made.
+        overhead_s: the loop's own time per sample.
+        seconds: the whole batch's time.
+    """
+
+    timed: tuple[Timed, ...]
+    settling: Settling
+    rounds: int
+    overhead_s: float
+    seconds: float
+
+
+Report = Callable[[BatchResult, Mapping[int, bool]], None]

@@ -1,0 +1,346 @@
+"""The one timing loop: networks side by side, in rounds of random order, until values and ranks have settled.
+
+It is given what it runs, the clocks it reads and its randomness, and touches nothing else, so that scripted networks
+and clocks can show what it does about drift, spikes and several modes.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hwnas.harness.measurement.convergence import Settling, settle
+from hwnas.harness.measurement.interim import Interim
+from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.samples import UNKNOWN, Log
+from hwnas.harness.worker.clocks import Clocks, HostCounters, device_times
+from hwnas.harness.worker.timed import BatchResult, Report, Tick, Timed
+from hwnas.supernets.plug_ins import FAILURES, reason_of
+
+_TICK_NS = 1_000_000_000  # between two signs of life
+_BLOCK = 10  # samples of nothing that are timed together
+
+
+class Runner(Protocol):
+    """One network, ready to run.
+
+    Attributes:
+        n_sessions: how often it was prepared.
+        n_stages: the number of stages whose time is taken apart; 0 for one stage.
+        marks: ns spent in each stage since the last ``clear``.
+    """
+
+    n_sessions: int
+    n_stages: int
+    marks: list[int]
+
+    def turn(self, session: int) -> None:
+        """Let the given session run from now on."""
+        ...
+
+    def run(self) -> None:
+        """Run one inference."""
+        ...
+
+    def clear(self) -> None:
+        """Set ``marks`` to 0."""
+        ...
+
+    def time_runs(self) -> Callable[[int], Sequence[float]] | None:
+        """Return the device's own way to time n inferences, in seconds, or ``None``."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Listeners:
+    """Who is told what; see ``time_batch``."""
+
+    enter: Callable[[int], None]
+    tick: Callable[[Tick], None]
+    report: Report
+
+
+@dataclass
+class _Network:
+    """What the loop keeps of a network while it is timed."""
+
+    runner: Runner
+    log: Log
+    run_ns: float = math.nan
+    spent_ns: int = 0
+    last_ns: int = 0  # time of the last visit, or of the warm-up, after which there is one in any case
+    warmup_runs: int = 0
+    failure: str | None = None
+    time_runs: Callable[[int], Sequence[float]] | None = None
+
+    def timed(self) -> Timed:
+        return Timed(self.log.samples(), self.spent_ns / 1e9, self.warmup_runs, self.failure)
+
+    def turn(self, number: int) -> None:
+        self.runner.turn(number % self.runner.n_sessions)
+        self.time_runs = self.runner.time_runs()
+
+
+def time_batch(  # noqa: PLR0913 - all but the first four are options by name
+    runners: Sequence[Runner],
+    protocol: TimingProtocol,
+    clocks: Clocks,
+    rng: np.random.Generator,
+    *,
+    anchors: int = 0,
+    threads: int = 1,
+    enter: Callable[[int], None] = lambda _: None,
+    tick: Callable[[Tick], None] = lambda _: None,
+    report: Report = lambda *_: None,
+) -> BatchResult:
+    """Time a batch of networks.
+
+    Args:
+        runners: the networks.
+        protocol: the numbers.
+        clocks: what is read.
+        rng: draws the order of each round.
+        anchors: so many of the first networks are there for comparison: nobody waits for them to settle, unless there
+            are no others.
+        threads: compute threads of the platform, which say how CPU time explains wall time.
+        enter: called with a network's index before it runs.
+        tick: called about once a second, between visits.
+        report: called between rounds with what is known so far, and which networks it is new of; see
+            ``hwnas.harness.measurement.interim``.
+    """
+    return _Loop(runners, protocol, clocks, rng, anchors, threads, _Listeners(enter, tick, report)).run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        runners: Sequence[Runner],
+        protocol: TimingProtocol,
+        clocks: Clocks,
+        rng: np.random.Generator,
+        anchors: int,
+        threads: int,
+        tell: _Listeners,
+    ) -> None:
+        self.protocol, self.clocks, self.rng, self.threads = protocol, clocks, rng, threads
+        self.networks = [_Network(runner, Log(runner.n_stages)) for runner in runners]
+        self.judged = range(anchors if anchors < len(runners) else 0, len(runners))
+        self.tell = tell
+        self.interim = Interim(protocol.tau_times)
+        self.origin = self.last_tick = clocks.wall()
+        self.counters = clocks.host()
+        self.round = 0
+        self.settling = Settling.nothing(len(runners))
+
+    def run(self) -> BatchResult:
+        with _no_garbage_collection():
+            self.overhead = loop_overhead(self.clocks)
+            for index in range(len(self.networks)):
+                self._guarded(index, self._warm_up)
+            self._rounds()
+        self.settling = self._settle()
+        return self._result()
+
+    def _result(self) -> BatchResult:
+        timed = tuple(network.timed() for network in self.networks)
+        seconds = (self.clocks.wall() - self.origin) / 1e9
+        return BatchResult(timed, self.settling, self.round, self.overhead, seconds)
+
+    def _rounds(self) -> None:
+        in_a_row, next_look = 0, self.protocol.rounds
+        while open_ := [index for index, network in enumerate(self.networks) if self._wants_more(network)]:
+            self.round += 1
+            for index in self.rng.permutation(open_):
+                self._guarded(int(index), self._visit)
+            if self.round >= next_look:
+                self.settling = self._settle()
+                # Looking costs milliseconds: what takes long is looked at less often.
+                next_look = self.round + max(self.protocol.check_every, self.round // 5)
+                in_a_row = in_a_row + 1 if self.settling.all_settled else 0
+                if in_a_row >= self.protocol.tau_times:
+                    return
+                self._report(self.interim.due(self.settling, self._samples_each()))
+            elif self.round < self.protocol.rounds:
+                self._report(self.interim.early(self._samples_each()))
+
+    def _samples_each(self) -> dict[int, int]:
+        """Return how many samples there are of each network that is judged and runs."""
+        return {index: len(self.networks[index].log) for index in self.judged if not self.networks[index].failure}
+
+    def _report(self, due: Mapping[int, bool]) -> None:
+        """Report networks, where any are due; what that costs the host is no matter of the next visit."""
+        if due:
+            self.tell.report(self._result(), due)
+            self.counters = self.clocks.host()
+
+    def _settle(self) -> Settling:
+        samples = [network.log.samples() for network in self.networks]
+        judged = [index for index in self.judged if self.networks[index].failure is None]
+        return settle(samples, self.protocol, self.threads, judged)
+
+    def _wants_more(self, network: _Network) -> bool:
+        """Tell whether a network is to be visited again: it runs, and has time or too few samples left."""
+        if network.failure is not None:
+            return False
+        runs, _, group = plan(network.run_ns, self.protocol)
+        next_ns = max(runs * group * network.run_ns, network.last_ns)
+        return network.spent_ns + next_ns <= self.protocol.cap_s * 1e9 or len(network.log) < self.protocol.samples
+
+    def _guarded(self, index: int, step: Callable[[_Network], None]) -> None:
+        """Do a step with a network; what it raises is its failure, and the others go on."""
+        network = self.networks[index]
+        if network.failure is not None:
+            return
+        self.tell.enter(index)
+        start = self.clocks.wall()
+        try:
+            step(network)
+        except FAILURES as error:  # a backend is anybody's code
+            network.failure = reason_of(error)
+        now = self.clocks.wall()
+        network.spent_ns += now - start
+        network.last_ns = now - start
+        if now - self.last_tick >= _TICK_NS:
+            self.tell.tick(Tick(self.round, len(self.settling.narrow), len(self.judged), self.settling.tau))
+            self.last_tick = self.clocks.wall()
+            self.counters = self.clocks.host()
+
+    def _warm_up(self, network: _Network) -> None:
+        """Run until two blocks' minima agree: 5 runs and 50 ms at least, 1 s at most; other sessions a block each."""
+        for session in range(1, network.runner.n_sessions):
+            network.turn(session)
+            network.warmup_runs += self._block(network)[1]
+        network.turn(0)
+        start, last = self.clocks.wall(), math.inf
+        while True:
+            fastest, runs = self._block(network)
+            network.warmup_runs += runs
+            spent = (self.clocks.wall() - start) / 1e9
+            agree = abs(fastest - last) <= self.protocol.warmup_agree * min(fastest, last)
+            if (agree and spent >= self.protocol.warmup_s) or spent >= self.protocol.warmup_cap_s:
+                network.run_ns = max(1.0, min(fastest, last))
+                return
+            last = fastest
+
+    def _block(self, network: _Network) -> tuple[float, int]:
+        """Run half a warm-up; return its fastest run in ns and the number of runs."""
+        wall, run = self.clocks.wall, network.runner.run
+        least = math.ceil(self.protocol.warmup_runs / 2)
+        if network.time_runs is not None:
+            return 1e9 * float(device_times(network.time_runs(least), least).min()), least
+        begin, fastest, runs = wall(), math.inf, 0
+        while (runs < least and wall() - begin < self.protocol.warmup_cap_s * 1e9) or (
+            wall() - begin < self.protocol.warmup_s * 0.5e9
+        ):
+            start = wall()
+            run()
+            fastest = min(fastest, wall() - start)
+            runs += 1
+        return fastest, runs
+
+    def _visit(self, network: _Network) -> None:
+        network.turn(self.round)
+        runs, drop, group = plan(network.run_ns, self.protocol)
+        if network.time_runs is not None:
+            self._timed_by_device(network, runs * group, drop)
+        else:
+            for _ in range(drop):
+                network.runner.run()
+            for _ in range(runs - drop):
+                _sample(network.runner, network.log, self.clocks, group, self.origin)
+        counters = self.clocks.host()
+        network.log.end_visit(self.round, *_difference(self.counters, counters))
+        self.counters = counters
+
+    def _timed_by_device(self, network: _Network, runs: int, drop: int) -> None:
+        """Take samples by the device's clock; what the host's threads do meanwhile says nothing about them."""
+        if network.time_runs is None:
+            return
+        at = self.clocks.wall() - self.origin
+        for seconds in device_times(network.time_runs(runs), runs)[drop:]:
+            network.log.sample(at, round(1e9 * seconds), UNKNOWN, UNKNOWN, 1, (0,) * network.runner.n_stages)
+            at += round(1e9 * seconds)
+
+
+def _sample(runner: Runner, log: Log, clocks: Clocks, group: int, origin: int) -> None:
+    """Take one sample: a group of runs by the wall clock, the CPU's and the switches counted around it."""
+    run, wall, cpu, switches = runner.run, clocks.wall, clocks.cpu, clocks.switches
+    runner.clear()
+    switches_before, cpu_before, start = switches(), cpu(), wall()
+    for _ in range(group):
+        run()
+    end, cpu_after = wall(), cpu()
+    switched = switches() - switches_before
+    log.sample(start - origin, end - start, cpu_after - cpu_before, switched, group, tuple(runner.marks))
+
+
+def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
+    """Return what a visit is for a network that runs ``run_ns``: samples and dropped ones, and runs in each of them.
+
+    What the first runs of a visit cost on top is a matter of caches, some hundred microseconds: of a slow network that
+    is little, and its visits can be shorter, so that more networks are seen in the same moment.
+    """
+    group = max(1, math.ceil(protocol.group_s * 1e9 / run_ns))
+    slow = run_ns >= protocol.slow_run_s * 1e9
+    least, drop = (protocol.slow_runs, protocol.slow_drop) if slow else (protocol.visit_runs, protocol.visit_drop)
+    runs = max(least, math.ceil(protocol.visit_s * 1e9 / (run_ns * group)))
+    # A very slow network's visits get shorter rather than fewer: the rounds are what spreads them over time.
+    affordable = math.floor(protocol.cap_s * 1e9 / protocol.rounds / (run_ns * group))
+    return max(drop + 1, min(runs, affordable)), drop, group
+
+
+def loop_overhead(clocks: Clocks, blocks: int = 20) -> float:
+    """Return the loop's own time per sample, in seconds, by timing a network that does nothing."""
+    nothing, log, fastest = _Nothing(), Log(), math.inf
+    for _ in range(blocks):
+        start = clocks.wall()
+        for _ in range(_BLOCK):
+            _sample(nothing, log, clocks, 1, start)
+        # The fastest block: the others were interrupted.
+        fastest = min(fastest, (clocks.wall() - start) / _BLOCK)
+    return fastest / 1e9
+
+
+class _Nothing:
+    """A network that does nothing."""
+
+    n_sessions = 1
+    n_stages = 0
+    marks: list[int] = []  # noqa: RUF012 - never written to
+
+    def turn(self, session: int) -> None:
+        pass
+
+    def run(self) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+    def time_runs(self) -> None:
+        return None
+
+
+def _difference(before: HostCounters, after: HostCounters) -> tuple[int, int, int]:
+    # A thread that ended takes its waiting time with it: never below 0.
+    pairs = ((after.waiting, before.waiting), (after.steal, before.steal), (after.throttled, before.throttled))
+    waiting, steal, throttled = (max(0, later - earlier) for later, earlier in pairs)
+    return waiting, steal, throttled
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,1 @@
+"""Several algorithms on one problem, over seeds: who reaches which hypervolume in how many evaluations."""

@@ -1,0 +1,204 @@
+"""Several algorithms on one problem, over seeds: who reaches which hypervolume in how many evaluations.
+
+``compare`` runs them; ``hwnas.search.comparison.result`` holds what comes out, and its JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hwnas.search.comparison.result import Comparison, Contestant
+from hwnas.search.objectives import Sources
+from hwnas.search.processes import side_by_side
+from hwnas.search.study.continued import continued
+from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.run import Study
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store
+
+__all__ = ["CompareProgress", "Comparison", "Contestant", "compare"]
+
+
+@dataclass(frozen=True)
+class CompareProgress:
+    """How far a comparison is.
+
+    Attributes:
+        done: finished searches.
+        total: all of them.
+        last: what finished last ("linas, seed 3"); "" at the beginning.
+        searching: what the search under way reports, where they run one after the other, else ``None``.
+    """
+
+    done: int
+    total: int
+    last: str
+    searching: Any = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One search, as it is handed to another process."""
+
+    contestant: Contestant
+    seed: int
+    options: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant.name}, seed {self.seed}"
+
+    def run(self, net: SuperNetwork, store: Store | None = None, **more: Any) -> Study:
+        one = self.contestant
+        options = {"algorithm": one.algorithm, "preset": one.preset, "seed": self.seed, **self.options, **more}
+        return continued(net, store=store, part_of="compare", **options)
+
+
+def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, and only here
+    net: SuperNetwork,
+    platform: Platform | str | None = None,
+    *,
+    algorithms: Sequence[str],
+    evals: int = 150,
+    seeds: int | Sequence[int] = 5,
+    quality: str | None = None,
+    quality_options: QualityOptions | None = None,
+    objectives: Sequence[str] | None = None,
+    constraints: Sequence[str] = (),
+    reference: Mapping[str, float] | None = None,
+    best: float | None = None,
+    thresholds: Sequence[float] | None = None,
+    store: Store | None = None,
+    workers: int | None = None,
+    progress: Callable[[CompareProgress], None] | None = None,
+) -> Comparison:
+    """Run each algorithm with each seed on the same problem.
+
+    Where something is measured and there is a store, the same call goes on where an earlier one was interrupted.
+    Where every objective is free, the searches run in parallel processes of one thread each; how many there are does
+    not change what they find. Where something is measured they run one after the other and share the measurements: a
+    sub-network that two of them evaluate is measured once.
+
+    Args:
+        net: the super-network.
+        platform: where latency is known or measured.
+        algorithms: names, or ``NAME:PRESET``.
+        evals: evaluations of each search.
+        seeds: how many (0, 1, ...), or which.
+        quality: as for ``search``.
+        quality_options: as for ``search``.
+        objectives: as for ``search``.
+        constraints: as for ``search``.
+        reference: where hypervolume is measured from, by objective; ``None``: as for ``search``, but what is measured
+            has the worst value of all searches.
+        best: the hypervolume that counts as 1; ``None``: that of all searches' fronts together.
+        thresholds: normalised hypervolumes; ``None``: what each algorithm but the best one reached.
+        store: where measurements and measured studies are kept; ``None``: measurements are shared, then forgotten.
+        workers: processes; ``None``: as many as CPUs may be used; 1: none but this one. A script that lets there be
+            more needs ``if __name__ == "__main__":``, as everywhere in Python.
+        progress: is called with a ``CompareProgress``.
+
+    Raises:
+        UsageError: something was asked for that cannot be.
+        WorkError: a process died.
+    """
+    contestants = _contestants(algorithms)
+    chosen = _seeds(seeds)
+    options = {
+        "platform": platform,
+        "quality": quality,
+        "quality_options": quality_options,
+        "evals": evals,
+        "objectives": objectives,
+        "constraints": tuple(constraints),
+        "reference": reference,
+    }
+    jobs = [_Job(contestant, seed, options) for contestant in contestants for seed in chosen]
+    tell = progress or (lambda _: None)
+    free = _all_free(net, options)
+    tell(CompareProgress(0, len(jobs), ""))
+    if free and workers != 1:
+        studies = _in_parallel(net, jobs, workers, tell)
+    else:
+        studies = _one_by_one(net, jobs, None if free else store, free, tell)
+    grouped = {one: [studies[job] for job in range(len(jobs)) if jobs[job].contestant == one] for one in contestants}
+    return Comparison.of(grouped, evals, best, thresholds)
+
+
+def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
+    from hwnas.search import algorithms
+
+    made = tuple(Contestant.parse(name) for name in names)
+    if not made:
+        raise UsageError(f"algorithms: expected at least one of {', '.join(algorithms.names())}, got none")
+    if len(set(made)) < len(made):
+        raise UsageError(f"algorithms: one is given twice: {', '.join(names)}")
+    for one in made:
+        algorithms.registry.provider(one.algorithm)
+    return made
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise UsageError(f"seeds: expected at least one, none twice, got {seeds}")
+    return chosen
+
+
+def _all_free(net: SuperNetwork, options: Mapping[str, Any]) -> bool:
+    """Tell whether nothing has to be measured; raises what is wrong with the problem before anything takes time."""
+    request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
+    with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
+        plan = Plan(request, sources)
+        return all(one.free for one in (*plan.objectives, *plan.limited))
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def _one_by_one(
+    net: SuperNetwork, jobs: Sequence[_Job], store: Store | None, free: bool, tell: Callable[[CompareProgress], None]
+) -> list[Study]:
+    studies: list[Study] = []
+    last = ""
+    with contextlib.nullcontext(store) if free or store is not None else _passing_store() as shared:
+        for number, job in enumerate(jobs):
+
+            def show(event: Any, number: int = number, last: str = last) -> None:
+                tell(CompareProgress(number, len(jobs), last, event))
+
+            studies.append(job.run(net, store=shared, progress=show))
+            last = job.name
+            tell(CompareProgress(len(studies), len(jobs), last))
+    return studies
+
+
+def _passing_store() -> Store:
+    from hwnas.harness.store import Store
+
+    return Store.open(":memory:")
+
+
+def _in_parallel(
+    net: SuperNetwork, jobs: Sequence[_Job], workers: int | None, tell: Callable[[CompareProgress], None]
+) -> list[Study]:
+    tasks = {job.name: (net.name, job) for job in jobs}
+    done: dict[str, Study] = {}
+    for name, study in side_by_side(_run, tasks, workers):
+        done[name] = study
+        tell(CompareProgress(len(done), len(jobs), name))
+    return [done[job.name] for job in jobs]
+
+
+def _run(net: str, job: _Job) -> Study:
+    from hwnas import supernets
+
+    return job.run(supernets.get(net))

@@ -1,0 +1,139 @@
+"""The README that goes with a deployed sub-network: its figures, how to run it, what to keep in mind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwnas.search.study.archive import Evaluation
+from hwnas.search.study.result import Study
+from hwnas.supernets.supernet import Stage, SuperNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+# How each format is written down for a reader: a stage's file NAME, its inputs' names.
+_SNIPPETS = {
+    "onnx": """import onnxruntime
+session = onnxruntime.InferenceSession("{file}")
+outputs = session.run(None, {{{feeds}}})""",
+    "openvino": """import openvino
+network = openvino.compile_model("{file}", "CPU")
+outputs = network({{{feeds}}})""",
+    "torch": """import torch
+network = torch.export.load("{file}").module()
+outputs = network({arguments})""",
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is deployed, and how.
+
+    Attributes:
+        net: the super-network.
+        study: that found it.
+        chosen: the sub-network.
+        position: its number on the study's front.
+        form: "onnx", "openvino" or "torch".
+        stages: what was written.
+        weights: the file that its weights are from; ``None``: they are random.
+        batch: samples per inference.
+    """
+
+    net: SuperNetwork
+    study: Study
+    chosen: Evaluation
+    position: int
+    form: str
+    stages: Sequence[Stage]
+    weights: str | None
+    batch: int
+
+
+def readme(export: Export, digests: Mapping[str, str]) -> str:
+    """Return the README, in Markdown.
+
+    Args:
+        export: what is deployed.
+        digests: SHA-256 of each file, by name.
+    """
+    study = export.study
+    found = f"{study.algorithm}, {len(study.archive)} evaluations on `{study.platform or 'no platform'}`"
+    samples = "1 sample" if export.batch == 1 else f"{export.batch} samples"
+    lines = [
+        f"# A sub-network of {export.net.name}",
+        "",
+        f"Number {export.position} of the front of the study `{study.name}`: {found}.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        *(f"| {name} | {value} |" for name, value in _figures(export).items()),
+        "",
+        *_notes(export),
+        "## Running it",
+        "",
+        f"It is written for {samples} per inference.",
+        "",
+        *(line for stage in export.stages for line in _stage(stage, export.form)),
+        "## Files",
+        "",
+        *(f"- `{name}`, SHA-256 `{digest}`" for name, digest in digests.items()),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _figures(export: Export) -> dict[str, str]:
+    study, chosen, vector = export.study, export.chosen, export.net.space.encode(export.chosen.config)
+    predicted = study.facts["quality"]["metric"] if _is_predicted(study) else None
+    figures = {}
+    for label in study.objectives:
+        value = f"{chosen.objectives[label.name]:.5g} {label.unit}".strip()
+        bounds = chosen.intervals.get(label.name)
+        if bounds is not None:
+            value += f" ({bounds[0]:.4g} to {bounds[1]:.4g})"
+        figures[label.name] = value + (" (predicted)" if label.name == predicted else "")
+    figures.setdefault("macs", f"{int(export.net.macs(vector)[0]) / 1e6:.1f} M")
+    figures.setdefault("params", f"{int(export.net.params(vector)[0]) / 1e6:.2f} M")
+    cpu = (study.facts.get("environment") or {}).get("cpu")
+    if isinstance(cpu, Mapping) and cpu.get("model"):
+        figures["measured on"] = str(cpu["model"])
+    return {**figures, "config": f"`{json.dumps(chosen.config)}`"}
+
+
+def _notes(export: Export) -> list[str]:
+    chosen = export.chosen
+    if export.weights is None:
+        notes = [
+            "**Its weights are random**: good for timing and for nothing else. `--weights FILE` takes trained ones."
+        ]
+    else:
+        notes = [f"Its weights are those of `{Path(export.weights).name}`."]
+    if chosen.status != "ok":
+        notes.append(f"Its measurement is {chosen.status}: {chosen.reason}.")
+    if _is_predicted(export.study):
+        notes.append(f"Of its quality: {export.study.facts['quality']['note']}.")
+    return [line for note in notes for line in (note, "")]
+
+
+def _is_predicted(study: Study) -> bool:
+    quality = study.facts.get("quality")
+    return bool(quality and quality["predicted"])
+
+
+def _stage(stage: Stage, form: str) -> list[str]:
+    often = f", which runs {stage.repeats} times per inference" if stage.repeats > 1 else ""
+    shapes = ", ".join(f"`{name}` {_shape(x)}" for name, x in zip(stage.input_names, stage.inputs, strict=True))
+    extension = {"onnx": "onnx", "openvino": "xml", "torch": "pt2"}[form]
+    feeds = ", ".join(f'"{name}": {name}' for name in stage.input_names)
+    snippet = _SNIPPETS[form].format(
+        file=f"{stage.name}.{extension}", feeds=feeds, arguments=", ".join(stage.input_names)
+    )
+    return [f"Stage `{stage.name}`{often}; inputs: {shapes}.", "", "```python", snippet, "```", ""]
+
+
+def _shape(x: torch.Tensor) -> str:
+    return f"{'x'.join(map(str, x.shape)) or 'scalar'} {str(x.dtype).removeprefix('torch.')}"

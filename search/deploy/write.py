@@ -1,0 +1,159 @@
+"""Write a sub-network that a search has found so that it can be deployed, with a README of its figures."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwnas.search.deploy.check import check_written
+from hwnas.search.deploy.readme import Export, readme
+from hwnas.search.study.archive import Evaluation
+from hwnas.search.study.result import Study
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.supernet import Stage, SuperNetwork
+from hwnas.supernets.writing import check_folder, write_folder
+
+README, CONFIG = "README.md", "config.json"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        files: their names, the README's last.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+
+
+def of_front(study: Study, position: int) -> Evaluation:
+    """Return sub-network number ``position`` of a study's front, from 1, in the order of the first objective.
+
+    Raises:
+        UsageError: the front has no such sub-network.
+    """
+    front = sorted(study.front, key=lambda index: (study.archive.row(index)[0], index))
+    if not 1 <= position <= len(front):
+        has = f"1 to {len(front)}" if front else "none"
+        raise UsageError(f"study {study.name!r}: the front has sub-networks {has}, got {position}")
+    return study.archive[front[position - 1]]
+
+
+def deploy(
+    net: SuperNetwork,
+    study: Study,
+    position: int,
+    form: str,
+    folder: str | Path,
+    weights: str | None = None,
+    batch: int | None = None,
+) -> Deployed:
+    """Write one sub-network of a study's front.
+
+    Args:
+        net: the study's super-network.
+        study: the study.
+        position: which of the front; see ``of_front``.
+        form: "onnx", "openvino" (IR) or "torch" (``torch.export``).
+        folder: is made where it is not there; files of the same names are replaced, all of them or none.
+        weights: the super-network's weights; ``None``: random ones, with which it is only good for timing.
+        batch: samples per inference; ``None``: those of the study's platform.
+
+    Raises:
+        UsageError: there is no such form or sub-network, or nothing can be written into the folder.
+        BackendError: the sub-network cannot be written in that form, or what was written, read back and run, computes
+            something else than the torch module.
+        NotFiniteError: the torch module's own outputs are not finite.
+        OutputError: a file cannot be written; then there is none of them.
+    """
+    if form not in _FORMS:
+        raise UsageError(f"unknown form {form!r}{suggestion(form, _FORMS)}")
+    check_folder(folder)
+    chosen = of_front(study, position)
+    batch = _batch(study) if batch is None else batch
+    stages = tuple(net.stages(chosen.config, batch, weights))
+    written = {stage.name: _FORMS[form](stage) for stage in stages}
+    for stage in stages:
+        check_written(stage, form, written[stage.name])
+    contents = {name: content for files in written.values() for name, content in files.items()}
+    contents[CONFIG] = f"{json.dumps(chosen.config)}\n".encode()
+    export = Export(net, study, chosen, position, form, stages, weights, batch)
+    contents[README] = readme(export, _digests(contents)).encode()
+    write_folder(folder, contents)
+    return Deployed(Path(folder), tuple(contents))
+
+
+def _batch(study: Study) -> int:
+    """Return the batch size of the study's platform; 1 where it has none, or is not known here any more."""
+    from hwnas.harness.platform import parse
+    from hwnas.supernets.errors import PlatformError
+
+    if study.platform is None:
+        return 1
+    # Behind an @ may be the farm's worker that measured.
+    for text in (study.platform, study.platform.rpartition("@")[0]):
+        with contextlib.suppress(PlatformError):
+            return parse(text).settings.batch
+    return 1
+
+
+# --- forms -----------------------------------------------------------------------------------------------------------
+
+
+def _onnx(stage: Stage) -> dict[str, bytes]:
+    from hwnas.backends.export import export
+
+    return {f"{stage.name}.onnx": export(stage).model}
+
+
+def _openvino(stage: Stage) -> dict[str, bytes]:
+    from hwnas.backends.export import export
+    from hwnas.supernets.errors import BackendError
+
+    try:
+        import openvino
+    except ImportError as error:
+        raise BackendError("openvino is not installed: pip install 'hwnas[openvino]'") from error
+    model = openvino.Core().read_model(export(stage).model, b"")
+    names = (f"{stage.name}.xml", f"{stage.name}.bin")
+    try:
+        # It writes files alone, by their names.
+        with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+            # Its default halves the precision of the weights, which is not what was measured.
+            openvino.save_model(model, str(Path(folder) / names[0]), compress_to_fp16=False)
+            return {name: (Path(folder) / name).read_bytes() for name in names}
+    except (OSError, RuntimeError) as error:
+        raise BackendError(
+            f"openvino cannot write stage {stage.name!r} into a temporary folder ({error}); TMPDIR names another"
+        ) from error
+
+
+def _torch(stage: Stage) -> dict[str, bytes]:
+    import torch
+
+    from hwnas.supernets.errors import BackendError
+
+    content = io.BytesIO()  # on a full disk its own writer of files ends the process
+    try:
+        with torch.no_grad():
+            program = torch.export.export(stage.module, stage.inputs)
+        torch.export.save(program, content)
+    except (RuntimeError, ValueError) as error:
+        raise BackendError(f"torch cannot export stage {stage.name!r}: {error}") from error
+    return {f"{stage.name}.pt2": content.getvalue()}
+
+
+_FORMS = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}
+
+
+def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

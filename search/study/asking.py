@@ -1,0 +1,193 @@
+"""Ask an algorithm for batches, as many as are evaluated at a time, and tell it what they turned out to be.
+
+With a window of one batch, the algorithm is asked, all that it asked for is evaluated, and it is told. With a wider
+window, a batch is told as it arrives, and the next one is asked for with those under way in view: an algorithm that
+takes ``pending`` counts them as if they had turned out as well as its predictor allows. Any other is asked again when
+all that it asked for has arrived.
+
+What is asked for follows from the order in which batches arrived, and from nothing else: not from how many devices
+there were, nor from when they answered. The archive keeps that order, so a study is replayed from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwnas.search.algorithm import Algorithm, proposed, that_takes_pending
+from hwnas.search.study.archive import Archive
+from hwnas.search.study.clock import Clock
+from hwnas.search.study.drift import Drift
+from hwnas.search.study.task import Task
+from hwnas.supernets.space import FloatArray, IntArray
+
+# An algorithm that asks this often in a row for nothing new has nothing new to ask for.
+PATIENCE = 100
+# Sub-networks that a device measures side by side where several batches are under way: each holds the anchors as well,
+# and some of the front.
+SIDE_BY_SIDE = 4
+
+
+@dataclass(eq=False)
+class Batch:
+    """A batch under way.
+
+    Attributes:
+        X: what has not arrived of it, ``(k, n_var)``.
+        iteration: its number in the study; ``None``: nothing of it has arrived, so it has none yet.
+        ticket: its number with the objective that measures it; ``None``: it was not sent yet.
+    """
+
+    X: IntArray
+    iteration: int | None = None
+    ticket: int | None = None
+
+
+class Asking:
+    """An algorithm at work on a study.
+
+    Args:
+        task: what is evaluated.
+        algorithm: what proposes.
+        archive: what was evaluated.
+        clock: counts the algorithm's time.
+        drifts: of the objectives that drift with the machine, by name.
+        window: how many batches are under way at most.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        algorithm: Algorithm,
+        archive: Archive,
+        clock: Clock,
+        drifts: Mapping[str, Drift],
+        window: int = 1,
+    ) -> None:
+        self._space = task.space
+        self._algorithm = algorithm
+        self._archive = archive
+        self._clock = clock
+        self._drifts = drifts
+        self._window = window
+        seen = {*archive.names, *(one.name for one in task.limited if one.cheap)}
+        self._unseen = [one for one in task.constraints if one.name not in seen]
+        self._parallel = that_takes_pending(algorithm) if window > 1 else None
+        self._asked = self._waiting = self.no_rows()
+        self.batches: list[Batch] = []
+        self.exhausted = ""
+
+    @property
+    def restorable(self) -> bool:
+        """Its state before an asking says all: what it was told by then is what had arrived."""
+        return self._window == 1 or self._parallel is not None
+
+    def no_rows(self) -> IntArray:
+        """Return a batch of no sub-networks, ``(0, n_var)``."""
+        return np.zeros((0, self._space.n_var), dtype=np.int64)
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def fill(self, evals: int, save: Callable[[], None]) -> None:
+        """Ask until as many batches are under way as there is room for, or nothing more can be asked now.
+
+        Where none is under way afterwards, ``exhausted`` says why.
+
+        Args:
+            evals: the most evaluations of the study.
+            save: is called before the algorithm is asked, while its state is that of what has arrived.
+        """
+        idle = 0
+        while len(self.batches) < self._window and (room := self._room(evals)) > 0:
+            if len(self._waiting):
+                self.batches.append(Batch(self._take(room)))
+                continue
+            if not self._ask(save):
+                return
+            idle = 0 if len(self._waiting) else idle + 1
+            if idle >= PATIENCE:
+                self.exhausted = f"the algorithm asked {PATIENCE} times in a row for nothing new"
+                return
+            if not len(self._waiting) and not self.batches:
+                self.observe(self._asked)
+
+    def _take(self, room: int) -> IntArray:
+        """Return the next batch of what is waiting; with a window of one, that is all there is room for."""
+        size = room if self._window == 1 else min(SIDE_BY_SIDE, room)
+        batch = self._waiting[:size]
+        self._waiting = self.no_rows() if self._window == 1 else self._waiting[size:]
+        return batch
+
+    def _ask(self, save: Callable[[], None]) -> bool:
+        """Ask the algorithm; what is new of its answer is waiting then. ``False``: it has nothing to ask for now."""
+        if self.batches and self._parallel is None:
+            return False  # it has to be told all that it asked for first
+        save()
+        with self._clock.searching():
+            X = self._algorithm.ask() if self._parallel is None else self._parallel.ask(pending=self.pending)
+        X = proposed(self._algorithm, X, self._space)
+        if not len(X):
+            self.exhausted = f"the algorithm has nothing left to ask for after {len(self._archive)} evaluations"
+            return False
+        self._asked, self._waiting = X, self._new(X)
+        return True
+
+    def _new(self, X: IntArray) -> IntArray:
+        """Return those that were not evaluated, are not under way, and come for the first time, in their order."""
+        taken = set(self._space.keys(self.pending))
+        first = {key: row for row, key in reversed(list(enumerate(self._space.keys(X))))}
+        return X[sorted(row for key, row in first.items() if key not in self._archive and key not in taken)]
+
+    @property
+    def pending(self) -> IntArray:
+        """All that is under way, ``(k, n_var)``."""
+        return np.vstack([self.no_rows(), *(one.X for one in self.batches)])
+
+    def _room(self, evals: int) -> int:
+        return min(evals, self._space.distinct_size) - len(self._archive) - len(self.pending)
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def tell(self, X: IntArray) -> None:
+        """Tell the algorithm of evaluations that have arrived, or, where it waits for all it asked for, when all have.
+
+        Args:
+            X: those that have arrived, ``(k, n_var)``; the archive has them.
+        """
+        if self._parallel is not None:
+            self.observe(X)
+        elif not self.batches and not len(self._waiting):
+            self.observe(self._asked if len(self._asked) else X)
+
+    def observe(self, X: IntArray) -> None:
+        """Tell the algorithm what is known by now of sub-networks, as far as the archive has them."""
+        keys = self._space.keys(X)
+        indices = [self._archive.index(key) for key in keys if key in self._archive]
+        if not indices:
+            return
+        # What was measured again beside these is known better now.
+        again = {key for index in indices for one in self._archive[index].beside.values() for key in one}
+        indices += sorted(self._archive.index(key) for key in again - set(keys) if key in self._archive)
+        vectors = np.array([self._archive[index].vector for index in indices], dtype=np.int64)
+        F = np.array([self._observation(index) for index in indices]).reshape(len(indices), -1)
+        with self._clock.searching():
+            self._algorithm.tell(vectors, F)
+
+    def _observation(self, index: int) -> FloatArray:
+        """Return what the algorithm learns of an evaluation: nan where it failed; measured values freed from drift.
+
+        A constraint on an objective is the algorithm's own matter, and one on an exactly known quantity is part of its
+        problem. One on something else it cannot see; what breaks it counts as failed.
+        """
+        evaluation, row = self._archive[index], self._archive.row(index)
+        broken = any(one.violation(np.array([evaluation.objectives[one.name]]))[0] > 0 for one in self._unseen)
+        if broken or evaluation.status == "failed":
+            return np.full_like(row, np.nan)
+        observed = row.copy()
+        for column, name in enumerate(self._archive.names):
+            if name in self._drifts:
+                # What drifts is a time: minimised, as users read it.
+                observed[column] = self._drifts[name].value(evaluation.key, float(row[column]))
+        return observed

@@ -1,0 +1,117 @@
+"""The one loop of a study: ask, evaluate, tell, with one batch under way or many.
+
+``asking`` asks the algorithm and tells it, ``evaluating`` evaluates, ``replay`` answers from the store where the study
+is resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from hwnas.search.algorithm import Algorithm
+from hwnas.search.objectives import Startable
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.asking import Asking
+from hwnas.search.study.clock import Clock
+from hwnas.search.study.drift import Drift
+from hwnas.search.study.evaluating import Evaluating
+from hwnas.search.study.replay import Replay
+from hwnas.search.study.stored import Kept
+from hwnas.search.study.task import Task
+from hwnas.supernets.space import IntArray
+
+Stop = Callable[[Archive], str | None]
+
+
+class Loop:
+    """A study under way.
+
+    Args:
+        task: what is evaluated.
+        algorithm: what proposes.
+        archive: empty; holds the evaluations in the end.
+        kept: what the store has of the study already, and how it gets more.
+        clock: counts the time.
+        drifts: of the objectives that drift with the machine, by name; they learn from every evaluation.
+        window: how many batches are under way at most.
+        measured: the objective that takes time, where the window is of more than one batch.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        algorithm: Algorithm,
+        archive: Archive,
+        kept: Kept | None = None,
+        clock: Clock | None = None,
+        drifts: Mapping[str, Drift] | None = None,
+        *,
+        window: int = 1,
+        measured: Startable | None = None,
+    ) -> None:
+        kept, drifts = kept or Kept(), drifts or {}
+        self._space = task.space
+        self._archive = archive
+        self._clock = clock or Clock()
+        self._asking = Asking(task, algorithm, archive, self._clock, drifts, window)
+        self._evaluating = Evaluating(task, archive, kept, self._clock, drifts, measured if window > 1 else None)
+        self._replay = Replay(kept, algorithm, self._asking, archive, task.space)
+
+    def run(self, evals: int, stop: Stop, report: Callable[[], None]) -> str:
+        """Run until one of the rules says to stop.
+
+        Args:
+            evals: the most evaluations there may be, those that are replayed among them.
+            stop: says after each batch why to stop, or ``None``.
+            report: is called after each batch with something new.
+
+        Returns:
+            Why it stopped.
+
+        Raises:
+            UsageError: the algorithm proposes others than those that the store has.
+        """
+        restored = self._replay.restore(evals)
+        while True:
+            reason = self._finished(evals) or stop(self._archive)
+            if reason:
+                return reason
+            if len(self._archive) < restored:
+                self._asking.observe(self._replayed(self._replay.next()))
+                report()
+                continue
+            self._asking.fill(evals, self._replay.save)
+            if not self._asking.batches:
+                return self._asking.exhausted
+            X = self._answered()
+            if X is not None:
+                report()
+                self._asking.tell(X)
+
+    def _finished(self, evals: int) -> str | None:
+        if len(self._archive) >= evals:
+            return f"{evals} evaluations are done"
+        if len(self._archive) >= self._space.distinct_size:
+            return f"all {len(self._archive)} sub-networks of the space are evaluated"
+        return None
+
+    def _answered(self) -> IntArray | None:
+        """Return the next of what is under way that has its values, ``(k, n_var)``; ``None``: nothing yet."""
+        if self._replay.rest:
+            arrived = self._replay.next()
+            self._replay.matched(arrived)
+            return self._replayed(arrived)
+        batch = self._evaluating.next(self._asking.batches)
+        if batch is None:
+            return None
+        self._asking.batches.remove(batch)
+        return batch.X
+
+    def _replayed(self, evaluations: Sequence[Evaluation]) -> IntArray:
+        """Put evaluations of the store into the archive as they are, and return them, ``(k, n_var)``."""
+        self._evaluating.remember(evaluations)
+        if not self._replay.rest:
+            self._clock.restart(evaluations[-1])
+        return np.array([one.vector for one in evaluations], dtype=np.int64)

@@ -1,0 +1,259 @@
+"""From what was asked for to what is done: objectives, constraints, the problem, and what to remember of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnas.harness.pinned import contents
+from hwnas.search.algorithm import Known, Problem
+from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make, values_of
+from hwnas.search.objectives.latency import MeasuredLatency
+from hwnas.search.objectives.quality import QualityObjective
+from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
+from hwnas.search.study.drift import Drift
+from hwnas.search.study.prior import Observed, guess_of, observed, platform_of
+from hwnas.search.study.result import ObjectiveLabel
+from hwnas.search.study.same import WHENCE
+from hwnas.search.study.stopping import Reference, reference_default, reference_given
+from hwnas.search.study.task import Task
+from hwnas.supernets.contents import Content, to_records
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
+
+if TYPE_CHECKING:
+    from hwnas.harness.platform import Platform
+
+
+@dataclass(frozen=True)
+class Request:
+    """What decides which sub-networks a search evaluates, beside the super-network, the platform and the quality.
+
+    Attributes:
+        algorithm: its name.
+        seed: of all randomness.
+        objectives: names; ``None``: latency and the quality.
+        constraints: like "latency<=20ms".
+        preset: named settings of the algorithm.
+        settings: the algorithm's own settings.
+        reference: where hypervolume is measured from, by objective, in its unit; ``None``: the default.
+        warm_start: the name of the study that the search starts from.
+        initial: the keys of the sub-networks that are evaluated first.
+        transfer_from: where latencies are known already, from which the predictor of latency starts.
+        transfer_until: where they ended in the store for the study that is resumed; see
+            ``hwnas.search.study.prior.Observed``.
+    """
+
+    algorithm: str
+    seed: int
+    objectives: Sequence[str] | None = None
+    constraints: Sequence[str] = ()
+    preset: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, float] | None = None
+    warm_start: str | None = None
+    initial: tuple[str, ...] = ()
+    transfer_from: str | None = None
+    transfer_until: Any = None
+
+
+class Plan:
+    """What a search is going to do.
+
+    Args:
+        request: what was asked for.
+        sources: what the objectives read from, open.
+
+    Raises:
+        UsageError: something was asked for that cannot be.
+    """
+
+    def __init__(self, request: Request, sources: Sources) -> None:
+        if request.seed < 0:
+            raise UsageError(f"seed: expected 0 or more, got {request.seed}")
+        self.request = request
+        self._sources = sources
+        self.space = sources.net.space
+        self.objectives = make(request.objectives or DEFAULT, sources)
+        self.limited = self._limited()
+        everything = (*self.objectives, *self.limited)
+        self.constraints = tuple(parse(text, everything) for text in request.constraints)
+        self.directions = Directions([one.maximise for one in self.objectives])
+
+    def _limited(self) -> tuple[Objective, ...]:
+        """Return what is constrained and no objective."""
+        names = dict.fromkeys(name_of(text) for text in self.request.constraints)
+        others = [name for name in names if name not in {one.name for one in self.objectives}]
+        limited = make(others, self._sources) if others else ()
+        for one in limited:
+            if not one.free:
+                raise UsageError(f"constraint on {one.name}: it has to be measured, so it must be an objective too")
+        return limited
+
+    @property
+    def task(self) -> Task:
+        """What the loop evaluates."""
+        return Task(self.space, self.objectives, self.limited, self.constraints)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Where hypervolume is measured from."""
+        if self.request.reference is not None:
+            return reference_given(self.request.reference, self.objectives, self.directions)
+        return reference_default(self.space, self.objectives, self.directions)
+
+    def problem(self) -> Problem:
+        """Return the problem as the algorithm sees it."""
+        net, names = self._sources.net, [one.name for one in self.objectives]
+        known = [_known(count) for name, count in (("macs", net.macs), ("params", net.params)) if name not in names]
+        return Problem(
+            space=self.space,
+            names=tuple(names),
+            cheap=tuple(_cheap(one) if one.cheap else None for one in self.objectives),
+            bounds=tuple(_bound(one.name, self.constraints) for one in self.objectives),
+            known=tuple(known),
+            noise=tuple(self._noise(one) for one in self.objectives),
+            guesses=tuple(self._guess if one.name == "latency" else None for one in self.objectives),
+            excess=self._excess(),
+        )
+
+    @cached_property
+    def drifts(self) -> dict[str, Drift]:
+        """What is learned of the drift of measured objectives, by name."""
+        return {one.name: Drift() for one in self.objectives if isinstance(one, Repeatable)}
+
+    def _noise(self, objective: Objective) -> float | Callable[[], float | None] | None:
+        if objective.name in self.drifts:
+            drift = self.drifts[objective.name]
+            return lambda: drift.noise
+        return 0.0 if objective.free else None
+
+    @cached_property
+    def _guess(self) -> Known | None:
+        """What is known of latency from elsewhere."""
+        if self.request.transfer_from is None:
+            return None
+        if self._observed is not None:
+            return self._observed.guess(self._sources.net)
+        return guess_of(self._sources.net, self.request.transfer_from, self._sources.store, self._whence)
+
+    @cached_property
+    def _observed(self) -> Observed | None:
+        """What was observed elsewhere, as far as the search starts from it; ``None``: nothing, or a table is asked."""
+        request, sources = self.request, self._sources
+        if request.transfer_from is None:
+            return None
+        return observed(sources.net, request.transfer_from, sources.store, self._whence, request.transfer_until)
+
+    @cached_property
+    def _whence(self) -> Platform | None:
+        """The platform that latencies are known from; ``None``: a study, or nothing is."""
+        source = self.request.transfer_from
+        return None if source is None else platform_of(source, self._sources.store)
+
+    def _excess(self) -> Known | None:
+        """Return the violation of the constraints on what is exactly known and no objective."""
+        known = {one.name: one for one in self.limited if one.cheap}
+        constraints = [one for one in self.constraints if one.name in known]
+        if not constraints:
+            return None
+
+        def excess(X: IntArray) -> FloatArray:
+            values = {name: values_of(one, X) for name, one in known.items()}
+            return total_violation(constraints, values, len(X))
+
+        return excess
+
+    def algorithm_settings(self) -> dict[str, Any]:
+        """Return what the algorithm is made with."""
+        given = dict(self.request.settings)
+        if self.request.preset is not None:
+            given["preset"] = self.request.preset
+        if self.request.initial:
+            given["initial"] = np.array([[int(digit, 36) for digit in key] for key in self.request.initial])
+        return given
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides which sub-networks are evaluated and what their values mean, as JSON values.
+
+        A study is only resumed where all of it is the same.
+        """
+        request, sources = self.request, self._sources
+        return {
+            "supernet": sources.net.name,
+            "space": _digest(self.space),
+            "platform": None if sources.platform is None else str(sources.where),
+            "algorithm": request.algorithm,
+            "preset": request.preset,
+            "settings": dict(request.settings),
+            "seed": request.seed,
+            "objectives": [asdict(ObjectiveLabel(one.name, one.unit, one.maximise)) for one in self.objectives],
+            "constraints": [str(one) for one in self.constraints],
+            "sources": {one.name: one.source for one in (*self.objectives, *self.limited)},
+            "reference": None if request.reference is None else dict(request.reference),
+            "warm_start": request.warm_start,
+            "initial": list(request.initial),
+            "transfer_from": request.transfer_from,
+            "contents": to_records(self._contents()),
+            **({} if self._observed is None else {"transfer_until": list(self._observed.until)}),
+        }
+
+    def _contents(self) -> dict[str, Content]:
+        """Return what the files hold that decide values, or which sub-networks are evaluated, and what was observed."""
+        whence = {} if self._whence is None else contents(self._whence)
+        if self._observed is not None:
+            whence[self._observed.kind] = self._observed.content
+        return {**self._sources.contents, **{f"{WHENCE}{role}": one for role, one in whence.items()}}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else is to be known about the values, as JSON values."""
+        shown = self.directions.shown(self.reference.point)
+        reference = {
+            one.name: None if np.isnan(value) else value for one, value in zip(self.objectives, shown, strict=True)
+        }
+        return {"reference": reference, "quality": self._quality(), "environment": self._environment()}
+
+    def _quality(self) -> dict[str, Any] | None:
+        if not any(isinstance(one, QualityObjective) for one in (*self.objectives, *self.limited)):
+            return None
+        quality = self._sources.quality
+        return {
+            "source": quality.name,
+            "metric": quality.metric,
+            "unit": quality.unit,
+            "maximise": quality.maximise,
+            "predicted": quality.predicted,
+            "note": quality.note,
+        }
+
+    def _environment(self) -> dict[str, Any]:
+        measured = any(isinstance(one, MeasuredLatency) for one in self.objectives)
+        return dict(self._sources.measurer.environment) if measured else {}
+
+
+def _cheap(objective: Objective) -> Known:
+    directions = Directions([objective.maximise])
+
+    def minimised(X: IntArray) -> FloatArray:
+        return directions.minimised(values_of(objective, X)[:, None])[:, 0]
+
+    return minimised
+
+
+def _known(count: Callable[[IntArray], IntArray]) -> Known:
+    return lambda X: count(X).astype(np.float64)
+
+
+def _bound(name: str, constraints: Sequence[Constraint]) -> float | None:
+    return min((one.bound for one in constraints if one.name == name), default=None)
+
+
+def _digest(space: SearchSpace) -> str:
+    """Name a space: keys of another one mean other sub-networks."""
+    spelled = repr((space.choices, sorted(space.fixed.items())))
+    return hashlib.sha256(spelled.encode()).hexdigest()[:16]

@@ -1,0 +1,250 @@
+"""What a search has found: the study, its front, and its JSON."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from hwnas.search.objectives import Directions
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.stopping import Reference
+from hwnas.supernets.contents import of_records
+from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import is_time, number, number_or_none
+
+# 1: first form.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ObjectiveLabel:
+    """An objective as it is written down.
+
+    Attributes:
+        name: as in the evaluations.
+        unit: of its values.
+        maximise: more is better.
+    """
+
+    name: str
+    unit: str
+    maximise: bool
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search with a name, as far as it has come.
+
+    Attributes:
+        name: in the store.
+        settings: what decides which sub-networks it evaluates; see ``hwnas.search.study.plan.Plan.settings``.
+        facts: what is to be known about its values: "quality", "environment", "reference"; "remarks" where there are
+            some on how it was resumed.
+        archive: its evaluations.
+        time_s: seconds, "measure", "search" and "total".
+        stopped: why it ended; "" where that is not known.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    archive: Archive
+    time_s: Mapping[str, float]
+    stopped: str = ""
+    _directions: Directions = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_directions", Directions([one.maximise for one in self.objectives]))
+
+    def checked(self) -> Self:
+        """Return it; raises ``LookupError``, ``OverflowError`` or ``TypeError`` where it is of another form."""
+        wanted = {"supernet": str, "algorithm": str, "seed": int, "settings": Mapping, "constraints": list}
+        for name, kind in wanted.items():
+            _expect(name, self.settings[name], kind)
+        for name in ("platform", "preset", "warm_start"):
+            _expect(name, self.settings[name], str | None)
+        if not self.objectives:
+            raise LookupError("objectives: expected at least one")
+        self._check_begun()
+        for one in self.objectives:
+            _expect("name", one.name, str)
+            _expect("unit", one.unit, str)
+            _expect("maximise", one.maximise, bool)
+            _expect("reference", self.facts["reference"][one.name], float | int | None)
+            number_or_none(self.facts["reference"][one.name])
+            missing = next(
+                (evaluation.index for evaluation in self.archive if one.name not in evaluation.objectives), None
+            )
+            if missing is not None:
+                raise LookupError(f"evaluation {missing}: has no {one.name}")
+            self._check_times(one)
+        if _predicted(self.facts["quality"]):
+            _expect("note", self.facts["quality"]["note"], str)
+        _expect("environment", self.facts["environment"], Mapping)
+        return self
+
+    def _check_begun(self) -> None:
+        """Check what a search that goes on compares; studies of earlier versions lack some of it."""
+        for name, kind in {"initial": list, "parallel": int, "contents": dict, "sources": dict}.items():
+            _expect(name, self.settings.get(name, kind()), kind)
+        _expect("transfer_from", self.settings.get("transfer_from"), str | None)
+        until = self.settings.get("transfer_until")
+        if until is not None and (type(until) is not list or [type(one) for one in until] != [int, str]):
+            raise TypeError(f"transfer_until: expected a number and a time, got {until!r}")
+        for text in (*self.constraints, *self.settings.get("initial", ())):
+            _expect("constraints and initial", text, str)
+        of_records(self.settings.get("contents", {}))
+
+    def _check_times(self, label: ObjectiveLabel) -> None:
+        if not is_time(label.unit):
+            return
+        for evaluation in self.archive:
+            value = evaluation.objectives[label.name]
+            if not math.isnan(value):
+                number(value, time=True)
+
+    @property
+    def supernet(self) -> str:
+        """The super-network's name."""
+        return str(self.settings["supernet"])
+
+    @property
+    def platform(self) -> str | None:
+        """The platform's string; ``None`` where no latency was asked for."""
+        return self.settings["platform"]  # type: ignore[no-any-return]
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm's name."""
+        return str(self.settings["algorithm"])
+
+    @property
+    def seed(self) -> int:
+        """The seed of all its randomness."""
+        return int(self.settings["seed"])
+
+    @property
+    def objectives(self) -> tuple[ObjectiveLabel, ...]:
+        """The objectives in order."""
+        return tuple(ObjectiveLabel(**label) for label in self.settings["objectives"])
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """The constraints in their canonical spelling."""
+        return tuple(self.settings["constraints"])
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """The evaluations in order."""
+        return list(self.archive)
+
+    @property
+    def front(self) -> list[int]:
+        """The indices of the non-dominated evaluations among those that meet the constraints."""
+        return self.archive.front
+
+    @property
+    def nearest(self) -> int | None:
+        """Where no evaluation meets the constraints: the index of the one that misses them least, else ``None``."""
+        return self.archive.nearest
+
+    @property
+    def reference(self) -> FloatArray:
+        """The minimised reference point, ``(m,)``; see ``hwnas.search.study.stopping``."""
+        stored = self.facts["reference"]
+        point = np.array([np.nan if stored[one.name] is None else stored[one.name] for one in self.objectives])
+        return Reference(self._directions.minimised(point)).of(self.archive)
+
+    @property
+    def hypervolume(self) -> float:
+        """What the front dominates within the reference, in the product of the objectives' units."""
+        return self.archive.hypervolume(self.reference)
+
+    def notes(self) -> list[str]:
+        """Return what a reader should know beside the figures, a sentence each."""
+        quality = self.facts["quality"]
+        # The source's own words say where its values are from, and how good they are.
+        told = [str(quality["note"])] if _predicted(quality) else []
+        told += self.facts.get("remarks", [])
+        for status in ("failed", "unstable"):
+            found = [one.reason for one in self.archive if one.status == status]
+            told += [f"{_counted(found, len(self.archive))} {status}{_why(found)}"] if found else []
+        if self.nearest is not None:
+            told.append(self._impossible(self.archive[self.nearest]))
+        if self.stopped and not self.stopped.endswith("evaluations are done"):
+            told.append(f"stopped: {self.stopped}")
+        return told
+
+    def _impossible(self, nearest: Evaluation) -> str:
+        limits = ", ".join(self.constraints)
+        values = ", ".join(f"{name} {value:.6g}" for name, value in nearest.objectives.items())
+        return (
+            f"no sub-network that was evaluated meets {limits}; nearest is evaluation {nearest.index} "
+            f"({values}), {nearest.violation:.1%} beyond"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON of ``hwnas search``; beside its fixed fields it has the settings, the facts and the notes."""
+        names, reference = [one.name for one in self.objectives], self._directions.shown(self.reference)
+        return {
+            "schema": SCHEMA,
+            "study": self.name,
+            "supernet": self.supernet,
+            "platform": self.platform,
+            "algorithm": self.algorithm,
+            "seed": self.seed,
+            "objectives": list(self.settings["objectives"]),
+            "constraints": list(self.constraints),
+            "evaluations": [evaluation.to_json() for evaluation in self.archive],
+            "front": self.front,
+            "nearest": self.nearest,
+            "hypervolume": {
+                "value": self.hypervolume,
+                "reference": {n: _or_none(value) for n, value in zip(names, reference, strict=True)},
+            },
+            "time_s": dict(self.time_s),
+            "stopped": self.stopped,
+            "notes": self.notes(),
+            "quality": self.facts["quality"],
+            "environment": self.facts["environment"],
+            "settings": {"preset": self.settings["preset"], **self.settings["settings"]},
+            "warm_start": self.settings["warm_start"],
+        }
+
+
+def _counted(found: Sequence[str], total: int) -> str:
+    return f"{len(found)} of {total} evaluations {'are' if len(found) > 1 else 'is'}"
+
+
+def _why(reasons: Sequence[str]) -> str:
+    """Return the most frequent reason, and how many have it where there are others."""
+    (reason, n), *others = Counter(reasons).most_common()
+    if not reason:
+        return ""
+    return f": {reason}{f' ({n} of them)' if others else ''}"
+
+
+def times(archive: Archive) -> dict[str, float]:
+    """Return where the time up to the last evaluation went, in seconds."""
+    if not len(archive):
+        return {"measure": 0.0, "search": 0.0, "total": 0.0}
+    last = archive[len(archive) - 1]
+    return {"measure": last.measure_s, "search": last.search_s, "total": last.total_s}
+
+
+def _expect(name: str, value: Any, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
+
+
+def _predicted(quality: Mapping[str, Any] | None) -> bool:
+    return quality is not None and bool(quality["predicted"])
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,300 @@
+"""Studies: ``search`` runs or resumes one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Algorithm
+from hwnas.search.objectives import Sources
+from hwnas.search.objectives.rows import check_searchable
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.clock import Clock
+from hwnas.search.study.loop import Loop
+from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.result import ObjectiveLabel, Study
+from hwnas.search.study.same import check_same
+from hwnas.search.study.stopping import Stop, stop_rule
+from hwnas.search.study.stored import Kept, kept_of, load, record_of
+from hwnas.search.study.window import startable, window_of
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store, StudyRecord
+
+__all__ = ["ObjectiveLabel", "Progress", "Study", "load", "search"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Attributes:
+        study: its name; with it, an interrupted search is resumed or loaded.
+        done: evaluations.
+        total: the most there will be.
+        hypervolume: of the front so far.
+        best: the best evaluation under the constraints, by the first objective that has none; ``None`` without
+            constraints, and where nothing meets them yet.
+        elapsed_s: since this run began.
+        measuring: what the measurer reports of the batch under way, else ``None``.
+    """
+
+    study: str
+    done: int
+    total: int
+    hypervolume: float
+    best: Evaluation | None
+    elapsed_s: float
+    measuring: Any = None
+
+
+Report = Callable[[Progress], None]
+
+
+def search(  # noqa: PLR0913 - every choice of a search has its name here, and only here
+    net: SuperNetwork,
+    platform: Platform | str | None = None,
+    *,
+    quality: str | None = None,
+    quality_options: QualityOptions | None = None,
+    algorithm: str = "linas",
+    evals: int = 150,
+    seed: int = 0,
+    objectives: Sequence[str] | None = None,
+    constraints: Sequence[str] = (),
+    store: Store | None = None,
+    study: str | None = None,
+    resume: bool = False,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reference: Mapping[str, float] | None = None,
+    target: float | None = None,
+    plateau: int | None = None,
+    warm_start: Study | str | None = None,
+    transfer_from: str | None = None,
+    parallel: int | None = None,
+    progress: Report | None = None,
+) -> Study:
+    """Search a super-network.
+
+    Args:
+        net: the super-network.
+        platform: where latency is known or measured; needed where latency is an objective.
+        quality: the quality source; ``None``: the super-network's own.
+        quality_options: for a source that runs sub-networks: which weights, on how much of the data.
+        algorithm: as registered in ``hwnas.search.algorithms``.
+        evals: the most evaluations, those of a resumed study among them. A study may be resumed with more.
+        seed: of all randomness: the same seed and the same measurements give the same evaluations.
+        objectives: names; ``None``: latency and the quality.
+        constraints: like "latency<=20ms", "top1>=76%", "macs<=300M".
+        store: where measurements and evaluations are kept, each as soon as it is there; ``None``: nowhere.
+        study: its name; ``None``: a fresh one.
+        resume: go on with the study of that name. Its evaluations are told to the algorithm again, none is repeated.
+        preset: named settings of the algorithm ("paper").
+        settings: the algorithm's own settings.
+        reference: where hypervolume is measured from, by objective, in its unit; ``None``: see
+            ``hwnas.search.study.stopping.reference_default``.
+        target: stop when the front dominates this hypervolume.
+        plateau: stop when so many evaluations added less than 0.1 % to the hypervolume.
+        warm_start: a study, or the name of one in the store, whose front is evaluated first.
+        transfer_from: a study in the store, or a platform, where latencies are known already: the predictor of latency
+            starts from there, see ``hwnas.search.predictors.adapt``. Only algorithms with such a predictor take it.
+        parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
+            that none waits, or one where there is one device. A study keeps the number that it was begun with.
+        progress: is called with a ``Progress`` after each batch, and while a batch is measured.
+
+    Returns:
+        The study. Where it is interrupted instead, the store has everything that was evaluated.
+
+    Raises:
+        UsageError: something was asked for that cannot be, or the study is there already, or differs from the one to
+            resume.
+    """
+    if evals < 1:
+        raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
+    run = _Run(store, study, resume, evals, progress, parallel, net)
+    with Sources(net, platform, quality, store, run.report, run.since, quality_options) as sources:
+        request = Request(
+            algorithm,
+            seed,
+            objectives,
+            constraints,
+            preset,
+            dict(settings or {}),
+            reference,
+            transfer_from=transfer_from,
+            transfer_until=run.begun.get("transfer_until") if run.begun.get("transfer_from") == transfer_from else None,
+        )
+        plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
+        if not run.begun:
+            check_searchable((*plan.objectives, *plan.limited), net.space)
+        run.remarks = _moved_on(warm_start, store, run.begun)
+        stop = stop_rule(target, plateau, plan.reference)
+        made = algorithms.create(
+            algorithm, plan.problem(), evals, np.random.default_rng(seed), plan.algorithm_settings()
+        )
+        return run.go(plan, made, stop)
+
+
+class _Run:
+    """One call of ``search``: the study's place in the store, and what is reported of it."""
+
+    def __init__(
+        self,
+        store: Store | None,
+        name: str | None,
+        resume: bool,
+        evals: int,
+        progress: Report | None,
+        parallel: int | None,
+        net: SuperNetwork,
+    ) -> None:
+        if resume and (store is None or name is None):
+            raise UsageError("resume: expected a store and the name of the study to go on with (--study NAME --resume)")
+        self._store = store
+        self._name = name
+        self._evals = evals
+        self._progress = progress
+        self._parallel = parallel
+        self._net = net
+        self._start = time.perf_counter()
+        self._record = self._found(resume)
+        self.remarks: list[str] = []
+        self._plan: Plan | None = None
+        self._archive: Archive | None = None
+
+    def _found(self, resume: bool) -> StudyRecord | None:
+        """Return the study to resume, or ``None``; it is looked for before anything else takes time."""
+        if self._store is None or self._name is None:
+            return None
+        if resume:
+            record = record_of(self._store, self._name, self._net)
+            if record.evaluations > self._evals:
+                raise UsageError(
+                    f"study {self._name!r} has {record.evaluations} evaluations already; expected at least as many as "
+                    f"evals, got {self._evals}"
+                )
+            return record
+        there = self._store.study(self._name)
+        if there is not None:
+            raise UsageError(
+                f"there is a study {self._name!r} already, with {there.evaluations} evaluations: go on with it by "
+                "--resume, or choose another name"
+            )
+        return None
+
+    @property
+    def since(self) -> str | None:
+        """When the study to resume was begun: what was measured for it since then is not measured again."""
+        return None if self._record is None else self._record.created_at
+
+    @property
+    def begun(self) -> Mapping[str, Any]:
+        """The settings that the study to resume was begun with; empty for a new one."""
+        settings: Mapping[str, Any] = {} if self._record is None else self._record.settings["search"]
+        return settings
+
+    def go(self, plan: Plan, algorithm: Algorithm, stop: Stop) -> Study:
+        """Run the loop to its end and return the study."""
+        self._plan = plan
+        measured = startable(plan.objectives)
+        window = window_of(measured, self._parallel, int(self.begun.get("parallel", 1)) if self.begun else None)
+        # One batch at a time is how studies always were.
+        settings, facts = plan.settings() | ({"parallel": window} if window > 1 else {}), plan.facts()
+        if self._record is not None:
+            remarks = check_same(self._record, settings, (*plan.objectives, *plan.limited))
+            facts = {**self._record.settings["facts"], "remarks": [*remarks, *self.remarks]}
+        archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
+        name, kept = self._place(settings, facts)
+        clock = Clock()
+        loop = Loop(plan.task, algorithm, archive, kept, clock, plan.drifts, window=window, measured=measured)
+        stopped = loop.run(self._evals, stop, self.report)
+        spent = clock.now()
+        time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}
+        return Study(name, settings, facts, archive, time_s, stopped)
+
+    def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, Kept]:
+        """Return the study's name, and what is kept of it already and how to keep more."""
+        prefix = f"{settings['supernet'].partition(':')[0]}-{settings['algorithm']}"
+        store = self._store
+        if store is None:
+            self._name = self._name or f"{prefix}-1"
+            return self._name, Kept()
+        record = self._record or store.create_study(self._name, {"search": settings, "facts": facts}, prefix=prefix)
+        self._name = record.name
+        return record.name, kept_of(store, record, self._net)
+
+    # --- reporting ---------------------------------------------------------------------------------------------------
+
+    def report(self, measuring: Any = None) -> None:
+        """Tell how far the search is.
+
+        Args:
+            measuring: what the measurer reports of the batch under way.
+        """
+        plan, archive = self._plan, self._archive
+        if self._progress is None or plan is None or archive is None:
+            return
+        hypervolume = archive.hypervolume(plan.reference.of(archive))
+        elapsed_s = time.perf_counter() - self._start
+        event = Progress(
+            str(self._name), len(archive), self._evals, hypervolume, _best(plan, archive), elapsed_s, measuring
+        )
+        self._progress(event)
+
+
+def _best(plan: Plan, archive: Archive) -> Evaluation | None:
+    """Return the best evaluation under the constraints, by the first objective that has none."""
+    limited = {one.name for one in plan.constraints}
+    front = [archive[index] for index in archive.front]
+    if not limited or not front:
+        return None
+    column = next((number for number, one in enumerate(plan.objectives) if one.name not in limited), 0)
+    return min(front, key=lambda one: (archive.row(one.index)[column], one.index))
+
+
+def _warmed(
+    request: Request, warm_start: Study | str | None, store: Store | None, net: SuperNetwork, begun: Mapping[str, Any]
+) -> Request:
+    """Put the front of the study to start from into the request; a study that is resumed keeps its own."""
+    if warm_start is None:
+        return request
+    name = warm_start if isinstance(warm_start, str) else warm_start.name
+    if begun.get("warm_start") == name:
+        return replace(request, warm_start=name, initial=tuple(begun["initial"]))
+    if isinstance(warm_start, str):
+        if store is None:
+            raise UsageError(f"warm start from {warm_start!r}: expected a store that has the study")
+        warm_start = load(store, warm_start, net)
+    if warm_start.supernet != net.name:
+        raise UsageError(
+            f"warm start from {warm_start.name!r}: it searched {warm_start.supernet}, this search is of {net.name}"
+        )
+    keys = tuple(warm_start.archive[index].key for index in warm_start.front)
+    for key in keys:
+        net.space.from_key(key)
+    return replace(request, warm_start=warm_start.name, initial=keys)
+
+
+def _moved_on(warm_start: Study | str | None, store: Store | None, begun: Mapping[str, Any]) -> list[str]:
+    """Say whether the study that a resumed one was begun from has another front by now; it keeps the one of then."""
+    name = warm_start.name if isinstance(warm_start, Study) else warm_start
+    if warm_start is None or begun.get("warm_start") != name:
+        return []
+    keeps = "the search goes on from the front that it was begun with"
+    if isinstance(warm_start, str):
+        if store is None or store.study(warm_start) is None:
+            return [f"warm start from {name!r}: the study is no more in the store; {keeps}"]
+        warm_start = load(store, warm_start)
+    if [warm_start.archive[index].key for index in warm_start.front] == list(begun["initial"]):
+        return []
+    return [f"warm start from {name!r}: its front is another by now, of {len(warm_start.archive)} evaluations; {keeps}"]
