@@ -1,6 +1,6 @@
 """Backends: ways to run a stage, or to know a sub-network's latency.
 
-``names()`` lists them, ``get(name)`` makes one; ``hwnas.backends.runner.Runner`` makes a function of a stage.
+``names()`` lists them, ``get(name)`` makes one; ``hwnas.backends.runner.BatchRunner`` makes a function of a stage.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ def libraries(backend: Backend) -> dict[str, str]:
     return dict(found)
 
 
-class Closed:
+class ClosedSessionError:
     """Stands in for what a session has released."""
 
     def __getattr__(self, name: str) -> Any:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hwnas import latency_luts
 from hwnas.backends.backend import Option, Settings
-from hwnas.latency_luts import LatencySum, Table, published
+from hwnas.latency_luts import BindableTable, LatencySum, published
 from hwnas.supernets.contents import content_digest, holding
 from hwnas.supernets.errors import PlatformError, TableError
 from hwnas.supernets.files import expanded
@@ -59,7 +59,7 @@ class LutBackend:
         return _bound(table, known_net).latency(X)
 
 
-def _opened(name: str, settings: Settings) -> Table:
+def _opened(name: str, settings: Settings) -> BindableTable:
     given = {key: value for key, value in settings.options.items() if key in ("table", "file")}
     if len(given) != 1:
         raise PlatformError(
@@ -69,7 +69,7 @@ def _opened(name: str, settings: Settings) -> Table:
     return _published(given["table"]) if "table" in given else _file(given["file"], settings.contents.get("file"))
 
 
-def _file(file: str, digest: str | None) -> Table:
+def _file(file: str, digest: str | None) -> BindableTable:
     """Return the table in a file: the one of that content, or, where none is named, whatever is there."""
     path = expanded(file)
     try:
@@ -81,16 +81,16 @@ def _file(file: str, digest: str | None) -> Table:
 
 # A search asks for the same table thousands of times. A table is known by its content, a super-network by identity.
 @lru_cache(maxsize=8)
-def _published(name: str) -> Table:
+def _published(name: str) -> BindableTable:
     return published.get(name).open()
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, digest: str) -> Table:
+def _read(path: Path, digest: str) -> BindableTable:
     with holding(path, digest):
         return latency_luts.read(path)
 
 
 @lru_cache(maxsize=8)
-def _bound(table: Table, net: SuperNetwork) -> LatencySum:
+def _bound(table: BindableTable, net: SuperNetwork) -> LatencySum:
     return table.bind(net)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.backends.backend import (
-    Closed,
+    ClosedSessionError,
     Option,
     Session,
     Settings,
@@ -172,8 +172,8 @@ class OnnxRuntimeSession:
 
     def close(self) -> None:
         """Release the graph and the buffers."""
-        self._session = Closed()
-        self._binding = Closed()
+        self._session = ClosedSessionError()
+        self._binding = ClosedSessionError()
         self._inputs = []
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.backends.backend import (
-    Closed,
+    ClosedSessionError,
     Option,
     Session,
     Settings,
@@ -146,7 +146,7 @@ class OpenVinoSession:
 
     def close(self) -> None:
         """Release the graph and the buffers."""
-        self._request = Closed()
+        self._request = ClosedSessionError()
         self._arrays = []
 
 

@@ -15,7 +15,7 @@ from hwnas.supernets.supernet import Stage
 Arrays = tuple[npt.NDArray[np.generic], ...]
 
 
-class Runner:
+class BatchRunner:
     """Runs any number of samples through a stage, in batches of the stage's own size; a context manager.
 
     Args:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hwnas.backends._tensors import arrays, moved
 from hwnas.backends.backend import (
-    Closed,
+    ClosedSessionError,
     Option,
     Session,
     Settings,
@@ -229,7 +229,7 @@ class CudaSession:
 
     def close(self) -> None:
         """Release module, graph and buffers."""
-        self._runner = Closed()
+        self._runner = ClosedSessionError()
 
     def _event(self) -> Any:
         return self._cuda.Event(enable_timing=True)

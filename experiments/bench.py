@@ -25,7 +25,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Workspace:
     """See the module.
 
     Attributes:

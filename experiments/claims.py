@@ -17,7 +17,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClaimVerdict:
     """A claim, and whether it held.
 
     Attributes:
@@ -45,13 +45,13 @@ class Verdict:
         return asdict(self)
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Verdict:
+    def of(cls, record: Mapping[str, Any]) -> ClaimVerdict:
         """Return what ``to_json`` wrote."""
         return cls(**record)
 
 
 @dataclass(frozen=True)
-class Interval:
+class ConfidenceInterval:
     """A statistic with the ends of its 95 % interval; nan where there is none."""
 
     value: float
@@ -59,7 +59,7 @@ class Interval:
     high: float
 
 
-def mean_interval(sample: FloatArray) -> Interval:
+def mean_interval(sample: FloatArray) -> ConfidenceInterval:
     """Return a sample's mean with its interval (Student's t); a single value has none.
 
     Args:
@@ -67,11 +67,11 @@ def mean_interval(sample: FloatArray) -> Interval:
     """
     n = len(sample)
     if n < 2 or not np.isfinite(sample).all():
-        return Interval(float(sample.mean()) if n else math.nan, math.nan, math.nan)
+        return ConfidenceInterval(float(sample.mean()) if n else math.nan, math.nan, math.nan)
     return _student(float(sample.mean()), float(sample.var(ddof=1)) / n, n - 1)
 
 
-def difference_interval(a: FloatArray, b: FloatArray) -> Interval:
+def difference_interval(a: FloatArray, b: FloatArray) -> ConfidenceInterval:
     """Return the difference of two samples' means with its interval (Welch, 1947).
 
     Few seeds allow no resampling: five values drawn from five lie closer together than they ought to.
@@ -82,29 +82,29 @@ def difference_interval(a: FloatArray, b: FloatArray) -> Interval:
     """
     value = float(a.mean() - b.mean())
     if min(len(a), len(b)) < 2 or not np.isfinite(value):
-        return Interval(value, math.nan, math.nan)
+        return ConfidenceInterval(value, math.nan, math.nan)
     parts = [float(one.var(ddof=1)) / len(one) for one in (a, b)]
     weight = sum(part**2 / (len(one) - 1) for part, one in zip(parts, (a, b), strict=True))
     return _student(value, sum(parts), sum(parts) ** 2 / weight if weight else math.inf)
 
 
-def _student(value: float, variance: float, freedom: float) -> Interval:
+def _student(value: float, variance: float, freedom: float) -> ConfidenceInterval:
     from scipy.stats import t
 
     half = float(t.ppf(0.5 + LEVEL / 2, freedom)) * float(np.sqrt(variance))
-    return Interval(value, value - half, value + half)
+    return ConfidenceInterval(value, value - half, value + half)
 
 
-def above(interval: Interval, level: float) -> str:
+def above(interval: ConfidenceInterval, level: float) -> str:
     """Tell whether a statistic is above ``level``, as far as its interval lets one tell."""
     if interval.low > level:
         return HELD
     return FAILED if interval.high < level else UNDECIDED
 
 
-def below(interval: Interval, level: float) -> str:
+def below(interval: ConfidenceInterval, level: float) -> str:
     """Tell whether a statistic is below ``level``."""
-    return above(Interval(-interval.value, -interval.high, -interval.low), -level)
+    return above(ConfidenceInterval(-interval.value, -interval.high, -interval.low), -level)
 
 
 def finite(value: float) -> float | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, Verdict, above, difference_interval, finite
+from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, ClaimVerdict, above, difference_interval, finite
 from hwnas.supernets.space import FloatArray
 
 
 @dataclass(frozen=True)
-class Order:
+class AlgorithmOrder:
     """Algorithms, the better ones first; neighbours are tested against each other.
 
     Attributes:
@@ -36,7 +36,7 @@ class Order:
             raise ValueError(f"by: expected evaluations or hypervolume, got {self.by!r}")
 
 
-def order_verdicts(claim: Order, problems: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
+def order_verdicts(claim: AlgorithmOrder, problems: Mapping[str, Mapping[str, Any]]) -> Iterator[ClaimVerdict]:
     """Test an order, pair by pair, on each problem (and at each threshold)."""
     for name, problem in problems.items():
         if claim.problems and name not in claim.problems:
@@ -50,8 +50,8 @@ def order_verdicts(claim: Order, problems: Mapping[str, Mapping[str, Any]]) -> I
 
 
 def _by_evaluations(
-    claim: Order, problem: Mapping[str, Any], threshold: Mapping[str, Any], better: str, worse: str
-) -> Verdict:
+    claim: AlgorithmOrder, problem: Mapping[str, Any], threshold: Mapping[str, Any], better: str, worse: str
+) -> ClaimVerdict:
     """Compare the geometric means, over the seeds, of the evaluations to a threshold.
 
     A search that ended before it was there needs more than it had; how many more, nobody knows. Of the algorithm that
@@ -71,7 +71,7 @@ def _by_evaluations(
     value, low, high = (finite(np.exp(one)) for one in (shown.value, shown.low, shown.high))
     # A bound says nothing about how much larger the ratio is.
     open_end = any(n is None for n in reached[worse])
-    return Verdict(
+    return ClaimVerdict(
         claim=claim.says,
         where=f"{problem['title']}, to {threshold['value']:.3f}",
         verdict=HELD if held else FAILED if failed else UNDECIDED,
@@ -83,13 +83,13 @@ def _by_evaluations(
     )
 
 
-def _by_hypervolume(claim: Order, problem: Mapping[str, Any], better: str, worse: str) -> Verdict:
+def _by_hypervolume(claim: AlgorithmOrder, problem: Mapping[str, Any], better: str, worse: str) -> ClaimVerdict:
     runs = {one["name"]: one["runs"] for one in problem["algorithms"]}
     common = set.intersection(*({int(mark) for mark in run["at"]} for name in (better, worse) for run in runs[name]))
     mark = max(common)
     a, b = (np.array([run["at"][str(mark)] for run in runs[name]]) for name in (better, worse))
     interval = difference_interval(a, b)
-    return Verdict(
+    return ClaimVerdict(
         claim=claim.says,
         where=f"{problem['title']}, after {mark} evaluations",
         verdict=above(interval, 0.0),

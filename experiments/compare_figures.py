@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hwnas.experiments.published import Published
+from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.search.report.compare import curves_figure, surface_figures
 from hwnas.search.report.figures import (
     SCALE,
     Cell,
     Figure,
-    Table,
+    PageTable,
     Trace,
     axis,
     colour,
@@ -96,13 +96,13 @@ def _progress(
             "yaxis": axis(_title(y, quality), range=list(ranges[1])),
             "showlegend": False,
         },
-        table=Table([_title(x, quality), _title(y, quality), "iteration"], rows, "The front."),
+        table=PageTable([_title(x, quality), _title(y, quality), "iteration"], rows, "The front."),
         choice=f"{problem['title']}: {one['name']}",
         height=360,
     )
 
 
-def thresholds(data: Mapping[str, Any], published: Published | None) -> Section | None:
+def thresholds(data: Mapping[str, Any], published: PublishedFigures | None) -> Section | None:
     """Evaluations to thresholds, ours and the published ones."""
     rows = [row for name, problem in data["problems"].items() for row in _threshold_rows(name, problem, published)]
     if not rows:
@@ -135,7 +135,7 @@ def thresholds(data: Mapping[str, Any], published: Published | None) -> Section 
     )
     if published and published.thresholds:
         lead += f" The paper\u2019s: {published.source}. {published.left_out}"
-    held = Table(
+    held = PageTable(
         ["", "normalised hypervolume", *names],
         [[row["label"], f"{row['value']:.3f}", *(_reached(row, name) for name in names)] for row in rows],
         f"{published.source}: {published.says}" if published and published.thresholds else "",
@@ -143,7 +143,7 @@ def thresholds(data: Mapping[str, Any], published: Published | None) -> Section 
     return Section("Evaluations to reach a hypervolume", lead, [figure], held)
 
 
-def _threshold_rows(name: str, problem: Mapping[str, Any], published: Published | None) -> list[dict[str, Any]]:
+def _threshold_rows(name: str, problem: Mapping[str, Any], published: PublishedFigures | None) -> list[dict[str, Any]]:
     rows = []
     theirs = published.thresholds.get(name, ()) if published else ()
     for place, threshold in enumerate(problem["thresholds"]):
@@ -191,7 +191,7 @@ def _reached(row: Mapping[str, Any], name: str) -> Cell:
     return f"{number(n)} ({number(min(there))} to {number(max(there))}{every})"
 
 
-def times(data: Mapping[str, Any], published: Published | None) -> Section:
+def times(data: Mapping[str, Any], published: PublishedFigures | None) -> Section:
     """Where the time of the searches went."""
     rows: list[list[Cell]] = [
         [
@@ -209,7 +209,7 @@ def times(data: Mapping[str, Any], published: Published | None) -> Section:
         told = ", ".join(f"{name} {number(seconds)} s" for name, seconds in published.seconds.items())
         note = f"The paper: {told} ({published.seconds_note}; {published.source})."
     columns = ["problem", "algorithm", "evaluations", "evaluating (s)", "own work (s)"]
-    return Section("Time", "Means over the seeds, one thread each.", table=Table(columns, rows, note))
+    return Section("Time", "Means over the seeds, one thread each.", table=PageTable(columns, rows, note))
 
 
 def _quality(problem: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.experiments.section import Section
-from hwnas.search.report.figures import Cell, Figure, Table, Trace, axis, colour, rounded, staircase, symbol
+from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, rounded, staircase, symbol
 
 
 def sections(data: Mapping[str, Any]) -> list[Section]:
@@ -68,7 +68,7 @@ def _fronts(name: str, problem: Mapping[str, Any], data: Mapping[str, Any]) -> F
         says="The fronts of the first seed.",
         data=traces,
         layout={"xaxis": axis(titles[1]), "yaxis": axis(titles[2])},
-        table=Table(["searched by", *titles], rows),
+        table=PageTable(["searched by", *titles], rows),
         height=440,
     )
 
@@ -114,5 +114,5 @@ def _starts(name: str, problem: Mapping[str, Any], data: Mapping[str, Any]) -> F
         says=f"Mean over {len(problem['curves']['cold'])} seeds; 1 is the best of all.",
         data=traces,
         layout={"xaxis": axis("evaluations"), "yaxis": axis("normalised hypervolume"), "hovermode": "x unified"},
-        table=Table(["evaluations", *means], rows),
+        table=PageTable(["evaluations", *means], rows),
     )

@@ -9,14 +9,14 @@ from hwnas.search.report.page import render
 from hwnas.search.words import facts
 
 if TYPE_CHECKING:
-    from hwnas.experiments.published import Published
+    from hwnas.experiments.published import PublishedFigures
     from hwnas.experiments.section import Section
 
 
 def experiment_page(
     result: Mapping[str, Any],
     sections: Sequence[Section],
-    published: Published | None,
+    published: PublishedFigures | None,
     words: str,
     networks: Mapping[int, Mapping[str, Any]],
 ) -> str:

@@ -28,7 +28,7 @@ class Original:
 
 
 @dataclass(frozen=True)
-class Problem:
+class ExperimentProblem:
     """A super-network with its objectives.
 
     Attributes:
@@ -61,7 +61,7 @@ class Problem:
     stands_in: str = ""
     original: Original | None = None
 
-    def resolved(self, environ: Mapping[str, str]) -> Problem:
+    def resolved(self, environ: Mapping[str, str]) -> ExperimentProblem:
         """Return the problem with the paper's own data where they are given."""
         if not is_given(self.original, environ):
             return self

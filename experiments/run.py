@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.experiments import kinds
-from hwnas.experiments.bench import Bench, Step
+from hwnas.experiments.bench import Step, Workspace
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.parts import Parts
 
@@ -69,7 +69,7 @@ def run(
     target.mkdir(parents=True, exist_ok=True)
     parts = Parts(target / "parts" / name)
     given = os.environ if environ is None else environ
-    bench = Bench(store or str(target / STORE), parts, target.absolute() / "parts", name, workers, given, tell)
+    bench = Workspace(store or str(target / STORE), parts, target.absolute() / "parts", name, workers, given, tell)
     kind, settings = experiment.kind, experiment.settings
     with kinds.registry.at_work(experiment.head.kind):
         data = kind.run(experiment, bench)

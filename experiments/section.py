@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwnas.search.report.figures import Figure, Table
+from hwnas.search.report.figures import Figure, PageTable
 
 
 @dataclass(frozen=True)
@@ -23,5 +23,5 @@ class Section:
     title: str
     lead: str
     figures: Sequence[Figure] = ()
-    table: Table | None = None
+    table: PageTable | None = None
     label: str = "Figure"

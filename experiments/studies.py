@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hwnas import supernets
-from hwnas.experiments.bench import Bench
+from hwnas.experiments.bench import Workspace
 from hwnas.experiments.files import Files, platform_files, quality_files, unused
 from hwnas.experiments.parts import digest
-from hwnas.experiments.problem import Problem, Use
+from hwnas.experiments.problem import ExperimentProblem, Use
 from hwnas.harness.platform import parse
 from hwnas.harness.store import Store
 from hwnas.search.objectives import Sources
@@ -40,7 +40,7 @@ class Search:
         warm_start: the name of the study whose front is evaluated first; ``None``: none is.
     """
 
-    problem: Problem
+    problem: ExperimentProblem
     use: Use
     label: str
     seed: int
@@ -106,7 +106,7 @@ class Examined:
     files: Files
 
 
-def examined(problem: Problem) -> Examined:
+def examined(problem: ExperimentProblem) -> Examined:
     """Look at a problem; raises what is wrong with it."""
     options = problem.options()
     request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
@@ -119,7 +119,7 @@ def examined(problem: Problem) -> Examined:
         return Examined(free, there | quality_files(used.quality))
 
 
-def run_all(searches: Sequence[Search], bench: Bench) -> list[Study]:
+def run_all(searches: Sequence[Search], bench: Workspace) -> list[Study]:
     """Run the searches that the store does not have yet, and return all, in order.
 
     Raises:
@@ -157,7 +157,7 @@ class _Task:
         return self.search.go(store, self.run, self.examined.files)
 
 
-def _side_by_side(tasks: Sequence[_Task], bench: Bench, store: Store) -> Iterator[_Task]:
+def _side_by_side(tasks: Sequence[_Task], bench: Workspace, store: Store) -> Iterator[_Task]:
     """Run free searches in processes; yield each as soon as it is whole."""
     records = {one.name: one.evaluations for one in store.studies()}
     left = []
@@ -182,7 +182,7 @@ def seeds_of(use: Use, seeds: int) -> range:
 
 
 def searches_of(
-    name: str, problem: Problem, uses: Mapping[str, Use], evals: int, seeds: int
+    name: str, problem: ExperimentProblem, uses: Mapping[str, Use], evals: int, seeds: int
 ) -> dict[str, list[Search]]:
     """Return every search of a problem, by algorithm."""
     return {

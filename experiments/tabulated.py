@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwnas import supernets
-from hwnas.experiments.bench import Bench
+from hwnas.experiments.bench import Workspace
 from hwnas.experiments.files import platform_files
 from hwnas.experiments.parts import digest
-from hwnas.experiments.problem import Problem
+from hwnas.experiments.problem import ExperimentProblem
 
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
 
 
-def tabulated(problem: Problem, bench: Bench) -> Problem:
+def tabulated(problem: ExperimentProblem, bench: Workspace) -> ExperimentProblem:
     """Return the problem with a table of its platform in place of the platform; without ``as_table`` as it is.
 
     The table is built once in a folder, whichever experiments use it.
@@ -38,7 +38,7 @@ def tabulated(problem: Problem, bench: Bench) -> Problem:
     return replace(problem, platform=f"lut:file={file}", as_table=False)
 
 
-def _build(problem: Problem, where: Platform, bench: Bench, file: Path) -> None:
+def _build(problem: ExperimentProblem, where: Platform, bench: Workspace, file: Path) -> None:
     from hwnas.harness.luts.build import build_table
     from hwnas.harness.store import Store
 

@@ -16,9 +16,9 @@ from hwnas.harness.host.threads import affinity, physical_cores
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.platform import Platform
-from hwnas.harness.worker.builder import Writer
+from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.harness.worker.messages import Failed, Measured, Order, Prepared, Progressed, Said
-from hwnas.harness.worker.process import Device, WorkerDied
+from hwnas.harness.worker.process import WorkerDied, WorkerProcess
 from hwnas.harness.worker.timed import Tick
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
@@ -36,7 +36,7 @@ Keep = Callable[[Measurement], Measurement]
 
 
 @dataclass(frozen=True)
-class Progress:
+class MeasuringProgress:
     """What a measurer is at.
 
     Attributes:
@@ -52,7 +52,7 @@ class Progress:
     message: str
 
 
-Tell = Callable[[Progress], None]
+Tell = Callable[[MeasuringProgress], None]
 
 
 class Bench(Protocol):
@@ -157,8 +157,8 @@ class LocalBench:
         self.environment, self.fingerprint = surroundings(platform)
         # Workers run on the CPUs that the environment tells of, whatever a library does to this process's own later.
         self._cpus = affinity()
-        self._writer = Writer(net, platform, self.fingerprint, anchors)
-        self._device: Device | None = None
+        self._writer = MeasurementBuilder(net, platform, self.fingerprint, anchors)
+        self._device: WorkerProcess | None = None
         self._prepared = 0  # networks, by this worker
         self._lock: DeviceLock | None = None
         self._locked = platform.settings.device if unit is None else f"{platform.settings.device}-unit{unit}"
@@ -258,7 +258,7 @@ class LocalBench:
                         prepared += 1
                         self._writer.prepared(message)
                     words = f"prepared {prepared} of {len(left)} networks{', and some again' * again}"
-                    self.tell(Progress("preparing", prepared, len(left), words))
+                    self.tell(MeasuringProgress("preparing", prepared, len(left), words))
                 case Failed(number=number, reason=reason):
                     yield self._writer.failed(left[number][1], reason)
                 case Measured(number=number) if number < 0:
@@ -276,7 +276,7 @@ class LocalBench:
             raise MeasurementError("the protocol is chosen when the worker starts")
         return self._protocol
 
-    def _fresh(self, n: int) -> Device:
+    def _fresh(self, n: int) -> WorkerProcess:
         """Return a worker for so many more networks: a new one where the last has prepared too many others.
 
         In a process that has made, and given up, many sessions those that follow lie worse, and each differently:
@@ -288,13 +288,13 @@ class LocalBench:
         self._prepared += n
         return self._start()
 
-    def _start(self) -> Device:
+    def _start(self) -> WorkerProcess:
         """Return the worker; where there is none, wait for the device and start one."""
         if self._device is None:
             if self._lock is None:
-                lock = DeviceLock(self._locked, lambda text: self.tell(Progress("waiting", 0, 1, text)))
+                lock = DeviceLock(self._locked, lambda text: self.tell(MeasuringProgress("waiting", 0, 1, text)))
                 self._lock = lock.__enter__()
-            self.tell(Progress("starting", 0, 1, f"starting a worker for {self._platform}"))
+            self.tell(MeasuringProgress("starting", 0, 1, f"starting a worker for {self._platform}"))
             self._device = self._started()
             ready = self._device.ready
             noise, threads = asdict(ready.noise), ready.threads
@@ -302,7 +302,7 @@ class LocalBench:
             self.environment |= {"noise": noise, "threads": None if threads is None else asdict(threads)}
         return self._device
 
-    def _started(self) -> Device:
+    def _started(self) -> WorkerProcess:
         if not isinstance(self._backend, RunningBackend):
             raise MeasurementError(f"the backend {self._platform.backend!r} runs nothing")
         settings = self._platform.settings
@@ -327,7 +327,7 @@ class LocalBench:
                 reasons += [message.reason] if isinstance(message, Failed) else []
 
             try:
-                return Device(order, {**counts, **own}, self._silence_s, listen)
+                return WorkerProcess(order, {**counts, **own}, self._silence_s, listen)
             except WorkerDied as death:
                 if attempt == _ATTEMPTS:
                     raise MeasurementError(f"no worker comes up for {self._platform}: {death}") from death
@@ -349,6 +349,6 @@ def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
     return found, environment.fingerprint(found, backend=versions)
 
 
-def _timing(tick: Tick) -> Progress:
+def _timing(tick: Tick) -> MeasuringProgress:
     words = f"round {tick.round}: {tick.settled} of {tick.total} networks have settled" if tick.round else "warming up"
-    return Progress("timing", tick.settled, tick.total, words)
+    return MeasuringProgress("timing", tick.settled, tick.total, words)

@@ -13,18 +13,18 @@ import numpy.typing as npt
 from hwnas import backends
 from hwnas.backends.backend import KnowingBackend, known_latency
 from hwnas.harness import cache
-from hwnas.harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, Network, ParallelBench, Progress, Tell
+from hwnas.harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, MeasuringProgress, Network, ParallelBench, Tell
 from hwnas.harness.cache import StoredValues
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol, profile
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
 from hwnas.harness.store import Store
-from hwnas.harness.worker.builder import Writer
+from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
-__all__ = ["Measurer", "Progress", "measure"]
+__all__ = ["Measurer", "MeasuringProgress", "measure"]
 
 
 class _Sent:
@@ -106,7 +106,7 @@ class Measurer:
         self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since, contents, unsettled)
         self._sent: dict[int, _Sent] = {}  # by ticket
         self._ready: deque[int] = deque()
-        self._knows = Writer(net, self.platform, self.fingerprint, chosen)
+        self._knows = MeasurementBuilder(net, self.platform, self.fingerprint, chosen)
 
     @property
     def environment(self) -> dict[str, Any]:

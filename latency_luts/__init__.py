@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hwnas.latency_luts.formats import read
 from hwnas.latency_luts.keys import key
-from hwnas.latency_luts.table import Entry, LatencySum, LatencyTable, Table
+from hwnas.latency_luts.table import BindableTable, Entry, LatencySum, LatencyTable
 from hwnas.latency_luts.write import write_table
 
-__all__ = ["Entry", "LatencySum", "LatencyTable", "Table", "key", "read", "write_table"]
+__all__ = ["BindableTable", "Entry", "LatencySum", "LatencyTable", "key", "read", "write_table"]

@@ -12,7 +12,7 @@ from hwnas.supernets.errors import UnknownNameError
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedTables:
     """A device's tables, one per input resolution.
 
     Attributes:
@@ -69,7 +69,7 @@ def _note10(resolution: int, sha256: str) -> Asset:
 
 
 _TABLES = (
-    Published(
+    PublishedTables(
         "note10",
         "Samsung Note10, once-for-all's measurements (Cai et al., 2020), 160 to 224 px in steps of 4",
         ("ofa-mbv3-w1.2",),
@@ -83,7 +83,7 @@ def names() -> list[str]:
     return sorted(table.name for table in _TABLES)
 
 
-def get(name: str) -> Published:
+def get(name: str) -> PublishedTables:
     """Return the published tables ``name``; raises ``UnknownNameError`` with suggestions."""
     for table in _TABLES:
         if table.name == name:

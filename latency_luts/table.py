@@ -49,7 +49,7 @@ class LatencySum(Protocol):
         ...
 
 
-class Table(Protocol):
+class BindableTable(Protocol):
     """One lookup table, or several that belong together."""
 
     def bind(self, net: SuperNetwork) -> LatencySum:

@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
 from hwnas import supernets  # noqa: E402
-from hwnas.harness.bench import Progress  # noqa: E402
+from hwnas.harness.bench import MeasuringProgress  # noqa: E402
 from hwnas.harness.farm.cluster import Cluster  # noqa: E402
 from hwnas.harness.farm.platforms import find  # noqa: E402
 from hwnas.harness.measure import Measurer  # noqa: E402
@@ -115,7 +115,7 @@ def _queue(net: SuperNetwork, platform: Platform, X: IntArray) -> dict[str, floa
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     until = time.perf_counter() + 3.0
 
-    def tell(event: Progress) -> None:
+    def tell(event: MeasuringProgress) -> None:
         if event.phase == "timing" and time.perf_counter() > until:
             raise _EnoughError
 

@@ -35,8 +35,8 @@ from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.supernet import SuperNetwork
-from hwnas.supernets.training import Options
-from hwnas.supernets.training.loop import Progress, train
+from hwnas.supernets.training import TrainingOptions
+from hwnas.supernets.training.loop import TrainingProgress, train
 from hwnas.supernets.writing import write_file
 
 SUPERNET = "ofa-resnet50:r=12+16+20+24+28,classes=10,channels=1,scale=0.125,stem_stride=2"
@@ -171,9 +171,9 @@ class TrainingStudy:
             )
 
 
-def training_options(steps: int) -> Options:
+def training_options(steps: int) -> TrainingOptions:
     """Return how the super-network of the study is trained."""
-    return Options(steps=steps, lr=0.2, warmup=min(100, steps // 5), samples=2, distillation=0.5)
+    return TrainingOptions(steps=steps, lr=0.2, warmup=min(100, steps // 5), samples=2, distillation=0.5)
 
 
 def front_values(study: Study) -> FloatArray:
@@ -200,7 +200,7 @@ def accuracy_table(rows: list[dict[str, Any]]) -> Iterator[str]:
             yield f"at {side} px: {same.sum()} of them, mean {both[2:][same].mean():.2f} %, tau {inner:.3f}"
 
 
-def _tell(event: Progress) -> None:
+def _tell(event: TrainingProgress) -> None:
     if event.step % 50 == 0:
         _say(f"{event.step} of {event.steps}: loss {event.loss:.3f}, {event.elapsed_s:.0f} s")
 

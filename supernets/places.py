@@ -18,7 +18,7 @@ _LINKS_AT_MOST = 40  # as many as the system follows
 
 
 @dataclass(frozen=True)
-class Place:
+class OutputPlace:
     """What an output's name leads to.
 
     Attributes:
@@ -34,7 +34,7 @@ class Place:
     descriptor: int | None
 
     @classmethod
-    def of(cls, path: str | Path) -> Place:
+    def of(cls, path: str | Path) -> OutputPlace:
         """Look where a name leads; raises ``OSError`` where no file can be."""
         if str(path).endswith(os.sep):
             raise IsADirectoryError(errno.EISDIR, "it names a directory")

@@ -31,7 +31,7 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class WeightLayout:
     """What the checkpoint of a super-network holds, and how a sub-network is cut out of it.
 
     Attributes:
@@ -56,7 +56,7 @@ class SharedWeights:
         tensors: one per key of ``layout.shapes``; leaves, of which those that are parameters require gradients.
     """
 
-    def __init__(self, layout: Layout, tensors: Tensors) -> None:
+    def __init__(self, layout: WeightLayout, tensors: Tensors) -> None:
         self.layout = layout
         self.tensors = {key: _leaf(key, tensors[key]) for key in layout.shapes}
 
@@ -88,7 +88,7 @@ class SharedWeights:
         write_file(path, saved({"state_dict": state, "supernet": self.layout.supernet}))
 
     @classmethod
-    def load(cls, layout: Layout, path: str | Path) -> SharedWeights:
+    def load(cls, layout: WeightLayout, path: str | Path) -> SharedWeights:
         """Read a checkpoint of the super-network.
 
         Raises:
@@ -112,7 +112,7 @@ class Trainable(SuperNetwork, Protocol):
         ...
 
 
-def fitted(layout: Layout, state: Tensors, path: str | Path) -> dict[str, torch.Tensor]:
+def fitted(layout: WeightLayout, state: Tensors, path: str | Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a file by the layout's keys, in its order; numbers of half precision become FP32.
 
     Raises:

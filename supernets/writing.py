@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwnas.supernets.errors import OutputError, UsageError
-from hwnas.supernets.places import NO_ROOM, Place, beside, check_takes_files
+from hwnas.supernets.places import NO_ROOM, OutputPlace, beside, check_takes_files
 
 Content = bytes | bytearray | memoryview
 
@@ -86,7 +86,7 @@ def make_folder(folder: str | Path) -> None:
 def check_file(path: str | Path) -> None:
     """Raise ``UsageError`` where ``write_file`` would fail by now; nothing that is there is changed."""
     with _named(path, UsageError):
-        place = Place.of(path)
+        place = OutputPlace.of(path)
         if place.is_regular:
             place.check_open()
             place.check_beside()
@@ -105,14 +105,14 @@ def check_folder(folder: str | Path) -> None:
 def is_stream(path: str | Path) -> bool:
     """Tell whether what is written to ``path`` goes by (a pipe, a device): nothing is there to be read again."""
     with _named(path):
-        return not Place.of(path).is_regular
+        return not OutputPlace.of(path).is_regular
 
 
 @dataclass(frozen=True)
 class _Replacement:
     """A whole file beside the place that it is to take."""
 
-    place: Place
+    place: OutputPlace
     temporary: Path
     content: Content
 
@@ -134,7 +134,7 @@ class _Replacement:
 class _Through:
     """Content for what has to be written where it is."""
 
-    place: Place
+    place: OutputPlace
     content: Content
 
     def finish(self) -> None:
@@ -163,7 +163,7 @@ class _Through:
 
 
 def _begin(path: str | Path, content: Content) -> _Replacement | _Through:
-    place = Place.of(path)
+    place = OutputPlace.of(path)
     if not place.is_regular:
         return _Through(place, content)
     place.check_open()

@@ -1,7 +1,7 @@
 """Kinds of experiments: one file each, or an installed package's entry point in the group ``hwnas.experiments``.
 
-``Kind`` says what a file offers. One whose figures draw networks by number offers ``networks(data)`` too: what the
-hover shows of each.
+``ExperimentKind`` says what a file offers. One whose figures draw networks by number offers ``networks(data)`` too:
+what the hover shows of each.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hwnas.supernets.registry import Registry
 
 if TYPE_CHECKING:
-    from hwnas.experiments.bench import Bench
+    from hwnas.experiments.bench import Workspace
     from hwnas.experiments.experiment import Experiment
 
 
-class Kind(Protocol):
+class ExperimentKind(Protocol):
     """What a registered module offers; ``data`` are JSON values.
 
     Attributes:
@@ -31,7 +31,7 @@ class Kind(Protocol):
         """Raise ``UsageError`` for what the types alone do not tell."""
         ...
 
-    def run(self, experiment: Experiment, bench: Bench) -> dict[str, Any]:
+    def run(self, experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         """Do it, part by part, and return what was found."""
         ...
 
@@ -56,4 +56,4 @@ class Kind(Protocol):
         ...
 
 
-registry = Registry("kind of experiment", "hwnas.experiments.kinds", "hwnas.experiments", offers=Kind)
+registry = Registry("kind of experiment", "hwnas.experiments.kinds", "hwnas.experiments", offers=ExperimentKind)

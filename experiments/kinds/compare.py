@@ -9,17 +9,17 @@ from functools import partial
 from typing import Any
 
 from hwnas.experiments import compare_figures
-from hwnas.experiments.bench import Bench
-from hwnas.experiments.claims import Verdict
-from hwnas.experiments.compare_claims import Order, order_verdicts
+from hwnas.experiments.bench import Workspace
+from hwnas.experiments.claims import ClaimVerdict
+from hwnas.experiments.compare_claims import AlgorithmOrder, order_verdicts
 from hwnas.experiments.experiment import Experiment
-from hwnas.experiments.problem import Problem, Use
-from hwnas.experiments.published import Published
+from hwnas.experiments.problem import ExperimentProblem, Use
+from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import facts_of, run_all, searches_of
 from hwnas.experiments.tabulated import tabulated
 from hwnas.search.comparison.result import Comparison
-from hwnas.search.report.figures import Cell, Table
+from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.study.result import Study
 from hwnas.search.words import number
 from hwnas.supernets.errors import UsageError, suggestion
@@ -30,7 +30,7 @@ DRAW = ("thresholds", "curves", "surfaces", "progress", "times")
 
 
 @dataclass(frozen=True)
-class Settings:
+class CompareSettings:
     """What an experiment file says.
 
     Attributes:
@@ -44,17 +44,17 @@ class Settings:
         claims: that are tested.
     """
 
-    problems: Mapping[str, Problem]
+    problems: Mapping[str, ExperimentProblem]
     algorithms: Mapping[str, Use]
     evals: int
     seeds: int
     thresholds: tuple[float, ...] = ()
     thresholds_by: tuple[str, ...] = ()
     draw: tuple[str, ...] = ("curves", "surfaces")
-    claims: tuple[Order, ...] = field(default_factory=tuple)
+    claims: tuple[AlgorithmOrder, ...] = field(default_factory=tuple)
 
 
-def check(settings: Settings, where: str) -> None:
+def check(settings: CompareSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a number is none that serves."""
     from hwnas.search import algorithms
 
@@ -74,15 +74,15 @@ def check(settings: Settings, where: str) -> None:
         raise UsageError(f"{where}: expected at least 1 of evals and of seeds")
 
 
-def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+def stand_ins(settings: CompareSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Say what stands in for the paper's data."""
     for name, problem in settings.problems.items():
         yield from problem.resolved(environ).notes(name)
 
 
-def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
+def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     """Run the searches, and compare those of each problem."""
-    settings: Settings = experiment.settings
+    settings: CompareSettings = experiment.settings
     problems = {name: tabulated(one.resolved(bench.environ), bench) for name, one in settings.problems.items()}
     wanted = {
         name: searches_of(name, problem, settings.algorithms, settings.evals, settings.seeds)
@@ -103,7 +103,9 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     return {"problems": found, "algorithms": list(settings.algorithms)}
 
 
-def _compared(settings: Settings, problem: Problem, studies: Mapping[str, list[Study]], name: str) -> dict[str, Any]:
+def _compared(
+    settings: CompareSettings, problem: ExperimentProblem, studies: Mapping[str, list[Study]], name: str
+) -> dict[str, Any]:
     """Return the comparison of a problem's studies as JSON values."""
     evals = max(len(study.archive) for runs in studies.values() for study in runs)
     labelled = {label: settings.algorithms[label].contestant(label) for label in studies}
@@ -144,12 +146,12 @@ def _progress(study: Study) -> dict[str, Any]:
     }
 
 
-def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(settings: CompareSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:
     """Test the claims."""
     return [one for claim in settings.claims for one in order_verdicts(claim, data["problems"])]
 
 
-def sections(experiment: Experiment, data: Mapping[str, Any], published: Published | None) -> list[Section]:
+def sections(experiment: Experiment, data: Mapping[str, Any], published: PublishedFigures | None) -> list[Section]:
     """Return what the file asks to be drawn, in its order."""
     makers: dict[str, Callable[[], Section | None]] = {
         "thresholds": partial(compare_figures.thresholds, data, published),
@@ -162,7 +164,7 @@ def sections(experiment: Experiment, data: Mapping[str, Any], published: Publish
     return [one for one in made if one is not None]
 
 
-def table(data: Mapping[str, Any]) -> Table:
+def table(data: Mapping[str, Any]) -> PageTable:
     """Return the mean hypervolume and its error after each evaluation, one row each."""
     rows: list[list[Cell]] = []
     for name, problem in data["problems"].items():
@@ -172,7 +174,7 @@ def table(data: Mapping[str, Any]) -> Table:
                 [name, one["name"], place, mean, error]
                 for place, (mean, error) in enumerate(zip(one["mean"], errors, strict=True), 1)
             ]
-    return Table(["problem", "algorithm", "evaluations", "hypervolume", "standard_error"], rows)
+    return PageTable(["problem", "algorithm", "evaluations", "hypervolume", "standard_error"], rows)
 
 
 def gist(data: Mapping[str, Any]) -> str:

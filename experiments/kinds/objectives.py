@@ -11,18 +11,18 @@ import numpy as np
 
 from hwnas import supernets
 from hwnas.experiments import objectives_figures
-from hwnas.experiments.bench import Bench
-from hwnas.experiments.claims import Verdict, above, below, difference_interval, finite, mean_interval
+from hwnas.experiments.bench import Workspace
+from hwnas.experiments.claims import ClaimVerdict, above, below, difference_interval, finite, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.objectives_figures import mean_of_known, reached_by
-from hwnas.experiments.problem import Problem, Use
-from hwnas.experiments.published import Published
+from hwnas.experiments.problem import ExperimentProblem, Use
+from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import Search, facts_of, run_all
 from hwnas.experiments.tabulated import tabulated
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.objectives import Directions, Sources, make, values_of
-from hwnas.search.report.figures import Cell, Table
+from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
@@ -34,7 +34,7 @@ FRONT, WARM = "front", "warm-start"
 
 
 @dataclass(frozen=True)
-class Claim:
+class ObjectivesClaim:
     """A claim.
 
     Attributes:
@@ -57,7 +57,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ObjectivesSettings:
     """What an experiment file says.
 
     Attributes:
@@ -70,16 +70,16 @@ class Settings:
         claims: that are tested.
     """
 
-    problems: Mapping[str, Problem]
+    problems: Mapping[str, ExperimentProblem]
     algorithm: Use
     evals: int
     seeds: int
     searched: str = "macs"
     judged: str = "latency"
-    claims: tuple[Claim, ...] = field(default_factory=tuple)
+    claims: tuple[ObjectivesClaim, ...] = field(default_factory=tuple)
 
 
-def check(settings: Settings, where: str) -> None:
+def check(settings: ObjectivesSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a number is none that serves."""
     from hwnas.search import algorithms
 
@@ -91,15 +91,15 @@ def check(settings: Settings, where: str) -> None:
             raise UsageError(f"{where}: claims: after: expected at most {settings.evals} (evals), got {claim.after}")
 
 
-def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+def stand_ins(settings: ObjectivesSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Say what stands in for the paper's data."""
     for name, problem in settings.problems.items():
         yield from problem.resolved(environ).notes(name)
 
 
-def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
+def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     """Search both objectives, and the judged one from the other's front; then judge all fronts alike."""
-    settings: Settings = experiment.settings
+    settings: ObjectivesSettings = experiment.settings
     found = {}
     for name, given in settings.problems.items():
         problem = tabulated(given.resolved(bench.environ), bench)
@@ -120,12 +120,12 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
 
 
 def _judged(
-    problem: Problem,
-    settings: Settings,
+    problem: ExperimentProblem,
+    settings: ObjectivesSettings,
     proxies: Sequence[Study],
     direct: Sequence[Study],
     warm: Sequence[Study],
-    bench: Bench,
+    bench: Workspace,
 ) -> dict[str, Any]:
     """Take both objectives of every front's sub-networks, side by side, and compare the fronts in the judged one."""
     net = supernets.get(problem.supernet)
@@ -170,7 +170,7 @@ def _front(study: Study, n_var: int) -> IntArray:
 
 
 def _values(
-    problem: Problem, names: Sequence[str], X: IntArray, bench: Bench
+    problem: ExperimentProblem, names: Sequence[str], X: IntArray, bench: Workspace
 ) -> tuple[FloatArray, list[bool], list[dict[str, Any]]]:
     """Return objectives of sub-networks, ``(n, k)``, which are maximised, and their names and units."""
     from hwnas.harness.store import Store
@@ -206,7 +206,7 @@ def _standing(minimised: FloatArray, proxy: Sequence[int], direct: Sequence[int]
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 
-def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(settings: ObjectivesSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:
     """Test the claims."""
     return [
         _about_front(claim, problem, data) if claim.about == FRONT else _about_start(claim, problem)
@@ -215,14 +215,14 @@ def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
     ]
 
 
-def _about_front(claim: Claim, problem: Mapping[str, Any], data: Mapping[str, Any]) -> Verdict:
+def _about_front(claim: ObjectivesClaim, problem: Mapping[str, Any], data: Mapping[str, Any]) -> ClaimVerdict:
     interval = mean_interval(np.array([one for one in problem["ratio"] if one is not None]))
     value, low, high = (finite(end) for end in (interval.value, interval.low, interval.high))
     statistic = f"hypervolume of the {data['searched']} front over that of the {data['judged']} front"
-    return Verdict(claim.says, problem["title"], below(interval, 1.0), statistic, value, low, high, "below 1")
+    return ClaimVerdict(claim.says, problem["title"], below(interval, 1.0), statistic, value, low, high, "below 1")
 
 
-def _about_start(claim: Claim, problem: Mapping[str, Any]) -> Verdict:
+def _about_start(claim: ObjectivesClaim, problem: Mapping[str, Any]) -> ClaimVerdict:
     warm, cold = (
         np.array([reached_by(curve, claim.after) for curve in problem["curves"][name]]) for name in ("warm", "cold")
     )
@@ -231,18 +231,18 @@ def _about_start(claim: Claim, problem: Mapping[str, Any]) -> Verdict:
     value, low, high = (finite(end) for end in (interval.value, interval.low, interval.high))
     where = f"{problem['title']}, after {claim.after} evaluations"
     statistic = "normalised hypervolume, warm less cold"
-    return Verdict(claim.says, where, above(interval, 0.0), statistic, value, low, high, "above 0")
+    return ClaimVerdict(claim.says, where, above(interval, 0.0), statistic, value, low, high, "above 0")
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def sections(_experiment: Experiment, data: Mapping[str, Any], _published: Published | None) -> list[Section]:
+def sections(_experiment: Experiment, data: Mapping[str, Any], _published: PublishedFigures | None) -> list[Section]:
     """Return, problem by problem, both fronts in the judged objective, both objectives, and the warm start."""
     return objectives_figures.sections(data)
 
 
-def table(data: Mapping[str, Any]) -> Table:
+def table(data: Mapping[str, Any]) -> PageTable:
     """Return every front's sub-networks, one row each."""
     rows: list[list[Cell]] = [
         [name, seed, front.removesuffix("_front"), *problem["networks"][number]]
@@ -251,7 +251,7 @@ def table(data: Mapping[str, Any]) -> Table:
         for seed, members in enumerate(problem[front])
         for number in members
     ]
-    return Table(["problem", "seed", "front", data["searched"], data["judged"], "quality"], rows)
+    return PageTable(["problem", "seed", "front", data["searched"], data["judged"], "quality"], rows)
 
 
 def gist(data: Mapping[str, Any]) -> str:

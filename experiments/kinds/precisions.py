@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnas.experiments.bench import Bench
-from hwnas.experiments.claims import Interval, Verdict, above, finite, mean_interval
+from hwnas.experiments.bench import Workspace
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, finite, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import platform_files
-from hwnas.experiments.problem import Problem
-from hwnas.experiments.published import Published
+from hwnas.experiments.problem import ExperimentProblem
+from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
-from hwnas.search.report.figures import Cell, Figure, Table, Trace, axis, colour, error_bars, rounded, symbol
+from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, error_bars, rounded, symbol
 from hwnas.search.words import MISSING
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
@@ -28,7 +28,7 @@ SUMMARY = "the same sub-networks in full and in reduced precision"
 
 
 @dataclass(frozen=True)
-class Claim:
+class PrecisionClaim:
     """That the reduced precision is faster, on each platform.
 
     Attributes:
@@ -41,7 +41,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Settings:
+class PrecisionSettings:
     """What an experiment file says.
 
     Attributes:
@@ -53,26 +53,26 @@ class Settings:
         claims: that are tested.
     """
 
-    problem: Problem
+    problem: ExperimentProblem
     platforms: tuple[str, ...]
     networks: int
     precision: str = "int8"
     seed: int = 0
-    claims: tuple[Claim, ...] = field(default_factory=tuple)
+    claims: tuple[PrecisionClaim, ...] = field(default_factory=tuple)
 
 
-def check(settings: Settings, where: str) -> None:
+def check(settings: PrecisionSettings, where: str) -> None:
     """Raise ``UsageError`` where a number is none that serves."""
     if not settings.platforms or settings.networks < 1:
         raise UsageError(f"{where}: expected at least one of platforms and 1 of networks")
 
 
-def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+def stand_ins(settings: PrecisionSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Say what stands in for the paper's data."""
     yield from settings.problem.resolved(environ).notes(settings.problem.supernet)
 
 
-def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
+def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     """Measure everything in both precisions, platform by platform."""
     from hwnas import supernets
     from hwnas.harness import quality
@@ -80,7 +80,7 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     from hwnas.harness.platform import parse
     from hwnas.harness.quality import QualityOptions
 
-    settings: Settings = experiment.settings
+    settings: PrecisionSettings = experiment.settings
     problem = settings.problem.resolved(bench.environ)
     net = supernets.get(problem.supernet)
     X = net.space.canonical(
@@ -115,7 +115,7 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measured(supernet: str, platform: Platform, X: IntArray, bench: Bench) -> dict[str, Any]:
+def _measured(supernet: str, platform: Platform, X: IntArray, bench: Workspace) -> dict[str, Any]:
     from hwnas import supernets
     from hwnas.harness.measure import Measurer
     from hwnas.harness.store import Store
@@ -139,14 +139,14 @@ def _factors(platform: Mapping[str, Any]) -> FloatArray:
     return np.asarray(full / reduced, dtype=np.float64)
 
 
-def _speedup(platform: Mapping[str, Any]) -> Interval:
+def _speedup(platform: Mapping[str, Any]) -> ConfidenceInterval:
     """Return the geometric mean of the factors."""
     factors = _factors(platform)
     logs = mean_interval(np.log(factors[np.isfinite(factors)]))
-    return Interval(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
+    return ConfidenceInterval(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
 
 
-def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(settings: PrecisionSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:
     """Test the claims."""
     made = []
     for claim in settings.claims:
@@ -155,11 +155,11 @@ def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
             value, low, high = (finite(end) for end in (interval.value, interval.low, interval.high))
             statistic = f"latency in fp32 over that in {data['precision']}"
             verdict, needed = above(interval, claim.times), f"above {claim.times:g}"
-            made.append(Verdict(claim.says, platform["platform"], verdict, statistic, value, low, high, needed))
+            made.append(ClaimVerdict(claim.says, platform["platform"], verdict, statistic, value, low, high, needed))
     return made
 
 
-def sections(_experiment: Experiment, data: Mapping[str, Any], _published: Published | None) -> list[Section]:
+def sections(_experiment: Experiment, data: Mapping[str, Any], _published: PublishedFigures | None) -> list[Section]:
     """Return quality against latency in both precisions, and the factors."""
     figures = [_figure(number, platform, data) for number, platform in enumerate(data["platforms"])]
     metric = data["quality"]["metric"]
@@ -205,7 +205,7 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
         says="Bars are the measurements\u2019 intervals.",
         data=traces,
         layout={"xaxis": axis("latency (ms)"), "yaxis": axis(title)},
-        table=Table(["precision", "network", "latency (ms)", title, "status"], rows),
+        table=PageTable(["precision", "network", "latency (ms)", title, "status"], rows),
         choice=platform["platform"],
         height=420,
     )
@@ -232,11 +232,11 @@ def _gains(data: Mapping[str, Any]) -> Figure:
         says="Latency in fp32 over that of the same sub-network in reduced precision.",
         data=traces,
         layout={"xaxis": axis("MACs (M)"), "yaxis": axis("times as fast")},
-        table=Table(["network", *(platform["platform"] for platform in data["platforms"])], rows),
+        table=PageTable(["network", *(platform["platform"] for platform in data["platforms"])], rows),
     )
 
 
-def table(data: Mapping[str, Any]) -> Table:
+def table(data: Mapping[str, Any]) -> PageTable:
     """Return every measurement, one row each."""
     rows: list[list[Cell]] = []
     for platform in data["platforms"]:
@@ -253,7 +253,7 @@ def table(data: Mapping[str, Any]) -> Table:
                 [platform["platform"], name, network, value, *interval, status, quality]
                 for network, value, interval, status, quality in zip(*columns, strict=True)
             ]
-    return Table(
+    return PageTable(
         ["platform", "precision", "key", "latency_ms", "low_ms", "high_ms", "status", data["quality"]["metric"]], rows
     )
 
@@ -263,7 +263,7 @@ def gist(data: Mapping[str, Any]) -> str:
     return "; ".join(f"{one['platform']}: {data['precision']} {_said(_speedup(one))}" for one in data["platforms"])
 
 
-def _said(interval: Interval) -> str:
+def _said(interval: ConfidenceInterval) -> str:
     if not np.isfinite(interval.value):
         return MISSING
     ends: Sequence[float] = (interval.low, interval.high)

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.experiments.bench import Bench
-from hwnas.experiments.claims import Interval, Verdict, above, below, finite, mean_interval
+from hwnas.experiments.bench import Workspace
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, below, finite, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import Files
 from hwnas.experiments.original import stand_in_notes
-from hwnas.experiments.published import Published
+from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.target import Target
 from hwnas.search.processes import side_by_side
-from hwnas.search.report.figures import Cell, Figure, Table
+from hwnas.search.report.figures import Cell, Figure, PageTable
 from hwnas.search.report.predictors import curve_figure
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import FloatArray
@@ -28,7 +28,7 @@ MEASURES = {"mape": ("Error", "MAPE (%)"), "tau": ("Rank correlation", "Kendall 
 
 
 @dataclass(frozen=True)
-class Claim:
+class PredictorClaim:
     """What is claimed of a predictor: against others, or against a bound.
 
     Attributes:
@@ -58,7 +58,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Settings:
+class PredictorSettings:
     """What an experiment file says.
 
     Attributes:
@@ -77,10 +77,10 @@ class Settings:
     test: int
     trials: int
     seed: int = 0
-    claims: tuple[Claim, ...] = field(default_factory=tuple)
+    claims: tuple[PredictorClaim, ...] = field(default_factory=tuple)
 
 
-def check(settings: Settings, where: str) -> None:
+def check(settings: PredictorSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a target has no source or several."""
     from hwnas.search import predictors
 
@@ -99,18 +99,18 @@ def check(settings: Settings, where: str) -> None:
         raise UsageError(f"{where}: expected sizes and a test of at least 2 examples, and 1 of trials")
 
 
-def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+def stand_ins(settings: PredictorSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Say what stands in for the paper's data."""
     for name, given in settings.targets.items():
         target = given.resolved(environ)
         yield from stand_in_notes(target.title or name, target.stands_in, target.original)
 
 
-def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
+def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     """Fit every predictor to every target."""
     from hwnas import supernets
 
-    settings: Settings = experiment.settings
+    settings: PredictorSettings = experiment.settings
     numbers = (settings.sizes, settings.test, settings.trials, settings.seed)
     targets = {name: one.resolved(bench.environ) for name, one in settings.targets.items()}
     files = {name: target.files_of(supernets.get(target.supernet)) for name, target in targets.items()}
@@ -135,7 +135,7 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     return {"targets": {name: _assembled(name, target, settings, found) for name, target in targets.items()}}
 
 
-def _assembled(name: str, target: Target, settings: Settings, found: Mapping[str, Any]) -> dict[str, Any]:
+def _assembled(name: str, target: Target, settings: PredictorSettings, found: Mapping[str, Any]) -> dict[str, Any]:
     first = found[f"{name}, {settings.predictors[0]}"]
     return {
         "title": target.title or name,
@@ -173,12 +173,12 @@ def _fits(target: Target, files: Files, kind: str, numbers: tuple[tuple[int, ...
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 
-def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(settings: PredictorSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:
     """Test the claims."""
     return [_verdict(claim, target) for claim in settings.claims for target in data["targets"].values()]
 
 
-def _verdict(claim: Claim, target: Mapping[str, Any]) -> Verdict:
+def _verdict(claim: PredictorClaim, target: Mapping[str, Any]) -> ClaimVerdict:
     errors = {one["kind"]: np.array(one[claim.measure]) for one in target["predictors"]}
     if claim.against:
         return _against(claim, target, errors)
@@ -198,7 +198,7 @@ def _verdict(claim: Claim, target: Mapping[str, Any]) -> Verdict:
     )
 
 
-def _against(claim: Claim, target: Mapping[str, Any], errors: Mapping[str, FloatArray]) -> Verdict:
+def _against(claim: PredictorClaim, target: Mapping[str, Any], errors: Mapping[str, FloatArray]) -> ClaimVerdict:
     """Compare with the best of the others at each size, trial by trial, over all sizes."""
     others = np.array([errors[name] for name in claim.against])  # (k, sizes, trials)
     mean = others.mean(axis=2)
@@ -207,7 +207,7 @@ def _against(claim: Claim, target: Mapping[str, Any], errors: Mapping[str, Float
     own, rivals = errors[claim.predictor], " and ".join(claim.against)
     if claim.measure == "mape":
         logs = mean_interval(np.log(own / theirs).mean(axis=0))
-        interval = Interval(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
+        interval = ConfidenceInterval(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
         level, statistic = 1.0 + claim.margin, f"error of {claim.predictor} over the least of {rivals}"
     else:
         interval = mean_interval((theirs - own).mean(axis=0))
@@ -215,15 +215,17 @@ def _against(claim: Claim, target: Mapping[str, Any], errors: Mapping[str, Float
     return _said(claim, target["title"], statistic, interval, below(interval, level), f"below {level:g}")
 
 
-def _said(claim: Claim, where: str, statistic: str, interval: Interval, verdict: str, needed: str) -> Verdict:
+def _said(
+    claim: PredictorClaim, where: str, statistic: str, interval: ConfidenceInterval, verdict: str, needed: str
+) -> ClaimVerdict:
     value, low, high = (finite(one) for one in (interval.value, interval.low, interval.high))
-    return Verdict(claim.says, where, verdict, statistic, value, low, high, needed)
+    return ClaimVerdict(claim.says, where, verdict, statistic, value, low, high, needed)
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def sections(_experiment: Experiment, data: Mapping[str, Any], published: Published | None) -> list[Section]:
+def sections(_experiment: Experiment, data: Mapping[str, Any], published: PublishedFigures | None) -> list[Section]:
     """Return error and rank correlation of each target, the published bounds beside them."""
     lead = "Within a trial, more examples are the same ones and some more, and every predictor sees the same."
     return [
@@ -237,7 +239,7 @@ def sections(_experiment: Experiment, data: Mapping[str, Any], published: Publis
     ]
 
 
-def _figure(name: str, target: Mapping[str, Any], measure: str, published: Published | None) -> Figure:
+def _figure(name: str, target: Mapping[str, Any], measure: str, published: PublishedFigures | None) -> Figure:
     figure = replace(curve_figure(target, measure, *MEASURES[measure]), id=f"{measure}-{name}")
     bound = published.bounds.get(measure) if published else None
     if bound is None:
@@ -258,7 +260,7 @@ def _figure(name: str, target: Mapping[str, Any], measure: str, published: Publi
     )
 
 
-def table(data: Mapping[str, Any]) -> Table:
+def table(data: Mapping[str, Any]) -> PageTable:
     """Return every trial's errors, one row each."""
     rows: list[list[Cell]] = [
         [name, one["kind"], size, trial, mape, tau]
@@ -267,7 +269,7 @@ def table(data: Mapping[str, Any]) -> Table:
         for place, size in enumerate(target["sizes"])
         for trial, (mape, tau) in enumerate(zip(one["mape"][place], one["tau"][place], strict=True))
     ]
-    return Table(["target", "predictor", "examples", "trial", "mape_percent", "kendall_tau"], rows)
+    return PageTable(["target", "predictor", "examples", "trial", "mape_percent", "kendall_tau"], rows)
 
 
 def gist(data: Mapping[str, Any]) -> str:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from hwnas.experiments.bench import Bench
-from hwnas.experiments.claims import UNDECIDED, Interval, Verdict, below
+from hwnas.experiments.bench import Workspace
+from hwnas.experiments.claims import UNDECIDED, ClaimVerdict, ConfidenceInterval, below
 from hwnas.experiments.experiment import Experiment
-from hwnas.experiments.problem import Problem, Use
-from hwnas.experiments.published import Published
+from hwnas.experiments.problem import ExperimentProblem, Use
+from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import Search, run_all
-from hwnas.search.report.figures import Cell, Table
+from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.report.transfer import network_shown
 from hwnas.search.report.transfer_figures import drawn_rows, front_figure, loss_figure, pair_figure
 from hwnas.search.words import MISSING, letter, number
@@ -24,7 +24,7 @@ SUMMARY = "fronts of several platforms, each deployed on all of them"
 
 
 @dataclass(frozen=True)
-class Claim:
+class TransferClaim:
     """That fronts lose when they are deployed elsewhere.
 
     Attributes:
@@ -39,7 +39,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Settings:
+class TransferSettings:
     """What an experiment file says.
 
     Attributes:
@@ -52,16 +52,16 @@ class Settings:
         claims: that are tested.
     """
 
-    problem: Problem
+    problem: ExperimentProblem
     platforms: tuple[str, ...]
     algorithm: Use
     evals: int
     samples: int
     seed: int = 0
-    claims: tuple[Claim, ...] = field(default_factory=tuple)
+    claims: tuple[TransferClaim, ...] = field(default_factory=tuple)
 
 
-def check(settings: Settings, where: str) -> None:
+def check(settings: TransferSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there."""
     from hwnas.search import algorithms
 
@@ -74,14 +74,14 @@ def check(settings: Settings, where: str) -> None:
                 raise UsageError(f"{where}: claims: between: unknown {name!r}{suggestion(name, settings.platforms)}")
 
 
-def stand_ins(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+def stand_ins(settings: TransferSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Say what stands in for the paper's data."""
     yield from settings.problem.resolved(environ).notes(settings.problem.supernet)
 
 
-def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
+def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     """Search on each platform, then measure all fronts everywhere."""
-    settings: Settings = experiment.settings
+    settings: TransferSettings = experiment.settings
     problem = settings.problem.resolved(bench.environ)
     use = settings.algorithm
     searches = [
@@ -94,7 +94,9 @@ def run(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     return {"transfer": found, "given": list(settings.platforms)}
 
 
-def _transferred(settings: Settings, problem: Problem, names: Sequence[str], bench: Bench) -> dict[str, Any]:
+def _transferred(
+    settings: TransferSettings, problem: ExperimentProblem, names: Sequence[str], bench: Workspace
+) -> dict[str, Any]:
     from hwnas import supernets
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
@@ -118,7 +120,7 @@ def _transferred(settings: Settings, problem: Problem, names: Sequence[str], ben
     return found.to_json()
 
 
-def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(settings: TransferSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:
     """Test the claims, pair by pair."""
     found = data["transfer"]
     spelled = dict(zip(data["given"], found["platforms"], strict=True))
@@ -129,14 +131,14 @@ def verdicts(settings: Settings, data: Mapping[str, Any]) -> list[Verdict]:
     return made
 
 
-def _verdict(claim: Claim, found: Mapping[str, Any], i: int, j: int) -> Verdict:
+def _verdict(claim: TransferClaim, found: Mapping[str, Any], i: int, j: int) -> ClaimVerdict:
     bounds = found["intervals"].get("hypervolume_ratio")
     value = found["hypervolume_ratio"][i][j]
     low, high = (bounds[end][i][j] if bounds else None for end in ("low", "high"))
     verdict = UNDECIDED
     if value is not None and low is not None and high is not None:
-        verdict = below(Interval(value, low, high), claim.keeps_less_than)
-    return Verdict(
+        verdict = below(ConfidenceInterval(value, low, high), claim.keeps_less_than)
+    return ClaimVerdict(
         claim=claim.says,
         where=f"searched on {found['platforms'][i]}, deployed on {found['platforms'][j]}",
         verdict=verdict,
@@ -148,7 +150,7 @@ def _verdict(claim: Claim, found: Mapping[str, Any], i: int, j: int) -> Verdict:
     )
 
 
-def sections(_experiment: Experiment, data: Mapping[str, Any], _published: Published | None) -> list[Section]:
+def sections(_experiment: Experiment, data: Mapping[str, Any], _published: PublishedFigures | None) -> list[Section]:
     """Return the fronts on each platform, what is lost, and how alike the platforms are."""
     found = data["transfer"]
     quality, n = found["quality"], len(found["platforms"])
@@ -177,7 +179,7 @@ def networks(data: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     return {number: network_shown(rows[number], platforms, quality) for number in sorted(drawn_rows(found))}
 
 
-def _matrix(found: Mapping[str, Any]) -> Table:
+def _matrix(found: Mapping[str, Any]) -> PageTable:
     rows: list[list[Cell]] = []
     for i, searched in enumerate(found["platforms"]):
         for j, deployed in enumerate(found["platforms"]):
@@ -186,7 +188,7 @@ def _matrix(found: Mapping[str, Any]) -> Table:
                 rows.append([searched, deployed, *cells])
     columns = ["searched on", "deployed on", "Kendall tau", "hypervolume ratio", "front overlap"]
     note = f"Bootstrap intervals (95 %) over {found['n_shared']} shared sub-networks."
-    return Table(columns, rows, note)
+    return PageTable(columns, rows, note)
 
 
 def _sure(found: Mapping[str, Any], name: str, i: int, j: int) -> str:
@@ -196,14 +198,16 @@ def _sure(found: Mapping[str, Any], name: str, i: int, j: int) -> str:
     return f"{value:.3f} ({bounds['low'][i][j]:.3f} to {bounds['high'][i][j]:.3f})"
 
 
-def table(data: Mapping[str, Any]) -> Table:
+def table(data: Mapping[str, Any]) -> PageTable:
     """Return every shared sub-network with its latencies, one row each."""
     found = data["transfer"]
     rows: list[list[Cell]] = [
         [row["key"], row["quality"], *row["latency_ms"], " ".join(letter(place) for place in row["front_of"])]
         for row in found["rows"]
     ]
-    return Table(["key", found["quality"]["metric"], *(f"{name} ms" for name in found["platforms"]), "front_of"], rows)
+    return PageTable(
+        ["key", found["quality"]["metric"], *(f"{name} ms" for name in found["platforms"]), "front_of"], rows
+    )
 
 
 def gist(data: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFigures:
     """The numbers of one table or figure.
 
     Attributes:
@@ -72,9 +72,9 @@ def names() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
-def load(name: str) -> Published:
+def load(name: str) -> PublishedFigures:
     """Return the numbers of ``name``; raises ``UnknownNameError`` with suggestions."""
     if name not in names():
         raise UnknownNameError("file of published numbers", name, names())
     text = resources.files("hwnas.experiments.published").joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    return read(Published, parse_toml(text), f"published/{name}.toml")
+    return read(PublishedFigures, parse_toml(text), f"published/{name}.toml")

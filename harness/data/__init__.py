@@ -2,7 +2,7 @@
 
 ``get(spec, net)`` makes the training task of ``NAME:ARGUMENT[,KEY=VALUE...]``. A kind of data is one file here or an
 installed package's entry point in ``hwnas.data``; it has ``create(name, argument, net)``, which returns a
-``hwnas.supernets.training.Task``. A super-network says by its attribute ``data`` which kind it takes.
+``hwnas.supernets.training.TrainingTask``. A super-network says by its attribute ``data`` which kind it takes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hwnas.supernets.errors import UsageError
 from hwnas.supernets.files import is_file, is_folder
 from hwnas.supernets.registry import Registry
 from hwnas.supernets.supernet import SuperNetwork
-from hwnas.supernets.training import Task
+from hwnas.supernets.training import TrainingTask
 
 __all__ = ["get", "names", "registry"]
 
@@ -19,7 +19,7 @@ registry = Registry(
     "kind of data",
     "hwnas.harness.data",
     "hwnas.data",
-    makes=(Task,),
+    makes=(TrainingTask,),
 )
 
 
@@ -28,7 +28,7 @@ def names() -> list[str]:
     return registry.names()
 
 
-def get(spec: str, net: SuperNetwork) -> Task:
+def get(spec: str, net: SuperNetwork) -> TrainingTask:
     """Make the training task of ``spec``; a path alone is data of the kind that ``net`` takes.
 
     Raises:
@@ -45,7 +45,7 @@ def get(spec: str, net: SuperNetwork) -> Task:
     registry.provider(name)
     if name != kind:
         raise UsageError(f"{spec}: {net.name} is trained on {kind}, expected {kind}:...")
-    task: Task = registry.create(name, argument, net)
+    task: TrainingTask = registry.create(name, argument, net)
     return task
 
 

@@ -33,7 +33,7 @@ _MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, eq=False)
-class Log:
+class InteractionLog:
     """Who had to do with what, and when; immutable.
 
     Attributes:
@@ -74,7 +74,7 @@ class Split:
     candidates: IntArray
 
 
-def read(prefix: str) -> Log | Split:
+def read(prefix: str) -> InteractionLog | Split:
     """Read what ``prefix`` names: files that are split already, or one that is not.
 
     Raises:
@@ -93,7 +93,7 @@ def read(prefix: str) -> Log | Split:
 # --- one file of interactions ----------------------------------------------------------------------------------------
 
 
-def _read_log(file: Path) -> Log:
+def _read_log(file: Path) -> InteractionLog:
     """Read one of MovieLens' files or ``.inter``: their separators differ, and some have a header."""
     separator, what = _separator(file)
     rows = _rows(file, separator)
@@ -118,7 +118,7 @@ def _read_log(file: Path) -> Log:
     if not times:
         raise DataError(f"{file}: has a header but no interactions")
     (users, user_names), (items, item_names) = map(_numbered, cells)
-    return Log(str(file), users, items, np.array(times), user_names, item_names)
+    return InteractionLog(str(file), users, items, np.array(times), user_names, item_names)
 
 
 def _separator(file: Path) -> tuple[str, str]:

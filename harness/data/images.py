@@ -20,7 +20,7 @@ from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import SuperNetwork
-from hwnas.supernets.training import Batch, Options
+from hwnas.supernets.training import Batch, TrainingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +87,7 @@ def check_classes(images: ImageSet, net: ImageNetwork) -> None:
 
 
 class ImageTask:
-    """Classification of images, see ``hwnas.supernets.training.Task``.
+    """Classification of images, see ``hwnas.supernets.training.TrainingTask``.
 
     Args:
         name: as it was asked for.
@@ -115,7 +115,7 @@ class ImageTask:
         self.name = name
         self.note = f"{len(images.labels):,} images of {len(images.classes)} classes in {images.name}"
         self.batches_per_epoch = len(images.labels) // batch
-        self.defaults = Options(steps=_EPOCHS * self.batches_per_epoch)
+        self.defaults = TrainingOptions(steps=_EPOCHS * self.batches_per_epoch)
         self._images = images
         self._side = side
         self._resolution = resolution

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.harness.data._interaction_files import FORMS, Log, Split, read
+from hwnas.harness.data._interaction_files import FORMS, InteractionLog, Split, read
 from hwnas.harness.data.argument import parse_argument, whole_number
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import DataError, UsageError
 from hwnas.supernets.space import BoolArray, Config, IntArray
 from hwnas.supernets.supernet import SuperNetwork
-from hwnas.supernets.training import Batch, Options
+from hwnas.supernets.training import Batch, TrainingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ def load(prefix: str, net: SuperNetwork) -> Split:
     if users is None or items is None:
         raise UsageError(f"{net.name}: scores no items of users; interactions are for ncf")
     found = read(prefix)
-    split = leave_one_out(found, np.random.default_rng(_SEED)) if isinstance(found, Log) else found
+    split = leave_one_out(found, np.random.default_rng(_SEED)) if isinstance(found, InteractionLog) else found
     if split.n_users > users or split.n_items > items:
         raise DataError(
             f"{prefix}: has {split.n_users} users and {split.n_items} items, {net.name} has rows for {users} and "
@@ -66,7 +66,7 @@ def load(prefix: str, net: SuperNetwork) -> Split:
     return split
 
 
-def leave_one_out(log: Log, rng: np.random.Generator, negatives: int = NEGATIVES) -> Split:
+def leave_one_out(log: InteractionLog, rng: np.random.Generator, negatives: int = NEGATIVES) -> Split:
     """Hold each user's latest item out, to be ranked among items that the user had nothing to do with.
 
     Of equal times the later line counts as later; an item that comes again counts once, when it came last. A user with
@@ -155,7 +155,7 @@ class _Seen:
 
 @dataclass(frozen=True, eq=False)
 class InteractionTask:
-    """Learning which items users take up; see ``hwnas.supernets.training.Task``.
+    """Learning which items users take up; see ``hwnas.supernets.training.TrainingTask``.
 
     Attributes:
         prefix: of the files, for messages.
@@ -193,9 +193,9 @@ class InteractionTask:
         return math.ceil(len(self.split.users) / self.batch)
 
     @property
-    def defaults(self) -> Options:
+    def defaults(self) -> TrainingOptions:
         """One sub-network per mini-batch, drawn uniformly, and Adam, as in Cummings et al. and in He et al."""
-        return Options(
+        return TrainingOptions(
             steps=_EPOCHS * self.batches_per_epoch,
             lr=3e-3,
             schedule="cosine",

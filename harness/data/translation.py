@@ -20,7 +20,7 @@ from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import DataError, UsageError
 from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import SuperNetwork
-from hwnas.supernets.training import Batch, Options
+from hwnas.supernets.training import Batch, TrainingOptions
 from hwnas.supernets.transformer.dimensions import EOS, PAD, POSITIONS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def vocabulary(net: SuperNetwork) -> int:
 
 @dataclass(frozen=True, eq=False)
 class TranslationTask:
-    """Translation, see ``hwnas.supernets.training.Task``.
+    """Translation, see ``hwnas.supernets.training.TrainingTask``.
 
     Attributes:
         text: that it is learned from.
@@ -103,9 +103,9 @@ class TranslationTask:
         return len(self._cuts) - 1
 
     @property
-    def defaults(self) -> Options:
+    def defaults(self) -> TrainingOptions:
         """Adam and its schedule as Vaswani et al. (2017) have them, sub-networks drawn uniformly, as HAT trains."""
-        return Options(
+        return TrainingOptions(
             steps=_EPOCHS * self.batches_per_epoch,
             lr=2e-3,
             schedule="inverse-sqrt",

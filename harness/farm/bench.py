@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.bench import SILENCE_S, Keep, Network, Progress, Tell
+from hwnas.harness.bench import SILENCE_S, Keep, MeasuringProgress, Network, Tell
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder, Refusal
@@ -19,7 +19,7 @@ from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.validation import understood
-from hwnas.harness.worker.builder import Writer
+from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
@@ -85,7 +85,7 @@ class FarmBench:
         self.environment: dict[str, Any] = dict(platform.environment)
         self.fingerprint = platform.fingerprint
         self.anchors_now: Mapping[str, float] = {}
-        self._writer = Writer(net, platform, platform.fingerprint, anchors)
+        self._writer = MeasurementBuilder(net, platform, platform.fingerprint, anchors)
         self._under_way: dict[int, _Sent] = {}  # by a job's number
         self._found: dict[int, list[Measurement]] = {}  # a ticket: what has arrived of it
         self._name = hashlib.sha256(repr((id(self), platform.fingerprint)).encode()).hexdigest()[:8]
@@ -99,7 +99,7 @@ class FarmBench:
     def begin(self) -> TimingProtocol:
         """Have a worker ready, where there is none; return the protocol that it follows."""
         if not self._begun:
-            self._tell(Progress("starting", 0, 1, f"waiting for a worker to be ready for {self._platform}"))
+            self._tell(MeasuringProgress("starting", 0, 1, f"waiting for a worker to be ready for {self._platform}"))
             self._alone(anchors=False)
             self._begun = True
         return self._numbers
@@ -133,7 +133,7 @@ class FarmBench:
             for _, found in self.arrived(_WAIT_S):
                 done |= {one.key: keep(one) for one in found}
             words = f"{len(done)} of {len(networks)} networks on {devices} device{'s' * (devices > 1)}"
-            self._tell(Progress("timing", len(done), len(networks), words))
+            self._tell(MeasuringProgress("timing", len(done), len(networks), words))
         return done
 
     def send(self, networks: Sequence[Network], keep: Keep) -> int:

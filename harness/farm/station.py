@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import Keep, LocalBench, Progress, Tell, surroundings
+from hwnas.harness.bench import Keep, LocalBench, MeasuringProgress, Tell, surroundings
 from hwnas.harness.farm import files
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import (
@@ -63,7 +63,7 @@ class _Open:
         self.used = self.looked = time.monotonic()
 
 
-class Station:
+class WorkerService:
     """Carries out a worker's orders.
 
     Args:
@@ -197,7 +197,7 @@ class Station:
     def _tell(self, device: str) -> Tell:
         """Return what lets ``facts`` say what an order on a device is at."""
 
-        def tell(event: Progress) -> None:
+        def tell(event: MeasuringProgress) -> None:
             if device in self._current:
                 self._current[device] = replace(self._current[device], message=event.message)
 

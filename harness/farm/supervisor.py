@@ -51,7 +51,7 @@ class WorkerOrder:
         return json.dumps({**vars(self), "tls": vars(self.tls)})
 
 
-class Worker:
+class WorkerProcessOfFarm:
     """A worker's process; a context manager that ends it.
 
     Args:
@@ -103,7 +103,7 @@ def supervise(order: WorkerOrder, say: Callable[[str], None]) -> None:
     wait = _FIRST_S
     while True:
         started = time.monotonic()
-        with Worker(order) as worker:
+        with WorkerProcessOfFarm(order) as worker:
             code = worker.process.wait()
             words = worker.words()
         if code == REFUSED:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from hwnas.harness.farm.engine import NO_PAGES, differences, distributed, versions
 from hwnas.harness.farm.offer import Offer, offer_here
 from hwnas.harness.farm.security import Tls, checked, loopback
-from hwnas.harness.farm.station import Station
+from hwnas.harness.farm.station import WorkerService
 from hwnas.harness.host.child import joined
 from hwnas.harness.host.variables import set_aside
 from hwnas.supernets.errors import HwnasError, PlatformError, UsageError
@@ -53,7 +53,7 @@ async def join(order: Mapping[str, Any]) -> None:
     )
     security = tls.security()
     await _admitted(address, security, offer)
-    station = Station(offer)
+    station = WorkerService(offer)
     here = loopback(urlsplit(address).hostname or "")
     worker = _class(package)(
         address,
@@ -79,7 +79,7 @@ async def join(order: Mapping[str, Any]) -> None:
     station.release(idle_s=0.0)
 
 
-async def _released(station: Station) -> None:
+async def _released(station: WorkerService) -> None:
     while True:
         await asyncio.sleep(_RELEASE_S)
         await asyncio.to_thread(station.release)
@@ -116,7 +116,7 @@ def _class(package: Any) -> Any:
     class MeasuringWorker(package.Worker):  # type: ignore[misc]
         """A Dask worker with a station, which keeps still while that measures."""
 
-        def __init__(self, *args: Any, station: Station, **settings: Any) -> None:
+        def __init__(self, *args: Any, station: WorkerService, **settings: Any) -> None:
             self.station = station
             super().__init__(*args, **settings)
 

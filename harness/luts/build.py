@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.measure import Measurer, Progress
+from hwnas.harness.measure import Measurer, MeasuringProgress
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol, profile
 from hwnas.harness.pinned import contents
@@ -88,7 +88,7 @@ def build_table(
     *,
     store: Store | None = None,
     protocol: TimingProtocol | str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[MeasuringProgress], None] | None = None,
     fresh: bool = False,
     check: bool = True,
 ) -> BuiltTable:
@@ -158,15 +158,15 @@ def entry(measurement: Measurement) -> Entry:
 class _Counted:
     """Passes progress on, counted in blocks of the whole table."""
 
-    def __init__(self, total: int, tell: Callable[[Progress], None] | None) -> None:
+    def __init__(self, total: int, tell: Callable[[MeasuringProgress], None] | None) -> None:
         self.done = 0
         self._total = total
         self._tell = tell
 
-    def __call__(self, event: Progress) -> None:
+    def __call__(self, event: MeasuringProgress) -> None:
         if self._tell is not None:
             message = f"blocks {self.done + 1} to {min(self.done + _BATCH, self._total)}: {event.message}"
-            self._tell(Progress(event.phase, self.done, self._total, message))
+            self._tell(MeasuringProgress(event.phase, self.done, self._total, message))
 
 
 def _one_per_key(blocks: SingleBlocks) -> dict[str, int]:

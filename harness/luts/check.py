@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.measure import Measurer, Progress
+from hwnas.harness.measure import Measurer, MeasuringProgress
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.platform import Platform
 from hwnas.harness.store import Store
@@ -145,7 +145,7 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
     seed: int = 0,
     store: Store | None = None,
     protocol: TimingProtocol | str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[MeasuringProgress], None] | None = None,
     fresh: bool = False,
     check: bool = True,
 ) -> TableCheck:

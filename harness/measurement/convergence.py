@@ -35,7 +35,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Settling:
+class Convergence:
     """What the samples taken so far say.
 
     Attributes:
@@ -61,14 +61,14 @@ class Settling:
         return Rules(index in self.known, index in self.steady, index in self.ranked)
 
     @classmethod
-    def nothing(cls, n: int) -> Settling:
+    def nothing(cls, n: int) -> Convergence:
         """Return what is known before there are samples."""
         none = summarise(np.empty(0), np.empty(0, dtype=bool), "min")
         nobody: frozenset[int] = frozenset()
         return cls((none,) * n, nobody, nobody, nobody, nobody, math.nan, all_settled=False)
 
 
-def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Settling:
+def assess(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Convergence:
     """Apply the stopping rules.
 
     Args:
@@ -93,7 +93,7 @@ def settle(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
     trends = _trends(samples, clean, protocol.statistic)
     steady = frozenset(i for i in running if abs(trends[i] - 1) <= protocol.steady)
     settled = len(narrow) == len(running) == len(steady) and agreement >= protocol.tau
-    return Settling(summaries, narrow, known, steady, ranked, agreement, settled)
+    return Convergence(summaries, narrow, known, steady, ranked, agreement, settled)
 
 
 def _halves(samples: Samples, clean: BoolArray, first: BoolArray, statistic: str) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hwnas.harness.measurement.convergence import Settling
+from hwnas.harness.measurement.convergence import Convergence
 
 
 class Interim:
@@ -24,7 +24,7 @@ class Interim:
         self._reported: dict[int, int] = {}  # samples, by network
         self._settled: set[int] = set()
 
-    def due(self, settling: Settling, samples: Mapping[int, int]) -> dict[int, bool]:
+    def due(self, settling: Convergence, samples: Mapping[int, int]) -> dict[int, bool]:
         """Return the networks to report after a look, and whether each has settled.
 
         One that settles is reported then, and no more; of the others those of ``early``.

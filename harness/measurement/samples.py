@@ -104,7 +104,7 @@ class Samples:
         return cls.from_record(dict.fromkeys(cls.__dataclass_fields__, ()))
 
 
-class Log:
+class SampleLog:
     """Collects one network's samples while they are taken."""
 
     def __init__(self, n_stages: int = 0) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hwnas import backends
 from hwnas.backends.backend import RunningBackend
-from hwnas.backends.runner import Runner
+from hwnas.backends.runner import BatchRunner
 from hwnas.harness.platform import Platform, parse
 from hwnas.supernets.errors import QualityError
 from hwnas.supernets.supernet import Stage
@@ -73,5 +73,5 @@ class Deployment:
         batches = tuple((images.contiguous(),) for images in calibration)
         stage = Stage("network", module, batches[0], ("images",), calibration=batches)
         settings = replace(self.platform.settings, batch=len(batches[0][0]))
-        with Runner(self.backend, stage, settings) as run:
+        with BatchRunner(self.backend, stage, settings) as run:
             yield lambda images: torch.from_numpy(run(images.contiguous().numpy())[0])

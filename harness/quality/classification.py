@@ -99,19 +99,19 @@ class Tester:
         self._options = options
         self._deployment = deployment
         self.has_norms = has_norms(net, options.weights)
-        self.test = Prepared(test, chosen(len(test.labels), options.subset), options.workers)
+        self.test = PreparedImages(test, chosen(len(test.labels), options.subset), options.workers)
         self._train = None
         if train is not None and self.has_norms:
             index = chosen(len(train.labels), CALIBRATION_IMAGES)
-            self._train = Prepared(train, index, options.workers, varied=varied)
+            self._train = PreparedImages(train, index, options.workers, varied=varied)
         typical = train or test
         n = min(QUANTISING_IMAGES, len(typical.labels))
         self._quantising_batch = min(QUANTISING_BATCH, n)
         whole = n // self._quantising_batch * self._quantising_batch
-        self._quantising = Prepared(typical, chosen(len(typical.labels), whole), options.workers)
+        self._quantising = PreparedImages(typical, chosen(len(typical.labels), whole), options.workers)
 
     @property
-    def used(self) -> dict[str, Prepared]:
+    def used(self) -> dict[str, PreparedImages]:
         """Images that a score depends on, by what they are used for."""
         used = {TESTED: self.test}
         if self._train is not None:
@@ -158,7 +158,7 @@ class Tester:
         return Accuracy(*(torch.cat(parts).numpy().astype(np.int64) for parts in (top1, top5)))
 
     def _told(
-        self, batches: Iterator[tuple[torch.Tensor, torch.Tensor]], what: str, images: Prepared
+        self, batches: Iterator[tuple[torch.Tensor, torch.Tensor]], what: str, images: PreparedImages
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Pass batches on, and say how far they are."""
         import torch
@@ -171,7 +171,7 @@ class Tester:
                 tell(QualityProgress(done, total, f"{what}: {done:,} of {total:,} images"))
 
 
-class Prepared:
+class PreparedImages:
     """Some images of a set, at whatever size is asked for; the last sizes are kept in memory.
 
     Args:

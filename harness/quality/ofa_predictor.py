@@ -21,7 +21,7 @@ from hwnas.supernets.supernet import SuperNetwork
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedPredictor:
     """One published predictor.
 
     Attributes:
@@ -70,7 +70,7 @@ def serves(name: str, net: SuperNetwork) -> list[str]:
     return [name]
 
 
-def _of(name: str, net: SuperNetwork) -> Published:
+def _of(name: str, net: SuperNetwork) -> PublishedPredictor:
     plain, spelled = parse_spec(net.name, net.name)
     options = set(spelled) - {"r"}
     found = next((published for published in _PUBLISHED if published.supernet == plain), None)
@@ -134,7 +134,7 @@ def _one_hot_resolution(space: SearchSpace, X: IntArray, known: tuple[int, ...])
 _OFA = "https://raw.githubusercontent.com/mit-han-lab/once-for-all/698a5c10b434172056a565b340c46ce11df18629"
 
 _PUBLISHED = (
-    Published(
+    PublishedPredictor(
         supernet="ofa-mbv3-w1.2",
         asset=Asset(
             path="ofa/acc_predictor.pth",
@@ -150,7 +150,7 @@ _PUBLISHED = (
         resolutions=_MOBILENET_RESOLUTIONS,
         features=_mobilenet,
     ),
-    Published(
+    PublishedPredictor(
         supernet="ofa-resnet50",
         asset=Asset(
             path="ofa/ofa_resnet50_acc_predictor.pth",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from hwnas.harness.store import schema
-from hwnas.harness.store.kinds import Kind, kind_of
+from hwnas.harness.store.kinds import DatabaseKind, kind_of
 from hwnas.harness.store.secrets import without
 from hwnas.supernets.errors import StoreError, StoreFaultError
 from hwnas.supernets.quoting import shortened
@@ -145,7 +145,7 @@ class Database:
             raise StoreError(f"the store {self.name}: {error.object!r} is no text that can be kept") from error
 
 
-def _words(kind: Kind, error: Exception) -> str:
+def _words(kind: DatabaseKind, error: Exception) -> str:
     # PostgreSQL goes on with the statement, which says nothing to a user.
     reason = " ".join(str(getattr(error, "orig", None) or error).partition("\nLINE ")[0].split())
     advice = kind.advice(reason)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
-class Kind(Protocol):
+class DatabaseKind(Protocol):
     """What differs between databases."""
 
     @property
@@ -45,7 +45,7 @@ class Kind(Protocol):
         """Return what to do about an error of the database, "" where its own words say it."""
 
 
-def kind_of(location: str) -> tuple[sa.URL, Kind]:
+def kind_of(location: str) -> tuple[sa.URL, DatabaseKind]:
     """Return the URL of a path or URL, and what has to be known of its kind.
 
     Raises:
@@ -56,7 +56,7 @@ def kind_of(location: str) -> tuple[sa.URL, Kind]:
     from hwnas.harness.store.postgresql import PostgreSQL
     from hwnas.harness.store.sqlite import SQLite
 
-    kinds: dict[str, Kind] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
+    kinds: dict[str, DatabaseKind] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
     expected = "expected a path, or a URL like sqlite:///my.db or postgresql+psycopg://USER@HOST/DATABASE"
     if "://" not in location:
         secrets.check_path(location, expected)

@@ -33,7 +33,7 @@ _DISK_FULL, _LOCKED = "No space left on device", "lock timeout"
 
 
 class PostgreSQL:
-    """See ``hwnas.harness.store.kinds.Kind``."""
+    """See ``hwnas.harness.store.kinds.DatabaseKind``."""
 
     reading: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
 

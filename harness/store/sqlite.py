@@ -21,7 +21,7 @@ _BUSY_S = 60.0
 
 
 class SQLite:
-    """See ``hwnas.harness.store.kinds.Kind``."""
+    """See ``hwnas.harness.store.kinds.DatabaseKind``."""
 
     reading: Mapping[str, Any] = MappingProxyType({})  # "BEGIN" sees one state as it is
 

@@ -17,13 +17,13 @@ from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import Summary, summarise
 from hwnas.harness.measurement.verdict import judge, unfinished
 from hwnas.harness.platform import Platform
-from hwnas.harness.worker.messages import Measured, Preparation, Prepared
+from hwnas.harness.worker.messages import Measured, PreparationFacts, Prepared
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.values import Values
 
 
-class Writer:
+class MeasurementBuilder:
     """Writes the measurements of one super-network on one platform.
 
     Args:
@@ -39,7 +39,7 @@ class Writer:
     def __init__(self, net: SuperNetwork, platform: Platform, fingerprint: str, anchors: IntArray) -> None:
         self._net, self._platform, self._fingerprint = net, platform, fingerprint
         self._anchor_keys = net.space.keys(anchors)
-        self._preparations: dict[int, Preparation] = {}
+        self._preparations: dict[int, PreparationFacts] = {}
         self._protocol: TimingProtocol | None = None
         self._noise: dict[str, Any] | None = None
         self._threads_verified: bool | None = None
@@ -162,7 +162,7 @@ def _throttled(read_back: list[dict[str, Any]]) -> str:
     return next((reason for reason in told if not reason.startswith("unknown")), "")
 
 
-def _prepared(preparation: Preparation) -> dict[str, Any]:
+def _prepared(preparation: PreparationFacts) -> dict[str, Any]:
     return {
         "prepare_s": preparation.prepare_s,
         "first_inference_s": preparation.first_inference_s,

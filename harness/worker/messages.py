@@ -99,7 +99,7 @@ class Ready(Message):
 
 
 @dataclass(frozen=True)
-class Preparation(Message):
+class PreparationFacts(Message):
     """What making a network ready showed.
 
     Attributes:
@@ -131,7 +131,7 @@ class Prepared(Message):
 
     number: int
     again: bool
-    preparation: Preparation
+    preparation: PreparationFacts
     say: Literal["prepared"] = "prepared"
 
 

@@ -11,7 +11,7 @@ from hwnas.harness.measurement.protocol import PROFILES, TimingProtocol
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.worker.clocks import Clocks
 from hwnas.harness.worker.timed import Timed
-from hwnas.harness.worker.timing import Runner, time_batch
+from hwnas.harness.worker.timing import TimedNetwork, time_batch
 from hwnas.supernets.errors import MeasurementError
 
 # Fewer samples show too little of a host to call it quiet.
@@ -42,7 +42,7 @@ class Noise:
         return quiet if calm and self.samples >= _SAMPLES and not self.virtual else PROFILES["noisy"]
 
 
-def watch_first(runners: Sequence[Runner], clocks: Clocks, threads: int, watch_s: float) -> Noise:
+def watch_first(runners: Sequence[TimedNetwork], clocks: Clocks, threads: int, watch_s: float) -> Noise:
     """Watch the host for so long through the first network that can be timed.
 
     Raises:
@@ -57,12 +57,14 @@ def watch_first(runners: Sequence[Runner], clocks: Clocks, threads: int, watch_s
     raise MeasurementError(f"none of the anchors can be timed: {failure}")
 
 
-def watch(runner: Runner, clocks: Clocks, threads: int, watch_s: float = PROFILES["noisy"].calibration_s) -> Noise:
+def watch(
+    runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float = PROFILES["noisy"].calibration_s
+) -> Noise:
     """Time one network for so long, and return what that showed."""
     return noise(_timed(runner, clocks, threads, watch_s).samples, PROFILES["noisy"].disturbed, threads)
 
 
-def _timed(runner: Runner, clocks: Clocks, threads: int, watch_s: float) -> Timed:
+def _timed(runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float) -> Timed:
     base = PROFILES["noisy"]
     # Intervals and ranks that cannot be reached: only the time ends it.
     endless = TimingProtocol(

@@ -30,7 +30,7 @@ class WorkerDied(Exception):  # noqa: N818 - it is an event; the caller decides 
         self.number = number
 
 
-class Device:
+class WorkerProcess:
     """A worker process for one platform.
 
     Args:

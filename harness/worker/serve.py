@@ -42,7 +42,7 @@ from hwnas.harness.worker.messages import (
     Said,
 )
 from hwnas.harness.worker.noise import watch_first
-from hwnas.harness.worker.sessions import Inference, Making
+from hwnas.harness.worker.sessions import Inference, Preparation
 from hwnas.harness.worker.timed import BatchResult
 from hwnas.harness.worker.timing import time_batch
 from hwnas.supernets.errors import HwnasError, MeasurementError
@@ -133,7 +133,7 @@ class Worker:
     ) -> tuple[dict[int, Inference], list[tuple[int, list[int]]]]:
         """Prepare networks while memory lasts; return those ready and those left for later."""
         numbers, before = self._preparing, _memory_left()
-        making: dict[int, Making] = {}
+        making: dict[int, Preparation] = {}
         left: list[tuple[int, list[int]]] = []
         for position, (number, vector) in enumerate(pending):
             now = _memory_left()
@@ -149,12 +149,12 @@ class Worker:
                     del making[number]
         return {number: one.inference() for number, one in making.items()}, left
 
-    def _making(self, vector: list[int]) -> Making:
+    def _making(self, vector: list[int]) -> Preparation:
         config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
         room = heap.own_stretch if self._preparing.own_memory else nullcontext
-        return Making(self._net, config, self._backend, self._settings, self._check, room)
+        return Preparation(self._net, config, self._backend, self._settings, self._check, room)
 
-    def _made_once(self, number: int, one: Making) -> bool:
+    def _made_once(self, number: int, one: Preparation) -> bool:
         """Make a network ready once more; what that raises is its failure, and the others go on."""
         self._mark(number)
         try:

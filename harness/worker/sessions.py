@@ -16,11 +16,11 @@ from hwnas.backends.backend import RunningBackend, Session, Settings, prepared
 from hwnas.backends.outputs import TOLERANCES, Arrays, compare, reference
 from hwnas.harness.worker.clocks import device_times
 from hwnas.harness.worker.int8_images import calibrated
-from hwnas.harness.worker.messages import Preparation
+from hwnas.harness.worker.messages import PreparationFacts
 from hwnas.supernets.space import Config
 from hwnas.supernets.supernet import Stage, SuperNetwork
 
-__all__ = ["TOLERANCES", "Inference", "Making"]
+__all__ = ["TOLERANCES", "Inference", "Preparation"]
 
 # One session per stage.
 Sessions = tuple[Session, ...]
@@ -97,7 +97,7 @@ def _summed(clocks: Sequence[Any], repeats: Sequence[int], n: int) -> list[float
     return [float(value) for value in np.sum(parts, axis=0)]
 
 
-class Making:
+class Preparation:
     """A sub-network that is made ready, as often as asked.
 
     Between two times others are made ready: what is prepared one after the other lies close together, and differs less
@@ -128,7 +128,7 @@ class Making:
         self._made: list[Sessions] = []
         self._first_s = math.nan
 
-    def once(self) -> Preparation:
+    def once(self) -> PreparationFacts:
         """Make it ready once more, and return what that showed.
 
         Raises:
@@ -185,12 +185,12 @@ class Making:
     def _repeats(self) -> tuple[int, ...]:
         return tuple(stage.repeats for stage in self._stages)
 
-    def _first_run(self, resident: int, start: float) -> Preparation:
+    def _first_run(self, resident: int, start: float) -> PreparationFacts:
         prepare_s = time.perf_counter() - start
         inference = Inference((self._made[-1],), self._repeats)
         start = time.perf_counter()
         inference.run()
-        return Preparation(
+        return PreparationFacts(
             prepare_s=prepare_s,
             first_inference_s=time.perf_counter() - start,
             memory_bytes=max(0, resident_bytes() - resident),

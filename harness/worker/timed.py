@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hwnas.harness.measurement.convergence import Settling
+from hwnas.harness.measurement.convergence import Convergence
 from hwnas.harness.measurement.samples import Samples
 
 
@@ -56,7 +56,7 @@ class BatchResult:
     """
 
     timed: tuple[Timed, ...]
-    settling: Settling
+    settling: Convergence
     rounds: int
     overhead_s: float
     seconds: float

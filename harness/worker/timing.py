@@ -15,10 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
-from hwnas.harness.measurement.convergence import Settling, settle
+from hwnas.harness.measurement.convergence import Convergence, assess
 from hwnas.harness.measurement.interim import Interim
 from hwnas.harness.measurement.protocol import TimingProtocol
-from hwnas.harness.measurement.samples import UNKNOWN, Log
+from hwnas.harness.measurement.samples import UNKNOWN, SampleLog
 from hwnas.harness.worker.clocks import Clocks, HostCounters, device_times
 from hwnas.harness.worker.timed import BatchResult, Report, Tick, Timed
 from hwnas.supernets.plug_ins import FAILURES, reason_of
@@ -27,7 +27,7 @@ _TICK_NS = 1_000_000_000  # between two signs of life
 _BLOCK = 10  # samples of nothing that are timed together
 
 
-class Runner(Protocol):
+class TimedNetwork(Protocol):
     """One network, ready to run.
 
     Attributes:
@@ -70,8 +70,8 @@ class _Listeners:
 class _Network:
     """What the loop keeps of a network while it is timed."""
 
-    runner: Runner
-    log: Log
+    runner: TimedNetwork
+    log: SampleLog
     run_ns: float = math.nan
     spent_ns: int = 0
     last_ns: int = 0  # time of the last visit, or of the warm-up, after which there is one in any case
@@ -88,7 +88,7 @@ class _Network:
 
 
 def time_batch(  # noqa: PLR0913 - all but the first four are options by name
-    runners: Sequence[Runner],
+    runners: Sequence[TimedNetwork],
     protocol: TimingProtocol,
     clocks: Clocks,
     rng: np.random.Generator,
@@ -120,7 +120,7 @@ def time_batch(  # noqa: PLR0913 - all but the first four are options by name
 class _Loop:
     def __init__(
         self,
-        runners: Sequence[Runner],
+        runners: Sequence[TimedNetwork],
         protocol: TimingProtocol,
         clocks: Clocks,
         rng: np.random.Generator,
@@ -129,14 +129,14 @@ class _Loop:
         tell: _Listeners,
     ) -> None:
         self.protocol, self.clocks, self.rng, self.threads = protocol, clocks, rng, threads
-        self.networks = [_Network(runner, Log(runner.n_stages)) for runner in runners]
+        self.networks = [_Network(runner, SampleLog(runner.n_stages)) for runner in runners]
         self.judged = range(anchors if anchors < len(runners) else 0, len(runners))
         self.tell = tell
         self.interim = Interim(protocol.tau_times)
         self.origin = self.last_tick = clocks.wall()
         self.counters = clocks.host()
         self.round = 0
-        self.settling = Settling.nothing(len(runners))
+        self.settling = Convergence.nothing(len(runners))
 
     def run(self) -> BatchResult:
         with _no_garbage_collection():
@@ -179,10 +179,10 @@ class _Loop:
             self.tell.report(self._result(), due)
             self.counters = self.clocks.host()
 
-    def _settle(self) -> Settling:
+    def _settle(self) -> Convergence:
         samples = [network.log.samples() for network in self.networks]
         judged = [index for index in self.judged if self.networks[index].failure is None]
-        return settle(samples, self.protocol, self.threads, judged)
+        return assess(samples, self.protocol, self.threads, judged)
 
     def _wants_more(self, network: _Network) -> bool:
         """Tell whether a network is to be visited again: it runs, and has time or too few samples left."""
@@ -268,7 +268,7 @@ class _Loop:
             at += round(1e9 * seconds)
 
 
-def _sample(runner: Runner, log: Log, clocks: Clocks, group: int, origin: int) -> None:
+def _sample(runner: TimedNetwork, log: SampleLog, clocks: Clocks, group: int, origin: int) -> None:
     """Take one sample: a group of runs by the wall clock, the CPU's and the switches counted around it."""
     run, wall, cpu, switches = runner.run, clocks.wall, clocks.cpu, clocks.switches
     runner.clear()
@@ -297,7 +297,7 @@ def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
 
 def loop_overhead(clocks: Clocks, blocks: int = 20) -> float:
     """Return the loop's own time per sample, in seconds, by timing a network that does nothing."""
-    nothing, log, fastest = _Nothing(), Log(), math.inf
+    nothing, log, fastest = _Nothing(), SampleLog(), math.inf
     for _ in range(blocks):
         start = clocks.wall()
         for _ in range(_BLOCK):

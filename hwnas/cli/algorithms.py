@@ -8,7 +8,7 @@ import typer
 
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def algorithms(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "algorithms": rows} | ({"broken": broken} if broken else {}))
     if json != STANDARD_OUTPUT:
-        table = Table([Column("algorithm"), Column("objectives", rank=1), Column("what", Kind.TEXT)])
+        table = TextTable([Column("algorithm"), Column("objectives", rank=1), Column("what", ColumnKind.TEXT)])
         for row in rows:
             least, most = row["min_objectives"], row["max_objectives"]
             table.add(row["algorithm"], f"{least} or more" if most is None else f"{least} to {most}", row["summary"])

@@ -30,7 +30,7 @@ from hwnas.cli.options import (
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import comparing
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -108,11 +108,11 @@ def compare(
         _remarks(outcome, html)
 
 
-def _table(outcome: dict[str, Any]) -> Table:
+def _table(outcome: dict[str, Any]) -> TextTable:
     reached = (Column(f"to {one['value']:.3f}", rank=1, right=True) for one in outcome["thresholds"])
     times = (Column("measure s", rank=3, right=True), Column("search s", rank=2, right=True))
     volume = Column(f"hypervolume at {outcome['evals']}", right=True)
-    table = Table([Column("algorithm", Kind.NAME), volume, *reached, *times])
+    table = TextTable([Column("algorithm", ColumnKind.NAME), volume, *reached, *times])
     for row, one in enumerate(outcome["algorithms"]):
         counts = (threshold["reached"][row]["evaluations"] for threshold in outcome["thresholds"])
         seconds = (f"{one['time_s'][what]:.1f}" for what in ("measure", "search"))

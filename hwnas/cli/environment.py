@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import STANDARD_OUTPUT, notes, results, write_json
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def environment(json: JsonFile = None) -> None:
         write_json(json, shown | {"fingerprint": registry.fingerprint(found)})
     if json == STANDARD_OUTPUT:
         return
-    table = Table([Column(""), Column("", Kind.TEXT)])
+    table = TextTable([Column(""), Column("", ColumnKind.TEXT)])
     for name, value, unit in registry.table(found):
         table.add(name.replace("_", " "), escape(f"{value} {unit}".strip()))
     results().print(table)

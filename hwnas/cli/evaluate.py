@@ -10,7 +10,7 @@ from hwnas.cli.configs import FORMS, read_configs
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import evaluating
-from hwnas.cli.tables import Column, Table
+from hwnas.cli.tables import Column, TextTable
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def evaluate(
     return int(all(row["value"] is None for row in rows))
 
 
-def _table(source: Source, rows: list[dict[str, Any]]) -> Table:
+def _table(source: Source, rows: list[dict[str, Any]]) -> TextTable:
     others = list(dict.fromkeys(name for row in rows for name in row["others"]))
     metric = Column(f"{source.metric} {source.unit}".strip(), right=True)
     beside_it = (Column(name, rank=2, right=True) for name in others)
     bounds = Column("95 % interval", rank=1, right=True)
-    table = Table([Column("sub-network"), metric, bounds, *beside_it, Column("examples", rank=3, right=True)])
+    table = TextTable([Column("sub-network"), metric, bounds, *beside_it, Column("examples", rank=3, right=True)])
     short = shortened(row["key"] for row in rows)
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:.4g} to {row['high']:.4g}"

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from hwnas.cli.options import JsonFile, Quiet, TlsCaFile, TlsCert, TlsKey
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 
 Address = Annotated[
     str, typer.Option("--scheduler", metavar="ADDRESS", help="tls://HOST:PORT, or tcp://127.0.0.1:PORT.")
@@ -115,15 +115,15 @@ def _words(offer: Any) -> str:
     return "; ".join([*parts, *([f"accuracy x{offer.accuracy}"] if offer.accuracy else [])]) or "nothing"
 
 
-def _table(shown: dict[str, Any]) -> Table:
-    table = Table(
+def _table(shown: dict[str, Any]) -> TextTable:
+    table = TextTable(
         [
-            Column("worker", Kind.NAME),
-            Column("devices", Kind.TEXT),
-            Column("offers", Kind.TEXT, rank=2),
-            Column("measuring", Kind.TEXT),
+            Column("worker", ColumnKind.NAME),
+            Column("devices", ColumnKind.TEXT),
+            Column("offers", ColumnKind.TEXT, rank=2),
+            Column("measuring", ColumnKind.TEXT),
             Column("measured", right=True),
-            Column("last error", Kind.TEXT, rank=1),
+            Column("last error", ColumnKind.TEXT, rank=1),
         ]
     )
     for one in shown["workers"]:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from hwnas.cli.options import JsonFile
 from hwnas.cli.output import remark, results, write_json
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.supernets.errors import HwnasError, PlugInError
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ _SUPERNETS = (
     Column("vectors", rank=4),
     Column("distinct", rank=2),
     Column("quality", rank=1),
-    Column("what", Kind.TEXT),
+    Column("what", ColumnKind.TEXT),
 )
 _BACKENDS = (
     Column("backend"),
     Column("works here"),
-    Column("precisions", Kind.TEXT, rank=1),
-    Column("keys", Kind.TEXT, rank=2),
-    Column("versions, or why not", Kind.TEXT),
+    Column("precisions", ColumnKind.TEXT, rank=1),
+    Column("keys", ColumnKind.TEXT, rank=2),
+    Column("versions, or why not", ColumnKind.TEXT),
 )
-_PLATFORMS = (Column("platform", Kind.NAME), Column("works here"), Column("keys, or why not", Kind.TEXT))
+_PLATFORMS = (Column("platform", ColumnKind.NAME), Column("works here"), Column("keys, or why not", ColumnKind.TEXT))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def supernets(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "supernets": rows} | ({"broken": broken} if broken else {}))
     if json != "-":
-        table = Table(_SUPERNETS)
+        table = TextTable(_SUPERNETS)
         for row in rows:
             sizes = (f"{row[key]:.3g}" for key in ("size", "distinct_size"))
             table.add(row["name"], str(row["n_var"]), *sizes, row["default_quality"], row["summary"])
@@ -77,7 +77,7 @@ def backends(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "backends": rows})
     if json != "-":
-        table = Table(_BACKENDS)
+        table = TextTable(_BACKENDS)
         for row in rows:
             about = row["why_not"] or ", ".join(f"{key} {value}" for key, value in row["versions"].items())
             precisions = " ".join(each for each in row["precisions"] if each not in row["refused"])
@@ -123,7 +123,7 @@ def platforms(json: JsonFile = None) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "platforms": rows})
     if json != "-":
-        table = Table(_PLATFORMS)
+        table = TextTable(_PLATFORMS)
         for row in rows:
             about = "; ".join([_keys(row["keys"]), *(f"not here: {reason}" for reason in row["refused"].values())])
             table.add(row["platform"], _works(row["why_not"]), escape(row["why_not"] or about))

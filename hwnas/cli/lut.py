@@ -27,7 +27,7 @@ from hwnas.cli.options import (
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results, write_json
 from hwnas.cli.progress import telling
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 
 Protocol = Annotated[str | None, typer.Option(help="noisy or quiet; default: what a calibration chooses.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew whatever the store holds.")]
@@ -66,7 +66,7 @@ def show(
     from hwnas.latency_luts import published, read
 
     if table is None:
-        rows = Table([Column("table"), Column("for", Kind.TEXT, rank=1), Column("what", Kind.TEXT)])
+        rows = TextTable([Column("table"), Column("for", ColumnKind.TEXT, rank=1), Column("what", ColumnKind.TEXT)])
         for name in published.names():
             known = published.get(name)
             rows.add(name, ", ".join(known.serves), known.summary)
@@ -74,7 +74,7 @@ def show(
         return
     found = published.get(table).table(resolution) if table in published.names() else read(table)
     numbers = Column("mean ms", right=True), Column("std ms", rank=1, right=True), Column("count", rank=2, right=True)
-    rows = Table([Column("block", Kind.NAME), *numbers])
+    rows = TextTable([Column("block", ColumnKind.NAME), *numbers])
     for key, entry in found.entries.items():
         spread = f"{math.sqrt(entry.variance_s2) * 1e3:.4f}"
         rows.add(escape(key), f"{entry.mean_s * 1e3:.4f}", spread, str(entry.count or ""))
@@ -188,9 +188,9 @@ def _or_header(given: str | None, header: Mapping[str, Any], name: str, file: st
     return str(given or header[name])
 
 
-def _scores(outcome: Mapping[str, Any]) -> Table:
+def _scores(outcome: Mapping[str, Any]) -> TextTable:
     scored = (Column(header, right=True) for header in ("MAPE %", "bias %", "Kendall tau"))
-    rows = Table([Column("prediction"), Column("sub-networks", rank=1, right=True), *scored])
+    rows = TextTable([Column("prediction"), Column("sub-networks", rank=1, right=True), *scored])
     for name, label in (("plain", "plain sums"), ("corrected", "corrected sums")):
         scores = outcome[name]
         if scores is not None:
@@ -200,9 +200,9 @@ def _scores(outcome: Mapping[str, Any]) -> Table:
     return rows
 
 
-def _worst(outcome: Mapping[str, Any]) -> Table:
+def _worst(outcome: Mapping[str, Any]) -> TextTable:
     compared = (Column(header, right=True) for header in ("measured ms", "predicted ms", "error %"))
-    rows = Table([Column("worst sub-networks", Kind.NAME), *compared])
+    rows = TextTable([Column("worst sub-networks", ColumnKind.NAME), *compared])
     for row in outcome["worst"]:
         numbers = f"{row['measured_ms']:.3f}", f"{row['predicted_ms']:.3f}", f"{row['error_percent']:+.2f}"
         rows.add(row["key"], *numbers)

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.search.words import shortened
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.values import number_or_none
@@ -17,17 +17,17 @@ from hwnas.supernets.values import number_or_none
 _MEASUREMENTS = (
     Column("id", rank=3, right=True),
     Column("measured", rank=2),
-    Column("super-network", Kind.NAME, rank=1),
+    Column("super-network", ColumnKind.NAME, rank=1),
     Column("sub-network"),
-    Column("platform", Kind.NAME),
+    Column("platform", ColumnKind.NAME),
     Column("latency ms", right=True),
     Column("status"),
     Column("host", rank=4),
 )
 _STUDIES = (
-    Column("study", Kind.NAME),
-    Column("super-network", Kind.NAME, rank=1),
-    Column("platform", Kind.NAME),
+    Column("study", ColumnKind.NAME),
+    Column("super-network", ColumnKind.NAME, rank=1),
+    Column("platform", ColumnKind.NAME),
     Column("algorithm", rank=2),
     Column("seed", rank=4),
     Column("evaluations", right=True),
@@ -95,10 +95,10 @@ def _day(text: str) -> str:
         raise UsageError(f"before {text!r}: expected a date like 2026-01-31") from None
 
 
-def _table(store: str, rows: list[dict[str, Any]]) -> Table:
+def _table(store: str, rows: list[dict[str, Any]]) -> TextTable:
     from hwnas.harness.store import decoded
 
-    table = Table(_MEASUREMENTS)
+    table = TextTable(_MEASUREMENTS)
     with decoded(store, "a measurement"):
         short = shortened(str(row["key"]) for row in rows)
         for row in rows:
@@ -129,7 +129,7 @@ def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
     if json is not None:
         write_json(json, {"schema": 1, "studies": rows})
     if json != STANDARD_OUTPUT:
-        table = Table(_STUDIES)
+        table = TextTable(_STUDIES)
         for row in rows:
             table.add(*(escape(str(value)) for value in row.values()))
         results().print(table)

@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, notes, remark, results, write_json, write_text
-from hwnas.cli.tables import Column, Table
+from hwnas.cli.tables import Column, TextTable
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.whole import whole
 
@@ -120,13 +120,13 @@ def _plain(rows: list[list[float]]) -> list[list[float | None]]:
     return [[None if value != value else value for value in row] for row in rows]  # noqa: PLR0124 - nan is not itself
 
 
-def _table(outcome: dict[str, Any]) -> Table:
+def _table(outcome: dict[str, Any]) -> TextTable:
     import numpy as np
 
     sizes = outcome["sizes"]
     # Of too many sizes the small ones are left out.
     columns = (Column(f"n={n}: MAPE %, tau", rank=len(sizes) - 1 - row, right=True) for row, n in enumerate(sizes))
-    table = Table([Column("predictor"), *columns])
+    table = TextTable([Column("predictor"), *columns])
     for one in outcome["predictors"]:
         mape = np.mean(one["mape"], axis=1)
         tau = np.nanmean(np.array(one["tau"], dtype=float), axis=1)

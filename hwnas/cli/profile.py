@@ -26,7 +26,7 @@ from hwnas.cli.options import (
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import measuring
-from hwnas.cli.tables import Cell, Column, Kind, Table
+from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ SCHEMA = 1
 
 _COLUMNS = (
     Column("sub-network"),
-    Column("platform", Kind.NAME),
+    Column("platform", ColumnKind.NAME),
     Column("latency ms", right=True),
     Column("95 % interval", rank=1, right=True),
     Column("per s", rank=2, right=True),
@@ -46,7 +46,7 @@ _COLUMNS = (
     Column("params", rank=4, right=True),
     Column("memory", rank=5, right=True),
     Column("status"),
-    Column("ms in each stage", Kind.TEXT, rank=6),
+    Column("ms in each stage", ColumnKind.TEXT, rank=6),
 )
 
 
@@ -146,9 +146,9 @@ def _merged(taken: list[_Taken]) -> dict[str, Any]:
     return shared | {"platforms": own}
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[dict[str, Any]]) -> TextTable:
     staged = any(row["stages_ms"] for row in rows)
-    table = Table(_COLUMNS if staged else _COLUMNS[:-1])
+    table = TextTable(_COLUMNS if staged else _COLUMNS[:-1])
     short = shortened(row["key"] for row in rows)
     for row in rows:
         table.add(short[row["key"]], *_cells(row), *([_stages(row)] if staged else []))

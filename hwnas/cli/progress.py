@@ -21,15 +21,15 @@ from hwnas.cli.output import notes, plain
 if TYPE_CHECKING:
     from hwnas.experiments.bench import Step
     from hwnas.harness.measure import Measurer
-    from hwnas.harness.measure import Progress as Measuring
+    from hwnas.harness.measure import MeasuringProgress as Measuring
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityProgress
     from hwnas.harness.store import Store
     from hwnas.search.comparison.run import CompareProgress as Comparing
-    from hwnas.search.study.run import Progress as Searching
+    from hwnas.search.study.run import SearchProgress as Searching
     from hwnas.search.transfer import TransferProgress as Transferring
     from hwnas.supernets.supernet import SuperNetwork
-    from hwnas.supernets.training.loop import Progress as Training
+    from hwnas.supernets.training.loop import TrainingProgress as Training
 
 _REDRAW_S = 0.2
 
@@ -144,7 +144,7 @@ def training(quiet: bool) -> Iterator[Callable[[Training], None]]:
         yield show
 
 
-class Evaluating:
+class EvaluatingBar:
     """Shows which sub-network is evaluated, and what is done with it."""
 
     def __init__(self, bars: Progress, total: int) -> None:
@@ -164,10 +164,10 @@ class Evaluating:
 
 
 @contextmanager
-def evaluating(total: int, quiet: bool) -> Iterator[Evaluating]:
+def evaluating(total: int, quiet: bool) -> Iterator[EvaluatingBar]:
     """Show finished sub-networks, and the images tested of the one under way."""
     with _bars(quiet) as bars:
-        yield Evaluating(bars, total)
+        yield EvaluatingBar(bars, total)
 
 
 def _note(event: Searching) -> str:

@@ -10,7 +10,7 @@ import typer
 from hwnas.cli.options import Quiet, output
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import reproducing
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.search.words import number
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.writing import make_folder
@@ -118,9 +118,11 @@ def _write(finished: Finished, folder: Path, quiet: bool) -> None:
         remark(f"page: {files['html']}; {result['seconds']:.0f} s")
 
 
-def _verdicts(claims: list[dict[str, Any]]) -> Table:
+def _verdicts(claims: list[dict[str, Any]]) -> TextTable:
     value_of = Column("value (95 % interval)", right=True)
-    table = Table([Column("claim", Kind.TEXT), Column("on", Kind.TEXT, rank=1), Column("verdict"), value_of])
+    table = TextTable(
+        [Column("claim", ColumnKind.TEXT), Column("on", ColumnKind.TEXT, rank=1), Column("verdict"), value_of]
+    )
     for one in claims:
         value, low, high = (number(one[end], 3) for end in ("value", "low", "high"))
         table.add(one["claim"], one["where"], one["verdict"], (f"{value} ({low} to {high})", value))
@@ -130,8 +132,8 @@ def _verdicts(claims: list[dict[str, Any]]) -> Table:
 def _list() -> None:
     from hwnas import experiments
 
-    what = Column("what it asks", Kind.TEXT)
-    table = Table([Column("name"), Column("in the paper", rank=2), Column("kind", rank=1), what])
+    what = Column("what it asks", ColumnKind.TEXT)
+    table = TextTable([Column("name"), Column("in the paper", rank=2), Column("kind", rank=1), what])
     for name in experiments.names():
         head = experiments.shipped(name).head
         table.add(name, head.paper, head.kind, head.title)

@@ -31,11 +31,11 @@ from hwnas.cli.options import (
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import searching
-from hwnas.cli.tables import Cell, Column, Table
+from hwnas.cli.tables import Cell, Column, TextTable
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
-    from hwnas.search.study.run import Progress
+    from hwnas.search.study.run import SearchProgress
 
 FRONT_ROWS = 20
 
@@ -95,7 +95,7 @@ def search(
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, searching(quiet) as progress:
 
-        def show(event: Progress) -> None:
+        def show(event: SearchProgress) -> None:
             done = f"study {event.study} has {event.done} of {event.total} evaluations in {kept.name}"
             context.obj.keeps(done, "--study", event.study, "--resume")
             progress(event)
@@ -141,7 +141,7 @@ def _again(study: str, store: str) -> str:
     return f"hwnas export {study} --store {store} --csv FILE, or this command with --study {study} --resume"
 
 
-def front_table(outcome: dict[str, Any]) -> Table:
+def front_table(outcome: dict[str, Any]) -> TextTable:
     """Return the front as a table, best first objective first; a long one is thinned to ``FRONT_ROWS`` rows."""
     objectives = outcome["objectives"]
     by_index = {evaluation["index"]: evaluation for evaluation in outcome["evaluations"]}
@@ -149,7 +149,7 @@ def front_table(outcome: dict[str, Any]) -> Table:
         (by_index[index] for index in outcome["front"]), key=lambda row: row["objectives"][objectives[0]["name"]]
     )
     values = (Column(f"{one['name']} {one['unit']}".strip(), right=True) for one in objectives)
-    table = Table([Column("sub-network"), Column("evaluation", rank=1, right=True), *values, Column("status")])
+    table = TextTable([Column("sub-network"), Column("evaluation", rank=1, right=True), *values, Column("status")])
     shown = list(_thinned(front))
     short = shortened(row.get("key", "") for row in shown)
     for row in shown:

@@ -33,7 +33,7 @@ _CUT = "\N{HORIZONTAL ELLIPSIS}"
 Cell = str | tuple[str, str]  # a tuple: as long as there is room, and in brief
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """How a column's cells give way."""
 
     WHOLE = "not at all"
@@ -53,13 +53,13 @@ class Column:
     """
 
     header: str
-    kind: Kind = Kind.WHOLE
+    kind: ColumnKind = ColumnKind.WHOLE
     rank: int = 0
     right: bool = False
 
 
 @dataclass
-class Table:
+class TextTable:
     """A table; printed by a console's ``print``.
 
     Attributes:
@@ -121,11 +121,11 @@ class _Part:
         """Return how narrow it may be: ``of_kind`` is how narrow names and texts may be. Headers are wrapped."""
         words = max(map(cell_len, self.column.header.split()), default=0)
         content = max(map(_width, self.cells), default=0)
-        return max(words, content if self.column.kind is Kind.WHOLE else min(content, of_kind))
+        return max(words, content if self.column.kind is ColumnKind.WHOLE else min(content, of_kind))
 
     def fitted(self) -> list[Text]:
         """Return the cells as they are shown at the width: paths are cut where all rows still differ."""
-        if self.column.kind is not Kind.NAME:
+        if self.column.kind is not ColumnKind.NAME:
             return self.cells
         cut = {cell.plain: _cut_path(cell.plain, self.width) for cell in self.cells}
         if len(set(cut.values())) < len(cut):
@@ -145,7 +145,7 @@ class _Layout:
         self.shown = list(parts)
         self._limit = limit
         if limit is None:
-            self._set(lambda part: part.least(_FIRM) if part.column.kind is Kind.TEXT else part.natural)
+            self._set(lambda part: part.least(_FIRM) if part.column.kind is ColumnKind.TEXT else part.natural)
             self._grow(_PIPED)
         elif self._total(lambda part: part.natural) <= limit:
             self._set(lambda part: part.natural)
@@ -184,7 +184,7 @@ class _Layout:
 
     def _grow(self, limit: int) -> None:
         """Give what room is left to names, then to what was brief and to headers, and to texts at last."""
-        for kind in (Kind.NAME, Kind.WHOLE, Kind.TEXT):
+        for kind in (ColumnKind.NAME, ColumnKind.WHOLE, ColumnKind.TEXT):
             for part in self.shown:
                 if part.column.kind is kind:
                     self._widen(part, limit - self._total(lambda part: part.width))

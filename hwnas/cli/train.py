@@ -17,8 +17,8 @@ from hwnas.supernets.files import is_file
 
 if TYPE_CHECKING:
     from hwnas.supernets.shared import Trainable
-    from hwnas.supernets.training import Options, Task
-    from hwnas.supernets.training.loop import Progress
+    from hwnas.supernets.training import TrainingOptions, TrainingTask
+    from hwnas.supernets.training.loop import TrainingProgress
 
 SCHEMA = 1
 
@@ -97,7 +97,7 @@ def train(
         remark(f"{net.name} on {task.note}: {options.steps} steps")
     with training(quiet) as progress:
 
-        def show(event: Progress) -> None:
+        def show(event: TrainingProgress) -> None:
             context.obj.keeps(f"{event.step} of {event.steps} steps are kept in {out}", "--resume")
             progress(event)
 
@@ -130,7 +130,7 @@ def _trainable(net: Any) -> Trainable:
     return net
 
 
-def _steps(task: Task, epochs: float | None, steps: int | None) -> int | None:
+def _steps(task: TrainingTask, epochs: float | None, steps: int | None) -> int | None:
     if epochs is None:
         return steps
     if steps is not None:
@@ -140,7 +140,7 @@ def _steps(task: Task, epochs: float | None, steps: int | None) -> int | None:
     return max(1, round(epochs * task.batches_per_epoch))
 
 
-def _begun(file: str, supernet: str) -> Options:
+def _begun(file: str, supernet: str) -> TrainingOptions:
     """Return the options of the training to resume: what is not given again is as it was."""
     from hwnas.supernets.training import checkpoint
 
@@ -149,7 +149,9 @@ def _begun(file: str, supernet: str) -> Options:
     return checkpoint.read(file, supernet).options
 
 
-def _outcome(supernet: str, task: Task, options: Options, file: str, done: Progress) -> dict[str, Any]:
+def _outcome(
+    supernet: str, task: TrainingTask, options: TrainingOptions, file: str, done: TrainingProgress
+) -> dict[str, Any]:
     loss = None if done.loss != done.loss else done.loss
     about = {"supernet": supernet, "data": task.name, "weights": file, "options": vars(options)}
     return {"schema": SCHEMA, **about, "steps": done.step, "loss": loss, "elapsed_s": done.elapsed_s}

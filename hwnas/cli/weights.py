@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from hwnas.cli.output import remark, results
-from hwnas.cli.tables import Column, Kind, Table
+from hwnas.cli.tables import Column, ColumnKind, TextTable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,14 +23,14 @@ def list_published() -> None:
     """List what is published, where, and under which SHA-256."""
     from hwnas.supernets import weights
 
-    table = Table(
+    table = TextTable(
         [
             Column("super-network"),
-            Column("file", Kind.NAME),
-            Column("published at", Kind.TEXT, rank=3),
-            Column("SHA-256", Kind.TEXT, rank=4),
+            Column("file", ColumnKind.NAME),
+            Column("published at", ColumnKind.TEXT, rank=3),
+            Column("SHA-256", ColumnKind.TEXT, rank=4),
             Column("licence", rank=2),
-            Column("what", Kind.TEXT, rank=1),
+            Column("what", ColumnKind.TEXT, rank=1),
         ]
     )
     for name in weights.names():

@@ -1,7 +1,7 @@
 """Layouts of lookup tables; one file here per layout.
 
 A layout is registered by being a file of this package, or an installed package's entry point in
-``hwnas.table_formats``; see ``Layout``.
+``hwnas.table_formats``; see ``TableLayout``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hwnas.supernets.registry import Registry
 __all__ = ["names", "read", "registry"]
 
 
-class Layout(Protocol):
+class TableLayout(Protocol):
     """What a registered module offers."""
 
     def matches(self, document: dict[str, Any]) -> bool:
@@ -29,7 +29,7 @@ class Layout(Protocol):
         ...
 
 
-registry = Registry("table layout", "hwnas.latency_luts.formats", "hwnas.table_formats", offers=Layout)
+registry = Registry("table layout", "hwnas.latency_luts.formats", "hwnas.table_formats", offers=TableLayout)
 
 
 def names() -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
 from hwnas.search.algorithms._surrogate import Surrogate
-from hwnas.search.algorithms._told import Told, restored
+from hwnas.search.algorithms._told import Observations, restored
 from hwnas.search.hypervolume import free_boxes, improvements, non_dominated
 from hwnas.search.operators import CROSSOVERS, MUTATIONS, reset
 from hwnas.search.sampling import sample_unseen, unseen_rows
@@ -60,7 +60,7 @@ class OptimisticLinas:
         self._problem = problem
         self._space = problem.space
         self._rng = rng
-        self._told = Told(problem, evals, settings["initial"])
+        self._told = Observations(problem, evals, settings["initial"])
         self._settings = settings
         self._surrogate = Surrogate(problem, settings["predictor"], settings["features"], settings["exact"])
         self._variation = Variation(CROSSOVERS["uniform"], float(settings["cross"]), MUTATIONS["reset"], 0.0)

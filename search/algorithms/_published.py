@@ -10,7 +10,7 @@ import numpy as np
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
-from hwnas.search.algorithms._told import Told, restored
+from hwnas.search.algorithms._told import Observations, restored
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
 from hwnas.search.predictors import Predictor, fit
 from hwnas.search.sampling import sample_unseen, unseen_rows
@@ -33,7 +33,7 @@ class PublishedLinas:
     def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
         self._problem = problem
         self._rng = rng
-        self._told = Told(problem, evals, settings["initial"])
+        self._told = Observations(problem, evals, settings["initial"])
         self._population = int(settings["population"])
         self._inner = str(settings["inner"])
         self._inner_evals = int(settings["inner_evals"])

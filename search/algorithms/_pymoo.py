@@ -15,7 +15,7 @@ import numpy as np
 
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._settings import choose
-from hwnas.search.algorithms._told import Told
+from hwnas.search.algorithms._told import Observations
 from hwnas.search.hypervolume import front_ranks
 from hwnas.search.operators import CROSSOVERS, MUTATIONS, Crossover, Mutation, reset
 from hwnas.search.sampling import sample_unseen, unseen_rows
@@ -57,7 +57,7 @@ class PymooSearch:
     ) -> None:
         self._problem = problem
         self._rng = rng
-        self._told = Told(problem, evals, settings["initial"])
+        self._told = Observations(problem, evals, settings["initial"])
         self._population = int(settings["population"])
         self._make = make
         self._penalise = penalise

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwnas.search.algorithm import Problem
 from hwnas.search.predictors import Predictor, fit
-from hwnas.search.predictors._blocks import Block, SpaceFeatures, behind_guess, with_guess
+from hwnas.search.predictors._blocks import FeatureBlock, SpaceFeatures, behind_guess, with_guess
 from hwnas.search.predictors.gp import GaussianProcess
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import FloatArray, IntArray
@@ -111,7 +111,7 @@ class Surrogate:
         return mean, deviation
 
 
-def _parameters(stored: Sequence[float], blocks: Sequence[Block]) -> FloatArray:
+def _parameters(stored: Sequence[float], blocks: Sequence[FeatureBlock]) -> FloatArray:
     """Return a kernel's parameters as they were: per block its amplitude and its length scales, and the noise."""
     found = np.array(stored, dtype=np.float64)
     expected = (sum(1 + block.n_scales for block in blocks) + 1,)

@@ -17,7 +17,7 @@ from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 _DRAWS = 50
 
 
-class Told:
+class Observations:
     """The evaluations an algorithm knows, and what it has asked for.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._inner import penalised
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.algorithms._told import Told
+from hwnas.search.algorithms._told import Observations
 from hwnas.search.operators import reset
 from hwnas.search.sampling import row_keys, unseen_rows
 from hwnas.supernets.errors import UsageError
@@ -38,7 +38,7 @@ class ParzenSearch:
     def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
         self._problem = problem
         self._rng = rng
-        self._told = Told(problem, evals, settings["initial"])
+        self._told = Observations(problem, evals, settings["initial"])
         self._batch = int(settings["batch"])
         self._optuna = _optuna()
         self._study = self._optuna.create_study(

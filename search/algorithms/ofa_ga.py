@@ -10,7 +10,7 @@ import numpy as np
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._inner import distinct
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.algorithms._told import Told
+from hwnas.search.algorithms._told import Observations
 from hwnas.search.operators import reset, uniform
 from hwnas.search.predictors import Predictor, fit
 from hwnas.search.sampling import sample_unseen, unseen_rows
@@ -54,7 +54,7 @@ class Finder:
         self._problem = problem
         self._space = problem.space
         self._rng = rng
-        self._told = Told(problem, evals, settings["initial"])
+        self._told = Observations(problem, evals, settings["initial"])
         self._settings = settings
         self._train = min(int(settings["train"]), max(1, evals // 2))
         self._predictors: list[Predictor] = []

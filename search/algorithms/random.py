@@ -9,7 +9,7 @@ import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.algorithms._told import Told
+from hwnas.search.algorithms._told import Observations
 from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "uniform random search, without repeats: what every other algorithm has to beat"
@@ -28,7 +28,7 @@ class RandomSearch:
 
     def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
         self._rng = rng
-        self._told = Told(problem, evals, settings["initial"])
+        self._told = Observations(problem, evals, settings["initial"])
         self._batch = int(settings["batch"])
 
     def ask(self) -> IntArray:

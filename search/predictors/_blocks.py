@@ -22,7 +22,7 @@ _GUESSED, _LESS = 0.0, -1.2
 
 
 @dataclass(frozen=True)
-class Block:
+class FeatureBlock:
     """Columns of the features, and what the kernel does with them.
 
     Attributes:
@@ -75,12 +75,12 @@ class SpaceFeatures:
         return np.hstack([single @ self._sums[0].T, single @ self._sums[1].T, single, one_hot])
 
 
-def behind_guess(blocks: Sequence[Block]) -> tuple[Block, ...]:
+def behind_guess(blocks: Sequence[FeatureBlock]) -> tuple[FeatureBlock, ...]:
     """Return blocks for features that have a guess at the objective in front of them, as one column more.
 
     The guess, a latency on another platform, is expected to be most of it, and the rest to matter less than without it.
     """
-    guess = Block(slice(0, 1), True, _GUESSED, np.zeros(1, dtype=np.int64))
+    guess = FeatureBlock(slice(0, 1), True, _GUESSED, np.zeros(1, dtype=np.int64))
     moved = (slice(block.columns.start + 1, block.columns.stop + 1) for block in blocks)
     rest = (
         replace(block, columns=columns, amplitude=block.amplitude + _LESS)
@@ -94,19 +94,19 @@ def with_guess(features: FloatArray, guess: FloatArray) -> FloatArray:
     return np.column_stack([guess, features])
 
 
-def plain_blocks(n_features: int) -> tuple[Block, ...]:
+def plain_blocks(n_features: int) -> tuple[FeatureBlock, ...]:
     """Return the blocks of features of which nothing is known: a linear and a squared exponential term over all."""
     everything, groups = slice(0, n_features), np.zeros(n_features, dtype=np.int64)
-    return Block(everything, True, -0.5, groups), Block(everything, False, -0.5, groups, 0.5)
+    return FeatureBlock(everything, True, -0.5, groups), FeatureBlock(everything, False, -0.5, groups, 0.5)
 
 
-def _laid_out(widths: Sequence[int], amplitudes: Sequence[float], one_hot_kinds: IntArray) -> tuple[Block, ...]:
+def _laid_out(widths: Sequence[int], amplitudes: Sequence[float], one_hot_kinds: IntArray) -> tuple[FeatureBlock, ...]:
     blocks, start = [], 0
     for width, amplitude in zip(widths, amplitudes, strict=False):
-        blocks.append(Block(slice(start, start + width), True, amplitude, np.zeros(width, dtype=np.int64)))
+        blocks.append(FeatureBlock(slice(start, start + width), True, amplitude, np.zeros(width, dtype=np.int64)))
         start += width
     amplitude = -1.0 if widths else 0.0
-    return (*blocks, Block(slice(start, start + len(one_hot_kinds)), False, amplitude, one_hot_kinds, 0.5))
+    return (*blocks, FeatureBlock(slice(start, start + len(one_hot_kinds)), False, amplitude, one_hot_kinds, 0.5))
 
 
 def _numbered(labels: Sequence[object]) -> IntArray:

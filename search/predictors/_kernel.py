@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwnas.search.predictors._blocks import Block
+from hwnas.search.predictors._blocks import FeatureBlock
 from hwnas.supernets.space import FloatArray
 
 
@@ -20,7 +20,7 @@ class Kernel:
         blocks: the terms.
     """
 
-    def __init__(self, features: FloatArray, blocks: Sequence[Block]) -> None:
+    def __init__(self, features: FloatArray, blocks: Sequence[FeatureBlock]) -> None:
         self._blocks = tuple(blocks)
         self._shifts = [features[:, block.columns].mean(axis=0) for block in self._blocks]
         # One scale per block: columns that hardly vary stay small and weigh little.
@@ -79,7 +79,7 @@ class Kernel:
         return [(features[:, block.columns] - shift) / spread for block, shift, spread in rows]
 
     @staticmethod
-    def _invariant(block: Block, P: FloatArray) -> FloatArray:
+    def _invariant(block: FeatureBlock, P: FloatArray) -> FloatArray:
         """The inner products ``(1, n, n)`` of a linear block, or the squared distances per length scale."""
         if block.linear:
             return (P @ P.T)[None]

@@ -13,7 +13,7 @@ from typing import Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.search.predictors._blocks import Block, plain_blocks
+from hwnas.search.predictors._blocks import FeatureBlock, plain_blocks
 from hwnas.search.predictors._kernel import Kernel
 from hwnas.supernets.space import FloatArray
 
@@ -43,7 +43,7 @@ class GaussianProcess:
         self,
         features: FloatArray,
         y: FloatArray,
-        blocks: Sequence[Block],
+        blocks: Sequence[FeatureBlock],
         noise: float | None = 0.0,
         start: FloatArray | None = None,
         iterations: int = 30,

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hwnas.search.report.figures import Cell, Figure, Table, Trace, axis, colour, staircase, symbol, text
+from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, staircase, symbol, text
 from hwnas.search.report.page import render
 from hwnas.search.words import MISSING, listed
 
@@ -74,7 +74,7 @@ def curves_figure(result: Mapping[str, Any]) -> Figure:
             "hovermode": "x unified",
             "shapes": lines,
         },
-        table=Table(["evaluations", *(one["name"] for one in result["algorithms"])], rows),
+        table=PageTable(["evaluations", *(one["name"] for one in result["algorithms"])], rows),
         height=440,
     )
 
@@ -131,7 +131,7 @@ def _surface(result: Mapping[str, Any], quality: Mapping[str, Any], a: int, b: i
         says=median if flat else "Corners of the surface that half of the runs reach, projected.",
         data=data,
         layout={"xaxis": axis(_title(x, quality)), "yaxis": axis(_title(y, quality))},
-        table=Table(
+        table=PageTable(
             ["algorithm", _title(x, quality), _title(y, quality)], table, "The surfaces that half of the runs reach."
         ),
         choice=f"{y['name']} against {x['name']}",

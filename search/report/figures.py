@@ -23,7 +23,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "penta
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Rows under headings.
 
     Attributes:
@@ -58,7 +58,7 @@ class Figure:
     says: str
     data: Sequence[Trace]
     layout: Mapping[str, Any] = field(default_factory=dict)
-    table: Table | None = None
+    table: PageTable | None = None
     choice: str = ""
     height: int = 400
     platforms: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
+from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
 from hwnas.supernets.space import FloatArray
 
@@ -58,7 +58,7 @@ def curve_figure(result: Mapping[str, Any], measure: str, title: str, unit: str)
         says=f"{unit} on held-out sub-networks; bars are one standard error over the trials.",
         data=data,
         layout={"xaxis": axis("training examples"), "yaxis": axis(unit), "hovermode": "x unified"},
-        table=Table(["examples", *(one["kind"] for one in result["predictors"])], rows),
+        table=PageTable(["examples", *(one["kind"] for one in result["predictors"])], rows),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwnas.search.report.figures import Figure, Table, Trace, axis, colour, symbol, text
+from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
 from hwnas.search.report.precisions import gains
 from hwnas.search.words import facts, number, shortened, spelled
@@ -82,7 +82,7 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
         yield {"type": "scatter", "mode": "lines", "x": ends, "y": [value, value], "line": line, **shared}
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[dict[str, Any]]) -> PageTable:
     columns = [
         "sub-network",
         "platform",
@@ -100,7 +100,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         disturbed = None if row["disturbed"] is None else round(100 * row["disturbed"], 1)
         known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"], latency["n"]]
         cells.append([row["label"], row["platform"], *known, disturbed, row["status"]])
-    return Table(columns, cells, "From and to bound the statistic at 95 % confidence.")
+    return PageTable(columns, cells, "From and to bound the statistic at 95 % confidence.")
 
 
 def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwnas.search.report.figures import Cell, Table
+from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.report.page import render
 from hwnas.search.report.search_figures import growth, pairs, parallel, projection
 from hwnas.search.report.study_view import StudyView, cell
@@ -97,7 +97,7 @@ def _network(seen: StudyView, one: Mapping[str, Any]) -> dict[str, Any]:
     return {"lines": lines, "config": spelled(one["config"])}
 
 
-def _front_table(seen: StudyView) -> Table:
+def _front_table(seen: StudyView) -> PageTable:
     columns = ["evaluation", *(seen.title(c) for c in range(len(seen.names)))]
     measured = any((one.get("intervals") or {}) for one in seen.evaluations)
     rows: list[list[Cell]] = []
@@ -115,7 +115,7 @@ def _front_table(seen: StudyView) -> Table:
                 "; ".join(spelled(one["config"])),
             ]
         )
-    return Table([*columns, *(["95 % interval"] if measured else []), "status", "config"], rows)
+    return PageTable([*columns, *(["95 % interval"] if measured else []), "status", "config"], rows)
 
 
 def _chosen(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwnas.search.report.figures import SCALE, Cell, Figure, Table, Trace, axis, error_bars, points, staircase, text
+from hwnas.search.report.figures import SCALE, Cell, Figure, PageTable, Trace, axis, error_bars, points, staircase, text
 from hwnas.search.report.study_view import StudyView, cell
 from hwnas.search.words import number
 
@@ -55,10 +55,10 @@ def projection(seen: StudyView, a: int, b: int) -> Figure:
     )
 
 
-def _values(seen: StudyView, *columns: int) -> Table:
+def _values(seen: StudyView, *columns: int) -> PageTable:
     """Return the front's values, for a figure's table."""
     rows: list[list[Cell]] = [[row, *(cell(seen.values[row, c]) for c in columns)] for row in seen.front]
-    return Table(
+    return PageTable(
         ["evaluation", *(seen.title(c) for c in columns)], rows, "The front; the other evaluations are drawn only."
     )
 
@@ -185,6 +185,6 @@ def growth(seen: StudyView) -> Figure:
             "shapes": lines if len(lines) <= 60 else [],
             "showlegend": False,
         },
-        table=Table(["evaluations", "hypervolume"], [[x[i], float(values[i])] for i in sampled]),
+        table=PageTable(["evaluations", "hypervolume"], [[x[i], float(values[i])] for i in sampled]),
         height=320,
     )

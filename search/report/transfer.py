@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hwnas.search.report.figures import Table
+from hwnas.search.report.figures import PageTable
 from hwnas.search.report.page import render
 from hwnas.search.report.transfer_figures import (
     drawn_rows,
@@ -117,12 +117,12 @@ def _matrix(result: Mapping[str, Any], name: str, title: str, says: str, palest:
     }
 
 
-def _stage_effects(result: Mapping[str, Any]) -> Table | None:
+def _stage_effects(result: Mapping[str, Any]) -> PageTable | None:
     effects = result.get("stage_effects")
     if not effects or not effects["names"]:
         return None
     rows = [[_kind(name), *percents] for name, percents in zip(effects["names"], effects["percent"], strict=True)]
-    return Table(["kind of choice, stage", *(letter(i) for i in range(len(result["platforms"])))], rows)
+    return PageTable(["kind of choice, stage", *(letter(i) for i in range(len(result["platforms"])))], rows)
 
 
 def _kind(name: str) -> str:
@@ -160,10 +160,12 @@ def network_shown(row: Mapping[str, Any], platforms: Sequence[str], quality: Map
     return {"lines": lines, "config": spelled(row["config"])}
 
 
-def _network_table(rows: Sequence[Mapping[str, Any]], platforms: Sequence[str], quality: Mapping[str, Any]) -> Table:
+def _network_table(
+    rows: Sequence[Mapping[str, Any]], platforms: Sequence[str], quality: Mapping[str, Any]
+) -> PageTable:
     chosen = sorted((row for row in rows if row["front_of"]), key=lambda row: (row["quality"] is None, row["quality"]))
     shown = chosen[:_MAX_TABLE_ROWS]
-    return Table(
+    return PageTable(
         [quality_title(quality), *(f"{letter(i)} (ms)" for i in range(len(platforms))), "front of", "config"],
         [
             [

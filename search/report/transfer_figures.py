@@ -8,7 +8,7 @@ from typing import Any
 from hwnas.search.report.figures import (
     Cell,
     Figure,
-    Table,
+    PageTable,
     Trace,
     axis,
     colour,
@@ -68,7 +68,7 @@ def front_figure(
             "xaxis": axis(f"latency on {here} (ms)"),
             "yaxis": axis(quality_title(quality)),
         },
-        table=Table(
+        table=PageTable(
             ["searched on", f"latency on {here} (ms)", quality_title(quality), "network"],
             sorted(table, key=lambda row: str(row[0])),
         ),
@@ -140,7 +140,7 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
             "xaxis": axis(f"latency budget on {here} (ms)"),
             "yaxis": axis(lost, zeroline=True, zerolinecolor=colour(target), zerolinewidth=2),
         },
-        table=Table(
+        table=PageTable(
             ["budget (ms)", "searched on", f"own front ({quality['unit']})", f"that front ({quality['unit']})", lost],
             table,
         ),
@@ -190,7 +190,7 @@ def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int]
         says=f"{len(here)} sub-networks measured on both; Kendall tau {MISSING if tau is None else f'{tau:.3f}'}.",
         data=data,
         layout={"xaxis": axis(f"latency on {a} (ms)"), "yaxis": axis(f"latency on {b} (ms)")},
-        table=Table(
+        table=PageTable(
             [f"latency on {a} (ms)", f"latency on {b} (ms)", "front of", "network"],
             [
                 [
@@ -241,7 +241,7 @@ def effect_figure(result: Mapping[str, Any]) -> Figure | None:
         "in percent of the platform\u2019s mean latency.",
         data=data,
         layout={"yaxis": axis("% of the mean latency"), "barmode": "group"},
-        table=Table(["kind of choice", *map(letter, range(len(platforms)))], rows),
+        table=PageTable(["kind of choice", *map(letter, range(len(platforms)))], rows),
         height=360,
     )
 

@@ -20,7 +20,7 @@ from hwnas.search.algorithm import Algorithm, proposed, that_takes_pending
 from hwnas.search.study.archive import Archive
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.drift import Drift
-from hwnas.search.study.task import Task
+from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import FloatArray, IntArray
 
 # An algorithm that asks this often in a row for nothing new has nothing new to ask for.
@@ -59,7 +59,7 @@ class Asking:
 
     def __init__(
         self,
-        task: Task,
+        task: EvaluationTask,
         algorithm: Algorithm,
         archive: Archive,
         clock: Clock,

@@ -13,8 +13,8 @@ from hwnas.search.study.asking import Batch
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.constraints import total_violation
 from hwnas.search.study.drift import Drift
-from hwnas.search.study.stored import Kept
-from hwnas.search.study.task import Task
+from hwnas.search.study.stored import StudyCheckpoint
+from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import IntArray
 
 # So many of the front are measured again beside a batch, where the batch is so small that it ranks few side by side.
@@ -36,9 +36,9 @@ class Evaluating:
 
     def __init__(
         self,
-        task: Task,
+        task: EvaluationTask,
         archive: Archive,
-        kept: Kept,
+        kept: StudyCheckpoint,
         clock: Clock,
         drifts: Mapping[str, Drift],
         measured: Startable | None = None,

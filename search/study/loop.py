@@ -18,8 +18,8 @@ from hwnas.search.study.clock import Clock
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.evaluating import Evaluating
 from hwnas.search.study.replay import Replay
-from hwnas.search.study.stored import Kept
-from hwnas.search.study.task import Task
+from hwnas.search.study.stored import StudyCheckpoint
+from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import IntArray
 
 Stop = Callable[[Archive], str | None]
@@ -41,17 +41,17 @@ class Loop:
 
     def __init__(
         self,
-        task: Task,
+        task: EvaluationTask,
         algorithm: Algorithm,
         archive: Archive,
-        kept: Kept | None = None,
+        kept: StudyCheckpoint | None = None,
         clock: Clock | None = None,
         drifts: Mapping[str, Drift] | None = None,
         *,
         window: int = 1,
         measured: Startable | None = None,
     ) -> None:
-        kept, drifts = kept or Kept(), drifts or {}
+        kept, drifts = kept or StudyCheckpoint(), drifts or {}
         self._space = task.space
         self._archive = archive
         self._clock = clock or Clock()

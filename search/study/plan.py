@@ -21,7 +21,7 @@ from hwnas.search.study.prior import Observed, guess_of, observed, platform_of
 from hwnas.search.study.result import ObjectiveLabel
 from hwnas.search.study.same import WHENCE
 from hwnas.search.study.stopping import Reference, reference_default, reference_given
-from hwnas.search.study.task import Task
+from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.contents import Content, to_records
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
@@ -96,9 +96,9 @@ class Plan:
         return limited
 
     @property
-    def task(self) -> Task:
+    def task(self) -> EvaluationTask:
         """What the loop evaluates."""
-        return Task(self.space, self.objectives, self.limited, self.constraints)
+        return EvaluationTask(self.space, self.objectives, self.limited, self.constraints)
 
     @cached_property
     def reference(self) -> Reference:

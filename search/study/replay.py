@@ -14,7 +14,7 @@ import numpy as np
 from hwnas.search.algorithm import UNREADABLE, Algorithm, Restorable, called
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.asking import Asking, Batch
-from hwnas.search.study.stored import Kept, Snapshot
+from hwnas.search.study.stored import Snapshot, StudyCheckpoint
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.space import SearchSpace
 
@@ -30,7 +30,9 @@ class Replay:
         space: the search space.
     """
 
-    def __init__(self, kept: Kept, algorithm: Algorithm, asking: Asking, archive: Archive, space: SearchSpace) -> None:
+    def __init__(
+        self, kept: StudyCheckpoint, algorithm: Algorithm, asking: Asking, archive: Archive, space: SearchSpace
+    ) -> None:
         self._kept = kept
         self._algorithm = algorithm if isinstance(algorithm, Restorable) and asking.restorable else None
         self._asking = asking

@@ -20,7 +20,7 @@ from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.result import ObjectiveLabel, Study
 from hwnas.search.study.same import check_same
 from hwnas.search.study.stopping import Stop, stop_rule
-from hwnas.search.study.stored import Kept, kept_of, load, record_of
+from hwnas.search.study.stored import StudyCheckpoint, kept_of, load, record_of
 from hwnas.search.study.window import startable, window_of
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store, StudyRecord
 
-__all__ = ["ObjectiveLabel", "Progress", "Study", "load", "search"]
+__all__ = ["ObjectiveLabel", "SearchProgress", "Study", "load", "search"]
 
 
 @dataclass(frozen=True)
-class Progress:
+class SearchProgress:
     """How far a search is.
 
     Attributes:
@@ -57,7 +57,7 @@ class Progress:
     measuring: Any = None
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[SearchProgress], None]
 
 
 def search(  # noqa: PLR0913 - every choice of a search has its name here, and only here
@@ -110,7 +110,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             starts from there, see ``hwnas.search.predictors.adapt``. Only algorithms with such a predictor take it.
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
             that none waits, or one where there is one device. A study keeps the number that it was begun with.
-        progress: is called with a ``Progress`` after each batch, and while a batch is measured.
+        progress: is called with a ``SearchProgress`` after each batch, and while a batch is measured.
 
     Returns:
         The study. Where it is interrupted instead, the store has everything that was evaluated.
@@ -222,13 +222,13 @@ class _Run:
         time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}
         return Study(name, settings, facts, archive, time_s, stopped)
 
-    def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, Kept]:
+    def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, StudyCheckpoint]:
         """Return the study's name, and what is kept of it already and how to keep more."""
         prefix = f"{settings['supernet'].partition(':')[0]}-{settings['algorithm']}"
         store = self._store
         if store is None:
             self._name = self._name or f"{prefix}-1"
-            return self._name, Kept()
+            return self._name, StudyCheckpoint()
         record = self._record or store.create_study(self._name, {"search": settings, "facts": facts}, prefix=prefix)
         self._name = record.name
         return record.name, kept_of(store, record, self._net)
@@ -246,7 +246,7 @@ class _Run:
             return
         hypervolume = archive.hypervolume(plan.reference.of(archive))
         elapsed_s = time.perf_counter() - self._start
-        event = Progress(
+        event = SearchProgress(
             str(self._name), len(archive), self._evals, hypervolume, _best(plan, archive), elapsed_s, measuring
         )
         self._progress(event)

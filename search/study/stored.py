@@ -57,7 +57,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StudyCheckpoint:
     """What is kept of a study under way, and how more of it is kept; by default nothing is.
 
     Attributes:
@@ -73,7 +73,7 @@ class Kept:
     save: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
-def kept_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Kept:
+def kept_of(store: Store, record: StudyRecord, net: SuperNetwork) -> StudyCheckpoint:
     """Return what the store has of a study, and how to keep more; raises ``StoreError`` where it is damaged."""
 
     def keep(evaluations: Sequence[Evaluation]) -> None:
@@ -84,7 +84,7 @@ def kept_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Kept:
 
     # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
     snapshot = store.snapshot(record)
-    return Kept(_whole(store, record, net).evaluations, snapshot, keep, save)
+    return StudyCheckpoint(_whole(store, record, net).evaluations, snapshot, keep, save)
 
 
 def load(store: Store, name: str, net: SuperNetwork | None = None) -> Study:

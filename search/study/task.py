@@ -10,7 +10,7 @@ from hwnas.supernets.space import SearchSpace
 
 
 @dataclass(frozen=True)
-class Task:
+class EvaluationTask:
     """What is evaluated.
 
     Attributes:

@@ -11,7 +11,7 @@ from hwnas.supernets.space import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class Interval:
+class MatrixBounds:
     """Bounds of a matrix, entry by entry; nan where no resample gave a value.
 
     Attributes:
@@ -29,7 +29,7 @@ def bootstrap(
     rng: np.random.Generator,
     resamples: int = 200,
     level: float = 0.95,
-) -> dict[str, Interval]:
+) -> dict[str, MatrixBounds]:
     """Return percentile intervals of matrices under resampling of the rows they were computed from (Efron, 1979).
 
     Args:
@@ -44,7 +44,7 @@ def bootstrap(
         for name, matrix in statistics(rng.integers(0, n_rows, n_rows)).items():
             draws.setdefault(name, []).append(matrix)
     tails = (1 - level) / 2, (1 + level) / 2
-    return {name: Interval(*_quantiles(np.stack(matrices), tails)) for name, matrices in draws.items()}
+    return {name: MatrixBounds(*_quantiles(np.stack(matrices), tails)) for name, matrices in draws.items()}
 
 
 def _quantiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.transfer.adapting import Adapting
-from hwnas.search.transfer.bootstrap import Interval, bootstrap
+from hwnas.search.transfer.bootstrap import MatrixBounds, bootstrap
 from hwnas.search.transfer.effects import EffectModel, Effects
 from hwnas.search.transfer.fronts import (
     Regret,
@@ -125,7 +125,7 @@ class TransferResult:
     reference: FloatArray
     regrets: tuple[Regret, ...]
     groups: tuple[tuple[int, ...], ...]
-    intervals: Mapping[str, Interval]
+    intervals: Mapping[str, MatrixBounds]
     effects: Effects | None = None
     stage_effects: Effects | None = None
     adapting: Adapting | None = None

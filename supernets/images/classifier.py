@@ -16,7 +16,7 @@ from hwnas.supernets.blocks import Block, BlockCounts, Slot
 from hwnas.supernets.images import blocks as image_blocks
 from hwnas.supernets.images import ofa_keys
 from hwnas.supernets.images.options import ImageOptions
-from hwnas.supernets.shared import AnyConfig, Layout, SharedWeights, Tensors, corner, fitted
+from hwnas.supernets.shared import AnyConfig, SharedWeights, Tensors, WeightLayout, corner, fitted
 from hwnas.supernets.space import Choice, SearchSpace, Value
 from hwnas.supernets.supernet import Stage
 
@@ -34,7 +34,7 @@ _RESOLUTION = "r"
 
 
 @dataclass(frozen=True)
-class Place:
+class SlotPlace:
     """A place in the network, before the sizes of images are known.
 
     Attributes:
@@ -85,7 +85,7 @@ class ElasticClassifier(BlockCounts):
         summary: str,
         images: ImageOptions,
         choices: Sequence[Choice],
-        places: Iterable[Place],
+        places: Iterable[SlotPlace],
         ignored: dict[str, Any],
         default_quality: str,
         respell: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
@@ -176,14 +176,14 @@ class ElasticClassifier(BlockCounts):
     # --- shared weights ----------------------------------------------------------------------------------------------
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> WeightLayout:
         """What a checkpoint of the super-network holds, spelled as once-for-all does it."""
         shapes: dict[str, tuple[int, ...]] = {}
         # The largest sub-network has every layer, at its full size.
         for _, place, block in self._parts(self.space.decode(self.space.largest())[0]):
             shapes |= {place.weight(inner): shape for inner, shape in self._shapes_of(block).items()}
             shapes |= {key: (smaller**2, smaller**2) for (_, smaller), key in place.matrices().items()}
-        return Layout(self.name, shapes, self._cut, ofa_keys.spelling)
+        return WeightLayout(self.name, shapes, self._cut, ofa_keys.spelling)
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
         """Return the shared weights, freshly drawn from ``seed`` or read from the checkpoint ``weights``."""
@@ -215,14 +215,14 @@ class ElasticClassifier(BlockCounts):
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
-    def _slot(self, place: Place) -> Slot:
+    def _slot(self, place: SlotPlace) -> Slot:
         """Tabulate a place's blocks over the values of its variables, and of an elastic resolution."""
         sizes = [range(int(self.space.n_options[column])) for column in place.columns]
         elastic = (self.space.n_var - 1,) if len(self.resolutions) > 1 else ()
         blocks = (place.make(r, *indices) for *indices, r in itertools.product(*sizes, self.resolutions))
         return Slot(place.name, (*place.columns, *elastic), tuple(blocks))
 
-    def _parts(self, config: AnyConfig) -> Iterator[tuple[str, Place, Block]]:
+    def _parts(self, config: AnyConfig) -> Iterator[tuple[str, SlotPlace, Block]]:
         """Yield what a sub-network is made of: its name there, the place that it is from, and the block."""
         x = self.space.encode(config)[0]
         numbers: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hwnas.supernets.blocks import Block
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.images.blocks import bottleneck, classifier, conv, max_pool, pool, residual_conv
-from hwnas.supernets.images.classifier import ElasticClassifier, Place
+from hwnas.supernets.images.classifier import ElasticClassifier, SlotPlace
 from hwnas.supernets.images.options import ImageOptions
 from hwnas.supernets.images.widths import halved, round_to
 from hwnas.supernets.space import Choice, Value
@@ -106,7 +106,7 @@ class ElasticResNet(ElasticClassifier):
                     f"ratios {self._choices.expands}, which must differ; expected a larger one, such as 0.25, 0.5 or 1"
                 )
 
-    def _all_places(self, at: _Columns, images: ImageOptions) -> Iterator[Place]:
+    def _all_places(self, at: _Columns, images: ImageOptions) -> Iterator[SlotPlace]:
         mids, outs = self.stem_widths
         largest = max(self._choices.depths)
         halvings = images.stem_stride - 1
@@ -144,7 +144,7 @@ class ElasticResNet(ElasticClassifier):
             elastic=False,
         )
 
-    def _bottleneck(self, at: _Columns, stage: int, layer: int, name: str, halvings: int) -> Place:
+    def _bottleneck(self, at: _Columns, stage: int, layer: int, name: str, halvings: int) -> SlotPlace:
         widths = self.stage_widths[stage]
         before = self.stage_widths[stage - 1] if stage else self.stem_widths[1]
         stride = _STRIDES[stage] if layer == 0 else 1
@@ -190,14 +190,14 @@ class _Columns:
         make: Callable[..., Block | None],
         key: str = "",
         elastic: bool = True,
-    ) -> Place:
+    ) -> SlotPlace:
         """Return the place of ``make(resolution, *indices)``, with fixed variables filled in."""
 
         def filled(resolution: int, *indices: int) -> Block | None:
             given = iter(indices)
             return make(resolution, *(v.fixed if v.column is None else next(given) for v in variables))
 
-        return Place(name, tuple(v.column for v in variables if v.column is not None), filled, key, elastic)
+        return SlotPlace(name, tuple(v.column for v in variables if v.column is not None), filled, key, elastic)
 
 
 def _variables(choices: ResNetChoices, widths: Sequence[Sequence[int]]) -> tuple[_Columns, list[Choice]]:

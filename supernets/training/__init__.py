@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from hwnas.supernets.training.options import Options
-from hwnas.supernets.training.task import Batch, SoftTask, Task
+from hwnas.supernets.training.options import TrainingOptions
+from hwnas.supernets.training.task import Batch, SoftTask, TrainingTask
 
-__all__ = ["Batch", "Options", "SoftTask", "Task"]
+__all__ = ["Batch", "SoftTask", "TrainingOptions", "TrainingTask"]

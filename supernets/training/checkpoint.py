@@ -14,7 +14,7 @@ from hwnas.supernets.contents import Contents, of_records, to_records
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.finite import not_finite
 from hwnas.supernets.shared import saved
-from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.options import TrainingOptions
 from hwnas.supernets.writing import write_file
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Progressed:
+class TrainingState:
     """How far a training is.
 
     Attributes:
@@ -42,14 +42,14 @@ class Progressed:
     """
 
     step: int
-    options: Options
+    options: TrainingOptions
     data: str
     elapsed_s: float
     optimizer: dict[str, Any] | None
     contents: Contents | None = None
 
 
-def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: Progressed) -> None:
+def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: TrainingState) -> None:
     """Write the checkpoint, whole or not at all.
 
     Raises:
@@ -70,7 +70,7 @@ def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: P
     write_file(file, saved({"state_dict": state, "supernet": supernet, "training": training}))
 
 
-def read(file: str | Path, supernet: str) -> Progressed:
+def read(file: str | Path, supernet: str) -> TrainingState:
     """Read how far the training of ``supernet`` in ``file`` is.
 
     Raises:
@@ -86,10 +86,10 @@ def read(file: str | Path, supernet: str) -> Progressed:
     if repr(document.get("supernet")) != repr(supernet):
         raise UsageError(f"{file}: is a training of {document.get('supernet')}, not of {supernet}")
     try:
-        options = Options(**_plain(training["options"]))
+        options = TrainingOptions(**_plain(training["options"]))
         step, elapsed_s, optimizer = int(training["step"]), float(training["elapsed_s"]), training["optimizer"]
         contents = None if training.get("contents") is None else of_records(training["contents"])
-        return Progressed(step, options, str(training["data"]), elapsed_s, optimizer, contents)
+        return TrainingState(step, options, str(training["data"]), elapsed_s, optimizer, contents)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, UsageError) as error:
         raise UsageError(f"{file}: its training is damaged ({error})") from error
 

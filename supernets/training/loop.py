@@ -19,13 +19,13 @@ from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.finite import not_finite
 from hwnas.supernets.space import Config
 from hwnas.supernets.training import checkpoint
-from hwnas.supernets.training.checkpoint import Progressed
+from hwnas.supernets.training.checkpoint import TrainingState
 from hwnas.supernets.training.interruption import put_off
-from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.options import TrainingOptions
 from hwnas.supernets.training.same import begun_with, check_same
 from hwnas.supernets.training.sampling import Sampling
 from hwnas.supernets.training.schedule import learning_rate
-from hwnas.supernets.training.task import AccompaniedTask, Batch, SoftTask, Task
+from hwnas.supernets.training.task import AccompaniedTask, Batch, SoftTask, TrainingTask
 from hwnas.supernets.writing import is_stream, write_file
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _ORDER, _SUBNETWORKS, _TORCH = range(3)
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far a training is.
 
     Attributes:
@@ -63,16 +63,16 @@ class Progress:
 
 def train(  # noqa: PLR0913 - all but the first four are options by name
     net: Trainable,
-    task: Task,
-    options: Options,
+    task: TrainingTask,
+    options: TrainingOptions,
     file: str | Path,
     *,
     resume: bool = False,
     weights: str | None = None,
     device: str = "cpu",
     checkpoint_s: float = CHECKPOINT_S,
-    progress: Callable[[Progress], None] | None = None,
-) -> Progress:
+    progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingProgress:
     """Train a super-network's shared weights.
 
     Args:
@@ -115,7 +115,7 @@ def _device(name: str) -> torch.device:
 class _Run:
     """One call of ``train``: the weights, the optimiser, and how far they are."""
 
-    def __init__(self, net: Trainable, task: Task, options: Options, file: Path, device: str) -> None:
+    def __init__(self, net: Trainable, task: TrainingTask, options: TrainingOptions, file: Path, device: str) -> None:
         self._net, self._task, self._options, self._file = net, task, options, file
         # Into a pipe or a device goes the end alone: nothing can be replaced there, or be taken up again.
         self._stream = is_stream(file)
@@ -145,7 +145,7 @@ class _Run:
         if isinstance(self._task, AccompaniedTask) and not self._stream:
             self._accompany(self._task.companions, begun=done is not None)
 
-    def _go_on(self, done: Progressed) -> None:
+    def _go_on(self, done: TrainingState) -> None:
         if done.optimizer is None:
             return
         try:
@@ -165,7 +165,7 @@ class _Run:
             elif file.read_bytes() != content:
                 raise UsageError(f"{file}: was made from other data; the training can go on with what it began with")
 
-    def _done(self, resume: bool, weights: str | None) -> Progressed | None:
+    def _done(self, resume: bool, weights: str | None) -> TrainingState | None:
         if not resume:
             if self._file.exists() and not self._stream:
                 raise UsageError(f"{self._file}: is there already; go on with it by --resume, or name another file")
@@ -175,7 +175,7 @@ class _Run:
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
-    def go(self, checkpoint_s: float, tell: Callable[[Progress], None]) -> Progress:
+    def go(self, checkpoint_s: float, tell: Callable[[TrainingProgress], None]) -> TrainingProgress:
         """Train to the last step; what was done is kept, however it ends."""
         import torch
 
@@ -281,21 +281,21 @@ class _Run:
     def _elapsed_s(self) -> float:
         return self._before_s + time.perf_counter() - self._started
 
-    def _progress(self, loss: float) -> Progress:
+    def _progress(self, loss: float) -> TrainingProgress:
         lr = learning_rate(self._options, max(0, self._step - 1))
-        return Progress(self._step, self._options.steps, loss, lr, self._elapsed_s())
+        return TrainingProgress(self._step, self._options.steps, loss, lr, self._elapsed_s())
 
     def _keep(self) -> None:
         finished = self._step >= self._options.steps
         optimizer = None if finished else self._optimizer.state_dict()
-        progressed = Progressed(
+        progressed = TrainingState(
             self._step, self._options, self._task.name, self._elapsed_s(), optimizer, self._contents
         )
         checkpoint.write(self._file, self._weights, self._net.name, progressed)
         self._kept = self._step
 
 
-def _optimizer(options: Options, parameters: list[torch.Tensor]) -> torch.optim.Optimizer:
+def _optimizer(options: TrainingOptions, parameters: list[torch.Tensor]) -> torch.optim.Optimizer:
     import torch
 
     # Biases and batch-norm's scales and shifts are vectors. Decaying them towards 0 takes channels away.

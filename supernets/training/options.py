@@ -14,7 +14,7 @@ SAMPLINGS = ("sandwich", "uniform")
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainingOptions:
     """How a super-network is trained; a task has its own defaults.
 
     Attributes:

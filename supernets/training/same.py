@@ -8,20 +8,22 @@ from pathlib import Path
 
 from hwnas.supernets.contents import SHOWN, Content, Contents, content_digest, differences
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.training.checkpoint import Progressed
-from hwnas.supernets.training.options import Options
-from hwnas.supernets.training.task import KnownTask, Task
+from hwnas.supernets.training.checkpoint import TrainingState
+from hwnas.supernets.training.options import TrainingOptions
+from hwnas.supernets.training.task import KnownTask, TrainingTask
 
 _WEIGHTS = "weights to start from"
 
 
-def begun_with(task: Task, weights: str | None) -> Contents:
+def begun_with(task: TrainingTask, weights: str | None) -> Contents:
     """Return what a training that begins is made of: the data, and the weights that it starts from."""
     data = task.contents if isinstance(task, KnownTask) else {}
     return data if weights is None else {**data, _WEIGHTS: _weights(weights)}
 
 
-def check_same(file: Path, done: Progressed, task: Task, options: Options, weights: str | None) -> Progressed:
+def check_same(
+    file: Path, done: TrainingState, task: TrainingTask, options: TrainingOptions, weights: str | None
+) -> TrainingState:
     """Compare the training in a file with the one that is asked for.
 
     Args:
@@ -52,7 +54,7 @@ def check_same(file: Path, done: Progressed, task: Task, options: Options, weigh
     return done if done.contents is not None else replace(done, contents=begun_with(task, None))
 
 
-def _options(done: Progressed, options: Options) -> list[str]:
+def _options(done: TrainingState, options: TrainingOptions) -> list[str]:
     begun: Mapping[str, object] = vars(done.options)
     return [f"{key} was {begun[key]!r}, is {value!r}" for key, value in vars(options).items() if begun[key] != value]
 

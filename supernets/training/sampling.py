@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwnas.supernets.space import IntArray, SearchSpace
-from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.options import TrainingOptions
 
 
 class Sampling:
@@ -20,7 +20,7 @@ class Sampling:
             of other keys are open from the beginning. ``None``: all keys, as the space has them.
     """
 
-    def __init__(self, space: SearchSpace, options: Options, order: Sequence[str] | None = None) -> None:
+    def __init__(self, space: SearchSpace, options: TrainingOptions, order: Sequence[str] | None = None) -> None:
         self._space = space
         self._options = options
         self._floors = _floors(space, order) if options.progressive else [np.zeros(space.n_var, dtype=np.int64)]

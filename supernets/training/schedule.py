@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.options import TrainingOptions
 
 
-def learning_rate(options: Options, step: int) -> float:
+def learning_rate(options: TrainingOptions, step: int) -> float:
     """Return the learning rate of step ``step``, counted from 0."""
     if step < options.warmup:
         return options.lr * (step + 1) / options.warmup

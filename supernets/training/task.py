@@ -9,7 +9,7 @@ import numpy as np
 
 from hwnas.supernets.contents import Contents
 from hwnas.supernets.space import Config
-from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ Batch = tuple["torch.Tensor", ...]
 
 
 @runtime_checkable
-class Task(Protocol):
+class TrainingTask(Protocol):
     """Examples, and what is lost on them.
 
     Attributes:
@@ -36,7 +36,7 @@ class Task(Protocol):
     @property
     def batches_per_epoch(self) -> int: ...
     @property
-    def defaults(self) -> Options: ...
+    def defaults(self) -> TrainingOptions: ...
 
     def batches(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
         """Pass over the examples once.
@@ -58,7 +58,7 @@ class Task(Protocol):
 
 
 @runtime_checkable
-class SoftTask(Task, Protocol):
+class SoftTask(TrainingTask, Protocol):
     """A task whose sub-networks can learn from a larger one's outputs."""
 
     def soft_loss(self, outputs: Any, teacher: Any) -> torch.Tensor:
@@ -67,7 +67,7 @@ class SoftTask(Task, Protocol):
 
 
 @runtime_checkable
-class KnownTask(Task, Protocol):
+class KnownTask(TrainingTask, Protocol):
     """A task whose data are known by what they hold: a training goes on with the same data alone."""
 
     @property
@@ -77,7 +77,7 @@ class KnownTask(Task, Protocol):
 
 
 @runtime_checkable
-class AccompaniedTask(Task, Protocol):
+class AccompaniedTask(TrainingTask, Protocol):
     """A task with files of its own, without which the weights mean nothing, such as the subwords of a translation."""
 
     @property

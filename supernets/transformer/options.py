@@ -18,7 +18,7 @@ _LEAST_VOCAB = 16
 
 
 @dataclass(frozen=True)
-class Options:
+class TransformerOptions:
     """What is given in a name like ``hat-transformer:layers=3,embed=96+128,ffn=256+512,vocab=4000``.
 
     Attributes:
@@ -56,7 +56,7 @@ class Options:
         object.__setattr__(self, "sentence", Sentence(self.source, self.steps, self.beam))
 
     @classmethod
-    def parse(cls, name: str, given: Mapping[str, str]) -> Options:
+    def parse(cls, name: str, given: Mapping[str, str]) -> TransformerOptions:
         """Read the options of a super-network's name; raises ``UsageError`` with what is allowed."""
         values: dict[str, int | tuple[int, ...]] = {}
         for key, text in given.items():
@@ -75,7 +75,7 @@ class Options:
 
     def spelled(self, name: str) -> str:
         """Return the super-network's name with the options that are not the default, in one order."""
-        default = Options()
+        default = TransformerOptions()
         parts = [
             f"{key}={_joined(getattr(self, key))}"
             for key in (*_NUMBERS, *_LISTS)

@@ -15,7 +15,7 @@ import torch
 
 from hwnas.supernets.checkpoints import check_weights, read_document, tensors_by_name
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.shared import Layout, SharedWeights, Tensors, corner, fitted
+from hwnas.supernets.shared import SharedWeights, Tensors, WeightLayout, corner, fitted
 from hwnas.supernets.transformer.dimensions import PAD, Architecture, DecoderLayerShape, EncoderLayerShape
 
 TABLE = "encoder.embed_tokens.weight"
@@ -122,7 +122,7 @@ def _feed_forward(tensors: Tensors, prefix: str, embed: int, ffn: int) -> dict[s
     }
 
 
-def drawn(layout: Layout, seed: int) -> SharedWeights:
+def drawn(layout: WeightLayout, seed: int) -> SharedWeights:
     """Return fresh weights as fairseq draws them: uniform after Glorot and Bengio (2010), the table normal."""
     generator = torch.Generator().manual_seed(seed)
     return SharedWeights(layout, {key: _drawn(key, shape, generator) for key, shape in layout.shapes.items()})
@@ -143,7 +143,7 @@ def _drawn(key: str, shape: tuple[int, ...], generator: torch.Generator) -> torc
 # --- checkpoints -----------------------------------------------------------------------------------------------------
 
 
-def read(layout: Layout, path: str | Path) -> SharedWeights:
+def read(layout: WeightLayout, path: str | Path) -> SharedWeights:
     """Read a checkpoint of a super-network: one of ours, or one that HAT's trainer wrote.
 
     Raises:
@@ -179,7 +179,7 @@ def tensors_in(path: str | Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def shared(layout: Layout, tensors: Tensors, path: str | Path) -> SharedWeights:
+def shared(layout: WeightLayout, tensors: Tensors, path: str | Path) -> SharedWeights:
     """Return the shared weights out of a file's tensors; raises ``UsageError`` where they are of another space."""
     own = dict(tensors)
     again = own.pop(_ALIAS, None)

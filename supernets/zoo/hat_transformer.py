@@ -15,18 +15,18 @@ from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import Stage
 from hwnas.supernets.transformer import blocks
 from hwnas.supernets.transformer.dimensions import Architecture, DecoderLayerShape, EncoderLayerShape
-from hwnas.supernets.transformer.options import Options
+from hwnas.supernets.transformer.options import TransformerOptions
 from hwnas.supernets.transformer.space import Columns, HatSpace
 
 if TYPE_CHECKING:
     import torch
 
-    from hwnas.supernets.shared import Layout, SharedWeights
+    from hwnas.supernets.shared import SharedWeights, WeightLayout
 
 
 def create(name: str, options: Mapping[str, str]) -> HatTransformer:
     """Make ``hat-transformer``; ``hwnas.supernets.transformer.options`` tells the options."""
-    return HatTransformer(name, Options.parse(name, options))
+    return HatTransformer(name, TransformerOptions.parse(name, options))
 
 
 class HatTransformer(BlockCounts):
@@ -42,7 +42,7 @@ class HatTransformer(BlockCounts):
     default_quality = "bleu"
     data = "translation"
 
-    def __init__(self, name: str, options: Options) -> None:
+    def __init__(self, name: str, options: TransformerOptions) -> None:
         self.name = options.spelled(name)
         self.options = options
         self.choices, self.common, self.sentence = options.choices, options.common, options.sentence
@@ -111,13 +111,13 @@ class HatTransformer(BlockCounts):
         """Return the dimensions of the sub-network of ``config``."""
         return self._architecture(self.space.encode(config)[0])
 
-    def layout(self) -> Layout:
+    def layout(self) -> WeightLayout:
         """Return what a checkpoint of the super-network holds, and how sub-networks are cut out of it."""
-        from hwnas.supernets.shared import Layout
+        from hwnas.supernets.shared import WeightLayout
         from hwnas.supernets.transformer.weights import cut, shapes
 
         largest = self._architecture(self.space.largest()[0])
-        return Layout(self.name, shapes(largest), lambda tensors, config: cut(tensors, self.architecture(config)))
+        return WeightLayout(self.name, shapes(largest), lambda tensors, config: cut(tensors, self.architecture(config)))
 
     def _architecture(self, x: IntArray) -> Architecture:
         at, choices, choice = self._columns, self.choices, self.space.choices

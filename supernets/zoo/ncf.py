@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from hwnas.supernets.neumf import NeuMF
-    from hwnas.supernets.shared import Layout, SharedWeights, Tensors
+    from hwnas.supernets.shared import SharedWeights, Tensors, WeightLayout
 
 DIMS = (8, 16, 32, 64, 128)
 LAYERS = 6
@@ -141,15 +141,15 @@ class NeuralCollaborativeFiltering(BlockCounts):
             return Stage(block.kind, module, inputs, ("user", "items"))
         return Stage(block.kind, module, (random_input(batch, *block.input),), ("input",))
 
-    def _layout(self) -> Layout:
-        from hwnas.supernets.shared import Layout
+    def _layout(self) -> WeightLayout:
+        from hwnas.supernets.shared import WeightLayout
 
         widest = self.space.decode(self.space.largest())[0]
         shapes = {key: tuple(tensor.shape) for key, tensor in self.module(widest).state_dict().items()}
         heads = {key: shapes.pop(key) for key in ("head.weight", "head.bias")}
         for layer, (key, shape) in itertools.product(range(LAYERS), heads.items()):
             shapes[key.replace("head", f"{_HEADS}.{layer}")] = shape
-        return Layout(self.name, shapes, self._cut)
+        return WeightLayout(self.name, shapes, self._cut)
 
     def _cut(self, tensors: Tensors, config: Config | dict[str, Any]) -> dict[str, torch.Tensor]:
         """Return the sub-network's state dict: the first rows and columns of each tensor, and the head of its depth.

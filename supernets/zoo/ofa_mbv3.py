@@ -14,7 +14,7 @@ from hwnas.supernets.blocks import Block
 from hwnas.supernets.errors import ConfigError
 from hwnas.supernets.images import net_config
 from hwnas.supernets.images.blocks import classifier, conv, mbconv, pool
-from hwnas.supernets.images.classifier import ElasticClassifier, Place
+from hwnas.supernets.images.classifier import ElasticClassifier, SlotPlace
 from hwnas.supernets.images.options import ImageOptions, parse_images
 from hwnas.supernets.images.widths import halved, round_to_eight
 from hwnas.supernets.space import Choice
@@ -105,7 +105,7 @@ class OfaMobileNetV3(ElasticClassifier):
             )
         return side if given is None else int(given)
 
-    def _all_places(self, images: ImageOptions) -> Iterator[Place]:
+    def _all_places(self, images: ImageOptions) -> Iterator[SlotPlace]:
         stem, before, last, final, mix = self.widths[0], self.widths[1], self.widths[-1], self.final, self.mix
         first = images.stem_stride - 1  # how often the first convolution halves the image
 
@@ -119,16 +119,16 @@ class OfaMobileNetV3(ElasticClassifier):
             side = halved(r, first + 4)
             return conv("final-expand", side, last, side, final)
 
-        yield Place("first_conv", (), first_conv)
-        yield Place("blocks.0", (), first_block, key="blocks.0.conv")
+        yield SlotPlace("first_conv", (), first_conv)
+        yield SlotPlace("blocks.0", (), first_block, key="blocks.0.conv")
         for stage, layer in itertools.product(range(STAGES), range(LAYERS)):
             yield self._elastic_place(stage, layer, first)
-        yield Place("final_expand_layer", (), final_expand)
-        yield Place("global_avg_pool", (), lambda r: pool(halved(r, first + 4), final))
-        yield Place("feature_mix_layer", (), lambda _: conv("feature-mix", 1, final, 1, mix, norm=False))
-        yield Place("classifier", (), lambda _: classifier(mix, images.classes), key="classifier.linear")
+        yield SlotPlace("final_expand_layer", (), final_expand)
+        yield SlotPlace("global_avg_pool", (), lambda r: pool(halved(r, first + 4), final))
+        yield SlotPlace("feature_mix_layer", (), lambda _: conv("feature-mix", 1, final, 1, mix, norm=False))
+        yield SlotPlace("classifier", (), lambda _: classifier(mix, images.classes), key="classifier.linear")
 
-    def _elastic_place(self, stage: int, layer: int, first: int) -> Place:
+    def _elastic_place(self, stage: int, layer: int, first: int) -> SlotPlace:
         position = stage * LAYERS + layer
         stride = _STRIDES[stage] if layer == 0 else 1
         c_in = self.widths[stage + 1] if layer == 0 else self.widths[stage + 2]
@@ -145,7 +145,7 @@ class OfaMobileNetV3(ElasticClassifier):
 
         name = f"blocks.{position + 1}"
         columns = (position, _E + position, _D + stage)
-        return Place(name, columns, make, key=f"{name}.conv", elastic=True, kernels=KERNELS)
+        return SlotPlace(name, columns, make, key=f"{name}.conv", elastic=True, kernels=KERNELS)
 
 
 def _choices() -> list[Choice]:

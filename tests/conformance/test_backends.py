@@ -16,7 +16,7 @@ import torch
 from hwnas import backends, supernets
 from hwnas.backends import RunningBackend, Settings
 from hwnas.backends.backend import refusal
-from hwnas.backends.runner import Runner
+from hwnas.backends.runner import BatchRunner
 from hwnas.harness.worker.sessions import TOLERANCES
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
@@ -260,7 +260,7 @@ def test_a_runner_runs_any_number_of_samples(backend):
     x = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = stage.module(x).numpy()
-    with Runner(backend, stage, _default(backend, batch=2)) as run:
+    with BatchRunner(backend, stage, _default(backend, batch=2)) as run:
         for samples in (5, 1, 2):
             (found,) = run(x[:samples].numpy())
             np.testing.assert_allclose(found, expected[:samples], rtol=1e-4, atol=1e-5)

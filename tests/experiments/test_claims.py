@@ -9,15 +9,15 @@ from hwnas.experiments.claims import (
     FAILED,
     HELD,
     UNDECIDED,
-    Interval,
-    Verdict,
+    ClaimVerdict,
+    ConfidenceInterval,
     above,
     below,
     counted,
     difference_interval,
     mean_interval,
 )
-from hwnas.experiments.compare_claims import Order, order_verdicts
+from hwnas.experiments.compare_claims import AlgorithmOrder, order_verdicts
 from hwnas.experiments.kinds import predictors
 
 
@@ -32,7 +32,7 @@ def problem(per_seed, budgets, threshold=0.8):
 
 def verdict(a, b, budgets=(100, 100)):
     (one,) = order_verdicts(
-        Order("a before b", ("a", "b")), problem({"a": a, "b": b}, {"a": budgets[0], "b": budgets[1]})
+        AlgorithmOrder("a before b", ("a", "b")), problem({"a": a, "b": b}, {"a": budgets[0], "b": budgets[1]})
     )
     return one
 
@@ -65,7 +65,7 @@ def test_an_order_of_hypervolumes_is_judged_where_both_are():
     runs["b"] = [{"30": 0.4}, {"30": 0.41}, {"30": 0.39}]
     algorithms = [{"name": name, "runs": [{"at": at} for at in ats]} for name, ats in runs.items()]
     (one,) = order_verdicts(
-        Order("a before b", ("a", "b"), by="hypervolume"), {"p": {"title": "P", "algorithms": algorithms}}
+        AlgorithmOrder("a before b", ("a", "b"), by="hypervolume"), {"p": {"title": "P", "algorithms": algorithms}}
     )
     assert (one.verdict, one.where) == (HELD, "P, after 30 evaluations")
     assert one.value == pytest.approx(0.11)
@@ -94,9 +94,13 @@ def test_welch_as_scipy_has_it():
 
 
 def test_above_and_below():
-    assert above(Interval(2, 1.1, 3), 1) == HELD == below(Interval(0.5, 0.1, 0.9), 1)
-    assert above(Interval(0.5, 0.1, 0.9), 1) == FAILED == below(Interval(2, 1.1, 3), 1)
-    assert above(Interval(1.0, 0.5, 1.5), 1) == UNDECIDED == below(Interval(1.0, float("nan"), float("nan")), 1)
+    assert above(ConfidenceInterval(2, 1.1, 3), 1) == HELD == below(ConfidenceInterval(0.5, 0.1, 0.9), 1)
+    assert above(ConfidenceInterval(0.5, 0.1, 0.9), 1) == FAILED == below(ConfidenceInterval(2, 1.1, 3), 1)
+    assert (
+        above(ConfidenceInterval(1.0, 0.5, 1.5), 1)
+        == UNDECIDED
+        == below(ConfidenceInterval(1.0, float("nan"), float("nan")), 1)
+    )
 
 
 def predictors_data(stacked):
@@ -125,16 +129,18 @@ def predictors_data(stacked):
     ],
 )
 def test_claims_about_predictors(stacked, claim, expected):
-    settings = predictors.Settings({}, (), (), 2, 1, claims=(predictors.Claim("so", "stacked", **claim),))
+    settings = predictors.PredictorSettings(
+        {}, (), (), 2, 1, claims=(predictors.PredictorClaim("so", "stacked", **claim),)
+    )
     (one,) = predictors.verdicts(settings, predictors_data(stacked))
     assert one.verdict == expected
 
 
 def test_a_claim_is_against_others_or_a_bound():
     with pytest.raises(ValueError, match="one of against, at_most and at_least"):
-        predictors.Claim("so", "stacked", "mape")
+        predictors.PredictorClaim("so", "stacked", "mape")
     with pytest.raises(ValueError, match="measure: expected mape or tau"):
-        predictors.Claim("so", "stacked", "luck", at_most=1.0)
+        predictors.PredictorClaim("so", "stacked", "luck", at_most=1.0)
 
 
 # --- closed forms ----------------------------------------------------------------------------------------------------
@@ -182,17 +188,17 @@ def test_a_differences_interval_is_welchs(n, m):
 
 
 def test_samples_that_do_not_vary_differ_by_exactly_so_much():
-    assert difference_interval(np.array([3.0, 3.0]), np.array([1.0, 1.0])) == Interval(2.0, 2.0, 2.0)
+    assert difference_interval(np.array([3.0, 3.0]), np.array([1.0, 1.0])) == ConfidenceInterval(2.0, 2.0, 2.0)
 
 
 def test_an_interval_that_touches_the_level_decides_nothing():
-    assert above(Interval(2, 1, 3), 1) == UNDECIDED == below(Interval(2, 1, 3), 3)
-    assert above(Interval(2, 1, 3), 3) == UNDECIDED == below(Interval(2, 1, 3), 1)
+    assert above(ConfidenceInterval(2, 1, 3), 1) == UNDECIDED == below(ConfidenceInterval(2, 1, 3), 3)
+    assert above(ConfidenceInterval(2, 1, 3), 3) == UNDECIDED == below(ConfidenceInterval(2, 1, 3), 1)
 
 
 def test_verdicts_are_counted_and_come_back_from_json():
     one = verdict([10, 11, 12], [40, 44, 42])
-    assert Verdict.of(one.to_json()) == one
+    assert ClaimVerdict.of(one.to_json()) == one
     records = [{"verdict": word} for word in (HELD, UNDECIDED, HELD)]
     assert counted(records) == "2 held, 1 undecided"
     assert counted([{"verdict": FAILED}]) == "1 did not hold"
@@ -231,14 +237,14 @@ def test_what_the_faster_one_had_is_shown_where_it_did_not_get_there():
 def test_an_order_is_tested_on_its_problems_only():
     first, second = (problem({"a": [10, 11], "b": [40, 44]}, {"a": 99, "b": 99})["p"] for _ in range(2))
     both = {"p": first | {"title": "P"}, "q": second | {"title": "Q"}}
-    found = list(order_verdicts(Order("so", ("a", "b"), problems=("q",)), both))
+    found = list(order_verdicts(AlgorithmOrder("so", ("a", "b"), problems=("q",)), both))
     assert [one.where for one in found] == ["Q, to 0.800"]
-    assert [one.where[0] for one in order_verdicts(Order("so", ("a", "b")), both)] == ["P", "Q"]
+    assert [one.where[0] for one in order_verdicts(AlgorithmOrder("so", ("a", "b")), both)] == ["P", "Q"]
 
 
 def test_neighbours_of_an_order_are_tested():
     three = problem({"a": [10, 11], "b": [40, 44], "c": [90, 91]}, dict.fromkeys("abc", 99))
-    found = [one.statistic for one in order_verdicts(Order("so", ("a", "b", "c")), three)]
+    found = [one.statistic for one in order_verdicts(AlgorithmOrder("so", ("a", "b", "c")), three)]
     assert found == ["evaluations of b over those of a", "evaluations of c over those of b"]
 
 
@@ -247,7 +253,7 @@ def test_a_verdict_of_hypervolumes_says_all_of_it():
 
     runs = {"a": [0.5, 0.52, 0.51], "b": [0.5, 0.41, 0.39]}
     algorithms = [{"name": name, "runs": [{"at": {"30": value}} for value in values]} for name, values in runs.items()]
-    claim = Order("a before b", ("a", "b"), by="hypervolume")
+    claim = AlgorithmOrder("a before b", ("a", "b"), by="hypervolume")
     (found,) = order_verdicts(claim, {"p": {"title": "P", "algorithms": algorithms}})
     theirs = ttest_ind(runs["a"], runs["b"], equal_var=False).confidence_interval(0.95)
     assert (found.claim, found.where, found.needed) == ("a before b", "P, after 30 evaluations", "above 0")
@@ -257,6 +263,6 @@ def test_a_verdict_of_hypervolumes_says_all_of_it():
 
 def test_an_order_is_of_two_by_one_of_two_measures():
     with pytest.raises(ValueError, match=r"order: expected two algorithms or more, got \['a'\]"):
-        Order("so", ("a",))
+        AlgorithmOrder("so", ("a",))
     with pytest.raises(ValueError, match="by: expected evaluations or hypervolume, got 'luck'"):
-        Order("so", ("a", "b"), by="luck")
+        AlgorithmOrder("so", ("a", "b"), by="luck")

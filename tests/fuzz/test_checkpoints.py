@@ -20,7 +20,7 @@ from hwnas.supernets import checkpoints
 from hwnas.supernets.shared import SharedWeights
 from hwnas.supernets.training import checkpoint
 from hwnas.supernets.training.loop import _Run
-from hwnas.supernets.training.options import Options
+from hwnas.supernets.training.options import TrainingOptions
 from hwnas.supernets.transformer import weights
 
 # Small: what refers to itself, such as an optimiser, is freed late, and there are thousands of them.
@@ -38,7 +38,7 @@ def saved(document, **options):
 
 def trained(net):
     """Return a checkpoint of a training as it is written, as a document."""
-    options = vars(Options(steps=7)) | {}
+    options = vars(TrainingOptions(steps=7)) | {}
     training = {"schema": checkpoint.SCHEMA, "step": 3, "options": options, "data": "d", "elapsed_s": 1.0}
     state = {key: tensor.detach() for key, tensor in net.shared().tensors.items()}
     optimizer = torch.optim.SGD(
@@ -71,7 +71,9 @@ def read_all(file):
         lambda: checkpoint.read(file, NET.name),
         lambda: SharedWeights.load(LAYOUT, file),
         lambda: weights.read(LAYOUT, file),
-        lambda: _Run(NET, SimpleNamespace(name="d"), Options(steps=7), file, "cpu").begin(resume=True, weights=None),
+        lambda: _Run(NET, SimpleNamespace(name="d"), TrainingOptions(steps=7), file, "cpu").begin(
+            resume=True, weights=None
+        ),
         lambda: Mlp.load(file, ("0", "2"), "base")(torch.ones(2, 3).numpy()),
     ):
         refused_or_read(read)
@@ -97,7 +99,7 @@ TENSORS = st.sampled_from(
         torch.zeros(1, device="meta"),
     )
 )
-SPARSE = {**vars(Options(steps=7)), "clip": torch.eye(2).to_sparse()}
+SPARSE = {**vars(TrainingOptions(steps=7)), "clip": torch.eye(2).to_sparse()}
 
 
 @fuzz

@@ -37,7 +37,7 @@ from hwnas.harness.farm.messages import (
 from hwnas.harness.farm.offer import Offer, OfferedBackend
 from hwnas.harness.farm.platforms import FarmPlatform, find
 from hwnas.harness.farm.quality import FarmQuality
-from hwnas.harness.farm.station import Station
+from hwnas.harness.farm.station import WorkerService
 from hwnas.harness.farm.status import status
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
@@ -250,7 +250,7 @@ def test_answers_as_they_arrive(answer):
     refused_or_read(read)
 
 
-class Measured(Station):
+class Measured(WorkerService):
     """A station whose benches measure nothing."""
 
     def _opened(self, what):
@@ -299,11 +299,11 @@ def test_orders_to_measure(description, order):
 @given(description=spelled([QUALITY]), order=spelled([VECTOR]))
 @example(description="{", order="{}")
 def test_orders_to_evaluate(description, order):
-    answer = Station(OFFER).evaluate("digest", order, description)
+    answer = WorkerService(OFFER).evaluate("digest", order, description)
     says(answer, EvaluateAnswer, WeightsLacking, DescriptionUnknown)
 
 
 @fuzz
 @given(text=texts(["torch:threads=1", "phone", "onnxruntime:threads=2,batch=8"]))
 def test_platforms_that_a_worker_reads(text):
-    says(Station(OFFER).parsed(text), PlatformRead)
+    says(WorkerService(OFFER).parsed(text), PlatformRead)

@@ -75,6 +75,6 @@ def test_a_folder_without_images_is_named(tmp_path):
 
 
 def test_a_network_is_prepared_on_them_and_checked(photos):
-    making = sessions.Making(NET, NET.space.decode(NET.space.smallest())[0], ORT, settings(photos))
+    making = sessions.Preparation(NET, NET.space.decode(NET.space.smallest())[0], ORT, settings(photos))
     assert 0 < making.once().error < sessions.TOLERANCES["int8"]
     making.inference().close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulated import Machine, Network, Wandering
 
-from hwnas.harness.measurement.convergence import Settling
+from hwnas.harness.measurement.convergence import Convergence
 from hwnas.harness.measurement.interim import Interim
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.worker.timing import time_batch
@@ -18,8 +18,8 @@ NOBODY: frozenset[int] = frozenset()
 def look(*settled, narrow=(), n=3):
     """A look at the rules that ``settled`` meet; ``narrow`` alone is one of them."""
     met = frozenset(settled)
-    return Settling(
-        Settling.nothing(n).summaries, met | frozenset(narrow), frozenset(range(n)), met, met, 1.0, all_settled=False
+    return Convergence(
+        Convergence.nothing(n).summaries, met | frozenset(narrow), frozenset(range(n)), met, met, 1.0, all_settled=False
     )
 
 

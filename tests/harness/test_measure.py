@@ -19,11 +19,11 @@ from hwnas.harness.measure import Measurer, measure
 from hwnas.harness.measurement.convergence import Rules
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import profile
-from hwnas.harness.measurement.samples import Log
+from hwnas.harness.measurement.samples import SampleLog
 from hwnas.harness.platform import parse
 from hwnas.harness.store import Store
-from hwnas.harness.worker.builder import Writer
-from hwnas.harness.worker.messages import BatchFacts, Measured, Preparation, Prepared
+from hwnas.harness.worker.builder import MeasurementBuilder
+from hwnas.harness.worker.messages import BatchFacts, Measured, PreparationFacts, Prepared
 from hwnas.supernets.errors import ConfigError, MeasurementError, PlatformError, UsageError
 
 pytestmark = pytest.mark.usefixtures("scripted")
@@ -433,10 +433,10 @@ def message(samples, **more):
     ],
 )
 def test_an_interim_value_is_ok_where_it_has_settled(net, more, status):
-    writer = Writer(net, parse("scripted"), "here", net.space.sample(1, 0))
+    writer = MeasurementBuilder(net, parse("scripted"), "here", net.space.sample(1, 0))
     writer.begin(QUICK.to_record(), {})
-    writer.prepared(Prepared(0, False, Preparation(0.1, 0.1, 0, ["all"], [])))
-    log = Log()
+    writer.prepared(Prepared(0, False, PreparationFacts(0.1, 0.1, 0, ["all"], [])))
+    log = SampleLog()
     for visit in range(20):
         log.sample(visit, 1000 + visit % 3, 1000, 0, 1)
         log.end_visit(visit, 0, 0, 0)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.harness.measurement.samples import UNKNOWN, Log, Samples
+from hwnas.harness.measurement.samples import UNKNOWN, SampleLog, Samples
 from hwnas.supernets.errors import MeasurementError
 
 NAMES = list(Samples.__dataclass_fields__)
@@ -18,7 +18,7 @@ NAMES = list(Samples.__dataclass_fields__)
 
 def log(n_stages=0):
     """Two visits, of two samples and of one; a third has not ended."""
-    made = Log(n_stages)
+    made = SampleLog(n_stages)
     stages = tuple(range(1, n_stages + 1))
     made.sample(10, 4_000_000, 2_000_000, 1, 2, stages)
     made.sample(20, 6_000_000, 3_000_000, 0, 2, stages)
@@ -49,11 +49,11 @@ def test_a_log_gives_the_samples_of_the_visits_that_ended():
 
 
 def test_a_log_of_nothing_is_no_samples():
-    empty = Log(2).samples()
+    empty = SampleLog(2).samples()
     assert empty.n == 0
     assert empty.stage_ns.shape == (0, 2)
     assert all(getattr(empty, name).dtype == np.int64 for name in NAMES)
-    assert len(Log()) == 0
+    assert len(SampleLog()) == 0
     assert log(2).samples().stage_ns.tolist() == [[1, 2]] * 3
 
 
@@ -69,7 +69,7 @@ def test_a_visit_with_a_sample_that_took_no_time_counts_for_nothing(wall, place)
 
 
 def test_a_sample_takes_a_nanosecond_at_least():
-    made = Log()
+    made = SampleLog()
     made.sample(0, 1, 0, 0, 1)
     made.end_visit(1, 0, 0, 0)
     assert made.samples().wall_ns.tolist() == [1]
@@ -128,7 +128,7 @@ whole = st.integers(1, 2**40)
 
 @given(st.lists(st.tuples(whole, whole, st.integers(-1, 2**40), whole), max_size=6), st.integers(0, 3))
 def test_a_record_and_back(rows, n_stages):
-    made = Log(n_stages)
+    made = SampleLog(n_stages)
     for at, wall, cpu, group in rows:
         made.sample(at, wall, cpu, 0, group, (5,) * n_stages)
         made.end_visit(1, 2, 3, 4)

@@ -41,7 +41,7 @@ class Counting:
 
 
 def making(backend, **options):
-    return sessions.Making(NET, SMALLEST, backend, Settings(), **options)
+    return sessions.Preparation(NET, SMALLEST, backend, Settings(), **options)
 
 
 def test_each_time_is_a_session_of_its_own_in_a_room_of_its_own():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwnas.harness.measurement.convergence import Rules, Settling, _agreeing, _trends, settle
+from hwnas.harness.measurement.convergence import Convergence, Rules, _agreeing, _trends, assess
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import tau
@@ -43,7 +43,7 @@ def level(milliseconds, rounds=8, spread=0.0):
 
 
 def settled(*samples, judged=None, protocol=RULES):
-    return settle(samples, protocol, 1, range(len(samples)) if judged is None else judged)
+    return assess(samples, protocol, 1, range(len(samples)) if judged is None else judged)
 
 
 def test_networks_that_hold_still_have_settled():
@@ -57,14 +57,14 @@ def test_networks_that_hold_still_have_settled():
 
 
 def test_before_there_are_samples_nothing_is_known():
-    found = Settling.nothing(2)
+    found = Convergence.nothing(2)
     assert len(found.summaries) == 2
     assert all(math.isinf(one.width) and one.n == 0 for one in found.summaries)
     assert (found.narrow, found.known, found.steady, found.ranked) == (frozenset(),) * 4
     assert math.isnan(found.tau)
     assert found.all_settled is False
     assert found.rules(0) == Rules(narrow=False, steady=False, ranked=False)
-    assert Settling.nothing(3).summaries[0].statistic == "min"
+    assert Convergence.nothing(3).summaries[0].statistic == "min"
 
 
 @pytest.mark.parametrize("missing", ["narrow", "steady", "ranked"])
@@ -154,7 +154,7 @@ def test_disturbed_samples_do_not_count():
 def test_several_threads_explain_wall_time_together():
     # Two threads that are both busy: CPU time is twice the wall time, and nothing is disturbed.
     both = taken(*[[1.0] * 3] * 8, cpu=2.0)
-    assert settle([both], RULES, 2, [0]).summaries[0].n_clean == 24
+    assert assess([both], RULES, 2, [0]).summaries[0].n_clean == 24
 
 
 def test_agreement_takes_out_what_spoils_it_and_no_more():

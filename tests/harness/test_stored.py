@@ -12,7 +12,7 @@ from hwnas.harness.cache import StoredValues
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import profile
-from hwnas.harness.measurement.samples import Log
+from hwnas.harness.measurement.samples import SampleLog
 from hwnas.harness.store import Store
 
 NET = scripted_supernet.create("toy", {})
@@ -22,7 +22,7 @@ NOISY = profile("noisy")
 
 
 def measurement(row=0, **changes):
-    log = Log()
+    log = SampleLog()
     for number in range(20):
         log.sample(number, 1_000_000, 1_000_000, 0, 1)
         log.end_visit(number, 0, 0, 0)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwnas.harness.measurement.convergence import Settling
+from hwnas.harness.measurement.convergence import Convergence
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.worker.clocks import HostCounters
 from hwnas.harness.worker.timing import loop_overhead, plan, time_batch
@@ -140,7 +140,7 @@ def test_a_look_that_finds_something_unsettled_begins_the_count_anew(monkeypatch
     clocks, said = Exact(), iter([True, False, True, True, False])
 
     def scripted(samples, *_):
-        return replace(Settling.nothing(len(samples)), all_settled=next(said))
+        return replace(Convergence.nothing(len(samples)), all_settled=next(said))
 
     monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
     protocol = replace(SHORT, rounds=2, tau_times=2, check_every=1)
@@ -160,7 +160,7 @@ def test_who_is_waited_for_and_what_explains_their_time(monkeypatch, given, expe
 
     def scripted(samples, _, threads, judged):
         asked.append((threads, list(judged)))
-        return replace(Settling.nothing(len(samples)), all_settled=True)
+        return replace(Convergence.nothing(len(samples)), all_settled=True)
 
     monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
     exactly(Scripted(clocks, 1_000_000), Scripted(clocks, 1_000_000), clocks=clocks, **given)

@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hwnas import supernets
-from hwnas.cli.tables import UNBOUNDED, Column, Kind, Table
+from hwnas.cli.tables import UNBOUNDED, Column, ColumnKind, TextTable
 from hwnas.latency_luts import Entry, key, write_table
 from hwnas.supernets.blocks import distinct_blocks
 
@@ -36,14 +36,14 @@ def lines(table, width=UNBOUNDED):
 def sample(*platforms):
     columns = (
         Column("sub-network"),
-        Column("platform", Kind.NAME),
+        Column("platform", ColumnKind.NAME),
         Column("latency ms", right=True),
         Column("empty", rank=1),
         Column("interval", rank=2, right=True),
-        Column("what it is", Kind.TEXT, rank=3),
+        Column("what it is", ColumnKind.TEXT, rank=3),
         Column("status"),
     )
-    table = Table(columns)
+    table = TextTable(columns)
     for platform in platforms:
         table.add("0123456789abcdef", platform, ("12.345 (p15)", "12.345"), "", "1 to 2", "words " * 12, "unstable")
     return table
@@ -75,7 +75,7 @@ def test_columns_are_left_out_in_their_order_and_named():
 
 
 def test_values_are_brief_before_columns_are_left_out():
-    table = Table((Column("name"), Column("value"), Column("more", rank=1)))
+    table = TextTable((Column("name"), Column("value"), Column("more", rank=1)))
     table.add("n" * 10, ("1.0 (0.9 to 1.1)", "1.0"), "m" * 10)
     assert "(0.9 to 1.1)" in lines(table, 40)[1]
     assert lines(table, 39)[1].split() == ["n" * 10, "1.0", "m" * 10]
@@ -119,21 +119,23 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="[]\\\n\r\t", ex
 @pytest.mark.slow
 @given(
     st.lists(
-        st.tuples(st.sampled_from(Kind), st.integers(0, 3), st.booleans(), st.lists(CELLS, min_size=2, max_size=2)),
+        st.tuples(
+            st.sampled_from(ColumnKind), st.integers(0, 3), st.booleans(), st.lists(CELLS, min_size=2, max_size=2)
+        ),
         min_size=1,
         max_size=6,
     ),
     st.integers(20, 130),
 )
 def test_any_table_fits_any_terminal(columns, width):
-    table = Table([Column(f"c{n}", kind, rank, right) for n, (kind, rank, right, _) in enumerate(columns)])
+    table = TextTable([Column(f"c{n}", kind, rank, right) for n, (kind, rank, right, _) in enumerate(columns)])
     for row in range(2):
         table.add(*(cells[row] for *_, cells in columns))
     shown = lines(table, width)
     assert all(cell_len(line) <= width for line in shown)
     everything = "".join("".join(shown).split())
     for kind, rank, _, cells in columns:
-        if kind is Kind.WHOLE and rank == 0:
+        if kind is ColumnKind.WHOLE and rank == 0:
             assert all("".join(cell.split()) in everything for cell in cells)
 
 

@@ -12,7 +12,7 @@ import pickle
 import sys
 
 from hwnas.harness.farm.engine import distributed
-from hwnas.harness.farm.station import Station
+from hwnas.harness.farm.station import WorkerService
 from hwnas.harness.farm.worker import join
 
 FILE, HOW, CLIENT = sys.argv[1:]
@@ -29,7 +29,7 @@ class TouchError(Exception):
         return exec, (CODE,)
 
 
-honest = Station.measure
+honest = WorkerService.measure
 
 
 def measure(self, *arguments):
@@ -46,5 +46,5 @@ def measure(self, *arguments):
     return honest(self, *arguments)
 
 
-Station.measure = measure
+WorkerService.measure = measure
 asyncio.run(join(json.loads(sys.stdin.readline())))

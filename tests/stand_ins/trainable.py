@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from hwnas.supernets.shared import Layout, SharedWeights, corner
+from hwnas.supernets.shared import SharedWeights, WeightLayout, corner
 from hwnas.supernets.space import Choice, SearchSpace
-from hwnas.supernets.training import Options
+from hwnas.supernets.training import TrainingOptions
 
 WIDTHS = (2, 4, 8)
 CLASSES = 3
@@ -27,7 +27,7 @@ class Sorter:
         self.space = SearchSpace((Choice("width", WIDTHS), Choice("drop", (0, 1))))
         shapes = {"0.weight": (8, 2), "0.bias": (8,), "1.weight": (8,), "1.bias": (8,)}
         shapes |= {"1.running_mean": (8,), "1.running_var": (8,), "1.num_batches_tracked": ()}
-        self.layout = Layout(self.name, shapes | {"4.weight": (CLASSES, 8), "4.bias": (CLASSES,)}, self._cut)
+        self.layout = WeightLayout(self.name, shapes | {"4.weight": (CLASSES, 8), "4.bias": (CLASSES,)}, self._cut)
 
     def params(self, X):
         return np.array([5 * WIDTHS[x[0]] for x in X])
@@ -71,7 +71,7 @@ class HardPoints:
     name = "points"
     note = "96 points"
     batches_per_epoch = 6
-    defaults = Options(steps=20)
+    defaults = TrainingOptions(steps=20)
 
     def __init__(self) -> None:
         rng = np.random.default_rng(5)

@@ -108,5 +108,5 @@ def test_one_of_several_is_enough():
 def test_all_of_ours_fit():
     assert {name: misfit(backends.get(name), Backend) for name in backends.names()} == dict.fromkeys(backends.names())
     assert {misfit(supernets.get(name), SuperNetwork) for name in supernets.names()} == {None}
-    assert {misfit(kinds.registry.provider(name), kinds.Kind) for name in kinds.registry.names()} == {None}
-    assert {misfit(formats.registry.provider(name), formats.Layout) for name in formats.names()} == {None}
+    assert {misfit(kinds.registry.provider(name), kinds.ExperimentKind) for name in kinds.registry.names()} == {None}
+    assert {misfit(formats.registry.provider(name), formats.TableLayout) for name in formats.names()} == {None}

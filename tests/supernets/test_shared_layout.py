@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from hwnas.supernets.errors import UsageError, WorkError
-from hwnas.supernets.shared import Layout, SharedWeights, corner, fitted, is_parameter
+from hwnas.supernets.shared import SharedWeights, WeightLayout, corner, fitted, is_parameter
 
 SHAPES = {"w": (2, 3), "bn.running_mean": (2,), "bn.running_var": (2,), "bn.num_batches_tracked": ()}
-LAYOUT = Layout(
+LAYOUT = WeightLayout(
     "net", SHAPES, lambda tensors, config: {"w": corner(tensors["w"], config)}, lambda key: key.removeprefix("module.")
 )
 

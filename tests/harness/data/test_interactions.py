@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from hwnas import supernets
 from hwnas.harness import data
-from hwnas.harness.data._interaction_files import Log, Split, read
+from hwnas.harness.data._interaction_files import InteractionLog, Split, read
 from hwnas.harness.data.interactions import InteractionTask, digest, leave_one_out, load
 from hwnas.supernets.errors import DataError, UsageError
-from hwnas.supernets.training import SoftTask, Task
+from hwnas.supernets.training import SoftTask, TrainingTask
 
 NET = supernets.get("ncf:users=40,items=150")
 
 
 def log(users, items, times, n_items=150):
     names = tuple(map(str, range(max(users) + 1))), tuple(map(str, range(n_items)))
-    return Log("log", np.array(users), np.array(items), np.array(times, dtype=np.float64), *names)
+    return InteractionLog("log", np.array(users), np.array(items), np.array(times, dtype=np.float64), *names)
 
 
 def made_up(n_users=20, n_items=150, n=12, seed=0):
@@ -226,7 +226,7 @@ def task():
 
 
 def test_it_is_a_task(task):
-    assert isinstance(task, Task)
+    assert isinstance(task, TrainingTask)
     assert isinstance(task, SoftTask)
     assert task.note == "220 interactions of 20 users with 150 items; 20 are held out"
     assert (task.defaults.sampling, task.defaults.samples, task.defaults.optimizer) == ("uniform", 1, "adam")

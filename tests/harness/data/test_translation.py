@@ -14,7 +14,7 @@ from hwnas.harness.data._parallel_text import ParallelText
 from hwnas.harness.data._subwords import Subwords
 from hwnas.harness.data.translation import TranslationTask
 from hwnas.supernets.errors import DataError, UsageError
-from hwnas.supernets.training import Task
+from hwnas.supernets.training import TrainingTask
 from hwnas.supernets.training.task import AccompaniedTask
 from hwnas.supernets.transformer.dimensions import BOS, EOS, PAD, UNK
 
@@ -136,7 +136,7 @@ def test_subwords_beside_a_checkpoint(tmp_path):
 
 
 def test_it_is_a_task_with_its_subwords(task):
-    assert isinstance(task, (Task, AccompaniedTask))
+    assert isinstance(task, (TrainingTask, AccompaniedTask))
     assert list(task.companions) == [".spm"]
     assert "80 sentence pairs" in task.note
     assert (task.defaults.sampling, task.defaults.schedule) == ("uniform", "inverse-sqrt")

@@ -12,7 +12,7 @@ from hwnas.search.algorithms._inner import Variation, crowding_distance, distinc
 from hwnas.search.algorithms._optimistic import spread
 from hwnas.search.algorithms._published import predictor_kinds
 from hwnas.search.algorithms._surrogate import Surrogate
-from hwnas.search.algorithms._told import Told
+from hwnas.search.algorithms._told import Observations
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
 from hwnas.supernets.errors import UsageError
@@ -178,7 +178,7 @@ def test_distinct_keeps_values_with_their_vectors(rng):
 
 
 def test_told_remembers_the_last_value_and_keeps_failures():
-    told = Told(Problem(SPACE, ("a", "b")), 10)
+    told = Observations(Problem(SPACE, ("a", "b")), 10)
     X = SPACE.sample(3, 0)
     told.add(X, [[1.0, 2.0], [np.nan, 3.0], [5.0, 6.0]])
     told.add(X[:1], [[7.0, 8.0]])

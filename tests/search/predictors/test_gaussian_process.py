@@ -7,7 +7,7 @@ import pytest
 
 from hwnas import supernets
 from hwnas.search.predictors import fit
-from hwnas.search.predictors._blocks import Block, SpaceFeatures, plain_blocks
+from hwnas.search.predictors._blocks import FeatureBlock, SpaceFeatures, plain_blocks
 from hwnas.search.predictors._kernel import Kernel
 from hwnas.search.predictors.gp import GaussianProcess
 
@@ -24,7 +24,7 @@ def test_posterior_equals_scikit_learns(data):
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
     X, y = data
-    block = Block(slice(0, 4), linear=False, amplitude=0.2, groups=np.zeros(4, dtype=np.int64), scale=0.1)
+    block = FeatureBlock(slice(0, 4), linear=False, amplitude=0.2, groups=np.zeros(4, dtype=np.int64), scale=0.1)
     start = np.array([0.2, 0.1, np.log(1e-3)])
     ours = GaussianProcess(X[:40], y[:40], (block,), start=start, iterations=0)
     spread = np.sqrt(X[:40].var(axis=0).sum())
@@ -40,8 +40,8 @@ def test_posterior_equals_scikit_learns(data):
 def test_gradient_equals_finite_differences(data):
     X, y = data
     blocks = (
-        Block(slice(0, 2), linear=True, amplitude=-0.5, groups=np.zeros(2, dtype=np.int64)),
-        Block(slice(0, 4), linear=False, amplitude=-0.2, groups=np.array([0, 0, 1, 1])),
+        FeatureBlock(slice(0, 2), linear=True, amplitude=-0.5, groups=np.zeros(2, dtype=np.int64)),
+        FeatureBlock(slice(0, 4), linear=False, amplitude=-0.2, groups=np.array([0, 0, 1, 1])),
     )
     fitted = GaussianProcess(X, y, blocks, iterations=0)
     expected, at = np.append(fitted._kernel.expected, -3.0), np.array([-0.4, 0.1, -0.3, 0.2, -2.0])

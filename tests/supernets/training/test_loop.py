@@ -20,10 +20,10 @@ from trainable import HardPoints, Points, Sorter
 from hwnas.supernets.checkpoints import read_document, read_state_dict
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.finite import not_finite
-from hwnas.supernets.training import Options, SoftTask, Task, checkpoint
+from hwnas.supernets.training import SoftTask, TrainingOptions, TrainingTask, checkpoint
 from hwnas.supernets.training.loop import train
 
-OPTIONS = Options(steps=20, lr=0.1, warmup=3)
+OPTIONS = TrainingOptions(steps=20, lr=0.1, warmup=3)
 
 
 def trained(file, options=OPTIONS, **more):
@@ -37,7 +37,7 @@ def same(one, other):
 
 
 def test_the_toy_is_a_task():
-    assert isinstance(Points(), Task)
+    assert isinstance(Points(), TrainingTask)
     assert isinstance(Points(), SoftTask)
 
 
@@ -281,7 +281,7 @@ def test_rates_that_are_far_too_high_diverge_in_words(tmp_path, optimizer, chang
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_checkpoint_of_what_is_not_finite_is_never_written(tmp_path, key, value):
     file, weights = tmp_path / "w.pt", Sorter().shared()
-    progressed = checkpoint.Progressed(1, OPTIONS, "points", 0.0, None)
+    progressed = checkpoint.TrainingState(1, OPTIONS, "points", 0.0, None)
     checkpoint.write(file, weights, "sorter", progressed)
     before = file.read_bytes()
     with torch.no_grad():

@@ -18,7 +18,7 @@ from hwnas.harness.data._parallel_text import ParallelText
 from hwnas.supernets.checkpoints import read_document
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.training import Options, checkpoint
+from hwnas.supernets.training import TrainingOptions, checkpoint
 from hwnas.supernets.training.loop import train
 
 IMAGES = supernets.get("ofa-mbv3-w1.0:r=12,classes=2,channels=1,scale=0.1")
@@ -49,7 +49,7 @@ def go(steps, name="points:a.csv", digest="1" * 64, resume=False, weights=None):
     """Train so many steps of four."""
     with contextlib.suppress(KeyboardInterrupt):
         task = Kept(name, digest, steps)
-        train(Sorter(), task, Options(steps=4), "w.pt", resume=resume, weights=weights, checkpoint_s=0)
+        train(Sorter(), task, TrainingOptions(steps=4), "w.pt", resume=resume, weights=weights, checkpoint_s=0)
     return checkpoint.read("w.pt", Sorter().name)
 
 

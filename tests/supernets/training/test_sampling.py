@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
-from hwnas.supernets.training import Options
+from hwnas.supernets.training import TrainingOptions
 from hwnas.supernets.training.sampling import Sampling
 from hwnas.supernets.training.schedule import learning_rate
 
@@ -35,7 +35,7 @@ def drawn(options, step=0, seed=0, order=None):
 
 @given(st.integers(0, 10_000), st.integers(0, 5))
 def test_a_sandwich_has_the_largest_first_the_smallest_last_and_none_twice(seed, samples):
-    X = drawn(Options(samples=samples), seed=seed)
+    X = drawn(TrainingOptions(samples=samples), seed=seed)
     assert np.array_equal(X[:1], SPACE.canonical(SPACE.largest()))
     assert (SPACE.smallest() == X).all(axis=1).any()
     assert len(np.unique(X, axis=0)) == len(X) <= samples + 2
@@ -43,19 +43,19 @@ def test_a_sandwich_has_the_largest_first_the_smallest_last_and_none_twice(seed,
 
 
 def test_uniform_draws_every_network():
-    options = Options(sampling="uniform", samples=1, distillation=0.0)
+    options = TrainingOptions(sampling="uniform", samples=1, distillation=0.0)
     seen = {tuple(drawn(options, seed=seed)[0]) for seed in range(400)}
     assert len(seen) == SPACE.distinct_size
 
 
 def test_distillation_brings_the_teacher_along():
-    X = drawn(Options(sampling="uniform", samples=1, distillation=0.5))
+    X = drawn(TrainingOptions(sampling="uniform", samples=1, distillation=0.5))
     assert np.array_equal(X[0], SPACE.largest()[0])
     assert len(X) <= 2
 
 
 def test_progressive_shrinking_opens_one_key_after_the_other():
-    options = Options(steps=400, sampling="uniform", samples=20, distillation=0.0, progressive=True)
+    options = TrainingOptions(steps=400, sampling="uniform", samples=20, distillation=0.0, progressive=True)
     least = []
     for step in (0, 99, 100, 199, 200, 299, 300, 399):
         X = drawn(options, step, order=("ks", "d"))
@@ -65,21 +65,21 @@ def test_progressive_shrinking_opens_one_key_after_the_other():
 
 
 def test_progressive_sandwiches_have_the_smallest_that_is_open():
-    X = drawn(Options(steps=300, samples=0, progressive=True), step=0, order=("ks", "d"))
+    X = drawn(TrainingOptions(steps=300, samples=0, progressive=True), step=0, order=("ks", "d"))
     assert X.tolist() == [[2, 2, 1, 1], [2, 2, 1, 0]]
 
 
 def test_all_keys_are_opened_where_no_order_is_given():
-    X = drawn(Options(steps=10, samples=0, progressive=True), step=0)
+    X = drawn(TrainingOptions(steps=10, samples=0, progressive=True), step=0)
     assert X.tolist() == [[2, 2, 1, 1]]
-    assert (drawn(Options(steps=10, samples=0, progressive=True), step=9)[-1] == 0).all()
+    assert (drawn(TrainingOptions(steps=10, samples=0, progressive=True), step=9)[-1] == 0).all()
 
 
 # --- learning rates --------------------------------------------------------------------------------------------------
 
 
 def test_cosine_with_warm_up():
-    options = Options(steps=110, lr=0.2, warmup=10)
+    options = TrainingOptions(steps=110, lr=0.2, warmup=10)
     rates = [learning_rate(options, step) for step in range(110)]
     assert rates[0] == pytest.approx(0.02)
     assert rates[9] == rates[10] == pytest.approx(0.2)
@@ -89,18 +89,18 @@ def test_cosine_with_warm_up():
 
 
 def test_inverse_square_root():
-    options = Options(steps=1000, lr=0.1, warmup=100, schedule="inverse-sqrt")
+    options = TrainingOptions(steps=1000, lr=0.1, warmup=100, schedule="inverse-sqrt")
     assert learning_rate(options, 99) == pytest.approx(0.1)
     assert learning_rate(options, 399) == pytest.approx(0.05)
 
 
 def test_constant():
-    assert learning_rate(Options(lr=0.3, schedule="constant"), 500) == 0.3
+    assert learning_rate(TrainingOptions(lr=0.3, schedule="constant"), 500) == 0.3
 
 
 @given(st.integers(1, 50), st.integers(0, 60), st.sampled_from(["cosine", "inverse-sqrt", "constant"]))
 def test_rates_are_numbers_within_bounds(steps, warmup, schedule):
-    options = Options(steps=steps, warmup=warmup, schedule=schedule, lr=0.1)
+    options = TrainingOptions(steps=steps, warmup=warmup, schedule=schedule, lr=0.1)
     for step in range(steps):
         assert 0 <= learning_rate(options, step) <= 0.1 * (1 + 1e-12)
         assert math.isfinite(learning_rate(options, step))
@@ -124,4 +124,4 @@ def test_rates_are_numbers_within_bounds(steps, warmup, schedule):
 )
 def test_options_that_cannot_be(changed, match):
     with pytest.raises(UsageError, match=match):
-        replace(Options(), **changed)
+        replace(TrainingOptions(), **changed)
