@@ -19,6 +19,7 @@ from hwnas.harness import data, platform, quality
 from hwnas.harness.data import _interaction_files, argument, image_set
 from hwnas.harness.data._subwords import Subwords
 from hwnas.harness.farm import offer, platforms, security
+from hwnas.harness.farm.messages import PlatformRead, SettingsRead
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.quality import QualityOptions
 from hwnas.harness.store.kinds import kind_of
@@ -282,7 +283,7 @@ HERE = offer.Offer(
     "host",
     0,
     ("cpu",),
-    {"torch": {"fingerprint": "f", "devices": ["cpu"], "versions": {}}},
+    {"torch": offer.OfferedBackend("f", {}, ("cpu",))},
     {"phone": "torch:threads=1"},
     1,
     {},
@@ -292,10 +293,6 @@ HERE = offer.Offer(
 @fuzz
 @given(text=texts(["torch:threads=1", "phone", "phone@alpha", "torch:batch=2@alpha-0", "lut:table=note10"]))
 def test_platforms_of_a_farm(text):
-    facts = {
-        "settings": {"device": "cpu", "threads": 1, "batch": 1, "precision": "fp32", "options": {}},
-        "fingerprint": "f",
-        "environment": {},
-    }
+    facts = PlatformRead("torch", SettingsRead("cpu", 1, 1, "fp32", {}), "f", {})
     cluster = SimpleNamespace(offers=lambda: [HERE], parsed=lambda _text, _resources: facts)
     refused_or_read(lambda: platforms.find(text, cluster))
