@@ -98,11 +98,11 @@ class Examined:
     """A problem, looked at before anything takes time.
 
     Attributes:
-        free: nothing has to be measured.
+        costs_nothing: nothing has to be measured.
         files: that it names.
     """
 
-    free: bool
+    costs_nothing: bool
     files: Files
 
 
@@ -113,10 +113,10 @@ def examined(problem: ExperimentProblem) -> Examined:
     net = supernets.get(problem.supernet)
     with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
         plan = Plan(request, sources)
-        free = all(one.free for one in (*plan.objectives, *plan.limited))
+        costs_nothing = all(one.costs_nothing for one in (*plan.objectives, *plan.limited))
         used, where = sources.used, None if problem.platform is None else parse(problem.platform)
         there = platform_files(used.platform) if used.platform else unused(platform_files(where))
-        return Examined(free, there | quality_files(used.quality))
+        return Examined(costs_nothing, there | quality_files(used.quality))
 
 
 def run_all(searches: Sequence[Search], bench: Workspace) -> list[Study]:
@@ -130,14 +130,14 @@ def run_all(searches: Sequence[Search], bench: Workspace) -> list[Study]:
     problems = {id(one.problem): one.problem for one in searches}
     looked = {number: examined(problem) for number, problem in problems.items()}
     tasks = [_Task(one, looked[id(one.problem)], bench.name) for one in searches]
-    together = [task for task in tasks if task.examined.free]
+    together = [task for task in tasks if task.examined.costs_nothing]
     with Store.open(bench.store) as store:
         total, done = len(tasks), 0
         for task in _side_by_side(together, bench, store):
             done += 1
             bench.step(task.search.what, done, total)
         for task in tasks:
-            if not task.examined.free:
+            if not task.examined.costs_nothing:
                 bench.step(task.search.what, done, total)
                 task.go(store)
                 done += 1

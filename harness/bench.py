@@ -350,5 +350,7 @@ def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
 
 
 def _timing(tick: Tick) -> MeasuringProgress:
-    words = f"round {tick.round}: {tick.settled} of {tick.total} networks have settled" if tick.round else "warming up"
-    return MeasuringProgress("timing", tick.settled, tick.total, words)
+    words = (
+        f"round {tick.round}: {tick.converged} of {tick.total} networks have settled" if tick.round else "warming up"
+    )
+    return MeasuringProgress("timing", tick.converged, tick.total, words)

@@ -50,8 +50,8 @@ def main() -> int:
     return 0
 
 
-def _needed(net: SuperNetwork, X: IntArray, y: FloatArray, guess: FloatArray | None) -> str:
-    found = curve(net.space, X, y, guess, np.random.default_rng(0), splits=SPLITS, target=None)
+def _needed(net: SuperNetwork, X: IntArray, y: FloatArray, prior: FloatArray | None) -> str:
+    found = curve(net.space, X, y, prior, np.random.default_rng(0), splits=SPLITS, target=None)
     needed = found.needed()
     told = f"never; {max(found.tau):.3f} at best" if needed is None else str(needed)
     return f"{told} ({found.tau[found.sizes.index(EARLY)]:.3f})"

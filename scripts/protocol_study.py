@@ -56,7 +56,7 @@ class Row:
         drift: by how much the machine was slower in the second pass: for hwnas as its anchors say, for the others the
             median of second / first - 1, which is not divided out.
         seconds: timing per network and pass.
-        settled: share of the networks that are "ok" in both passes; the peers' protocols do not know of it.
+        converged: share of the networks that are "ok" in both passes; the peers' protocols do not know of it.
         tau_settled: tau over those.
         tau_halves: what the protocol itself says about its ranking, the lower of the two passes.
     """
@@ -68,7 +68,7 @@ class Row:
     median_difference: float
     drift: float
     seconds: float
-    settled: float = float("nan")
+    converged: float = float("nan")
     tau_settled: float = float("nan")
     tau_halves: float = float("nan")
 
@@ -98,7 +98,7 @@ def ours(platform: str, networks: str, X: IntArray) -> Row:
     again = retest(*passes)
     spent = float(np.mean([m.spent_s for one in passes for m in one]))
     halves = min(one[0].context.get("tau_halves", float("nan")) for one in passes)
-    settled = tau(values[0][ok], values[1][ok]) if ok.sum() > 1 else float("nan")
+    converged = tau(values[0][ok], values[1][ok]) if ok.sum() > 1 else float("nan")
     return Row(
         platform,
         networks,
@@ -108,7 +108,7 @@ def ours(platform: str, networks: str, X: IntArray) -> Row:
         again.drift,
         spent,
         float(ok.mean()),
-        settled,
+        converged,
         halves,
     )
 
@@ -234,7 +234,7 @@ HEADER = f"| {' | '.join(_COLUMNS)} |\n|{' --- |' * len(_COLUMNS)}"
 def line(row: Row) -> str:
     """Return a row of the table."""
     told = (
-        [f"{row.settled:.0%}", f"{row.tau_settled:.3f}", f"{row.tau_halves:.3f}"]
+        [f"{row.converged:.0%}", f"{row.tau_settled:.3f}", f"{row.tau_halves:.3f}"]
         if row.protocol == "hwnas"
         else [""] * 3
     )

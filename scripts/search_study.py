@@ -71,7 +71,7 @@ def note10() -> Bench:
         return np.stack([milliseconds(X), -predictor.evaluate(X)], axis=1)
 
     problem = Problem(
-        net.space, ("latency", "top1"), cheap=(milliseconds, None), known=(net.macs, net.params), noise=(0.0, 0.0)
+        net.space, ("latency", "top1"), exact=(milliseconds, None), known=(net.macs, net.params), noise=(0.0, 0.0)
     )
     return Bench("w1.2, Note10", problem, evaluate, np.array(_NOTE10_CORNER), _BEST_NOTE10)
 

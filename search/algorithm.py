@@ -23,31 +23,31 @@ class Problem:
     Attributes:
         space: the search space.
         names: of the objectives, in the order of the columns of F.
-        cheap: one per objective: the exact minimised objective where it costs nothing, else ``None``. Empty: none does.
+        exact: one per objective: the exact minimised objective where it costs nothing, else ``None``. Empty: none does.
         bounds: one per objective: the largest allowed minimised value (a constraint), else ``None``. Empty: no bounds.
         known: exact quantities of a sub-network that are no objectives and that a predictor may learn from (MACs,
             parameters); none is needed.
         noise: one per objective: the standard deviation of one value relative to its size, a function that returns it
             as far as it is known by now, or ``None``. Empty: nothing is known.
-        guesses: one per objective: what is known of it from elsewhere, in any unit (the latency on another platform),
+        priors: one per objective: what is known of it from elsewhere, in any unit (the latency on another platform),
             from which a predictor may start, else ``None``. Empty: nothing is.
-        excess: by how much vectors (n, n_var) break constraints on exactly known quantities that are no objectives,
+        violation: by how much vectors (n, n_var) break constraints on exactly known quantities that are no objectives,
             ``(n,)``, 0 where they meet them; ``None``: there are no such constraints.
     """
 
     space: SearchSpace
     names: tuple[str, ...]
-    cheap: tuple[Known | None, ...] = ()
+    exact: tuple[Known | None, ...] = ()
     bounds: tuple[float | None, ...] = ()
     known: tuple[Known, ...] = ()
     noise: tuple[float | Callable[[], float | None] | None, ...] = ()
-    guesses: tuple[Known | None, ...] = ()
-    excess: Known | None = None
+    priors: tuple[Known | None, ...] = ()
+    violation: Known | None = None
 
     def __post_init__(self) -> None:
         if not self.names:
             raise ValueError("names: expected at least one objective, got none")
-        for field in ("cheap", "bounds", "noise", "guesses"):
+        for field in ("exact", "bounds", "noise", "priors"):
             given = getattr(self, field)
             if len(given) not in {0, self.n_obj}:
                 raise ValueError(f"{field}: expected one entry per objective ({self.n_obj}) or none, got {len(given)}")
@@ -69,9 +69,9 @@ class Problem:
         noise = self.noise[column]
         return noise() if callable(noise) else noise
 
-    def excesses(self, X: IntArray) -> FloatArray:
+    def violations(self, X: IntArray) -> FloatArray:
         """Return by how much vectors break constraints on known quantities, ``(n,)``."""
-        return np.zeros(len(X)) if self.excess is None else self.excess(X)
+        return np.zeros(len(X)) if self.violation is None else self.violation(X)
 
 
 class Algorithm(Protocol):

@@ -103,10 +103,10 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     found = {}
     for name, given in settings.problems.items():
         problem = tabulated(given.resolved(bench.environ), bench)
-        cheap = replace(problem, objectives=(settings.searched, "quality"), reference={})
+        exact = replace(problem, objectives=(settings.searched, "quality"), reference={})
         dear = replace(problem, objectives=(settings.judged, "quality"))
         seeds, use, evals = range(settings.seeds), settings.algorithm, settings.evals
-        first = [Search(cheap, use, f"{name}, {settings.searched}", seed, evals) for seed in seeds]
+        first = [Search(exact, use, f"{name}, {settings.searched}", seed, evals) for seed in seeds]
         first += [Search(dear, use, f"{name}, {settings.judged}", seed, evals) for seed in seeds]
         studies = run_all(first, bench)
         proxies, direct = studies[: len(seeds)], studies[len(seeds) :]
@@ -190,7 +190,7 @@ def _values(
 
 
 def _evaluated(objective: Any, sources: Sources, X: IntArray) -> FloatArray:
-    if objective.name == "latency" and not objective.free:
+    if objective.name == "latency" and not objective.costs_nothing:
         # Measured anew, all side by side: the value that put a network on its front was a lucky one.
         return 1e3 * np.array([one.latency_s for one in sources.measurer.measure(X, fresh=True)])
     return values_of(objective, X)

@@ -45,7 +45,7 @@ class Convergence:
         steady: indices of the networks whose early and late rounds agree, likewise.
         ranked: indices of the networks whose ranks agree between the two halves, likewise.
         tau: Kendall's tau between the halves, over all that are judged.
-        all_settled: every network that is judged and runs is narrow and steady, and ``tau`` is high enough.
+        all_converged: every network that is judged and runs is narrow and steady, and ``tau`` is high enough.
     """
 
     summaries: tuple[Summary, ...]
@@ -54,7 +54,7 @@ class Convergence:
     steady: frozenset[int]
     ranked: frozenset[int]
     tau: float
-    all_settled: bool
+    all_converged: bool
 
     def rules(self, index: int) -> Rules:
         """Return which rules a network meets."""
@@ -65,7 +65,7 @@ class Convergence:
         """Return what is known before there are samples."""
         none = summarise(np.empty(0), np.empty(0, dtype=bool), "min")
         nobody: frozenset[int] = frozenset()
-        return cls((none,) * n, nobody, nobody, nobody, nobody, math.nan, all_settled=False)
+        return cls((none,) * n, nobody, nobody, nobody, nobody, math.nan, all_converged=False)
 
 
 def assess(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Convergence:
@@ -92,8 +92,8 @@ def assess(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
     ranked = frozenset(running[position] for position in kept)
     trends = _trends(samples, clean, protocol.statistic)
     steady = frozenset(i for i in running if abs(trends[i] - 1) <= protocol.steady)
-    settled = len(narrow) == len(running) == len(steady) and agreement >= protocol.tau
-    return Convergence(summaries, narrow, known, steady, ranked, agreement, settled)
+    converged = len(narrow) == len(running) == len(steady) and agreement >= protocol.tau
+    return Convergence(summaries, narrow, known, steady, ranked, agreement, converged)
 
 
 def _halves(samples: Samples, clean: BoolArray, first: BoolArray, statistic: str) -> tuple[float, float]:

@@ -36,11 +36,11 @@ class Interim:
         for index in samples:
             met = index in settling.narrow and settling.rules(index).met
             self._met[index] = self._met.get(index, 0) + 1 if met else 0
-        settled = {index for index in samples if self._met[index] >= self._times} - self._settled
-        open_ = {index: n for index, n in samples.items() if index not in self._settled | settled}
-        self._settled |= settled
-        self._reported |= {index: samples[index] for index in settled}
-        return dict(sorted((dict.fromkeys(settled, True) | self.early(open_)).items()))
+        converged = {index for index in samples if self._met[index] >= self._times} - self._settled
+        open_ = {index: n for index, n in samples.items() if index not in self._settled | converged}
+        self._settled |= converged
+        self._reported |= {index: samples[index] for index in converged}
+        return dict(sorted((dict.fromkeys(converged, True) | self.early(open_)).items()))
 
     def early(self, samples: Mapping[int, int]) -> dict[int, bool]:
         """Return the networks to report before any look, none of which has settled.

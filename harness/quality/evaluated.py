@@ -47,7 +47,7 @@ class EvaluatedQuality:
     data: str
     score: Callable[[Config], Score]
     predicted: bool = False
-    free: bool = False
+    costs_nothing: bool = False
     known_by: str = ""
     examples: Contents = field(default_factory=dict)
     beside: Contents = field(default_factory=dict)

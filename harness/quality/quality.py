@@ -69,7 +69,7 @@ class Quality(Protocol):
         unit: of the metric ("%"); empty where it has none.
         maximise: more is better.
         predicted: it is a prediction and no measurement.
-        free: it costs nothing to evaluate, so a search may ask for any number of sub-networks.
+        costs_nothing: it costs nothing to evaluate, so a search may ask for any number of sub-networks.
         note: one line that is shown with results: where it is from, how good it is, and whether it is predicted.
     """
 
@@ -86,7 +86,7 @@ class Quality(Protocol):
     @property
     def predicted(self) -> bool: ...
     @property
-    def free(self) -> bool: ...
+    def costs_nothing(self) -> bool: ...
     @property
     def note(self) -> str: ...
 
@@ -226,7 +226,7 @@ class FreeQuality:
     predicted: bool
     note: str
     function: Callable[[npt.ArrayLike], FloatArray]
-    free: bool = True
+    costs_nothing: bool = True
     source: str = ""
     contents: Contents = field(default_factory=dict)
     rows: int | None = None

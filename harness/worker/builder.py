@@ -93,7 +93,7 @@ class MeasurementBuilder:
             spent_s=message.spent_s,
             throttled=_throttled(message.read_back),
         )
-        if message.interim and not message.settled:
+        if message.interim and not message.converged:
             verdict = unfinished(verdict, message.batch.rounds)
         context = {**message.batch.to_record(), "anchors": dict(self.anchors_now), "noise": self._noise}
         return self._write(

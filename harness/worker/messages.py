@@ -194,7 +194,7 @@ class Measured(Message):
         read_back: what each stage's session says of itself after the work.
         sessions: how often it was prepared.
         interim: its batch goes on.
-        settled: its value will not change any more, or, at the end, there will be no other.
+        converged: its value will not change any more, or, at the end, there will be no other.
     """
 
     number: int
@@ -207,7 +207,7 @@ class Measured(Message):
     read_back: list[dict[str, Any]]
     sessions: int
     interim: bool = False
-    settled: bool = True
+    converged: bool = True
     say: Literal["measured"] = "measured"
 
 

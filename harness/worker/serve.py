@@ -181,7 +181,7 @@ class Worker:
             for index, number in enumerate(numbers):
                 if number < 0 or index in due:
                     message = _measured(number, runners[index], result, index, facts(result))
-                    self._say(replace(message, interim=True, settled=due.get(index, False)))
+                    self._say(replace(message, interim=True, converged=due.get(index, False)))
 
         with system_clocks() as clocks:
             result = time_batch(

@@ -15,13 +15,13 @@ class Tick:
 
     Attributes:
         round: the round under way; 0 while warming up.
-        settled: networks whose interval has settled.
+        converged: networks whose interval has settled.
         total: networks of the batch.
         tau: of the two halves, nan before there are any.
     """
 
     round: int
-    settled: int
+    converged: int
     total: int
     tau: float
 

@@ -162,7 +162,7 @@ class _Loop:
                 self.settling = self._settle()
                 # Looking costs milliseconds: what takes long is looked at less often.
                 next_look = self.round + max(self.protocol.check_every, self.round // 5)
-                in_a_row = in_a_row + 1 if self.settling.all_settled else 0
+                in_a_row = in_a_row + 1 if self.settling.all_converged else 0
                 if in_a_row >= self.protocol.tau_times:
                     return
                 self._report(self.interim.due(self.settling, self._samples_each()))

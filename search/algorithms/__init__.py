@@ -1,8 +1,8 @@
 """Search algorithms: one file each, or an installed package's entry point in the group ``hwnas.algorithms``.
 
 A file offers ``create(name, problem, evals, rng, settings)``, ``SUMMARY`` (one line), ``MAX_OBJECTIVES`` (``None``: any
-number) and, where one objective is too few, ``MIN_OBJECTIVES``; ``USES_GUESSES = True`` where it starts from what a
-problem's ``guesses`` say.
+number) and, where one objective is too few, ``MIN_OBJECTIVES``; ``USES_PRIORS = True`` where it starts from what a
+problem's ``priors`` say.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def create(
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     if not _allows(provider, problem.n_obj):
         raise UsageError(_wrong_number(name, problem))
-    if any(problem.guesses) and not _uses_guesses(provider):
+    if any(problem.priors) and not _uses_guesses(provider):
         able = [other for other in registry.working() if _uses_guesses(registry.provider(other))]
         raise UsageError(
             f"algorithm {name!r} makes no use of what is known on another platform; those that do: {', '.join(able)}"

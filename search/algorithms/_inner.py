@@ -99,15 +99,15 @@ def crowding_distance(F: FloatArray) -> FloatArray:
     return distance
 
 
-def penalised(F: FloatArray, limits: FloatArray, excess: FloatArray | float = 0.0) -> FloatArray:
+def penalised(F: FloatArray, limits: FloatArray, violation: FloatArray | float = 0.0) -> FloatArray:
     """Return ``F`` with what breaks constraints pushed beyond everything that does not, by how much it breaks them.
 
     Args:
         F: minimised objectives, ``(n, n_obj)``.
         limits: the largest allowed ones, ``(n_obj,)``.
-        excess: by how much each breaks other constraints, ``(n,)``.
+        violation: by how much each breaks other constraints, ``(n,)``.
     """
-    over = np.maximum(0.0, F - limits).sum(axis=1) + excess
+    over = np.maximum(0.0, F - limits).sum(axis=1) + violation
     if not over.any():
         return F
     beyond = np.where(over > 0, 1.0 + over, 0.0) * (1e3 * (1.0 + np.abs(F).max()))

@@ -46,7 +46,7 @@ _DRAWS = 20
 _MARGIN = 0.01
 
 
-class OptimisticLinas:
+class DefaultLinas:
     """Fits a Gaussian process to all evaluations, and asks for what would add most to the hypervolume if all went well.
 
     Args:
@@ -126,12 +126,12 @@ class OptimisticLinas:
         n = max(0, int(self._settings["first"]) - int(self._told.ok.sum()))
         if self._settings["design"] != "spread":
             return sample_unseen(self._space, n, self._rng, self._told.seen)
-        if self._problem.excess is None:
+        if self._problem.violation is None:
             return spread(self._space, n, self._rng)
         X = spread(self._space, _DRAWS * n, self._rng)
-        excess = self._problem.excesses(X)
+        violation = self._problem.violations(X)
         # From the smallest to the largest of those that meet the constraints, or that come nearest to it.
-        within = np.sort(np.argsort(excess, kind="stable")[: max(n, int((excess == 0).sum()))])
+        within = np.sort(np.argsort(violation, kind="stable")[: max(n, int((violation == 0).sum()))])
         return X[within[np.linspace(0, len(within) - 1, n).round().astype(np.int64)]]
 
     # --- a batch -----------------------------------------------------------------------------------------------------
@@ -161,12 +161,14 @@ class OptimisticLinas:
 
     def _candidates(self) -> tuple[IntArray, FloatArray]:
         """Run the inner search from the front and from what the last one ended with."""
-        optimism, limits = float(self._settings["optimism"]), self._problem.limits
+        kappa, limits = float(self._settings["optimism"]), self._problem.limits
 
-        def hoped(X: IntArray) -> FloatArray:
-            return penalised(self._surrogate.hoped(X, optimism), limits, self._problem.excesses(X))
+        def lower_bound(X: IntArray) -> FloatArray:
+            return penalised(self._surrogate.lower_bound(X, kappa), limits, self._problem.violations(X))
 
-        X, F = evolve(self._space, hoped, self._start(), int(self._settings["inner_evals"]), self._rng, self._variation)
+        X, F = evolve(
+            self._space, lower_bound, self._start(), int(self._settings["inner_evals"]), self._rng, self._variation
+        )
         new = unseen_rows(X, self._told.seen)
         X, F = X[new], F[new]
         order = best_first(F)[: 4 * int(self._settings["population"])]
@@ -176,7 +178,7 @@ class OptimisticLinas:
     def _start(self) -> IntArray:
         size = int(self._settings["population"])
         X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
-        broken = self._problem.excesses(X)
+        broken = self._problem.violations(X)
         best = X[best_first(penalised(F, self._problem.limits, broken))[: max(1, size // 2)]]
         parents = np.concatenate([best, self._kept])[:size]
         mutants = parents[self._rng.integers(0, len(parents), size=size - len(parents))]
@@ -188,11 +190,11 @@ class OptimisticLinas:
         Those of ``pending`` are fantasies: what is hoped of them.
         """
         X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
-        F = self._surrogate.denoised(X, F)
+        F = self._surrogate.posterior_mean(X, F)
         if len(pending):
-            fantasies = self._surrogate.hoped(pending, float(self._settings["optimism"]))
+            fantasies = self._surrogate.lower_bound(pending, float(self._settings["optimism"]))
             X, F = np.concatenate([X, pending]), np.concatenate([F, fantasies])
-        F = F[(self._problem.limits >= F).all(axis=1) & (self._problem.excesses(X) == 0)]
+        F = F[(self._problem.limits >= F).all(axis=1) & (self._problem.violations(X) == 0)]
         front: FloatArray = F[non_dominated(F)]
         return front
 

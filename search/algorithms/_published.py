@@ -78,7 +78,7 @@ class PublishedLinas:
         def predict(X: IntArray) -> FloatArray:
             features = space.one_hot(X)
             F = np.stack([predictor.predict(features) for predictor in predictors], axis=1)
-            return penalised(F, limits, self._problem.excesses(X))
+            return penalised(F, limits, self._problem.violations(X))
 
         if self._inner == "nsga2":
             start = sample_unseen(space, self._population, self._rng)

@@ -151,7 +151,7 @@ class PymooSearch:
             low, high = np.nanmin(F, axis=0), np.nanmax(F, axis=0)
             self._scale = (low, np.where(high > low, high - low, 1.0))
         low, span = self._scale if self._scale is not None else (np.zeros(F.shape[1]), np.ones(F.shape[1]))
-        over = np.maximum(0.0, (F - self._problem.limits) / span).sum(axis=1) + self._problem.excesses(X)
+        over = np.maximum(0.0, (F - self._problem.limits) / span).sum(axis=1) + self._problem.violations(X)
         violation = np.where(failed, _FAILED, over)
         scaled = np.where(failed[:, None], _FAILED, (F - low) / span)
         if self._penalise:

@@ -38,8 +38,8 @@ class Surrogate:
         self._kind = kind
         self._features = SpaceFeatures(problem.space, features == "hierarchical")
         plain = tuple(self._features.blocks)
-        self._blocks = [plain if guess is None else behind_guess(plain) for guess in problem.guesses]
-        self._exact = problem.cheap if exact else (None,) * problem.n_obj
+        self._blocks = [plain if prior is None else behind_guess(plain) for prior in problem.priors]
+        self._exact = problem.exact if exact else (None,) * problem.n_obj
         self._parameters: list[FloatArray | None] = [None] * problem.n_obj
         self._fitted_to = 0
         self._predictors: list[Predictor | None] = [None] * problem.n_obj
@@ -57,12 +57,12 @@ class Surrogate:
             if self._exact[column] is None:
                 self._predictors[column] = self._fit_one(column, features[column], F[:, column], renew)
 
-    def hoped(self, X: IntArray, optimism: float) -> FloatArray:
-        """Return each objective as good as it may be, ``(n, n_obj)``: mean minus ``optimism`` standard deviations."""
-        mean, deviation = self._predict(X, optimism != 0)
-        return mean - optimism * deviation
+    def lower_bound(self, X: IntArray, kappa: float) -> FloatArray:
+        """Return each objective as good as it may be, ``(n, n_obj)``: mean minus ``kappa`` standard deviations."""
+        mean, deviation = self._predict(X, kappa != 0)
+        return mean - kappa * deviation
 
-    def denoised(self, X: IntArray, F: FloatArray) -> FloatArray:
+    def posterior_mean(self, X: IntArray, F: FloatArray) -> FloatArray:
         """Return evaluated sub-networks' objectives, ``(n, n_obj)``: noisy ones as predicted, others as told."""
         result = F.copy()
         noisy = [column for column in range(self._problem.n_obj) if self._problem.noise_of(column)]
@@ -95,8 +95,8 @@ class Surrogate:
     def _inputs(self, X: IntArray) -> list[FloatArray]:
         """Return each objective's features; where something is known of it from elsewhere, that is in front of them."""
         features = self._features(X)
-        guesses = self._problem.guesses
-        return [features if guess is None else with_guess(features, guess(X)) for guess in guesses]
+        priors = self._problem.priors
+        return [features if prior is None else with_guess(features, prior(X)) for prior in priors]
 
     def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
         features = self._inputs(X)

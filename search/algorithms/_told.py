@@ -68,10 +68,10 @@ class Observations:
         that come nearest have to do.
         """
         n = min(n, self.left)
-        if self.problem.excess is None:
+        if self.problem.violation is None:
             return self.ask(sample_unseen(self.problem.space, n, rng, self.seen))
         X = sample_unseen(self.problem.space, _DRAWS * n, rng, self.seen)
-        return self.ask(X[np.argsort(self.problem.excesses(X), kind="stable")[:n]])
+        return self.ask(X[np.argsort(self.problem.violations(X), kind="stable")[:n]])
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

@@ -18,13 +18,13 @@ from hwnas.supernets.errors import UsageError
 
 SUMMARY = "LINAS: measures few sub-networks, predicts many; any number of objectives"
 MAX_OBJECTIVES: int | None = None
-USES_GUESSES = True
+USES_PRIORS = True
 
 
 def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> Algorithm:
     """Make a LINAS search; settings: those of the preset's module, ``DEFAULTS`` there."""
     if settings.get("preset") == "paper":
-        if any(problem.guesses):
+        if any(problem.priors):
             raise UsageError(f"{name}: preset 'paper' makes no use of what is known on another platform; leave it out")
         return _published.PublishedLinas(problem, evals, rng, read_settings(name, settings, _published.DEFAULTS))
-    return _optimistic.OptimisticLinas(problem, evals, rng, read_settings(name, settings, _optimistic.DEFAULTS))
+    return _optimistic.DefaultLinas(problem, evals, rng, read_settings(name, settings, _optimistic.DEFAULTS))

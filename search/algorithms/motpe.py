@@ -68,7 +68,7 @@ class ParzenSearch:
         before = set(row_keys(self._told.vectors))
         self._told.add(X, F)
         X = X[unseen_rows(X, before)]
-        F = penalised(self._told.values(X), self._problem.limits, self._problem.excesses(X))
+        F = penalised(self._told.values(X), self._problem.limits, self._problem.violations(X))
         for key, x, f in zip(row_keys(X), X, F, strict=True):
             trial = self._pending.pop(key, None)
             if np.isnan(f).any():

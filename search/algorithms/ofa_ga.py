@@ -124,7 +124,7 @@ class Finder:
         return X[order[:size]]
 
     def _violation(self, X: IntArray, F: FloatArray, limits: FloatArray) -> FloatArray:
-        return np.asarray(np.maximum(0.0, F - limits).sum(axis=1) + self._problem.excesses(X), dtype=np.float64)
+        return np.asarray(np.maximum(0.0, F - limits).sum(axis=1) + self._problem.violations(X), dtype=np.float64)
 
     def _best_first(self, X: IntArray, F: FloatArray, limits: FloatArray) -> IntArray:
         """Order by violation, then by the last objective."""

@@ -123,12 +123,12 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     }
     jobs = [_Job(contestant, seed, options) for contestant in contestants for seed in chosen]
     tell = progress or (lambda _: None)
-    free = _all_free(net, options)
+    costs_nothing = _all_free(net, options)
     tell(CompareProgress(0, len(jobs), ""))
-    if free and workers != 1:
+    if costs_nothing and workers != 1:
         studies = _in_parallel(net, jobs, workers, tell)
     else:
-        studies = _one_by_one(net, jobs, None if free else store, free, tell)
+        studies = _one_by_one(net, jobs, None if costs_nothing else store, costs_nothing, tell)
     grouped = {one: [studies[job] for job in range(len(jobs)) if jobs[job].contestant == one] for one in contestants}
     return Comparison.of(grouped, evals, best, thresholds)
 
@@ -158,18 +158,22 @@ def _all_free(net: SuperNetwork, options: Mapping[str, Any]) -> bool:
     request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
     with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
         plan = Plan(request, sources)
-        return all(one.free for one in (*plan.objectives, *plan.limited))
+        return all(one.costs_nothing for one in (*plan.objectives, *plan.limited))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
 def _one_by_one(
-    net: SuperNetwork, jobs: Sequence[_Job], store: Store | None, free: bool, tell: Callable[[CompareProgress], None]
+    net: SuperNetwork,
+    jobs: Sequence[_Job],
+    store: Store | None,
+    costs_nothing: bool,
+    tell: Callable[[CompareProgress], None],
 ) -> list[Study]:
     studies: list[Study] = []
     last = ""
-    with contextlib.nullcontext(store) if free or store is not None else _passing_store() as shared:
+    with contextlib.nullcontext(store) if costs_nothing or store is not None else _passing_store() as shared:
         for number, job in enumerate(jobs):
 
             def show(event: Any, number: int = number, last: str = last) -> None:

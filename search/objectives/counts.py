@@ -22,8 +22,8 @@ class Count:
     unit: str = "M"
     maximise: bool = False
     source: str = "counted"
-    free: bool = True
-    cheap: bool = True
+    costs_nothing: bool = True
+    exact: bool = True
     batched: bool = True
 
     def evaluate(self, X: IntArray) -> Outcome:

@@ -34,8 +34,8 @@ class _Latency:
 class KnownLatency(_Latency):
     """Latency from a table; no measurement is made of it, so nothing is kept but the evaluation itself."""
 
-    free = True
-    cheap = True
+    costs_nothing = True
+    exact = True
 
     def __init__(self, net: SuperNetwork, backend: KnowingBackend, platform: Platform) -> None:
         self._net = net
@@ -75,8 +75,8 @@ class KnownLatency(_Latency):
 class MeasuredLatency(_Latency):
     """Latency measured on the platform; every measurement is kept by the measurer as soon as it is taken."""
 
-    free = False
-    cheap = False
+    costs_nothing = False
+    exact = False
 
     def __init__(self, measurer: Measurer, platform: Platform) -> None:
         self._measurer = measurer

@@ -26,8 +26,8 @@ class Memory:
     count: Count
     unit: str = "MB"
     maximise: bool = False
-    free: bool = True
-    cheap: bool = True
+    costs_nothing: bool = True
+    exact: bool = True
     batched: bool = True
 
     def evaluate(self, X: IntArray) -> Outcome:

@@ -65,8 +65,8 @@ class Objective(Protocol):
         maximise: more is better.
         source: what its values come from; values of different sources never mix in one study. Files are in it by what
             they hold, not by their names; see ``Renamed``.
-        free: it costs nothing to evaluate: nothing is measured.
-        cheap: it is free and exactly known, so that an algorithm may look at it without an evaluation. A prediction is
+        costs_nothing: it costs nothing to evaluate: nothing is measured.
+        exact: it is free and exactly known, so that an algorithm may look at it without an evaluation. A prediction is
             never cheap: predictions of quality are what the papers count.
         batched: it takes a batch at once and loses none of it when it is interrupted; otherwise sub-networks are
             evaluated one by one.
@@ -76,8 +76,8 @@ class Objective(Protocol):
     unit: str
     maximise: bool
     source: str
-    free: bool
-    cheap: bool
+    costs_nothing: bool
+    exact: bool
     batched: bool
 
     def evaluate(self, X: IntArray) -> Outcome:
@@ -214,7 +214,7 @@ class Sources:
 
         options = self.quality_options or quality.QualityOptions()
         found = quality.get(self.quality_spec, self.net, replace(options, store=self.store, progress=self.progress))
-        if not isinstance(self.platform, EvaluatesElsewhere) or found.free:
+        if not isinstance(self.platform, EvaluatesElsewhere) or found.costs_nothing:
             return found
         elsewhere = self.platform.evaluating(found, self.quality_spec or self.net.default_quality)
         if elsewhere is not found:

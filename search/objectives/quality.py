@@ -24,7 +24,7 @@ class QualityObjective:
         quality: the source.
     """
 
-    cheap = False
+    exact = False
 
     def __init__(self, quality: Quality) -> None:
         self._quality = quality
@@ -32,12 +32,12 @@ class QualityObjective:
         self.unit = quality.unit
         self.maximise = quality.maximise
         self.source = quality.source
-        self.free = quality.free
+        self.costs_nothing = quality.costs_nothing
         rows: int | None = getattr(quality, "rows", None)
         self.rows = None if rows is None else Rows(quality.name, rows)
         # A source that takes long evaluates one at a time, so that each is kept as soon as it is there; one that has
         # several machines sees to that itself.
-        self.batched = quality.free or bool(getattr(quality, "parallel", False))
+        self.batched = quality.costs_nothing or bool(getattr(quality, "parallel", False))
 
     def recorded_as(self, source: str) -> bool:
         """Tell whether ``source`` is what the quality's was called before it was free of the names of files."""

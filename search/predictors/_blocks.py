@@ -80,18 +80,18 @@ def behind_guess(blocks: Sequence[FeatureBlock]) -> tuple[FeatureBlock, ...]:
 
     The guess, a latency on another platform, is expected to be most of it, and the rest to matter less than without it.
     """
-    guess = FeatureBlock(slice(0, 1), True, _GUESSED, np.zeros(1, dtype=np.int64))
+    prior = FeatureBlock(slice(0, 1), True, _GUESSED, np.zeros(1, dtype=np.int64))
     moved = (slice(block.columns.start + 1, block.columns.stop + 1) for block in blocks)
     rest = (
         replace(block, columns=columns, amplitude=block.amplitude + _LESS)
         for block, columns in zip(blocks, moved, strict=True)
     )
-    return (guess, *rest)
+    return (prior, *rest)
 
 
-def with_guess(features: FloatArray, guess: FloatArray) -> FloatArray:
+def with_guess(features: FloatArray, prior: FloatArray) -> FloatArray:
     """Return features with a guess (n,) in front of them, as ``behind_guess`` expects it."""
-    return np.column_stack([guess, features])
+    return np.column_stack([prior, features])
 
 
 def plain_blocks(n_features: int) -> tuple[FeatureBlock, ...]:

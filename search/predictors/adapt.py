@@ -39,7 +39,7 @@ class Adapted:
 
     Args:
         space: the search space.
-        guess: latencies on A; ``None``: nothing is known, the process learns B alone.
+        prior: latencies on A; ``None``: nothing is known, the process learns B alone.
         X: the sub-networks measured on B, ``(n, n_var)``, at least two.
         y: their latencies on B, ``(n,)``, finite.
         noise: standard deviation of one value of ``y``, in its unit; ``None``: learned from the data.
@@ -49,7 +49,7 @@ class Adapted:
     def __init__(
         self,
         space: SearchSpace,
-        guess: Guess | None,
+        prior: Guess | None,
         X: IntArray,
         y: FloatArray,
         noise: float | None = None,
@@ -57,7 +57,7 @@ class Adapted:
     ) -> None:
         if len(X) < 2:
             raise UsageError(f"adapting: expected at least two measured sub-networks, got {len(X)}")
-        self._features = _Features(space, guess)
+        self._features = _Features(space, prior)
         self._blocks = self._features.blocks
         steps = _STEPS if start is None else _FURTHER_STEPS
         self._process = GaussianProcess(self._features(X), y, self._blocks, noise, start, steps)
@@ -75,14 +75,14 @@ class Adapted:
 class _Features:
     """The space's features, with the latency on A in front of them."""
 
-    def __init__(self, space: SearchSpace, guess: Guess | None) -> None:
+    def __init__(self, space: SearchSpace, prior: Guess | None) -> None:
         self._space = SpaceFeatures(space)
-        self._guess = guess
-        self.blocks = self._space.blocks if guess is None else behind_guess(self._space.blocks)
+        self._prior = prior
+        self.blocks = self._space.blocks if prior is None else behind_guess(self._space.blocks)
 
     def __call__(self, X: IntArray) -> FloatArray:
         features = self._space(X)
-        return features if self._guess is None else with_guess(features, self._guess(X))
+        return features if self._prior is None else with_guess(features, self._prior(X))
 
 
 def learned(space: SearchSpace, X: IntArray, y: FloatArray) -> Guess:
@@ -90,22 +90,22 @@ def learned(space: SearchSpace, X: IntArray, y: FloatArray) -> Guess:
     return Adapted(space, None, X, y)
 
 
-def choose(space: SearchSpace, guess: Guess | None, n: int, rng: np.random.Generator) -> IntArray:
+def choose(space: SearchSpace, prior: Guess | None, n: int, rng: np.random.Generator) -> IntArray:
     """Choose the sub-networks to measure on B, canonical and distinct, ``(n, n_var)``, the most telling first.
 
     Args:
         space: the search space.
-        guess: latencies on A.
+        prior: latencies on A.
         n: how many.
         rng: draws the candidates, from the smallest sub-networks to the largest.
     """
     levels = rng.random((_CANDIDATES, 1))
     drawn = rng.binomial(space.n_options - 1, levels, size=(_CANDIDATES, space.n_var))
     X = np.unique(space.canonical(np.concatenate([space.smallest(), space.largest(), drawn])), axis=0)
-    return X[most_telling(space, guess, X, n)]
+    return X[most_telling(space, prior, X, n)]
 
 
-def most_telling(space: SearchSpace, guess: Guess | None, X: IntArray, n: int) -> IntArray:
+def most_telling(space: SearchSpace, prior: Guess | None, X: IntArray, n: int) -> IntArray:
     """Return the numbers of up to ``n`` rows of ``X``, each the one most uncertain given those before it.
 
     A Gaussian process's uncertainty does not depend on the values, so the order is known before anything is measured
@@ -113,7 +113,7 @@ def most_telling(space: SearchSpace, guess: Guess | None, X: IntArray, n: int) -
     """
     from hwnas.search.predictors._kernel import Kernel
 
-    features = _Features(space, guess)
+    features = _Features(space, prior)
     F = features(X)
     kernel = Kernel(F, features.blocks)
     return _pivots(kernel.matrix(kernel.expected), min(n, len(X)))
@@ -159,7 +159,7 @@ def curve(
     space: SearchSpace,
     X: IntArray,
     y: FloatArray,
-    guess: FloatArray | None,
+    prior: FloatArray | None,
     rng: np.random.Generator,
     *,
     splits: int = 3,
@@ -172,14 +172,14 @@ def curve(
         space: the search space.
         X: sub-networks measured on B, ``(n, n_var)``, distinct and canonical.
         y: their latencies on B, ``(n,)``.
-        guess: their latencies on A, ``(n,)``, from which the predictor starts and by which the measurements are chosen;
+        prior: their latencies on A, ``(n,)``, from which the predictor starts and by which the measurements are chosen;
             ``None``: B alone, from random measurements.
         rng: draws the splits.
         splits: how often; each holds out others.
         sizes: numbers of measurements to try.
         target: stop at the first size that reaches it; ``None``: try them all.
     """
-    known = None if guess is None else _lookup(X, guess)
+    known = None if prior is None else _lookup(X, prior)
     orders = [_split(space, X, known, rng) for _ in range(splits)]
     starts: list[FloatArray | None] = [None] * splits
     used, taus = [], []
@@ -204,14 +204,14 @@ def held_out(n: int) -> int:
     return max(2, round(_HELD_OUT * n))
 
 
-def _split(space: SearchSpace, X: IntArray, guess: Guess | None, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+def _split(space: SearchSpace, X: IntArray, prior: Guess | None, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Return the order in which rows are measured, and the rows that are held out."""
     drawn = rng.permutation(len(X))
     n_test = held_out(len(X))
     test, pool = drawn[:n_test], drawn[n_test:]
-    if guess is None:
+    if prior is None:
         return pool, test
-    return pool[most_telling(space, guess, X[pool], max(SIZES))], test
+    return pool[most_telling(space, prior, X[pool], max(SIZES))], test
 
 
 def _lookup(X: IntArray, values: FloatArray) -> Guess:

@@ -61,7 +61,7 @@ def quality_examples(net: SuperNetwork, spec: str | None, n: int, seed: int) -> 
     from hwnas.harness import quality
 
     source = quality.get(spec, net)
-    if not source.free:
+    if not source.costs_nothing:
         raise UsageError(f"quality {source.name}: has to be measured; write what was measured to a CSV and use that")
     X = _drawn(net, n, seed)
     return _known(X, quality.qualities(source, X), f"{source.metric} ({source.unit})", source.name)

@@ -104,8 +104,8 @@ def _table(rows: list[dict[str, Any]]) -> PageTable:
 
 
 def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:
-    settled = sum(row["status"] == "ok" for row in rows)
-    yield f"{settled} of {len(rows)} measurements settled."
+    converged = sum(row["status"] == "ok" for row in rows)
+    yield f"{converged} of {len(rows)} measurements settled."
     for name in platforms:
         values = [row["latency_ms"]["value"] for row in rows if row["platform"] == name]
         known = [value for value in values if value is not None]

@@ -72,7 +72,7 @@ class Asking:
         self._clock = clock
         self._drifts = drifts
         self._window = window
-        seen = {*archive.names, *(one.name for one in task.limited if one.cheap)}
+        seen = {*archive.names, *(one.name for one in task.limited if one.exact)}
         self._unseen = [one for one in task.constraints if one.name not in seen]
         self._parallel = that_takes_pending(algorithm) if window > 1 else None
         self._asked = self._waiting = self.no_rows()

@@ -51,8 +51,8 @@ class Constraint:
 
     def violation(self, values: FloatArray) -> FloatArray:
         """Return by how much ``values`` (n,) miss the limit, relative to it; 0: met, infinite: not known."""
-        excess = self.limit - values if self.maximise else values - self.limit
-        return np.where(np.isnan(excess), np.inf, np.maximum(excess, 0.0)) / (abs(self.limit) or 1.0)
+        violation = self.limit - values if self.maximise else values - self.limit
+        return np.where(np.isnan(violation), np.inf, np.maximum(violation, 0.0)) / (abs(self.limit) or 1.0)
 
 
 def name_of(text: str) -> str:

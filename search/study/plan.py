@@ -17,7 +17,7 @@ from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.search.objectives.quality import QualityObjective
 from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
 from hwnas.search.study.drift import Drift
-from hwnas.search.study.prior import Observed, guess_of, observed, platform_of
+from hwnas.search.study.prior import Observed, observed, platform_of, prior_of
 from hwnas.search.study.result import ObjectiveLabel
 from hwnas.search.study.same import WHENCE
 from hwnas.search.study.stopping import Reference, reference_default, reference_given
@@ -91,7 +91,7 @@ class Plan:
         others = [name for name in names if name not in {one.name for one in self.objectives}]
         limited = make(others, self._sources) if others else ()
         for one in limited:
-            if not one.free:
+            if not one.costs_nothing:
                 raise UsageError(f"constraint on {one.name}: it has to be measured, so it must be an objective too")
         return limited
 
@@ -114,12 +114,12 @@ class Plan:
         return Problem(
             space=self.space,
             names=tuple(names),
-            cheap=tuple(_cheap(one) if one.cheap else None for one in self.objectives),
+            exact=tuple(_cheap(one) if one.exact else None for one in self.objectives),
             bounds=tuple(_bound(one.name, self.constraints) for one in self.objectives),
             known=tuple(known),
             noise=tuple(self._noise(one) for one in self.objectives),
-            guesses=tuple(self._guess if one.name == "latency" else None for one in self.objectives),
-            excess=self._excess(),
+            priors=tuple(self._prior if one.name == "latency" else None for one in self.objectives),
+            violation=self._violation(),
         )
 
     @cached_property
@@ -131,16 +131,16 @@ class Plan:
         if objective.name in self.drifts:
             drift = self.drifts[objective.name]
             return lambda: drift.noise
-        return 0.0 if objective.free else None
+        return 0.0 if objective.costs_nothing else None
 
     @cached_property
-    def _guess(self) -> Known | None:
+    def _prior(self) -> Known | None:
         """What is known of latency from elsewhere."""
         if self.request.transfer_from is None:
             return None
         if self._observed is not None:
-            return self._observed.guess(self._sources.net)
-        return guess_of(self._sources.net, self.request.transfer_from, self._sources.store, self._whence)
+            return self._observed.prior(self._sources.net)
+        return prior_of(self._sources.net, self.request.transfer_from, self._sources.store, self._whence)
 
     @cached_property
     def _observed(self) -> Observed | None:
@@ -156,18 +156,18 @@ class Plan:
         source = self.request.transfer_from
         return None if source is None else platform_of(source, self._sources.store)
 
-    def _excess(self) -> Known | None:
+    def _violation(self) -> Known | None:
         """Return the violation of the constraints on what is exactly known and no objective."""
-        known = {one.name: one for one in self.limited if one.cheap}
+        known = {one.name: one for one in self.limited if one.exact}
         constraints = [one for one in self.constraints if one.name in known]
         if not constraints:
             return None
 
-        def excess(X: IntArray) -> FloatArray:
+        def violation(X: IntArray) -> FloatArray:
             values = {name: values_of(one, X) for name, one in known.items()}
             return total_violation(constraints, values, len(X))
 
-        return excess
+        return violation
 
     def algorithm_settings(self) -> dict[str, Any]:
         """Return what the algorithm is made with."""

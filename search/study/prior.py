@@ -29,7 +29,7 @@ _LEAST, _MOST = 8, 400
 
 
 def platform_of(source: str, store: Store | None) -> Platform | None:
-    """Return the platform that ``source`` of ``guess_of`` names; ``None``: it names a study in the store.
+    """Return the platform that ``source`` of ``prior_of`` names; ``None``: it names a study in the store.
 
     Raises:
         UsageError: there is neither such a study nor such a platform.
@@ -63,7 +63,7 @@ class Observed:
         """What a search that starts from them knows them by."""
         return Content(self.source, combined([f"{key} {float(value)!r}" for key, (_, value) in self.known.items()]))
 
-    def guess(self, net: SuperNetwork) -> Guess:
+    def prior(self, net: SuperNetwork) -> Guess:
         """Return what they say of all sub-networks; raises ``UsageError`` where they are too few."""
         return _learned(net, self.source, list(self.known.values()))
 
@@ -79,7 +79,7 @@ def observed(
 
     Args:
         net: the super-network.
-        source: see ``guess_of``.
+        source: see ``prior_of``.
         store: see there.
         platform: see there.
         until: where they ended for the search that is resumed, as its study has it, a number and a time; ``None``: all
@@ -97,7 +97,7 @@ def observed(
     return _measured(net, source, whence, store, end)
 
 
-def guess_of(net: SuperNetwork, source: str, store: Store | None, platform: Platform | None = None) -> Guess:
+def prior_of(net: SuperNetwork, source: str, store: Store | None, platform: Platform | None = None) -> Guess:
     """Return latencies on A, from whatever is known of them.
 
     Args:
@@ -112,7 +112,7 @@ def guess_of(net: SuperNetwork, source: str, store: Store | None, platform: Plat
     """
     found = observed(net, source, store, platform)
     if found is not None:
-        return found.guess(net)
+        return found.prior(net)
     whence = platform or platform_of(source, store)
     assert whence is not None  # noqa: S101 - else it was observed
     backend = backends.get(whence.backend)

@@ -20,7 +20,7 @@ from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.result import ObjectiveLabel, Study
 from hwnas.search.study.same import check_same
 from hwnas.search.study.stopping import Stop, stop_rule
-from hwnas.search.study.stored import StudyCheckpoint, kept_of, load, record_of
+from hwnas.search.study.stored import StudyCheckpoint, checkpoint_of, load, record_of
 from hwnas.search.study.window import startable, window_of
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork
@@ -231,7 +231,7 @@ class _Run:
             return self._name, StudyCheckpoint()
         record = self._record or store.create_study(self._name, {"search": settings, "facts": facts}, prefix=prefix)
         self._name = record.name
-        return record.name, kept_of(store, record, self._net)
+        return record.name, checkpoint_of(store, record, self._net)
 
     # --- reporting ---------------------------------------------------------------------------------------------------
 

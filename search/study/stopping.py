@@ -68,7 +68,7 @@ def reference_default(space: SearchSpace, objectives: Sequence[Objective], direc
     """
     ends = space.canonical(np.vstack([space.smallest(), space.largest()]))
     unknown = np.full(2, np.nan)
-    values = np.column_stack([values_of(one, ends) if one.free else unknown for one in objectives])
+    values = np.column_stack([values_of(one, ends) if one.costs_nothing else unknown for one in objectives])
     return Reference(np.max(directions.minimised(values), axis=0))
 
 

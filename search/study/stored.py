@@ -73,7 +73,7 @@ class StudyCheckpoint:
     save: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
-def kept_of(store: Store, record: StudyRecord, net: SuperNetwork) -> StudyCheckpoint:
+def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> StudyCheckpoint:
     """Return what the store has of a study, and how to keep more; raises ``StoreError`` where it is damaged."""
 
     def keep(evaluations: Sequence[Evaluation]) -> None:

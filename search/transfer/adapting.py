@@ -68,13 +68,13 @@ def adapting(space: SearchSpace, X: IntArray, latency: FloatArray, rng: np.rando
     adapted, alone = np.zeros((n_platforms, n_platforms)), np.full(n_platforms, np.nan)
     seed = int(rng.integers(2**32))
     # Single measurements are noisy; what a process has learned from all of them is less so.
-    guesses = [learned(space, X, column)(X) for column in latency.T]
+    priors = [learned(space, X, column)(X) for column in latency.T]
 
     def needed(target: int, source: int | None) -> float:
-        guess = None if source is None else guesses[source]
+        prior = None if source is None else priors[source]
         # Every start is tried on the same splits.
         found = curve(
-            space, X, latency[:, target], guess, np.random.default_rng(seed), splits=splits, sizes=sizes
+            space, X, latency[:, target], prior, np.random.default_rng(seed), splits=splits, sizes=sizes
         ).needed()
         return float("nan") if found is None else float(found)
 

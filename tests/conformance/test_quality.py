@@ -42,8 +42,10 @@ def source(request, tmp_path):
 
 
 def test_every_source_is_tested_here_or_runs_sub_networks():
-    free = [name for name in quality.names() if not getattr(quality.registry.provider(name), "USES_WEIGHTS", False)]
-    assert free == ["capacity", "ofa-predictor", "surrogate", "table"]
+    costs_nothing = [
+        name for name in quality.names() if not getattr(quality.registry.provider(name), "USES_WEIGHTS", False)
+    ]
+    assert costs_nothing == ["capacity", "ofa-predictor", "surrogate", "table"]
 
 
 # Each of these has data of its own to run sub-networks on, and its own tests in tests/harness/quality.
@@ -60,7 +62,7 @@ def test_a_source_that_runs_sub_networks_says_what_it_needs(name):
 def test_a_source_says_what_it_is(source):
     _, found, _ = source
     assert isinstance(found, Quality)
-    assert (found.metric, found.unit, found.maximise, found.free) == ("top1", "%", True, True)
+    assert (found.metric, found.unit, found.maximise, found.costs_nothing) == ("top1", "%", True, True)
     assert found.predicted == (not found.name.startswith("table:"))
     assert ("predicted" in found.note) == found.predicted
     assert "\n" not in found.note
@@ -231,7 +233,7 @@ class Measured:
     """A source with intervals."""
 
     name = source = "lab"
-    metric, unit, maximise, predicted, free, note = "top1", "%", True, False, False, ""
+    metric, unit, maximise, predicted, costs_nothing, note = "top1", "%", True, False, False, ""
 
     def __init__(self, *scores):
         self._scores = list(scores)

@@ -48,7 +48,7 @@ def test_what_is_searched_beyond_smoke_scale_can_be_searched(name, scale, assets
     if name == "fig11" and allowed_cpus() < 2:
         pytest.skip("two threads on one CPU")
     for problem in problems_of(experiments.shipped(name, scale).settings):
-        assert examined(problem).free is (problem.platform is None or problem.platform.startswith("lut:"))
+        assert examined(problem).costs_nothing is (problem.platform is None or problem.platform.startswith("lut:"))
 
 
 @pytest.mark.slow

@@ -15,11 +15,17 @@ NOISY = profile("noisy")
 NOBODY: frozenset[int] = frozenset()
 
 
-def look(*settled, narrow=(), n=3):
-    """A look at the rules that ``settled`` meet; ``narrow`` alone is one of them."""
-    met = frozenset(settled)
+def look(*converged, narrow=(), n=3):
+    """A look at the rules that ``converged`` meet; ``narrow`` alone is one of them."""
+    met = frozenset(converged)
     return Convergence(
-        Convergence.nothing(n).summaries, met | frozenset(narrow), frozenset(range(n)), met, met, 1.0, all_settled=False
+        Convergence.nothing(n).summaries,
+        met | frozenset(narrow),
+        frozenset(range(n)),
+        met,
+        met,
+        1.0,
+        all_converged=False,
     )
 
 
@@ -84,10 +90,10 @@ def test_the_loop_reports_from_the_first_round_on_and_of_everybody_but_the_ancho
 
 def test_who_settles_is_reported_as_settled_once(reports):
     told, _ = reports
-    settled = [index for _, due, _ in told for index, done in due.items() if done]
-    assert sorted(settled) == sorted(set(settled))
-    assert 7 not in settled
-    assert len(settled) >= 3
+    converged = [index for _, due, _ in told for index, done in due.items() if done]
+    assert sorted(converged) == sorted(set(converged))
+    assert 7 not in converged
+    assert len(converged) >= 3
 
 
 def test_what_is_reported_is_what_there_is_so_far(reports):

@@ -42,16 +42,16 @@ def level(milliseconds, rounds=8, spread=0.0):
     return taken(*[[milliseconds * (1 + spread * (k - 1)) for k in range(3)] for _ in range(rounds)])
 
 
-def settled(*samples, judged=None, protocol=RULES):
+def converged(*samples, judged=None, protocol=RULES):
     return assess(samples, protocol, 1, range(len(samples)) if judged is None else judged)
 
 
 def test_networks_that_hold_still_have_settled():
-    found = settled(level(1.0), level(2.0), level(3.0))
+    found = converged(level(1.0), level(2.0), level(3.0))
     everyone = frozenset({0, 1, 2})
     assert (found.narrow, found.known, found.steady, found.ranked) == (everyone,) * 4
     assert found.tau == 1.0
-    assert found.all_settled
+    assert found.all_converged
     assert [one.value for one in found.summaries] == pytest.approx([1e-3, 2e-3, 3e-3])
     assert found.rules(1) == Rules(narrow=True, steady=True, ranked=True)
 
@@ -62,7 +62,7 @@ def test_before_there_are_samples_nothing_is_known():
     assert all(math.isinf(one.width) and one.n == 0 for one in found.summaries)
     assert (found.narrow, found.known, found.steady, found.ranked) == (frozenset(),) * 4
     assert math.isnan(found.tau)
-    assert found.all_settled is False
+    assert found.all_converged is False
     assert found.rules(0) == Rules(narrow=False, steady=False, ranked=False)
     assert Convergence.nothing(3).summaries[0].statistic == "min"
 
@@ -75,77 +75,77 @@ def test_all_rules_are_to_be_met(missing):
 
 def test_an_interval_just_as_wide_as_is_aimed_for_is_narrow():
     samples = level(1.0, spread=0.05)
-    width = settled(samples).summaries[0].width
+    width = converged(samples).summaries[0].width
     assert width > 0
-    exact, below = (settled(samples, protocol=replace(RULES, interval=w)) for w in (width, 0.999 * width))
+    exact, below = (converged(samples, protocol=replace(RULES, interval=w)) for w in (width, 0.999 * width))
     assert (exact.narrow, below.narrow) == ({0}, frozenset())
-    assert exact.all_settled
-    assert not below.all_settled
+    assert exact.all_converged
+    assert not below.all_converged
     # What is known to within the interval either way may be told when its time is up.
-    half, less = (settled(samples, protocol=replace(RULES, interval=w)) for w in (width / 2, 0.499 * width))
+    half, less = (converged(samples, protocol=replace(RULES, interval=w)) for w in (width / 2, 0.499 * width))
     assert (half.known, half.narrow, less.known) == ({0}, frozenset(), frozenset())
 
 
 def test_too_few_samples_are_never_narrow():
     eight, seven = taken(*[[1.0]] * 8), taken(*[[1.0]] * 7)
-    assert settled(eight).narrow == settled(eight).known == {0}
-    found = settled(eight, seven)
+    assert converged(eight).narrow == converged(eight).known == {0}
+    found = converged(eight, seven)
     assert (found.narrow, found.known) == ({0}, {0})
     assert found.steady == {0, 1}
-    assert not found.all_settled
+    assert not found.all_converged
 
 
 def test_a_network_that_does_not_run_holds_nobody_up():
-    found = settled(level(1.0), Samples.none(), level(2.0))
+    found = converged(level(1.0), Samples.none(), level(2.0))
     assert found.narrow == found.steady == found.ranked == {0, 2}
-    assert found.all_settled
+    assert found.all_converged
 
 
 def test_only_those_that_are_judged_count():
     ragged = taken(*[[1.0, 1.5, 2.0]] * 8)
-    found = settled(level(1.0), ragged, level(2.0), judged=[0, 2])
+    found = converged(level(1.0), ragged, level(2.0), judged=[0, 2])
     assert found.narrow == found.ranked == found.steady == {0, 2}
-    assert found.all_settled
-    assert not settled(level(1.0), ragged, level(2.0)).all_settled
+    assert found.all_converged
+    assert not converged(level(1.0), ragged, level(2.0)).all_converged
 
 
 def test_a_network_that_slows_down_is_not_steady():
     slowing = taken(*[[2.0] * 3] * 4, *[[2.2] * 3] * 4)
-    found = settled(level(1.0), slowing, level(3.0))
+    found = converged(level(1.0), slowing, level(3.0))
     assert found.steady == {0, 2}
     assert found.narrow == {0, 1, 2}
-    assert not found.all_settled
+    assert not found.all_converged
 
 
 def test_where_the_whole_batch_slows_down_it_is_the_hosts_matter():
     slower = [taken(*[[ms] * 3] * 4, *[[1.1 * ms] * 3] * 4) for ms in (1.0, 2.0, 3.0)]
-    assert settled(*slower).steady == {0, 1, 2}
+    assert converged(*slower).steady == {0, 1, 2}
     # Beside those, one that kept its pace has become faster.
-    assert settled(*slower, level(4.0)).steady == {0, 1, 2}
+    assert converged(*slower, level(4.0)).steady == {0, 1, 2}
 
 
 def test_a_change_of_just_what_is_allowed_is_steady():
     protocol = replace(RULES, steady=0.25)  # of 1.25, whose difference to 1 is exact
     changed = taken(*[[1.0] * 3] * 4, *[[1.25] * 3] * 4)
-    assert settled(changed, level(2.0), level(3.0), protocol=protocol).steady == {0, 1, 2}
+    assert converged(changed, level(2.0), level(3.0), protocol=protocol).steady == {0, 1, 2}
     protocol = replace(RULES, steady=0.2499)
-    assert settled(changed, level(2.0), level(3.0), protocol=protocol).steady == {1, 2}
+    assert converged(changed, level(2.0), level(3.0), protocol=protocol).steady == {1, 2}
 
 
 def test_ranks_are_those_of_the_even_and_the_odd_rounds():
     # Two networks change places with every round; a third is apart from them.
     swinging = taken(*[[1.0] * 3, [1.2] * 3] * 4), taken(*[[1.2] * 3, [1.0] * 3] * 4)
-    found = settled(*swinging, level(9.0))
+    found = converged(*swinging, level(9.0))
     assert found.tau == pytest.approx(1 / 3)
     assert found.ranked == {1, 2}
-    assert not found.all_settled
+    assert not found.all_converged
     assert found.steady == {0, 1, 2}
 
 
 def test_disturbed_samples_do_not_count():
     calm = taken(*[[1.0, 1.0]] * 8)
     disturbed = replace(calm, wall_ns=np.where(np.arange(16) % 2, 5_000_000, 1_000_000), cpu_ns=calm.cpu_ns)
-    found = settled(disturbed)
+    found = converged(disturbed)
     assert found.summaries[0].value == 1e-3
     assert found.summaries[0].n_clean == 8
     assert found.narrow == {0}
@@ -219,22 +219,22 @@ def test_a_round_between_early_and_late_is_early():
 def test_the_intervals_count_visits_where_a_visit_repeats_itself():
     # Twelve visits of eight samples, each visit of one speed: as much as twelve samples, and not as ninety-six.
     mode = [1.0, 1.1, 1.0, 1.1, 1.1, 1.0, 1.0, 1.1, 1.0, 1.1, 1.1, 1.0]
-    repeated = settled(taken(*[[ms] * 8 for ms in mode])).summaries[0]
-    apart = settled(taken(*[[1.0, 1.1] * 4 for _ in mode])).summaries[0]
+    repeated = converged(taken(*[[ms] * 8 for ms in mode])).summaries[0]
+    apart = converged(taken(*[[1.0, 1.1] * 4 for _ in mode])).summaries[0]
     assert repeated.width == pytest.approx(0.1, abs=0.01)
     assert apart.width == pytest.approx(0.1, abs=0.01)
     third = [1.0, 1.0, 1.1, 1.0, 1.0, 1.1, 1.0, 1.0, 1.1, 1.0, 1.0, 1.1]
-    assert settled(taken(*[[ms] * 8 for ms in third])).summaries[0].high == pytest.approx(1.1e-3)
-    assert settled(taken(*[[1.0, 1.0, 1.1] for _ in range(32)])).summaries[0].high == pytest.approx(1.0e-3)
+    assert converged(taken(*[[ms] * 8 for ms in third])).summaries[0].high == pytest.approx(1.1e-3)
+    assert converged(taken(*[[1.0, 1.0, 1.1] for _ in range(32)])).summaries[0].high == pytest.approx(1.0e-3)
 
 
 def test_ranks_that_agree_just_as_much_as_is_wanted_are_enough():
     # One pair of six changes places between even and odd rounds: 4 of 6.
     nets = [taken(*[[1.0], [1.2]] * 4), taken(*[[1.2], [1.0]] * 4), level(3.0), level(4.0)]
     wide = replace(RULES, interval=9.0, steady=9.0, samples=1)
-    agreement = settled(*nets, protocol=wide).tau
-    assert settled(*nets, protocol=replace(wide, tau=agreement)).all_settled
-    assert not settled(*nets, protocol=replace(wide, tau=agreement + 1e-9)).all_settled
+    agreement = converged(*nets, protocol=wide).tau
+    assert converged(*nets, protocol=replace(wide, tau=agreement)).all_converged
+    assert not converged(*nets, protocol=replace(wide, tau=agreement + 1e-9)).all_converged
 
 
 def test_as_many_are_taken_out_as_spoil_it():

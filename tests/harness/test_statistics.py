@@ -98,9 +98,9 @@ def test_too_few_samples_have_no_interval():
 
 def test_the_minimum_of_a_few_lucky_samples_has_a_wide_interval(rng):
     common, lucky = rng.normal(1.10, 0.001, 98), np.array([1.0, 1.001])
-    settled = statistics.summarise(common, np.ones(98, dtype=bool), "min")
+    converged = statistics.summarise(common, np.ones(98, dtype=bool), "min")
     doubtful = statistics.summarise(np.concatenate([common, lucky]), np.ones(100, dtype=bool), "min")
-    assert settled.width < 0.01
+    assert converged.width < 0.01
     assert doubtful.width > 0.09
 
 

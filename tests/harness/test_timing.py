@@ -194,7 +194,7 @@ def test_the_sessions_of_a_network_take_turns():
 
 
 def test_sessions_that_differ_more_than_networks_do_not_pass_for_ranked():
-    def settled(n_sessions):
+    def converged(n_sessions):
         machine, rng = Machine(seed=7, jitter=0.001), np.random.default_rng(3)
         each = [1e-3 * (1 + 1e-3 * i) * (1 + 0.01 * rng.standard_normal(n_sessions)) for i in range(16)]
         protocol = profile("noisy", cap_s=0.5)
@@ -202,9 +202,9 @@ def test_sessions_that_differ_more_than_networks_do_not_pass_for_ranked():
         return result.settling.tau, statuses(result, protocol)
 
     # Of one session each, nothing shows that another would rank the networks otherwise.
-    assert settled(1)[0] > 0.95
-    assert set(settled(1)[1]) == {"ok"}
-    agreement, found = settled(4)
+    assert converged(1)[0] > 0.95
+    assert set(converged(1)[1]) == {"ok"}
+    agreement, found = converged(4)
     assert agreement < 0.8
     assert found.count("unstable") > 4
 
@@ -213,10 +213,10 @@ def test_nobody_waits_for_anchors():
     machine = Machine(seed=1, jitter=0.001)
     networks = [Wandering(machine, 1e-3), Network(machine, 2e-3), Network(machine, 3e-3)]
     result = time_batch(networks, NOISY, machine, np.random.default_rng(0), anchors=1)
-    assert result.settling.all_settled
+    assert result.settling.all_converged
     assert result.rounds < 20
     alone = time_batch(networks[:1], NOISY, machine, np.random.default_rng(0), anchors=1)
-    assert not alone.settling.all_settled
+    assert not alone.settling.all_converged
 
 
 def test_the_same_seed_gives_the_same_samples():

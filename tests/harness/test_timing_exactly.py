@@ -117,7 +117,7 @@ def test_a_batchs_time_is_that_of_its_networks():
     assert result.seconds == 104e-3
     assert result.overhead_s == 0.0
     assert result.rounds == 4
-    assert result.settling.all_settled
+    assert result.settling.all_converged
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_look_that_finds_something_unsettled_begins_the_count_anew(monkeypatch
     clocks, said = Exact(), iter([True, False, True, True, False])
 
     def scripted(samples, *_):
-        return replace(Convergence.nothing(len(samples)), all_settled=next(said))
+        return replace(Convergence.nothing(len(samples)), all_converged=next(said))
 
     monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
     protocol = replace(SHORT, rounds=2, tau_times=2, check_every=1)
@@ -160,7 +160,7 @@ def test_who_is_waited_for_and_what_explains_their_time(monkeypatch, given, expe
 
     def scripted(samples, _, threads, judged):
         asked.append((threads, list(judged)))
-        return replace(Convergence.nothing(len(samples)), all_settled=True)
+        return replace(Convergence.nothing(len(samples)), all_converged=True)
 
     monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
     exactly(Scripted(clocks, 1_000_000), Scripted(clocks, 1_000_000), clocks=clocks, **given)
@@ -324,9 +324,9 @@ def test_signs_of_life_say_how_far_it_is():
     protocol = replace(SHORT, tau_times=4, tau=-1.0, slow_runs=5, slow_drop=1)
     exactly(*networks, clocks=clocks, protocol=protocol, anchors=1, tick=ticks.append)
     first, *_, last = ticks
-    assert (first.round, first.settled, first.total) == (3, 0, 2)
+    assert (first.round, first.converged, first.total) == (3, 0, 2)
     assert math.isnan(first.tau)
-    assert (last.settled, last.total, last.tau) == (2, 2, 1.0)
+    assert (last.converged, last.total, last.tau) == (2, 2, 1.0)
     # Three networks of 120 ms warm-up, then 300 ms a round: a second is over within the third round.
     clocks, ticks = Exact(), []
     exactly(Scripted(clocks, 500_000_000), clocks=clocks, protocol=protocol, tick=ticks.append)
@@ -354,7 +354,7 @@ def test_what_is_known_is_reported_between_rounds():
 
     def report(result, due):
         samples = [timed.samples.n for timed in result.timed]
-        told.append((result.rounds, due, samples, result.settling.all_settled, result.seconds))
+        told.append((result.rounds, due, samples, result.settling.all_converged, result.seconds))
         clocks.taken = [one + 1_000_000 for one in clocks.taken]
 
     networks = [Scripted(clocks, 1_000_000, taken=(1, 1, 1)) for _ in range(2)]
@@ -391,7 +391,7 @@ def test_a_network_that_failed_is_entered_no_more_and_not_waited_for():
     assert result.timed[0].failure == "ValueError: no"
     assert result.timed[0].samples.n == 0
     assert entered == [0, 1, 1, 1, 1, 1]
-    assert result.settling.all_settled
+    assert result.settling.all_converged
     nobody = exactly(Failing(clocks, 1), clocks=clocks)
     assert (nobody.rounds, nobody.timed[0].failure) == (0, "ValueError: no")
 

@@ -17,7 +17,7 @@ from hwnas.search.algorithms._surrogate import Surrogate
 from hwnas.search.predictors._blocks import SpaceFeatures
 from hwnas.search.predictors._kernel import Kernel
 from hwnas.search.predictors.adapt import Adapted, Curve, choose, curve, learned, most_telling
-from hwnas.search.study.prior import guess_of
+from hwnas.search.study.prior import prior_of
 from hwnas.search.study.run import search
 from hwnas.supernets.blocks import BlockSum, distinct_blocks
 from hwnas.supernets.errors import UsageError
@@ -76,10 +76,10 @@ def test_a_device_that_has_nothing_in_common_does_not_mislead(X):
 
 
 def test_what_was_learned_from_a_search_serves_as_a_start(X):
-    guess = learned(NET.space, X[:100], on_a(X[:100]))
-    assert stats.kendalltau(guess(X[100:]), on_a(X[100:])).statistic > 0.9
-    chosen = choose(NET.space, guess, 10, np.random.default_rng(0))
-    assert tau(Adapted(NET.space, guess, chosen, on_b(chosen))(X), X) > 0.85
+    prior = learned(NET.space, X[:100], on_a(X[:100]))
+    assert stats.kendalltau(prior(X[100:]), on_a(X[100:])).statistic > 0.9
+    chosen = choose(NET.space, prior, 10, np.random.default_rng(0))
+    assert tau(Adapted(NET.space, prior, chosen, on_b(chosen))(X), X) > 0.85
 
 
 def test_chosen_sub_networks_are_distinct_and_the_same_for_the_same_seed():
@@ -145,13 +145,13 @@ def store(tmp_path):
         yield opened
 
 
-def agrees(guess):
+def agrees(prior):
     others = NET.space.sample(100, 9)
-    return stats.kendalltau(guess(others), on_a(others)).statistic
+    return stats.kendalltau(prior(others), on_a(others)).statistic
 
 
 def test_a_measured_table_is_learned(known_table):
-    assert agrees(guess_of(NET, known_table, None)) > 0.9
+    assert agrees(prior_of(NET, known_table, None)) > 0.9
 
 
 @pytest.fixture
@@ -164,27 +164,27 @@ def lookup_table(tmp_path):
 
 
 def test_a_lookup_table_is_asked(lookup_table):
-    assert agrees(guess_of(NET, lookup_table, None)) > 0.99
+    assert agrees(prior_of(NET, lookup_table, None)) > 0.99
 
 
 def test_a_study_is_learned(lookup_table, store):
     search(NET, lookup_table, algorithm="random", evals=60, store=store, study="on-a")
-    assert agrees(guess_of(NET, "on-a", store)) > 0.85
+    assert agrees(prior_of(NET, "on-a", store)) > 0.85
     with pytest.raises(UsageError, match=r"it searched ofa-mbv3-w1\.0, this search is of ofa-mbv3-w1\.2"):
-        guess_of(supernets.get("ofa-mbv3-w1.2"), "on-a", store)
+        prior_of(supernets.get("ofa-mbv3-w1.2"), "on-a", store)
 
 
 def test_a_study_of_too_little_is_refused(lookup_table, store):
     search(NET, lookup_table, algorithm="random", evals=7, seed=5, store=store, study="short")
     with pytest.raises(UsageError, match="expected at least 8 latencies there, got 7"):
-        guess_of(NET, "short", store)
+        prior_of(NET, "short", store)
 
 
 def test_what_is_neither_a_study_nor_a_platform_is_refused(store):
     with pytest.raises(UsageError, match="transfer from 'nighly': neither a study in the store nor a platform"):
-        guess_of(NET, "nighly", store)
+        prior_of(NET, "nighly", store)
     with pytest.raises(UsageError, match="at least 8 latencies there, got 0"):
-        guess_of(NET, "torch:threads=1", store)
+        prior_of(NET, "torch:threads=1", store)
 
 
 @pytest.mark.parametrize(("algorithm", "preset"), [("nsga2", None), ("linas", "paper")])
@@ -198,9 +198,9 @@ def test_a_surrogate_that_starts_from_another_platform_knows_more():
     F = on_b(X)[:, None]
     others = NET.space.sample(200, 3)
     taus = []
-    for guesses in ((), (on_a,)):
-        problem = Problem(NET.space, ("latency",), guesses=guesses)
+    for priors in ((), (on_a,)):
+        problem = Problem(NET.space, ("latency",), priors=priors)
         surrogate = Surrogate(problem, "gp", "hierarchical", exact=True)
         surrogate.fit(X, F)
-        taus.append(tau(surrogate.hoped(others, 1.0)[:, 0], others))
+        taus.append(tau(surrogate.lower_bound(others, 1.0)[:, 0], others))
     assert taus[1] > taus[0] + 0.05

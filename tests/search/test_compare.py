@@ -148,7 +148,7 @@ def test_refusals(changed, kind, match, workers, monkeypatch):
 class Measured:
     """A stand-in for what is measured: the store remembers for it."""
 
-    name, unit, maximise, source, free, cheap, batched = "measured", "ms", False, "here", False, False, True
+    name, unit, maximise, source, costs_nothing, exact, batched = "measured", "ms", False, "here", False, False, True
 
     def evaluate(self, X):
         return Outcome.of(NET.macs(X) ** 0.5 / 1e3, "")

@@ -64,8 +64,8 @@ class Objective:
 
     unit, source = "ms", "a script"
 
-    def __init__(self, name="latency", *, batched=True, maximise=False, fails=(), unstable=(), cheap=False):
-        self.name, self.batched, self.maximise, self.cheap = name, batched, maximise, cheap
+    def __init__(self, name="latency", *, batched=True, maximise=False, fails=(), unstable=(), exact=False):
+        self.name, self.batched, self.maximise, self.exact = name, batched, maximise, exact
         self.fails, self.unstable, self.calls = fails, unstable, []
 
     def value(self, row):
@@ -237,8 +237,8 @@ def test_a_limit_on_an_objective_is_kept_and_left_to_the_algorithm():
 
 
 @pytest.mark.parametrize(("cheap", "last"), [(True, 3.0), (False, np.nan)])
-def test_a_limit_on_something_that_the_algorithm_cannot_see_is_told_as_a_failure(cheap, last):
-    macs = Objective("macs", cheap=cheap)
+def test_a_limit_on_something_that_the_algorithm_cannot_see_is_told_as_a_failure(exact, last):
+    macs = Objective("macs", exact=exact)
     made = loop(Scripted(ALL[:3]), Objective(), limited=[macs], constraints=[Constraint("macs", False, 2.0, "M")])
     run(made)
     assert made.archive[2].objectives == {"latency": 3.0, "macs": 3.0}

@@ -20,7 +20,7 @@ def test_without_a_platform_they_are_of_one_sample_in_fp32():
     size, peak = make(["model-size", "peak-memory"], Sources(NET, quality_spec="none"))
     np.testing.assert_allclose(size.evaluate(X).values * 1e6, 4 * _stored(X), rtol=1e-12)
     np.testing.assert_allclose(peak.evaluate(X).values * 1e6, peak_memory(NET, "fp32", 1)(X), rtol=1e-12)
-    assert (size.unit, size.maximise, size.free, size.cheap) == ("MB", False, True, True)
+    assert (size.unit, size.maximise, size.costs_nothing, size.exact) == ("MB", False, True, True)
     assert peak.evaluate(X).status == ("ok",) * 5
 
 

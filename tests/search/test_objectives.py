@@ -37,7 +37,7 @@ def test_counts_are_the_networks_own_in_millions(sources):
     macs, params = make(["macs", "params"], sources)
     np.testing.assert_array_equal(macs.evaluate(X).values * 1e6, NET.macs(X))
     np.testing.assert_array_equal(params.evaluate(X).values * 1e6, NET.params(X))
-    assert (macs.unit, macs.maximise, macs.cheap, macs.free) == ("M", False, True, True)
+    assert (macs.unit, macs.maximise, macs.exact, macs.costs_nothing) == ("M", False, True, True)
     assert macs.evaluate(X).status == ("ok",) * 5
 
 
@@ -49,9 +49,9 @@ def test_the_qualitys_metric_is_an_objective_by_both_names(sources):
 
 
 def test_quality_is_never_cheap_and_a_slow_one_is_evaluated_one_by_one():
-    assert not QualityObjective(quality()).cheap
+    assert not QualityObjective(quality()).exact
     assert QualityObjective(quality()).batched
-    assert not QualityObjective(quality(free=False)).batched
+    assert not QualityObjective(quality(costs_nothing=False)).batched
 
 
 def test_a_missing_quality_is_a_failure_with_a_reason():
@@ -81,8 +81,8 @@ def test_known_latency_in_milliseconds():
     assert outcome.values[0] == 20.0
     assert outcome.status == ("ok", "failed")
     assert outcome.reasons[1] == "lut:table=note10 has no latency for it"
-    assert known.cheap
-    assert known.free
+    assert known.exact
+    assert known.costs_nothing
 
 
 class ScriptedMeasurer:
@@ -123,8 +123,8 @@ def test_measured_latency_carries_status_reason_and_interval():
     assert outcome.reasons == ("did not settle", "it crashed")
     np.testing.assert_allclose(outcome.intervals[0], [1.9, 2.2])
     assert measured.source == "torch:threads=1 on f00"
-    assert not measured.cheap
-    assert not measured.free
+    assert not measured.exact
+    assert not measured.costs_nothing
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(allow_nan=False)), min_size=1))

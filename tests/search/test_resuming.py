@@ -17,7 +17,7 @@ from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms import create
-from hwnas.search.algorithms._optimistic import OptimisticLinas
+from hwnas.search.algorithms._optimistic import DefaultLinas
 from hwnas.search.algorithms._published import PublishedLinas
 from hwnas.search.objectives import Outcome
 from hwnas.search.study.run import search
@@ -33,7 +33,7 @@ SETTINGS = {"inner_evals": 60, "population": 20, "first": 6}
 class Score:
     """An objective that is evaluated one by one, until it is interrupted."""
 
-    name, unit, maximise, source, free, cheap, batched = "score", "ms", False, "script", False, False, False
+    name, unit, maximise, source, costs_nothing, exact, batched = "score", "ms", False, "script", False, False, False
 
     def __init__(self, name="score", fails=0, stop_after=None):
         self.name, self.fails, self.left = name, fails, stop_after
@@ -119,7 +119,7 @@ class Case:
         self.patch, self.kind, self.extra, self.asks = monkeypatch, kind, extra, 0
         self.fails = options.pop("fails", 0)
         self.options = {"evals": EVALS, "settings": SETTINGS} | options
-        self._count(OptimisticLinas, "ask")
+        self._count(DefaultLinas, "ask")
         self._count(PublishedLinas, "ask")
 
     def _count(self, algorithm, name):

@@ -26,7 +26,7 @@ def objective(name, of=None, unit=""):
             raise AssertionError(f"{name} was measured")
         return Outcome.of(np.array([of(row) for row in X], dtype=float), "")
 
-    return SimpleNamespace(name=name, unit=unit, source="counted", free=of is not None, evaluate=evaluate)
+    return SimpleNamespace(name=name, unit=unit, source="counted", costs_nothing=of is not None, evaluate=evaluate)
 
 
 MEASURED = [objective("latency"), objective("top1")]

@@ -40,7 +40,7 @@ class Tiny:
 class Scripted:
     """An objective that remembers what it was asked; ``fails`` and ``unstable`` hold keys."""
 
-    unit, maximise, source, free, cheap, batched = "%", True, "script", False, False, True
+    unit, maximise, source, costs_nothing, exact, batched = "%", True, "script", False, False, True
 
     def __init__(self, name="score", **changed):
         self.name = name
@@ -188,8 +188,8 @@ def test_what_the_algorithm_is_given(echo, score):
     X = Tiny.space.sample(9, 1)
     assert echo.settings == {"x": 1, "preset": "paper"}
     assert echo.problem.names == ("score", "macs")
-    assert echo.problem.cheap[0] is None
-    np.testing.assert_array_equal(echo.problem.cheap[1](X), Tiny().macs(X) / 1e6)
+    assert echo.problem.exact[0] is None
+    np.testing.assert_array_equal(echo.problem.exact[1](X), Tiny().macs(X) / 1e6)
     assert echo.problem.bounds == (None, 20.0)
     assert len(echo.problem.known) == 1
     np.testing.assert_array_equal(echo.problem.known[0](X), Tiny().params(X))
@@ -356,8 +356,8 @@ def test_a_constraint_on_what_is_no_objective(echo):
     # What is exactly known is part of the problem: no evaluation is told as failed for it.
     told = np.array(echo.last.told[0][1])[:, 0]
     assert np.isfinite(told).all()
-    excess = echo.problem.excesses(np.array([one.vector for one in study.evaluations]))
-    np.testing.assert_array_equal(excess > 0, [one.objectives["params"] > 30 for one in study.evaluations])
+    violation = echo.problem.violations(np.array([one.vector for one in study.evaluations]))
+    np.testing.assert_array_equal(violation > 0, [one.objectives["params"] > 30 for one in study.evaluations])
 
 
 def test_a_constraint_on_what_would_have_to_be_measured(score):

@@ -111,7 +111,13 @@ def test_what_was_learned_is_translated(spec, folder):
     assert smallest.value > copied + 20
     assert largest.n == 40
     assert largest.low <= largest.value <= largest.high
-    assert (found.metric, found.unit, found.maximise, found.predicted, found.free) == ("bleu", "", True, False, False)
+    assert (found.metric, found.unit, found.maximise, found.predicted, found.costs_nothing) == (
+        "bleu",
+        "",
+        True,
+        False,
+        False,
+    )
 
 
 def test_the_note_and_the_source_carry_the_signature_the_baseline_and_the_data(spec, folder):

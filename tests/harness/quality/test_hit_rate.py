@@ -112,7 +112,13 @@ def source(files, **options):
 
 def test_it_says_what_it_is(files):
     found = source(files)
-    assert (found.metric, found.unit, found.maximise, found.predicted, found.free) == ("hr10", "", True, False, False)
+    assert (found.metric, found.unit, found.maximise, found.predicted, found.costs_nothing) == (
+        "hr10",
+        "",
+        True,
+        False,
+        False,
+    )
     assert "20 users of" in found.note
     assert "popularity alone reaches 0." in found.note
 

@@ -53,7 +53,13 @@ def test_it_is_a_measured_quality(photos, weights, name):
     found = source(photos, weights, name)
     assert isinstance(found, Quality)
     assert isinstance(found, ScoredQuality)
-    assert (found.metric, found.unit, found.maximise, found.predicted, found.free) == ("top1", "%", True, False, False)
+    assert (found.metric, found.unit, found.maximise, found.predicted, found.costs_nothing) == (
+        "top1",
+        "%",
+        True,
+        False,
+        False,
+    )
     assert "24 of 24 images" in found.note
     assert "statistics set on 60 in" in found.note
     assert "\n" not in found.note

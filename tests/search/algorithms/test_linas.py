@@ -67,7 +67,7 @@ def test_default_asks_few_at_a_time_after_a_design():
 def test_every_part_can_be_taken_away(setting):
     key, value = setting.split("=")
     # The first objective costs nothing: it is computed, unless that part is taken away too.
-    problem = Problem(SPACE, ("first", "second"), cheap=(lambda X: X[:, 0] / 3.0, None))
+    problem = Problem(SPACE, ("first", "second"), exact=(lambda X: X[:, 0] / 3.0, None))
     whole, without = (search({"inner_evals": 500, **more}, evals=24, problem=problem)[0] for more in ({}, {key: value}))
     assert sum(map(len, without)) == sum(map(len, whole)) == 24
     # What is asked for is another than with the part.
@@ -96,15 +96,15 @@ def test_exact_objectives_are_not_predicted():
         calls.append(len(X))
         return zdt(X)[:, 0]
 
-    problem = Problem(SPACE, ("first", "second"), cheap=(exact, None))
+    problem = Problem(SPACE, ("first", "second"), exact=(exact, None))
     surrogate = Surrogate(problem, "gp", "hierarchical", exact=True)
     X = SPACE.sample(20, 0)
     surrogate.fit(X, zdt(X))
     Z = SPACE.sample(5, 1)
-    hoped = surrogate.hoped(Z, 2.0)
-    np.testing.assert_array_equal(hoped[:, 0], zdt(Z)[:, 0])
+    lower_bound = surrogate.lower_bound(Z, 2.0)
+    np.testing.assert_array_equal(lower_bound[:, 0], zdt(Z)[:, 0])
     assert calls
-    assert (hoped[:, 1] < surrogate.hoped(Z, 0.0)[:, 1]).all()
+    assert (lower_bound[:, 1] < surrogate.lower_bound(Z, 0.0)[:, 1]).all()
 
 
 def test_noisy_objectives_are_seen_through_the_predictor():
@@ -114,7 +114,7 @@ def test_noisy_objectives_are_seen_through_the_predictor():
     F = zdt(X)
     told = F * np.stack([np.ones(80), rng.normal(1.0, 0.1, 80)], axis=1)
     surrogate.fit(X, told)
-    seen = surrogate.denoised(X, told)
+    seen = surrogate.posterior_mean(X, told)
     np.testing.assert_array_equal(seen[:, 0], told[:, 0])
     assert np.abs(seen[:, 1] - F[:, 1]).mean() < 0.8 * np.abs(told[:, 1] - F[:, 1]).mean()
 

@@ -24,7 +24,7 @@ from hwnas.supernets.training.loop import train
 IMAGES = supernets.get("ofa-mbv3-w1.0:r=12,classes=2,channels=1,scale=0.1")
 
 
-class Kept(Points):
+class StudyCheckpoint(Points):
     """Points that are called a file, of which a digest is all that counts; interrupted after some batches."""
 
     def __init__(self, name, digest, steps, **options):
@@ -48,7 +48,7 @@ def here(tmp_path, monkeypatch):
 def go(steps, name="points:a.csv", digest="1" * 64, resume=False, weights=None):
     """Train so many steps of four."""
     with contextlib.suppress(KeyboardInterrupt):
-        task = Kept(name, digest, steps)
+        task = StudyCheckpoint(name, digest, steps)
         train(Sorter(), task, TrainingOptions(steps=4), "w.pt", resume=resume, weights=weights, checkpoint_s=0)
     return checkpoint.read("w.pt", Sorter().name)
 
