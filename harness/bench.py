@@ -351,6 +351,6 @@ def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
 
 def _timing(tick: Tick) -> MeasuringProgress:
     words = (
-        f"round {tick.round}: {tick.converged} of {tick.total} networks have settled" if tick.round else "warming up"
+        f"round {tick.round}: {tick.converged} of {tick.total} networks have converged" if tick.round else "warming up"
     )
     return MeasuringProgress("timing", tick.converged, tick.total, words)

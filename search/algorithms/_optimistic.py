@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "batch": 4,
     "predictor": "gp",
     "features": "hierarchical",
-    "optimism": 1.0,
+    "kappa": 1.0,
     "exact": True,
     "selection": "improvement",
     "inner_evals": 8000,
@@ -161,7 +161,7 @@ class DefaultLinas:
 
     def _candidates(self) -> tuple[IntArray, FloatArray]:
         """Run the inner search from the front and from what the last one ended with."""
-        kappa, limits = float(self._settings["optimism"]), self._problem.limits
+        kappa, limits = float(self._settings["kappa"]), self._problem.limits
 
         def lower_bound(X: IntArray) -> FloatArray:
             return penalised(self._surrogate.lower_bound(X, kappa), limits, self._problem.violations(X))
@@ -192,7 +192,7 @@ class DefaultLinas:
         X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
         F = self._surrogate.posterior_mean(X, F)
         if len(pending):
-            fantasies = self._surrogate.lower_bound(pending, float(self._settings["optimism"]))
+            fantasies = self._surrogate.lower_bound(pending, float(self._settings["kappa"]))
             X, F = np.concatenate([X, pending]), np.concatenate([F, fantasies])
         F = F[(self._problem.limits >= F).all(axis=1) & (self._problem.violations(X) == 0)]
         front: FloatArray = F[non_dominated(F)]

@@ -9,6 +9,8 @@ from hwnas.supernets.errors import UsageError, suggestion
 
 # Every algorithm takes these two: which preset to start from, and the vectors to ask first.
 _COMMON = {"preset": "default", "initial": None}
+# What settings were called in earlier versions.
+_FORMER = {"optimism": "kappa"}
 
 
 def read_settings(
@@ -27,7 +29,8 @@ def read_settings(
     if preset not in presets:
         raise UsageError(f"{name}: unknown preset {preset!r}{suggestion(str(preset), presets)}")
     result = {**_COMMON, **defaults, **presets[preset], "preset": preset}
-    for key, value in given.items():
+    for spelled, value in given.items():
+        key = spelled if spelled in result else _FORMER.get(spelled, spelled)
         if key not in result:
             raise UsageError(f"{name}: unknown setting {key!r}{suggestion(key, result)}")
         if key not in _COMMON:

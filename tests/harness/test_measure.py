@@ -428,8 +428,8 @@ def message(samples, **more):
     ("more", "status"),
     [
         ({}, "ok"),
-        ({"interim": True, "settled": True}, "ok"),
-        ({"interim": True, "settled": False}, "unstable"),
+        ({"interim": True, "converged": True}, "ok"),
+        ({"interim": True, "converged": False}, "unstable"),
     ],
 )
 def test_an_interim_value_is_ok_where_it_has_settled(net, more, status):

@@ -236,7 +236,7 @@ def test_a_limit_on_an_objective_is_kept_and_left_to_the_algorithm():
     assert made.algorithm.told[0][1] == [[1.0], [2.0], [3.0]]
 
 
-@pytest.mark.parametrize(("cheap", "last"), [(True, 3.0), (False, np.nan)])
+@pytest.mark.parametrize(("exact", "last"), [(True, 3.0), (False, np.nan)])
 def test_a_limit_on_something_that_the_algorithm_cannot_see_is_told_as_a_failure(exact, last):
     macs = Objective("macs", exact=exact)
     made = loop(Scripted(ALL[:3]), Objective(), limited=[macs], constraints=[Constraint("macs", False, 2.0, "M")])

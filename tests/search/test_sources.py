@@ -26,7 +26,7 @@ QUICK = {"first": 4, "batch": 2, "inner_evals": 40}
 @pytest.fixture(autouse=True)
 def predicted(monkeypatch):
     """Latency is known here, and yet is predicted, as where it is measured: what a search starts from decides it."""
-    monkeypatch.setattr(KnownLatency, "cheap", False)
+    monkeypatch.setattr(KnownLatency, "exact", False)
 
 
 @pytest.fixture
