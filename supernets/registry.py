@@ -33,7 +33,7 @@ _STATEMENTS: dict[str, Any] = {
     "SUMMARY": str,
     "MAX_OBJECTIVES": int | None,
     "MIN_OBJECTIVES": int,
-    "USES_GUESSES": bool,
+    "USES_PRIORS": bool,
     "USES_WEIGHTS": bool,
 }
 

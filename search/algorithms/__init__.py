@@ -52,8 +52,8 @@ def create(
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     if not _allows(provider, problem.n_obj):
         raise UsageError(_wrong_number(name, problem))
-    if any(problem.priors) and not _uses_guesses(provider):
-        able = [other for other in registry.working() if _uses_guesses(registry.provider(other))]
+    if any(problem.priors) and not _uses_priors(provider):
+        able = [other for other in registry.working() if _uses_priors(registry.provider(other))]
         raise UsageError(
             f"algorithm {name!r} makes no use of what is known on another platform; those that do: {', '.join(able)}"
         )
@@ -61,8 +61,8 @@ def create(
     return algorithm
 
 
-def _uses_guesses(provider: Any) -> bool:
-    return bool(getattr(provider, "USES_GUESSES", False))
+def _uses_priors(provider: Any) -> bool:
+    return bool(getattr(provider, "USES_PRIORS", False))
 
 
 def _allows(provider: Any, n_obj: int) -> bool:

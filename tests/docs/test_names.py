@@ -30,7 +30,7 @@ OTHERS = re.compile(
 )
 # Entry-point groups and files of a user's look like modules and are none.
 NO_MODULE = re.compile(
-    r"^hwnas\.(supernets|backends|algorithms|quality|data|experiments|objectives|predictors|table_formats|db|toml|lock)$"
+    r"^hwnas\.(supernets|backends|algorithms|quality|data|experiments|objectives|predictors|table_formats|db|toml|lock)$|^\w+\.(md|py)$"
 )
 
 

@@ -37,6 +37,9 @@ def plug_ins(tmp_path, monkeypatch):
     (info.parent / "extra_for_test.py").write_text("def create(name): return ('extra', name)\n")
     (info.parent / "broken_for_test.py").write_text("import no_such_module_at_all\n")
     monkeypatch.syspath_prepend(info.parent)
+    yield
+    for module in ("extra_for_test", "broken_for_test"):
+        sys.modules.pop(module, None)
 
 
 def test_files_and_entry_points(package, plug_ins):
@@ -51,6 +54,18 @@ def test_a_broken_plug_in_raises_only_when_asked_for(package, plug_ins):
     registry = Registry("thing", package, "test.things")
     with pytest.raises(HwnasError, match=r"'broken' \(test.thing, plugin-for-test 1.0\) does not load: Module"):
         registry.create("broken")
+
+
+STATEMENTS = ("SUMMARY = 3", "USES_PRIORS = 'yes'", "USES_WEIGHTS = 1", "MAX_OBJECTIVES = '2'")
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_a_statement_of_another_type_makes_a_plug_in_broken(package, plug_ins, tmp_path, statement):
+    (tmp_path / "site" / "extra_for_test.py").write_text(f"{statement}\ndef create(name): return name\n")
+
+    registry = Registry("thing", package, "test.things")
+    with pytest.raises(PlugInError, match=f"{statement.split()[0]}.*expected"):
+        registry.create("extra")
 
 
 def test_unknown_name_suggests(package):
