@@ -44,7 +44,7 @@ def create(
 
     Raises:
         UnknownNameError: no such algorithm.
-        UsageError: it cannot handle this many objectives, makes no use of guesses where there are some, or has no such
+        UsageError: it cannot handle this many objectives, makes no use of priors where there are some, or has no such
             setting, or none of that value.
     """
     provider = registry.provider(name)

@@ -10,7 +10,7 @@ import numpy as np
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
-from hwnas.search.algorithms._told import Observations, restored
+from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
 from hwnas.search.predictors import Predictor, fit
 from hwnas.search.sampling import sample_unseen, unseen_rows
@@ -28,12 +28,12 @@ DEFAULTS: dict[str, Any] = {
 
 
 class PublishedLinas:
-    """Algorithm 1: measure a population, fit a predictor per objective, search on the predictors, repeat."""
+    """Algorithm 1: evaluate a population, fit a predictor per objective, search on the predictors, repeat."""
 
     def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
         self._problem = problem
         self._rng = rng
-        self._told = Observations(problem, evals, settings["initial"])
+        self._observations = Observations(problem, evals, settings["initial"])
         self._population = int(settings["population"])
         self._inner = str(settings["inner"])
         self._inner_evals = int(settings["inner_evals"])
@@ -41,19 +41,22 @@ class PublishedLinas:
 
     def ask(self) -> IntArray:
         """Return the best sub-networks by prediction that were not asked before; at first, random ones."""
-        first = self._told.take_initial()
+        # Steps as in linas.py: 1 is the caller's, and tell; 2 to 4 are these.
+        first = self._observations.take_initial()
         if len(first):
             return first
-        if self._told.ok.sum() < 2:
-            return self._told.ask_random(self._population, self._rng)
-        X, F = self._inner_search(self._fitted())
-        new = unseen_rows(X, self._told.seen)
-        best = self._told.ask(X[new][best_first(F[new])[: self._population]])
-        return best if len(best) else self._told.ask_random(self._population, self._rng)
+        if self._observations.ok.sum() < 2:
+            return self._observations.ask_random(self._population, self._rng)
+        predictors = self._fitted()  # step 2
+        X, F = self._inner_search(predictors)  # step 3
+        # Step 4.
+        new = unseen_rows(X, self._observations.seen)
+        best = self._observations.ask(X[new][best_first(F[new])[: self._population]])
+        return best if len(best) else self._observations.ask_random(self._population, self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
         """Learn evaluations."""
-        self._told.add(X, F)
+        self._observations.add(X, F)
 
     def state(self) -> dict[str, Any]:
         """Return what the next batch follows from; see ``hwnas.search.algorithm.Restorable``."""
@@ -64,12 +67,12 @@ class PublishedLinas:
         if state["version"] != _STATE:
             raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
         self._rng.bit_generator.state = restored(self._rng, state["rng"])
-        self._told.mark(asked)
+        self._observations.mark(asked)
 
     def _fitted(self) -> list[Predictor]:
-        ok = self._told.ok
-        features = self._problem.space.one_hot(self._told.vectors[ok])
-        columns = self._told.objectives[ok].T
+        ok = self._observations.ok
+        features = self._problem.space.one_hot(self._observations.vectors[ok])
+        columns = self._observations.objectives[ok].T
         return [fit(features, column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
 
     def _inner_search(self, predictors: list[Predictor]) -> tuple[IntArray, FloatArray]:
@@ -86,12 +89,12 @@ class PublishedLinas:
             return evolve(space, predict, start, self._inner_evals, self._rng, variation)
         settings = {"preset": "paper"}
         inner = algorithms.create(self._inner, self._problem, self._inner_evals, self._rng, settings)
-        asked, told = [], []
+        asked, predicted = [], []
         while len(X := inner.ask()):
             asked.append(X)
-            told.append(predict(X))
-            inner.tell(X, told[-1])
-        return np.concatenate(asked), np.concatenate(told)
+            predicted.append(predict(X))
+            inner.tell(X, predicted[-1])
+        return np.concatenate(asked), np.concatenate(predicted)
 
 
 def predictor_kinds(problem: Problem, text: str) -> list[str]:

@@ -1,8 +1,8 @@
 """pymoo's evolutionary algorithms behind ask and tell, on canonical vectors.
 
-What pymoo proposes is made canonical, and what was asked or told before is mutated until it is new: an evaluation is
-never spent twice. Constraints and failed evaluations become pymoo's constraints; objectives are scaled by the first
-population's range, since not all of pymoo's algorithms do so themselves.
+What pymoo proposes is made canonical, and what was asked for or observed before is mutated until it is new: an
+evaluation is never spent twice. Constraints and failed evaluations become pymoo's constraints; objectives are scaled by
+the first population's range, since not all of pymoo's algorithms do so themselves.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import choose
-from hwnas.search.algorithms._told import Observations
 from hwnas.search.hypervolume import front_ranks
 from hwnas.search.operators import CROSSOVERS, MUTATIONS, Crossover, Mutation, reset
 from hwnas.search.sampling import sample_unseen, unseen_rows
@@ -57,7 +57,7 @@ class PymooSearch:
     ) -> None:
         self._problem = problem
         self._rng = rng
-        self._told = Observations(problem, evals, settings["initial"])
+        self._observations = Observations(problem, evals, settings["initial"])
         self._population = int(settings["population"])
         self._make = make
         self._penalise = penalise
@@ -75,24 +75,24 @@ class PymooSearch:
 
     def ask(self) -> IntArray:
         """Return the next generation's sub-networks that were not asked before."""
-        first = self._told.take_initial()
+        first = self._observations.take_initial()
         if len(first):
             return first
         for _ in range(_RENEWALS):
-            if not self._told.left or not self._fills_population():
+            if not self._observations.left or not self._fills_population():
                 break
             self._advance()
-            fresh = self._told.ask(self._proposals())
+            fresh = self._observations.ask(self._proposals())
             if len(fresh):
                 return fresh
-        return self._told.ask_random(self._population, self._rng)
+        return self._observations.ask_random(self._population, self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
         """Learn evaluations."""
-        self._told.add(X, F)
+        self._observations.add(X, F)
 
     def _advance(self) -> None:
-        """Hand the last generation's values to pymoo, whatever of them was told."""
+        """Hand the last generation's values to pymoo, as far as they were observed."""
         if self._algorithm is None:
             self._algorithm = self._started()
         if self._pending is not None:
@@ -111,16 +111,16 @@ class PymooSearch:
         return algorithm.setup(_problem(self._problem, self._penalise), termination=_endless())
 
     def _first_population(self) -> IntArray:
-        """The best of what was told already, filled up with random sub-networks."""
-        X, F = self._told.vectors[self._told.ok], self._told.objectives[self._told.ok]
+        """The best of what was observed already, filled up with random sub-networks."""
+        X, F = self._observations.vectors[self._observations.ok], self._observations.objectives[self._observations.ok]
         best = X[np.argsort(front_ranks(F), kind="stable")[: self._population]]
-        fill = sample_unseen(self._problem.space, self._population - len(best), self._rng, self._told.seen)
+        fill = sample_unseen(self._problem.space, self._population - len(best), self._rng, self._observations.seen)
         return np.concatenate([best, fill])
 
     def _fills_population(self) -> bool:
         """Whether there are enough sub-networks for a first population; with fewer, C-TAEA never returns."""
-        untold = self._problem.space.distinct_size - len(self._told)
-        usable = int(self._told.ok.sum()) + untold
+        unobserved = self._problem.space.distinct_size - len(self._observations)
+        usable = int(self._observations.ok.sum()) + unobserved
         return self._algorithm is not None or usable >= 2 * self._population
 
     def _proposals(self) -> IntArray:
@@ -129,13 +129,13 @@ class PymooSearch:
             return np.zeros((0, self._problem.space.n_var), dtype=np.int64)
         space = self._problem.space
         X = space.canonical(np.asarray(self._pending.get("X"), dtype=np.int64))
-        if self._algorithm.is_initialized:  # the first population may hold what was told
+        if self._algorithm.is_initialized:  # the first population may hold what was observed
             X = self._renewed(X)
         self._pending.set("X", X)
         return X
 
     def _renewed(self, X: IntArray) -> IntArray:
-        space, seen = self._problem.space, self._told.seen
+        space, seen = self._problem.space, self._observations.seen
         for _ in range(_RENEWALS):
             old = np.setdiff1d(np.arange(len(X)), unseen_rows(X, seen))
             if not len(old):
@@ -145,7 +145,7 @@ class PymooSearch:
 
     def _evaluate(self, population: Any) -> None:
         X = np.asarray(population.get("X"), dtype=np.int64)
-        F = self._told.values(X)
+        F = self._observations.values(X)
         failed = np.asarray(np.isnan(F).any(axis=1))
         if self._scale is None and not failed.all():
             low, high = np.nanmin(F, axis=0), np.nanmax(F, axis=0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwnas.search.algorithm import Problem
 from hwnas.search.predictors import Predictor, fit
-from hwnas.search.predictors._blocks import FeatureBlock, SpaceFeatures, behind_guess, with_guess
+from hwnas.search.predictors._blocks import FeatureBlock, SpaceFeatures, behind_prior, with_prior
 from hwnas.search.predictors.gp import GaussianProcess
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import FloatArray, IntArray
@@ -38,7 +38,7 @@ class Surrogate:
         self._kind = kind
         self._features = SpaceFeatures(problem.space, features == "hierarchical")
         plain = tuple(self._features.blocks)
-        self._blocks = [plain if prior is None else behind_guess(plain) for prior in problem.priors]
+        self._blocks = [plain if prior is None else behind_prior(plain) for prior in problem.priors]
         self._exact = problem.exact if exact else (None,) * problem.n_obj
         self._parameters: list[FloatArray | None] = [None] * problem.n_obj
         self._fitted_to = 0
@@ -58,12 +58,12 @@ class Surrogate:
                 self._predictors[column] = self._fit_one(column, features[column], F[:, column], renew)
 
     def lower_bound(self, X: IntArray, kappa: float) -> FloatArray:
-        """Return each objective as good as it may be, ``(n, n_obj)``: mean minus ``kappa`` standard deviations."""
+        """Return the lower confidence bound, ``(n, n_obj)``: the mean minus ``kappa`` standard deviations."""
         mean, deviation = self._predict(X, kappa != 0)
         return mean - kappa * deviation
 
     def posterior_mean(self, X: IntArray, F: FloatArray) -> FloatArray:
-        """Return evaluated sub-networks' objectives, ``(n, n_obj)``: noisy ones as predicted, others as told."""
+        """Return observed objectives, ``(n, n_obj)``; of noisy ones the posterior mean, others as they are."""
         result = F.copy()
         noisy = [column for column in range(self._problem.n_obj) if self._problem.noise_of(column)]
         if noisy:
@@ -93,10 +93,10 @@ class Surrogate:
         return fitted
 
     def _inputs(self, X: IntArray) -> list[FloatArray]:
-        """Return each objective's features; where something is known of it from elsewhere, that is in front of them."""
+        """Return each objective's features; where it has a source prior, that is in front of them."""
         features = self._features(X)
         priors = self._problem.priors
-        return [features if prior is None else with_guess(features, prior(X)) for prior in priors]
+        return [features if prior is None else with_prior(features, prior(X)) for prior in priors]
 
     def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
         features = self._inputs(X)

@@ -9,8 +9,8 @@ import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._inner import penalised
+from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.algorithms._told import Observations
 from hwnas.search.operators import reset
 from hwnas.search.sampling import row_keys, unseen_rows
 from hwnas.supernets.errors import UsageError
@@ -38,7 +38,7 @@ class ParzenSearch:
     def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
         self._problem = problem
         self._rng = rng
-        self._told = Observations(problem, evals, settings["initial"])
+        self._observations = Observations(problem, evals, settings["initial"])
         self._batch = int(settings["batch"])
         self._optuna = _optuna()
         self._study = self._optuna.create_study(
@@ -53,22 +53,22 @@ class ParzenSearch:
 
     def ask(self) -> IntArray:
         """Return the sampler's next suggestions, mutated where they were asked before."""
-        first = self._told.take_initial()
+        first = self._observations.take_initial()
         if len(first):
             return first
         self._drop_pending()
-        size = min(self._batch, self._told.left)
+        size = min(self._batch, self._observations.left)
         rows = [self._suggest() for _ in range(size)]
-        X = self._told.ask(np.array(rows, dtype=np.int64).reshape(-1, self._problem.space.n_var))
-        return X if len(X) else self._told.ask_random(size, self._rng)
+        X = self._observations.ask(np.array(rows, dtype=np.int64).reshape(-1, self._problem.space.n_var))
+        return X if len(X) else self._observations.ask_random(size, self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
-        """Learn evaluations, those that the sampler did not suggest too; of its trials none can be told again."""
+        """Learn evaluations, those too that the sampler did not suggest; Optuna takes the values of a trial once."""
         X = self._problem.space.canonical(np.asarray(X, dtype=np.int64).reshape(-1, self._problem.space.n_var))
-        before = set(row_keys(self._told.vectors))
-        self._told.add(X, F)
+        before = set(row_keys(self._observations.vectors))
+        self._observations.add(X, F)
         X = X[unseen_rows(X, before)]
-        F = penalised(self._told.values(X), self._problem.limits, self._problem.violations(X))
+        F = penalised(self._observations.values(X), self._problem.limits, self._problem.violations(X))
         for key, x, f in zip(row_keys(X), X, F, strict=True):
             trial = self._pending.pop(key, None)
             if np.isnan(f).any():
@@ -89,7 +89,7 @@ class ParzenSearch:
                 if active[column] and (choice.needs is not None) is dependent:
                     x[column] = trial.suggest_int(str(column), 0, len(choice.values) - 1)
         suggested = space.canonical(x[None])
-        taken = self._told.seen | self._pending.keys()
+        taken = self._observations.seen | self._pending.keys()
         x = self._renewed(suggested, taken)
         if (x == suggested[0]).all():
             self._pending[row_keys(x[None])[0]] = trial
@@ -115,7 +115,7 @@ class ParzenSearch:
         )
 
     def _drop_pending(self) -> None:
-        """What was asked and never told has failed, as far as the sampler is concerned."""
+        """What was asked for and never observed has failed, as far as the sampler is concerned."""
         for trial in self._pending.values():
             self._fail(trial)
         self._pending.clear()

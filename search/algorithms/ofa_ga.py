@@ -9,8 +9,8 @@ import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._inner import distinct
+from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.algorithms._told import Observations
 from hwnas.search.operators import reset, uniform
 from hwnas.search.predictors import Predictor, fit
 from hwnas.search.sampling import sample_unseen, unseen_rows
@@ -54,47 +54,47 @@ class Finder:
         self._problem = problem
         self._space = problem.space
         self._rng = rng
-        self._told = Observations(problem, evals, settings["initial"])
+        self._observations = Observations(problem, evals, settings["initial"])
         self._settings = settings
         self._train = min(int(settings["train"]), max(1, evals // 2))
         self._predictors: list[Predictor] = []
 
     def ask(self) -> IntArray:
         """Return random sub-networks to train on, then what the finder found."""
-        first = self._told.take_initial()
+        first = self._observations.take_initial()
         if len(first):
             return first
-        if not self._told.left:
-            return self._told.ask_random(0, self._rng)
-        missing = self._train - int(self._told.ok.sum())
+        if not self._observations.left:
+            return self._observations.ask_random(0, self._rng)
+        missing = self._train - int(self._observations.ok.sum())
         if not self._predictors and missing > 0:
-            sample = self._told.ask_random(min(missing, 50), self._rng)
+            sample = self._observations.ask_random(min(missing, 50), self._rng)
             if len(sample):
                 return sample
-        if self._told.ok.sum() < 2:
-            return self._told.ask_random(int(self._settings["batch"]), self._rng)
-        size = min(int(self._settings["batch"]), self._told.left)
+        if self._observations.ok.sum() < 2:
+            return self._observations.ask_random(int(self._settings["batch"]), self._rng)
+        size = min(int(self._settings["batch"]), self._observations.left)
         limits, wanted = np.unique(self._limits(size), axis=0, return_counts=True)
         found = [self._find(limit, count) for limit, count in zip(limits, wanted.tolist(), strict=True)]
-        new = self._told.ask(np.concatenate([np.zeros((0, self._space.n_var), dtype=np.int64), *found]))
-        return new if len(new) else self._told.ask_random(size, self._rng)
+        new = self._observations.ask(np.concatenate([np.zeros((0, self._space.n_var), dtype=np.int64), *found]))
+        return new if len(new) else self._observations.ask_random(size, self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
         """Learn evaluations; the predictors are trained once, on the first ones."""
-        self._told.add(X, F)
+        self._observations.add(X, F)
 
     def _limits(self, n: int) -> FloatArray:
         """Return ``n`` rows of limits, ``(n, n_obj)``."""
         limits = np.tile(self._problem.limits, (n, 1))
         if self._problem.n_obj > 1 and np.isinf(limits[0, 0]):
-            seen = self._told.objectives[self._told.ok, 0]
+            seen = self._observations.objectives[self._observations.ok, 0]
             limits[:, 0] = self._rng.uniform(seen.min(), seen.max(), size=n)
         return limits
 
     def _predict(self, X: IntArray) -> FloatArray:
         if not self._predictors:
-            ok = self._told.ok
-            features, F = self._space.one_hot(self._told.vectors[ok]), self._told.objectives[ok]
+            ok = self._observations.ok
+            features, F = self._space.one_hot(self._observations.vectors[ok]), self._observations.objectives[ok]
             self._predictors = [fit(features, column, str(self._settings["predictor"])) for column in F.T]
         features = self._space.one_hot(X)
         return np.stack([predictor.predict(features) for predictor in self._predictors], axis=1)
@@ -115,7 +115,7 @@ class Finder:
             children = self._space.canonical(np.concatenate([mutants, crossed]))
             X, F = distinct(np.concatenate([X, children]), np.concatenate([F, self._predict(children)]))
         best = X[self._best_first(X, F, limits)]
-        return best[unseen_rows(best, self._told.seen)][:count]
+        return best[unseen_rows(best, self._observations.seen)][:count]
 
     def _population(self, size: int, limits: FloatArray) -> IntArray:
         """Random sub-networks within the limits; after so many draws, those nearest to them."""

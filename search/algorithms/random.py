@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
+from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.algorithms._told import Observations
 from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "uniform random search, without repeats: what every other algorithm has to beat"
@@ -24,18 +24,18 @@ def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, se
 
 
 class RandomSearch:
-    """Asks for random sub-networks; what it is told changes nothing but that they are not asked again."""
+    """Asks for random sub-networks; observations change nothing but that they are not asked for again."""
 
     def __init__(self, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> None:
         self._rng = rng
-        self._told = Observations(problem, evals, settings["initial"])
+        self._observations = Observations(problem, evals, settings["initial"])
         self._batch = int(settings["batch"])
 
     def ask(self) -> IntArray:
         """Return the next random sub-networks."""
-        first = self._told.take_initial()
-        return first if len(first) else self._told.ask_random(self._batch, self._rng)
+        first = self._observations.take_initial()
+        return first if len(first) else self._observations.ask_random(self._batch, self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
         """Learn evaluations."""
-        self._told.add(X, F)
+        self._observations.add(X, F)

@@ -16,9 +16,9 @@ import numpy as np
 
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
-# The logarithm of the standard deviation that is expected of what a guess explains, in those of the objective, and what
-# is added to the logarithms of all else.
-_GUESSED, _LESS = 0.0, -1.2
+# The logarithm of the standard deviation that a source prior is expected to explain, in those of the objective, and
+# what is added to the logarithms of all else.
+_PRIOR, _LESS = 0.0, -1.2
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,13 @@ class SpaceFeatures:
         return np.hstack([single @ self._sums[0].T, single @ self._sums[1].T, single, one_hot])
 
 
-def behind_guess(blocks: Sequence[FeatureBlock]) -> tuple[FeatureBlock, ...]:
-    """Return blocks for features that have a guess at the objective in front of them, as one column more.
+def behind_prior(blocks: Sequence[FeatureBlock]) -> tuple[FeatureBlock, ...]:
+    """Return blocks for features that have a source prior of the objective in front of them, as one column more.
 
-    The guess, a latency on another platform, is expected to be most of it, and the rest to matter less than without it.
+    The source prior, a latency on another platform, is expected to be most of it, and the rest to matter less than
+    without it.
     """
-    prior = FeatureBlock(slice(0, 1), True, _GUESSED, np.zeros(1, dtype=np.int64))
+    prior = FeatureBlock(slice(0, 1), True, _PRIOR, np.zeros(1, dtype=np.int64))
     moved = (slice(block.columns.start + 1, block.columns.stop + 1) for block in blocks)
     rest = (
         replace(block, columns=columns, amplitude=block.amplitude + _LESS)
@@ -89,8 +90,8 @@ def behind_guess(blocks: Sequence[FeatureBlock]) -> tuple[FeatureBlock, ...]:
     return (prior, *rest)
 
 
-def with_guess(features: FloatArray, prior: FloatArray) -> FloatArray:
-    """Return features with a guess (n,) in front of them, as ``behind_guess`` expects it."""
+def with_prior(features: FloatArray, prior: FloatArray) -> FloatArray:
+    """Return features with a source prior (n,) in front of them, as ``behind_prior`` expects it."""
     return np.column_stack([prior, features])
 
 

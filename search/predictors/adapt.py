@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.harness.measurement.statistics import tau
-from hwnas.search.predictors._blocks import SpaceFeatures, behind_guess, with_guess
+from hwnas.search.predictors._blocks import SpaceFeatures, behind_prior, with_prior
 from hwnas.search.predictors.gp import GaussianProcess
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
@@ -78,11 +78,11 @@ class _Features:
     def __init__(self, space: SearchSpace, prior: Guess | None) -> None:
         self._space = SpaceFeatures(space)
         self._prior = prior
-        self.blocks = self._space.blocks if prior is None else behind_guess(self._space.blocks)
+        self.blocks = self._space.blocks if prior is None else behind_prior(self._space.blocks)
 
     def __call__(self, X: IntArray) -> FloatArray:
         features = self._space(X)
-        return features if self._prior is None else with_guess(features, self._prior(X))
+        return features if self._prior is None else with_prior(features, self._prior(X))
 
 
 def learned(space: SearchSpace, X: IntArray, y: FloatArray) -> Guess:

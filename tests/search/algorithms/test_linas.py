@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+
 import numpy as np
 import pytest
 
 from hwnas import supernets
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms import linas
 from hwnas.search.algorithms._inner import Variation, crowding_distance, distinct, evolve, penalised
-from hwnas.search.algorithms._optimistic import spread
+from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._published import predictor_kinds
 from hwnas.search.algorithms._surrogate import Surrogate
-from hwnas.search.algorithms._told import Observations
+from hwnas.search.algorithms.linas import spread
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
 from hwnas.supernets.errors import UsageError
@@ -38,6 +42,13 @@ def search(settings, evals=80, seed=0, problem=None, evaluate=zdt):
         told.append(evaluate(X))
         algorithm.tell(X, told[-1])
     return asked, np.concatenate(told)
+
+
+@pytest.mark.slow
+def test_the_example_prints_what_its_docstring_says(capsys):
+    example, printed = (textwrap.dedent(block) for block in re.findall(r"::\n\n((?: {4}.*\n|\n)+)", linas.__doc__))
+    exec(compile(example, "linas.py", "exec"), {})
+    assert capsys.readouterr().out == printed.rstrip() + "\n"
 
 
 @pytest.mark.slow
@@ -177,16 +188,16 @@ def test_distinct_keeps_values_with_their_vectors(rng):
     assert len(Z) == len(np.unique(X, axis=0))
 
 
-def test_told_remembers_the_last_value_and_keeps_failures():
-    told = Observations(Problem(SPACE, ("a", "b")), 10)
+def test_observations_remember_the_last_value_and_keep_failures():
+    observations = Observations(Problem(SPACE, ("a", "b")), 10)
     X = SPACE.sample(3, 0)
-    told.add(X, [[1.0, 2.0], [np.nan, 3.0], [5.0, 6.0]])
-    told.add(X[:1], [[7.0, 8.0]])
-    assert len(told) == 3
-    np.testing.assert_array_equal(told.ok, [True, False, True])
-    np.testing.assert_array_equal(told.values(X[:1]), [[7.0, 8.0]])
-    assert np.isnan(told.values(X[1:2])).all()
-    assert len(told.ask(X)) == 0, "what was told is not asked for"
+    observations.add(X, [[1.0, 2.0], [np.nan, 3.0], [5.0, 6.0]])
+    observations.add(X[:1], [[7.0, 8.0]])
+    assert len(observations) == 3
+    np.testing.assert_array_equal(observations.ok, [True, False, True])
+    np.testing.assert_array_equal(observations.values(X[:1]), [[7.0, 8.0]])
+    assert np.isnan(observations.values(X[1:2])).all()
+    assert len(observations.ask(X)) == 0, "what was observed is not asked for"
 
 
 def test_predictor_per_objective():

@@ -1,4 +1,4 @@
-"""What an algorithm has asked and has been told."""
+"""What an algorithm has asked for, and its observations: the evaluations that it learns from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DRAWS = 50
 
 
 class Observations:
-    """The evaluations an algorithm knows, and what it has asked for.
+    """The evaluations that an algorithm knows, and what it has asked for.
 
     Args:
         problem: of the algorithm.
@@ -44,7 +44,7 @@ class Observations:
 
     @property
     def seen(self) -> set[bytes]:
-        """The keys of all that was asked or told."""
+        """The keys of all that was asked for or observed."""
         return self._asked | self._row_of.keys()
 
     def take_initial(self) -> IntArray:
@@ -52,7 +52,7 @@ class Observations:
         return self.ask(self.initial)
 
     def ask(self, X: IntArray) -> IntArray:
-        """Return the rows of ``X`` that are neither asked nor told, as far as the budget goes; mark them as asked."""
+        """Return the rows of ``X`` that were neither asked for nor observed, up to the budget, marked as asked."""
         fresh = X[unseen_rows(X, self.seen)][: self.left]
         self.mark(fresh)
         return fresh
@@ -73,10 +73,10 @@ class Observations:
         X = sample_unseen(self.problem.space, _DRAWS * n, rng, self.seen)
         return self.ask(X[np.argsort(self.problem.violations(X), kind="stable")[:n]])
 
-    # --- telling -----------------------------------------------------------------------------------------------------
+    # --- observing ---------------------------------------------------------------------------------------------------
 
     def add(self, X: npt.ArrayLike, F: npt.ArrayLike) -> None:
-        """Remember evaluations; a row with a nan is kept as a failed one (all nan)."""
+        """Add observations; a row with a nan is one that failed (all nan), and a later one replaces an earlier one."""
         X = self.problem.space.canonical(np.asarray(X, dtype=np.int64).reshape(-1, self.problem.space.n_var))
         F = np.array(F, dtype=np.float64, ndmin=2).reshape(-1, self.problem.n_obj)
         if len(X) != len(F):
@@ -95,7 +95,7 @@ class Observations:
 
     @property
     def vectors(self) -> IntArray:
-        """All that was told, ``(n, n_var)``, in the order of its first telling."""
+        """All that was observed, ``(n, n_var)``, in the order of the first observation."""
         return np.array(self._X, dtype=np.int64).reshape(-1, self.problem.space.n_var)
 
     @property
@@ -109,7 +109,7 @@ class Observations:
         return np.asarray(np.isfinite(self.objectives).all(axis=1))
 
     def values(self, X: IntArray) -> FloatArray:
-        """Return the objectives of ``X``, ``(k, n_obj)``: nan where nothing was told."""
+        """Return the objectives of ``X``, ``(k, n_obj)``: nan where nothing was observed."""
         nothing = np.full(self.problem.n_obj, np.nan)
         rows = (self._row_of.get(key) for key in row_keys(X))
         found = [nothing if row is None else self._F[row] for row in rows]
