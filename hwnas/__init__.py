@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwnas.harness.measurement.measurement import Measurement
+    from hwnas.search.study.open_study import OpenStudy
     from hwnas.search.study.run import Study
     from hwnas.search.transfer import TransferResult
     from hwnas.supernets.supernet import SuperNetwork
 
-__all__ = ["__version__", "measure", "search", "supernet", "transfer"]
+__all__ = ["__version__", "create_study", "measure", "search", "supernet", "transfer"]
 
 # In the repository the subpackages lie beside this folder, and are put into it where hwnas is installed (setup.py). A
 # checkout works as it is.
@@ -59,6 +60,23 @@ def measure(
     from hwnas.harness.measure import measure as run
 
     return run(net, configs, platform, **options)
+
+
+def create_study(net: SuperNetwork, platform: str | None = None, **options: Any) -> OpenStudy:
+    """Open a study whose loop is yours: ``ask`` for sub-networks, evaluate them, ``tell`` their values.
+
+    Args:
+        net: the super-network.
+        platform: a platform string; needed where hwnas evaluates the latency.
+        **options: as ``hwnas.search.study.open_study.create_study`` takes them (``objectives``, ``evals``, ``store``,
+            ...).
+
+    Returns:
+        A context manager with ``ask``, ``tell``, ``evaluations``, ``front`` and ``result``.
+    """
+    from hwnas.search.study.open_study import create_study as run
+
+    return run(net, platform, **options)
 
 
 def transfer(net: SuperNetwork, platforms: Sequence[str], **options: Any) -> TransferResult:

@@ -6,7 +6,7 @@ Values are in the unit that users read (ms, %, millions) up to here; ``Direction
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hwnas.search.objectives.objective import (
     STATES,
@@ -34,6 +34,7 @@ __all__ = [
     "Sources",
     "Startable",
     "admitted",
+    "check_distinct",
     "make",
     "names",
     "registry",
@@ -63,12 +64,16 @@ def make(wanted: Iterable[str], sources: Sources) -> tuple[Objective, ...]:
         UsageError: none or one twice.
     """
     made = tuple(_make(name, sources) for name in wanted)
-    called = [objective.name for objective in made]
     if not made:
         raise UsageError(f"objectives: expected at least one of {', '.join(names(sources))}, got none")
+    check_distinct([objective.name for objective in made])
+    return made
+
+
+def check_distinct(called: Sequence[str]) -> None:
+    """Raise ``UsageError`` where two objectives have the same name."""
     if len(set(called)) < len(called):
         raise UsageError(f"objectives: one is given twice: {', '.join(called)}")
-    return made
 
 
 def _make(name: str, sources: Sources) -> Objective:

@@ -1,9 +1,9 @@
-"""Ask an algorithm for batches, as many as are evaluated at a time, and tell it what they turned out to be.
+"""Ask an algorithm for batches, as many as are evaluated at a time, and tell it their evaluations.
 
 With a window of one batch, the algorithm is asked, all that it asked for is evaluated, and it is told. With a wider
-window, a batch is told as it arrives, and the next one is asked for with those under way in view: an algorithm that
-takes ``pending`` counts them as if they had turned out as well as its predictor allows. Any other is asked again when
-all that it asked for has arrived.
+window, it is told of a batch as it arrives, and asked for the next one while others are under way: an algorithm that
+takes ``pending`` takes them into account by its predictions. Any other is asked again when all that it asked for has
+arrived.
 
 What is asked for follows from the order in which batches arrived, and from nothing else: not from how many devices
 there were, nor from when they answered. The archive keeps that order, so a study is replayed from it.
@@ -11,7 +11,7 @@ there were, nor from when they answered. The archive keeps that order, so a stud
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,7 @@ class Asking:
 
     @property
     def restorable(self) -> bool:
-        """Its state before an asking says all: what it was told by then is what had arrived."""
+        """Its state before an asking says all: what it had observed by then is what had arrived."""
         return self._window == 1 or self._parallel is not None
 
     def no_rows(self) -> IntArray:
@@ -99,31 +99,61 @@ class Asking:
             evals: the most evaluations of the study.
             save: is called before the algorithm is asked, while its state is that of what has arrived.
         """
+        while len(self.batches) < self._window:
+            # With a window of one, a batch is all that was asked for.
+            if self.next_batch(evals, save, None if self._window == 1 else SIDE_BY_SIDE) is None:
+                return
+
+    def next_batch(self, evals: int, save: Callable[[], None], size: int | None = None) -> Batch | None:
+        """Put one more batch under way, and return it; ``None``: nothing more can be asked now.
+
+        Args:
+            evals: see ``fill``.
+            save: see ``fill``.
+            size: the most sub-networks of the batch; ``None``: all that the algorithm asks for at once.
+        """
+        if not self.look_ahead(evals, save):
+            return None
+        room = self.room(evals)
+        batch = Batch(self._waiting[: room if size is None else min(size, room)])
+        # With a window of one, what there is no room for is not evaluated.
+        self._waiting = self.no_rows() if self._window == 1 else self._waiting[len(batch.X) :]
+        self.batches.append(batch)
+        return batch
+
+    def look_ahead(self, evals: int, save: Callable[[], None]) -> bool:
+        """Ask for what is not under way yet, where none is waiting; ``False``: nothing can be asked now."""
+        self.exhausted = ""
+        if self.room(evals) <= 0:
+            return False
         idle = 0
-        while len(self.batches) < self._window and (room := self._room(evals)) > 0:
-            if len(self._waiting):
-                self.batches.append(Batch(self._take(room)))
-                continue
+        while not len(self._waiting):
             if not self._ask(save):
-                return
-            idle = 0 if len(self._waiting) else idle + 1
-            if idle >= PATIENCE:
+                return False
+            idle += 1
+            if not len(self._waiting) and idle >= PATIENCE:
                 self.exhausted = f"the algorithm asked {PATIENCE} times in a row for nothing new"
-                return
+                return False
             if not len(self._waiting) and not self.batches:
                 self.observe(self._asked)
+        return True
 
-    def _take(self, room: int) -> IntArray:
-        """Return the next batch of what is waiting; with a window of one, that is all there is room for."""
-        size = room if self._window == 1 else min(SIDE_BY_SIDE, room)
-        batch = self._waiting[:size]
-        self._waiting = self.no_rows() if self._window == 1 else self._waiting[size:]
-        return batch
+    def put_back(self) -> None:
+        """Let all that is under way wait, in its order: whoever was to evaluate it is no more."""
+        self._waiting = np.concatenate([self.pending, self._waiting])
+        self.batches = []
+
+    def take_out(self, keys: Iterable[str]) -> None:
+        """Take sub-networks, by their keys, out of what is under way."""
+        gone = set(keys)
+        for batch in self.batches:
+            batch.X = batch.X[[key not in gone for key in self._space.keys(batch.X)]]
+        self.batches = [batch for batch in self.batches if len(batch.X)]
 
     def _ask(self, save: Callable[[], None]) -> bool:
         """Ask the algorithm; what is new of its answer is waiting then. ``False``: it has nothing to ask for now."""
         if self.batches and self._parallel is None:
-            return False  # it has to be told all that it asked for first
+            return False  # it has to observe all that it asked for first
         save()
         with self._clock.searching():
             X = self._algorithm.ask() if self._parallel is None else self._parallel.ask(pending=self.pending)
@@ -145,7 +175,8 @@ class Asking:
         """All that is under way, ``(k, n_var)``."""
         return np.vstack([self.no_rows(), *(one.X for one in self.batches)])
 
-    def _room(self, evals: int) -> int:
+    def room(self, evals: int) -> int:
+        """Return how many more sub-networks may be put under way."""
         return min(evals, self._space.distinct_size) - len(self._archive) - len(self.pending)
 
     # --- telling -----------------------------------------------------------------------------------------------------
@@ -156,6 +187,7 @@ class Asking:
         Args:
             X: those that have arrived, ``(k, n_var)``; the archive has them.
         """
+        self.exhausted = ""
         if self._parallel is not None:
             self.observe(X)
         elif not self.batches and not len(self._waiting):

@@ -67,7 +67,7 @@ class Evaluating:
             if arrived is None:
                 return None
             batch, known = arrived
-        self._complete(batch, known)
+        self.complete(batch, known)
         return batch
 
     def _arrived(self, measured: Startable, batches: Sequence[Batch]) -> tuple[Batch, dict[str, Outcome]] | None:
@@ -83,8 +83,13 @@ class Evaluating:
         ticket, outcome = answer
         return next(one for one in batches if one.ticket == ticket), {measured.name: outcome}
 
-    def _complete(self, batch: Batch, known: Mapping[str, Outcome]) -> None:
-        """Evaluate what is not known of a batch yet, and store it."""
+    def complete(self, batch: Batch, known: Mapping[str, Outcome]) -> None:
+        """Evaluate what is not known of a batch yet, and store it; the archive has it then.
+
+        Args:
+            batch: to be evaluated.
+            known: what was found of it already, by objective: one outcome for the batch each.
+        """
         X, iteration = batch.X, self._iteration + 1 if batch.iteration is None else batch.iteration
         rest = [one for one in self._task.quantities if one.name not in known]
         with self._clock.measuring():

@@ -1,5 +1,8 @@
 """The one loop of a study: ask, evaluate, tell, with one batch under way or many.
 
+``run`` drives it (``hwnas.search``), or a caller does, step by step (``replay``, ``ask`` and ``tell``, behind
+``hwnas.create_study``).
+
 ``asking`` asks the algorithm and tells it, ``evaluating`` evaluates, ``replay`` answers from the store where the study
 is resumed.
 """
@@ -11,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm
-from hwnas.search.objectives import Startable
+from hwnas.search.objectives import Outcome, Startable
 from hwnas.search.study.archive import Archive, Evaluation
-from hwnas.search.study.asking import Asking
+from hwnas.search.study.asking import Asking, Batch
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.evaluating import Evaluating
@@ -89,6 +92,76 @@ class Loop:
             if X is not None:
                 report()
                 self._asking.tell(X)
+
+    # --- driven by a caller ------------------------------------------------------------------------------------------
+
+    def replay(self, evals: int) -> None:
+        """Replay all that the store has; what was asked for and not evaluated is what ``ask`` returns next.
+
+        Args:
+            evals: the most evaluations there may be, those that are replayed among them.
+
+        Raises:
+            UsageError: the algorithm proposes others than those that the store has.
+        """
+        restored = self._replay.restore(evals)
+        while len(self._archive) < restored:
+            self._asking.observe(self._replayed(self._replay.next()))
+        if restored:
+            # The snapshot is of the moment before the algorithm was asked: with this under way, and nothing else.
+            self._asking.look_ahead(evals, self._replay.save)
+        while self._replay.rest:
+            arrived = self._replay.next()
+            self._replay.found(arrived, evals)
+            self._asking.tell(self._replayed(arrived))
+        self._asking.put_back()
+
+    def ask(self, evals: int, size: int | None) -> IntArray:
+        """Return what to evaluate next, ``(k, n_var)``; no rows: nothing now, and why is what ``stopped`` returns.
+
+        Args:
+            evals: the most evaluations there may be.
+            size: how many, fewer where the algorithm asks for no more; ``None``: what it asks for at once.
+        """
+        X = self._asking.no_rows()
+        while size is None or len(X) < size:
+            batch = self._asking.next_batch(evals, self._replay.save, None if size is None else size - len(X))
+            if batch is None:
+                break
+            X = np.concatenate([X, batch.X])
+            if size is None:
+                break
+        return X
+
+    def tell(self, X: IntArray, known: Mapping[str, Outcome]) -> None:
+        """Evaluate what is not known of sub-networks that are under way, store them, and tell the algorithm.
+
+        Where that fails or is interrupted, what was stored by then is told, and the rest stays under way.
+
+        Args:
+            X: sub-networks that are under way, ``(k, n_var)``.
+            known: what is known of them, by objective.
+        """
+        keys = self._space.keys(X)
+        try:
+            self._evaluating.complete(Batch(X), known)
+        finally:
+            stored = [key in self._archive for key in keys]
+            self._asking.take_out(key for key in keys if key in self._archive)
+            self._asking.tell(X[stored])
+
+    @property
+    def pending(self) -> IntArray:
+        """What was asked for and not told yet, ``(k, n_var)``."""
+        return self._asking.pending
+
+    def stopped(self, evals: int) -> str:
+        """Return why there is nothing to ask for; "" where something is under way or may be asked for."""
+        if len(self._asking.pending):
+            return ""
+        return self._finished(evals) or self._asking.exhausted
+
+    # --- both --------------------------------------------------------------------------------------------------------
 
     def _finished(self, evals: int) -> str | None:
         if len(self._archive) >= evals:

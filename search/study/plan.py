@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.pinned import contents
-from hwnas.search.algorithm import Known, Problem
-from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, make, values_of
+from hwnas.search import algorithms
+from hwnas.search.algorithm import Algorithm, Known, Problem
+from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, check_distinct, make, values_of
 from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.search.objectives.quality import QualityObjective
+from hwnas.search.study.archive import Archive
 from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
 from hwnas.search.study.drift import Drift
+from hwnas.search.study.own import own_objective
 from hwnas.search.study.prior import Observed, observed, platform_of, prior_of
 from hwnas.search.study.result import ObjectiveLabel
 from hwnas.search.study.same import WHENCE
@@ -37,7 +40,8 @@ class Request:
     Attributes:
         algorithm: its name.
         seed: of all randomness.
-        objectives: names; ``None``: latency and the quality.
+        objectives: names, or those that the caller evaluates, see ``hwnas.search.study.own``; ``None``: latency and the
+            quality.
         constraints: like "latency<=20ms".
         preset: named settings of the algorithm.
         settings: the algorithm's own settings.
@@ -79,11 +83,20 @@ class Plan:
         self.request = request
         self._sources = sources
         self.space = sources.net.space
-        self.objectives = make(request.objectives or DEFAULT, sources)
+        self.objectives = self._made(request.objectives or DEFAULT)
         self.limited = self._limited()
         everything = (*self.objectives, *self.limited)
         self.constraints = tuple(parse(text, everything) for text in request.constraints)
         self.directions = Directions([one.maximise for one in self.objectives])
+
+    def _made(self, spelled: Sequence[str]) -> tuple[Objective, ...]:
+        """Make the objectives in the order given, those that the caller evaluates among them."""
+        own = {text: one for text in spelled if (one := own_objective(text)) is not None}
+        others = [text for text in spelled if text not in own]
+        made = dict(zip(others, make(others, self._sources), strict=True)) if others else {}
+        objectives = tuple(own.get(text) or made[text] for text in spelled)
+        check_distinct([one.name for one in objectives])
+        return objectives
 
     def _limited(self) -> tuple[Objective, ...]:
         """Return what is constrained and no objective."""
@@ -114,7 +127,7 @@ class Plan:
         return Problem(
             space=self.space,
             names=tuple(names),
-            exact=tuple(_cheap(one) if one.exact else None for one in self.objectives),
+            exact=tuple(_exact(one) if one.exact else None for one in self.objectives),
             bounds=tuple(_bound(one.name, self.constraints) for one in self.objectives),
             known=tuple(known),
             noise=tuple(self._noise(one) for one in self.objectives),
@@ -169,8 +182,16 @@ class Plan:
 
         return violation
 
-    def algorithm_settings(self) -> dict[str, Any]:
-        """Return what the algorithm is made with."""
+    def algorithm(self, evals: int) -> Algorithm:
+        """Make the algorithm, for so many evaluations at most."""
+        rng = np.random.default_rng(self.request.seed)
+        return algorithms.create(self.request.algorithm, self.problem(), evals, rng, self._algorithm_settings())
+
+    def archive(self) -> Archive:
+        """Return an empty archive of the objectives."""
+        return Archive([one.name for one in self.objectives], self.directions)
+
+    def _algorithm_settings(self) -> dict[str, Any]:
         given = dict(self.request.settings)
         if self.request.preset is not None:
             given["preset"] = self.request.preset
@@ -236,7 +257,7 @@ class Plan:
         return dict(self._sources.measurer.environment) if measured else {}
 
 
-def _cheap(objective: Objective) -> Known:
+def _exact(objective: Objective) -> Known:
     directions = Directions([objective.maximise])
 
     def minimised(X: IntArray) -> FloatArray:

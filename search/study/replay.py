@@ -1,6 +1,6 @@
 """Go on with a study that the store has: its evaluations are replayed, none is made again.
 
-An algorithm that is restored from a snapshot is only told of the evaluations before it. Any other, and any without a
+An algorithm that is restored from a snapshot only observes the evaluations before it. Any other, and any without a
 snapshot, is asked for everything again and answered from the store, which leads to the same place and takes longer.
 """
 
@@ -17,6 +17,11 @@ from hwnas.search.study.asking import Asking, Batch
 from hwnas.search.study.stored import Snapshot, StudyCheckpoint
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.space import SearchSpace
+
+_OTHERS = (
+    "the algorithm proposes other sub-networks than the study has evaluated: its version or a library's has changed, "
+    "or its plan depends on the number of evaluations; begin a new study with this one as its warm start"
+)
 
 
 class Replay:
@@ -62,11 +67,25 @@ class Replay:
                 if not len(batch.X):
                     self._asking.batches.remove(batch)
                 return
-        raise UsageError(
-            "the algorithm proposes other sub-networks than the study has evaluated: its version or a library's "
-            "has changed, or its plan depends on the number of evaluations; begin a new study with this one as its "
-            "warm start"
-        )
+        raise UsageError(_OTHERS)
+
+    def found(self, evaluations: Sequence[Evaluation], evals: int) -> None:
+        """Take these out of what is under way; the algorithm is asked until they are there.
+
+        So it is asked in the order in which a caller who evaluates all before he asks again has asked.
+
+        Args:
+            evaluations: that arrived together.
+            evals: the most evaluations of the study.
+
+        Raises:
+            UsageError: the algorithm does not ask for them.
+        """
+        keys = {one.key for one in evaluations}
+        while not keys <= set(self._space.keys(self._asking.pending)):
+            if self._asking.next_batch(evals, self.save) is None:
+                raise UsageError(_OTHERS)
+        self._asking.take_out(keys)
 
     def save(self) -> None:
         """Let the store have what asking goes on from, so that a study that is resumed need not ask again."""
@@ -79,7 +98,7 @@ class Replay:
             raise WorkError(f"the state of the algorithm {called(self._algorithm)} is no JSON: {error}") from error
 
     def restore(self, evals: int) -> int:
-        """Restore the algorithm from the latest snapshot, and return of how many evaluations it is only to be told.
+        """Restore the algorithm from the latest snapshot, and return how many evaluations it is only to observe.
 
         Without a snapshot, and with one that cannot be read, that is none.
         """

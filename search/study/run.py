@@ -7,20 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from hwnas.search import algorithms
 from hwnas.search.algorithm import Algorithm
 from hwnas.search.objectives import Sources
 from hwnas.search.objectives.rows import check_searchable
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.loop import Loop
+from hwnas.search.study.own import OwnObjective
+from hwnas.search.study.place import Place, Placed
 from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.result import ObjectiveLabel, Study
-from hwnas.search.study.same import check_same
 from hwnas.search.study.stopping import Stop, stop_rule
-from hwnas.search.study.stored import StudyCheckpoint, checkpoint_of, load, record_of
+from hwnas.search.study.stored import load
 from hwnas.search.study.window import startable, window_of
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork
@@ -28,7 +26,7 @@ from hwnas.supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityOptions
-    from hwnas.harness.store import Store, StudyRecord
+    from hwnas.harness.store import Store
 
 __all__ = ["ObjectiveLabel", "SearchProgress", "Study", "load", "search"]
 
@@ -119,10 +117,9 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         UsageError: something was asked for that cannot be, or the study is there already, or differs from the one to
             resume.
     """
-    if evals < 1:
-        raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
-    run = _Run(store, study, resume, evals, progress, parallel, net)
-    with Sources(net, platform, quality, store, run.report, run.since, quality_options) as sources:
+    place = Place(store, study, resume, evals, net)
+    run = _Run(place, evals, progress, parallel)
+    with Sources(net, platform, quality, store, run.report, place.since, quality_options) as sources:
         request = Request(
             algorithm,
             seed,
@@ -132,106 +129,54 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             dict(settings or {}),
             reference,
             transfer_from=transfer_from,
-            transfer_until=run.begun.get("transfer_until") if run.begun.get("transfer_from") == transfer_from else None,
+            transfer_until=place.begun.get("transfer_until")
+            if place.begun.get("transfer_from") == transfer_from
+            else None,
         )
-        plan = Plan(_warmed(request, warm_start, store, net, run.begun), sources)
-        if not run.begun:
+        plan = Plan(_warmed(request, warm_start, store, net, place.begun), sources)
+        _check_evaluated(plan)
+        if not place.begun:
             check_searchable((*plan.objectives, *plan.limited), net.space)
-        run.remarks = _moved_on(warm_start, store, run.begun)
-        stop = stop_rule(target, plateau, plan.reference)
-        made = algorithms.create(
-            algorithm, plan.problem(), evals, np.random.default_rng(seed), plan.algorithm_settings()
+        remarks = _moved_on(warm_start, store, place.begun)
+        return run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
+
+
+def _check_evaluated(plan: Plan) -> None:
+    """Raise ``UsageError`` where an objective is left to the caller, whom a search does not ask."""
+    own = [one.name for one in plan.objectives if isinstance(one, OwnObjective)]
+    if own:
+        raise UsageError(
+            f"objectives: {', '.join(own)} is evaluated by the caller, whom a search does not ask; name one that hwnas "
+            "evaluates, or write your own loop with hwnas.create_study"
         )
-        return run.go(plan, made, stop)
 
 
 class _Run:
-    """One call of ``search``: the study's place in the store, and what is reported of it."""
+    """One call of ``search``: what drives the loop, and what is reported of it."""
 
-    def __init__(
-        self,
-        store: Store | None,
-        name: str | None,
-        resume: bool,
-        evals: int,
-        progress: Report | None,
-        parallel: int | None,
-        net: SuperNetwork,
-    ) -> None:
-        if resume and (store is None or name is None):
-            raise UsageError("resume: expected a store and the name of the study to go on with (--study NAME --resume)")
-        self._store = store
-        self._name = name
+    def __init__(self, place: Place, evals: int, progress: Report | None, parallel: int | None) -> None:
+        self._place = place
         self._evals = evals
         self._progress = progress
         self._parallel = parallel
-        self._net = net
         self._start = time.perf_counter()
-        self._record = self._found(resume)
-        self.remarks: list[str] = []
         self._plan: Plan | None = None
         self._archive: Archive | None = None
+        self._placed: Placed | None = None
 
-    def _found(self, resume: bool) -> StudyRecord | None:
-        """Return the study to resume, or ``None``; it is looked for before anything else takes time."""
-        if self._store is None or self._name is None:
-            return None
-        if resume:
-            record = record_of(self._store, self._name, self._net)
-            if record.evaluations > self._evals:
-                raise UsageError(
-                    f"study {self._name!r} has {record.evaluations} evaluations already; expected at least as many as "
-                    f"evals, got {self._evals}"
-                )
-            return record
-        there = self._store.study(self._name)
-        if there is not None:
-            raise UsageError(
-                f"there is a study {self._name!r} already, with {there.evaluations} evaluations: go on with it by "
-                "--resume, or choose another name"
-            )
-        return None
-
-    @property
-    def since(self) -> str | None:
-        """When the study to resume was begun: what was measured for it since then is not measured again."""
-        return None if self._record is None else self._record.created_at
-
-    @property
-    def begun(self) -> Mapping[str, Any]:
-        """The settings that the study to resume was begun with; empty for a new one."""
-        settings: Mapping[str, Any] = {} if self._record is None else self._record.settings["search"]
-        return settings
-
-    def go(self, plan: Plan, algorithm: Algorithm, stop: Stop) -> Study:
+    def go(self, plan: Plan, algorithm: Algorithm, stop: Stop, remarks: Sequence[str]) -> Study:
         """Run the loop to its end and return the study."""
         self._plan = plan
-        measured = startable(plan.objectives)
-        window = window_of(measured, self._parallel, int(self.begun.get("parallel", 1)) if self.begun else None)
+        measured, begun = startable(plan.objectives), self._place.begun
+        window = window_of(measured, self._parallel, int(begun.get("parallel", 1)) if begun else None)
         # One batch at a time is how studies always were.
-        settings, facts = plan.settings() | ({"parallel": window} if window > 1 else {}), plan.facts()
-        if self._record is not None:
-            remarks = check_same(self._record, settings, (*plan.objectives, *plan.limited))
-            facts = {**self._record.settings["facts"], "remarks": [*remarks, *self.remarks]}
-        archive = self._archive = Archive([one.name for one in plan.objectives], plan.directions)
-        name, kept = self._place(settings, facts)
+        settings = plan.settings() | ({"parallel": window} if window > 1 else {})
+        self._placed = placed = self._place.take(plan, settings, remarks)
+        archive = self._archive = plan.archive()
         clock = Clock()
-        loop = Loop(plan.task, algorithm, archive, kept, clock, plan.drifts, window=window, measured=measured)
+        loop = Loop(plan.task, algorithm, archive, placed.kept, clock, plan.drifts, window=window, measured=measured)
         stopped = loop.run(self._evals, stop, self.report)
-        spent = clock.now()
-        time_s = {"measure": spent["measure_s"], "search": spent["search_s"], "total": spent["total_s"]}
-        return Study(name, settings, facts, archive, time_s, stopped)
-
-    def _place(self, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, StudyCheckpoint]:
-        """Return the study's name, and what is kept of it already and how to keep more."""
-        prefix = f"{settings['supernet'].partition(':')[0]}-{settings['algorithm']}"
-        store = self._store
-        if store is None:
-            self._name = self._name or f"{prefix}-1"
-            return self._name, StudyCheckpoint()
-        record = self._record or store.create_study(self._name, {"search": settings, "facts": facts}, prefix=prefix)
-        self._name = record.name
-        return record.name, checkpoint_of(store, record, self._net)
+        return Study(placed.name, placed.settings, placed.facts, archive, clock.spent(), stopped)
 
     # --- reporting ---------------------------------------------------------------------------------------------------
 
@@ -241,13 +186,13 @@ class _Run:
         Args:
             measuring: what the measurer reports of the batch under way.
         """
-        plan, archive = self._plan, self._archive
-        if self._progress is None or plan is None or archive is None:
+        plan, archive, placed = self._plan, self._archive, self._placed
+        if self._progress is None or plan is None or archive is None or placed is None:
             return
         hypervolume = archive.hypervolume(plan.reference.of(archive))
         elapsed_s = time.perf_counter() - self._start
         event = SearchProgress(
-            str(self._name), len(archive), self._evals, hypervolume, _best(plan, archive), elapsed_s, measuring
+            placed.name, len(archive), self._evals, hypervolume, _best(plan, archive), elapsed_s, measuring
         )
         self._progress(event)
 

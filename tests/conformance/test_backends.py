@@ -340,7 +340,7 @@ def test_the_environment_holds_the_number_of_threads(backend):
 _BURST = """
 import json, sys
 import torch
-from hwnas from hwnas import backends, supernets
+from hwnas import backends, supernets
 from hwnas.backends import Settings
 net = supernets.get("ofa-mbv3-w1.0")
 stage = net.stages(net.space.decode(net.space.sample(1, 0))[0], 4)[0]

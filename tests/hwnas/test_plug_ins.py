@@ -325,7 +325,7 @@ def test_what_an_objective_says_is_looked_at(site, scripted, capsys):
         return Objective()
 
     class Objective:
-        name, unit, maximise, source, free, cheap, batched = "acme", "", False, "acme", True, False, True
+        name, unit, maximise, source, costs_nothing, exact, batched = "acme", "", False, "acme", True, False, True
 
         def evaluate(self, X):
             return X

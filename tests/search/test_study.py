@@ -498,8 +498,8 @@ def test_json_has_the_contracts_fields_and_comes_back_from_the_store(store):
 
 SEARCH = """
 import json, sys
-from hwnas from hwnas import supernets
-from hwnas.search.study.run from hwnas from hwnas import search
+from hwnas import supernets
+from hwnas.search.study.run import search
 study = search(supernets.get("ofa-mbv3-w1.0"), objectives=["macs", "params"], algorithm=sys.argv[1], evals=70, seed=11)
 print(json.dumps([[one.iteration, one.key, dict(one.objectives)] for one in study.evaluations]))
 """
@@ -507,13 +507,13 @@ print(json.dumps([[one.iteration, one.key, dict(one.objectives)] for one in stud
 SLOW = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from hwnas from hwnas import supernets
+from hwnas import supernets
 from hwnas.harness.store import Store
 from hwnas.search import objectives
-from hwnas.search.study.run from hwnas from hwnas import search
+from hwnas.search.study.run import search
 
 class Slow:
-    name, unit, maximise, source, free, cheap, batched = "slow", "", True, "script", False, False, False
+    name, unit, maximise, source, costs_nothing, exact, batched = "slow", "", True, "script", False, False, False
     def evaluate(self, X):
         time.sleep(0.01)
         print(supernets.get("ofa-mbv3-w1.0").space.keys(X)[0], flush=True)

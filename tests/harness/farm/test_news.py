@@ -36,7 +36,7 @@ N = len(VECTORS)  # few enough to be one order
 # A client that measures networks into a store.
 CLIENT = """
 import sys
-from hwnas from hwnas import supernets
+from hwnas import supernets
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.platforms import find
 from hwnas.harness.measure import Measurer
