@@ -142,7 +142,7 @@ def test_a_look_that_finds_something_unsettled_begins_the_count_anew(monkeypatch
     def scripted(samples, *_):
         return replace(Convergence.nothing(len(samples)), all_converged=next(said))
 
-    monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
+    monkeypatch.setattr("hwnas.harness.worker.timing.assess", scripted)
     protocol = replace(SHORT, rounds=2, tau_times=2, check_every=1)
     assert exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=protocol).rounds == 5
 
@@ -162,7 +162,7 @@ def test_who_is_waited_for_and_what_explains_their_time(monkeypatch, given, expe
         asked.append((threads, list(judged)))
         return replace(Convergence.nothing(len(samples)), all_converged=True)
 
-    monkeypatch.setattr("hwnas.harness.worker.timing.settle", scripted)
+    monkeypatch.setattr("hwnas.harness.worker.timing.assess", scripted)
     exactly(Scripted(clocks, 1_000_000), Scripted(clocks, 1_000_000), clocks=clocks, **given)
     assert asked == [expected] * 2  # the look that ends it, and the last word
 
