@@ -54,6 +54,10 @@ class CompareSettings:
     claims: tuple[AlgorithmOrder, ...] = field(default_factory=tuple)
 
 
+# Every kind offers its settings under this name; see ``ExperimentKind``.
+Settings = CompareSettings
+
+
 def check(settings: CompareSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a number is none that serves."""
     from hwnas.search import algorithms

@@ -79,6 +79,10 @@ class ObjectivesSettings:
     claims: tuple[ObjectivesClaim, ...] = field(default_factory=tuple)
 
 
+# Every kind offers its settings under this name; see ``ExperimentKind``.
+Settings = ObjectivesSettings
+
+
 def check(settings: ObjectivesSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a number is none that serves."""
     from hwnas.search import algorithms

@@ -61,6 +61,10 @@ class PrecisionSettings:
     claims: tuple[PrecisionClaim, ...] = field(default_factory=tuple)
 
 
+# Every kind offers its settings under this name; see ``ExperimentKind``.
+Settings = PrecisionSettings
+
+
 def check(settings: PrecisionSettings, where: str) -> None:
     """Raise ``UsageError`` where a number is none that serves."""
     if not settings.platforms or settings.networks < 1:

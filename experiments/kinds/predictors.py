@@ -80,6 +80,10 @@ class PredictorSettings:
     claims: tuple[PredictorClaim, ...] = field(default_factory=tuple)
 
 
+# Every kind offers its settings under this name; see ``ExperimentKind``.
+Settings = PredictorSettings
+
+
 def check(settings: PredictorSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there, or a target has no source or several."""
     from hwnas.search import predictors

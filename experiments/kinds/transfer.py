@@ -61,6 +61,10 @@ class TransferSettings:
     claims: tuple[TransferClaim, ...] = field(default_factory=tuple)
 
 
+# Every kind offers its settings under this name; see ``ExperimentKind``.
+Settings = TransferSettings
+
+
 def check(settings: TransferSettings, where: str) -> None:
     """Raise ``UsageError`` where a name is of nothing that is there."""
     from hwnas.search import algorithms
