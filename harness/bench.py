@@ -1,4 +1,4 @@
-"""Where networks are measured: in a process of this machine, batch by batch, whatever happens to that process."""
+"""Measure networks on one platform, in batches, in a worker process that may crash without harm to the others."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _ATTEMPTS = 2
 _DEATHS = 4
 
 Network = tuple[str, IntArray]  # its key and its vector, (n_var,)
-Keep = Callable[[Measurement], Measurement]
+OnMeasurement = Callable[[Measurement], Measurement]
 
 
 @dataclass(frozen=True)
 class MeasuringProgress:
-    """What a measurer is at.
+    """How far a measurement has come.
 
     Attributes:
         phase: "waiting" (for the device), "starting", "preparing" or "timing".
@@ -52,7 +52,7 @@ class MeasuringProgress:
     message: str
 
 
-Tell = Callable[[MeasuringProgress], None]
+OnProgress = Callable[[MeasuringProgress], None]
 
 
 class Bench(Protocol):
@@ -72,13 +72,19 @@ class Bench(Protocol):
     def anchors_now(self) -> Mapping[str, float]: ...
 
     def begin(self) -> TimingProtocol:
-        """Have a worker ready, where there is none; return the protocol that it follows."""
+        """Start a worker, unless there is one already; return the protocol that it follows."""
         ...
 
-    def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
-        """Measure networks, by key; ``keep`` is given each as soon as it is there, and what is known of it before.
+    def take(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> dict[str, Measurement]:
+        """Measure networks along with the anchors; without networks, the anchors alone.
 
-        None: the anchors alone.
+        Args:
+            networks: keys and vectors.
+            on_measurement: called with each measurement as soon as it is there, and with interim ones before; returns
+                what is to be returned in its place.
+
+        Returns:
+            The measurements, by key.
         """
         ...
 
@@ -107,12 +113,15 @@ class ParallelBench(Protocol):
     @property
     def parallel(self) -> int: ...
 
-    def send(self, networks: Sequence[Network], keep: Keep) -> int:
-        """Send networks to be measured side by side; return a ticket. ``keep`` is given what is known before."""
+    def send(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> int:
+        """Send networks to be measured side by side, and return a ticket at once.
+
+        ``on_measurement`` is called with interim measurements until the ticket has arrived.
+        """
         ...
 
     def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:
-        """Yield tickets whose networks have all arrived; wait for the first at most so long."""
+        """Yield tickets whose networks are all measured; wait for the first one at most ``timeout_s``."""
         ...
 
 
@@ -124,14 +133,14 @@ class LocalBench:
         platform: the platform.
         anchors: the sub-networks measured along with every batch, vectors (a, n_var), from fast to slow.
         protocol: the numbers; ``None``: the profile that a short calibration chooses.
-        tell: told what is going on, between the timings and never during one.
-        rng: of the order of the rounds.
+        on_progress: called between timings, never during one.
+        rng: draws the order of the networks in each round.
         check: compare every network's outputs with the torch module's.
         silence_s: a worker that says nothing for this long has hung.
         unit: which of several equal devices of this host it is, where there are several; each has its own lock.
 
     Attributes:
-        tell: as given; it may be replaced between two batches.
+        on_progress: as given; may be replaced between two batches.
     """
 
     def __init__(  # noqa: PLR0913 - all of it is one order to a worker
@@ -141,7 +150,7 @@ class LocalBench:
         anchors: IntArray,
         *,
         protocol: TimingProtocol | None = None,
-        tell: Tell = lambda _: None,
+        on_progress: OnProgress = lambda _: None,
         rng: np.random.Generator | None = None,
         check: bool = True,
         silence_s: float = SILENCE_S,
@@ -149,16 +158,16 @@ class LocalBench:
     ) -> None:
         self._net, self._platform, self._anchors = net, platform, anchors
         self._protocol = protocol
-        self.tell = tell
+        self.on_progress = on_progress
         self._rng = np.random.default_rng(0) if rng is None else rng
         self._check = check
         self._silence_s = silence_s
         self._backend = backends.get(platform.backend)
         self.environment, self.fingerprint = surroundings(platform)
-        # Workers run on the CPUs that the environment tells of, whatever a library does to this process's own later.
+        # Workers run on the CPUs that the environment records, whatever a library does to this process's own later.
         self._cpus = affinity()
-        self._writer = MeasurementBuilder(net, platform, self.fingerprint, anchors)
-        self._device: WorkerProcess | None = None
+        self._builder = MeasurementBuilder(net, platform, self.fingerprint, anchors)
+        self._worker: WorkerProcess | None = None
         self._prepared = 0  # networks, by this worker
         self._lock: DeviceLock | None = None
         self._locked = platform.settings.device if unit is None else f"{platform.settings.device}-unit{unit}"
@@ -166,19 +175,19 @@ class LocalBench:
     @property
     def anchors_now(self) -> Mapping[str, float]:
         """The anchors' keys and latencies, seconds, in the latest batch."""
-        return self._writer.anchors_now
+        return self._builder.anchors_now
 
     @property
     def pid(self) -> int | None:
         """The worker's process id; ``None`` where there is no worker."""
-        return None if self._device is None else self._device.pid
+        return None if self._worker is None else self._worker.pid
 
     def begin(self) -> TimingProtocol:
-        """Have a worker ready; where there is none, wait for the device and start one. Return its protocol."""
+        """Start a worker as soon as the device is free, unless there is one already; return its protocol."""
         self._start()
         return self._numbers
 
-    def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
+    def take(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> dict[str, Measurement]:
         """Measure networks, batch by batch, then one by one those at which a worker died.
 
         Raises:
@@ -188,13 +197,13 @@ class LocalBench:
         done: dict[str, Measurement] = {}
         suspects: list[Network] = []
         for start in range(0, max(1, len(networks)), size):
-            suspects += self._batch(networks[start : start + size], done, keep)
+            suspects += self._batch(networks[start : start + size], done, on_measurement)
         for suspect in suspects:
-            self._batch([suspect], done, keep, attempt=_ATTEMPTS)
+            self._batch([suspect], done, on_measurement, attempt=_ATTEMPTS)
         return done
 
     def reseed(self, seed: int) -> None:
-        """Let the order of the rounds follow from ``seed``, from the next batch on."""
+        """Seed the order of networks within rounds, from the next batch on."""
         self._rng = np.random.default_rng(seed)
 
     def close(self) -> None:
@@ -207,7 +216,7 @@ class LocalBench:
     # --- batches -----------------------------------------------------------------------------------------------------
 
     def _batch(
-        self, networks: Sequence[Network], done: dict[str, Measurement], keep: Keep, attempt: int = 1
+        self, networks: Sequence[Network], done: dict[str, Measurement], on_measurement: OnMeasurement, attempt: int = 1
     ) -> list[Network]:
         """Measure networks side by side into ``done``; return those at which a worker died, for another attempt."""
         suspects, deaths = [], 0
@@ -222,9 +231,9 @@ class LocalBench:
             before = len(done)
             try:
                 for measurement in self._run(left):
-                    kept = keep(measurement)
+                    stored = on_measurement(measurement)
                     if not measurement.interim:
-                        done[measurement.key] = kept
+                        done[measurement.key] = stored
                 break
             except WorkerDied as death:
                 self._stop()
@@ -241,32 +250,32 @@ class LocalBench:
                     given_up = [] if at is None else [at]
                 for number in given_up:
                     key, row = left[number]
-                    done[key] = keep(self._writer.failed(row, str(death)))
+                    done[key] = on_measurement(self._builder.failed(row, str(death)))
         return [networks[number] for number in suspects]
 
     def _run(self, left: Mapping[int, Network]) -> Iterator[Measurement]:
         """Send networks to the worker; yield each one's measurement as soon as it is there."""
-        device = self._fresh(len(left))
+        worker = self._fresh(len(left))
         seed = int(self._rng.integers(2**32))
         prepared = 0
-        for message in device.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
+        for message in worker.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
             match message:
                 case Progressed(tick=tick):
-                    self.tell(_timing(tick))
+                    self.on_progress(_timing(tick))
                 case Prepared(again=again):
                     if not again:
                         prepared += 1
-                        self._writer.prepared(message)
+                        self._builder.prepared(message)
                     words = f"prepared {prepared} of {len(left)} networks{', and some again' * again}"
-                    self.tell(MeasuringProgress("preparing", prepared, len(left), words))
+                    self.on_progress(MeasuringProgress("preparing", prepared, len(left), words))
                 case Failed(number=number, reason=reason):
-                    yield self._writer.failed(left[number][1], reason)
+                    yield self._builder.failed(left[number][1], reason)
                 case Measured(number=number) if number < 0:
-                    self._writer.anchor(message)
+                    self._builder.anchor(message)
                 case Measured(number=number):
-                    yield self._writer.measurement(left[number][1], message)
+                    yield self._builder.measurement(left[number][1], message)
                 case _:
-                    raise MeasurementError(f"the worker said {message.say!r} in the midst of a batch")
+                    raise MeasurementError(f"the worker sent {message.say!r} in the middle of a batch")
 
     # --- the worker --------------------------------------------------------------------------------------------------
 
@@ -277,10 +286,10 @@ class LocalBench:
         return self._protocol
 
     def _fresh(self, n: int) -> WorkerProcess:
-        """Return a worker for so many more networks: a new one where the last has prepared too many others.
+        """Return a worker for ``n`` more networks: a new one if the last has prepared too many others.
 
-        In a process that has made, and given up, many sessions those that follow lie worse, and each differently:
-        what a network takes there differs by twice as much from one process to the next.
+        In a process that has opened and closed many sessions, memory is fragmented. Later sessions are placed worse
+        there, each differently, and a network's latency varies twice as much from one process to the next.
         """
         fresh = self._numbers.fresh
         if fresh and self._prepared and self._prepared + n > fresh:
@@ -289,18 +298,18 @@ class LocalBench:
         return self._start()
 
     def _start(self) -> WorkerProcess:
-        """Return the worker; where there is none, wait for the device and start one."""
-        if self._device is None:
+        """Return the worker; if there is none, wait for the device and start one."""
+        if self._worker is None:
             if self._lock is None:
-                lock = DeviceLock(self._locked, lambda text: self.tell(MeasuringProgress("waiting", 0, 1, text)))
+                lock = DeviceLock(self._locked, lambda text: self.on_progress(MeasuringProgress("waiting", 0, 1, text)))
                 self._lock = lock.__enter__()
-            self.tell(MeasuringProgress("starting", 0, 1, f"starting a worker for {self._platform}"))
-            self._device = self._started()
-            ready = self._device.ready
+            self.on_progress(MeasuringProgress("starting", 0, 1, f"starting a worker for {self._platform}"))
+            self._worker = self._started()
+            ready = self._worker.ready
             noise, threads = asdict(ready.noise), ready.threads
-            self._protocol = self._writer.begin(ready.protocol, noise, None if threads is None else threads.verified)
+            self._protocol = self._builder.begin(ready.protocol, noise, None if threads is None else threads.verified)
             self.environment |= {"noise": noise, "threads": None if threads is None else asdict(threads)}
-        return self._device
+        return self._worker
 
     def _started(self) -> WorkerProcess:
         if not isinstance(self._backend, RunningBackend):
@@ -336,9 +345,9 @@ class LocalBench:
         raise AssertionError("unreachable")
 
     def _stop(self) -> None:
-        if self._device is not None:
-            self._device.close()
-            self._device = None
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
         self._prepared = 0
 
 

@@ -32,7 +32,7 @@ class StoredValues:
         fingerprint: of the environment.
         since: what was taken since then (ISO 8601, UTC) serves as it is; ``None``: nothing does.
         contents: digests of what the files hold that options of the platform name, by key.
-        unsettled: what was measured to its end and did not settle serves as well, while the machine is as it was.
+        unconverged: what was measured to its end and did not settle serves as well, while the machine is as it was.
     """
 
     store: Store | None
@@ -41,7 +41,7 @@ class StoredValues:
     fingerprint: str
     since: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
-    unsettled: bool = False
+    unconverged: bool = False
     _interim: dict[str, int] = field(default_factory=dict, repr=False)  # the numbers of those in the store, by key
 
     def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
@@ -63,10 +63,10 @@ class StoredValues:
             protocol,
             self._graphs(networks),
             self.contents,
-            states=("ok", "unstable") if self.unsettled else ("ok",),
+            states=("ok", "unstable") if self.unconverged else ("ok",),
         )
 
-    def keep(self, measurement: Measurement) -> Measurement:
+    def put(self, measurement: Measurement) -> Measurement:
         """Put a measurement into the store and return it; it takes the place of its own interim one."""
         if self.store is None:
             return measurement

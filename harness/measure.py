@@ -13,7 +13,16 @@ import numpy.typing as npt
 from hwnas import backends
 from hwnas.backends.backend import KnowingBackend, known_latency
 from hwnas.harness import cache
-from hwnas.harness.bench import SILENCE_S, Bench, Elsewhere, LocalBench, MeasuringProgress, Network, ParallelBench, Tell
+from hwnas.harness.bench import (
+    SILENCE_S,
+    Bench,
+    Elsewhere,
+    LocalBench,
+    MeasuringProgress,
+    Network,
+    OnProgress,
+    ParallelBench,
+)
 from hwnas.harness.cache import StoredValues
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol, profile
@@ -62,7 +71,7 @@ class Measurer:
             smallest, a middle and the largest.
         since: measurements in the store that were taken since then (ISO 8601, UTC) serve as they are, settled or not;
             older ones serve while the anchors agree. An interrupted study goes on so without measuring anything twice.
-        unsettled: measurements in the store that did not settle serve while the anchors agree, as those that did.
+        unconverged: measurements in the store that did not settle serve while the anchors agree, as those that did.
 
     Raises:
         PlatformError: the platform cannot be honoured here.
@@ -76,12 +85,12 @@ class Measurer:
         *,
         store: Store | None = None,
         protocol: TimingProtocol | str | None = None,
-        progress: Tell | None = None,
+        progress: OnProgress | None = None,
         seed: int = 0,
         check: bool = True,
         silence_s: float = SILENCE_S,
         since: str | None = None,
-        unsettled: bool = False,
+        unconverged: bool = False,
         anchors: npt.ArrayLike | None = None,
     ) -> None:
         self.net = net
@@ -91,7 +100,7 @@ class Measurer:
         chosen = _anchors(net) if anchors is None else net.space.canonical(anchors)
         options: dict[str, Any] = {
             "protocol": self.protocol,
-            "tell": progress or (lambda _: None),
+            "on_progress": progress or (lambda _: None),
             "rng": np.random.default_rng(seed),
             "check": check,
             "silence_s": silence_s,
@@ -103,7 +112,7 @@ class Measurer:
         )
         self.fingerprint = self._bench.fingerprint
         contents = self.platform.settings.contents
-        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since, contents, unsettled)
+        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since, contents, unconverged)
         self._sent: dict[int, _Sent] = {}  # by ticket
         self._ready: deque[int] = deque()
         self._knows = MeasurementBuilder(net, self.platform, self.fingerprint, chosen)
@@ -197,7 +206,7 @@ class Measurer:
             self._ready.append(ticket)
             return ticket
         self.protocol = self._bench.begin()
-        ticket = self._bench.send([*batch.beside, *left], self._stored.keep)
+        ticket = self._bench.send([*batch.beside, *left], self._stored.put)
         self._sent[ticket] = batch
         return ticket
 
@@ -210,7 +219,7 @@ class Measurer:
         if not self._ready and isinstance(self._bench, ParallelBench):
             for ticket, found in self._bench.arrived(timeout_s):
                 if ticket in self._sent:
-                    self._sent[ticket].done |= {one.key: self._stored.keep(one) for one in found}
+                    self._sent[ticket].done |= {one.key: self._stored.put(one) for one in found}
                     self._ready.append(ticket)
         if not self._ready:
             return None
@@ -232,7 +241,7 @@ class Measurer:
         return done | (self._take(left if unknown else [*beside, *left]) if left else {})
 
     def _take(self, networks: Sequence[Network]) -> dict[str, Measurement]:
-        return self._bench.take(networks, self._stored.keep)
+        return self._bench.take(networks, self._stored.put)
 
 
 def measure(

@@ -13,8 +13,7 @@ from hwnas.harness.host import variables
 from hwnas.harness.host.threads import allowed_cpus
 from hwnas.supernets.documents import parse_toml, read_text
 from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
-from hwnas.supernets.spec import parse_spec
-from hwnas.supernets.whole import whole
+from hwnas.supernets.spec import parse_int, parse_spec
 
 NAMES_FILE = Path("hwnas.toml")
 _SECTION = "platforms"
@@ -235,7 +234,7 @@ def _one_of(text: str, backend: Backend, key: str, value: str) -> str:
 
 
 def _count(text: str, key: str, value: str) -> int:
-    number = whole(value)
+    number = parse_int(value)
     if number is None or number < 1:
         raise PlatformError(f"platform {text!r}: {key}: expected a whole number of at least 1, got {value!r}")
     return number

@@ -53,7 +53,7 @@ def read(expected: Any, text: str | bytes) -> Any:
 
 
 @contextmanager
-def understood(whose: str) -> Iterator[None]:
+def validating(whose: str) -> Iterator[None]:
     """Turn whatever reading a message of another form raises into ``MeasurementError``; ``whose`` begins its text."""
     try:
         yield

@@ -109,7 +109,7 @@ def quantities(net: SuperNetwork, mean_s: Callable[[Block], float], X: npt.Array
     return np.column_stack([summed(of) for of in QUANTITIES.values()])
 
 
-def telling(net: SuperNetwork, n: int, rng: np.random.Generator, candidates: int = 2000) -> IntArray:
+def informative(net: SuperNetwork, n: int, rng: np.random.Generator, candidates: int = 2000) -> IntArray:
     """Choose sub-networks that tell most of the coefficients, canonical, ``(n, n_var)``.
 
     They differ in depth and size far more than random ones: greedily, each is the candidate whose prediction the ones

@@ -64,7 +64,7 @@ class Stamp(NamedTuple):
         state = os.stat(file)  # noqa: PTH116 - called for each of a million files
         return cls(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
-    def telling(self, now_ns: int) -> bool:
+    def conclusive(self, now_ns: int) -> bool:
         """Tell whether whoever changes the file from now on changes the stamp.
 
         The time of the last change is the system's own; unlike that of the last writing, nobody can set it back.
@@ -80,7 +80,7 @@ def content_digest(file: str | Path) -> str:
     if not stat.S_ISREG(mode := os.stat(file).st_mode) and not stat.S_ISDIR(mode):  # noqa: PTH116 - as in Stamp
         return combined([str(number) for number in Stamp.of(file)[:2]])
     stamp = Stamp.of(file)
-    if not stamp.telling(time.time_ns()):
+    if not stamp.conclusive(time.time_ns()):
         return _read(file)
     return _remembered(str(Path(file).absolute()), stamp)
 
@@ -109,7 +109,7 @@ def content_digests(files: Sequence[Path]) -> list[str]:
         now_ns = time.time_ns()
         with ThreadPoolExecutor(_THREADS) as pool:
             found = dict(zip(unknown, pool.map(_read, (files[row] for row in unknown)), strict=True))
-        kept.put({stamps[row]: digest for row, digest in found.items() if stamps[row].telling(now_ns)})
+        kept.put({stamps[row]: digest for row, digest in found.items() if stamps[row].conclusive(now_ns)})
     return [found[row] if row in found else known[stamp] for row, stamp in enumerate(stamps)]
 
 

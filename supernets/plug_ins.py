@@ -64,9 +64,9 @@ class PlugIn:
 
     def failed(self, error: BaseException) -> PlugInError:
         """Return the error that says what the plug-in has raised."""
-        return self.failure(self.told(error, "failed"))
+        return self.failure(self.explained(error, "failed"))
 
-    def told(self, error: BaseException, how: str) -> str:
+    def explained(self, error: BaseException, how: str) -> str:
         """Return how it failed: what it has raised, and where in its own code."""
         own = [at for at in walk_tb(error.__traceback__) if _root(_module(at[0])) == self.root]
         where = f" ({PurePath(own[-1][0].f_code.co_filename).name}, line {own[-1][1]})" if own else ""

@@ -166,7 +166,7 @@ class Registry:
             reason = self._unfit(found)
             names = (point.name,) if reason else tuple(getattr(found, "NAMES", (point.name,)))
         except FAILURES as error:
-            return plug_in, (point.name,), Broken(plug_in, plug_in.told(error, "does not load"))
+            return plug_in, (point.name,), Broken(plug_in, plug_in.explained(error, "does not load"))
         return plug_in, names, Broken(plug_in, f"offers no {self.kind}: {reason}") if reason else found
 
     def _unfit(self, found: Any) -> str | None:

@@ -1,8 +1,12 @@
-"""The grammar that super-networks and platforms are spelled in: ``NAME[:KEY=VALUE[,KEY=VALUE...]]``."""
+"""Parse the strings that name super-networks and platforms, ``NAME[:KEY=VALUE[,KEY=VALUE...]]``, and their integers."""
 
 from __future__ import annotations
 
 from hwnas.supernets.errors import UsageError
+
+# As many digits always fit 64 bits. Python itself refuses thousands of them, and accepts digits of other scripts, signs
+# and underscores, which no option means.
+_DIGITS = 18
 
 
 def parse_spec(text: str, what: str, error: type[UsageError] = UsageError) -> tuple[str, dict[str, str]]:
@@ -23,3 +27,8 @@ def parse_spec(text: str, what: str, error: type[UsageError] = UsageError) -> tu
             raise error(f"{what}: {key} is given twice")
         options[key] = value
     return name, options
+
+
+def parse_int(text: str) -> int | None:
+    """Return the whole number that ``text`` spells in ASCII digits; ``None`` where it spells none, or one too large."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None

@@ -21,7 +21,7 @@ class Stage:
 
     Attributes:
         name: of the stage ("network", "encoder", "decoder-step").
-        module: in evaluation mode, with live activations (see ``hwnas.supernets.alive``).
+        module: in evaluation mode, with live activations (see ``hwnas.supernets.live_init``).
         inputs: positional example inputs, their first dimension the batch.
         input_names: one per input; the exported graph uses them.
         repeats: how often the stage runs in one inference.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hwnas.supernets.errors import UsageError, suggestion
-from hwnas.supernets.whole import whole
+from hwnas.supernets.spec import parse_int
 
 
 def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
@@ -37,7 +37,7 @@ def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str,
 
 def whole_number(name: str, key: str, text: str, least: int) -> int:
     """Read the option ``key``; raises ``UsageError`` where it is no whole number from ``least``."""
-    number = whole(text)
+    number = parse_int(text)
     if number is None or number < least:
         raise UsageError(f"{name}: {key}={text}: expected a whole number from {least}")
     return number

@@ -174,7 +174,7 @@ class _Known(NamedTuple):
     @classmethod
     def now(cls, file: Path) -> _Known:
         stamp = Stamp.of(file)
-        return cls(stamp if stamp.telling(time.time_ns()) else None)
+        return cls(stamp if stamp.conclusive(time.time_ns()) else None)
 
 
 def _class_folders(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ verified with every result, and orders that survive whatever breaks. Nothing of 
 
 ==============  ========================================================================
 ``offer``       what a worker offers, and under which resources the scheduler knows it
-``station``     the worker's side: benches that are open, orders that are carried out
+``service``     the worker's side: benches that are open, orders that are carried out
 ``worker``      the process that joins the scheduler; ``supervisor`` keeps it alive
 ``news``        what a worker tells of an order before it is done
 ``cluster``     the client's side: a connection that comes back, orders that are repeated

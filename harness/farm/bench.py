@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.bench import SILENCE_S, Keep, MeasuringProgress, Network, Tell
+from hwnas.harness.bench import SILENCE_S, MeasuringProgress, Network, OnMeasurement, OnProgress
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder, Refusal
@@ -18,7 +18,7 @@ from hwnas.harness.farm.offer import OfferedPlatform, place, token
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol
-from hwnas.harness.validation import understood
+from hwnas.harness.validation import validating
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
@@ -39,12 +39,12 @@ class _Sent:
     Attributes:
         ticket: under which the caller knows it; several orders may share one.
         networks: of it.
-        keep: given what is known of them before it is done.
+        on_measurement: given what is known of them before it is done.
     """
 
     ticket: int
     networks: list[Network]
-    keep: Keep
+    on_measurement: OnMeasurement
 
 
 class FarmBench:
@@ -56,7 +56,7 @@ class FarmBench:
         net: the super-network.
         anchors: vectors (a, n_var).
         protocol: the numbers; ``None``: the profile that a short calibration on a worker chooses.
-        tell: told what is going on.
+        on_progress: told what is going on.
         rng: of the orders' seeds.
         check: compare every network's outputs with the torch module's.
         silence_s: a measuring process that says nothing for this long has hung.
@@ -70,14 +70,14 @@ class FarmBench:
         anchors: IntArray,
         *,
         protocol: TimingProtocol | None = None,
-        tell: Tell = lambda _: None,
+        on_progress: OnProgress = lambda _: None,
         rng: np.random.Generator | None = None,
         check: bool = True,
         silence_s: float = SILENCE_S,
     ) -> None:
         self._cluster, self._platform, self._net, self._anchors = cluster, platform, net, anchors
         self._protocol = protocol
-        self._tell = tell
+        self._on_progress = on_progress
         self._rng = np.random.default_rng(0) if rng is None else rng
         self._check = check
         self._silence_s = silence_s
@@ -85,7 +85,7 @@ class FarmBench:
         self.environment: dict[str, Any] = dict(platform.environment)
         self.fingerprint = platform.fingerprint
         self.anchors_now: Mapping[str, float] = {}
-        self._writer = MeasurementBuilder(net, platform, platform.fingerprint, anchors)
+        self._builder = MeasurementBuilder(net, platform, platform.fingerprint, anchors)
         self._under_way: dict[int, _Sent] = {}  # by a job's number
         self._found: dict[int, list[Measurement]] = {}  # a ticket: what has arrived of it
         self._name = hashlib.sha256(repr((id(self), platform.fingerprint)).encode()).hexdigest()[:8]
@@ -99,15 +99,17 @@ class FarmBench:
     def begin(self) -> TimingProtocol:
         """Have a worker ready, where there is none; return the protocol that it follows."""
         if not self._begun:
-            self._tell(MeasuringProgress("starting", 0, 1, f"waiting for a worker to be ready for {self._platform}"))
+            self._on_progress(
+                MeasuringProgress("starting", 0, 1, f"waiting for a worker to be ready for {self._platform}")
+            )
             self._alone(anchors=False)
             self._begun = True
         return self._numbers
 
-    def take(self, networks: Sequence[Network], keep: Keep) -> dict[str, Measurement]:
+    def take(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> dict[str, Measurement]:
         """Measure networks, spread over the devices.
 
-        ``keep`` is given each as soon as it arrives, and what is known of it before.
+        ``on_measurement`` is given each as soon as it arrives, and what is known of it before.
 
         Raises:
             MeasurementError: nothing can be measured on this platform; says why.
@@ -124,24 +126,24 @@ class FarmBench:
         looked = 0.0
         while waiting or self._under_way:
             while waiting and len(self._under_way) < devices + _ahead(devices, len(waiting)):
-                self.send(waiting.pop(), keep)
+                self.send(waiting.pop(), on_measurement)
             if time.monotonic() - looked > _LOOK_S:
                 # Each is a question to the scheduler, which measurements need not wait for.
                 looked = time.monotonic()
                 self._cluster.say_queued(self._name, sum(map(len, waiting)) + self.under_way)
                 devices = max(devices, self.parallel)
             for _, found in self.arrived(_WAIT_S):
-                done |= {one.key: keep(one) for one in found}
+                done |= {one.key: on_measurement(one) for one in found}
             words = f"{len(done)} of {len(networks)} networks on {devices} device{'s' * (devices > 1)}"
-            self._tell(MeasuringProgress("timing", len(done), len(networks), words))
+            self._on_progress(MeasuringProgress("timing", len(done), len(networks), words))
         return done
 
-    def send(self, networks: Sequence[Network], keep: Keep) -> int:
+    def send(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> int:
         """Send networks to be measured side by side; ``arrived`` has the answer by the number returned.
 
-        Until then, and while ``arrived`` is called, ``keep`` is given what is known of each already.
+        Until then, and while ``arrived`` is called, ``on_measurement`` is given what is known of each already.
         """
-        return self._send(list(networks), keep)
+        return self._send(list(networks), on_measurement)
 
     def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:
         """Yield tickets whose networks have all arrived, until there is no more; wait for the first at most so long."""
@@ -184,7 +186,7 @@ class FarmBench:
     def _send(
         self,
         networks: list[Network],
-        keep: Keep = lambda measurement: measurement,
+        on_measurement: OnMeasurement = lambda measurement: measurement,
         *,
         anchors: bool = True,
         ticket: int | None = None,
@@ -207,11 +209,11 @@ class FarmBench:
             order.to_text(),
             resources,
             str(self._platform),
-            news=lambda record: self._keep_interim(record, keys, keep),
+            news=lambda record: self._interim(record, keys, on_measurement),
         )
         number = self._cluster.send(job)
         ticket = number if ticket is None else ticket
-        self._under_way[number] = _Sent(ticket, networks, keep)
+        self._under_way[number] = _Sent(ticket, networks, on_measurement)
         self._found.setdefault(ticket, [])
         return ticket
 
@@ -229,12 +231,12 @@ class FarmBench:
             contents=dict(self._platform.settings.contents),
         ).to_text()
 
-    def _keep_interim(self, record: Mapping[str, Any], keys: Collection[str], keep: Keep) -> None:
+    def _interim(self, record: Mapping[str, Any], keys: Collection[str], on_measurement: OnMeasurement) -> None:
         """Keep what is known of a network before its order is done; what is not of this order says nothing."""
-        with understood("a worker's news"):
+        with validating("a worker's news"):
             found = Measurement.from_record({**record, "platform": str(self._platform)})
         if found.interim and found.fingerprint == self.fingerprint and found.key in keys:
-            keep(found)
+            on_measurement(found)
 
     def _read(self, sent: _Sent, answer: Answer | Died) -> list[Measurement]:
         """Return the measurements of an answer: none where the networks were sent again, one by one."""
@@ -244,7 +246,7 @@ class FarmBench:
             case Refusal():
                 raise answer.raised()
             case MeasureAnswer():
-                with understood("a worker's answer"):
+                with validating("a worker's answer"):
                     return self._measurements(answer)
         raise MeasurementError(f"a worker's answer: expected measurements, got {type(answer).__name__}")
 
@@ -256,7 +258,7 @@ class FarmBench:
             )
         shown = str(self._platform)
         measurements = [Measurement.from_record({**one, "platform": shown}) for one in answer.measurements]
-        protocol = self._writer.begin(answer.protocol, answer.environment.get("noise"))
+        protocol = self._builder.begin(answer.protocol, answer.environment.get("noise"))
         if self._protocol is None:
             self._protocol = protocol
         self.environment |= answer.environment
@@ -269,9 +271,9 @@ class FarmBench:
         if not networks:
             raise MeasurementError(f"the anchors cannot be measured on {self._platform}: {reason}")
         if len(networks) == 1:
-            return [self._writer.failed(networks[0][1], reason)]
+            return [self._builder.failed(networks[0][1], reason)]
         for network in networks:
-            self._send([network], sent.keep, ticket=sent.ticket)
+            self._send([network], sent.on_measurement, ticket=sent.ticket)
         return []
 
 

@@ -33,7 +33,7 @@ from hwnas.harness.farm.news import heard
 from hwnas.harness.farm.offer import Offer
 from hwnas.harness.farm.security import Tls, checked
 from hwnas.harness.farm.worker import CHARTER
-from hwnas.harness.validation import Count, read, understood
+from hwnas.harness.validation import Count, read, validating
 from hwnas.supernets.errors import MeasurementError, UsageError
 
 # How long a farm may be without what a search needs: a scheduler, or a worker of the platform.
@@ -145,7 +145,7 @@ class Cluster:
     def queued(self) -> int:
         """Return how many networks wait in clients, as far as those have said."""
         told = self._client.get_metadata(["hwnas-queue"], default={})
-        with understood("what clients say of their queues"):
+        with validating("what clients say of their queues"):
             return sum(read(Count, json.dumps(n)) for n in told.values() if n)
 
     def say_queued(self, name: str, n: int | None) -> None:

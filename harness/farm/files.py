@@ -12,7 +12,7 @@ from hwnas.supernets.files import is_file
 from hwnas.supernets.writing import write_file
 
 # Files that are kept; beyond that the one that came first goes.
-_KEPT = 8
+_MOST = 8
 
 
 def here(name: str, digest: str) -> Path | None:
@@ -25,7 +25,7 @@ def here(name: str, digest: str) -> Path | None:
     return next((file for file in (Path(name), _folder() / digest) if _holds(file, digest)), None)
 
 
-def keep(content: bytes, digest: str) -> None:
+def put(content: bytes, digest: str) -> None:
     """Keep what a client sent; ``here`` finds it from now on.
 
     Raises:
@@ -40,8 +40,8 @@ def keep(content: bytes, digest: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / digest, content)
-        kept = sorted((one for one in folder.iterdir() if is_file(one)), key=lambda one: one.stat().st_mtime)
-        for old in kept[:-_KEPT]:
+        stored = sorted((one for one in folder.iterdir() if is_file(one)), key=lambda one: one.stat().st_mtime)
+        for old in stored[:-_MOST]:
             old.unlink(missing_ok=True)
     except (OSError, OutputError) as error:
         raise MeasurementError(f"{folder}: a file of the search cannot be kept there ({error})") from error

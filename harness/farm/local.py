@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.security import Tls
-from hwnas.harness.farm.supervisor import WorkerOrder, WorkerProcessOfFarm
+from hwnas.harness.farm.supervisor import JoinedWorker, JoinOrder
 from hwnas.harness.host.child import Child
 from hwnas.supernets.errors import UsageError, WorkError
 
@@ -54,8 +54,8 @@ def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
         address = opened.enter_context(scheduler(tls))
         workers = [
             opened.enter_context(
-                WorkerProcessOfFarm(
-                    WorkerOrder(
+                JoinedWorker(
+                    JoinOrder(
                         address,
                         tls,
                         platforms=tuple(platforms) if number == 0 else (),
@@ -73,7 +73,7 @@ def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
         yield cluster
 
 
-def wait_for(cluster: Cluster, workers: Sequence[WorkerProcessOfFarm], within_s: float = _UP_S) -> None:
+def wait_for(cluster: Cluster, workers: Sequence[JoinedWorker], within_s: float = _UP_S) -> None:
     """Wait until all workers have joined; raises what keeps one from it."""
     deadline = time.monotonic() + within_s
     while len(cluster.workers()) < len(workers):

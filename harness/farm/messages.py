@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from hwnas.harness.validation import Count, Message, read, understood
+from hwnas.harness.validation import Count, Message, read, validating
 from hwnas.supernets import errors
 from hwnas.supernets.errors import HwnasError
 
@@ -277,21 +277,21 @@ class AtWork(Message):
 
 def read_answer(text: Any) -> Answer:
     """Read a worker's answer; raises ``MeasurementError`` where it is none."""
-    with understood("a worker's answer"):
+    with validating("a worker's answer"):
         answer: Answer = read(_ANSWER, _text(text))
     return answer
 
 
 def read_message(expected: type[M], text: Any, whose: str) -> M:
     """Read a message of one class; raises ``MeasurementError``, which begins with ``whose``, where it is none."""
-    with understood(whose):
+    with validating(whose):
         message: M = read(expected, _text(text))
     return message
 
 
 def read_record(expected: type[M], record: Mapping[str, Any], whose: str) -> M:
     """Read a message that came as JSON values; raises ``MeasurementError``, which begins with ``whose``."""
-    with understood(whose):
+    with validating(whose):
         message: M = read(expected, json.dumps(record))
     return message
 

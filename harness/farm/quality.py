@@ -14,7 +14,7 @@ from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import Answer, Died, EvaluateAnswer, EvaluateDescription, EvaluateOrder, Refusal
 from hwnas.harness.farm.offer import ACCURACY
 from hwnas.harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
-from hwnas.harness.validation import understood
+from hwnas.harness.validation import validating
 from hwnas.supernets.contents import content_digest
 from hwnas.supernets.errors import MeasurementError
 
@@ -53,7 +53,7 @@ class FarmQuality(EvaluatedQuality):
             return super().scores(X)
         X = self.net.space.canonical(X)
         keys = self.net.space.keys(X)
-        known = self.kept(keys)
+        known = self.stored(keys)
         under_way = {
             self.cluster.send(self._job(row)): key
             for key, row in dict(zip(keys, X, strict=True)).items()
@@ -100,8 +100,8 @@ class FarmQuality(EvaluatedQuality):
             case Refusal():
                 raise answer.raised()
             case EvaluateAnswer(score=record):
-                with understood("a worker's answer"):
+                with validating("a worker's answer"):
                     score = Score.of(record)
-                self.keep(key, score)
+                self.put(key, score)
                 return score
         raise MeasurementError(f"a worker's answer: expected a score, got {type(answer).__name__}")

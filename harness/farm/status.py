@@ -10,7 +10,7 @@ from typing import Any
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.messages import AtWork, OrderUnderWay, read_record
 from hwnas.harness.farm.offer import Offer
-from hwnas.harness.validation import understood
+from hwnas.harness.validation import validating
 
 # 1: first form.
 SCHEMA = 1
@@ -30,7 +30,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
 def _worker(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     offer = Offer.from_record(facts["offer"])
     whose = f"what worker {offer.name} is at"
-    with understood(whose):
+    with validating(whose):
         said, seen = facts.get("metrics", {}).get("hwnas", {}), _age(facts.get("last_seen", time.time()))
     at = read_record(AtWork, said, whose)
     state = {

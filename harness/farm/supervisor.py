@@ -25,7 +25,7 @@ _END_S = 1.5  # whoever presses Ctrl-C waits for it
 
 
 @dataclass(frozen=True)
-class WorkerOrder:
+class JoinOrder:
     """How a worker joins.
 
     Attributes:
@@ -51,7 +51,7 @@ class WorkerOrder:
         return json.dumps({**vars(self), "tls": vars(self.tls)})
 
 
-class WorkerProcessOfFarm:
+class JoinedWorker:
     """A worker's process; a context manager that ends it.
 
     Args:
@@ -59,7 +59,7 @@ class WorkerProcessOfFarm:
         environment: further variables.
     """
 
-    def __init__(self, order: WorkerOrder, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, order: JoinOrder, environment: Mapping[str, str] | None = None) -> None:
         self._words = unnamed_file()
         self._child = Child(
             "hwnas.harness.farm.worker",
@@ -94,7 +94,7 @@ class WorkerProcessOfFarm:
         self._words.close()
 
 
-def supervise(order: WorkerOrder, say: Callable[[str], None]) -> None:
+def supervise(order: JoinOrder, say: Callable[[str], None]) -> None:
     """Keep a worker alive until the program is interrupted.
 
     Raises:
@@ -103,7 +103,7 @@ def supervise(order: WorkerOrder, say: Callable[[str], None]) -> None:
     wait = _FIRST_S
     while True:
         started = time.monotonic()
-        with WorkerProcessOfFarm(order) as worker:
+        with JoinedWorker(order) as worker:
             code = worker.process.wait()
             words = worker.words()
         if code == REFUSED:

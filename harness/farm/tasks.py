@@ -7,24 +7,24 @@ from hwnas.harness.farm.news import News
 
 
 def measure(digest: str, order: str, description: str, topic: str, number: int) -> str:
-    """Carry out an order on the bench of a description, by its digest; see ``hwnas.harness.farm.station``.
+    """Carry out an order on the bench of a description, by its digest; see ``hwnas.harness.farm.service``.
 
     The client is told on its topic that it begins, and what is known before the end.
     """
     worker = distributed().get_worker()
     news = News(worker, topic, number)
-    answer: str = worker.station.measure(digest, order, description, news.begun, news.known)
+    answer: str = worker.service.measure(digest, order, description, news.begun, news.known)
     return answer
 
 
 def evaluate(digest: str, order: str, description: str, topic: str, number: int, content: bytes = b"") -> str:
     """Run a sub-network for its quality; as ``measure``, and ``content`` is the weights where they go along."""
     worker = distributed().get_worker()
-    answer: str = worker.station.evaluate(digest, order, description, News(worker, topic, number).begun, content)
+    answer: str = worker.service.evaluate(digest, order, description, News(worker, topic, number).begun, content)
     return answer
 
 
 def parsed(text: str) -> str:
     """Read a platform string as the worker reads it."""
-    answer: str = distributed().get_worker().station.parsed(text)
+    answer: str = distributed().get_worker().service.parsed(text)
     return answer

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from hwnas.harness.farm.engine import NO_PAGES, differences, distributed, versions
 from hwnas.harness.farm.offer import Offer, offer_here
 from hwnas.harness.farm.security import Tls, checked, loopback
-from hwnas.harness.farm.station import WorkerService
+from hwnas.harness.farm.service import WorkerService
 from hwnas.harness.host.child import joined
 from hwnas.harness.host.variables import set_aside
 from hwnas.supernets.errors import HwnasError, PlatformError, UsageError
@@ -53,11 +53,11 @@ async def join(order: Mapping[str, Any]) -> None:
     )
     security = tls.security()
     await _admitted(address, security, offer)
-    station = WorkerService(offer)
+    service = WorkerService(offer)
     here = loopback(urlsplit(address).hostname or "")
     worker = _class(package)(
         address,
-        station=station,
+        service=service,
         name=f"{offer.name}:{os.getpid()}",
         nthreads=len(offer.devices) + offer.accuracy + 1,  # one for what takes no time
         resources=offer.resources(),
@@ -67,22 +67,22 @@ async def join(order: Mapping[str, Any]) -> None:
         dashboard_address=NO_PAGES,
         memory_limit=0,
         startup_information={"offer": lambda _: offer.to_record()},
-        metrics={"hwnas": lambda _: station.facts()},
+        metrics={"hwnas": lambda _: service.facts()},
     )
     async with worker:
-        stop = asyncio.get_running_loop().create_task(_released(station))
+        stop = asyncio.get_running_loop().create_task(_released(service))
         signalled = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signalled.set)
         ended = asyncio.ensure_future(worker.finished())
         await asyncio.wait({ended, asyncio.ensure_future(signalled.wait())}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-    station.release(idle_s=0.0)
+    service.release(idle_s=0.0)
 
 
-async def _released(station: WorkerService) -> None:
+async def _released(service: WorkerService) -> None:
     while True:
         await asyncio.sleep(_RELEASE_S)
-        await asyncio.to_thread(station.release)
+        await asyncio.to_thread(service.release)
 
 
 async def _admitted(address: str, security: Any, offer: Offer) -> None:
@@ -116,13 +116,13 @@ def _class(package: Any) -> Any:
     class MeasuringWorker(package.Worker):  # type: ignore[misc]
         """A Dask worker with a station, which keeps still while that measures."""
 
-        def __init__(self, *args: Any, station: WorkerService, **settings: Any) -> None:
-            self.station = station
+        def __init__(self, *args: Any, service: WorkerService, **settings: Any) -> None:
+            self.service = service
             super().__init__(*args, **settings)
 
         async def heartbeat(self) -> None:
             await super().heartbeat()
-            seconds = _CALM_S if self.station.busy else _HEARTBEAT_S
+            seconds = _CALM_S if self.service.busy else _HEARTBEAT_S
             self.periodic_callbacks["heartbeat"].callback_time = 1e3 * seconds
 
     return MeasuringWorker

@@ -44,7 +44,7 @@ class BuiltTable:
         protocol: the numbers it was measured with.
         seconds: what it took, preparing included; blocks that the store had already cost nothing.
         cached: the number of those.
-        unsettled: why blocks did not settle, by key; their values are in the table.
+        unconverged: why blocks did not settle, by key; their values are in the table.
         contents: what the files held that the platform names.
     """
 
@@ -54,7 +54,7 @@ class BuiltTable:
     protocol: Mapping[str, Any]
     seconds: float
     cached: int = 0
-    unsettled: Mapping[str, str] = field(default_factory=dict)
+    unconverged: Mapping[str, str] = field(default_factory=dict)
     contents: Contents = field(default_factory=dict)
 
     def write(self, file: str | Path, supernet: str) -> None:
@@ -78,7 +78,7 @@ class BuiltTable:
             "at": now,
             "seconds": round(self.seconds, 1),
             "blocks": len(self.entries),
-            "unsettled": list(self.unsettled),
+            "unsettled": list(self.unconverged),
         }
 
 
@@ -124,7 +124,7 @@ def build_table(
         progress=counted,
         check=check,
         anchors=_anchors(blocks),
-        unsettled=True,
+        unconverged=True,
     ) as measurer:
         for first in range(0, len(names), _BATCH):
             measured += measurer.measure(X[first : first + _BATCH], fresh=fresh)
@@ -138,7 +138,7 @@ def build_table(
         protocol={} if numbers_used is None else numbers_used.to_record(),
         seconds=time.perf_counter() - start,
         cached=sum(one.cached for one in measured),
-        unsettled={name: one.reason for name, one in zip(names, measured, strict=True) if one.status != "ok"},
+        unconverged={name: one.reason for name, one in zip(names, measured, strict=True) if one.status != "ok"},
         contents=contents(measurer.platform),
     )
 
@@ -158,15 +158,15 @@ def entry(measurement: Measurement) -> Entry:
 class _Counted:
     """Passes progress on, counted in blocks of the whole table."""
 
-    def __init__(self, total: int, tell: Callable[[MeasuringProgress], None] | None) -> None:
+    def __init__(self, total: int, on_progress: Callable[[MeasuringProgress], None] | None) -> None:
         self.done = 0
         self._total = total
-        self._tell = tell
+        self._on_progress = on_progress
 
     def __call__(self, event: MeasuringProgress) -> None:
-        if self._tell is not None:
+        if self._on_progress is not None:
             message = f"blocks {self.done + 1} to {min(self.done + _BATCH, self._total)}: {event.message}"
-            self._tell(MeasuringProgress(event.phase, self.done, self._total, message))
+            self._on_progress(MeasuringProgress(event.phase, self.done, self._total, message))
 
 
 def _one_per_key(blocks: SingleBlocks) -> dict[str, int]:

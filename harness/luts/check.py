@@ -175,7 +175,9 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
     if calibrate and calibrate < correction.LEAST:
         raise UsageError(f"calibrate: expected at least {correction.LEAST} sub-networks, or 0, got {calibrate}")
     rng = np.random.default_rng(seed)
-    fitted_on = correction.telling(net, calibrate, rng) if calibrate else np.zeros((0, net.space.n_var), dtype=np.int64)
+    fitted_on = (
+        correction.informative(net, calibrate, rng) if calibrate else np.zeros((0, net.space.n_var), dtype=np.int64)
+    )
     X = np.concatenate([fitted_on, _others(net, n, fitted_on, rng)])
     plain_s = replace(table, correction=None).latency(net, X)  # before hours of measuring: a block may be missing
     with Measurer(net, platform, store=store, protocol=protocol, progress=progress, check=check) as measurer:

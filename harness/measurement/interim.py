@@ -22,23 +22,23 @@ class Interim:
         self._times = times
         self._met: dict[int, int] = {}
         self._reported: dict[int, int] = {}  # samples, by network
-        self._settled: set[int] = set()
+        self._converged: set[int] = set()
 
-    def due(self, settling: Convergence, samples: Mapping[int, int]) -> dict[int, bool]:
+    def due(self, convergence: Convergence, samples: Mapping[int, int]) -> dict[int, bool]:
         """Return the networks to report after a look, and whether each has settled.
 
         One that settles is reported then, and no more; of the others those of ``early``.
 
         Args:
-            settling: what the look has shown.
+            convergence: what the look has shown.
             samples: how many there are, of the networks that run.
         """
         for index in samples:
-            met = index in settling.narrow and settling.rules(index).met
+            met = index in convergence.narrow and convergence.rules(index).met
             self._met[index] = self._met.get(index, 0) + 1 if met else 0
-        converged = {index for index in samples if self._met[index] >= self._times} - self._settled
-        open_ = {index: n for index, n in samples.items() if index not in self._settled | converged}
-        self._settled |= converged
+        converged = {index for index in samples if self._met[index] >= self._times} - self._converged
+        open_ = {index: n for index, n in samples.items() if index not in self._converged | converged}
+        self._converged |= converged
         self._reported |= {index: samples[index] for index in converged}
         return dict(sorted((dict.fromkeys(converged, True) | self.early(open_)).items()))
 

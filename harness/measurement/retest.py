@@ -25,7 +25,7 @@ class Retest:
         median_difference: the median of |second - first| / first, the drift divided out of the second.
         worst_difference: the largest of them.
         worst_key: the sub-network that differs most.
-        unsettled: sub-networks that are not "ok" in one of the passes.
+        unconverged: sub-networks that are not "ok" in one of the passes.
     """
 
     platform: str
@@ -35,13 +35,13 @@ class Retest:
     median_difference: float
     worst_difference: float
     worst_key: str
-    unsettled: int
+    unconverged: int
 
     def __str__(self) -> str:
         """Say it in a sentence."""
         tau = "no tau (two sub-networks are needed)" if np.isnan(self.tau) else f"tau {self.tau:.3f}"
         drift = f" (the machine's drift of {self.drift:+.1%} apart)" if abs(self.drift) >= _WORTH_TELLING else ""
-        note = f"; {self.unsettled} did not settle" if self.unsettled else ""
+        note = f"; {self.unconverged} did not settle" if self.unconverged else ""
         return (
             f"{self.platform}: two passes over {self.n} sub-networks agree at {tau}, median difference "
             f"{self.median_difference:.2%}, at most {self.worst_difference:.2%}{drift}{note}"
@@ -69,10 +69,10 @@ def retest(first: Sequence[Measurement], second: Sequence[Measurement]) -> Retes
     slower = np.array([_slower(one, two) for one, two in pairs.values()])[known]
     apart = np.abs(b / slower - a) / a
     worst = int(apart.argmax())
-    unsettled = sum(one.status != "ok" or two.status != "ok" for one, two in pairs.values())
+    unconverged = sum(one.status != "ok" or two.status != "ok" for one, two in pairs.values())
     drift = float(np.median(slower)) - 1.0
     return Retest(
-        first[0].platform, len(a), tau, drift, float(np.median(apart)), float(apart[worst]), keys[worst], unsettled
+        first[0].platform, len(a), tau, drift, float(np.median(apart)), float(apart[worst]), keys[worst], unconverged
     )
 
 

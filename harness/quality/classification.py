@@ -163,12 +163,12 @@ class Tester:
         """Pass batches on, and say how far they are."""
         import torch
 
-        tell, done, total = self._options.progress, 0, len(images.index)
+        report, done, total = self._options.progress, 0, len(images.index)
         for batch, labels in batches:
             yield batch.contiguous(memory_format=torch.channels_last), labels
             done += len(labels)
-            if tell is not None:
-                tell(QualityProgress(done, total, f"{what}: {done:,} of {total:,} images"))
+            if report is not None:
+                report(QualityProgress(done, total, f"{what}: {done:,} of {total:,} images"))
 
 
 class PreparedImages:

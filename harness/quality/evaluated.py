@@ -90,14 +90,14 @@ class EvaluatedQuality:
         """Return what each sub-network reached: from the store, or run now and kept there."""
         X = self.net.space.canonical(X)
         keys = self.net.space.keys(X)
-        known = self.kept(keys)
+        known = self.stored(keys)
         for key, config in zip(keys, self.net.space.decode(X), strict=True):
             if key not in known:
                 # Before as well: what is wrong with other weights is then not told as if it were wrong with these.
                 self.check_unchanged()
                 known[key] = self._scored(config)
                 self.check_unchanged()
-                self.keep(key, known[key])
+                self.put(key, known[key])
         return [known[key] for key in keys]
 
     def _scored(self, config: Config) -> Score:
@@ -113,7 +113,7 @@ class EvaluatedQuality:
             raise WorkError(f"the quality source {self.name} gave a {type(score).__name__}, expected a Score")
         return score
 
-    def kept(self, keys: list[str]) -> dict[str, Score]:
+    def stored(self, keys: list[str]) -> dict[str, Score]:
         """Return what the store has of sub-networks, by key."""
         if self.options.store is None:
             return {}
@@ -127,7 +127,7 @@ class EvaluatedQuality:
         """Raise ``ChangedError`` where the weights are others than the source says."""
         check_holds(self._weights.name, self._weights.digest)
 
-    def keep(self, key: str, score: Score) -> None:
+    def put(self, key: str, score: Score) -> None:
         """Put what a sub-network reached into the store; a failure is no value, and is tried again another time."""
         if self.options.store is not None and fault(score.value) is None:
             self.options.store.put_quality(self.net.name, self.source, key, score.record())

@@ -74,9 +74,9 @@ def classifying(
         maximise=True,
         net=net,
         options=options,
-        data=data.told(named=True),
+        data=data.described(named=True),
         score=tester,
-        known_by=f"{name.partition(':')[0]} ({data.told(named=False)}",
+        known_by=f"{name.partition(':')[0]} ({data.described(named=False)}",
         examples=data.contents,
     )
 
@@ -100,7 +100,7 @@ class _Data:
         """What the images hold that are used, by what they are used for."""
         return {role: Content(one.images.name, one.digest()) for role, one in self.tester.used.items()}
 
-    def told(self, named: bool) -> str:
+    def described(self, named: bool) -> str:
         """Return the words, with the names of folders and files or without."""
         test = self.tester.test
         parts = [f"{len(test.index):,} of {len(test.images.labels):,} images{self._which(TESTED, named)}"]

@@ -133,21 +133,21 @@ class Worker:
     ) -> tuple[dict[int, Inference], list[tuple[int, list[int]]]]:
         """Prepare networks while memory lasts; return those ready and those left for later."""
         numbers, before = self._preparing, _memory_left()
-        making: dict[int, Preparation] = {}
+        preparing: dict[int, Preparation] = {}
         left: list[tuple[int, list[int]]] = []
         for position, (number, vector) in enumerate(pending):
             now = _memory_left()
-            if making and now - (numbers.sessions - 1) * (before - now) < _MEMORY_LEFT:
+            if preparing and now - (numbers.sessions - 1) * (before - now) < _MEMORY_LEFT:
                 left = pending[position:]
                 break
             one = self._making(vector)
             if self._made_once(number, one):
-                making[number] = one
+                preparing[number] = one
         for time in range(1, numbers.sessions):
-            for number, one in list(making.items()):
+            for number, one in list(preparing.items()):
                 if time < one.affordable(numbers.sessions, numbers.sessions_cap_s) and not self._made_once(number, one):
-                    del making[number]
-        return {number: one.inference() for number, one in making.items()}, left
+                    del preparing[number]
+        return {number: one.inference() for number, one in preparing.items()}, left
 
     def _making(self, vector: list[int]) -> Preparation:
         config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
@@ -171,7 +171,7 @@ class Worker:
         huge_pages, own_memory = self._memory()
 
         def facts(result: BatchResult) -> BatchFacts:
-            tau, wanted = result.settling.tau, bool(self._protocol.own_memory)
+            tau, wanted = result.convergence.tau, bool(self._protocol.own_memory)
             seconds = result.overhead_s, result.seconds
             reason = own_memory if wanted else None
             return BatchFacts(result.rounds, tau, *seconds, huge_pages, wanted and reason is None, reason)
@@ -244,7 +244,7 @@ def _measured(
         spent_s=timed.spent_s,
         warmup_runs=timed.warmup_runs,
         failure=timed.failure if failure is None else failure,
-        rules=result.settling.rules(index),
+        rules=result.convergence.rules(index),
         batch=facts,
         read_back=read_back,
         sessions=inference.n_sessions,

@@ -49,14 +49,14 @@ class BatchResult:
 
     Attributes:
         timed: one per network, in the order given.
-        settling: which have settled, by the samples.
+        convergence: which have settled, by the samples.
         rounds: rounds made.
         overhead_s: the loop's own time per sample.
         seconds: the whole batch's time.
     """
 
     timed: tuple[Timed, ...]
-    settling: Convergence
+    convergence: Convergence
     rounds: int
     overhead_s: float
     seconds: float

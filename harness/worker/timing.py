@@ -126,17 +126,17 @@ class _Loop:
         rng: np.random.Generator,
         anchors: int,
         threads: int,
-        tell: _Listeners,
+        listeners: _Listeners,
     ) -> None:
         self.protocol, self.clocks, self.rng, self.threads = protocol, clocks, rng, threads
         self.networks = [_Network(runner, SampleLog(runner.n_stages)) for runner in runners]
         self.judged = range(anchors if anchors < len(runners) else 0, len(runners))
-        self.tell = tell
+        self.listeners = listeners
         self.interim = Interim(protocol.tau_times)
         self.origin = self.last_tick = clocks.wall()
         self.counters = clocks.host()
         self.round = 0
-        self.settling = Convergence.nothing(len(runners))
+        self.convergence = Convergence.nothing(len(runners))
 
     def run(self) -> BatchResult:
         with _no_garbage_collection():
@@ -144,13 +144,13 @@ class _Loop:
             for index in range(len(self.networks)):
                 self._guarded(index, self._warm_up)
             self._rounds()
-        self.settling = self._settle()
+        self.convergence = self._assess()
         return self._result()
 
     def _result(self) -> BatchResult:
         timed = tuple(network.timed() for network in self.networks)
         seconds = (self.clocks.wall() - self.origin) / 1e9
-        return BatchResult(timed, self.settling, self.round, self.overhead, seconds)
+        return BatchResult(timed, self.convergence, self.round, self.overhead, seconds)
 
     def _rounds(self) -> None:
         in_a_row, next_look = 0, self.protocol.rounds
@@ -159,13 +159,13 @@ class _Loop:
             for index in self.rng.permutation(open_):
                 self._guarded(int(index), self._visit)
             if self.round >= next_look:
-                self.settling = self._settle()
+                self.convergence = self._assess()
                 # Looking costs milliseconds: what takes long is looked at less often.
                 next_look = self.round + max(self.protocol.check_every, self.round // 5)
-                in_a_row = in_a_row + 1 if self.settling.all_converged else 0
+                in_a_row = in_a_row + 1 if self.convergence.all_converged else 0
                 if in_a_row >= self.protocol.tau_times:
                     return
-                self._report(self.interim.due(self.settling, self._samples_each()))
+                self._report(self.interim.due(self.convergence, self._samples_each()))
             elif self.round < self.protocol.rounds:
                 self._report(self.interim.early(self._samples_each()))
 
@@ -176,10 +176,10 @@ class _Loop:
     def _report(self, due: Mapping[int, bool]) -> None:
         """Report networks, where any are due; what that costs the host is no matter of the next visit."""
         if due:
-            self.tell.report(self._result(), due)
+            self.listeners.report(self._result(), due)
             self.counters = self.clocks.host()
 
-    def _settle(self) -> Convergence:
+    def _assess(self) -> Convergence:
         samples = [network.log.samples() for network in self.networks]
         judged = [index for index in self.judged if self.networks[index].failure is None]
         return assess(samples, self.protocol, self.threads, judged)
@@ -197,7 +197,7 @@ class _Loop:
         network = self.networks[index]
         if network.failure is not None:
             return
-        self.tell.enter(index)
+        self.listeners.enter(index)
         start = self.clocks.wall()
         try:
             step(network)
@@ -207,7 +207,7 @@ class _Loop:
         network.spent_ns += now - start
         network.last_ns = now - start
         if now - self.last_tick >= _TICK_NS:
-            self.tell.tick(Tick(self.round, len(self.settling.narrow), len(self.judged), self.settling.tau))
+            self.listeners.tick(Tick(self.round, len(self.convergence.narrow), len(self.judged), self.convergence.tau))
             self.last_tick = self.clocks.wall()
             self.counters = self.clocks.host()
 

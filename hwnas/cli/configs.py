@@ -13,7 +13,7 @@ from hwnas.supernets.documents import parse_json, parse_object, parse_yaml, read
 from hwnas.supernets.errors import ConfigError
 from hwnas.supernets.files import expanded, is_file
 from hwnas.supernets.space import IntArray, SearchSpace
-from hwnas.supernets.whole import whole
+from hwnas.supernets.spec import parse_int
 
 FORMS = (
     "min, max, random:SEED, a key as tables print it, STUDY#NUMBER, inline JSON, a file (.json, .yml, net.config), "
@@ -82,7 +82,7 @@ def _at_random(text: str, space: SearchSpace) -> IntArray:
 
 
 def _seed(text: str) -> int:
-    seed = whole(text.removeprefix("random:"))
+    seed = parse_int(text.removeprefix("random:"))
     if seed is None:
         raise ConfigError(f"config {text!r}: expected random:SEED with SEED a whole number from 0, like random:1")
     return seed
@@ -172,7 +172,7 @@ def _stored(key: str, space: SearchSpace) -> IntArray:
 
 
 def _chosen(text: str, which: str, keys: Mapping[int, str]) -> str:
-    number = whole(which)
+    number = parse_int(which)
     if number is not None and number in keys:
         return keys[number]
     head, *tail = _CUT.split(which, maxsplit=1)

@@ -48,7 +48,7 @@ def worker(
     from hwnas.harness.farm.engine import distributed
     from hwnas.harness.farm.offer import offer_here
     from hwnas.harness.farm.security import Tls, checked
-    from hwnas.harness.farm.supervisor import WorkerOrder, supervise
+    from hwnas.harness.farm.supervisor import JoinOrder, supervise
 
     distributed()
     tls = Tls(tls_ca_file, tls_cert, tls_key)
@@ -57,7 +57,7 @@ def worker(
     offer = offer_here(offered, name=name, unit=unit, accuracy=accuracy, measure=measure)
     if not quiet:
         remark(f"worker {offer.name} offers {_words(offer)} to {address}")
-    order = WorkerOrder(address, tls, offered, name, unit, accuracy, measure)
+    order = JoinOrder(address, tls, offered, name, unit, accuracy, measure)
     supervise(order, (lambda _: None) if quiet else remark)
 
 

@@ -113,7 +113,7 @@ def build(
         return
     kept_already = f", {built.cached} of them from the store" if built.cached else ""
     remark(f"{out}: {len(built.entries)} blocks of {net.name}{kept_already}, in {built.seconds:.0f} s")
-    for name, reason in built.unsettled.items():
+    for name, reason in built.unconverged.items():
         remark(f"{name} did not settle: {reason}")
     remark(f"how well its sums tell whole sub-networks: hwnas lut check {out} -p {built.platform} --calibrate 20")
 

@@ -11,7 +11,7 @@ from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, notes, remark, results, write_json, write_text
 from hwnas.cli.tables import Column, TextTable
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.whole import whole
+from hwnas.supernets.spec import parse_int
 
 if TYPE_CHECKING:
     from hwnas.search.predictors.examples import Examples
@@ -92,7 +92,7 @@ def _examples(
 
 
 def _numbers(text: str) -> list[int]:
-    numbers = {whole(part.strip()) or 0 for part in text.split(",")}
+    numbers = {parse_int(part.strip()) or 0 for part in text.split(",")}
     if min(numbers) < 2:
         raise UsageError(f"sizes {text!r}: expected whole numbers from 2 joined by commas, like 100,200,400")
     return sorted(numbers)

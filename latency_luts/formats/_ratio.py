@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hwnas.latency_luts.keys import split
 from hwnas.supernets.errors import TableError
 from hwnas.supernets.images.widths import round_to_eight
-from hwnas.supernets.whole import whole
+from hwnas.supernets.spec import parse_int
 
 
 def known_fields(name: str, known: frozenset[str], file: str) -> dict[str, str]:
@@ -19,7 +19,7 @@ def known_fields(name: str, known: frozenset[str], file: str) -> dict[str, str]:
     if set(fields) != known:
         raise TableError(f"{file}: {name}: expected the fields {', '.join(sorted(known))}, got {', '.join(fields)}")
     for field, text in (("expand", fields.get("expand", "1")), ("input", fields["input"].rpartition("x")[2])):
-        if whole(text) is None:
+        if parse_int(text) is None:
             raise TableError(f"{file}: {name}: {field}: expected a whole number, got {text!r}")
     return fields
 

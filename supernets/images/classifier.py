@@ -120,14 +120,14 @@ class ElasticClassifier(BlockCounts):
         Raises:
             UsageError: the file is no checkpoint that fits; says what does not.
         """
-        from hwnas.supernets.alive import build_alive, random_input
         from hwnas.supernets.checkpoints import assign, load_into, read_state_dict
+        from hwnas.supernets.live_init import build_live, random_input
 
         if weights is None:
             side = min(_STATISTICS_RESOLUTION, self.resolution(config))
             n = 1 if side >= _SMALL else math.ceil((_STATISTICS_RESOLUTION / side) ** 2)
             images = random_input(n, self.channels, side, side)
-            return build_alive(lambda: self._assemble(config), (images,))
+            return build_live(lambda: self._assemble(config), (images,))
         state, module = read_state_dict(weights), self.module(config)
         if self._is_own(state, module):
             return load_into(module, state, weights)
@@ -142,7 +142,7 @@ class ElasticClassifier(BlockCounts):
 
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage of an image classifier."""
-        from hwnas.supernets.alive import random_input
+        from hwnas.supernets.live_init import random_input
 
         side = self.resolution(config)
         image = random_input(batch, self.channels, side, side)
@@ -152,7 +152,7 @@ class ElasticClassifier(BlockCounts):
         """Return one block as a network of its own."""
         from torch import nn
 
-        from hwnas.supernets.alive import build_alive, random_input
+        from hwnas.supernets.live_init import build_live, random_input
 
         height, width, channels = block.input
         shape = (channels, height, width)
@@ -162,7 +162,7 @@ class ElasticClassifier(BlockCounts):
             return nn.Sequential(nn.Flatten(), alone) if block.kind == "classifier" else alone
 
         n = math.ceil(_STATISTICS_PIXELS / (height * width))
-        module = build_alive(make, (random_input(n, *shape),))
+        module = build_live(make, (random_input(n, *shape),))
         return Stage(block.kind, module, (random_input(batch, *shape),), ("input",))
 
     def layers(self, config: AnyConfig) -> list[Block]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import MOST_VALUES
-from hwnas.supernets.whole import whole
+from hwnas.supernets.spec import parse_int
 
 # Below this side of the image the first convolution keeps the resolution: the published networks halve it five times,
 # and a last stage that sees one pixel has nothing left to convolve.
@@ -92,7 +92,7 @@ def parse_images(name: str, options: Mapping[str, str], elastic: tuple[int, ...]
 def _resolutions(text: str, elastic: tuple[int, ...]) -> tuple[int, ...]:
     if text == "elastic":
         return elastic
-    numbers = {whole(part) for part in text.split("+")}
+    numbers = {parse_int(part) for part in text.split("+")}
     sides = tuple(sorted(number for number in numbers if number is not None and number in SIDES))
     if len(sides) < len(numbers):
         raise UsageError(
@@ -106,7 +106,7 @@ def _resolutions(text: str, elastic: tuple[int, ...]) -> tuple[int, ...]:
 
 def _whole(options: Mapping[str, str], key: str, usual: int, allowed: range) -> int:
     text = options.get(key, str(usual))
-    number = whole(text)
+    number = parse_int(text)
     if number is None or number not in allowed:
         raise UsageError(f"{key}={text!r}: expected a whole number of {allowed[0]} to {allowed[-1]}")
     return number

@@ -124,7 +124,7 @@ class _Run:
         self._weights: SharedWeights
         self._optimizer: torch.optim.Optimizer
         self._step = 0
-        self._kept: int | None = None  # the step of the checkpoint in the file
+        self._stored_step: int | None = None  # the step of the checkpoint in the file
         self._before_s = 0.0
         self._contents: Contents | None = None
         self._started = time.perf_counter()
@@ -140,7 +140,7 @@ class _Run:
         self._optimizer = _optimizer(self._options, self._weights.parameters())
         if done is not None:
             self._step, self._before_s = done.step, done.elapsed_s
-            self._kept = done.step
+            self._stored_step = done.step
             self._go_on(done)
         if isinstance(self._task, AccompaniedTask) and not self._stream:
             self._accompany(self._task.companions, begun=done is not None)
@@ -175,11 +175,11 @@ class _Run:
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
-    def go(self, checkpoint_s: float, tell: Callable[[TrainingProgress], None]) -> TrainingProgress:
+    def go(self, checkpoint_s: float, on_progress: Callable[[TrainingProgress], None]) -> TrainingProgress:
         """Train to the last step; what was done is kept, however it ends."""
         import torch
 
-        kept, loss = time.perf_counter(), float("nan")
+        stored_at, loss = time.perf_counter(), float("nan")
         made = self._progress(loss)
         try:
             for batch in self._batches():
@@ -188,14 +188,14 @@ class _Run:
                     loss = _smoothed(loss, self._train_on(batch))
                     self._step += 1
                 made = self._progress(loss)
-                tell(made)
-                if not self._stream and time.perf_counter() - kept >= checkpoint_s:
-                    self._keep()
-                    kept = time.perf_counter()
+                on_progress(made)
+                if not self._stream and time.perf_counter() - stored_at >= checkpoint_s:
+                    self._store_checkpoint()
+                    stored_at = time.perf_counter()
         except KeyboardInterrupt:
-            self._keep()
+            self._store_checkpoint()
             raise
-        self._keep()
+        self._store_checkpoint()
         return made
 
     def _batches(self) -> Iterator[Batch]:
@@ -264,14 +264,16 @@ class _Run:
         options, file = self._options, self._file
         clip = "--clip 1" if options.clip is None else f"a smaller --clip than {options.clip:g}"
         remedy = f"try a lower learning rate than {options.lr:g}, a longer warm-up than {options.warmup}, or {clip}"
-        if self._kept is None:
-            kept = f"no checkpoint had been written; {remedy}"
+        if self._stored_step is None:
+            remains = f"no checkpoint had been written; {remedy}"
         else:
-            kept = (
-                f"the file holds the last good checkpoint, of step {self._kept}; {remedy}, from there by "
+            remains = (
+                f"the file holds the last good checkpoint, of step {self._stored_step}; {remedy}, from there by "
                 f"--weights {file} --out OTHER"
             )
-        return WorkError(f"{file}: the training diverged in step {self._step + 1} of {options.steps}: {what}; {kept}")
+        return WorkError(
+            f"{file}: the training diverged in step {self._step + 1} of {options.steps}: {what}; {remains}"
+        )
 
     # --- bookkeeping -------------------------------------------------------------------------------------------------
 
@@ -285,14 +287,14 @@ class _Run:
         lr = learning_rate(self._options, max(0, self._step - 1))
         return TrainingProgress(self._step, self._options.steps, loss, lr, self._elapsed_s())
 
-    def _keep(self) -> None:
+    def _store_checkpoint(self) -> None:
         finished = self._step >= self._options.steps
         optimizer = None if finished else self._optimizer.state_dict()
         progressed = TrainingState(
             self._step, self._options, self._task.name, self._elapsed_s(), optimizer, self._contents
         )
         checkpoint.write(self._file, self._weights, self._net.name, progressed)
-        self._kept = self._step
+        self._stored_step = self._step
 
 
 def _optimizer(options: TrainingOptions, parameters: list[torch.Tensor]) -> torch.optim.Optimizer:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from hwnas.supernets.alive import build_alive, random_input
 from hwnas.supernets.blocks import Block
+from hwnas.supernets.live_init import build_live, random_input
 from hwnas.supernets.supernet import Stage
 from hwnas.supernets.transformer.blocks import Sentence
 from hwnas.supernets.transformer.dimensions import PAD, Common, DecoderLayerShape, EncoderLayerShape
@@ -77,20 +77,20 @@ class _Output(nn.Module):
 
 
 def _table(common: Common, block: Block, batch: int) -> Stage:
-    module = build_alive(lambda: _Table(common, block.output[-1]), ())
+    module = build_live(lambda: _Table(common, block.output[-1]), ())
     return Stage(block.kind, module, (tokens_like(common.vocab, batch, block.input[0]),), ("source",))
 
 
 def _encoder_layer(common: Common, block: Block, batch: int) -> Stage:
     length, embed = block.input
     shape = EncoderLayerShape(embed, block.option("ffn"), block.option("heads"))
-    module = build_alive(lambda: _EncoderLayer(EncoderLayer(common, shape)), ())
+    module = build_live(lambda: _EncoderLayer(EncoderLayer(common, shape)), ())
     inputs = (random_input(batch, length, embed), tokens_like(common.vocab, batch, length))
     return Stage(block.kind, module, inputs, ("input", "source"))
 
 
 def _cross_memory(common: Common, block: Block, batch: int) -> Stage:
-    module = build_alive(lambda: CrossMemory(block.input[-1], common, block.option("heads")), ())
+    module = build_live(lambda: CrossMemory(block.input[-1], common, block.option("heads")), ())
     return Stage(block.kind, module, (random_input(batch, *block.input),), ("input",))
 
 
@@ -100,7 +100,7 @@ def _decoder_layer(common: Common, block: Block, batch: int) -> Stage:
         block.option(name) for name in ("ffn", "self-heads", "cross-heads", "reach", "past", "source")
     )
     shape = DecoderLayerShape(embed, ffn, self_heads, cross_heads, reach)
-    module = build_alive(lambda: _DecoderLayer(DecoderLayer(common, shape, embed), past), ())
+    module = build_live(lambda: _DecoderLayer(DecoderLayer(common, shape, embed), past), ())
     inputs = (
         random_input(batch, beam, embed),
         torch.full((batch, 1), past),

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.spec import parse_int
 from hwnas.supernets.transformer.blocks import Sentence
 from hwnas.supernets.transformer.dimensions import POSITIONS, Common
 from hwnas.supernets.transformer.space import Choices
-from hwnas.supernets.whole import whole
 
 # The joint dictionary of HAT's WMT models.
 _VOCAB = 32_768
@@ -98,14 +98,14 @@ _NUMBERS = {
 
 
 def _number(name: str, key: str, text: str, least: int, greatest: int) -> int:
-    number = whole(text)
+    number = parse_int(text)
     if number is None or not least <= number <= greatest:
         raise UsageError(f"{name}: {key}={text}: expected a whole number from {least} to {greatest}")
     return number
 
 
 def _numbers(name: str, key: str, text: str) -> tuple[int, ...]:
-    found = {number for part in text.split("+") if (number := whole(part))}
+    found = {number for part in text.split("+") if (number := parse_int(part))}
     if len(found) != len(text.split("+")) or len(found) > 36:
         raise UsageError(f"{name}: {key}={text}: expected different numbers from 1, joined like 96+128")
     return tuple(sorted(found))

@@ -73,12 +73,12 @@ class HatTransformer(BlockCounts):
             weights: a checkpoint of the super-network, ours or HAT's, or a state dict of this very sub-network;
                 ``None``: seeded random weights, alive.
         """
-        from hwnas.supernets.alive import build_alive
         from hwnas.supernets.checkpoints import assign, load_into
+        from hwnas.supernets.live_init import build_live
         from hwnas.supernets.transformer.weights import shared, tensors_in
 
         if weights is None:
-            return build_alive(lambda: self.module(config), ())
+            return build_live(lambda: self.module(config), ())
         tensors = tensors_in(weights)
         if "embed_tokens.weight" in tensors:
             return load_into(self.module(config), tensors, weights)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from hwnas.supernets.blocks import Block, BlockCounts, Slot
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import Choice, Config, SearchSpace
+from hwnas.supernets.spec import parse_int
 from hwnas.supernets.supernet import Stage
-from hwnas.supernets.whole import whole
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def create(name: str, options: Mapping[str, str]) -> NeuralCollaborativeFilterin
     for key, value in options.items():
         if key not in sizes:
             raise UsageError(f"{name}: unknown option {key!r}{suggestion(key, sizes)}")
-        number = whole(value)
+        number = parse_int(value)
         if not number:
             raise UsageError(f"{name}: {key}={value}: expected a whole number from 1")
         sizes[key] = number
@@ -109,12 +109,12 @@ class NeuralCollaborativeFiltering(BlockCounts):
             config: as ``space.decode`` spells it.
             weights: a checkpoint of the super-network or of this very sub-network; ``None``: seeded random weights.
         """
-        from hwnas.supernets.alive import build_alive
         from hwnas.supernets.checkpoints import assign, load_into, read_state_dict
+        from hwnas.supernets.live_init import build_live
         from hwnas.supernets.shared import fitted
 
         if weights is None:
-            return build_alive(lambda: self._module(config), ())
+            return build_live(lambda: self._module(config), ())
         state = read_state_dict(weights)
         if f"{_HEADS}.0.weight" in state:
             return assign(self.module(config), self._cut(fitted(self._layout(), state, weights), config))
@@ -130,9 +130,9 @@ class NeuralCollaborativeFiltering(BlockCounts):
 
     def block_stage(self, block: Block, batch: int) -> Stage:
         """Return one block as a network of its own."""
-        from hwnas.supernets.alive import build_alive, random_input
+        from hwnas.supernets.live_init import build_live, random_input
 
-        module = build_alive(lambda: _layer(block), ())
+        module = build_live(lambda: _layer(block), ())
         if block.kind == "embedding":
             return Stage(block.kind, module, (_ids(block.option("rows"), batch, *block.input),), ("ids",))
         if block.kind in ("pair", "product"):

@@ -37,7 +37,7 @@ from hwnas.harness.farm.messages import (
 from hwnas.harness.farm.offer import Offer, OfferedBackend
 from hwnas.harness.farm.platforms import FarmPlatform, find
 from hwnas.harness.farm.quality import FarmQuality
-from hwnas.harness.farm.station import WorkerService
+from hwnas.harness.farm.service import WorkerService
 from hwnas.harness.farm.status import status
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
@@ -232,7 +232,7 @@ def test_answers_to_a_bench(answer):
 @given(answer=spelled([SCORE, SCORE, REFUSED, ANSWER]))
 @example(answer=json.dumps(SCORE | {"score": {}}))
 def test_answers_to_a_quality(answer):
-    quality = SimpleNamespace(keep=lambda _key, score: json.dumps(score.record()))
+    quality = SimpleNamespace(put=lambda _key, score: json.dumps(score.record()))
     refused_or_read(lambda: FarmQuality._read(quality, KEYS[0], read_answer(answer)))
 
 
@@ -290,9 +290,9 @@ def says(text, *expected):
 @example(description="{", order=json.dumps(ORDER))
 @example(description=json.dumps(DESCRIPTION), order="null")
 def test_orders_to_measure(description, order):
-    station = Measured(OFFER)
-    says(station.measure("digest", order, description), MeasureAnswer, DescriptionUnknown)
-    json.dumps(station.facts())
+    service = Measured(OFFER)
+    says(service.measure("digest", order, description), MeasureAnswer, DescriptionUnknown)
+    json.dumps(service.facts())
 
 
 @fuzz

@@ -70,9 +70,9 @@ def test_a_block_that_did_not_settle_is_not_measured_again_but_one_that_was_cut_
     # Nobody's interval is narrow enough, and the anchors always agree.
     never = replace(QUICK, interval=0.0, accept=0.0, anchor_agree=9.0)
     first = build(net, store=store, protocol=never)
-    assert len(first.unsettled) == 4
+    assert len(first.unconverged) == 4
     again = build(net, store=store, protocol=never)
-    assert (again.cached, again.unsettled) == (4, first.unsettled)
+    assert (again.cached, again.unconverged) == (4, first.unconverged)
     row = store.measurements()[-1]
     store.put_measurement(row | {"context": row["context"] | {"interim": True}}, replaces=row["id"])
     assert build(net, store=store, protocol=never).cached == 3

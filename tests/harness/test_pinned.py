@@ -55,7 +55,7 @@ def test_values_of_swapped_calibration_images_do_not_serve(photos, tmp_path):
 
     def cached(folder, store):
         platform = f"scripted:us=20,photos={folder}"
-        with Measurer(net, platform, store=store, protocol=QUICK, check=False, unsettled=True) as measurer:
+        with Measurer(net, platform, store=store, protocol=QUICK, check=False, unconverged=True) as measurer:
             return [one.cached for one in measurer.measure(X)]
 
     with Store.open(str(tmp_path / "s.db")) as store:

@@ -89,7 +89,7 @@ def test_networks_without_a_value_are_left_out():
     assert retest(second, first).n == 3
     nothing = retest(*passes(FIRST, dict.fromkeys(FIRST, np.nan)))
     assert (nothing.platform, nothing.n, nothing.worst_key) == ("p", 0, "")
-    assert (nothing.drift, nothing.unsettled) == (0.0, 4)
+    assert (nothing.drift, nothing.unconverged) == (0.0, 4)
     assert np.isnan([nothing.tau, nothing.median_difference, nothing.worst_difference]).all()
 
 
@@ -108,7 +108,7 @@ def test_what_did_not_settle_in_either_pass_is_counted():
     first = [one("a", 1.0, "unstable"), one("b", 2.0), one("c", 3.0, "unstable"), one("d", 4.0)]
     second = [one("a", 1.0), one("b", 2.0, "unstable"), one("c", 3.0, "unstable"), one("d", 4.0)]
     found = retest(first, second)
-    assert found.unsettled == 3
+    assert found.unconverged == 3
     assert str(found).endswith("; 3 did not settle")
 
 

@@ -58,8 +58,8 @@ def values(store, **changes):
 
 def test_what_is_kept_is_found_again(store):
     kept = measurement()
-    assert values(store).keep(kept) is kept
-    values(store).keep(measurement(row=1, graph="another graph"))
+    assert values(store).put(kept) is kept
+    values(store).put(measurement(row=1, graph="another graph"))
     found = values(store).candidates(NETWORKS, NOISY)
     assert list(found) == [kept.key]
     assert found[kept.key][0].latency_s == 1e-3
@@ -69,20 +69,20 @@ def test_what_is_kept_is_found_again(store):
 
 @pytest.mark.parametrize("change", [{"platform": "other"}, {"fingerprint": "other"}])
 def test_what_was_measured_elsewhere_is_not(store, change):
-    values(store).keep(measurement())
+    values(store).put(measurement())
     assert values(store, **change).candidates(NETWORKS, NOISY) == {}
     assert values(store, since="2029", **change).taken_since(NETWORKS) == {}
 
 
 def test_what_was_taken_since_serves_only_where_a_moment_is_given(store):
-    kept = values(store).keep(measurement())
+    kept = values(store).put(measurement())
     assert values(store).taken_since(NETWORKS) == {}
     assert list(values(store, since="2030-01-01T00:00:00").taken_since(NETWORKS)) == [kept.key]
     assert values(store, since="2030-01-01T00:00:01").taken_since(NETWORKS) == {}
 
 
 def test_what_another_super_network_has_is_not(store):
-    values(store).keep(measurement(supernet="other"))
+    values(store).put(measurement(supernet="other"))
     assert values(store).candidates(NETWORKS, NOISY) == {}
     assert values(store, since="2029").taken_since(NETWORKS) == {}
 
@@ -90,7 +90,7 @@ def test_what_another_super_network_has_is_not(store):
 def test_only_what_was_measured_with_the_same_content_of_files_serves(store):
     digests_of = {"lut": "a" * 64}
     kept = measurement(platform="lut:lut=one.yaml", contents=digests_of)
-    values(store).keep(kept)
+    values(store).put(kept)
     # The file may have another name by now.
     here = {"platform": "lut:lut=two.yaml", "since": "2029"}
     for contents, found in ((digests_of, [kept.key]), ({"lut": "b" * 64}, []), ({}, [])):
@@ -100,9 +100,9 @@ def test_only_what_was_measured_with_the_same_content_of_files_serves(store):
 
 @pytest.mark.parametrize(("status", "strict", "lenient"), [("ok", 1, 1), ("unstable", 0, 1), ("failed", 0, 0)])
 def test_what_did_not_settle_serves_where_it_may(store, status, strict, lenient):
-    values(store).keep(measurement(status=status))
-    for unsettled, found in ((False, strict), (True, lenient)):
-        assert len(values(store, unsettled=unsettled).candidates(NETWORKS, NOISY)) == found
+    values(store).put(measurement(status=status))
+    for unconverged, found in ((False, strict), (True, lenient)):
+        assert len(values(store, unconverged=unconverged).candidates(NETWORKS, NOISY)) == found
 
 
 def test_a_measurement_takes_the_place_of_its_own_interim_ones(store):
@@ -110,22 +110,22 @@ def test_a_measurement_takes_the_place_of_its_own_interim_ones(store):
         return [(row["key"], row["latency_s"]) for row in store.measurements()]
 
     keeper, interim = values(store), {"interim": True}
-    keeper.keep(measurement(latency_s=9.0))
+    keeper.put(measurement(latency_s=9.0))
     for row in (0, 1):
-        keeper.keep(measurement(row, latency_s=1.0, context=interim))
-    keeper.keep(measurement(latency_s=2.0, context=interim))
+        keeper.put(measurement(row, latency_s=1.0, context=interim))
+    keeper.put(measurement(latency_s=2.0, context=interim))
     first, second = measurement().key, measurement(row=1).key
     assert kept() == [(first, 9.0), (first, 2.0), (second, 1.0)]
-    keeper.keep(measurement(latency_s=3.0))
+    keeper.put(measurement(latency_s=3.0))
     assert kept() == [(first, 9.0), (first, 3.0), (second, 1.0)]
     # What is kept after that is a measurement of its own.
-    keeper.keep(measurement(latency_s=4.0))
+    keeper.put(measurement(latency_s=4.0))
     assert kept() == [(first, 9.0), (first, 3.0), (second, 1.0), (first, 4.0)]
 
 
 def test_without_a_store_there_is_nothing():
     nothing = values(None, since="2029")
     kept = measurement()
-    assert nothing.keep(kept) is kept
+    assert nothing.put(kept) is kept
     assert nothing.candidates(NETWORKS, NOISY) == {}
     assert nothing.taken_since(NETWORKS) == {}

@@ -28,10 +28,10 @@ def statuses(result, protocol=NOISY):
     return [
         judge(
             timed.samples,
-            result.settling.summaries[index],
+            result.convergence.summaries[index],
             protocol,
             threads=1,
-            rules=result.settling.rules(index),
+            rules=result.convergence.rules(index),
             spent_s=timed.spent_s,
         ).status
         for index, timed in enumerate(result.timed)
@@ -39,7 +39,7 @@ def statuses(result, protocol=NOISY):
 
 
 def values(result):
-    return np.array([summary.value for summary in result.settling.summaries])
+    return np.array([summary.value for summary in result.convergence.summaries])
 
 
 machines = st.builds(
@@ -95,7 +95,7 @@ def test_a_batch_whose_ranks_do_not_settle_is_unstable():
     result = time_batch(
         [Network(machine, 1e-3 * (1 + 1e-4 * i)) for i in range(12)], protocol, machine, np.random.default_rng(0)
     )
-    assert result.settling.tau < 0.98
+    assert result.convergence.tau < 0.98
     assert "unstable" in statuses(result, protocol)
 
 
@@ -199,7 +199,7 @@ def test_sessions_that_differ_more_than_networks_do_not_pass_for_ranked():
         each = [1e-3 * (1 + 1e-3 * i) * (1 + 0.01 * rng.standard_normal(n_sessions)) for i in range(16)]
         protocol = profile("noisy", cap_s=0.5)
         result = time_batch([Repeated(machine, one) for one in each], protocol, machine, rng)
-        return result.settling.tau, statuses(result, protocol)
+        return result.convergence.tau, statuses(result, protocol)
 
     # Of one session each, nothing shows that another would rank the networks otherwise.
     assert converged(1)[0] > 0.95
@@ -213,10 +213,10 @@ def test_nobody_waits_for_anchors():
     machine = Machine(seed=1, jitter=0.001)
     networks = [Wandering(machine, 1e-3), Network(machine, 2e-3), Network(machine, 3e-3)]
     result = time_batch(networks, NOISY, machine, np.random.default_rng(0), anchors=1)
-    assert result.settling.all_converged
+    assert result.convergence.all_converged
     assert result.rounds < 20
     alone = time_batch(networks[:1], NOISY, machine, np.random.default_rng(0), anchors=1)
-    assert not alone.settling.all_converged
+    assert not alone.convergence.all_converged
 
 
 def test_the_same_seed_gives_the_same_samples():

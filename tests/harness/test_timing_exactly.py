@@ -117,7 +117,7 @@ def test_a_batchs_time_is_that_of_its_networks():
     assert result.seconds == 104e-3
     assert result.overhead_s == 0.0
     assert result.rounds == 4
-    assert result.settling.all_converged
+    assert result.convergence.all_converged
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_what_is_known_is_reported_between_rounds():
 
     def report(result, due):
         samples = [timed.samples.n for timed in result.timed]
-        told.append((result.rounds, due, samples, result.settling.all_converged, result.seconds))
+        told.append((result.rounds, due, samples, result.convergence.all_converged, result.seconds))
         clocks.taken = [one + 1_000_000 for one in clocks.taken]
 
     networks = [Scripted(clocks, 1_000_000, taken=(1, 1, 1)) for _ in range(2)]
@@ -391,7 +391,7 @@ def test_a_network_that_failed_is_entered_no_more_and_not_waited_for():
     assert result.timed[0].failure == "ValueError: no"
     assert result.timed[0].samples.n == 0
     assert entered == [0, 1, 1, 1, 1, 1]
-    assert result.settling.all_converged
+    assert result.convergence.all_converged
     nobody = exactly(Failing(clocks, 1), clocks=clocks)
     assert (nobody.rounds, nobody.timed[0].failure) == (0, "ValueError: no")
 

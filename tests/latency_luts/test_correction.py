@@ -10,7 +10,7 @@ import pytest
 
 from hwnas import supernets
 from hwnas.latency_luts import Entry, LatencyTable, correction, key
-from hwnas.latency_luts.correction import PLAIN, QUANTITIES, Correction, fit, quantities, telling
+from hwnas.latency_luts.correction import PLAIN, QUANTITIES, Correction, fit, informative, quantities
 from hwnas.supernets.blocks import Block, BlockSum, Slot, distinct_blocks
 from hwnas.supernets.errors import TableError
 from hwnas.supernets.space import Choice, SearchSpace
@@ -55,7 +55,7 @@ def test_what_a_coefficient_multiplies(term, bottleneck, plain):
 
 
 def test_without_noise_the_latencies_are_found_but_for_the_penalty():
-    X = telling(NET, 20, np.random.default_rng(0))
+    X = informative(NET, 20, np.random.default_rng(0))
     found = fit(NET, TABLE.mean_s, X, device(X))
     others = NET.space.sample(100, 1)
     predicted = LatencyTable("t", TABLE.entries, correction=found).latency(NET, others)
@@ -68,7 +68,7 @@ def test_with_noise_twenty_chosen_networks_leave_less_error_than_the_noise():
     others = NET.space.sample(300, 2)
     errors = []
     for _ in range(10):
-        X = telling(NET, 20, rng)
+        X = informative(NET, 20, rng)
         found = fit(NET, TABLE.mean_s, X, device(X, 0.01, rng))
         predicted = LatencyTable("t", TABLE.entries, correction=found).latency(NET, others)
         errors.append(np.abs(predicted / device(others) - 1).mean())
@@ -86,11 +86,11 @@ def test_chosen_networks_tell_more_than_random_ones():
         return np.einsum("ij,jk,ik->i", B, np.linalg.inv(A.T @ A + 1e-6 * np.eye(A.shape[1])), B).mean()
 
     random = np.mean([uncertainty(NET.space.sample(20, seed)) for seed in range(10)])
-    assert uncertainty(telling(NET, 20, np.random.default_rng(0))) < random / 2
+    assert uncertainty(informative(NET, 20, np.random.default_rng(0))) < random / 2
 
 
 def test_chosen_networks_are_distinct_and_the_same_for_the_same_seed():
-    first, again = (telling(NET, 30, np.random.default_rng(5)) for _ in range(2))
+    first, again = (informative(NET, 30, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first, again)
     assert len(set(NET.space.keys(first))) == 30
     assert np.array_equal(first, NET.space.canonical(first))
@@ -158,7 +158,7 @@ def test_rows_that_decide_a_weight_alone_are_no_division_by_zero():
 @pytest.mark.parametrize("factor", [1e-9, 1e3])
 def test_the_unit_of_time_does_not_matter(factor):
     rng = np.random.default_rng(2)
-    X = telling(NET, 20, rng)
+    X = informative(NET, 20, rng)
     latency = device(X, 0.01, rng)
     one = fit(NET, TABLE.mean_s, X, latency).terms
     other = fit(NET, lambda block: factor * TABLE.mean_s(block), X, factor * latency).terms
@@ -168,7 +168,7 @@ def test_the_unit_of_time_does_not_matter(factor):
 
 
 def test_the_least_number_of_measurements_is_enough_and_whole_numbers_are_latencies():
-    X = telling(NET, correction.LEAST, np.random.default_rng(0))
+    X = informative(NET, correction.LEAST, np.random.default_rng(0))
     assert set(fit(NET, TABLE.mean_s, X, device(X)).terms) == set(PLAIN)
     seconds = np.round(1e6 * device(X)).astype(int)
     found = fit(NET, lambda block: 1e6 * TABLE.mean_s(block), X, seconds.tolist()).terms
@@ -203,7 +203,7 @@ def test_what_does_not_vary_has_no_say():
 
 def test_each_chosen_network_has_the_largest_determinant():
     net = toy()
-    chosen = telling(net, 9, np.random.default_rng(3), candidates=30)
+    chosen = informative(net, 9, np.random.default_rng(3), candidates=30)
     drawn = correction._spread(net, 30, np.random.default_rng(3))
     pool = np.unique(net.space.canonical(np.concatenate([net.space.smallest(), net.space.largest(), drawn])), axis=0)
     F = quantities(net, lambda block: float(block.macs), pool)

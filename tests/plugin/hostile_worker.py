@@ -12,7 +12,7 @@ import pickle
 import sys
 
 from hwnas.harness.farm.engine import distributed
-from hwnas.harness.farm.station import WorkerService
+from hwnas.harness.farm.service import WorkerService
 from hwnas.harness.farm.worker import join
 
 FILE, HOW, CLIENT = sys.argv[1:]

@@ -13,7 +13,7 @@ from hwnas.harness.farm import files
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import EvaluateDescription, EvaluateOrder, read_answer
 from hwnas.harness.farm.quality import FarmQuality
-from hwnas.harness.farm.station import WorkerService
+from hwnas.harness.farm.service import WorkerService
 from hwnas.harness.quality import QualityOptions
 from hwnas.supernets.contents import Content, content_digest
 from hwnas.supernets.errors import MeasurementError, QualityError
@@ -36,9 +36,9 @@ def evaluated(tmp_path, monkeypatch):
     def evaluate(there, **more):
         named = str(here if there else tmp_path / "elsewhere" / "w.pt")
         described = EvaluateDescription(VERSION, "ncf", "bleu:a,b", named, content_digest(here), None, 1, "x", **more)
-        station = WorkerService(SimpleNamespace(name="pi", device="cpu"))
+        service = WorkerService(SimpleNamespace(name="pi", device="cpu"))
         order = EvaluateOrder(NCF.space.smallest()[0].tolist()).to_text()
-        return read_answer(station.evaluate("d", order, described.to_text(), content=b"weights")).raised()
+        return read_answer(service.evaluate("d", order, described.to_text(), content=b"weights")).raised()
 
     return evaluate
 

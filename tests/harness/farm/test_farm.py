@@ -241,8 +241,8 @@ def test_a_file_is_known_by_what_it_holds(tmp_path, monkeypatch):
     digest = hashlib.sha256(b"one").hexdigest()
     assert files.here("weights", digest) is None
     with pytest.raises(MeasurementError, match="changed"):
-        files.keep(b"another", digest)
-    files.keep(b"one", digest)
+        files.put(b"another", digest)
+    files.put(b"one", digest)
     kept = files.here("weights", digest)
     assert kept.read_bytes() == b"one"
     named = tmp_path / "weights"
@@ -271,7 +271,7 @@ def test_a_worker_keeps_few_files(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "cache_folder", lambda what: tmp_path / what)
     for number in range(12):
         content = bytes([number])
-        files.keep(content, hashlib.sha256(content).hexdigest())
+        files.put(content, hashlib.sha256(content).hexdigest())
     assert len(list((tmp_path / "farm").iterdir())) == 8
     assert files.here("weights", hashlib.sha256(bytes([11])).hexdigest()) is not None
 

@@ -17,7 +17,7 @@ from hwnas.harness.farm import cluster as clusters
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.pickles import Unread, loads
 from hwnas.harness.farm.platforms import find
-from hwnas.harness.farm.supervisor import WorkerOrder
+from hwnas.harness.farm.supervisor import JoinOrder
 from hwnas.harness.host.child import python_path
 from hwnas.harness.measure import Measurer
 from hwnas.harness.measurement.protocol import profile
@@ -33,7 +33,7 @@ SCRIPT = str(Path(__file__).parents[2] / "plugin" / "hostile_worker.py")
 def test_nothing_of_a_worker_runs_in_the_client(own, tmp_path, monkeypatch, how):
     monkeypatch.setattr(clusters, "_RETURNS", 2)
     fleet = own()
-    order = WorkerOrder(fleet.address, platforms=("scripted-device",), accuracy=0)
+    order = JoinOrder(fleet.address, platforms=("scripted-device",), accuracy=0)
     hostile = subprocess.Popen(
         [sys.executable, SCRIPT, str(tmp_path / "touched"), how, str(os.getpid())],
         stdin=subprocess.PIPE,
@@ -115,4 +115,4 @@ def test_who_has_no_certificate_is_turned_away_from_a_local_cluster():
 
 
 def test_the_order_of_a_worker_is_on_no_command_line():
-    assert json.loads(WorkerOrder("tls://127.0.0.1:1").to_json())["scheduler"] == "tls://127.0.0.1:1"
+    assert json.loads(JoinOrder("tls://127.0.0.1:1").to_json())["scheduler"] == "tls://127.0.0.1:1"

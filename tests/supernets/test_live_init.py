@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hwnas import supernets
-from hwnas.supernets.alive import build_alive, draw_weights, random_images
+from hwnas.supernets.live_init import build_live, draw_weights, random_images
 
 
 def _layer_stds(module, inputs):
@@ -41,7 +41,7 @@ def test_outputs_tell_images_apart():
 
 
 def test_weights_are_seeded_and_of_the_variance_of_he():
-    modules = [build_alive(lambda: nn.Linear(3000, 1000), ()) for _ in range(2)]
+    modules = [build_live(lambda: nn.Linear(3000, 1000), ()) for _ in range(2)]
     first, second = (module.weight.detach() for module in modules)
     assert torch.equal(first, second)
     assert float(first.var()) == pytest.approx(2 / 3000, rel=0.01)
@@ -50,7 +50,7 @@ def test_weights_are_seeded_and_of_the_variance_of_he():
 
 def test_statistics_are_those_of_the_pass():
     images = random_images(4, 16)
-    module = build_alive(lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), (images,))
+    module = build_live(lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), (images,))
     with torch.no_grad():
         before = module[0](images)
     variance, mean = torch.var_mean(before, (0, 2, 3), correction=0)

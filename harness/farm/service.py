@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import Keep, LocalBench, MeasuringProgress, Tell, surroundings
+from hwnas.harness.bench import LocalBench, MeasuringProgress, OnMeasurement, OnProgress, surroundings
 from hwnas.harness.farm import files
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import (
@@ -104,8 +104,8 @@ class WorkerService:
         digest: str,
         order: str,
         description: str = "",
-        begun: Callable[[], None] = lambda: None,
-        known: Keep = lambda measurement: measurement,
+        on_begin: Callable[[], None] = lambda: None,
+        on_measurement: OnMeasurement = lambda measurement: measurement,
     ) -> str:
         """Measure what an order names on the bench of a description.
 
@@ -113,8 +113,8 @@ class WorkerService:
             digest: of the description.
             order: a ``MeasureOrder``.
             description: a ``MeasureDescription``; empty: the one that was sent with an earlier order.
-            begun: called when it is known what to do.
-            known: given each measurement as soon as it is there, interim ones between two rounds.
+            on_begin: called when it is known what to do.
+            on_measurement: given each measurement as soon as it is there, interim ones between two rounds.
 
         Returns:
             A ``MeasureAnswer``, ``DescriptionUnknown`` or ``Refusal``.
@@ -126,10 +126,10 @@ class WorkerService:
             given = read_message(MeasureOrder, order, "an order")
         except MeasurementError as error:
             return _refused(error)
-        begun()
+        on_begin()
         self._under_way(what, len(given.networks))
         try:
-            answer = self._measured(what, given, known)
+            answer = self._measured(what, given, on_measurement)
         except FAILURES as error:  # whatever a backend raises is the answer, and the worker goes on
             self._error = reason_of(error)[:500]
             return _refused(error)
@@ -145,7 +145,7 @@ class WorkerService:
         digest: str,
         order: str,
         description: str = "",
-        begun: Callable[[], None] = lambda: None,
+        on_begin: Callable[[], None] = lambda: None,
         content: bytes = b"",
     ) -> str:
         """Run a sub-network for its quality: an ``EvaluateOrder`` by an ``EvaluateDescription``.
@@ -162,7 +162,7 @@ class WorkerService:
             return _refused(error)
         if weights is None:
             return WeightsLacking().to_text()
-        begun()
+        on_begin()
         try:
             with self._lock:
                 if digest not in self._qualities:
@@ -194,14 +194,14 @@ class WorkerService:
         order = OrderUnderWay(what.device, what.platform, what.supernet, networks, time.time())
         self._current[what.device] = order
 
-    def _tell(self, device: str) -> Tell:
+    def _progress_of(self, device: str) -> OnProgress:
         """Return what lets ``facts`` say what an order on a device is at."""
 
-        def tell(event: MeasuringProgress) -> None:
+        def report(event: MeasuringProgress) -> None:
             if device in self._current:
                 self._current[device] = replace(self._current[device], message=event.message)
 
-        return tell
+        return report
 
     def _quality(self, what: EvaluateDescription, weights: str) -> ScoredQuality:
         """Make a quality source, and verify that its data is the client's."""
@@ -227,7 +227,7 @@ class WorkerService:
 
     # --- measuring ---------------------------------------------------------------------------------------------------
 
-    def _measured(self, what: MeasureDescription, order: MeasureOrder, known: Keep) -> MeasureAnswer:
+    def _measured(self, what: MeasureDescription, order: MeasureOrder, on_measurement: OnMeasurement) -> MeasureAnswer:
         if what.version != VERSION:
             raise MeasurementError(f"the order is of form {what.version}, this worker reads {VERSION}: update hwnas")
         place = self._bench(what)
@@ -236,7 +236,7 @@ class WorkerService:
         if order.networks or order.anchors:
             networks = _networks(what.supernet, order.networks)
             place.bench.reseed(order.seed)
-            measurements = list(place.bench.take(networks, known).values())
+            measurements = list(place.bench.take(networks, on_measurement).values())
         place.used = time.monotonic()
         return MeasureAnswer(
             measurements=[one.to_record() for one in measurements],
@@ -260,7 +260,7 @@ class WorkerService:
         elif time.monotonic() - found.looked > _LOOK_S:
             self._check(what, found.platform)
             found.looked = time.monotonic()
-        found.bench.tell = self._tell(what.device)
+        found.bench.on_progress = self._progress_of(what.device)
         with self._lock:
             self._open[key] = found
             others = [k for k, one in self._open.items() if one.platform.settings.device == what.device]
@@ -277,7 +277,7 @@ class WorkerService:
             platform,
             np.array(what.anchors, dtype=np.int64).reshape(-1, net.space.n_var),
             protocol=None if what.protocol is None else TimingProtocol.from_record(what.protocol),
-            tell=self._tell(what.device),
+            on_progress=self._progress_of(what.device),
             check=what.check,
             silence_s=what.silence_s,
             unit=self.offer.unit,
@@ -306,7 +306,7 @@ def _short(contents: Mapping[str, str]) -> str:
 def _weights(what: EvaluateDescription, content: bytes) -> str | None:
     """Return this machine's file of the weights that an order names; ``None`` where there is none."""
     if content:
-        files.keep(content, what.content)
+        files.put(content, what.content)
     found = files.here(what.weights, what.content)
     return None if found is None else str(found)
 

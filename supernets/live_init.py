@@ -27,7 +27,7 @@ _SEED = 2205_10358  # any fixed number serves
 _POOL = 1_048_583
 
 
-def build_alive(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) -> nn.Module:
+def build_live(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) -> nn.Module:
     """Make a module, give it live weights, and return it in evaluation mode.
 
     Args:
