@@ -119,7 +119,7 @@ class TorchCudaBackend:
 
 
 def _driver_present() -> bool:
-    """Tell whether an NVIDIA driver is loaded, without importing anything heavy."""
+    """Return whether an NVIDIA driver is loaded, without importing anything heavy."""
     if Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists():
         return True
     # Windows, and Linux inside WSL, have it elsewhere.

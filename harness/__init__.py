@@ -1,1 +1,1 @@
-"""Measuring: platforms, the timing protocol, workers, quality sources, the environment, the store."""
+"""Measure sub-networks: platforms, the timing protocol, worker processes, quality sources and the store."""

@@ -1,4 +1,4 @@
-"""What the store has of a platform's measurements, and which of it serves: this host's, while the anchors agree."""
+"""Find measurements in the store that can be used again: taken on this host, with anchors as fast as they are now."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class StoredValues:
     """The measurements of one super-network on one platform that were taken in one environment.
 
     Attributes:
-        store: where they are; ``None``: there are none, and none is kept.
+        store: where they are; ``None``: nothing is read or stored.
         net: the super-network.
         platform: the canonical platform string.
         fingerprint: of the environment.
-        since: what was taken since then (ISO 8601, UTC) serves as it is; ``None``: nothing does.
-        contents: digests of what the files hold that options of the platform name, by key.
-        unconverged: what was measured to its end and did not settle serves as well, while the machine is as it was.
+        since: measurements taken since then (ISO 8601, UTC) are used whatever the anchors say; ``None``: none are.
+        contents: by key, digests of the files that options of the platform name.
+        unconverged: use measurements that did not converge in the time they had as well, while the anchors agree.
     """
 
     store: Store | None
@@ -45,14 +45,14 @@ class StoredValues:
     _interim: dict[str, int] = field(default_factory=dict, repr=False)  # the numbers of those in the store, by key
 
     def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
-        """Return those that were taken since ``since``, by key."""
+        """Return the measurements taken since ``since``, by key."""
         if self.store is None or self.since is None:
             return {}
         where = self.store, self.net.name, self.platform, self.fingerprint
         return taken_since(*where, self.since, self._graphs(networks), self.contents)
 
     def candidates(self, networks: Sequence[Network], protocol: TimingProtocol) -> dict[str, list[Measurement]]:
-        """Return those that serve if the machine is as it was, by key, latest first."""
+        """Return the measurements that can be used if the anchors agree, by key, latest first."""
         if self.store is None:
             return {}
         return candidates(
@@ -67,7 +67,7 @@ class StoredValues:
         )
 
     def put(self, measurement: Measurement) -> Measurement:
-        """Put a measurement into the store and return it; it takes the place of its own interim one."""
+        """Put a measurement into the store and return it; it replaces the interim measurement of the same network."""
         if self.store is None:
             return measurement
         before = self._interim.pop(measurement.key, None)
@@ -93,17 +93,17 @@ def candidates(
     *,
     states: Collection[str] = ("ok",),
 ) -> dict[str, list[Measurement]]:
-    """Return stored measurements that could serve, latest first.
+    """Return stored measurements that can be used if the anchors agree, by key, latest first.
 
     Args:
         store: where to look.
         supernet: the super-network's name.
         platform: the canonical platform string.
         fingerprint: of the environment, the host included.
-        protocol: a value taken with it serves, and one taken with the quiet profile, which demands more.
+        protocol: the protocol to follow; values of the quiet profile, which is stricter, are used as well.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
-        contents: digests of what the files hold that options of the platform name, by key; whatever they are called.
-        states: what they may be. Of those whose measuring was cut short only those that had settled serve.
+        contents: by key, digests of the files that options of the platform name; their names do not matter.
+        states: the statuses that are accepted. Of measurements that were cut short, only converged ones are.
     """
     found: dict[str, list[Measurement]] = {}
     for name in dict.fromkeys((protocol.name, _stricter(protocol).name)):
@@ -125,14 +125,14 @@ def taken_since(
     graphs: Mapping[str, str],
     contents: Mapping[str, str] | None = None,
 ) -> dict[str, Measurement]:
-    """Return the latest measurement of each sub-network that was taken here since then, settled or not.
+    """Return the latest measurement of each sub-network that was taken here since then, converged or not.
 
     Args:
         store: where to look.
         supernet: the super-network's name.
         platform: the canonical platform string.
         fingerprint: of the environment, the host included.
-        since: ISO 8601, UTC; counted in whole seconds, as measurements are dated.
+        since: ISO 8601, UTC; cut to whole seconds, which is how measurements are dated.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
         contents: as ``candidates``.
     """
@@ -155,9 +155,9 @@ def _read(store: Store, record: Mapping[str, Any]) -> Measurement:
 def _records(
     store: Store, supernet: str, platform: str, contents: Mapping[str, str], wanted: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return what the store has of a platform whose files hold these contents, oldest first."""
+    """Return the stored records of a platform whose files have these digests, oldest first."""
     same = identified(platform, contents)
-    # Records are many, and each has to be read: names tell which can be of the same platform.
+    # Reading every record would take long. The names alone show which records can be of the same platform.
     names = [name for name in store.platforms(supernet) if identified(name, contents) == same] if contents else platform
     found = store.measurements(supernet=supernet, platform=names, **wanted)
     return [record for record in found if (record.get("contents") or {}) == contents]
@@ -173,7 +173,7 @@ def serving(found: Mapping[str, Iterable[Measurement]], now: Anchors, within: fl
 
 
 def agree(then: Anchors, now: Anchors, within: float) -> bool:
-    """Tell whether the same anchors had the same latencies, within a fraction."""
+    """Return whether both are of the same anchors and their latencies agree within a fraction."""
     if not now or set(then) != set(now):
         return False
     return all(_close(then[key], now[key], within) for key in now)

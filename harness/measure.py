@@ -1,4 +1,4 @@
-"""Measure sub-networks on a platform: what the layers above call."""
+"""Measure the latency of sub-networks on a platform; this is what searches and commands call."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ class Measurer:
     Args:
         net: the super-network; the worker makes its own by ``net.name``.
         platform: a platform, or the string of one.
-        store: keeps every measurement, and answers for those it has; ``None``: neither.
-        protocol: a profile's name, or the numbers; ``None``: the profile that a short calibration chooses.
-        progress: told what is going on, between the timings and never during one.
-        seed: of the order of the rounds.
+        store: stores every measurement, and stored ones are used again; ``None``: no store.
+        protocol: a profile's name, or a protocol; ``None``: the profile that a short calibration chooses.
+        progress: called between timings, never during one.
+        seed: of the order of the networks in each round.
         check: compare every network's outputs with the torch module's.
         silence_s: a worker that says nothing for this long has hung.
         anchors: the sub-networks measured along with every batch, vectors (a, n_var) from fast to slow; ``None``: the
             smallest, a middle and the largest.
-        since: measurements in the store that were taken since then (ISO 8601, UTC) serve as they are, settled or not;
-            older ones serve while the anchors agree. An interrupted study goes on so without measuring anything twice.
-        unconverged: measurements in the store that did not settle serve while the anchors agree, as those that did.
+        since: stored measurements taken since then (ISO 8601, UTC) are used as they are, converged or not; older ones
+            only if the anchors agree. So an interrupted study goes on without measuring anything twice.
+        unconverged: use stored measurements that did not converge as well, if the anchors agree.
 
     Raises:
         PlatformError: the platform cannot be honoured here.
@@ -119,7 +119,7 @@ class Measurer:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Of the machine that measures; once a worker was there, with the noise and the threads that it found."""
+        """The environment of the measuring machine; after the first batch with its noise and verified threads."""
         return self._bench.environment
 
     def __enter__(self) -> Self:
@@ -139,7 +139,7 @@ class Measurer:
 
         Args:
             X: vectors, (n, n_var).
-            fresh: measure anew whatever the store holds.
+            fresh: measure again even if the store has a measurement.
 
         Returns:
             One measurement per row, in order; rows of the same network share one.
@@ -154,19 +154,19 @@ class Measurer:
     def measure_beside(
         self, X: npt.ArrayLike, again: npt.ArrayLike, *, fresh: bool = False
     ) -> tuple[list[Measurement], list[Measurement]]:
-        """Measure sub-networks, and in the same batch others anew that were measured before.
+        """Measure sub-networks, and re-measure others in the same batch, which were measured before.
 
-        What the others have become since then is the machine's drift.
+        By how much the others have changed since then is the machine's drift.
 
         Args:
             X: vectors, (n, n_var).
-            again: the others, (k, n_var); they are measured with the first batch. What is among ``X`` as well is left
+            again: the sub-networks to re-measure, (k, n_var), in the first batch; rows that are in ``X`` too are left
                 out.
-            fresh: measure ``X`` anew whatever the store holds.
+            fresh: measure ``X`` again even if the store has measurements.
 
         Returns:
-            One measurement per row of ``X``, in order, and the others': none where nothing of ``X`` had to be measured,
-            or where nothing is ever measured.
+            One measurement per row of ``X``, in order, and those of ``again``: none if nothing of ``X`` had to be
+            measured, or if the platform is a table.
 
         Raises:
             ConfigError, TableError, MeasurementError: as ``measure``.
@@ -187,13 +187,13 @@ class Measurer:
 
     @property
     def parallel(self) -> int:
-        """How many batches are measured at a time: devices of a farm, or this machine's one."""
+        """How many batches are measured at a time: the number of devices in the farm, or 1 on this machine."""
         return self._bench.parallel if isinstance(self._bench, ParallelBench) else 1
 
     def start(self, X: npt.ArrayLike, again: npt.ArrayLike) -> int:
         """Send sub-networks to be measured side by side, as ``measure_beside`` does, and return a ticket.
 
-        Of stored values only those serve that were taken since ``since``. Without a farm they are measured at once.
+        Of the stored values, only those taken since ``since`` are used. Without a farm, this call measures them.
         """
         batch = _Sent(self.net, X, again)
         batch.done = self._stored.taken_since(batch.networks)
@@ -211,7 +211,7 @@ class Measurer:
         return ticket
 
     def arrived(self, timeout_s: float) -> tuple[int, tuple[list[Measurement], list[Measurement]]] | None:
-        """Return a ticket whose sub-networks are measured, and what ``measure_beside`` returns; ``None`` after so long.
+        """Wait for a ticket; return it with what ``measure_beside`` returns, or ``None`` after ``timeout_s``.
 
         Raises:
             MeasurementError: nothing can be measured on this platform; says why.
@@ -234,7 +234,7 @@ class Measurer:
         numbers = self.protocol = self._bench.begin()
         found = {} if fresh else self._stored.candidates(networks, numbers)
         unknown = [(key, row) for key, row in networks if key not in found]
-        # Where the store has them all, the anchors are measured alone: they say whether the machine is as it was.
+        # If the store has them all, the anchors are measured alone: they say whether the machine is as it was.
         done = self._take([*beside, *unknown] if unknown else [])
         done |= cache.serving(found, self._bench.anchors_now, numbers.anchor_agree)
         left = [(key, row) for key, row in networks if key not in done]
@@ -261,7 +261,7 @@ def measure(
 
 
 def _anchors(net: SuperNetwork) -> IntArray:
-    """Return the smallest, a middle and the largest network, (3, n_var); fewer where they are the same."""
+    """Return the smallest, a middle and the largest network, (3, n_var); fewer if some are the same."""
     space = net.space
     three = np.concatenate([space.smallest(), space.n_options[None, :] // 2, space.largest()])
     canonical = space.canonical(three)

@@ -95,7 +95,7 @@ def _read(shown: str, digest: str) -> dict[str, torch.Tensor]:
 
 
 def tensors_by_name(state: Mapping[Any, Any]) -> bool:
-    """Tell whether all keys are text, and all values tensors."""
+    """Return whether all keys are text, and all values tensors."""
     return all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items())
 
 

@@ -65,7 +65,7 @@ class Stamp(NamedTuple):
         return cls(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
     def conclusive(self, now_ns: int) -> bool:
-        """Tell whether whoever changes the file from now on changes the stamp.
+        """Return whether whoever changes the file from now on changes the stamp.
 
         The time of the last change is the system's own; unlike that of the last writing, nobody can set it back.
         """

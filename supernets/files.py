@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def is_file(path: str | Path) -> bool:
-    """Tell whether there is such a file, as far as this user may know."""
+    """Return whether there is such a file, as far as this user may know."""
     try:
         return Path(path).is_file()
     except OSError:  # a name that is too long for a file, a folder that may not be entered
@@ -14,7 +14,7 @@ def is_file(path: str | Path) -> bool:
 
 
 def is_folder(path: str | Path) -> bool:
-    """Tell whether there is such a folder, likewise."""
+    """Return whether there is such a folder, likewise."""
     try:
         return Path(path).is_dir()
     except OSError:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def finite(tensor: torch.Tensor) -> torch.Tensor:
-    """Tell of each number whether it is finite in FP32, which is what networks compute in; of the tensor's shape."""
+    """Return for each number whether it is finite in FP32, which is what networks compute in; of the tensor's shape."""
     return tensor.detach().float().isfinite()
 
 

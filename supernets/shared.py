@@ -163,7 +163,7 @@ def corner(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def is_parameter(key: str) -> bool:
-    """Tell whether the tensor under ``key`` is trained, and no statistic of a batch-norm."""
+    """Return whether the tensor under ``key`` is trained, and no statistic of a batch-norm."""
     return not key.endswith(_BUFFERS)
 
 

@@ -145,7 +145,7 @@ class SearchSpace:
         )
 
     def active(self, X: npt.ArrayLike) -> BoolArray:
-        """Tell which choices matter for the network that is built; ``(n, n_var)``."""
+        """Return which choices matter for the network that is built; ``(n, n_var)``."""
         X = self.check(X)
         mask = np.ones(X.shape, dtype=bool)
         for column, choice in enumerate(self.choices):

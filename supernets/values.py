@@ -28,7 +28,7 @@ _SHOWN = 60
 
 
 def is_time(unit: str) -> bool:
-    """Tell whether values in ``unit`` are times, which have to be above 0."""
+    """Return whether values in ``unit`` are times, which have to be above 0."""
     return unit in _TIMES
 
 

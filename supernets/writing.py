@@ -103,7 +103,7 @@ def check_folder(folder: str | Path) -> None:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Tell whether what is written to ``path`` goes by (a pipe, a device): nothing is there to be read again."""
+    """Return whether what is written to ``path`` goes by (a pipe, a device): nothing is there to be read again."""
     with _named(path):
         return not OutputPlace.of(path).is_regular
 

@@ -30,5 +30,5 @@ def here() -> tuple[str, ...]:
 
 
 def saturates() -> bool:
-    """Tell whether sums of 8-bit products can saturate here: weights must then keep to half of their range."""
+    """Return whether sums of 8-bit products can saturate here: weights must then keep to half of their range."""
     return platform.machine().lower() in {"x86_64", "amd64", "i686"} and not here()

@@ -107,7 +107,7 @@ class Subwords:
         return list(self.processor.encode(list(sentences), out_type=int))
 
     def unknown(self, tokens: Iterable[int]) -> bool:
-        """Tell whether nothing of a sentence is in the vocabulary, spaces apart."""
+        """Return whether nothing of a sentence is in the vocabulary, spaces apart."""
         return set(tokens) <= {UNK, int(self.processor.piece_to_id(_SPACE))}
 
     def decode(self, tokens: Iterable[Iterable[int]]) -> list[str]:

@@ -83,7 +83,7 @@ def open_images(path: str, part: str, channels: int) -> ImageSet:
 
 
 def has_training_images(path: str) -> bool:
-    """Tell whether there are training images beside those to test on."""
+    """Return whether there are training images beside those to test on."""
     place = expanded(path)
     return bool(_idx_files(place)) or is_folder(place / _TRAIN_FOLDER)
 

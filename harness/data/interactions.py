@@ -127,7 +127,7 @@ class _Seen:
         self.counts = np.bincount(self._codes // n_items, minlength=n_users)
 
     def has(self, users: IntArray, items: IntArray) -> BoolArray:
-        """Tell which of pairs, of one shape, there are."""
+        """Return which of pairs, of one shape, there are."""
         codes = users * self._n_items + items
         at = np.searchsorted(self._codes, codes)
         found: BoolArray = self._codes[np.minimum(at, len(self._codes) - 1)] == codes

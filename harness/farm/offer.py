@@ -93,7 +93,7 @@ class Offer(Message):
         return found | ({ACCURACY: float(self.accuracy)} if self.accuracy else {})
 
     def serves(self, backend: str, fingerprint: str, device: str) -> bool:
-        """Tell whether it can measure on a backend's device in an environment."""
+        """Return whether it can measure on a backend's device in an environment."""
         offered = self.backends.get(backend)
         return offered is not None and offered.fingerprint == fingerprint and device in offered.devices
 

@@ -107,7 +107,7 @@ def _parts(url: str) -> tuple[str, str | None, int | None]:
 
 
 def loopback(host: str) -> bool:
-    """Tell whether only this machine reaches a host."""
+    """Return whether only this machine reaches a host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,1 +1,1 @@
-"""The machine that measures: its environment, threads, limits and lock, and the processes that are started on it."""
+"""The machine on which networks are measured: its environment, CPUs, limits and device lock, and child processes."""

@@ -1,4 +1,4 @@
-"""What the control group allows: the CPU quota, where throttling is counted, memory (versions 1 and 2)."""
+"""Read a control group's limits: CPU quota, throttled time and memory (cgroup versions 1 and 2)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _UNLIMITED = 1 << 62
 
 
 def quota(proc: Path = PROC, root: Path = ROOT) -> float | None:
-    """Return how many CPUs' worth of time the process may use, or ``None`` where nothing limits it.
+    """Return how many CPUs' worth of time the process may use, or ``None`` if there is no limit.
 
-    A limit of any group above counts as well; the tightest one holds.
+    Limits of parent groups count as well; the tightest one is returned.
     """
     limits = [limit for folder in _folders(proc, root) if (limit := _limit(folder)) is not None]
     return min(limits, default=None)
@@ -26,7 +26,7 @@ def stat_files(proc: Path = PROC, root: Path = ROOT) -> list[Path]:
 
 
 def memory(proc: Path = PROC, root: Path = ROOT) -> list[tuple[int, int]]:
-    """Return (bytes left, limit in bytes) of each group that has one; what it would give back of files is left."""
+    """Return (bytes left, limit in bytes) of each group with a limit; page cache that can be dropped counts as left."""
     found = (_memory(folder) for folder in _folders(proc, root, "memory"))
     return [one for one in found if one is not None]
 

@@ -1,7 +1,8 @@
-"""Processes of this program that end with it, however it ends, and leave nothing in the temporary folder.
+"""Start child processes that end with their parent, even if it is killed, and leave no temporary files behind.
 
-A parent that is killed can tell its children nothing. So each child holds one end of a pipe that nobody writes to: when
-the parent is gone, the system closes the other end, and a thread of the child, asleep in a read until then, ends it.
+A parent that is killed cannot end its children. So each child holds the reading end of a pipe that nobody writes to:
+when the parent is gone, the system closes the writing end, and a thread of the child, blocked in a read until then,
+ends the child.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-_TRIES = 3  # what is removed may be written to meanwhile
+_TRIES = 3  # another process may write into the folder while it is being removed
 
 
 class Child:
-    """A process that runs one of our modules, whose ``main`` begins with ``joined``.
+    """A child process that runs one of our modules; the module's ``main`` has to begin with ``joined()``.
 
     Args:
         module: its name, as for ``python -m``.
@@ -66,7 +67,7 @@ class Child:
             os.close(held)
 
     def close(self, patience_s: float = 0.0) -> None:
-        """End it, at once or after it had so long to end in order, and remove what it left."""
+        """Ask the process to end, kill it after ``patience_s`` seconds, and remove its temporary files."""
         if self._lifeline < 0:
             return
         try:
@@ -87,7 +88,7 @@ class Child:
 
 
 def joined() -> list[str]:
-    """In a child: end when the parent does. Return the arguments meant for the module.
+    """Make this child process end when its parent does; return the arguments meant for the module.
 
     Raises:
         SystemExit: the module was not started by ``Child``.
@@ -101,18 +102,18 @@ def joined() -> list[str]:
 
 
 def end_with(held: int, clean: Callable[[], None] = lambda: None) -> None:
-    """End this process when nobody holds the other end of a pipe any more.
+    """End this process as soon as the other end of a pipe is closed everywhere.
 
     Args:
-        held: the descriptor of this end. Nothing may ever be written to the other one.
-        clean: called before.
+        held: the descriptor of this end. Nothing may ever be written to the other end.
+        clean: called before the process ends.
     """
 
     def wait() -> None:
         with contextlib.suppress(OSError):
             os.read(held, 1)
         clean()
-        # Not in order: that would wait for threads, and for what other processes no longer send.
+        # Without Python's clean-up: it would wait for threads, and for messages that will never come.
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, name="hwnas-parent", daemon=True).start()
@@ -120,11 +121,11 @@ def end_with(held: int, clean: Callable[[], None] = lambda: None) -> None:
 
 @contextmanager
 def deaf_to_terminals() -> Iterator[None]:
-    """Let children that are started here hear nothing of Ctrl-C and of a closed terminal.
+    """Start children in this ``with`` block such that Ctrl-C and a closed terminal do not reach them.
 
-    A terminal sends these to all processes of a program. They are the parent's to handle, which ends its children then.
+    A terminal signals all processes of a program. The parent handles these signals and then ends its children.
     """
-    # What is blocked here stays so in the child, from its first moment on; here it is only put off.
+    # The child inherits the blocked signals from its first moment on. In this process they are only delayed.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
@@ -133,7 +134,7 @@ def deaf_to_terminals() -> Iterator[None]:
 
 
 def unnamed_file() -> IO[bytes]:
-    """Return a file that has no name, so that nothing of it is left however its holders end."""
+    """Return a file without a name: it disappears with the processes that hold it, however they end."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("hwnas"), "w+b")
     return tempfile.TemporaryFile()
@@ -145,7 +146,7 @@ def python_path() -> str:
 
 
 def _scratch() -> str:
-    """Return a folder for a child's temporary files; empty where none can be made, and most children need none."""
+    """Return a folder for a child's temporary files, or "" if none can be made: most children need none."""
     try:
         return tempfile.mkdtemp(prefix="hwnas-")
     except OSError:

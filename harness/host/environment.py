@@ -1,4 +1,4 @@
-"""The environment registry: what is recorded of a machine, what of it decides latency, what to warn about.
+"""Record the facts of a machine that decide latency, digest them into a fingerprint, and warn about bad settings.
 
 Each fact has a name, a unit, a reader, a check and a formatter. Nothing here changes the machine: a warning names the
 command that would.
@@ -30,7 +30,7 @@ _LIBRARIES = ("numpy", "torch", "onnx", "onnxruntime", "openvino")
 
 @dataclass(frozen=True)
 class Warned:
-    """A fact that makes measurements worse.
+    """A warning: a setting of this machine makes measurements noisier.
 
     Attributes:
         fact: its name.
@@ -45,14 +45,15 @@ class Warned:
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that is recorded.
+    """One recorded fact about the machine.
 
     Attributes:
         name: its key in the record.
         unit: of the value; empty for text and counts.
-        read: returns the value, ``None`` where the system does not say.
-        decides: a different value means measurements that must not be mixed.
-        later: it came after measurements had been stored without it: where it is ``None``, theirs is the fingerprint.
+        read: returns the value, or ``None`` if the system does not say.
+        decides: part of the fingerprint: measurements taken with different values must not be mixed.
+        later: added when there were stored measurements without it already: left out of the fingerprint where its
+            value is ``None``, so that theirs stays valid.
         check: returns what is wrong with a value and the command that would help, or ``None``.
         show: formats a value for people.
     """
@@ -67,7 +68,7 @@ class Fact:
 
 
 def collect(facts: Iterable[Fact] | None = None) -> Environment:
-    """Read every fact; one that cannot be read is ``None``."""
+    """Read every fact; ``None`` for those that cannot be read."""
     return {fact.name: _value(fact) for fact in (REGISTRY if facts is None else facts)}
 
 
@@ -89,7 +90,7 @@ def table(environment: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def fingerprint(environment: Mapping[str, Any], **also: Any) -> str:
-    """Return a digest of the facts that decide latency, and of what else is given (versions of a plug-in, say)."""
+    """Return a digest of the facts that decide latency and of further ones, such as the versions of a backend."""
     decisive = {
         fact.name: environment.get(fact.name)
         for fact in REGISTRY
@@ -115,7 +116,7 @@ def _text(*parts: str | Path) -> str | None:
 
 
 def _cpuinfo(*names: str) -> str | None:
-    """Return the first of these fields of /proc/cpuinfo (x86 and ARM spell them differently)."""
+    """Return the first of these fields that /proc/cpuinfo has (x86 and ARM name them differently)."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
         if name.strip() in names:
@@ -128,7 +129,7 @@ def _cpu_model() -> str | None:
 
 
 def _flags() -> str | None:
-    """Return a digest of the CPU's features, beside the vector extensions among them."""
+    """Return the CPU's vector extensions and, in parentheses, a digest of all its features."""
     flags = sorted((_cpuinfo("flags", "Features") or "").split())
     told = [f for f in flags if f.startswith(("avx", "amx", "fma", "sve", "asimd", "f16c", "bf16", "i8mm"))]
     return f"{' '.join(told)} ({hashlib.sha256(' '.join(flags).encode()).hexdigest()[:8]})" if flags else None
@@ -167,7 +168,7 @@ def _load() -> float:
 
 
 def is_virtual() -> bool:
-    """Tell whether this is a virtual machine, as far as its CPU says."""
+    """Return whether this is a virtual machine according to its CPU flags."""
     return "hypervisor" in (_cpuinfo("flags") or "").split()
 
 
@@ -181,7 +182,7 @@ def _container() -> str | None:
 
 
 def host_identity() -> str:
-    """Return a digest that tells hosts apart, and says nothing else about them."""
+    """Return a digest that identifies this host and reveals nothing else about it."""
     parts = (
         host.node(),
         _text("/etc/machine-id") or "",
@@ -206,7 +207,7 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     run = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    # No lock is taken in somebody's repository just to look at it.
+    # Looking at somebody's repository must not take a lock in it.
     done = subprocess.run(  # noqa: S603 - a fixed command
         run, capture_output=True, text=True, timeout=5, check=True, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     )

@@ -1,14 +1,14 @@
-"""Give every session a stretch of memory that nothing was in before.
+"""Give each session its own contiguous stretch of heap memory, so that memory layout does not change its latency.
 
-Where a session's weights, activations and packed copies lie relative to each other decides which of them fall on the
-same lines of a cache. In a process that has prepared forty networks, what a new one gets are the holes that the others
-left, and the same network, prepared twice, differs by half a percent. In a process that prepares nothing else it would
-always get the same stretch. So, while a session is prepared, the holes are taken, and it finds a large stretch only,
-from the start of a huge page.
+Where a session's weights, activations and packed copies lie relative to each other decides which of them share cache
+lines. In a process that has prepared forty networks, a new one gets the holes that the others left, and the same
+network, prepared twice, differs by half a percent. In a process that prepares nothing else it would always get the same
+stretch. So all holes are filled while a session is prepared: it can only be placed in one large stretch, which begins
+with a huge page.
 
-This is about glibc's allocator, whose blocks are below the stretch or in it. Of another one (jemalloc, mimalloc,
-tcmalloc, whether preloaded or linked in) nothing is asked: there is no end to taking its holes. Nor where memory is
-short. Records say so.
+This works with glibc's allocator, whose blocks are below the stretch or in it. It is not tried with another allocator
+(jemalloc, mimalloc, tcmalloc, whether preloaded or linked in), whose holes cannot all be filled, nor when memory is
+short. Measurements record which it was.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _FAMILY = ("malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_all
 
 @contextmanager
 def own_stretch() -> Iterator[None]:
-    """Let what is allocated meanwhile lie on a stretch of its own, as far as it is larger than a page.
+    """Place everything larger than a page that is allocated in this ``with`` block on a stretch of its own.
 
-    Nothing happens where ``why_not`` has a reason.
+    Does nothing where ``why_not`` gives a reason.
     """
     libc = _libc() if why_not() is None else None
     fillers = [] if libc is None else _fill(libc)
@@ -66,7 +66,7 @@ def release() -> None:
 
 
 def why_not() -> str | None:
-    """Return why sessions get no stretch of their own in this process, now; ``None`` where they do."""
+    """Return why sessions cannot get a stretch of their own in this process now, or ``None`` if they can."""
     reason = _unsuitable()
     if reason is not None:
         return reason
@@ -77,7 +77,7 @@ def why_not() -> str | None:
 
 
 def allocator() -> str | None:
-    """Return the file that holds ``malloc`` or one of its kin; ``None`` where all are glibc's, or there is no glibc."""
+    """Return the library that replaces ``malloc`` or a related function; ``None`` if glibc has them all."""
     libc = _libc()
     if libc is None:
         return None
@@ -86,9 +86,9 @@ def allocator() -> str | None:
 
 
 def _fill(libc: ctypes.CDLL) -> list[int]:
-    """Take all holes but the one where the next large block goes, and this one's start up to a huge page's.
+    """Fill all holes but the one where the next large block goes, and fill that one up to the next huge page.
 
-    What is taken is bounded by what there is: the bytes of all holes together.
+    It never takes more than the bytes of all holes together.
     """
     start = _next(libc, _STRETCH)
     if not start:
@@ -96,7 +96,7 @@ def _fill(libc: ctypes.CDLL) -> list[int]:
     left, taken, size = _holes(libc), [], _STRETCH // 2
     while size >= _LEAST:
         block = libc.malloc(size) if size <= left else None
-        # Holes are below the stretch. What comes from above it is no hole: another thread has moved its start.
+        # Holes are below the stretch. A block above it is from no hole: another thread has moved the stretch's start.
         if not block or block >= start:
             libc.free(block)
             size //= 2
@@ -110,7 +110,7 @@ def _fill(libc: ctypes.CDLL) -> list[int]:
 
 
 def _next(libc: ctypes.CDLL, size: int) -> int:
-    """Return where a block of ``size`` bytes would lie; 0: nowhere."""
+    """Return the address at which a block of ``size`` bytes would be placed; 0 if there is no room."""
     block = libc.malloc(size)
     libc.free(block)
     return int(block or 0)
@@ -118,7 +118,7 @@ def _next(libc: ctypes.CDLL, size: int) -> int:
 
 @functools.cache
 def _is_mapped() -> bool:
-    """Tell whether a large block is a mapping of its own, whatever the environment says: tunables stand above it."""
+    """Return whether a large block gets a mapping of its own; tried out, for tunables override the environment."""
     libc = _libc()
     if libc is None:
         return True
@@ -129,7 +129,7 @@ def _is_mapped() -> bool:
 
 
 class _Counts(ctypes.Structure):
-    """What mallinfo2(3) says."""
+    """The result of mallinfo2(3)."""
 
     _fields_ = tuple(
         (name, ctypes.c_size_t)
@@ -166,7 +166,7 @@ class _Entry(ctypes.Structure):
 
 
 class _Library(ctypes.Structure):
-    """The beginning of what dl_iterate_phdr(3) says."""
+    """The first fields of the structure that dl_iterate_phdr(3) passes."""
 
     _fields_ = (("base", ctypes.c_void_p), ("name", ctypes.c_char_p))
 
@@ -175,7 +175,7 @@ _NOTE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Library), ctypes.c_size_t
 
 
 class _Symbol(ctypes.Structure):
-    """What dladdr(3) says."""
+    """The result of dladdr(3)."""
 
     _fields_ = (
         ("file", ctypes.c_char_p),
@@ -190,8 +190,8 @@ def _file(libc: ctypes.CDLL, name: str) -> str:
     file, defined = _holder(libc, libc, name)
     if defined:
         return file
-    # Debian's Python stands at a fixed address: there a name stands for a stub of its own, which leads to the first
-    # library that has the function.
+    # Debian's Python is linked at a fixed address, where a name refers to a stub of Python's own, which jumps to the
+    # first library that has the function.
     for path, other in _loaded(libc).items():
         found, defined = _holder(libc, other, name)
         if defined and found == path:
@@ -200,7 +200,7 @@ def _file(libc: ctypes.CDLL, name: str) -> str:
 
 
 def _holder(libc: ctypes.CDLL, library: ctypes.CDLL, name: str) -> tuple[str, bool]:
-    """Return the file in which a function lies as ``library`` sees it, and whether it is more than a stub there."""
+    """Return the file that ``library`` resolves a function to, and whether it holds the function and not a stub."""
     symbol, entry = _Symbol(), ctypes.POINTER(_Entry)()
     # Before glibc 2.34 it is in a library of its own, which Python usually has loaded.
     look = getattr(libc, "dladdr1", None)
@@ -231,7 +231,7 @@ def _loaded(libc: ctypes.CDLL) -> dict[str, ctypes.CDLL]:
 
 @functools.cache
 def _unsuitable() -> str | None:
-    """Return why the allocator of this process is not what ``own_stretch`` is about, or ``None``."""
+    """Return why ``own_stretch`` does not work with this process's allocator, or ``None`` if it does."""
     if _libc() is None:
         return "the system's C library is not glibc"
     replaced = allocator()
@@ -245,7 +245,7 @@ def _unsuitable() -> str | None:
 
 @functools.cache
 def _libc() -> ctypes.CDLL | None:
-    """Return what the process calls, where its C library is glibc."""
+    """Return the process's C library if it is glibc."""
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "gnu_get_libc_version"):
         return None

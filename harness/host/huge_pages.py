@@ -1,9 +1,9 @@
-"""Put the worker's memory into huge pages.
+"""Put the worker's memory into huge pages, so that the choice of physical pages does not change a network's latency.
 
-Which physical pages a session happens to get decides how often they fall on the same lines of a cache: the same
-network, prepared twice, differs by a percent or two, and no number of samples takes that away. In huge pages the layout
-within two megabytes is always the same. The kernel does it for any allocator's memory when asked (``MADV_COLLAPSE``,
-Linux 6.1); elsewhere nothing happens, and the record says so.
+Which physical pages a session happens to get decides how often they share cache lines: the same network, prepared
+twice, differs by a percent or two, and no number of samples takes that away. In huge pages the layout within two
+megabytes is always the same. The kernel moves any allocator's memory when asked (``MADV_COLLAPSE``, Linux 6.1);
+elsewhere nothing happens, and the measurement records that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SIZES, _HOST = Path("/proc/self/statm"), Path("/proc/meminfo")
 
 
 def collapse() -> float | None:
-    """Put what can be put into huge pages; return the share of anonymous memory that is, ``None`` where unknown."""
+    """Put as much memory as possible into huge pages; return the share of anonymous memory there, or ``None``."""
     try:
         libc = ctypes.CDLL(None)
         madvise = libc.madvise
@@ -45,7 +45,7 @@ def collapse() -> float | None:
 
 
 def share() -> float | None:
-    """Return the share of the process's anonymous memory that is in huge pages, ``None`` where the system is silent."""
+    """Return the share of the process's anonymous memory in huge pages, or ``None`` if the system does not say."""
     try:
         text = _SUMMARY.read_text()
     except OSError:
@@ -57,7 +57,7 @@ def share() -> float | None:
 
 
 def limits() -> Iterator[tuple[str, int, int]]:
-    """Yield what limits this process's memory: its name, the bytes that are left, and all of them."""
+    """Yield each limit on this process's memory: its name, the bytes left, and the limit in bytes."""
     import resource
 
     with contextlib.suppress(OSError, ValueError, KeyError):
@@ -68,7 +68,7 @@ def limits() -> Iterator[tuple[str, int, int]]:
         yield "the control group's memory", left, limit
     with contextlib.suppress(OSError, ValueError, IndexError):
         pages = [int(field) for field in _SIZES.read_text().split()]
-        # The address space, and of it what is written to: statm's first and sixth field.
+        # statm's first field is the address space, its sixth the part of it that is data.
         for name, number, used in (("ulimit -v", resource.RLIMIT_AS, 0), ("ulimit -d", resource.RLIMIT_DATA, 5)):
             limit = resource.getrlimit(number)[0]
             if limit != resource.RLIM_INFINITY:
@@ -76,10 +76,10 @@ def limits() -> Iterator[tuple[str, int, int]]:
 
 
 def _unbind(libc: ctypes.CDLL, regions: Iterable[tuple[int, int]]) -> None:
-    """Take back what was said about NUMA nodes; no page moves.
+    """Remove bindings to NUMA nodes; no page is moved.
 
     OpenVINO binds some of a network's weights to the node that they are on already. The kernel keeps bound and unbound
-    memory apart, and no huge page lies across their border: with all of it bound alike there is none.
+    memory apart, and no huge page can cross the border between them. Without bindings there is no border.
     """
     number = _MBIND.get(os.uname().machine)
     if number is None:
@@ -90,7 +90,7 @@ def _unbind(libc: ctypes.CDLL, regions: Iterable[tuple[int, int]]) -> None:
 
 
 def _whole(regions: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the regions cut to whole huge pages; none of those smaller."""
+    """Yield the regions cut to whole huge pages; regions smaller than that are left out."""
     for start, end in regions:
         first, last = -(-start // HUGE) * HUGE, end // HUGE * HUGE
         if first < last:

@@ -1,6 +1,6 @@
-"""A lock per device of this host: two programs that measure on it queue, and do not disturb each other.
+"""Lock a device of this host while it is measured on, so that two programs do not disturb each other's timings.
 
-It is an advisory lock on a file that the operating system drops when its holder ends, however that happens.
+It is an advisory lock on a file. The operating system releases it when its holder ends, however that happens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hwnas.supernets.quoting import shortened
 # The same for every user and environment of the host, whatever TMPDIR says.
 DIRECTORY = Path("/tmp")  # noqa: S108 - the name is no secret, and the file holds nothing that is trusted
 
-# Names that are tried, one after the other: one of them may be somebody's folder.
+# Names to try, one after the other: one of them may be taken by somebody's folder.
 _NAMES = 4
 
 _held: dict[str, tuple[int, int]] = {}  # device -> (descriptor, times entered): a process does not wait for itself
@@ -34,7 +34,7 @@ class DeviceLock:
 
     Args:
         device: "cpu", "cuda:0", ...
-        say: told whom it waits for, when it waits, and where it locks out no other user.
+        say: called with a message when it has to wait, naming the holder, and when it cannot lock out other users.
     """
 
     def __init__(self, device: str, say: Callable[[str], None] = lambda _: None) -> None:
@@ -73,7 +73,7 @@ class DeviceLock:
         return descriptor
 
     def _open(self) -> int:
-        """Open the file that all users lock; this user's own where there can be none."""
+        """Open the file that all users lock, or a file of this user's own if no such file can be used."""
         name = f"hwnas-{re.sub('[^a-z0-9.]', '-', self._device.lower())}"
         endings = ("", *(f"-{number}" for number in range(2, _NAMES + 1)))
         for file in (DIRECTORY / f"{name}{ending}.lock" for ending in endings):
@@ -97,9 +97,9 @@ _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def _shared(path: Path) -> int | None:
-    """Open a file that every user can lock; ``None`` where none of this name can be.
+    """Open a file that every user can lock; ``None`` if the file of this name cannot be.
 
-    Whether it can follows from what it is, never from who asks: so that all users, root among them, lock the same one.
+    That is decided by the file's type and mode, never by who asks, so that all users, root among them, lock the same.
     """
     try:
         _make(path)
@@ -125,10 +125,10 @@ def _opened(path: Path) -> int:
 
 
 def _make(path: Path) -> None:
-    """Make the file, readable and writable by all from its first moment on, where there is nothing of its name."""
+    """Create the file, readable and writable by all from its first moment on, unless the name exists."""
     if os.path.lexists(path):
         return
-    # Not made under its own name: before its mode is set, which the umask has a say in, others would take it for none.
+    # Created under another name first: until its mode is set, against the umask, others could not lock it.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         os.fchmod(handle, 0o666)
@@ -145,9 +145,9 @@ def _holder(descriptor: int) -> str:
 
 
 def _sign(descriptor: int) -> None:
-    """Write who holds it, for those who wait; where this user may not, they do without."""
+    """Write the holder's name into the file for those who wait, if this user may write there."""
     writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
-    # A second name of it would be a file of somebody's, linked here to be overwritten.
+    # A file with a second name may be somebody's, hard-linked here to have it overwritten.
     if writable and os.fstat(descriptor).st_nlink == 1:
         with contextlib.suppress(OSError):  # the disk is full
             os.ftruncate(descriptor, 0)

@@ -1,4 +1,4 @@
-"""Threads: how many CPUs may be used, which, and whether what ran is what was asked for."""
+"""Choose the CPUs that compute threads run on, and verify that as many threads ran as were asked for."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _TASKS = Path("/proc/self/task")
 
 # A burst is long enough to see a thread that works one millisecond in twenty, by a clock that ticks every 10 ms too.
 _BURST_S, _TICKING_BURST_S = 0.15, 1.0
-# How many times longer each further burst is, while what was seen is not what was asked for.
+# How many times longer each further burst is, as long as the threads seen are not those asked for.
 _LONGER = (1, 3, 10)
-# A task took part when it used this share of the burst, and had work when it used or waited for it. Below it lie the
-# caller's own Python and the runtimes' timers.
+# A task took part if it was on a CPU for this share of the burst, and had work if it was on one or waited for one so
+# long. The caller's own Python and the runtimes' timers use less.
 _PART = 0.05
 # Runnable threads on average: one more than this above what was asked for is one too many. A dispatching thread beside
 # the computing one adds up to about 0.2 on networks of 0.1 ms.
@@ -39,10 +39,10 @@ def affinity() -> set[int]:
 
 
 def run_on(cpus: Collection[int]) -> None:
-    """Let the process run on these CPUs only.
+    """Restrict the process to these CPUs.
 
     Raises:
-        MeasurementError: it may use none of them any more.
+        MeasurementError: the process may not use any of them any more.
     """
     if set(cpus) == affinity():
         return
@@ -71,11 +71,11 @@ def allowed_cpus() -> int:
 def physical_cores(
     threads: int, allowed: set[int] | None = None, cpus: Path = _CPUS, nodes: Path = _NODES
 ) -> set[int] | None:
-    """Return one CPU per physical core of one NUMA node, at least ``threads`` of them, or ``None`` to leave it alone.
+    """Return one CPU per physical core of one NUMA node, at least ``threads`` of them, or ``None``.
 
-    ``None`` where there is nothing to choose (one node, no sibling threads), where no node has so many cores, and
-    where the system does not say. The set is not narrowed to ``threads`` CPUs: the kernel may still move a thread away
-    from a CPU that somebody else keeps busy.
+    ``None`` if there is nothing to choose (one node, no sibling threads), no node has so many cores, or the system
+    does not say. The set is not narrowed to ``threads`` CPUs: the kernel may still move a thread away from a CPU that
+    another program keeps busy.
     """
     allowed = affinity() if allowed is None else allowed
     cores = _one_per_core(allowed, cpus)
@@ -93,7 +93,7 @@ def _one_per_core(allowed: set[int], cpus: Path) -> set[int]:
 
 
 def _listed(path: Path) -> set[int]:
-    """Read a list like ``0-3,8``; empty where there is none."""
+    """Read a list of CPUs like ``0-3,8`` from a file; empty if there is no such file."""
     try:
         parts = path.read_text().strip().split(",")
     except OSError:
@@ -103,7 +103,7 @@ def _listed(path: Path) -> set[int]:
 
 
 def listed(cpus: Collection[int]) -> str:
-    """Spell CPUs as ``0-3,8``."""
+    """Format CPUs as ``0-3,8``."""
     found = sorted(cpus)
     starts = [cpu for cpu in found if cpu - 1 not in cpus]
     ends = [cpu for cpu in found if cpu + 1 not in cpus]
@@ -115,7 +115,7 @@ def listed(cpus: Collection[int]) -> str:
 
 @dataclass(frozen=True)
 class Activity:
-    """What the process's threads did up to now.
+    """How much CPU time the process's threads have used and waited for up to now.
 
     Attributes:
         on_cpu_ns: per task, time on a CPU.
@@ -192,18 +192,18 @@ def cpus_apart(places: Sequence[Collection[int]]) -> int:
 
 @dataclass(frozen=True)
 class ThreadCheck:
-    """What a burst of runs showed.
+    """The threads that were seen to run during a burst of inferences.
 
     Attributes:
         asked: the threads asked for.
         active: tasks that had work: they ran, or waited for a CPU.
         runnable: threads running or waiting to run, on average; a busy machine does not lower it.
         source: how it was seen, as in ``Activity``.
-        verified: the count is what was asked for. Where the network is too small to be shared between threads that is
-            not so, and is no error: ``note`` says it.
-        note: what else is to be said.
-        cpus: how many CPUs those that worked most, one per thread asked for, can have at the same time; ``None`` where
-            the system does not say.
+        verified: the count is the one asked for. A network too small to be shared between threads is not verified;
+            that is no error, and ``note`` says so.
+        note: a remark for the user, or "".
+        cpus: how many CPUs the busiest tasks, one per thread asked for, can have at the same time; ``None`` if the
+            system does not say.
     """
 
     asked: int
@@ -222,9 +222,9 @@ def verify(
     look: Callable[[], Activity] = activity,
     now: Callable[[], int] = time.perf_counter_ns,
 ) -> ThreadCheck:
-    """Run a burst and compare the threads that worked with those asked for; a doubtful one is repeated, longer.
+    """Run a burst of inferences and compare the threads that worked with those asked for; repeat it longer if in doubt.
 
-    On a busy machine a thread can starve for the whole of a short burst, so only the last, longest one condemns.
+    On a busy machine a thread can starve for the whole of a short burst, so only the last, longest one is an error.
 
     Args:
         run: one inference.
@@ -260,14 +260,14 @@ def verify(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one burst showed.
+    """The tasks that were seen during one burst.
 
     Attributes:
         ran: tasks that were on a CPU for a fair part of it.
-        active: tasks that were, or that waited for one: those that had work.
+        active: tasks that were, or that waited for one, which means that they had work.
         runnable: threads running or waiting to run, on average.
         source: as in ``Activity``.
-        places: of the active tasks, those that worked most first, the CPUs that each may run on, where that is known.
+        places: the CPUs that each active task may run on, as far as known, the busiest tasks first.
     """
 
     ran: int
@@ -283,7 +283,7 @@ class _Seen:
         return self.active < _least(asked) or (asked > 1 and self.runnable < 1 + _SHARED * (asked - 1))
 
     def crowded(self, asked: int) -> bool:
-        # A task beyond those asked for hands out the work: it needs no CPU of its own.
+        # One task more than asked for is the dispatcher, which hands out the work and needs no CPU of its own.
         busiest = self.places[:asked]
         return cpus_apart(busiest) < len(busiest)
 

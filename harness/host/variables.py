@@ -1,10 +1,9 @@
-"""Which variables of the user's shell reach a worker, and which of them change what it measures.
+"""Decide which environment variables a worker inherits, and which of them are part of the fingerprint.
 
-OpenMP, MKL, oneTBB and OpenVINO take from the environment how many threads compute, on which CPUs, and how they wait
-for each other. That is for the platform string to say, so these variables are kept from workers:
-``GOMP_CPU_AFFINITY=0`` alone puts both of two threads on one CPU. Others choose instructions, kernels or an allocator.
-Somebody who sets them wants to measure with them, so workers get them, and they are part of the environment's
-fingerprint.
+OpenMP, MKL, oneTBB and OpenVINO read from the environment how many threads compute, on which CPUs, and how they wait
+for each other. The platform string decides that, so workers do not inherit these variables: ``GOMP_CPU_AFFINITY=0``
+alone puts both of two threads on one CPU. Other variables choose instructions, kernels or an allocator. Users who set
+them want to measure with them, so workers inherit them, and they are part of the environment's fingerprint.
 """
 
 from __future__ import annotations
@@ -40,34 +39,34 @@ _SET_ASIDE = "HWNAS_SET_ASIDE"
 
 
 def for_worker(shell: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a worker gets of ``shell``; the backend's own settings come on top of them."""
+    """Return the variables that a worker inherits from ``shell``; the backend's own settings come on top of them."""
     return {name: value for name, value in shell.items() if not _is_for_threads(name)}
 
 
 def choices(shell: Mapping[str, str]) -> str | None:
-    """Return what changes the speed of what is measured, as ``NAME=VALUE NAME=VALUE``; ``None`` where nothing does.
+    """Return the variables that change a network's speed, as ``NAME=VALUE NAME=VALUE``; ``None`` if there are none.
 
-    The allocator's settings that every worker has of its own are no choice of the user's.
+    The allocator settings that every worker gets are not among them: they are not the user's choice.
     """
     return _spelled({name: value for name, value in shell.items() if _is_choice(name) and name not in heap.ENVIRONMENT})
 
 
 def left_out(shell: Mapping[str, str]) -> str | None:
-    """Return what workers do not get as it is, as ``NAME=VALUE NAME=VALUE``; ``None`` where that is nothing."""
+    """Return the variables that workers do not inherit, as ``NAME=VALUE NAME=VALUE``; ``None`` if there are none."""
     found = {name: value for name, value in shell.items() if _is_for_threads(name) or name in heap.ENVIRONMENT}
     return _spelled(found | _read(shell.get(_SET_ASIDE, "")))
 
 
 def binding(shell: Mapping[str, str]) -> str | None:
-    """Return what may have bound this process to few of its CPUs, as ``NAME=VALUE``; ``None`` where nothing has."""
+    """Return the variables that may have bound this process to few CPUs, as ``NAME=VALUE``, or ``None``."""
     return _spelled({name: value for name, value in shell.items() if name.startswith(_BINDING)})
 
 
 def set_aside(shell: MutableMapping[str, str]) -> None:
-    """Take the variables that bind threads out of a program's own environment, and remember them.
+    """Remove the variables that bind threads from this process's environment, and remember them.
 
     To be called before the program loads any runtime: the one that torch comes with binds the thread that loads it, and
-    a worker started from there has that thread's CPUs, whatever its own environment says.
+    a worker started from there inherits that thread's CPUs, whatever its own environment says.
     """
     found = {name: shell.pop(name) for name in list(shell) if name.startswith(_BINDING)}
     if found:
@@ -89,7 +88,7 @@ def _spelled(found: Mapping[str, str]) -> str | None:
 
 
 def _read(text: str) -> dict[str, str]:
-    """Read what ``_spelled`` wrote; a variable that somebody else has set to what it cannot be says nothing."""
+    """Read what ``_spelled`` wrote; ignore a variable whose value is of another form."""
     try:
         parts = shlex.split(text)
     except ValueError:

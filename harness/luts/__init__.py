@@ -1,1 +1,1 @@
-"""Lookup tables for one's own device: building them from measured blocks, and checking what their sums tell."""
+"""Build latency lookup tables for your own device from measured blocks, and check how well their sums predict."""

@@ -1,4 +1,4 @@
-"""Build a lookup table for one's own device: measure every block of a super-network as a network of its own."""
+"""Build a latency lookup table for your own device by measuring every block of a super-network alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hwnas.supernets.single_blocks import SingleBlocks
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
-# Blocks that are measured side by side, and how often one hears of progress.
+# Blocks that are measured side by side. Progress is reported once per batch.
 _BATCH = 24
 # Blocks are few, and an error in one is an error in every network that has it: they are visited until their intervals
 # are a third as wide as those of networks, or for a second; what is then known as well as a network has to be is ok.
@@ -35,17 +35,17 @@ _ANCHORS = (0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class BuiltTable:
-    """A table, just built.
+    """The measured blocks of a new lookup table, and how they were measured.
 
     Attributes:
         entries: by key, in the order of the network.
         platform: the canonical platform string.
         environment: of the machine.
         protocol: the numbers it was measured with.
-        seconds: what it took, preparing included; blocks that the store had already cost nothing.
-        cached: the number of those.
-        unconverged: why blocks did not settle, by key; their values are in the table.
-        contents: what the files held that the platform names.
+        seconds: the time it took, preparation included; blocks that were in the store already take none.
+        cached: the number of blocks that were in the store already.
+        unconverged: by key, why blocks did not converge; their values are in the table all the same.
+        contents: digests of the files that the platform names.
     """
 
     entries: Mapping[str, Entry]
@@ -96,14 +96,14 @@ def build_table(
 
     Args:
         net: the super-network; it has to build its blocks alone.
-        platform: where.
-        store: keeps every block as soon as it has settled, and the others as their batch ends, so that a build that was
-            interrupted goes on. What did not settle is not measured again either, while the machine is as it was.
-        protocol: see ``hwnas.harness.measure.Measurer``, as are the others; ``None``: ``PROTOCOL``. What ``progress``
-            counts is blocks here.
-        progress: see there.
-        fresh: see there.
-        check: see there.
+        platform: where to measure them.
+        store: every block is stored as soon as it has converged, and the others when their batch ends, so that an
+            interrupted build can be continued. Blocks that did not converge are not measured again either, as long as
+            the anchors agree.
+        protocol: see ``hwnas.harness.measure.Measurer``; ``None``: ``PROTOCOL``.
+        progress: see ``Measurer``; it counts blocks here.
+        fresh: see ``Measurer.measure``.
+        check: see ``Measurer``.
 
     Raises:
         UsageError: the super-network does not build its blocks alone.
@@ -144,19 +144,19 @@ def build_table(
 
 
 def entry(measurement: Measurement) -> Entry:
-    """Return what a table keeps of a measurement: its statistic, the variance of undisturbed samples, and its runs."""
+    """Return a measurement as a table entry: its statistic, the variance of undisturbed samples, and the runs."""
     samples, protocol = measurement.samples, measurement.protocol
     if protocol is None or not samples.n:
         return Entry(measurement.latency_s)
     clean = ~samples.disturbed(protocol.disturbed, measurement.threads)
-    # A sample of n runs is their mean, and varies by 1/n of what single runs do.
+    # A sample of n runs is their mean, whose variance is 1/n of the variance of single runs.
     single = samples.seconds[clean] if clean.any() else samples.seconds
     group = float(np.median(samples.group))
     return Entry(measurement.latency_s, float(single.var() * group), int(samples.group.sum()))
 
 
 class _Counted:
-    """Passes progress on, counted in blocks of the whole table."""
+    """Forwards progress, counted in blocks of the whole table."""
 
     def __init__(self, total: int, on_progress: Callable[[MeasuringProgress], None] | None) -> None:
         self.done = 0
@@ -170,7 +170,7 @@ class _Counted:
 
 
 def _one_per_key(blocks: SingleBlocks) -> dict[str, int]:
-    """Return the number of one block of each key: blocks of equal cost have equal keys."""
+    """Return the index of one block per key; blocks of equal cost have equal keys."""
     found: dict[str, int] = {}
     for number, block in enumerate(blocks.blocks):
         found.setdefault(key(block), number)

@@ -1,4 +1,4 @@
-"""How well does a lookup table's sum tell what a whole sub-network takes, and what does a correction gain?"""
+"""Check how well a lookup table predicts the latency of whole sub-networks, with and without a correction."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Scores:
         n: sub-networks.
         mape: mean absolute error in percent of the measured latency.
         bias: mean error in percent, positive where too much is predicted.
-        kendall_tau: of the two orders; nan where either has none.
+        kendall_tau: between predictions and measurements; nan if either are all equal.
     """
 
     n: int
@@ -59,10 +59,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class TableCheck:
-    """Sub-networks measured end to end, and what the table says of them.
+    """Sub-networks measured end to end, and what the table predicts for them.
 
     Attributes:
-        supernet: theirs.
+        supernet: the super-network's name.
         platform: where they were measured.
         keys: one per sub-network.
         measured_s: ``(n,)`` seconds.
@@ -70,8 +70,8 @@ class TableCheck:
         high_s: upper bounds.
         plain_s: the plain sums, ``(n,)``.
         corrected_s: the corrected ones, ``(n,)``, or ``None`` where the table has no correction.
-        calibration: which of them the correction was fitted on, ``(n,)``.
-        correction: the one that was applied; ``None``: none.
+        calibration: whether the correction was fitted on each sub-network, ``(n,)``.
+        correction: the correction that was applied, or ``None``.
     """
 
     supernet: str
@@ -86,13 +86,13 @@ class TableCheck:
     correction: Correction | None = None
 
     def scores(self, predicted_s: FloatArray) -> Scores:
-        """Return how well predictions do on the sub-networks that nothing was fitted on."""
+        """Return the scores of predictions on the held-out sub-networks, which no correction was fitted on."""
         rows = ~self.calibration
         return Scores.of(predicted_s[rows], self.measured_s[rows])
 
     @property
     def best_s(self) -> FloatArray:
-        """The corrected predictions, where there are any."""
+        """The corrected predictions if there is a correction, else the plain sums."""
         return self.plain_s if self.corrected_s is None else self.corrected_s
 
     def worst(self, n: int = _WORST) -> list[dict[str, Any]]:
@@ -154,16 +154,16 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
     Args:
         table: the lookup table.
         net: the super-network.
-        platform: where to measure; the one that the table was built on, unless one wants to know how far it serves.
-        n: random sub-networks to compare on.
-        calibrate: further ones, chosen to tell most, on which a correction is fitted; 0: the table's own is applied,
-            where it has one.
+        platform: where to measure: the platform that the table was built on, or another to see how far it transfers.
+        n: how many random sub-networks to compare on.
+        calibrate: how many further sub-networks to fit a correction on, chosen to be the most informative; 0: the
+            table's own correction is applied, if it has one.
         seed: of the choice of sub-networks.
-        store: see ``hwnas.harness.measure.Measurer``, as are the others.
-        protocol: see there.
-        progress: see there.
-        fresh: see there.
-        check: see there.
+        store: see ``hwnas.harness.measure.Measurer``.
+        protocol: see ``Measurer``.
+        progress: see ``Measurer``.
+        fresh: see ``Measurer.measure``.
+        check: see ``Measurer``.
 
     Raises:
         UsageError: ``n`` is below 2, or ``calibrate`` too small to fit anything.
@@ -208,10 +208,10 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
 
 
 def calibrated(check: TableCheck) -> Correction:
-    """Return the fitted correction with how it was found, to be stored with the table.
+    """Return the fitted correction, together with how it was fitted, to be stored with the table.
 
     Raises:
-        UsageError: the check fitted none.
+        UsageError: no correction was fitted.
     """
     if check.correction is None or check.corrected_s is None or not check.calibration.any():
         raise UsageError("the check fitted no correction; calibrate on some sub-networks")
@@ -228,7 +228,7 @@ def calibrated(check: TableCheck) -> Correction:
 
 
 def _others(net: SuperNetwork, n: int, but: IntArray, rng: np.random.Generator) -> IntArray:
-    """Draw ``n`` distinct random sub-networks that are not among ``but``; fewer where the space is that small."""
+    """Draw ``n`` distinct random sub-networks that are not among ``but``; fewer if the space is too small."""
     taken = set(net.space.keys(but))
     X = net.space.canonical(net.space.sample(4 * n + 16, rng))
     first = {key: row for row, key in reversed(list(enumerate(net.space.keys(X)))) if key not in taken}

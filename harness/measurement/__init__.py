@@ -1,1 +1,1 @@
-"""A measurement and the numbers in it: protocol, samples, statistics, convergence, verdict. No input, no output."""
+"""The data and statistics of a measurement: protocol, samples, convergence and status. Nothing here does I/O."""

@@ -1,4 +1,4 @@
-"""When to stop: which networks of a batch have settled, by the width of their intervals and by their ranks."""
+"""Decide when to stop measuring a batch: when confidence intervals are narrow and rankings are stable."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Rules:
     """Which stopping rules a network meets.
 
     Attributes:
-        narrow: its interval is narrow enough to be told.
-        steady: its early and late rounds agree, the host's own drift apart.
+        narrow: its confidence interval is narrow enough to be accepted.
+        steady: its early and late rounds agree, after the host's drift is divided out.
         ranked: the two halves of the samples rank it alike among its batch.
     """
 
@@ -36,16 +36,18 @@ class Rules:
 
 @dataclass(frozen=True)
 class Convergence:
-    """What the samples taken so far say.
+    """How far a batch has converged, according to the samples taken so far.
+
+    All but the summaries are about the judged networks, usually all but the anchors.
 
     Attributes:
         summaries: one per network.
-        narrow: indices of the networks whose interval is as narrow as is aimed for, of those that are judged.
-        known: indices of the networks whose interval is narrow enough to be told, likewise.
-        steady: indices of the networks whose early and late rounds agree, likewise.
-        ranked: indices of the networks whose ranks agree between the two halves, likewise.
-        tau: Kendall's tau between the halves, over all that are judged.
-        all_converged: every network that is judged and runs is narrow and steady, and ``tau`` is high enough.
+        narrow: indices of the networks whose interval has reached the protocol's target width.
+        known: indices of the networks whose interval is narrow enough to be accepted when their time is up.
+        steady: indices of the networks whose early and late rounds agree.
+        ranked: indices of the networks whose ranks agree between the two halves of the samples.
+        tau: Kendall's tau between the two halves.
+        all_converged: every network that runs is narrow and steady, and ``tau`` is high enough.
     """
 
     summaries: tuple[Summary, ...]
@@ -57,25 +59,25 @@ class Convergence:
     all_converged: bool
 
     def rules(self, index: int) -> Rules:
-        """Return which rules a network meets."""
+        """Return which stopping rules a network meets."""
         return Rules(index in self.known, index in self.steady, index in self.ranked)
 
     @classmethod
     def nothing(cls, n: int) -> Convergence:
-        """Return what is known before there are samples."""
+        """Return the state before there are samples."""
         none = summarise(np.empty(0), np.empty(0, dtype=bool), "min")
         nobody: frozenset[int] = frozenset()
         return cls((none,) * n, nobody, nobody, nobody, nobody, math.nan, all_converged=False)
 
 
 def assess(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, judged: Sequence[int]) -> Convergence:
-    """Apply the stopping rules.
+    """Apply the stopping rules to the samples of a batch.
 
     Args:
-        samples: of every network; one without samples does not run and holds nobody up.
-        protocol: the numbers.
+        samples: of every network. A network without samples does not run, and the batch converges without it.
+        protocol: the protocol's numbers.
         threads: compute threads of the platform.
-        judged: the networks that the rules are about.
+        judged: indices of the networks that have to converge.
     """
     clean = [~one.disturbed(protocol.disturbed, threads) if one.n else np.empty(0, dtype=bool) for one in samples]
     summaries = tuple(
@@ -86,7 +88,7 @@ def assess(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
     enough = [i for i in running if samples[i].n >= protocol.samples]
     narrow = frozenset(i for i in enough if summaries[i].width <= protocol.interval)
     known = frozenset(i for i in enough if summaries[i].width <= protocol.accept * protocol.interval)
-    # Even and odd rounds both span the whole time, and are those of different sessions where there are several.
+    # Even and odd rounds both span the whole time, and with several sessions they are of different ones.
     parity = [_halves(samples[i], clean[i], samples[i].rounds % 2 == 0, protocol.statistic) for i in running]
     agreement, kept = _agreeing(np.array(parity).reshape(-1, 2), protocol)
     ranked = frozenset(running[position] for position in kept)
@@ -97,7 +99,7 @@ def assess(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
 
 
 def _halves(samples: Samples, clean: BoolArray, first: BoolArray, statistic: str) -> tuple[float, float]:
-    """Return the statistic of the samples that are ``first``, (n,), and of the others; nan where there are none."""
+    """Return the statistic of the samples in ``first``, (n,), and of the others; nan for no samples."""
     one, other = (statistic_of(samples.seconds[half], clean[half], statistic) for half in (first, ~first))
     return one, other
 
@@ -117,10 +119,10 @@ def _trends(samples: Sequence[Samples], clean: Sequence[BoolArray], statistic: s
 
 
 def _agreeing(halves: FloatArray, protocol: TimingProtocol) -> tuple[float, list[int]]:
-    """Return the halves' tau, and the networks left when those that spoil it are taken out one by one.
+    """Return Kendall's tau of the two halves, and the networks that are ranked reliably.
 
-    Taking out the network with the most contradicted pairs first leaves many that are ranked reliably. A network with
-    samples in one half only is ranked by nothing.
+    These are what is left when networks are removed one by one, each time the one with the most contradicted pairs,
+    until tau is high enough. A network with samples in one half only is never ranked reliably.
     """
     kept = [position for position, pair in enumerate(halves) if not np.isnan(pair).any()]
     current = tau(halves[kept, 0], halves[kept, 1], protocol.resolution)

@@ -1,4 +1,4 @@
-"""What a sub-network consists of, as a digest: stored values serve only while it stays the same."""
+"""Digest the blocks of a sub-network, so that a stored measurement is not used after the network's code has changed."""
 
 from __future__ import annotations
 

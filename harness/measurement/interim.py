@@ -1,7 +1,7 @@
-"""What of a batch is reported before it ends, so that a program that is killed in the midst of it has lost little.
+"""Decide which networks of a batch to report before it ends, so that a program that is killed loses little.
 
-A batch takes up to a minute and a half, and its networks settle one by one. The loop reports between two rounds, first
-after the very first: nothing is timed then, and every visit drops its first runs.
+A batch takes up to a minute and a half, and its networks converge one by one. The loop reports between two rounds, for
+the first time after the first round: nothing is timed then, and every visit drops its first runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ class Interim:
     """Which networks are due to be reported.
 
     Args:
-        times: a network has settled when it meets all rules at so many looks in a row. One look alone picks lucky ones.
+        times: a network has converged when it meets all rules at this many checks in a row. A single check picks lucky
+            ones.
     """
 
     def __init__(self, times: int) -> None:
@@ -25,13 +26,13 @@ class Interim:
         self._converged: set[int] = set()
 
     def due(self, convergence: Convergence, samples: Mapping[int, int]) -> dict[int, bool]:
-        """Return the networks to report after a look, and whether each has settled.
+        """Return the networks to report after a check, and whether each has converged.
 
-        One that settles is reported then, and no more; of the others those of ``early``.
+        A network is reported once it has converged, and not again; the others as ``early`` says.
 
         Args:
-            convergence: what the look has shown.
-            samples: how many there are, of the networks that run.
+            convergence: the result of the check.
+            samples: how many samples there are of each network that runs.
         """
         for index in samples:
             met = index in convergence.narrow and convergence.rules(index).met
@@ -43,13 +44,13 @@ class Interim:
         return dict(sorted((dict.fromkeys(converged, True) | self.early(open_)).items()))
 
     def early(self, samples: Mapping[int, int]) -> dict[int, bool]:
-        """Return the networks to report before any look, none of which has settled.
+        """Return those of the networks to report that have not converged.
 
-        They are reported whenever they have twice as many samples as the last time: so often that what is lost is less
-        than what is there, and so seldom that it costs little.
+        They are reported whenever they have twice as many samples as the last time: often enough that fewer samples are
+        lost than saved, and seldom enough that it costs little.
 
         Args:
-            samples: how many there are, of the networks that run and have not settled.
+            samples: how many samples there are of each network that runs and has not converged.
         """
         grown = {index: n for index, n in samples.items() if n >= max(1, 2 * self._reported.get(index, 0))}
         self._reported |= grown

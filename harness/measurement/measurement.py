@@ -1,4 +1,4 @@
-"""A measurement: the raw samples of one sub-network on one platform, and the metadata that make them mean something."""
+"""A measurement: the raw samples of one sub-network on one platform, with the metadata needed to interpret them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Measurement:
         supernet: the super-network's name.
         config: the sub-network.
         key: its canonical vector's name.
-        graph: a digest of what it consists of.
+        graph: a digest of the sub-network's blocks.
         platform: the canonical platform string.
-        status: "ok", "unstable" (measured, but not settled) or "failed".
+        status: "ok", "unstable" (measured, but not converged) or "failed".
         reason: why it is not ok, and what would help; empty when it is.
         statistic: "min", "p10", "p15", "median", or "table" where a table knows the value.
         latency_s: the statistic; nan when failed.
@@ -41,21 +41,21 @@ class Measurement:
         batch: samples per inference.
         threads: compute threads; they say how CPU time explains wall time.
         samples: the raw samples; none of a table's value.
-        protocol: the numbers it was taken with; ``None`` for a table's value.
+        protocol: the protocol it was taken with; ``None`` for a table's value.
         fingerprint: of the environment.
         measured_at: ISO 8601, UTC.
         prepare_s: export and compilation.
         first_inference_s: the first run.
         memory_bytes: growth of the worker's resident memory from before preparing to after the first inference.
         error: the largest difference from the torch module's outputs, relative to the largest; nan: not compared.
-        threads_verified: the threads that ran are those asked for; ``None`` where it cannot be told.
+        threads_verified: as many threads ran as were asked for; ``None`` if that is not known.
         sessions: how often it was prepared: the visit of round r went to session r modulo this.
         stages: the stages' names.
-        read_back: what each session says of itself.
+        read_back: the settings that each stage's runtime reports.
         spent_s: time spent on it.
-        context: what it was measured along with: anchors' values, rounds, the halves' tau, the loop's overhead.
-        cached: an earlier value, used because the anchors agree.
-        contents: digests of what the files held that options of the platform name, by key.
+        context: facts of its batch: the anchors' values, rounds, tau between the halves, the loop's overhead.
+        cached: a stored value, used because the anchors agree.
+        contents: by key, digests of the files that options of the platform name.
     """
 
     supernet: str
@@ -90,7 +90,7 @@ class Measurement:
 
     @property
     def interim(self) -> bool:
-        """Whether it was reported in the midst of its batch: a final one takes its place, unless all was cut short."""
+        """Whether it was reported before its batch ended; the final measurement replaces it, unless there is none."""
         return bool(self.context.get("interim", False))
 
     @property
@@ -247,7 +247,7 @@ _COUNTS = ("macs", "params", "batch", "threads", "sessions")
 
 
 def _check(made: Measurement) -> None:
-    """Raise ``TypeError`` or ``ValueError`` where a field is of no kind that it can be of."""
+    """Raise ``TypeError`` or ``ValueError`` if a field has the wrong type or an impossible value."""
     kinds = dict.fromkeys(_TEXTS, str) | dict.fromkeys(_COUNTS, int) | dict.fromkeys(_MAPPINGS, dict)
     for name, kind in kinds.items():
         if not isinstance(getattr(made, name), kind):
@@ -285,7 +285,7 @@ def _latency(value: Any) -> float:
 
 
 def _is_small(value: float) -> bool:
-    """Tell whether a number is none that arrays cannot be multiplied by: JSON's whole numbers have any length."""
+    """Return whether a number fits 64 bits, which arrays need: whole numbers in JSON have any length."""
     return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 

@@ -1,6 +1,6 @@
-"""The numbers of the measurement protocol, in one place, stored with every measurement.
+"""The parameters of the timing protocol and its two profiles, "quiet" and "noisy"; stored with every measurement.
 
-What each number is for, and the figures it was chosen by, stand in ``docs/measurement.md``.
+``docs/measurement.md`` says what each parameter is for, and by which experiments it was chosen.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ class TimingProtocol:
 
     Attributes:
         profile: the named profile it started from.
-        statistic: what stands for a network: "min", "p10", "p15" or "median" of its undisturbed samples.
+        statistic: the value of a network: "min", "p10", "p15" or "median" of its undisturbed samples.
         confidence: of the intervals.
         interval: a network is visited until its interval, relative to its value, is at most this wide.
-        accept: when its time is up before that, it is ok with an interval of at most so many times that: known to
-            within ``interval`` either way.
-        steady: and when its early and its late rounds agree within this fraction, whatever the whole batch did.
-        tau: a batch has settled when the two halves of its samples rank it alike, by Kendall's tau.
-        tau_times: so often in a row.
+        accept: when its time is up before that, it is ok if its interval is at most this many times as wide: it is
+            then known to within ``interval`` either way.
+        steady: it also has to agree within this fraction between its early and late rounds, relative to the batch.
+        tau: a batch has converged when Kendall's tau between the two halves of its samples is at least this,
+        tau_times: at this many checks in a row.
         resolution: two networks closer than this fraction are tied where rankings are compared.
         warmup_runs: the least number of runs before the first sample.
-        warmup_s: the least time spent on them.
+        warmup_s: the least time of the warm-up.
         warmup_agree: warm-up ends when the minima of two blocks in a row agree within this fraction.
-        warmup_cap_s: or after this time.
+        warmup_cap_s: the most time of the warm-up.
         visit_runs: the least number of runs of one visit.
         visit_s: the least time of one visit.
         visit_drop: the first runs of a visit are not samples: the caches still hold another network.
-        slow_run_s: from this run time on,
-        slow_runs: so many runs are enough for a visit,
-        slow_drop: and so many dropped ones.
+        slow_run_s: a network is slow from this run time on.
+        slow_runs: the least number of runs of one visit to a slow network.
+        slow_drop: the dropped runs of a visit to a slow network.
         group_s: shorter runs are timed in groups of at least this.
         rounds: the least number of rounds.
-        check_every: the least number of rounds between two looks at the stopping rules.
+        check_every: the least number of rounds between two checks of the stopping rules.
         samples: the least number of samples of a network, whatever the cap says.
         cap_s: the most time spent on one network, warm-up included.
         disturbed: a sample is disturbed when its wall time is over this multiple of what its CPU time explains.
-        anchor_agree: stored values serve while the anchors agree within this fraction.
-        huge_pages: put the worker's memory into huge pages where the system can (1), or leave it as it is (0).
-        own_memory: prepare every network in memory that nothing was in before, where the allocator is glibc's (1), or
-            wherever there is room (0).
-        sessions: every network is prepared so often, a power of 2, and its visits take turns: even and odd rounds are
-            those of different sessions.
-        sessions_cap_s: or half as often, and so on, where all but the first would take longer to make ready.
+        anchor_agree: stored values are used if the anchors agree within this fraction.
+        huge_pages: put the worker's memory into huge pages if the system can (1), or leave it as it is (0).
+        own_memory: prepare every network in a memory stretch of its own if the allocator is glibc's (1), or wherever
+            there is room (0).
+        sessions: how many sessions of every network are prepared, a power of 2; visits take turns, so that even and
+            odd rounds use different sessions.
+        sessions_cap_s: the number of sessions is halved until all but the first take at most this long to prepare.
         batch: networks measured side by side, beside the anchors.
-        fresh: a worker is replaced by a new one before it would have prepared more networks than this; 0: never.
-        calibration_s: how long the host is watched to choose a profile.
-        quiet_disturbed: a host is quiet when at most this share of samples is disturbed,
+        fresh: a worker is replaced before it has prepared more networks than this; 0: never.
+        calibration_s: how long the host's noise is measured to choose a profile.
+        quiet_disturbed: a host is quiet if at most this share of samples is disturbed,
         quiet_spread: and their 90th percentile is at most this fraction above their minimum.
     """
 
@@ -118,7 +118,7 @@ class TimingProtocol:
 
     @property
     def name(self) -> str:
-        """The name under which values are stored: profile, version, and a digest of what was overridden."""
+        """The name under which values are stored: profile, version, and a digest of the overridden numbers."""
         base = PROFILES.get(self.profile)
         changed = {
             field.name: getattr(self, field.name)

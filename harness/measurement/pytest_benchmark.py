@@ -1,4 +1,4 @@
-"""Measurements in the format that ``pytest-benchmark compare`` reads."""
+"""Export measurements as JSON in pytest-benchmark's layout, which ``pytest-benchmark compare`` reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.supernets.space import FloatArray
 
-# The version of pytest-benchmark whose layout this is; its reader does not check it, people do.
+# The version of pytest-benchmark whose layout this is. Its reader does not check it; it is for people.
 _LAYOUT = "5.1.0"
 
 
@@ -57,7 +57,7 @@ def _benchmark(one: Measurement) -> dict[str, Any]:
 
 
 def _statistics(seconds: FloatArray) -> dict[str, Any]:
-    """Return what the format lists, of ``(n,)`` samples; outliers by Tukey's fences and by the standard deviation."""
+    """Return the statistics in the format, of ``(n,)`` samples; outliers by Tukey's fences and standard deviation."""
     q1, median, q3 = (float(value) for value in np.percentile(seconds, [25, 50, 75]))
     iqr = q3 - q1
     inside = seconds[(seconds >= q1 - 1.5 * iqr) & (seconds <= q3 + 1.5 * iqr)]

@@ -1,4 +1,4 @@
-"""Test and retest: how well two passes over the same sub-networks agree."""
+"""Test-retest reliability: how well two passes over the same sub-networks agree."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Retest:
     """The agreement of two passes on one platform.
 
     Attributes:
-        platform: where.
+        platform: where they were measured.
         n: sub-networks that have a value in both.
         tau: Kendall's tau-b of the two passes' latencies; nan for fewer than two sub-networks.
-        drift: by how much the anchors were slower in the second pass, relative: what the machine did in between, and
-            no network's matter; 0 where there are no anchors.
+        drift: by which fraction the anchors were slower in the second pass, which is due to the machine; 0 without
+            anchors.
         median_difference: the median of |second - first| / first, the drift divided out of the second.
         worst_difference: the largest of them.
         worst_key: the sub-network that differs most.
@@ -38,7 +38,7 @@ class Retest:
     unconverged: int
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
+        """Return the agreement as one sentence."""
         tau = "no tau (two sub-networks are needed)" if np.isnan(self.tau) else f"tau {self.tau:.3f}"
         drift = f" (the machine's drift of {self.drift:+.1%} apart)" if abs(self.drift) >= _WORTH_TELLING else ""
         note = f"; {self.unconverged} did not settle" if self.unconverged else ""

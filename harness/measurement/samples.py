@@ -1,4 +1,4 @@
-"""The raw samples of one network: what the timing loop saw, never changed afterwards. Everything else is derived."""
+"""The raw samples of one network, as the timing loop took them. They never change; all statistics derive from them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Samples:
         return float(np.quantile(self.cpu_ns[known] / self.wall_ns[known], 0.9)) if known.any() else float("nan")
 
     def disturbed(self, ratio: float, threads: int) -> BoolArray:
-        """Mark the samples whose wall time is over ``ratio`` times what their CPU time explains, ``(n,)``.
+        """Return which samples took over ``ratio`` times the wall time that their CPU time explains, ``(n,)``.
 
         One thread explains its CPU time; several explain it divided by the CPUs that the inference keeps busy.
         """
@@ -120,7 +120,7 @@ class SampleLog:
         """End the visit of round ``number``.
 
         Raises:
-            MeasurementError: a sample of it took no time; the visit counts for nothing.
+            MeasurementError: a sample took no time; the visit is discarded.
         """
         under_way = takewhile(lambda sample: sample[5] == len(self._visits), reversed(self._samples))
         odd = next((sample for sample in under_way if sample[1] < 1), None)

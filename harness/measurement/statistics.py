@@ -1,4 +1,4 @@
-"""Statistics of samples: order statistics with distribution-free bounds, and rank correlation with ties.
+"""Statistics of samples: percentiles with distribution-free confidence intervals, and rank correlation with ties.
 
 Nothing here assumes a distribution: timings are skewed, and often have several modes.
 """
@@ -27,7 +27,7 @@ _LEAST_CLEAN = 0.2
 
 @dataclass(frozen=True)
 class Summary:
-    """What is said of a network's samples, in seconds.
+    """The statistics of a network's samples, in seconds.
 
     Attributes:
         statistic: "min", "p10", "p15" or "median", which ``value`` is; "p15" by a smooth estimate, within ``low`` and
@@ -120,7 +120,7 @@ def observations(below: BoolArray, visit: IntArray) -> int:
 
 
 def statistic_of(samples: FloatArray, clean: BoolArray, statistic: str) -> float:
-    """Return about the value of ``summarise``, without the interval that bounds it there."""
+    """Return the value of ``summarise`` without its interval, and so without being clipped to it."""
     return _value(np.sort(samples[_counted(clean)]), statistic) if samples.size else math.nan
 
 

@@ -1,4 +1,4 @@
-"""What is said of a timed network: its status, and where it is not ok, why and what would help."""
+"""Decide the status of a timed network ("ok" or "unstable") and, if it is not ok, say why and what would help."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORTH_NAMING = 0.02
 
 @dataclass(frozen=True)
 class Verdict:
-    """A status and its reason; the reason of "ok" is empty."""
+    """A status and its reason; an "ok" has an empty reason."""
 
     status: str
     reason: str
@@ -34,7 +34,7 @@ def judge(
     spent_s: float,
     throttled: str = "",
 ) -> Verdict:
-    """Judge a network that ran.
+    """Decide the status of a network that ran.
 
     Args:
         samples: its samples.
@@ -71,11 +71,11 @@ def judge(
 
 
 def unfinished(verdict: Verdict, rounds: int) -> Verdict:
-    """Return the verdict on a network of which no more is known than it was in the midst of its batch.
+    """Return the verdict on a network whose batch was cut short.
 
     Args:
-        verdict: what its samples say.
-        rounds: after which they were all there was.
+        verdict: the verdict on the samples that there are.
+        rounds: how many rounds they are of.
     """
     if verdict.status == "failed":
         return verdict

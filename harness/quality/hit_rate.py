@@ -88,7 +88,7 @@ def ranks(scores: npt.NDArray[np.floating], counted: BoolArray | None = None) ->
 
 
 def distinct(candidates: IntArray) -> BoolArray:
-    """Tell which of the items behind the first are neither the first again nor one before them, ``(t, c - 1)``.
+    """Return which of the items behind the first are neither the first again nor one before them, ``(t, c - 1)``.
 
     Args:
         candidates: items to rank, the held-out one first, ``(t, c)``.

@@ -58,7 +58,7 @@ def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
 
 
 def has_norms(net: SuperNetwork, weights: str | None = None) -> bool:
-    """Tell whether sub-networks have batch-norm statistics, by the largest one.
+    """Return whether sub-networks have batch-norm statistics, by the largest one.
 
     Args:
         net: the super-network.

@@ -39,7 +39,7 @@ class DatabaseKind(Protocol):
         """Let no other process change the tables until the transaction ends."""
 
     def passes(self, error: sa.exc.DBAPIError) -> bool:
-        """Tell whether the same may work in a moment, on another connection."""
+        """Return whether the same may work in a moment, on another connection."""
 
     def advice(self, reason: str) -> str:
         """Return what to do about an error of the database, "" where its own words say it."""

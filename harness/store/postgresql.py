@@ -72,7 +72,7 @@ class PostgreSQL:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
     def passes(self, error: sa.exc.DBAPIError) -> bool:
-        """Tell whether the connection was lost, or the server says that it was a matter of the moment."""
+        """Return whether the connection was lost, or the server says that it was a matter of the moment."""
         import sqlalchemy as sa
 
         state = getattr(error.orig, "sqlstate", None)

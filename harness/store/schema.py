@@ -138,7 +138,7 @@ MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {
 
 
 def is_current(connection: sa.Connection, metadata: sa.MetaData, name: str, create: bool) -> bool:
-    """Tell whether the tables are there in this version; otherwise ``bring_up_to_date`` is to be called.
+    """Return whether the tables are there in this version; otherwise ``bring_up_to_date`` is to be called.
 
     Args:
         connection: reads.

@@ -133,7 +133,7 @@ def _may_be_written(path: Path) -> bool:
 
 
 def _log_is_out_of_reach(path: Path) -> bool:
-    """Tell whether there are records in the write-ahead log, without the index that a reader needs and may not make."""
+    """Return whether the write-ahead log has records but no index, which a reader needs and may not create."""
     log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
     return is_file(log) and log.stat().st_size > 0 and not is_file(index) and not _may_be_written(path)
 

@@ -185,7 +185,7 @@ class _Loop:
         return assess(samples, self.protocol, self.threads, judged)
 
     def _wants_more(self, network: _Network) -> bool:
-        """Tell whether a network is to be visited again: it runs, and has time or too few samples left."""
+        """Return whether a network is to be visited again: it runs, and has time or too few samples left."""
         if network.failure is not None:
             return False
         runs, _, group = plan(network.run_ns, self.protocol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -10,6 +10,9 @@ from rich.markup import escape
 from hwnas.cli.options import JsonFile, Quiet, TlsCaFile, TlsCert, TlsKey
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, ColumnKind, TextTable
+
+if TYPE_CHECKING:
+    from hwnas.harness.farm.offer import Offer
 
 Address = Annotated[
     str, typer.Option("--scheduler", metavar="ADDRESS", help="tls://HOST:PORT, or tcp://127.0.0.1:PORT.")
@@ -109,8 +112,8 @@ def status(
         remark(f"{len(shown['workers'])} workers, {under_way} measuring; {waiting} networks wait in the clients")
 
 
-def _words(offer: Any) -> str:
-    parts = [f"{name} on {', '.join(facts['devices'])}" for name, facts in offer.backends.items()]
+def _words(offer: Offer) -> str:
+    parts = [f"{name} on {', '.join(offered.devices)}" for name, offered in offer.backends.items()]
     parts += [f"the name {name}" for name in offer.platforms]
     return "; ".join([*parts, *([f"accuracy x{offer.accuracy}"] if offer.accuracy else [])]) or "nothing"
 

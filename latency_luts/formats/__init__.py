@@ -21,7 +21,7 @@ class TableLayout(Protocol):
     """What a registered module offers."""
 
     def matches(self, document: dict[str, Any]) -> bool:
-        """Tell whether a parsed document is laid out so."""
+        """Return whether a parsed document is laid out so."""
         ...
 
     def read(self, document: dict[str, Any], file: str) -> LatencyTable:

@@ -38,7 +38,7 @@ _OPTIONAL = ("built", "correction")
 
 
 def matches(document: Mapping[str, Any]) -> bool:
-    """Tell whether the document bears our mark."""
+    """Return whether the document bears our mark."""
     return MARK in document
 
 

@@ -31,7 +31,7 @@ _PLAIN_FIELDS = frozenset({"input", "output"})
 
 
 def matches(document: Mapping[str, Any]) -> bool:
-    """Tell whether the first key is spelled like a layer of theirs."""
+    """Return whether the first key is spelled like a layer of theirs."""
     word, _, rest = next(iter(document)).partition("-")
     return word in {_BOTTLENECK, *_WORDS} and rest.startswith("input:")
 

@@ -13,7 +13,7 @@ _MS_PER_S = 1e3
 
 
 def matches(document: Mapping[str, Any]) -> bool:
-    """Tell whether the first key is spelled like a block of once-for-all's.
+    """Return whether the first key is spelled like a block of once-for-all's.
 
     Its bottlenecks say whether they squeeze and excite; those of ProxylessNAS, spelled alike otherwise, do not.
     """

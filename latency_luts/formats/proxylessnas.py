@@ -20,7 +20,7 @@ _FIELDS = frozenset({"input", "output", "expand", "kernel", "stride", "idskip"})
 
 
 def matches(document: Mapping[str, Any]) -> bool:
-    """Tell whether there are bottlenecks, and the first does not say whether it squeezes."""
+    """Return whether there are bottlenecks, and the first does not say whether it squeezes."""
     first = next((name for name in document if name.startswith(f"{_WORD}-input:")), None)
     return first is not None and "-se:" not in first
 

@@ -208,7 +208,7 @@ class ElasticClassifier(BlockCounts):
         return state
 
     def _is_own(self, state: Tensors, module: torch.nn.Module) -> bool:
-        """Tell whether a file's keys are rather those of the sub-network than of the super-network."""
+        """Return whether a file's keys are rather those of the sub-network than of the super-network."""
         own = module.state_dict()
         spelled = {ofa_keys.spelling(key) for key in self.layout.shapes}
         return sum(key in own for key in state) > sum(ofa_keys.spelling(key) in spelled for key in state)

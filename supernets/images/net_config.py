@@ -79,7 +79,7 @@ class Layer:
 
 
 def is_net_config(row: Mapping[str, Any]) -> bool:
-    """Tell whether a config is rather such a file."""
+    """Return whether a config is rather such a file."""
     return "blocks" in row
 
 
