@@ -1,7 +1,7 @@
-"""Platforms whose options name files: what these hold is looked up once, and from then on it is what is meant.
+"""Pin the files that a platform's options name: digest their content once, and identify the platform by the digests.
 
-Everything that is measured or looked up on such a platform is known by it, so that a file which is changed under its
-name serves nobody with what it held before.
+Measurements and stored values are identified by these digests, so that nothing stored for the old content of a file is
+used after the file has changed under the same name.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from hwnas.supernets.files import expanded
 
 
 def pinned(platform: Platform) -> Platform:
-    """Return the platform with the digests of what its options name, ``settings.contents``.
+    """Return the platform with the digests of the files that its options name, in ``settings.contents``.
 
-    One that is pinned already stays as it is, and so does one of a farm: its files are its workers', who look at them.
+    A pinned platform is returned as it is. So is a platform of a farm: its files are on the workers, which pin them.
     """
     if platform.settings.contents or isinstance(platform, Elsewhere):
         return platform
@@ -29,7 +29,7 @@ def pinned(platform: Platform) -> Platform:
 
 
 def pinned_settings(platform: Platform) -> Settings:
-    """Return the platform's settings with those digests."""
+    """Return the platform's settings with these digests."""
     settings = platform.settings
     named = [one for one in backends.get(platform.backend).options if one.holds and one.key in settings.options]
     found = {option.key: _digest(option, settings) for option in named}
@@ -37,12 +37,12 @@ def pinned_settings(platform: Platform) -> Settings:
 
 
 def identity(platform: Platform) -> str:
-    """Return the platform's string with what files hold in place of their names: equal where values are the same."""
+    """Return the platform's string with digests in place of file names: equal strings have equal latencies."""
     return identified(str(platform), platform.settings.contents)
 
 
 def contents(platform: Platform) -> dict[str, Content]:
-    """Return what a pinned platform's files hold, by what they are for ("lut file", "openvino calibration")."""
+    """Return the contents of a pinned platform's files, by their role ("lut file", "openvino calibration")."""
     settings = platform.settings
     return {
         f"{platform.backend} {key}": Content(settings.options[key], digest) for key, digest in settings.contents.items()
@@ -50,7 +50,7 @@ def contents(platform: Platform) -> dict[str, Content]:
 
 
 def _digest(option: Option, settings: Settings) -> str | None:
-    """Return the digest of what an option names; ``None``: it cannot be read, which whoever needs it will say."""
+    """Return the digest of what an option names; ``None`` if it cannot be read, which its reader reports later."""
     name = settings.options[option.key]
     try:
         if option.holds == "images":

@@ -1,4 +1,4 @@
-"""Platform strings: ``BACKEND[:KEY=VALUE[,KEY=VALUE...]]``, or a name from ``[platforms]`` in ``hwnas.toml``."""
+"""Parse platform strings: ``BACKEND[:KEY=VALUE[,KEY=VALUE...]]``, or a name from ``[platforms]`` in ``hwnas.toml``."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Platform:
 
 @dataclass(frozen=True)
 class PlatformHere:
-    """What this machine makes of a backend.
+    """Whether and how a backend works on this machine.
 
     Attributes:
-        platform: the plainest platform string of it.
-        why_not: why it does not work here and what would help, or ``None`` when it does.
+        platform: its platform string with default settings.
+        why_not: why it does not work here and what would help, or ``None`` if it works.
         versions: of the libraries it runs on.
-        keys: what can be set, with the values allowed.
-        refused: the precisions among them that do not work here on the default device, and why.
+        keys: the keys that can be set, with the values allowed.
+        refused: the precisions that do not work here on the default device, and why.
     """
 
     platform: str
@@ -79,7 +79,7 @@ def parse(text: str, names: Path | None = None) -> Platform:
         names: the file with ``[platforms]``; by default ``hwnas.toml`` in the working directory, where it exists.
 
     Raises:
-        PlatformError: says what was given, and what is allowed.
+        PlatformError: the string is not a platform that works here; says what was given and what is allowed.
     """
     known = named_platforms(names)
     spelled = known.get(text, text)
@@ -104,8 +104,8 @@ def named_platforms(names: Path | None = None) -> dict[str, str]:
     A name may stand for another one; a table in ``[platforms]`` holds names that begin with its own and a dot.
 
     Raises:
-        PlatformError: the file cannot be read, has another section, or a name stands for something that is no string
-            or, by way of others, for itself.
+        PlatformError: the file cannot be read, has another section, or a name stands for something other than text,
+            or for itself by way of other names.
     """
     path = NAMES_FILE if names is None else names
     if names is None and not path.exists():
@@ -125,7 +125,7 @@ def named_platforms(names: Path | None = None) -> dict[str, str]:
 
 
 def _names(path: Path, prefix: str, table: object) -> Iterator[tuple[str, str]]:
-    """Yield the names in a table and in those within it, and what each stands for."""
+    """Yield the names in a TOML table and its sub-tables, and what each stands for."""
     for name, value in table.items() if isinstance(table, dict) else [("", table)]:
         if isinstance(value, dict):
             yield from _names(path, f"{prefix}{name}.", value)
@@ -146,7 +146,7 @@ def _stands_for(path: Path, name: str, table: Mapping[str, str]) -> str:
 
 
 def platforms_here() -> list[PlatformHere]:
-    """Return what this machine makes of every backend."""
+    """Return for every backend whether and how it works on this machine."""
     return [_here(name) for name in backends.names()]
 
 
@@ -181,7 +181,7 @@ def _keys(backend: Backend) -> list[str]:
 
 
 def _allowed(backend: Backend, key: str) -> str:
-    """Say which values a key can take."""
+    """Return a text that says which values a key can take."""
     if key == "threads":
         return f"1..{allowed_cpus()}"
     if key == "batch":
@@ -193,7 +193,7 @@ def _allowed(backend: Backend, key: str) -> str:
 
 
 def default_settings(backend: Backend) -> Settings:
-    """Return what holds where a platform string says nothing."""
+    """Return the settings of a platform string that names the backend only."""
     device = backend.devices[0] if backend.devices else "cpu"
     precision = backend.precisions[0] if backend.precisions else "fp32"
     options = {option.key: option.default for option in backend.options if option.default is not None}

@@ -1,4 +1,4 @@
-"""Several platforms in one string: ``onnxruntime:threads=1+2,batch=1+8`` is four."""
+"""Expand a string that names several platforms: ``onnxruntime:threads=1+2,batch=1+8`` names four."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from hwnas.harness.platform import named_platforms
 from hwnas.supernets.errors import PlatformError
 from hwnas.supernets.spec import parse_spec
 
-# Where a + separates values; in a file's name it is a letter like any other.
+# Keys in which + separates values; in a file's name + is an ordinary character.
 _SWEPT = ("threads", "batch", "precision")
 
 
 def swept(texts: Iterable[str]) -> list[str]:
-    """Return the platform strings that ``texts`` stand for, in order, the last key varying fastest.
+    """Return the platform strings that ``texts`` stand for, in order; the last key varies fastest.
 
-    A name of ``hwnas.toml`` may have a + in it, and may stand for several platforms.
+    A name of ``hwnas.toml`` may contain a +, and may stand for several platforms.
 
     Raises:
-        PlatformError: one is not spelled like a platform.
+        PlatformError: a text does not have the form of a platform string.
     """
     known = named_platforms()
     return [one for text in texts for one in _swept(text, known.get(text, text))]

@@ -1,7 +1,7 @@
-"""Reading what other processes and machines say: into dataclasses, by what their fields say, and nothing else.
+"""Validate JSON messages of other processes and machines, and read them into dataclasses.
 
 A ``Message`` has the fields that its class declares, and no others: a field that only one side knows is refused, with
-its name. Types are strict: a number in quotes is no number. The rules are pydantic's.
+its name. Types are strict: a number in quotes is not a number. pydantic does the validation.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from hwnas.supernets.errors import MALFORMED, MeasurementError
 
-# A whole number from 0, of what can be counted.
+# A count: a whole number of at least 0.
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 @dataclass(frozen=True)
 class Message:
-    """What one process says to another, as a dataclass that both use."""
+    """A message from one process to another; base class of the dataclasses that both sides use."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     def to_text(self) -> str:
-        """Return it as JSON. What JSON has no form for becomes text; nan and infinities are spelled as Python does."""
+        """Return the message as JSON; nan and infinities are spelled as in Python, other values become text."""
         return json.dumps(asdict(self), separators=(",", ":"), default=str)
 
 
-class Misread(ValueError):  # noqa: N818 - told apart by its name
-    """A text is not the message that was expected; says what is wrong with it, and where in it, in one line."""
+class Misread(ValueError):  # noqa: N818 - no error by itself: ``validating`` turns it into one
+    """A text is not the expected message; the error says in one line what is wrong with it, and where."""
 
 
 def read(expected: Any, text: str | bytes) -> Any:
@@ -44,7 +44,7 @@ def read(expected: Any, text: str | bytes) -> Any:
         text: JSON.
 
     Raises:
-        Misread: it is something else, lacks a field, or has one that nobody expects.
+        Misread: the text is something else, lacks a field, or has an unknown one.
     """
     try:
         return _reader(expected).validate_json(text, strict=True)
@@ -54,7 +54,7 @@ def read(expected: Any, text: str | bytes) -> Any:
 
 @contextmanager
 def validating(whose: str) -> Iterator[None]:
-    """Turn whatever reading a message of another form raises into ``MeasurementError``; ``whose`` begins its text."""
+    """Turn every error of reading a malformed message into ``MeasurementError``; ``whose`` begins its text."""
     try:
         yield
     except MALFORMED as error:

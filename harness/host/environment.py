@@ -131,8 +131,8 @@ def _cpu_model() -> str | None:
 def _flags() -> str | None:
     """Return the CPU's vector extensions and, in parentheses, a digest of all its features."""
     flags = sorted((_cpuinfo("flags", "Features") or "").split())
-    told = [f for f in flags if f.startswith(("avx", "amx", "fma", "sve", "asimd", "f16c", "bf16", "i8mm"))]
-    return f"{' '.join(told)} ({hashlib.sha256(' '.join(flags).encode()).hexdigest()[:8]})" if flags else None
+    vectors = [f for f in flags if f.startswith(("avx", "amx", "fma", "sve", "asimd", "f16c", "bf16", "i8mm"))]
+    return f"{' '.join(vectors)} ({hashlib.sha256(' '.join(flags).encode()).hexdigest()[:8]})" if flags else None
 
 
 def _caches() -> str | None:

@@ -242,9 +242,11 @@ def verify(
         if not seen.too_many(asked) and not seen.too_few(asked) and not seen.crowded(asked):
             return ThreadCheck(asked, seen.active, seen.runnable, seen.source, True, seen.note, seen.cpus(asked))
     seen = _burst(run, _LONGER[-1], look, now)
-    told = f"{seen.ran} took part, {seen.runnable:.2f} were runnable on average"
+    seen_as = f"{seen.ran} took part, {seen.runnable:.2f} were runnable on average"
     if seen.too_many(asked):
-        raise MeasurementError(f"{asked} threads were asked for and more ran: {told}; the backend ignores its setting")
+        raise MeasurementError(
+            f"{asked} threads were asked for and more ran: {seen_as}; the backend ignores its setting"
+        )
     if seen.crowded(asked):
         raise MeasurementError(
             f"{asked} threads were asked for, and those that worked may run on too few CPUs: {seen.where(asked)}; they "
@@ -252,8 +254,10 @@ def verify(
         )
     too_few = seen.too_few(asked)
     if too_few and shared:
-        raise MeasurementError(f"{asked} threads were asked for and fewer ran: {told}; the backend ignores its setting")
-    small = f"too small a network to tell whether {asked} threads are used: {told}" if too_few else ""
+        raise MeasurementError(
+            f"{asked} threads were asked for and fewer ran: {seen_as}; the backend ignores its setting"
+        )
+    small = f"too small a network to tell whether {asked} threads are used: {seen_as}" if too_few else ""
     note = "; ".join(filter(None, [small, seen.note]))
     return ThreadCheck(asked, seen.active, seen.runnable, seen.source, not too_few, note, seen.cpus(asked))
 

@@ -1,1 +1,1 @@
-"""The measuring process: what it is told and says, how it makes networks ready, and the timing loop."""
+"""The worker process, which prepares networks and times them: its messages, sessions, clocks and timing loop."""

@@ -1,4 +1,4 @@
-"""Turn what a worker says into measurements."""
+"""Build ``Measurement`` objects from the messages of a worker process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hwnas.supernets.values import Values
 
 
 class MeasurementBuilder:
-    """Writes the measurements of one super-network on one platform.
+    """Builds the measurements of one super-network on one platform.
 
     Args:
         net: the super-network.
@@ -48,12 +48,12 @@ class MeasurementBuilder:
     def begin(
         self, protocol: Mapping[str, Any], noise: Mapping[str, Any] | None, threads_verified: bool | None = None
     ) -> TimingProtocol:
-        """Take note of a worker that is ready.
+        """Remember the protocol and the host's noise, which a worker reports when it is ready.
 
         Args:
-            protocol: that it follows, as a record.
-            noise: what it saw of the host, as JSON values; ``None``: it is not known.
-            threads_verified: whether as many threads work as were asked for; ``None``: it is not known.
+            protocol: the protocol that the worker follows, as a record.
+            noise: the noise of the host, as JSON values; ``None``: not known.
+            threads_verified: whether as many threads run as were asked for; ``None``: not known.
 
         Returns:
             The protocol.
@@ -64,7 +64,7 @@ class MeasurementBuilder:
         return self._protocol
 
     def anchor(self, message: Measured) -> None:
-        """Take note of an anchor's samples."""
+        """Remember an anchor's latency, which is stored with each measurement of its batch."""
         samples = Samples.from_record(message.samples)
         if message.number == -1:
             self.anchors_now = {}
@@ -72,11 +72,11 @@ class MeasurementBuilder:
             self.anchors_now[self._anchor_keys[-1 - message.number]] = self._summary(samples).value
 
     def prepared(self, message: Prepared) -> None:
-        """Take note of what preparing a network showed."""
+        """Remember facts of a network's preparation, such as its time and memory, until the network is measured."""
         self._preparations[message.number] = message.preparation
 
     def measurement(self, row: IntArray, message: Measured) -> Measurement:
-        """Write a measurement of what a worker says of a network, (n_var,)."""
+        """Build the measurement of a network, vector (n_var,), from a worker's message."""
         preparation = replace(self._preparations[message.number], read_back=message.read_back)
         if not message.interim:
             del self._preparations[message.number]
@@ -109,11 +109,11 @@ class MeasurementBuilder:
         )
 
     def failed(self, row: IntArray, reason: str) -> Measurement:
-        """Write a measurement that could not be taken."""
+        """Build the measurement of a network that could not be measured."""
         return self._write(row, "failed", reason, math.nan)
 
     def known(self, rows: IntArray, found: Values) -> dict[str, Measurement]:
-        """Write what a table knows of vectors, (n, n_var), in seconds, by key."""
+        """Build the measurements of vectors, (n, n_var), from a table's latencies in seconds; returned by key."""
         states = [("failed", reason) if reason else ("ok", "") for reason in found.reasons]
         written = [
             self._write(row, *state, float(value)) for row, state, value in zip(rows, states, found.values, strict=True)
@@ -157,7 +157,7 @@ class MeasurementBuilder:
 
 
 def _throttled(read_back: list[dict[str, Any]]) -> str:
-    """Return why a device says that its clock is throttled, empty where it is not, or does not say."""
+    """Return the reason that a device reports for a throttled clock; "" if it is not throttled or not reported."""
     told = [str(one["throttled"]) for one in read_back if one.get("throttled")]
     return next((reason for reason in told if not reason.startswith("unknown")), "")
 

@@ -1,4 +1,4 @@
-"""Messages between the program and its worker: JSON, preceded by its length in four bytes."""
+"""Send messages between the program and its worker process: JSON, preceded by its length in four bytes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from hwnas.harness.validation import Message, Misread, read
 _LENGTH = struct.Struct(">I")
 
 
-class Silence(Exception):  # noqa: N818 - it is an event, told apart by its name
-    """Nothing came in time."""
+class Silence(Exception):  # noqa: N818 - an event; the caller decides whether it is an error
+    """No message came in time."""
 
 
 class Closed(Exception):  # noqa: N818 - likewise
-    """The other side is gone."""
+    """The other side has closed the channel."""
 
 
 class Garbled(Exception):  # noqa: N818 - likewise
-    """What came is not the message that was expected: something else writes to the other end, or another version."""
+    """What came is not an expected message: another program or another version of hwnas writes to the other end."""
 
 
 class Channel:
     """Two file descriptors and whole messages over them.
 
     Args:
-        read: the descriptor that messages come from.
-        write: the descriptor that they go to.
+        read: the descriptor that messages are read from.
+        write: the descriptor that they are written to.
     """
 
     def __init__(self, read: int, write: int) -> None:
@@ -56,7 +56,7 @@ class Channel:
         Raises:
             Silence: nothing for ``within_s`` seconds.
             Closed: the other side has ended.
-            Garbled: what came is something else, lacks a field, or has one that nobody expects.
+            Garbled: the message is of another form, lacks a field, or has an unknown one.
         """
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, within_s))
         body = self._exactly(length, within_s)

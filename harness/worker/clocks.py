@@ -1,4 +1,4 @@
-"""The clocks and counters that the timing loop reads. Scripted ones take their place in tests."""
+"""Read the clocks and counters that the timing loop uses; tests replace them by scripted ones."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _TASKS = Path("/proc/self/task")
 _STAT = Path("/proc/stat")
 # These counters tick every 10 ms and cost a hundred microseconds to read: they are read so often at most.
 _SLOW_NS = 50_000_000
-# Times are kept in whole ns, and 64 bits hold the sum of thousands of the longest.
+# Times are stored in whole ns, and 64 bits hold the sum of thousands of the longest.
 _SHORTEST_S, _LONGEST_S = 1e-9, 1e6
 
 
 @dataclass(frozen=True)
 class HostCounters:
-    """Counters that only grow, ns: what the host took from the process."""
+    """Time that the host took from the process, ns; the counters only grow."""
 
     waiting: int = 0
     steal: int = 0
@@ -36,7 +36,7 @@ class HostCounters:
 
 
 class Clocks(Protocol):
-    """What the timing loop reads."""
+    """The clocks that the timing loop reads."""
 
     def wall(self) -> int:
         """Return wall time, ns."""
@@ -59,10 +59,10 @@ class Clocks(Protocol):
 
 
 def device_times(given: Any, n: int) -> FloatArray:
-    """Return what a device's own clock said of ``n`` runs, seconds, ``(n,)``.
+    """Check the times of ``n`` runs by a device's own clock, and return them in seconds, ``(n,)``.
 
     Raises:
-        MeasurementError: it is not a time for each run; names the first that is none.
+        MeasurementError: there is not one valid time for each run; names the first invalid one.
     """
     clock = "the device's clock"
     nothing = f"{clock} gave nan: expected a finite number above 0"
@@ -77,7 +77,7 @@ def device_times(given: Any, n: int) -> FloatArray:
 
 
 class SystemClocks:
-    """The system's clocks. Files under /proc stay open: reading them again costs microseconds."""
+    """The system's clocks. Files under /proc stay open, since reading an open one again takes only microseconds."""
 
     wall = staticmethod(time.perf_counter_ns)
     cpu = staticmethod(time.process_time_ns)
@@ -116,7 +116,7 @@ class SystemClocks:
 
 @contextmanager
 def system_clocks() -> Iterator[SystemClocks]:
-    """Open the system's clocks; the threads whose waiting is counted are those there are now."""
+    """Open the system's clocks; waiting is counted for the threads that exist now."""
     clocks = SystemClocks()
     try:
         yield clocks
@@ -125,7 +125,7 @@ def system_clocks() -> Iterator[SystemClocks]:
 
 
 class _Open:
-    """A file under /proc, read from its start again and again; empty where it is not there, or no longer."""
+    """A file under /proc that is read from its start again and again; empty if it is not there any more."""
 
     def __init__(self, path: Path) -> None:
         self._fd = _quietly(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC), -1)

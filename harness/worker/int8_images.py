@@ -1,4 +1,4 @@
-"""Give a network's stage the images that int8 is calibrated on."""
+"""Give the image stages of a network the calibration images of ``calibration=FOLDER``, for int8 quantisation."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from hwnas.harness.data.image_set import ImageSet
 
-# Ranges of activations are settled after some tens of images (docs/quantisation.md), and each costs an inference.
+# Ranges of activations have converged after some tens of images (docs/quantisation.md); each costs an inference.
 IMAGES = 64
 
 
 def calibrated(net: SuperNetwork, stages: Sequence[Stage], backend: Backend, settings: Settings) -> Sequence[Stage]:
-    """Return the stages with the images of ``calibration=FOLDER`` to calibrate on, and to run on; else as they are.
+    """Return the stages with the images of ``calibration=FOLDER``, if set, as calibration data and as inputs.
 
     Raises:
         PlatformError: the super-network takes no images.
@@ -41,24 +41,24 @@ def calibrated(net: SuperNetwork, stages: Sequence[Stage], backend: Backend, set
     batch, channels, _, resolution = stage.inputs[0].shape
     digest = settings.contents.get(CALIBRATION.key) or calibration_digest(folder, batch)
     batches = [(images,) for images in _batches(folder, digest, batch, channels, resolution)]
-    # The network's outputs are compared with the torch module's on its inputs: those of the kind that it is made for.
+    # Outputs are compared with the torch module's on the stage's inputs, so these should be real images.
     return [replace(stage, inputs=batches[0], calibration=tuple(batches))]
 
 
 def calibration_digest(folder: str, batch: int) -> str:
-    """Return the digest of the images in a folder that int8 is calibrated on at a batch size.
+    """Return the digest of those images in a folder that int8 is calibrated on at a batch size.
 
     Raises:
         DataError: there are no images.
     """
-    # How many channels they are read with makes no difference to what the files hold.
+    # The digest is of the files, so that the number of channels makes no difference.
     found = _opened(folder, channels=3)
     return found.digest_of(np.unique(_order(len(found.labels), batch)))
 
 
 @functools.lru_cache(maxsize=4)
 def _batches(folder: str, digest: str, batch: int, channels: int, resolution: int) -> list[torch.Tensor]:
-    """Return ``IMAGES`` images, or a little more, in full batches; the same ones for every sub-network."""
+    """Return ``IMAGES`` images, rounded up to full batches; the same ones for every sub-network."""
     from hwnas.harness.data.pixels import normalised
 
     found = _opened(folder, channels)
@@ -76,5 +76,5 @@ def _opened(folder: str, channels: int) -> ImageSet:
 
 
 def _order(n: int, batch: int) -> IntArray:
-    """Return which of ``n`` images are used, ``(batches, batch)``."""
+    """Return the indices of the images to use, out of ``n``, ``(batches, batch)``."""
     return np.resize(np.random.default_rng(0).permutation(n), (-(-IMAGES // batch), batch))

@@ -1,7 +1,7 @@
-"""What the program and its worker say to each other, each message a dataclass that both sides use.
+"""The messages between the program and its worker process, as dataclasses that both sides use.
 
-The program sends an ``Order`` first, then ``Networks`` as often as it likes. The worker says everything else, and waits
-after each message for an ``Acknowledgement``: while it times, the program sleeps.
+The program sends an ``Order`` first, then ``Networks`` for each batch. All other messages come from the worker, which
+waits for an ``Acknowledgement`` after each, so that the program does nothing while the worker times.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from hwnas.harness.worker.timed import Tick
 
 @dataclass(frozen=True)
 class Order(Message):
-    """What a worker measures, and how.
+    """The first message to a worker: what it is to measure, and how.
 
     Attributes:
-        supernet: its name.
-        backend: its name.
+        supernet: the super-network's name.
+        backend: the backend's name.
         settings: ``hwnas.backends.backend.Settings`` as a record.
         anchors: vectors, from fast to slow; the worker numbers them -1, -2, ...
         protocol: a ``TimingProtocol`` as a record; ``None``: the worker chooses a profile.
         check: compare every network's outputs with the torch module's.
         cores: the CPUs to run on.
-        marker: the descriptor of the file in which the worker leaves the number of the network at hand.
+        marker: the descriptor of the marker file, into which the worker writes the number of the current network.
     """
 
     supernet: str
@@ -47,10 +47,10 @@ class Order(Message):
 
 @dataclass(frozen=True)
 class Networks(Message):
-    """A batch to measure; none: the anchors alone.
+    """A batch to measure; without networks, the anchors alone.
 
     Attributes:
-        networks: the numbers under which the worker speaks of them, from 0, and their vectors.
+        networks: their vectors, with the numbers that later messages call them by, from 0.
         seed: of the order of the rounds.
     """
 
@@ -60,7 +60,7 @@ class Networks(Message):
 
 @dataclass(frozen=True)
 class Acknowledgement(Message):
-    """The program has dealt with the worker's message."""
+    """The program has handled the worker's message."""
 
 
 # --- the worker's ---------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ class Acknowledgement(Message):
 
 @dataclass(frozen=True)
 class Refused(Message):
-    """The worker cannot do what it is ordered, and ends.
+    """The worker cannot carry out its order, and ends.
 
     Attributes:
         error: the class of ``hwnas.supernets.errors`` that says why.
@@ -82,12 +82,12 @@ class Refused(Message):
 
 @dataclass(frozen=True)
 class Ready(Message):
-    """The anchors are ready, and the host was watched.
+    """The worker can measure: the anchors are prepared, and the protocol is chosen.
 
     Attributes:
         protocol: that it follows, as a record.
         noise: of the host.
-        threads: whether as many work as were asked for; ``None``: it does not apply.
+        threads: whether as many threads run as were asked for; ``None``: it does not apply.
         pid: the worker's process id.
     """
 
@@ -100,14 +100,14 @@ class Ready(Message):
 
 @dataclass(frozen=True)
 class PreparationFacts(Message):
-    """What making a network ready showed.
+    """Times, memory and settings of a network's preparation.
 
     Attributes:
         prepare_s: export and compilation.
         first_inference_s: the first inference.
         memory_bytes: growth of the process's resident memory from before preparing to after the first inference.
-        stages: their names.
-        read_back: what each stage's session says of itself.
+        stages: the stages' names.
+        read_back: the settings that each stage's session reports.
         error: the largest relative difference from torch's outputs; ``None``: it was not compared.
     """
 
@@ -121,12 +121,12 @@ class PreparationFacts(Message):
 
 @dataclass(frozen=True)
 class Prepared(Message):
-    """A network was made ready.
+    """A network was prepared.
 
     Attributes:
         number: the network's.
-        again: it was ready before.
-        preparation: what that showed.
+        again: it had been prepared before.
+        preparation: facts of this preparation.
     """
 
     number: int
@@ -137,7 +137,7 @@ class Prepared(Message):
 
 @dataclass(frozen=True)
 class Failed(Message):
-    """A network could not be made ready.
+    """A network could not be prepared.
 
     Attributes:
         number: the network's.
@@ -151,16 +151,16 @@ class Failed(Message):
 
 @dataclass(frozen=True)
 class BatchFacts(Message):
-    """Facts of a batch that make its networks' samples mean something.
+    """Facts of a batch that are needed to interpret its networks' samples.
 
     Attributes:
-        rounds: rounds made.
+        rounds: how many rounds there were.
         tau_halves: Kendall's tau between the two halves of the samples; nan before there are any.
         overhead_s: the loop's own time per sample.
         seconds: the batch's time.
         huge_pages: the share of memory in huge pages; ``None``: the system does not say.
-        own_memory: each session lies on a stretch of memory that nothing was in before.
-        own_memory_reason: why that could not be; ``None`` where it is, or was not asked for.
+        own_memory: each session has a memory stretch of its own.
+        own_memory_reason: why it has not; ``None`` if it has, or if that was not asked for.
     """
 
     rounds: int
@@ -172,7 +172,7 @@ class BatchFacts(Message):
     own_memory_reason: str | None = None
 
     def to_record(self) -> dict[str, Any]:
-        """Return them as they are stored: a reason that there is none of is left out."""
+        """Return the facts as they are stored; a reason of ``None`` is left out."""
         record = asdict(self)
         if self.own_memory_reason is None:
             del record["own_memory_reason"]
@@ -181,7 +181,7 @@ class BatchFacts(Message):
 
 @dataclass(frozen=True)
 class Measured(Message):
-    """What is known of a network, at the end of its batch or in the midst of it.
+    """The samples of a network, at the end of its batch or before.
 
     Attributes:
         number: the network's.
@@ -191,10 +191,10 @@ class Measured(Message):
         failure: why it could not be run, or ``None``.
         rules: the stopping rules that it meets.
         batch: facts of its batch.
-        read_back: what each stage's session says of itself after the work.
+        read_back: the settings that each stage's session reports after the work.
         sessions: how often it was prepared.
         interim: its batch goes on.
-        converged: its value will not change any more, or, at the end, there will be no other.
+        converged: its value will not change any more: it has converged, or its batch has ended.
     """
 
     number: int
@@ -231,5 +231,5 @@ class Done(Message):
 
 
 Said = Refused | Ready | Prepared | Failed | Measured | Progressed | Done
-# Told apart by ``say``; how a reader is to expect one of them.
+# ``say`` says which one a message is.
 SAID: Any = Annotated[Said, Field(discriminator="say")]

@@ -1,4 +1,4 @@
-"""Watch the host for a moment, and choose the profile that fits it."""
+"""Measure how noisy the host is, by timing one network for a moment, and choose the quiet or the noisy profile."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hwnas.harness.worker.timed import Timed
 from hwnas.harness.worker.timing import TimedNetwork, time_batch
 from hwnas.supernets.errors import MeasurementError
 
-# Fewer samples show too little of a host to call it quiet.
+# Fewer samples than this are not enough to call a host quiet.
 _SAMPLES = 12
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What one network, run over and over, showed of the host.
+    """The noise of the host, measured by running one network over and over.
 
     Attributes:
         disturbed: share of samples whose wall time the CPU time does not explain.
         spread: the 90th percentile's distance from the minimum, relative to it.
         samples: how many there were.
-        virtual: the host is a virtual machine: its neighbours come and go over seconds and minutes, which a moment of
-            calm says nothing about.
+        virtual: the host is a virtual machine: other machines on the same hardware come and go over seconds and
+            minutes, so that a calm moment does not make it quiet.
     """
 
     disturbed: float
@@ -36,14 +36,14 @@ class Noise:
     virtual: bool = False
 
     def profile(self) -> TimingProtocol:
-        """Return the named profile for such a host."""
+        """Return the protocol profile for a host with this noise."""
         quiet = PROFILES["quiet"]
         calm = self.disturbed <= quiet.quiet_disturbed and self.spread <= quiet.quiet_spread
         return quiet if calm and self.samples >= _SAMPLES and not self.virtual else PROFILES["noisy"]
 
 
 def watch_first(runners: Sequence[TimedNetwork], clocks: Clocks, threads: int, watch_s: float) -> Noise:
-    """Watch the host for so long through the first network that can be timed.
+    """Measure the host's noise by the first network that can be timed.
 
     Raises:
         MeasurementError: none of them can; says why the last one cannot.
@@ -60,13 +60,13 @@ def watch_first(runners: Sequence[TimedNetwork], clocks: Clocks, threads: int, w
 def watch(
     runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float = PROFILES["noisy"].calibration_s
 ) -> Noise:
-    """Time one network for so long, and return what that showed."""
+    """Time one network for ``seconds`` and return the noise of its samples."""
     return noise(_timed(runner, clocks, threads, watch_s).samples, PROFILES["noisy"].disturbed, threads)
 
 
 def _timed(runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float) -> Timed:
     base = PROFILES["noisy"]
-    # Intervals and ranks that cannot be reached: only the time ends it.
+    # Targets that cannot be reached, so that only the time ends it.
     endless = TimingProtocol(
         "calibration",
         base.statistic,
@@ -81,7 +81,7 @@ def _timed(runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float) -
 
 
 def noise(samples: Samples, ratio: float, threads: int) -> Noise:
-    """Return what samples show."""
+    """Return the noise of samples."""
     if not samples.n:
         return Noise(1.0, float("inf"), 0)
     seconds = samples.seconds

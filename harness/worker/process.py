@@ -1,4 +1,4 @@
-"""The parent's side of a worker: starts it, talks to it, notices when it dies or hangs."""
+"""Start a worker process and exchange messages with it; raise ``WorkerDied`` if it dies or hangs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WorkerDied(Exception):  # noqa: N818 - it is an event; the caller decides 
     """The worker ended or went silent.
 
     Attributes:
-        number: the network that it was at, as numbered by the caller, or ``None`` when it was at none.
+        number: the network that it was working on, as numbered by the caller, or ``None``.
     """
 
     def __init__(self, reason: str, number: int | None) -> None:
@@ -31,17 +31,17 @@ class WorkerDied(Exception):  # noqa: N818 - it is an event; the caller decides 
 
 
 class WorkerProcess:
-    """A worker process for one platform.
+    """A child process that measures on one platform.
 
     Args:
-        order: the first message; ``marker`` is filled in here.
+        order: the first message; its ``marker``, a file descriptor, is filled in here.
         environment: variables that must be set before the worker imports anything, on top of what
             ``hwnas.harness.host.variables`` lets through of this process's own.
         silence_s: a worker that says nothing for this long has hung.
         listen: called with each message that comes before it is ready.
 
     Raises:
-        WorkerDied: it did not come up.
+        WorkerDied: it did not start.
         HwnasError: it refuses the platform; of the class that the worker raised.
     """
 
@@ -54,7 +54,7 @@ class WorkerProcess:
     ) -> None:
         self._silence_s = silence_s
         self._listen = listen
-        # A file takes the worker's standard error: a pipe would have to be drained while it times.
+        # The worker's standard error goes to a file: a pipe would have to be emptied while it times.
         self._words, self._marker = unnamed_file(), unnamed_file()
         self._marker.write(_NOTHING.to_bytes(8, "little", signed=True))
         self._marker.flush()
@@ -96,7 +96,7 @@ class WorkerProcess:
         """Measure networks, given as numbers and vectors; yield each message as it comes.
 
         Raises:
-            WorkerDied: it ended or went silent; what has been yielded stands.
+            WorkerDied: it ended or went silent; the messages yielded before are valid.
         """
         self._send(Networks([(number, [int(v) for v in vector]) for number, vector in networks], seed))
         while not isinstance(message := self._next(), Done):
@@ -123,10 +123,10 @@ class WorkerProcess:
             raise self._died() from None
         except Garbled as error:
             self._process.kill()
-            raise WorkerDied(f"the worker said what is no message: {error}{self._tail()}", self._at()) from None
+            raise WorkerDied(f"the worker sent no valid message: {error}{self._tail()}", self._at()) from None
         except Silence:
             self._process.kill()
-            raise WorkerDied(f"the worker said nothing for {self._silence_s:g} s{self._tail()}", self._at()) from None
+            raise WorkerDied(f"the worker sent nothing for {self._silence_s:g} s{self._tail()}", self._at()) from None
         return said
 
     def _died(self) -> WorkerDied:

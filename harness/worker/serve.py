@@ -1,8 +1,8 @@
-"""The process that prepares and times networks: ``python -m hwnas.harness.worker.serve``, orders on its standard input.
+"""The main program of a worker process, which prepares and times networks on one platform.
 
-It is spawned once per platform, with its environment set before it imports anything. It says each thing as soon as it
-knows it, and waits for the parent's acknowledgement: while it times, the parent sleeps, and when the parent ends, so
-does it.
+The parent starts ``python -m hwnas.harness.worker.serve`` with the environment variables of the platform, and sends
+orders to its standard input. The worker sends each result as soon as there is one and waits for an acknowledgement, so
+that the parent does nothing while the worker times. It ends when its parent does.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ from hwnas.harness.worker.timing import time_batch
 from hwnas.supernets.errors import HwnasError, MeasurementError
 from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of
 
-# A network that runs this long is work enough to be spread over a few threads.
+# A network that runs this long has enough work to be spread over a few threads.
 _SHARED_S = 1e-3
-# Preparing stops, and what is ready is measured, when less of the memory than this is left.
+# When less than this share of memory is left, no further network is prepared before the prepared ones are measured.
 _MEMORY_LEFT = 0.15
 
 
 class Worker:
-    """One platform's worker.
+    """The worker of one platform: handles the parent's orders.
 
     Args:
         channel: to the parent.
@@ -73,7 +73,7 @@ class Worker:
         self._check = order.check
         self._mark = _Marker(order.marker)
         numbers = order.protocol
-        # Until a profile is chosen, what all of them have in common.
+        # Until a profile is chosen, the numbers that all profiles have in common.
         self._preparing = TimingProtocol.from_record(numbers) if numbers else PROFILES["noisy"]
         self._anchors = self._prepare_anchors(order.anchors)
         self._protocol = self._begin(order.protocol)
@@ -94,7 +94,7 @@ class Worker:
     # --- the beginning -----------------------------------------------------------------------------------------------
 
     def _prepare_anchors(self, vectors: list[list[int]]) -> list[Inference]:
-        """Prepare the anchors; one that cannot be is left out, and said so."""
+        """Prepare the anchors; report and leave out those that cannot be prepared."""
         ready, _ = self._prepare_some([(-1 - number, vector) for number, vector in enumerate(vectors)])
         if vectors and not ready:
             raise MeasurementError(
@@ -103,7 +103,7 @@ class Worker:
         return list(ready.values())
 
     def _begin(self, record: dict[str, Any] | None) -> TimingProtocol:
-        """Verify the threads, choose the protocol, and tell the parent."""
+        """Verify the threads, choose the protocol, and report both to the parent."""
         largest, middle = self._anchors[-1], len(self._anchors) // 2
         if record is None or record["huge_pages"]:
             memory.collapse()
@@ -131,7 +131,7 @@ class Worker:
     def _prepare_some(
         self, pending: list[tuple[int, list[int]]]
     ) -> tuple[dict[int, Inference], list[tuple[int, list[int]]]]:
-        """Prepare networks while memory lasts; return those ready and those left for later."""
+        """Prepare networks while memory lasts; return the prepared ones and those left for later."""
         numbers, before = self._preparing, _memory_left()
         preparing: dict[int, Preparation] = {}
         left: list[tuple[int, list[int]]] = []
@@ -141,11 +141,13 @@ class Worker:
                 left = pending[position:]
                 break
             one = self._making(vector)
-            if self._made_once(number, one):
+            if self._prepare_once(number, one):
                 preparing[number] = one
         for time in range(1, numbers.sessions):
             for number, one in list(preparing.items()):
-                if time < one.affordable(numbers.sessions, numbers.sessions_cap_s) and not self._made_once(number, one):
+                if time < one.affordable(numbers.sessions, numbers.sessions_cap_s) and not self._prepare_once(
+                    number, one
+                ):
                     del preparing[number]
         return {number: one.inference() for number, one in preparing.items()}, left
 
@@ -154,8 +156,8 @@ class Worker:
         room = heap.own_stretch if self._preparing.own_memory else nullcontext
         return Preparation(self._net, config, self._backend, self._settings, self._check, room)
 
-    def _made_once(self, number: int, one: Preparation) -> bool:
-        """Make a network ready once more; what that raises is its failure, and the others go on."""
+    def _prepare_once(self, number: int, one: Preparation) -> bool:
+        """Prepare a network once more; if that fails, report its failure and return false."""
         self._mark(number)
         try:
             preparation = one.once()
@@ -177,7 +179,7 @@ class Worker:
             return BatchFacts(result.rounds, tau, *seconds, huge_pages, wanted and reason is None, reason)
 
         def report(result: BatchResult, due: Mapping[int, bool]) -> None:
-            """Report networks in the midst of their batch, the anchors before them."""
+            """Report networks before their batch ends, the anchors first."""
             for index, number in enumerate(numbers):
                 if number < 0 or index in due:
                     message = _measured(number, runners[index], result, index, facts(result))
@@ -195,7 +197,7 @@ class Worker:
                 tick=lambda tick: self._say(Progressed(tick)),
                 report=report,
             )
-        # What sessions say of themselves is read again: whether a clock was throttled shows only after the work.
+        # The sessions' settings are read again after the work: only then they show whether a clock was throttled.
         ends = [_read_back(inference) for inference in runners]
         for inference in ready.values():
             _release(inference)
@@ -205,15 +207,15 @@ class Worker:
             self._say(_measured(number, runners[index], result, index, facts(result), ends[index]))
 
     def _memory(self) -> tuple[float | None, str | None]:
-        """Put memory into huge pages where the protocol says so.
+        """Put memory into huge pages if the protocol says so.
 
         Returns:
-            The share that is in them, and why sessions cannot lie on stretches of their own, or ``None``.
+            The share of memory in huge pages, and why sessions cannot get memory stretches of their own, or ``None``.
         """
         return (memory.collapse() if self._protocol.huge_pages else memory.share()), heap.why_not()
 
     def _say(self, message: Said) -> None:
-        """Say something and wait for its acknowledgement: the parent works while nothing is timed."""
+        """Send a message and wait for its acknowledgement, so that the parent works while nothing is timed."""
         self._channel.send(message)
         self._channel.receive(Acknowledgement)
 
@@ -226,15 +228,15 @@ def _measured(
     facts: BatchFacts,
     end: tuple[list[dict[str, Any]], str | None] | None = None,
 ) -> Measured:
-    """Return what is said of a timed network.
+    """Return the message about a timed network.
 
     Args:
         number: the network's.
-        inference: the same, ready.
+        inference: the prepared network.
         result: of the batch.
-        index: of the network in it.
+        index: of the network in the batch.
         facts: of the batch.
-        end: what its sessions said of themselves after the work, and what kept them from it; ``None``: they are asked.
+        end: the settings that its sessions report after the work, and why they do not; ``None``: they are read here.
     """
     timed = result.timed[index]
     read_back, failure = _read_back(inference) if end is None else end
@@ -252,7 +254,7 @@ def _measured(
 
 
 def _read_back(inference: Inference) -> tuple[list[dict[str, Any]], str | None]:
-    """Return what its sessions say of themselves now, and why one cannot, or ``None``."""
+    """Return the settings that its sessions report now, and why they cannot be read, or ``None``."""
     try:
         return inference.describe(), None
     except FAILURES as error:  # as above: the network's failure, and the others go on
@@ -267,10 +269,10 @@ def _release(inference: Inference) -> None:
 
 
 class _Marker:
-    """Leaves word of the network at hand where the parent can read it after the worker has died.
+    """Writes the number of the current network into a file that the parent reads if the worker dies.
 
     Args:
-        file: the descriptor of a file that both have open.
+        file: the descriptor of the file, which both processes have open.
     """
 
     def __init__(self, file: int) -> None:
@@ -281,12 +283,12 @@ class _Marker:
 
 
 def _memory_left() -> float:
-    """Return the share of memory that is left, of the host's and of every limit; 1 where the system does not say."""
+    """Return the share of memory left: the least of the host's and of every limit's; 1 if the system does not say."""
     return min((left / limit for _, left, limit in memory.limits() if limit), default=1.0)
 
 
 def _channel() -> Channel:
-    """Take standard input and output for the messages; what libraries print goes to standard error instead."""
+    """Return the channel on standard input and output, and redirect what libraries print to standard error."""
     read, write = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -296,7 +298,7 @@ def _channel() -> Channel:
 
 
 def main(serve: Callable[[Channel], None] | None = None) -> int:
-    """Run the worker until its parent has had enough."""
+    """Run the worker until its parent closes the channel."""
     joined()
     channel = _channel()
     try:

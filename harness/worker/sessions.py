@@ -1,4 +1,4 @@
-"""Make a sub-network ready on a platform: build its stages, prepare them, check what they compute."""
+"""Prepare a sub-network on a platform: build its stages, open a session for each, and check their outputs."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ Room = Callable[[], AbstractContextManager[None]]
 
 @dataclass
 class Inference:
-    """A sub-network made ready, once or several times: one inference runs each stage as often as it says.
+    """A prepared sub-network; one inference runs each stage ``repeats`` times.
 
     Attributes:
-        made: each time's sessions, one per stage.
-        repeats: how often each stage runs.
-        n_sessions: how often it was prepared.
-        n_stages: stages whose time is taken apart; 0 where there is one stage only.
+        made: the sessions of each preparation, one per stage.
+        repeats: how often each stage runs in an inference.
+        n_sessions: how often the sub-network was prepared.
+        n_stages: the number of stages that are timed separately; 0 for a single stage.
         marks: ns spent in each stage since the last ``clear``.
-        run: runs one inference, in the sessions whose turn it is; at first the first ones.
+        run: runs one inference in the current sessions; the first ones until ``turn`` is called.
     """
 
     made: tuple[Sessions, ...]
@@ -55,7 +55,7 @@ class Inference:
         self.turn(0)
 
     def turn(self, session: int) -> None:
-        """Let what was prepared the given time run from now on."""
+        """Make ``run`` use the sessions of the given preparation from now on."""
         self._sessions = self.made[session]
         # One stage, once: no call of ours between the loop and the backend.
         self.run = self._sessions[0].run if self.repeats == (1,) else self._run_stages
@@ -81,7 +81,7 @@ class Inference:
         return lambda n: _summed(clocks, self.repeats, n)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return what the session of each stage says of itself, now."""
+        """Return the settings that the session of each stage reports now."""
         return [dict(session.describe()) for session in self._sessions]
 
     def close(self) -> None:
@@ -98,18 +98,18 @@ def _summed(clocks: Sequence[Any], repeats: Sequence[int], n: int) -> list[float
 
 
 class Preparation:
-    """A sub-network that is made ready, as often as asked.
+    """Prepares a sub-network, several times if asked.
 
-    Between two times others are made ready: what is prepared one after the other lies close together, and differs less
-    than what a process prepares now and later.
+    Other sub-networks should be prepared between two preparations of the same one: sessions prepared in immediate
+    succession lie close together in memory, and vary less than those prepared at different times.
 
     Args:
         net: the super-network.
         config: of the sub-network.
-        backend: what prepares it.
+        backend: opens the sessions.
         settings: of the platform.
         check: compare the outputs with the torch module's.
-        room: is entered each time: where the sessions are to lie.
+        room: makes a context manager for each preparation, which decides where in memory its sessions are placed.
     """
 
     def __init__(
@@ -129,11 +129,11 @@ class Preparation:
         self._first_s = math.nan
 
     def once(self) -> PreparationFacts:
-        """Make it ready once more, and return what that showed.
+        """Prepare the sub-network once more, and return the facts of this preparation.
 
         Raises:
-            BackendError: the backend refuses it, or computes something else than the torch module. What was made before
-                is closed then.
+            BackendError: the backend refuses it, or computes something else than the torch module. All sessions that
+                were opened before are closed then.
             NotFiniteError: the torch module's own outputs are not finite.
         """
         if not self._stages:
@@ -155,17 +155,17 @@ class Preparation:
 
     @property
     def times(self) -> int:
-        """How often it was made ready."""
+        """How often it was prepared."""
         return len(self._made)
 
     def affordable(self, times: int, cap_s: float) -> int:
-        """Return how often to make it ready: ``times``, halved until all but the first are done within ``cap_s``."""
+        """Return how often to prepare it: ``times``, halved until all but the first take at most ``cap_s``."""
         while times > 1 and (times - 1) * self._first_s > cap_s:
             times //= 2
         return times
 
     def inference(self) -> Inference:
-        """Return what was made ready."""
+        """Return the prepared sub-network."""
         return Inference(tuple(self._made), self._repeats)
 
     def _build(self) -> None:
@@ -175,7 +175,7 @@ class Preparation:
         self._stages = stages
 
     def _errors(self) -> list[float]:
-        """Compare each stage of what was made last with the torch module."""
+        """Compare each stage of the last preparation with the torch module."""
         return [
             compare(stage.name, session.outputs(), expected, self._settings.precision)
             for stage, session, expected in zip(self._stages, self._made[-1], self._expected, strict=True)

@@ -1,4 +1,4 @@
-"""What the timing loop says: signs of life, and what it has of a batch's networks."""
+"""The results that the timing loop reports: signs of life, and the samples of a batch's networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Tick:
 
     Attributes:
         round: the round under way; 0 while warming up.
-        converged: networks whose interval has settled.
+        converged: networks whose interval is narrow enough.
         total: networks of the batch.
         tau: of the two halves, nan before there are any.
     """
@@ -28,7 +28,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Timed:
-    """What the loop says of one network.
+    """The samples of one network, and how they were taken.
 
     Attributes:
         samples: the raw samples.
@@ -45,12 +45,12 @@ class Timed:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What the loop says of a batch.
+    """The result of timing a batch, so far or in the end.
 
     Attributes:
         timed: one per network, in the order given.
-        convergence: which have settled, by the samples.
-        rounds: rounds made.
+        convergence: which networks have converged.
+        rounds: how many rounds there were.
         overhead_s: the loop's own time per sample.
         seconds: the whole batch's time.
     """

@@ -1,7 +1,7 @@
-"""The one timing loop: networks side by side, in rounds of random order, until values and ranks have settled.
+"""The timing loop: time networks side by side, in rounds of random order, until latencies and rankings converge.
 
-It is given what it runs, the clocks it reads and its randomness, and touches nothing else, so that scripted networks
-and clocks can show what it does about drift, spikes and several modes.
+It uses nothing but the networks, clocks and random numbers that it is given. So tests can show with scripted networks
+and clocks how it copes with drift, spikes and several modes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TimedNetwork(Protocol):
 
     Attributes:
         n_sessions: how often it was prepared.
-        n_stages: the number of stages whose time is taken apart; 0 for one stage.
+        n_stages: the number of stages that are timed separately; 0 for a single stage.
         marks: ns spent in each stage since the last ``clear``.
     """
 
@@ -41,7 +41,7 @@ class TimedNetwork(Protocol):
     marks: list[int]
 
     def turn(self, session: int) -> None:
-        """Let the given session run from now on."""
+        """Make ``run`` use the given session from now on."""
         ...
 
     def run(self) -> None:
@@ -59,7 +59,7 @@ class TimedNetwork(Protocol):
 
 @dataclass(frozen=True)
 class _Listeners:
-    """Who is told what; see ``time_batch``."""
+    """The callbacks of ``time_batch``."""
 
     enter: Callable[[int], None]
     tick: Callable[[Tick], None]
@@ -68,13 +68,13 @@ class _Listeners:
 
 @dataclass
 class _Network:
-    """What the loop keeps of a network while it is timed."""
+    """The state of a network while it is timed."""
 
     runner: TimedNetwork
     log: SampleLog
     run_ns: float = math.nan
     spent_ns: int = 0
-    last_ns: int = 0  # time of the last visit, or of the warm-up, after which there is one in any case
+    last_ns: int = 0  # duration of the last visit or, before the first visit, of the warm-up
     warmup_runs: int = 0
     failure: str | None = None
     time_runs: Callable[[int], Sequence[float]] | None = None
@@ -103,15 +103,14 @@ def time_batch(  # noqa: PLR0913 - all but the first four are options by name
 
     Args:
         runners: the networks.
-        protocol: the numbers.
-        clocks: what is read.
+        protocol: the protocol's numbers.
+        clocks: the clocks to read.
         rng: draws the order of each round.
-        anchors: so many of the first networks are there for comparison: nobody waits for them to settle, unless there
-            are no others.
-        threads: compute threads of the platform, which say how CPU time explains wall time.
+        anchors: how many of the first networks are anchors, which do not have to converge, unless there are no others.
+        threads: compute threads of the platform; CPU time divided by them explains wall time.
         enter: called with a network's index before it runs.
         tick: called about once a second, between visits.
-        report: called between rounds with what is known so far, and which networks it is new of; see
+        report: called between rounds with the result so far and the networks that are due; see
             ``hwnas.harness.measurement.interim``.
     """
     return _Loop(runners, protocol, clocks, rng, anchors, threads, _Listeners(enter, tick, report)).run()
@@ -174,7 +173,7 @@ class _Loop:
         return {index: len(self.networks[index].log) for index in self.judged if not self.networks[index].failure}
 
     def _report(self, due: Mapping[int, bool]) -> None:
-        """Report networks, where any are due; what that costs the host is no matter of the next visit."""
+        """Report networks if any are due; the time this takes is not attributed to the next visit."""
         if due:
             self.listeners.report(self._result(), due)
             self.counters = self.clocks.host()
@@ -185,7 +184,7 @@ class _Loop:
         return assess(samples, self.protocol, self.threads, judged)
 
     def _wants_more(self, network: _Network) -> bool:
-        """Return whether a network is to be visited again: it runs, and has time or too few samples left."""
+        """Return whether to visit a network again: it runs, and has time left or too few samples."""
         if network.failure is not None:
             return False
         runs, _, group = plan(network.run_ns, self.protocol)
@@ -193,7 +192,7 @@ class _Loop:
         return network.spent_ns + next_ns <= self.protocol.cap_s * 1e9 or len(network.log) < self.protocol.samples
 
     def _guarded(self, index: int, step: Callable[[_Network], None]) -> None:
-        """Do a step with a network; what it raises is its failure, and the others go on."""
+        """Do a step with a network; an exception marks the network as failed, and the others go on."""
         network = self.networks[index]
         if network.failure is not None:
             return
@@ -259,7 +258,7 @@ class _Loop:
         self.counters = counters
 
     def _timed_by_device(self, network: _Network, runs: int, drop: int) -> None:
-        """Take samples by the device's clock; what the host's threads do meanwhile says nothing about them."""
+        """Take samples by the device's clock; the host's CPU time and switches do not explain them."""
         if network.time_runs is None:
             return
         at = self.clocks.wall() - self.origin
@@ -281,10 +280,10 @@ def _sample(runner: TimedNetwork, log: SampleLog, clocks: Clocks, group: int, or
 
 
 def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
-    """Return what a visit is for a network that runs ``run_ns``: samples and dropped ones, and runs in each of them.
+    """Return the plan of a visit to a network that takes ``run_ns``: samples, how many of them to drop, runs in each.
 
-    What the first runs of a visit cost on top is a matter of caches, some hundred microseconds: of a slow network that
-    is little, and its visits can be shorter, so that more networks are seen in the same moment.
+    The first runs of a visit take some hundred microseconds longer, until the caches are filled. For a slow network
+    that is little: its visits can be shorter, so that more networks are visited in the same time.
     """
     group = max(1, math.ceil(protocol.group_s * 1e9 / run_ns))
     slow = run_ns >= protocol.slow_run_s * 1e9

@@ -157,7 +157,7 @@ def test_a_network_that_hangs_is_given_up(net):
     X = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     measurements = take(net, X, "us=20,how=hang,at=010", silence_s=4.0)
     assert [m.status for m in measurements] == ["ok", "failed", "ok"]
-    assert "said nothing for 4 s" in measurements[1].reason
+    assert "sent nothing for 4 s" in measurements[1].reason
 
 
 @pytest.mark.slow
