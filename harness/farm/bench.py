@@ -1,4 +1,4 @@
-"""A bench whose networks are measured by the workers of one environment, one job per device at a time."""
+"""Measure networks on the workers of a farm that have the same environment, one job per device at a time."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
-# Fewer networks than this, measured side by side, say little about each other, and the anchors that are measured along
-# cost the more.
+# With fewer networks than this side by side, rankings are less reliable and anchors take a larger share of the time.
 _SIDE_BY_SIDE = 8
 _WAIT_S = 1.0
-# How often it is seen whether more devices have come, and said how many networks wait.
+# How often to look for further devices, and to report how many networks wait.
 _LOOK_S = 2.0
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """An order under way.
+    """An order that has been sent and not answered.
 
     Attributes:
-        ticket: under which the caller knows it; several orders may share one.
-        networks: of it.
-        on_measurement: given what is known of them before it is done.
+        ticket: the caller's number for it; several orders may share one.
+        networks: the networks to measure.
+        on_measurement: called with interim measurements.
     """
 
     ticket: int
@@ -56,8 +55,8 @@ class FarmBench:
         net: the super-network.
         anchors: vectors (a, n_var).
         protocol: the numbers; ``None``: the profile that a short calibration on a worker chooses.
-        on_progress: told what is going on.
-        rng: of the orders' seeds.
+        on_progress: called when progress has been made.
+        rng: draws the orders' seeds.
         check: compare every network's outputs with the torch module's.
         silence_s: a measuring process that says nothing for this long has hung.
     """
@@ -97,7 +96,7 @@ class FarmBench:
         return max(1, sum(offer.serves(backend, self.fingerprint, device) for offer in self._cluster.offers()))
 
     def begin(self) -> TimingProtocol:
-        """Have a worker ready, where there is none; return the protocol that it follows."""
+        """Wait for a worker to be ready, unless one is; return the protocol that it follows."""
         if not self._begun:
             self._on_progress(
                 MeasuringProgress("starting", 0, 1, f"waiting for a worker to be ready for {self._platform}")
@@ -109,7 +108,7 @@ class FarmBench:
     def take(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> dict[str, Measurement]:
         """Measure networks, spread over the devices.
 
-        ``on_measurement`` is given each as soon as it arrives, and what is known of it before.
+        ``on_measurement`` is called with each measurement as soon as it arrives, and with interim ones before.
 
         Raises:
             MeasurementError: nothing can be measured on this platform; says why.
@@ -128,7 +127,7 @@ class FarmBench:
             while waiting and len(self._under_way) < devices + _ahead(devices, len(waiting)):
                 self.send(waiting.pop(), on_measurement)
             if time.monotonic() - looked > _LOOK_S:
-                # Each is a question to the scheduler, which measurements need not wait for.
+                # Each of these asks the scheduler, so they are not done between any two measurements.
                 looked = time.monotonic()
                 self._cluster.say_queued(self._name, sum(map(len, waiting)) + self.under_way)
                 devices = max(devices, self.parallel)
@@ -139,14 +138,14 @@ class FarmBench:
         return done
 
     def send(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> int:
-        """Send networks to be measured side by side; ``arrived`` has the answer by the number returned.
+        """Send networks to be measured side by side; return a ticket, with which ``arrived`` yields the measurements.
 
-        Until then, and while ``arrived`` is called, ``on_measurement`` is given what is known of each already.
+        Until then, ``arrived`` calls ``on_measurement`` with interim measurements.
         """
         return self._send(list(networks), on_measurement)
 
     def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:
-        """Yield tickets whose networks have all arrived, until there is no more; wait for the first at most so long."""
+        """Yield tickets whose networks are all measured; wait for the first one at most ``timeout_s``."""
         answered = self._cluster.next(timeout_s)
         while answered is not None:
             number, answer = answered
@@ -159,11 +158,11 @@ class FarmBench:
 
     @property
     def under_way(self) -> int:
-        """How many networks are sent and not there yet."""
+        """How many networks have been sent and not been measured yet."""
         return sum(len(sent.networks) for sent in self._under_way.values())
 
     def close(self) -> None:
-        """Forget what is under way; workers release their devices by themselves when they are not asked for a while."""
+        """Give up what is under way; workers release their devices by themselves when no order comes for a while."""
         self._cluster.say_queued(self._name, None)
         for number in self._under_way:
             self._cluster.forget(number)
@@ -178,7 +177,7 @@ class FarmBench:
         return self._protocol
 
     def _alone(self, *, anchors: bool) -> None:
-        """Have the anchors measured, or a worker made ready, and wait for it."""
+        """Order the anchors alone, or only a worker to be ready, and wait for the answer."""
         ticket = self._send([], anchors=anchors)
         while not any(number == ticket for number, _ in self.arrived(_WAIT_S)):
             pass
@@ -232,14 +231,14 @@ class FarmBench:
         ).to_text()
 
     def _interim(self, record: Mapping[str, Any], keys: Collection[str], on_measurement: OnMeasurement) -> None:
-        """Keep what is known of a network before its order is done; what is not of this order says nothing."""
+        """Pass on an interim measurement of an order's networks; ignore those of others."""
         with validating("a worker's news"):
             found = Measurement.from_record({**record, "platform": str(self._platform)})
         if found.interim and found.fingerprint == self.fingerprint and found.key in keys:
             on_measurement(found)
 
     def _read(self, sent: _Sent, answer: Answer | Died) -> list[Measurement]:
-        """Return the measurements of an answer: none where the networks were sent again, one by one."""
+        """Return the measurements of an answer; none if the networks were sent again, one by one."""
         match answer:
             case Died(reason):
                 return self._died(sent, reason)
@@ -266,7 +265,7 @@ class FarmBench:
         return measurements
 
     def _died(self, sent: _Sent, reason: str) -> list[Measurement]:
-        """Give up a network whose workers died time and again; several are tried again one by one."""
+        """Handle an order whose workers died repeatedly: send its networks one by one, or give up a single one."""
         networks = sent.networks
         if not networks:
             raise MeasurementError(f"the anchors cannot be measured on {self._platform}: {reason}")
@@ -278,9 +277,9 @@ class FarmBench:
 
 
 def _ahead(devices: int, waiting: int) -> int:
-    """Return how many jobs to send beyond those that devices are at.
+    """Return how many jobs to send beyond one per device.
 
-    A device has its next one before the client has heard of its last. A job that is sent stays with its device, so the
-    last ones are kept for whichever comes first.
+    So a device has its next job before the client has read its last answer. A job that is sent stays with its device,
+    so the last jobs are held back for the device that is free first.
     """
     return max(1, min(devices, waiting // 2))

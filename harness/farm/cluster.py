@@ -1,7 +1,7 @@
-"""The client's side: a connection that comes back, and jobs that are repeated until they are answered.
+"""Connect a client to a scheduler, reconnect when it is lost, and repeat jobs until they are answered.
 
-A worker that ends is no matter: the scheduler gives its job to the next. A scheduler that ends takes all jobs with it:
-they are sent again when one is there. What is under way in the client are texts, a few hundred bytes each.
+If a worker ends, the scheduler gives its job to another one. If the scheduler ends, all jobs are lost with it; the
+client sends them again as soon as it is back. The client holds only texts for them, a few hundred bytes each.
 """
 
 from __future__ import annotations
@@ -36,37 +36,37 @@ from hwnas.harness.farm.worker import CHARTER
 from hwnas.harness.validation import Count, read, validating
 from hwnas.supernets.errors import MeasurementError, UsageError
 
-# How long a farm may be without what a search needs: a scheduler, or a worker of the platform.
+# How long a search waits for a scheduler, or a worker of its platform, that is gone.
 PATIENCE_S = 600.0
 # How long a connection may take.
 _CONNECT_S = 10.0
-# How often the connection and the offers are looked at while nothing arrives.
+# How often the connection and the offers are checked while nothing arrives.
 _LOOK_S = 1.0
-# How long a file may take to the workers.
+# How long sending a file to the workers may take.
 _CARRY_S = 600.0
-# A job is given up when so many workers died while it was under way,
+# A job is given up when this many workers died while it was under way,
 _ATTEMPTS = 3
-# or when it came to nothing so often for other reasons.
+# or when it came back this many times without an answer for other reasons.
 _RETURNS = 20
 
 
 @dataclass
 class Job:
-    """What is to be done by a worker.
+    """A job for a worker.
 
     Attributes:
-        description: JSON that many jobs share; a worker gets it once, and knows it by its digest.
+        description: JSON that many jobs share; it is sent to a worker once, and then named by its digest.
         order: JSON of this job alone.
-        resources: what it takes of a worker.
-        what: the same for people.
+        resources: the resources of a worker that it takes.
+        what: the resources in words, for messages.
         begun: how often a worker has begun it, since the scheduler was last lost.
         returned: how often it came back without an answer.
-        described: the description goes along: the last worker did not know it.
-        file: what it needs and a worker may not have.
-        carries: the file goes along, likewise.
+        described: send the description along, because the last worker did not have it.
+        file: a file that it needs and a worker may not have.
+        carries: send the file along, because the last worker did not have it.
         task: the function that does it.
-        news: given the record of each measurement that the worker tells before it answers.
-        future: of Dask.
+        news: called with the record of each interim measurement.
+        future: Dask's future of it.
     """
 
     description: str
@@ -100,7 +100,7 @@ class Cluster:
         self.address = checked(address, self._tls)
         self.patience_s = patience_s
         self._topic = f"hwnas-{uuid.uuid4().hex}"
-        # A job's number and its future when that is done; or what a worker told, and nothing.
+        # A job's number with its future when that is done, or a worker's news with ``None``.
         self._arrived: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self._files: dict[Path, Any] = {}
@@ -114,18 +114,18 @@ class Cluster:
         return Cluster(self.address, self._tls, self.patience_s)
 
     def close(self) -> None:
-        """Give up what is under way and disconnect."""
+        """Give up the jobs under way and disconnect."""
         for number in list(self._jobs):
             self.forget(number)
         with contextlib.suppress(Exception):
             self._client.close(timeout=5)
 
     def offers(self) -> list[Offer]:
-        """Return what the workers that are there offer."""
+        """Return the offers of the connected workers."""
         return [Offer.from_record(facts["offer"]) for facts in self.workers().values()]
 
     def workers(self) -> dict[str, Any]:
-        """Return what the scheduler knows of hwnas's workers, by address."""
+        """Return the scheduler's information on hwnas's workers, by address."""
         try:
             known = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
         except Exception:  # noqa: BLE001 - whatever a lost connection raises: it is looked after while we wait
@@ -133,7 +133,7 @@ class Cluster:
         return {address: facts for address, facts in known.items() if isinstance(facts, Mapping) and "offer" in facts}
 
     def parsed(self, text: str, resources: Mapping[str, float]) -> PlatformRead:
-        """Have a worker that has ``resources`` read a platform string."""
+        """Let a worker that has ``resources`` parse a platform string."""
         future = self._client.submit(tasks.parsed, text, resources=dict(resources), pure=False)
         answer = read_answer(future.result(timeout=60))
         if isinstance(answer, Refusal):
@@ -143,13 +143,13 @@ class Cluster:
         return answer
 
     def queued(self) -> int:
-        """Return how many networks wait in clients, as far as those have said."""
+        """Return how many networks wait in clients, according to their reports."""
         told = self._client.get_metadata(["hwnas-queue"], default={})
         with validating("what clients say of their queues"):
             return sum(read(Count, json.dumps(n)) for n in told.values() if n)
 
     def say_queued(self, name: str, n: int | None) -> None:
-        """Let ``hwnas farm status`` know how many networks this client still has to send."""
+        """Report how many networks this client still has to send; ``hwnas farm status`` shows it."""
         with contextlib.suppress(Exception):
             self._client.set_metadata(["hwnas-queue", name], n)
 
@@ -163,17 +163,17 @@ class Cluster:
         return number
 
     def forget(self, number: int) -> None:
-        """Give up a job; where a worker is at it, its answer is not waited for."""
+        """Give up a job; a worker may still finish it, but its answer is ignored."""
         job = self._jobs.pop(number, None)
         if job is not None and job.future is not None:
             with contextlib.suppress(Exception):
                 job.future.cancel()
 
     def next(self, timeout_s: float) -> tuple[int, Answer | Died] | None:
-        """Return the number and the answer of a job that is done, or ``None`` after so long.
+        """Return the number and the answer of a job that is done, or ``None`` after ``timeout_s``.
 
         Raises:
-            HwnasError: a worker refused a job; what it said.
+            HwnasError: a worker refused a job; with the worker's reason.
             MeasurementError: the scheduler, or every worker that could do it, has been gone for too long.
         """
         deadline = time.monotonic() + timeout_s
@@ -199,7 +199,7 @@ class Cluster:
                 return number, answer
 
     def _begun(self, number: int, job: Job) -> Died | None:
-        """Count how often a job was begun; give it up where it took too many workers with it."""
+        """Count how often a job was begun; give it up if too many workers died of it."""
         job.begun += 1
         if job.begun <= _ATTEMPTS:
             return None
@@ -207,7 +207,7 @@ class Cluster:
         return Died(f"each of the {_ATTEMPTS} workers that measured it died meanwhile")
 
     def _answer(self, number: int, job: Job) -> Answer | Died | None:
-        """Return what a job's worker answered; where there is none, send the job again and return ``None``."""
+        """Return the worker's answer to a job; without one, send the job again and return ``None``."""
         status = job.future.status
         if status == "finished":
             try:
@@ -259,7 +259,7 @@ class Cluster:
         job.future.add_done_callback(lambda future: self._arrived.put((number, future)))
 
     def _carried(self, file: Path) -> Any:
-        """Return a future of a file's content: it goes to the workers once, and from there to each that needs it."""
+        """Return a future of a file's content, which is sent to one worker; the others get it from there."""
         known = self._files.get(file)
         # The worker that had it may have died before another got it.
         if known is None or known.status != "finished":
@@ -274,7 +274,7 @@ class Cluster:
     # --- the connection ----------------------------------------------------------------------------------------------
 
     def _look_after(self) -> None:
-        """See to it that there is a connection, that every job is on its way, and that somebody can do it."""
+        """Reconnect if the connection is lost, and raise if no worker has been able to do a job for too long."""
         lost = any(job.future is None or job.future.status in {"cancelled", "lost"} for job in self._jobs.values())
         if lost or self._client.status != "running":
             self._reconnect()
@@ -292,7 +292,7 @@ class Cluster:
             )
 
     def _reconnect(self) -> None:
-        """Connect anew and send every job again: a scheduler knows nothing of what its predecessor was asked."""
+        """Connect again and send every job again: a restarted scheduler has lost them."""
         # Dask's client would try by itself, but loses its topics.
         with contextlib.suppress(Exception):
             self._client.close(timeout=1)

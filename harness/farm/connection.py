@@ -1,4 +1,4 @@
-"""Where platforms are looked for: on this machine, or in a farm."""
+"""Find the platforms that a user names, on this machine or in the farm that the options name."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FarmOptions:
-    """What a user says of the farm.
+    """The user's options for a farm.
 
     Attributes:
-        scheduler: its address; ``None``: there is none.
-        local_cluster: workers to start on this machine; ``None``: none.
+        scheduler: its address, or ``None``.
+        local_cluster: how many workers to start on this machine, or ``None``.
         tls: the files of TLS.
     """
 
@@ -41,10 +41,10 @@ _SOMEBODY_S = 30.0
 
 @contextmanager
 def platforms_of(options: FarmOptions, texts: Sequence[str]) -> Iterator[list[Platform]]:
-    """Yield the platforms that strings and names stand for; without a farm, nothing of Dask is imported.
+    """Yield the platforms that strings and names stand for; Dask is imported only if there is a farm.
 
     Raises:
-        PlatformError: one that neither this machine nor a worker can honour.
+        PlatformError: neither this machine nor a worker can honour one of them.
         UsageError: there is no such farm.
     """
     if options.scheduler is None and options.local_cluster is None:
@@ -55,7 +55,7 @@ def platforms_of(options: FarmOptions, texts: Sequence[str]) -> Iterator[list[Pl
     from hwnas.harness.farm.platforms import find
 
     if options.local_cluster is not None:
-        # Read here first: what is misspelled is told before anything is started.
+        # Parsed here first, so that misspellings are reported before anything is started.
         running = [text for text in texts if parse(text).runs]
         with local_cluster(options.local_cluster, running) as cluster:
             yield [find(text, cluster) for text in texts]

@@ -1,4 +1,4 @@
-"""Dask, imported late and kept still: what it does by the clock would disturb what is timed beside it."""
+"""Import and configure Dask: late, and without its periodic work, which would disturb timings on the same machine."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from hwnas.supernets.errors import UsageError
 # are, and have no other fields than both sides know.
 VERSION = 3
 
-# The web server that Dask starts in any case is bound to where nobody else comes.
+# Dask always starts a web server; it is bound to an address that only this machine reaches.
 NO_PAGES = "127.0.0.1:0"
 
 _CALM: dict[str, Any] = {
-    # Ten looks a second at every thread's stack, and fifty ticks of the loop, are for debugging.
+    # Dask samples every thread's stack ten times a second and ticks fifty times, which is for debugging only.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "1h",
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.diagnostics.nvml": False,
-    # A measuring process may use what it needs; it is not to be paused or killed for its memory.
+    # A worker must not be paused or killed for the memory that it uses.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
-    # A machine that is cut off is given up after a minute; the other side of a dead connection sooner.
+    # A machine that cannot be reached is given up after a minute, a closed connection sooner.
     "distributed.scheduler.worker-ttl": "60s",
     "distributed.comm.timeouts.tcp": "20s",
     "distributed.comm.timeouts.connect": "10s",
     "distributed.scheduler.work-stealing": True,
-    # No pages: what a farm is at, hwnas farm status says, over the same encrypted connections as all else.
+    # No web pages: ``hwnas farm status`` shows the farm's state, over the same encrypted connections as all else.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
@@ -59,14 +59,14 @@ def distributed() -> Any:
         ) from None
     if not known:
         dask.config.set(_CALM)
-        # What breaks is told by us, once and in one line.
+        # hwnas reports errors itself, once and in one line.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         logging.getLogger("tornado").setLevel(logging.CRITICAL)
     return package
 
 
 def versions() -> dict[str, str]:
-    """Return what has to be the same for all who join a farm: hwnas, its orders, its protocol, Python and Dask."""
+    """Return the versions that must be the same in a whole farm: hwnas, its orders and protocol, Python and Dask."""
     from hwnas.harness.measurement import protocol
 
     return {
@@ -79,6 +79,6 @@ def versions() -> dict[str, str]:
 
 
 def differences(ours: dict[str, str], theirs: dict[str, str]) -> str:
-    """Return what differs, in words; empty where nothing does."""
+    """Return a text that says which versions differ; "" if none do."""
     names = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     return ", ".join(f"{name} {ours.get(name, 'none')} here, {theirs.get(name, 'none')} there" for name in names)

@@ -1,4 +1,4 @@
-"""Files that travel: a worker keeps each once, known by what it holds and not by its name."""
+"""Store files that clients send to a worker, each under the digest of its content."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from hwnas.supernets.errors import MeasurementError, OutputError
 from hwnas.supernets.files import is_file
 from hwnas.supernets.writing import write_file
 
-# Files that are kept; beyond that the one that came first goes.
+# How many files are stored; the oldest is removed for a further one.
 _MOST = 8
 
 
 def here(name: str, digest: str) -> Path | None:
-    """Return this machine's file of a content: the one that is called so, or one that has come before.
+    """Return this machine's file with the given content: the file of this name, or one that a client has sent.
 
     Args:
-        name: as the client calls it.
+        name: the file's name on the client.
         digest: SHA-256 of its content, in hexadecimal.
     """
     return next((file for file in (Path(name), _folder() / digest) if _holds(file, digest)), None)
 
 
 def put(content: bytes, digest: str) -> None:
-    """Keep what a client sent; ``here`` finds it from now on.
+    """Store a file that a client has sent; ``here`` finds it from now on.
 
     Raises:
-        MeasurementError: it is not what its digest says, or cannot be written.
+        MeasurementError: its content does not have the digest, or it cannot be written.
     """
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
@@ -44,7 +44,7 @@ def put(content: bytes, digest: str) -> None:
         for old in stored[:-_MOST]:
             old.unlink(missing_ok=True)
     except (OSError, OutputError) as error:
-        raise MeasurementError(f"{folder}: a file of the search cannot be kept there ({error})") from error
+        raise MeasurementError(f"{folder}: a file of the search cannot be stored there ({error})") from error
 
 
 def _holds(file: Path, digest: str) -> bool:

@@ -1,4 +1,4 @@
-"""A scheduler and workers on this machine, for one program: ``--local-cluster N``."""
+"""Start a scheduler and N workers on this machine for the time of one command (``--local-cluster N``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UP_S = 60.0
 
 @contextmanager
 def scheduler(tls: Tls, port: int = 0) -> Iterator[str]:
-    """Run a scheduler on loopback; yield its address."""
+    """Run a scheduler that only this machine reaches; yield its address."""
     child = Child("hwnas.harness.farm.scheduler", [str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         if child.process.stdin is not None:
@@ -37,15 +37,15 @@ def scheduler(tls: Tls, port: int = 0) -> Iterator[str]:
 
 @contextmanager
 def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
-    """Run a scheduler and ``n`` workers here; yield a connection when all have joined.
+    """Run a scheduler and ``n`` workers on this machine; yield a connection when all have joined.
 
-    The first has this machine's devices, for two measurements at once would disturb each other; the others evaluate
-    sub-networks for their quality. Who connects without the certificate made for it, another user of this machine say,
-    is turned away.
+    The first worker has this machine's devices, since two measurements at once would disturb each other; the others
+    evaluate sub-networks for their quality. Connections need a certificate that is made here, so that other users of
+    this machine are refused.
 
     Raises:
         UsageError: a worker was refused; says why.
-        WorkError: a worker does not come up.
+        WorkError: a worker does not start.
     """
     if n < 1:
         raise UsageError(f"local cluster: expected at least 1 worker, got {n}")
@@ -74,7 +74,7 @@ def local_cluster(n: int, platforms: Sequence[str] = ()) -> Iterator[Cluster]:
 
 
 def wait_for(cluster: Cluster, workers: Sequence[JoinedWorker], within_s: float = _UP_S) -> None:
-    """Wait until all workers have joined; raises what keeps one from it."""
+    """Wait until all workers have joined; raises the error of one that cannot."""
     deadline = time.monotonic() + within_s
     while len(cluster.workers()) < len(workers):
         ended = next((worker for worker in workers if worker.process.poll() is not None), None)

@@ -1,7 +1,7 @@
-"""What a farm's clients and workers say to each other: JSON texts of dataclasses that both sides use.
+"""The messages between a farm's clients and workers: JSON texts of dataclasses that both sides use.
 
-A job is a description, which many jobs share and a worker gets once, and an order of its own. Its answer is one of
-``ANSWER``. None of it is run where it is read.
+A job has a description, which many jobs share and a worker gets once, and an order of its own. Its answer is one of
+``ANSWER``. Messages are data: nothing in them is executed.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True)
 class MeasureDescription(Message):
-    """On what, and how, to measure.
+    """Where and how to measure; shared by many orders.
 
     Attributes:
-        version: of the form of orders and answers.
-        supernet: its name.
-        platform: as the worker reads it.
+        version: of the format of orders and answers.
+        supernet: the super-network's name.
+        platform: the platform string for the worker.
         device: of the platform.
-        fingerprint: of the environment that the search is of.
+        fingerprint: of the environment that the search measures in.
         anchors: vectors, from fast to slow.
         protocol: as a record; ``None``: the profile that a short calibration chooses.
         check: compare every network's outputs with the torch module's.
         silence_s: a measuring process that says nothing for this long has hung.
-        contents: digests of what the files hold that options of the platform name; ``None``: they are not compared.
+        contents: digests of the files that options of the platform name; ``None``: they are not compared.
     """
 
     version: int
@@ -54,12 +54,12 @@ class MeasureDescription(Message):
 
 @dataclass(frozen=True)
 class MeasureOrder(Message):
-    """What to measure.
+    """Which networks to measure.
 
     Attributes:
         networks: key, vector and digest of the graph of each.
-        anchors: measure the anchors where there are no networks; otherwise only be ready.
-        seed: of the order of the rounds.
+        anchors: without networks, measure the anchors; if false, only get ready.
+        seed: of the order of networks in each round.
     """
 
     networks: list[tuple[str, list[int], str]]
@@ -69,18 +69,18 @@ class MeasureOrder(Message):
 
 @dataclass(frozen=True)
 class EvaluateDescription(Message):
-    """How to run sub-networks for their quality.
+    """How to evaluate the quality of sub-networks; shared by many orders.
 
     Attributes:
-        version: of the form of orders and answers.
-        supernet: its name.
-        quality: the source, as the worker makes it.
-        weights: the client's name of the file of weights.
-        content: its SHA-256.
-        subset: of the data, as ``hwnas.harness.quality.QualityOptions`` has it.
-        workers: likewise.
-        source: what the client evaluates with.
-        beside: what lies beside the weights, and does not travel with them.
+        version: of the format of orders and answers.
+        supernet: the super-network's name.
+        quality: the string of the quality source.
+        weights: the name of the weights' file on the client.
+        content: the SHA-256 of that file.
+        subset: see ``hwnas.harness.quality.QualityOptions``.
+        workers: see ``hwnas.harness.quality.QualityOptions``.
+        source: the client's name of the source with its data and weights; the worker's has to be the same.
+        beside: roles of files that lie beside the weights and are not sent with them.
     """
 
     version: int
@@ -96,7 +96,7 @@ class EvaluateDescription(Message):
 
 @dataclass(frozen=True)
 class EvaluateOrder(Message):
-    """Which sub-network to run.
+    """Which sub-network to evaluate.
 
     Attributes:
         vector: of it.
@@ -110,15 +110,15 @@ class EvaluateOrder(Message):
 
 @dataclass(frozen=True)
 class MeasureAnswer(Message):
-    """What was measured.
+    """The measurements that a ``MeasureOrder`` asks for.
 
     Attributes:
         measurements: ``hwnas.harness.measurement.measurement.Measurement`` as records.
         anchors: the anchors' keys and latencies, seconds.
-        protocol: that was followed, as a record.
+        protocol: the protocol that was followed, as a record.
         environment: of the worker.
         fingerprint: of the environment.
-        worker: its name.
+        worker: the worker's name.
     """
 
     measurements: list[dict[str, Any]]
@@ -132,7 +132,7 @@ class MeasureAnswer(Message):
 
 @dataclass(frozen=True)
 class EvaluateAnswer(Message):
-    """What a sub-network reached.
+    """The quality that an ``EvaluateOrder`` asks for.
 
     Attributes:
         score: ``hwnas.harness.quality.evaluated.Score`` as a record.
@@ -144,7 +144,7 @@ class EvaluateAnswer(Message):
 
 @dataclass(frozen=True)
 class SettingsRead(Message):
-    """``hwnas.backends.backend.Settings``, as a worker reads them."""
+    """The fields of ``hwnas.backends.backend.Settings``, as a worker has parsed them."""
 
     device: str
     threads: Count
@@ -156,13 +156,13 @@ class SettingsRead(Message):
 
 @dataclass(frozen=True)
 class PlatformRead(Message):
-    """A platform as a worker reads it.
+    """A platform string as a worker has parsed it.
 
     Attributes:
-        backend: its name.
+        backend: the backend's name.
         settings: of the platform.
         fingerprint: of the worker's environment.
-        environment: the same in full.
+        environment: the worker's environment.
     """
 
     backend: str
@@ -174,21 +174,21 @@ class PlatformRead(Message):
 
 @dataclass(frozen=True)
 class DescriptionUnknown(Message):
-    """The worker does not know the description; it has to go along."""
+    """The worker does not have the description; it has to be sent with the order."""
 
     say: Literal["description unknown"] = "description unknown"
 
 
 @dataclass(frozen=True)
 class WeightsLacking(Message):
-    """The worker has no file of the weights' content; it has to go along."""
+    """The worker has no file with the content of the weights; it has to be sent with the order."""
 
     say: Literal["weights lacking"] = "weights lacking"
 
 
 @dataclass(frozen=True)
 class Refusal(Message):
-    """The worker cannot do it.
+    """The worker cannot carry out the order.
 
     Attributes:
         error: the class of ``hwnas.supernets.errors`` that says why.
@@ -200,17 +200,17 @@ class Refusal(Message):
     say: Literal["refused"] = "refused"
 
     def raised(self) -> HwnasError:
-        """Return the error that it stands for."""
+        """Return the error as an exception."""
         said = self.message.strip()
         return errors.again(self.error, said or f"a worker refused, and does not say why ({self.error})")
 
 
 @dataclass(frozen=True)
 class Died:
-    """Not said by any worker: those that were at a job died, or could not answer.
+    """The workers that did a job died, or could not answer; the client makes this, no worker sends it.
 
     Attributes:
-        reason: in words.
+        reason: why, in words.
     """
 
     reason: str
@@ -225,11 +225,11 @@ _ANSWER: Any = Annotated[Answer, Field(discriminator="say")]
 
 @dataclass(frozen=True)
 class InterimValue(Message):
-    """What is known of a network before its order is done.
+    """An interim measurement of a network, sent before its order is done.
 
     Attributes:
-        number: of the order, with the client.
-        measurement: as a record.
+        number: the client's number of the order.
+        measurement: the measurement as a record.
     """
 
     number: Count
@@ -238,15 +238,15 @@ class InterimValue(Message):
 
 @dataclass(frozen=True)
 class OrderUnderWay(Message):
-    """An order that a worker is at.
+    """An order that a worker is carrying out.
 
     Attributes:
-        device: it measures on.
-        platform: as it reads it.
+        device: the device it measures on.
+        platform: the platform string.
         supernet: the super-network's name.
-        networks: how many.
-        since: seconds since the epoch.
-        message: what it is at, in words.
+        networks: how many there are.
+        since: when it began, seconds since the epoch.
+        message: its progress, in words.
     """
 
     device: str
@@ -259,12 +259,12 @@ class OrderUnderWay(Message):
 
 @dataclass(frozen=True)
 class AtWork(Message):
-    """What a worker is at; its heartbeats carry it to the scheduler.
+    """The state of a worker; sent to the scheduler with its heartbeats.
 
     Attributes:
         current: orders under way.
-        done: networks measured.
-        error: what went wrong last, empty where nothing did.
+        done: how many networks it has measured.
+        error: the latest error, or "".
     """
 
     current: list[OrderUnderWay] = field(default_factory=list)
@@ -276,14 +276,14 @@ class AtWork(Message):
 
 
 def read_answer(text: Any) -> Answer:
-    """Read a worker's answer; raises ``MeasurementError`` where it is none."""
+    """Read a worker's answer; raises ``MeasurementError`` if it is not valid."""
     with validating("a worker's answer"):
         answer: Answer = read(_ANSWER, _text(text))
     return answer
 
 
 def read_message(expected: type[M], text: Any, whose: str) -> M:
-    """Read a message of one class; raises ``MeasurementError``, which begins with ``whose``, where it is none."""
+    """Read a message of one class; raises ``MeasurementError``, which begins with ``whose``, if it is not valid."""
     with validating(whose):
         message: M = read(expected, _text(text))
     return message

@@ -1,7 +1,7 @@
-"""What a worker tells a client of an order before it is done: that it has begun it, and what it knows so far.
+"""Report from a worker to its client, before an order is done, that it has begun and what has been measured so far.
 
-It goes by an event of Dask's, a number or a JSON text. A client that is killed has in its store what it was told. None
-of it is needed: where a message is lost, the answer says the same, only later.
+Reports are sent as events of Dask: a number or a JSON text. The client stores interim measurements, so that little is
+lost if it is killed. No report is essential: the final answer has everything.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from hwnas.harness.measurement.measurement import Measurement
 
 _LOG = logging.getLogger(__name__)
 
-# How long a measurement is held up by a scheduler that does not listen; after that it is told no more.
+# How long a measurement waits for a scheduler that does not respond; after that no further report is sent.
 _HELD_UP_S = 5.0
 
 
 class News:
-    """A worker's news of one order.
+    """Sends the reports about one order.
 
     Args:
-        worker: Dask's.
-        topic: the client's.
-        number: of the order.
+        worker: Dask's worker.
+        topic: the topic of Dask's events that the client listens to.
+        number: the client's number of the order.
     """
 
     def __init__(self, worker: Any, topic: str, number: int) -> None:
@@ -34,13 +34,13 @@ class News:
         self._heard = True
 
     def begun(self) -> None:
-        """Tell that it is begun: of the jobs that are lost with a worker, only those were under way."""
+        """Report that the order has begun: when a worker dies, only orders that had begun can be the reason."""
         self._worker.log_event(self._topic, self._number)
 
     def known(self, measurement: Measurement) -> Measurement:
-        """Tell an interim measurement, and return it; the others are in the answer.
+        """Report an interim measurement, and return the measurement; final ones are in the answer.
 
-        It returns when the scheduler has it: nothing is sent while the next round is timed.
+        It returns when the scheduler has the report, so that nothing is sent while the next round is timed.
         """
         if measurement.interim and self._heard:
             self._tell(InterimValue(self._number, measurement.to_record()).to_text())
@@ -52,17 +52,18 @@ class News:
             sync(self._worker.loop, send, topic=self._topic, msg=text, callback_timeout=_HELD_UP_S)
         except Exception as error:  # noqa: BLE001 - whatever a connection raises that is being lost
             self._heard = False
-            _LOG.info("the client is told no more of order %d: %s", self._number, error)
+            _LOG.info("no further reports about order %d are sent to the client: %s", self._number, error)
 
 
 def heard(said: Any) -> tuple[int, Mapping[str, Any] | None]:
     """Read an event.
 
     Returns:
-        The number of an order, -1 where it is of none, and the record of a measurement, or ``None``: it is begun.
+        The number of an order, -1 if the event is of none, and the record of an interim measurement, or ``None`` if
+        the event says that the order has begun.
 
     Raises:
-        MeasurementError: a text is not of the form that ``News`` writes.
+        MeasurementError: the event is not of the form that ``News`` sends.
     """
     if isinstance(said, str):
         found = read_message(InterimValue, said, "a worker's news")

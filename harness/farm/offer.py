@@ -1,4 +1,4 @@
-"""What a worker offers: its platforms, as resources that the scheduler counts."""
+"""Describe what a worker offers, its devices and backends, as resources that Dask's scheduler counts."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from hwnas.harness.platform import Platform, default_settings, named_platforms, 
 from hwnas.harness.validation import Count, Message
 from hwnas.supernets.errors import PlatformError, PlugInError
 
-# The scheduler counts tokens of devices; environments only say who may take part, and never run out.
+# The scheduler counts tokens of devices. Environments are resources too, which say who can do a job and never run out.
 _PLENTY = 1_000_000.0
 ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True)
 class OfferedPlatform(Platform):
-    """A platform of other machines, all of one environment.
+    """A platform of other machines, which all have the same environment.
 
     Attributes:
-        spelled: as its workers read it.
-        label: what tells it from platforms of other machines in names and reports; empty: it is of this one.
-        host: a digest that tells its host.
-        fingerprint: of its environment: a worker of another one never measures for it.
-        environment: of the worker that read it.
+        spelled: the platform string for its workers.
+        label: distinguishes it from platforms of other machines in names and reports; "" on this machine.
+        host: a digest that identifies its host.
+        fingerprint: of its environment; a worker with another one never measures for it.
+        environment: of the worker that parsed the platform string.
     """
 
     spelled: str = ""
@@ -52,7 +52,7 @@ class OfferedBackend(Message):
     Attributes:
         fingerprint: of the environment that it measures in.
         versions: of its libraries.
-        devices: that it measures on.
+        devices: the devices that it measures on.
     """
 
     fingerprint: str
@@ -66,14 +66,14 @@ class Offer(Message):
 
     Attributes:
         name: of the worker, as users write it behind ``@``.
-        host: a digest that tells hosts apart.
-        unit: which of several equal devices of its host it has, where each has a worker of its own; else ``None``.
+        host: a digest that identifies its host.
+        unit: which of several equal devices of its host it has, if each has a worker of its own; else ``None``.
         devices: physical devices; one measurement at a time runs on each.
         backends: by name.
         platforms: names that it gives to platforms.
         accuracy: how many sub-networks it evaluates for their quality at a time.
-        versions: of what has to be the same for all.
-        machine: for people: the CPU and such.
+        versions: the versions that must be the same in a whole farm.
+        machine: facts for people, such as the name of the CPU.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Offer(Message):
     machine: dict[str, Any] = field(default_factory=dict)
 
     def resources(self) -> dict[str, float]:
-        """Return the resources: a token per device, the environments, places for accuracy."""
+        """Return the resources for Dask: a token per device, the environments, and slots for evaluating quality."""
         found = {token(device, self.host): 1.0 for device in self.devices}
         found |= {place(name, backend.fingerprint): _PLENTY for name, backend in self.backends.items()}
         return found | ({ACCURACY: float(self.accuracy)} if self.accuracy else {})
@@ -113,7 +113,7 @@ def token(device: str, host: str) -> str:
 
 
 def place(backend: str, fingerprint: str) -> str:
-    """Return the name of the resource that says: this backend, in this environment."""
+    """Return the name of the resource that stands for a backend in an environment."""
     return f"{backend}@{fingerprint}"
 
 

@@ -1,4 +1,4 @@
-"""Files of certificates and keys, looked at before anything is connected: TLS itself says "no start line" at most."""
+"""Check certificate and key files before connecting, for the errors of TLS itself are cryptic ("no start line")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 1 << 22
 
 
 def check(ca_file: str, cert: str, key: str) -> None:
-    """Raise ``UsageError`` where the three are not an authority's certificate, a certificate and its key, in PEM."""
+    """Raise ``UsageError`` unless the files are an authority's certificate, a certificate and its key, in PEM."""
     for what, file in (("the authority's certificate", ca_file), ("the certificate", cert), ("the key", key)):
         _check_content(what, file, _content(file))
     _check_together(ca_file, cert, key)
@@ -33,7 +33,7 @@ def _content(file: str) -> bytes:
 
 
 def _check_content(what: str, file: str, content: bytes) -> None:
-    """Say what a file holds instead of what it should."""
+    """Raise ``UsageError`` that says what a file holds instead of what it should."""
     wanted, other = (_KEY, _CERTIFICATE) if what == "the key" else (_CERTIFICATE, _KEY)
     if content.startswith((_MARK, b"\xff\xfe", b"\xfe\xff")):
         raise UsageError(f"TLS: {file!r}: begins with a byte-order mark, which TLS does not read: save it without one")
@@ -48,7 +48,7 @@ def _check_content(what: str, file: str, content: bytes) -> None:
 
 def _check_together(ca_file: str, cert: str, key: str) -> None:
     def refuse() -> str:
-        # Without it the terminal is asked, of which a worker has none.
+        # Without a password OpenSSL asks on the terminal, and a worker has none.
         raise UsageError(
             f"TLS: {key!r}: has a passphrase, which nobody is there to type; write the key without: "
             "openssl pkey -in KEY -out PLAIN"

@@ -1,8 +1,8 @@
-"""What comes to a client of the farm is data: pickles in it are read, and nothing that they name is ever called.
+"""Read pickles from a farm as plain data and never call what they name, so that workers cannot attack clients.
 
-Dask hands results, exceptions and events over as pickles, and a pickle can name any function to be called where it is
-read. Workers have to trust clients, whose functions they run. The client need not trust workers: what it awaits of them
-are texts, numbers, and lists and dicts of them.
+Dask sends results, exceptions and events as pickles, and a pickle can make its reader call any function. Workers have
+to trust clients, whose functions they run. Clients do not have to trust workers: all that they expect from them are
+texts, numbers, and lists and dicts of these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Self
 
 
 class Unread(Exception):  # noqa: N818 - Dask insists that what stands for an exception is one
-    """Stands for what a pickle would have made of something that it names; it takes whatever is done to it."""
+    """Takes the place of an object of any class that a pickle names; it ignores everything that is done to it."""
 
     def __new__(cls, *_args: Any, **_more: Any) -> Self:
         return super().__new__(cls)
@@ -24,7 +24,7 @@ class Unread(Exception):  # noqa: N818 - Dask insists that what stands for an ex
         pass
 
     def __call__(self, *_args: Any, **_more: Any) -> Self:
-        """It may stand for a function, too."""
+        """Ignore a call: the pickle may name a function."""
         return self
 
     def __setstate__(self, state: Any) -> None:
@@ -34,20 +34,20 @@ class Unread(Exception):  # noqa: N818 - Dask insists that what stands for an ex
         pass
 
     def append(self, value: Any) -> None:
-        """Take what a pickle of a list appends."""
+        """Ignore an item that a pickle of a list appends."""
 
     def extend(self, values: Any) -> None:
-        """Take what a pickle of a list appends at once."""
+        """Ignore items that a pickle of a list appends."""
 
     def add(self, value: Any) -> None:
-        """Take what a pickle of a set adds."""
+        """Ignore an item that a pickle of a set adds."""
 
     def update(self, values: Any) -> None:
-        """Take what a pickle of a set adds at once."""
+        """Ignore items that a pickle of a set adds."""
 
 
 def _failure(exception: Any, *_: Any, **_more: Any) -> tuple[type[BaseException], BaseException, None]:
-    """Return what failed in the form of Dask's ``clean_exception``: an exception whatever came, without a traceback."""
+    """Take the place of Dask's ``clean_exception``: always return an exception, and never a traceback."""
     error = exception if isinstance(exception, BaseException) else Unread()
     return type(error), error, None
 
@@ -59,17 +59,17 @@ class _Reader(pickle.Unpickler):
 
 
 def loads(content: bytes, *, buffers: Any = ()) -> Any:
-    """Read a pickle; everything in it but data is ``Unread``."""
+    """Read a pickle; everything in it that is not plain data becomes ``Unread``."""
     return _Reader(io.BytesIO(content), buffers=buffers or None).load()
 
 
 def read_only() -> None:
-    """Let Dask read pickles so in this process, from now on.
+    """Make Dask read pickles with ``loads`` from now on.
 
-    It holds for the whole process: a program that uses Dask for something else too does that in another one.
+    This holds for the whole process. A program that uses Dask for other things should do so in another process.
     """
     reader = SimpleNamespace(**{**vars(pickle), "loads": loads})
-    # Dask has one function through which all its parts read pickles, and one place where it takes Python's own.
+    # All parts of Dask read pickles by one function, except for one place that uses Python's own.
     for name in ("distributed.protocol.pickle", "distributed.client"):
         importlib.import_module(name).__dict__["pickle"] = reader
     importlib.import_module("distributed.client").__dict__["clean_exception"] = _failure

@@ -1,4 +1,4 @@
-"""Platforms of the farm: found by name, or by who offers what the string asks for."""
+"""Find platforms among those that a farm's workers offer, by a name or by a platform string."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FarmPlatform(OfferedPlatform):
-    """A platform that workers offer, and the way to them.
+    """A platform that workers offer, with the connection to them.
 
     Attributes:
         cluster: the connection.
@@ -34,7 +34,7 @@ class FarmPlatform(OfferedPlatform):
     cluster: Cluster | None = field(default=None, compare=False, repr=False)
 
     def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> FarmBench:
-        """Return a bench whose networks are measured there; ``options`` as ``FarmBench`` takes them."""
+        """Return a bench that measures on this platform; ``options`` are those of ``FarmBench``."""
         from hwnas.harness.farm.bench import FarmBench
 
         if self.cluster is None:
@@ -42,14 +42,14 @@ class FarmPlatform(OfferedPlatform):
         return FarmBench(self.cluster, self, net, anchors, **options)
 
     def evaluating(self, quality: Quality, spec: str) -> Quality:
-        """Return a quality that the farm's workers find; the same one where it costs nothing, or nobody offers it."""
+        """Return a quality that the farm's workers evaluate, or ``quality`` if it costs nothing or no worker can."""
         from hwnas.harness.farm.quality import FarmQuality
         from hwnas.harness.quality.evaluated import EvaluatedQuality
 
         offered = self.cluster is not None and any(offer.accuracy for offer in self.cluster.offers())
         if self.cluster is None or not offered or not isinstance(quality, EvaluatedQuality):
             return quality
-        # A connection of its own: answers of the two kinds are waited for apart.
+        # A connection of its own, because answers of the two kinds are awaited separately.
         return FarmQuality.of(quality, spec, self.cluster.another())
 
 
@@ -57,12 +57,12 @@ def find(text: str, cluster: Cluster) -> Platform:
     """Find a platform among those that the farm's workers offer.
 
     Args:
-        text: a name that a worker gives to a platform, or a platform string; behind it ``@WORKER`` where several hosts
-            have it. A table is read here and needs no worker.
+        text: a name that a worker gives to a platform, or a platform string; followed by ``@WORKER`` if several hosts
+            have it. Tables are read here and need no worker.
         cluster: the connection.
 
     Raises:
-        PlatformError: no worker offers it, or several that must not be mixed; says who offers what.
+        PlatformError: no worker offers it, or several do whose values must not be mixed; says who offers what.
     """
     offers = cluster.offers()
     named = text in named_platforms() or any(text in offer.platforms for offer in offers)
@@ -86,7 +86,7 @@ def find(text: str, cluster: Cluster) -> Platform:
 
 
 def _found(read: PlatformRead, spelled: str, offer: Offer, cluster: Cluster, worker: str) -> FarmPlatform:
-    """Return the platform that a worker reads a text as; ``worker``: as the user names it, or empty."""
+    """Return the platform that a worker parses a text to; ``worker`` is its name if the user gave one, or ""."""
     elsewhere = offer.host != environment.host_identity()
     return FarmPlatform(
         read.backend,
@@ -101,7 +101,7 @@ def _found(read: PlatformRead, spelled: str, offer: Offer, cluster: Cluster, wor
 
 
 def _spelled(wanted: str, offers: Sequence[Offer]) -> str:
-    """Return what a name stands for: a worker's own name first, then one of this machine's ``hwnas.toml``."""
+    """Return the platform string of a name: a name given by a worker, else one of this machine's ``hwnas.toml``."""
     meanings = {offer.platforms[wanted] for offer in offers if wanted in offer.platforms}
     if len(meanings) > 1:
         owners = ", ".join(f"{wanted}@{offer.name}" for offer in offers if wanted in offer.platforms)
@@ -112,7 +112,7 @@ def _spelled(wanted: str, offers: Sequence[Offer]) -> str:
 def _places(
     text: str, wanted: str, backend: str, device: str | None, chosen: Sequence[Offer], offers: Sequence[Offer]
 ) -> dict[str, Offer]:
-    """Return the environments that have it, each with a worker that does."""
+    """Return the environments in which a platform is offered, each with a worker that offers it."""
     owners = [offer for offer in chosen if wanted in offer.platforms] or chosen
     places: dict[str, Offer] = {}
     for offer in owners:
@@ -140,5 +140,5 @@ def _is(offer: Offer, name: str) -> bool:
 
 
 def _label(offer: Offer) -> str:
-    """Return what the workers of one host share: the name without the unit."""
+    """Return the name that the workers of one host share, which is without the unit."""
     return offer.name if offer.unit is None else offer.name.removesuffix(f"-{offer.unit}")

@@ -1,4 +1,4 @@
-"""Quality that workers find: each sub-network goes to whichever is free, for accuracy is the same everywhere."""
+"""Evaluate quality on a farm: each sub-network goes to any free worker, since accuracy is the same on all of them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _WAIT_S = 1.0
 
 @dataclass(frozen=True, eq=False)
 class FarmQuality(EvaluatedQuality):
-    """An evaluated quality whose sub-networks are run by workers; values are looked up and kept here.
+    """An evaluated quality whose sub-networks are run by workers; the client looks up and stores the values.
 
-    Data has to be on the workers under the same names. The weights go to each worker that has no file of their content,
-    once; what lies beside them (subwords) does not, and a worker without it says so.
+    The data has to be on the workers under the same names. The weights are sent once to each worker that has no file
+    with their content. Files beside them (subwords) are not sent; a worker without them reports an error.
 
     Attributes:
-        spec: the quality source, as workers make it.
+        spec: the string of the quality source, for the workers.
         cluster: a connection of its own.
     """
 
@@ -38,7 +38,7 @@ class FarmQuality(EvaluatedQuality):
 
     @property
     def parallel(self) -> bool:
-        """It takes a batch at once, and keeps each value as soon as it arrives."""
+        """Whether to pass a batch at once: it stores each value as soon as it arrives."""
         return True
 
     @classmethod
@@ -48,7 +48,7 @@ class FarmQuality(EvaluatedQuality):
         return cls(**here, spec=spec, cluster=cluster)
 
     def scores(self, X: npt.ArrayLike) -> list[Score]:
-        """Return what each sub-network reached; nan where it took its workers with it."""
+        """Return the score of each sub-network; nan if its workers died."""
         if self.cluster is None:
             return super().scores(X)
         X = self.net.space.canonical(X)

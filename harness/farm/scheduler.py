@@ -1,4 +1,4 @@
-"""The scheduler's process: Dask's own, listening where it may."""
+"""Run Dask's scheduler, listening on loopback, or on other addresses with TLS only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hwnas.harness.farm.engine import NO_PAGES, distributed
 from hwnas.harness.farm.security import Tls, checked
 from hwnas.harness.host.child import joined
 
-# A job that waits on a worker that dies counts as often as the one that killed it. The client, who knows which was
-# under way, decides when it has had enough.
+# When a worker dies, Dask blames the jobs that waited there as much as the one that ran. So Dask never gives up a job:
+# the client does, which knows what ran.
 _ALLOWED_FAILURES = 10
 
 
@@ -25,11 +25,11 @@ async def serve(address: str, tls: Tls, ready: Callable[[str], None]) -> None:
     Args:
         address: tcp://127.0.0.1:PORT, or tls://HOST:PORT; port 0: any that is free.
         tls: the files of TLS.
-        ready: told the address when it listens.
+        ready: called with the address as soon as it listens.
     """
     package: Any = distributed()
     parts = urlsplit(address)
-    # Dask leaves a folder of its own in the one for temporary files.
+    # Dask leaves a folder behind among the temporary files.
     with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
         scheduler = package.Scheduler(
             protocol=f"{parts.scheme}://",
@@ -48,9 +48,9 @@ async def serve(address: str, tls: Tls, ready: Callable[[str], None]) -> None:
 
 
 def _forgetful(package: Any, scheduler: Any) -> Any:
-    """Return a plug-in that forgets each event when it is handed on.
+    """Return a plug-in that drops each event as soon as it has been delivered.
 
-    Dask keeps the last thousand of every topic as long as the scheduler lives, and ours hold samples.
+    Dask stores the last thousand events of every topic, and hwnas's events hold raw samples.
     """
 
     class Forgetful(package.SchedulerPlugin):  # type: ignore[misc]
@@ -61,17 +61,17 @@ def _forgetful(package: Any, scheduler: Any) -> Any:
 
 
 def listening(host: str, port: int, tls: Tls) -> str:
-    """Return the address to listen on; raises ``UsageError`` where it would be open to others without TLS."""
+    """Return the address to listen on; raises ``UsageError`` if other machines could reach it without TLS."""
     scheme = "tls" if tls.on else "tcp"
-    # Port 0 is none to connect to, but one to listen on.
+    # Port 0 is invalid for connecting, and means any free port for listening.
     spelled = checked(f"{scheme}://{host}:{port or 1}", tls)
     return spelled if port else spelled.rpartition(":")[0] + ":0"
 
 
 def main() -> int:
-    """Listen on loopback; say the address on standard output, and end when the parent does.
+    """Listen on loopback, print the address to standard output, and end when the parent does.
 
-    The first line of standard input is the files of TLS, or what is in them: a command line can be read by others.
+    The files of TLS, or their contents, are the first line of standard input: others can read a command line.
     """
     arguments = joined()
     port = int(arguments[0])

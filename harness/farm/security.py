@@ -1,4 +1,4 @@
-"""TLS, and when a farm may do without: whoever reaches a scheduler can run code on its workers."""
+"""Require TLS for farms that other machines can reach: whoever reaches a scheduler can run code on its workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONTENT = "-----BEGIN "
 
 @dataclass(frozen=True)
 class Tls:
-    """Files, or what is in them, as Dask takes them; all three, or none.
+    """The files of TLS, or their contents; all three, or none.
 
     Attributes:
         ca_file: the certificate of the authority that signed everybody's.
@@ -33,7 +33,7 @@ class Tls:
 
     @classmethod
     def temporary(cls) -> Self:
-        """Return a certificate of its own authority, just made: it is in no file, and only who is given it can join.
+        """Make an authority and a certificate in memory: only processes that are given it can join.
 
         Raises:
             UsageError: the package that makes it is not installed; names the command.
@@ -60,11 +60,11 @@ class Tls:
 
     @property
     def on(self) -> bool:
-        """Whether there is TLS."""
+        """Whether TLS is used."""
         return self.ca_file is not None
 
     def security(self) -> Any:
-        """Return it as Dask takes it."""
+        """Return Dask's security settings."""
         if not self.on:
             return distributed().Security()
         sides = {
@@ -79,7 +79,7 @@ def checked(address: str, tls: Tls) -> str:
     """Return a scheduler's address, tcp://HOST:PORT or tls://HOST:PORT.
 
     Raises:
-        UsageError: it is no address, or one that other machines can reach without TLS.
+        UsageError: the text is not an address, or other machines could reach it without TLS.
     """
     scheme, host, port = _parts(address if "://" in address else f"{'tls' if tls.on else 'tcp'}://{address}")
     if scheme not in {"tcp", "tls"} or not host or not port:
@@ -98,7 +98,7 @@ def checked(address: str, tls: Tls) -> str:
 
 
 def _parts(url: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port; empty where the text is no URL."""
+    """Return scheme, host and port; empty if the text is not a URL."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname, parts.port

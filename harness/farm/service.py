@@ -1,12 +1,12 @@
-"""The worker's side: keeps benches open, carries out orders on them, and says what it is at.
+"""Carry out a client's orders on a worker: measure networks, evaluate their quality, and report the worker's state.
 
-Orders and answers are JSON texts: what comes back from a worker is read, never run.
+Orders and answers are JSON texts: what a client gets from a worker is read, never executed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import LocalBench, MeasuringProgress, OnMeasurement, OnProgress, surroundings
+from hwnas.harness.bench import MeasuringProgress, OnMeasurement, OnProgress, surroundings
 from hwnas.harness.farm import files
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import (
@@ -35,53 +35,40 @@ from hwnas.harness.farm.messages import (
     read_message,
 )
 from hwnas.harness.farm.offer import Offer
+from hwnas.harness.farm.open_benches import OpenBenches
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import TimingProtocol
-from hwnas.harness.pinned import pinned, pinned_settings
-from hwnas.harness.platform import Platform, parse
+from hwnas.harness.pinned import pinned_settings
+from hwnas.harness.platform import parse
 from hwnas.harness.quality.quality import ScoredQuality
-from hwnas.supernets.contents import SHOWN
 from hwnas.supernets.errors import HwnasError, MeasurementError, QualityError
 from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of
 
-# Benches that stay open on a device: searches that share it do not wait for each other's worker to start.
-_OPEN = 3
-# Descriptions that are remembered.
+# How many descriptions are remembered.
 _KNOWN = 100
-# A device that nobody asks for is released to other programs of its machine.
+# A device that no order uses for this long is released to other programs of its machine.
 IDLE_S = 60.0
-# How often the environment is read again: somebody may have changed the clock's governor, or a library.
-_LOOK_S = 60.0
-
-
-class _Open:
-    """An open bench."""
-
-    def __init__(self, bench: LocalBench, platform: Platform) -> None:
-        self.bench, self.platform = bench, platform
-        self.used = self.looked = time.monotonic()
 
 
 class WorkerService:
-    """Carries out a worker's orders.
+    """Carries out the orders that a worker gets.
 
     Args:
-        offer: of the worker.
+        offer: the worker's offer.
     """
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self._known: dict[str, str] = {}
         self._qualities: dict[str, ScoredQuality] = {}
-        self._open: dict[str, _Open] = {}
+        self._benches = OpenBenches(offer, self._progress_of)
         self._lock = Lock()
         self._current: dict[str, OrderUnderWay] = {}
         self._done = 0
         self._error = ""
 
     def facts(self) -> dict[str, Any]:
-        """Return what it is at, as JSON values; heartbeats carry it to the scheduler."""
+        """Return the worker's state as JSON values; it is sent to the scheduler with heartbeats."""
         return asdict(AtWork(list(self._current.values()), self._done, self._error))
 
     @property
@@ -90,7 +77,7 @@ class WorkerService:
         return bool(self._current)
 
     def parsed(self, spelled: str) -> str:
-        """Return a platform as this machine reads it, as JSON."""
+        """Parse a platform string on this machine; return a ``PlatformRead`` or ``Refusal``."""
         try:
             found = parse(self.offer.platforms.get(spelled, spelled))
         except HwnasError as error:
@@ -107,14 +94,14 @@ class WorkerService:
         on_begin: Callable[[], None] = lambda: None,
         on_measurement: OnMeasurement = lambda measurement: measurement,
     ) -> str:
-        """Measure what an order names on the bench of a description.
+        """Measure the networks of an order on the bench of its description.
 
         Args:
             digest: of the description.
             order: a ``MeasureOrder``.
-            description: a ``MeasureDescription``; empty: the one that was sent with an earlier order.
-            on_begin: called when it is known what to do.
-            on_measurement: given each measurement as soon as it is there, interim ones between two rounds.
+            description: a ``MeasureDescription``; "": the one that was sent with an earlier order.
+            on_begin: called when the order has been read, before anything is measured.
+            on_measurement: called with each measurement as soon as it is there, and with interim ones between rounds.
 
         Returns:
             A ``MeasureAnswer``, ``DescriptionUnknown`` or ``Refusal``.
@@ -130,7 +117,7 @@ class WorkerService:
         self._under_way(what, len(given.networks))
         try:
             answer = self._measured(what, given, on_measurement)
-        except FAILURES as error:  # whatever a backend raises is the answer, and the worker goes on
+        except FAILURES as error:  # the error of a backend is the answer; the worker goes on
             self._error = reason_of(error)[:500]
             return _refused(error)
         finally:
@@ -148,9 +135,10 @@ class WorkerService:
         on_begin: Callable[[], None] = lambda: None,
         content: bytes = b"",
     ) -> str:
-        """Run a sub-network for its quality: an ``EvaluateOrder`` by an ``EvaluateDescription``.
+        """Evaluate the quality of a sub-network: an ``EvaluateOrder`` with an ``EvaluateDescription``.
 
-        As ``measure``; ``content`` is the weights, which the answer ``WeightsLacking`` asks for.
+        The other arguments are as in ``measure``; ``content`` is the weights, which the answer ``WeightsLacking``
+        asks for.
         """
         if not self._knows(digest, description):
             return DescriptionUnknown().to_text()
@@ -175,12 +163,8 @@ class WorkerService:
         return EvaluateAnswer(score.record()).to_text()
 
     def release(self, idle_s: float = IDLE_S) -> None:
-        """Close benches that were not used for so long."""
-        with self._lock:
-            for key, one in list(self._open.items()):
-                if time.monotonic() - one.used > idle_s and one.platform.settings.device not in self._current:
-                    del self._open[key]
-                    one.bench.close()
+        """Close the benches that have not been used for this long."""
+        self._benches.release(idle_s, self._current)
 
     def _knows(self, digest: str, description: str) -> bool:
         if description:
@@ -190,12 +174,12 @@ class WorkerService:
         return digest in self._known
 
     def _under_way(self, what: MeasureDescription, networks: int) -> None:
-        """Let ``facts`` say that an order is carried out."""
+        """Add an order to those that ``facts`` reports."""
         order = OrderUnderWay(what.device, what.platform, what.supernet, networks, time.time())
         self._current[what.device] = order
 
     def _progress_of(self, device: str) -> OnProgress:
-        """Return what lets ``facts`` say what an order on a device is at."""
+        """Return a callback that updates the progress of the order on a device, as ``facts`` reports it."""
 
         def report(event: MeasuringProgress) -> None:
             if device in self._current:
@@ -204,7 +188,7 @@ class WorkerService:
         return report
 
     def _quality(self, what: EvaluateDescription, weights: str) -> ScoredQuality:
-        """Make a quality source, and verify that its data is the client's."""
+        """Make a quality source, and verify that its data is the same as the client's."""
         from hwnas.harness import quality
 
         options = quality.QualityOptions(weights, what.subset, what.workers)
@@ -230,81 +214,26 @@ class WorkerService:
     def _measured(self, what: MeasureDescription, order: MeasureOrder, on_measurement: OnMeasurement) -> MeasureAnswer:
         if what.version != VERSION:
             raise MeasurementError(f"the order is of form {what.version}, this worker reads {VERSION}: update hwnas")
-        place = self._bench(what)
-        protocol = place.bench.begin()
+        opened = self._benches.get(what)
+        protocol = opened.bench.begin()
         measurements: Sequence[Measurement] = ()
         if order.networks or order.anchors:
             networks = _networks(what.supernet, order.networks)
-            place.bench.reseed(order.seed)
-            measurements = list(place.bench.take(networks, on_measurement).values())
-        place.used = time.monotonic()
+            opened.bench.reseed(order.seed)
+            measurements = list(opened.bench.take(networks, on_measurement).values())
+        opened.used = time.monotonic()
         return MeasureAnswer(
             measurements=[one.to_record() for one in measurements],
-            anchors=dict(place.bench.anchors_now),
+            anchors=dict(opened.bench.anchors_now),
             protocol=protocol.to_record(),
-            environment={**place.bench.environment, "farm": {"worker": self.offer.name, "unit": self.offer.unit}},
-            fingerprint=place.bench.fingerprint,
+            environment={**opened.bench.environment, "farm": {"worker": self.offer.name, "unit": self.offer.unit}},
+            fingerprint=opened.bench.fingerprint,
             worker=self.offer.name,
         )
 
-    def _bench(self, what: MeasureDescription) -> _Open:
-        """Return the bench of a description; opens it where there is none, and closes the one unused longest."""
-        key = replace(what, protocol=None).to_text()
-        with self._lock:
-            found = self._open.pop(key, None)
-        if found is not None and what.protocol not in (None, found.bench.begin().to_record()):
-            found.bench.close()
-            found = None
-        if found is None:
-            found = self._opened(what)
-        elif time.monotonic() - found.looked > _LOOK_S:
-            self._check(what, found.platform)
-            found.looked = time.monotonic()
-        found.bench.on_progress = self._progress_of(what.device)
-        with self._lock:
-            self._open[key] = found
-            others = [k for k, one in self._open.items() if one.platform.settings.device == what.device]
-            for old in others[:-_OPEN]:
-                self._open.pop(old).bench.close()
-        return found
-
-    def _opened(self, what: MeasureDescription) -> _Open:
-        platform = pinned(parse(what.platform))
-        self._check(what, platform)
-        net = supernets.get(what.supernet)
-        bench = LocalBench(
-            net,
-            platform,
-            np.array(what.anchors, dtype=np.int64).reshape(-1, net.space.n_var),
-            protocol=None if what.protocol is None else TimingProtocol.from_record(what.protocol),
-            on_progress=self._progress_of(what.device),
-            check=what.check,
-            silence_s=what.silence_s,
-            unit=self.offer.unit,
-        )
-        return _Open(bench, platform)
-
-    def _check(self, what: MeasureDescription, platform: Platform) -> None:
-        there, meant = pinned_settings(platform).contents, what.contents
-        if meant is not None and there != meant:
-            raise MeasurementError(
-                f"worker {self.offer.name}: {platform}: what its files hold there is {_short(there)}, the search is of "
-                f"{_short(meant)}; put the same files there"
-            )
-        _, now = surroundings(platform)
-        if now != what.fingerprint:
-            raise MeasurementError(
-                f"worker {self.offer.name}: its environment is {now} now, the search is of {what.fingerprint}; "
-                "values of the two are not mixed: begin a new study, or put the machine back as it was"
-            )
-
-
-def _short(contents: Mapping[str, str]) -> str:
-    return ", ".join(f"{key} {str(digest)[:SHOWN]}" for key, digest in contents.items()) or "none"
-
 
 def _weights(what: EvaluateDescription, content: bytes) -> str | None:
-    """Return this machine's file of the weights that an order names; ``None`` where there is none."""
+    """Return this machine's file of the weights that an order names, or ``None``."""
     if content:
         files.put(content, what.content)
     found = files.here(what.weights, what.content)
@@ -312,7 +241,7 @@ def _weights(what: EvaluateDescription, content: bytes) -> str | None:
 
 
 def _networks(supernet: str, given: Sequence[Sequence[Any]]) -> list[tuple[str, Any]]:
-    """Return the networks of an order, each verified to be what the client means by it."""
+    """Return the networks of an order; verify that this machine builds the same graphs as the client."""
     net = supernets.get(supernet)
     if not given:
         return []

@@ -1,4 +1,4 @@
-"""What a farm is at: its workers, their devices, what waits, what went wrong last."""
+"""Report the state of a farm: its workers and their devices, waiting networks, and the latest errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = 1
 
 
 def status(cluster: Cluster) -> dict[str, Any]:
-    """Return what workers, devices and queue are at, as JSON values."""
+    """Return the state of workers, devices and queue as JSON values."""
     workers = [_worker(address, facts) for address, facts in sorted(cluster.workers().items())]
     return {
         "schema": SCHEMA,

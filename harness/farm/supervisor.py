@@ -1,4 +1,4 @@
-"""Keep a worker alive: started again whenever it ends, until it is refused or told to stop."""
+"""Run a worker of a farm in a child process, and restart it whenever it ends, until it is refused or interrupted."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from hwnas.harness.farm.worker import REFUSED
 from hwnas.harness.host.child import Child, unnamed_file
 from hwnas.supernets.errors import UsageError
 
-# How long it waits before it starts a worker again; longer each time, as long as none comes up.
+# How long to wait before a worker is started again; longer each time until one starts.
 _FIRST_S, _LONGEST_S = 0.5, 10.0
-# A worker that lived so long, or was killed, was no failure to start.
+# A worker that ran for this long, or was killed, has started.
 _LIVED_S = 10.0
-_END_S = 1.5  # whoever presses Ctrl-C waits for it
+_END_S = 1.5  # after Ctrl-C, the user waits this long at most
 
 
 @dataclass(frozen=True)
 class JoinOrder:
-    """How a worker joins.
+    """How a worker joins a farm.
 
     Attributes:
         scheduler: the address.
         tls: the files of TLS.
-        platforms: what it offers; none: everything that works here.
-        name: of the worker; ``None``: the machine's.
+        platforms: the platforms it offers; none: everything that works here.
+        name: of the worker; ``None``: the machine's name.
         unit: which of several equal devices of this machine it is.
         accuracy: sub-networks evaluated for their quality at a time.
         measure: offer devices at all.
@@ -52,11 +52,11 @@ class JoinOrder:
 
 
 class JoinedWorker:
-    """A worker's process; a context manager that ends it.
+    """A child process that joins a farm as a worker; a context manager that ends it.
 
     Args:
         order: how it joins.
-        environment: further variables.
+        environment: further environment variables.
     """
 
     def __init__(self, order: JoinOrder, environment: Mapping[str, str] | None = None) -> None:
@@ -83,22 +83,22 @@ class JoinedWorker:
         self.close()
 
     def words(self) -> str:
-        """Return the last line that it said on standard error."""
+        """Return the last line that it wrote to standard error."""
         self._words.seek(0)
         lines = self._words.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
 
     def close(self) -> None:
-        """Let it finish in order, or end it."""
+        """Ask the process to end, and kill it if it does not."""
         self._child.close(_END_S)
         self._words.close()
 
 
 def supervise(order: JoinOrder, say: Callable[[str], None]) -> None:
-    """Keep a worker alive until the program is interrupted.
+    """Run a worker, and restart it whenever it ends, until the program is interrupted.
 
     Raises:
-        UsageError: it was refused; says why.
+        UsageError: the worker was refused; says why.
     """
     wait = _FIRST_S
     while True:

@@ -1,4 +1,4 @@
-"""What a scheduler sends to workers: functions of this file by name, and texts."""
+"""The functions that workers run for clients; the scheduler passes their names, with texts as arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hwnas.harness.farm.news import News
 def measure(digest: str, order: str, description: str, topic: str, number: int) -> str:
     """Carry out an order on the bench of a description, by its digest; see ``hwnas.harness.farm.service``.
 
-    The client is told on its topic that it begins, and what is known before the end.
+    Its beginning and interim measurements are reported to the client on its topic.
     """
     worker = distributed().get_worker()
     news = News(worker, topic, number)
@@ -18,13 +18,13 @@ def measure(digest: str, order: str, description: str, topic: str, number: int) 
 
 
 def evaluate(digest: str, order: str, description: str, topic: str, number: int, content: bytes = b"") -> str:
-    """Run a sub-network for its quality; as ``measure``, and ``content`` is the weights where they go along."""
+    """Evaluate the quality of a sub-network; as ``measure``, and ``content`` is the weights if they are sent along."""
     worker = distributed().get_worker()
     answer: str = worker.service.evaluate(digest, order, description, News(worker, topic, number).begun, content)
     return answer
 
 
 def parsed(text: str) -> str:
-    """Read a platform string as the worker reads it."""
+    """Parse a platform string on the worker."""
     answer: str = distributed().get_worker().service.parsed(text)
     return answer

@@ -1,6 +1,7 @@
-"""The process that joins a scheduler: ``python -m hwnas.harness.farm.worker``, told how over its standard input.
+"""The main program of a farm's worker, which offers this machine's platforms to a scheduler.
 
-It ends when the scheduler is gone or its parent is; ``hwnas.harness.farm.supervisor`` starts it again.
+``hwnas.harness.farm.supervisor`` starts ``python -m hwnas.harness.farm.worker``, passes a ``JoinOrder`` to its standard
+input, and restarts it. The process ends when the scheduler or its parent is gone.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from hwnas.harness.host.child import joined
 from hwnas.harness.host.variables import set_aside
 from hwnas.supernets.errors import HwnasError, PlatformError, UsageError
 
-# The exit code of a process that was refused: to start it again would change nothing.
+# The exit code of a worker that was refused; it is not restarted.
 REFUSED = 2
-# What the first to join has, all others must have.
+# The key of the versions of the first worker that joined; all others must have the same.
 CHARTER = "hwnas-versions"
-# A worker says what it is at so often, and less often while it measures.
+# Seconds between two heartbeats, at rest and while it measures.
 _HEARTBEAT_S, _CALM_S = 1.0, 5.0
 _RELEASE_S = 10.0
 
@@ -38,7 +39,7 @@ async def join(order: Mapping[str, Any]) -> None:
         order: ``scheduler``, ``tls`` and what ``offer_here`` takes.
 
     Raises:
-        UsageError: the scheduler, or the others who joined it, do not go together with this worker.
+        UsageError: this worker's versions or devices conflict with those that joined before, or the address is wrong.
         PlatformError: a platform does not work here.
     """
     package = distributed()
@@ -59,7 +60,7 @@ async def join(order: Mapping[str, Any]) -> None:
         address,
         service=service,
         name=f"{offer.name}:{os.getpid()}",
-        nthreads=len(offer.devices) + offer.accuracy + 1,  # one for what takes no time
+        nthreads=len(offer.devices) + offer.accuracy + 1,  # one for short tasks, such as parsing a platform
         resources=offer.resources(),
         security=security,
         host="127.0.0.1" if here else None,
@@ -86,7 +87,7 @@ async def _released(service: WorkerService) -> None:
 
 
 async def _admitted(address: str, security: Any, offer: Offer) -> None:
-    """Compare with what is there already; raises ``UsageError`` that says what does not go together."""
+    """Compare this worker with those that joined before; raises ``UsageError`` that says what conflicts."""
     package = distributed()
     async with package.rpc(address, connection_args=security.get_connection_args("worker")) as scheduler:
         charter = await scheduler.get_metadata(keys=[CHARTER], default=None)
@@ -114,7 +115,7 @@ async def _admitted(address: str, security: Any, offer: Offer) -> None:
 
 def _class(package: Any) -> Any:
     class MeasuringWorker(package.Worker):  # type: ignore[misc]
-        """A Dask worker with a station, which keeps still while that measures."""
+        """A Dask worker with a ``WorkerService``; it sends fewer heartbeats while it measures."""
 
         def __init__(self, *args: Any, service: WorkerService, **settings: Any) -> None:
             self.service = service
@@ -129,7 +130,7 @@ def _class(package: Any) -> Any:
 
 
 def main() -> int:
-    """Join as the first line of standard input says."""
+    """Join a farm as the first line of standard input says."""
     joined()
     set_aside(os.environ)
     order = json.loads(sys.stdin.buffer.readline())

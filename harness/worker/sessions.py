@@ -57,7 +57,7 @@ class Inference:
     def turn(self, session: int) -> None:
         """Make ``run`` use the sessions of the given preparation from now on."""
         self._sessions = self.made[session]
-        # One stage, once: no call of ours between the loop and the backend.
+        # A single stage that runs once: the loop calls the backend directly.
         self.run = self._sessions[0].run if self.repeats == (1,) else self._run_stages
 
     def _run_stages(self) -> None:
@@ -91,7 +91,7 @@ class Inference:
 
 
 def _summed(clocks: Sequence[Any], repeats: Sequence[int], n: int) -> list[float]:
-    # Each clock's times are looked at before they are added: what one has below 0, another would hide.
+    # Each stage's times are checked before they are added: another stage's would hide a negative one.
     times = (device_times(clock(n * r), n * r) for clock, r in zip(clocks, repeats, strict=True))
     parts = [each.reshape(n, r).sum(axis=1) for each, r in zip(times, repeats, strict=True)]
     return [float(value) for value in np.sum(parts, axis=0)]

@@ -172,13 +172,13 @@ def test_what_is_not_of_the_order_is_not_kept(net, cluster, changes):
     bench = FarmBench(cluster, find(DEVICE, cluster), net, net.space.smallest(), check=False)
     kept = []
     ours = interim(net, fingerprint=bench.fingerprint)
-    bench._keep_interim(ours.to_record(), {ours.key}, kept.append)
+    bench._interim(ours.to_record(), {ours.key}, kept.append)
     assert [one.platform for one in kept] == [str(find(DEVICE, cluster))]
-    bench._keep_interim(replace(ours, **changes).to_record(), {ours.key}, kept.append)
+    bench._interim(replace(ours, **changes).to_record(), {ours.key}, kept.append)
     assert len(kept) == 1
 
 
 def test_a_record_that_is_none_is_refused(net, cluster):
     bench = FarmBench(cluster, find(DEVICE, cluster), net, net.space.smallest(), check=False)
     with pytest.raises(Exception, match=r"damaged|cannot be understood"):
-        bench._keep_interim({"status": np.nan}, {"000"}, lambda one: one)
+        bench._interim({"status": np.nan}, {"000"}, lambda one: one)
