@@ -1,6 +1,6 @@
-"""Data that super-networks are trained on.
+"""Training data of super-networks: ``get(spec, net)`` opens data such as ``images:PATH`` as a training task.
 
-``get(spec, net)`` makes the training task of ``NAME:ARGUMENT[,KEY=VALUE...]``. A kind of data is one file here or an
+A spec has the form ``NAME:ARGUMENT[,KEY=VALUE...]``. A kind of data is one file here or an
 installed package's entry point in ``hwnas.data``; it has ``create(name, argument, net)``, which returns a
 ``hwnas.supernets.training.TrainingTask``. A super-network says by its attribute ``data`` which kind it takes.
 """
@@ -29,12 +29,12 @@ def names() -> list[str]:
 
 
 def get(spec: str, net: SuperNetwork) -> TrainingTask:
-    """Make the training task of ``spec``; a path alone is data of the kind that ``net`` takes.
+    """Make the training task of ``spec``; a path alone is taken as data of the kind that ``net`` is trained on.
 
     Raises:
         UnknownNameError: no such kind of data; carries suggestions.
         UsageError: ``net`` takes another kind, or cannot be trained.
-        DataError: a file that is not what it should be.
+        DataError: a file is not of the expected form.
     """
     kind = getattr(net, "data", None)
     if kind is None:

@@ -1,6 +1,6 @@
-"""Files that say who had to do with what: MovieLens', RecBole's ``.inter``, the split files of He et al.
+"""Read user-item interactions from files of MovieLens, RecBole (``.inter``), and the split files of He et al.
 
-Ratings are taken as signs of interest whatever their number is, as He et al. (2017, arXiv 1708.05031) do.
+Every rating counts as an interaction, whatever its value, as in He et al. (2017, arXiv 1708.05031).
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ FORMS = (
     "MovieLens' u.data, ratings.dat or ratings.csv, or a .inter file of RecBole"
 )
 
-# What MovieLens calls them, in releases from 1998 to today.
+# File names of MovieLens' releases from 1998 to today.
 _MOVIELENS = ("u.data", "ratings.dat", "ratings.csv")
 _FIELDS = ("user_id", "item_id", "timestamp")
-# What MovieLens' header calls these.
+# The columns' names in MovieLens' header.
 _ALIASES = {"userId": "user_id", "movieId": "item_id"}
-# A longer number is no user or item but a mistake, and a table of so many rows would cost the memory.
+# A longer number must be a mistake; an embedding table of so many rows would not fit into memory.
 _MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, eq=False)
 class InteractionLog:
-    """Who had to do with what, and when; immutable.
+    """User-item interactions with their times; immutable.
 
     Attributes:
-        file: that it was read from.
-        users: of each interaction, 0 to the number of users, ``(n,)``.
-        items: likewise.
-        times: likewise; in any unit.
-        user_names: as the file spells them.
-        item_names: likewise.
+        file: the file they were read from.
+        users: the user of each interaction, numbered from 0, ``(n,)``.
+        items: the item of each interaction, numbered from 0, ``(n,)``.
+        times: the time of each interaction, in any unit, ``(n,)``.
+        user_names: the users' names in the file.
+        item_names: the items' names in the file.
     """
 
     file: str
@@ -55,13 +55,13 @@ class InteractionLog:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Interactions to learn from, and for each tested user the held-out item among others; immutable.
+    """Training interactions, and for each test user a held-out item among other candidates; immutable.
 
     Attributes:
-        n_users: how many there are; they are numbered from 0.
-        n_items: likewise.
-        users: of the interactions to learn from, ``(n,)``.
-        items: likewise.
+        n_users: the number of users, which are numbered from 0.
+        n_items: the number of items, which are numbered from 0.
+        users: the user of each training interaction, ``(n,)``.
+        items: the item of each training interaction, ``(n,)``.
         test_users: ``(t,)``.
         candidates: the items to rank for each, the held-out one first, ``(t, c)``.
     """
@@ -75,10 +75,10 @@ class Split:
 
 
 def read(prefix: str) -> InteractionLog | Split:
-    """Read what ``prefix`` names: files that are split already, or one that is not.
+    """Read the files that ``prefix`` names: already split into training and test data, or a single log.
 
     Raises:
-        DataError: there is no such file, or a line that is not what it should be; names both.
+        DataError: there is no such file, or a line is not of the expected form; names both.
     """
     if is_file(prefix + _TRAIN):
         return _read_split(prefix)
@@ -130,7 +130,7 @@ def _separator(file: Path) -> tuple[str, str]:
 
 
 def _columns(file: Path, number: int, header: list[str]) -> tuple[int, int, int]:
-    """Return where RecBole's header, ``user_id:token ...``, or MovieLens', ``userId,...``, has what is needed."""
+    """Return the columns of user, item and time in a header of RecBole (``user_id:token ...``) or MovieLens."""
     names = [_ALIASES.get(cell, cell.partition(":")[0]) for cell in header]
     missing = [field for field in _FIELDS if field not in names]
     if missing:
@@ -150,7 +150,7 @@ def _time(file: Path, number: int, text: str) -> float:
 
 
 def _numbered(names: Sequence[str]) -> tuple[IntArray, tuple[str, ...]]:
-    """Number names from 0 in their order: as numbers where all are, so that every layout of one data set agrees."""
+    """Number names from 0, in numeric order if all are numbers, so that all formats of a data set agree."""
     distinct = set(names)
     digits = all(name.isascii() and name.isdigit() for name in distinct)
     ordered = sorted(distinct, key=_as_number if digits else None)
@@ -218,7 +218,7 @@ def _candidates(file: Path, test: Path, tested: IntArray) -> tuple[list[int], In
 
 
 def _known_items(file: Path, lines: list[int], items: IntArray, n_items: int, train: Path) -> None:
-    """Raise ``DataError`` at the first of ``items``, ``(n, c)``, beyond those that were learned from."""
+    """Raise ``DataError`` at the first of ``items``, ``(n, c)``, that is not in the training data."""
     unknown = items >= n_items
     if unknown.any():
         row, column = (int(place) for place in np.argwhere(unknown)[0])
@@ -235,7 +235,7 @@ def _id(file: Path, number: int, text: str) -> int:
 
 
 def _rows(file: Path, separator: str = "\t") -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the cells of each line, the first numbered 1; a blank line has no place but the end."""
+    """Yield the number, from 1, and the cells of each line; blank lines are allowed only at the end."""
     try:
         # utf-8-sig: some editors put a byte-order mark before the first column.
         with file.open(encoding="utf-8-sig", newline="\n") as stream:

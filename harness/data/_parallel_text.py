@@ -1,4 +1,4 @@
-"""Parallel text: two files, the one's line n translating the other's."""
+"""Read parallel text for translation: two files, where line n of one is the translation of line n of the other."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class ParallelText:
     """Sentences and their translations; immutable.
 
     Attributes:
-        files: that they were read from.
+        files: the files they were read from.
         source: the sentences.
-        target: their translations, as many.
+        target: the translation of each.
     """
 
     files: tuple[str, str]
@@ -32,11 +32,11 @@ class ParallelText:
 
         Args:
             argument: the two paths.
-            name: of what takes them, for messages.
+            name: of the kind of data or quality source, for messages.
 
         Raises:
             UsageError: not two paths.
-            DataError: a file that is not there or not UTF-8, an empty line, a line without a counterpart; names it.
+            DataError: a file is missing or not UTF-8, or a line is empty or without a counterpart; names it.
         """
         source, comma, target = argument.partition(",")
         if not (source and comma and target) or "," in target:
@@ -54,14 +54,14 @@ class ParallelText:
 
     @property
     def digest(self) -> str:
-        """What tells this text from others."""
+        """A digest of both files' contents."""
         content = hashlib.sha256()
         for text in (self.source, self.target):
             content.update("\n".join(text).encode())
         return content.hexdigest()[:16]
 
     def at(self, rows: Sequence[int]) -> ParallelText:
-        """Return the sentences of some lines, counted from 0."""
+        """Return the pairs on some lines, counted from 0."""
         sides = (tuple(side[row] for row in rows) for side in (self.source, self.target))
         return ParallelText(self.files, *sides)
 
@@ -73,7 +73,7 @@ def _sentences(file: Path) -> Iterator[str]:
         raise DataError(f"{file}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise DataError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    # Split by line feeds alone: Unicode knows other ends of lines, at which other tools would not count one.
+    # Split at line feeds alone: Unicode has other line ends, which most tools do not count as such.
     lines = content.removesuffix(b"\n").split(b"\n") if content else []
     for number, line in enumerate(lines, start=1):
         try:

@@ -1,6 +1,6 @@
-"""Subwords: sentences to tokens and back, learned by sentencepiece (Kudo and Richardson, 2018) on the training text.
+"""Split sentences into subword tokens by a sentencepiece model (Kudo and Richardson, 2018) trained on the text.
 
-The model is one for both languages. It is kept in a file beside the checkpoint, of the same name with ``.spm``.
+One model serves both languages. It is stored beside the checkpoint, in a file of the same name with suffix ``.spm``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _SPACE = "\u2581"
 
 @dataclass(frozen=True, eq=False)
 class Subwords:
-    """A model of subwords.
+    """A subword model.
 
     Attributes:
-        content: as sentencepiece writes it.
-        processor: that runs it.
+        content: the model file's bytes, as sentencepiece writes it.
+        processor: sentencepiece's processor of it.
     """
 
     content: bytes
@@ -39,19 +39,19 @@ class Subwords:
 
     @classmethod
     def of(cls, content: bytes) -> Subwords:
-        """Take a model as sentencepiece writes it."""
+        """Load a model from the bytes that sentencepiece writes."""
         processor = _sentencepiece().SentencePieceProcessor(model_proto=content)
         return cls(content, processor)
 
     @classmethod
     def learned(cls, sentences: Iterable[str], vocab: int, seed: int = 0) -> Subwords:
-        """Learn ``vocab`` subwords by byte-pair encoding; the same sentences always give the same ones.
+        """Learn ``vocab`` subwords by byte-pair encoding; the same sentences always give the same model.
 
         Raises:
-            DataError: there are not so many subwords in the sentences; says how many there are.
+            DataError: the sentences have fewer subwords; says how many.
         """
         sentencepiece, model = _sentencepiece(), io.BytesIO()
-        # The trainer writes to the process's standard error, and its random numbers are the process's.
+        # The trainer's random numbers are global to the process.
         sentencepiece.set_random_generator_seed(seed)
         try:
             sentencepiece.SentencePieceTrainer.train(
@@ -76,7 +76,7 @@ class Subwords:
         """Read the model beside a checkpoint.
 
         Raises:
-            UsageError: there is none, or it has not ``vocab`` subwords.
+            UsageError: there is none, or it does not have ``vocab`` subwords.
         """
         file = Path(weights).with_suffix(SUFFIX)
         if not is_file(file):
@@ -94,7 +94,7 @@ class Subwords:
 
     @property
     def digest(self) -> str:
-        """What tells this model from others, in hexadecimal."""
+        """A digest of the model, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
 
     @property
@@ -103,11 +103,11 @@ class Subwords:
         return int(self.processor.get_piece_size())
 
     def encode(self, sentences: Iterable[str]) -> list[list[int]]:
-        """Return each sentence's tokens, without beginning and end."""
+        """Return each sentence's tokens, without those of beginning and end."""
         return list(self.processor.encode(list(sentences), out_type=int))
 
     def unknown(self, tokens: Iterable[int]) -> bool:
-        """Return whether nothing of a sentence is in the vocabulary, spaces apart."""
+        """Return whether no token of a sentence, except spaces, is in the vocabulary."""
         return set(tokens) <= {UNK, int(self.processor.piece_to_id(_SPACE))}
 
     def decode(self, tokens: Iterable[Iterable[int]]) -> list[str]:

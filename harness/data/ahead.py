@@ -1,4 +1,4 @@
-"""Load ahead: what is needed next is made ready by other threads meanwhile."""
+"""Load items in background threads before they are needed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Loaded = TypeVar("Loaded")
 
 
 def in_order(load: Callable[[Job], Loaded], jobs: Iterable[Job], workers: int) -> Iterator[Loaded]:
-    """Yield ``load(job)`` of each job, in their order, while ``workers`` threads load what comes after it.
+    """Yield ``load(job)`` of each job, in order, while ``workers`` threads load the next ones.
 
     Args:
-        load: runs in several threads at once. Pillow decodes without holding Python's lock, so they do run at once.
-        jobs: what it is given.
-        workers: threads; 0 loads each when it is asked for.
+        load: called in several threads, which run in parallel while Pillow decodes, without Python's lock.
+        jobs: the arguments of ``load``.
+        workers: the number of threads; 0: load each item when it is asked for.
     """
     if workers < 1:
         yield from map(load, jobs)

@@ -1,4 +1,4 @@
-"""The grammar of a kind of data's argument: ``PATH[,KEY=VALUE...]``."""
+"""Parse the argument of a data spec: ``PATH[,KEY=VALUE...]``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str,
 
     Args:
         name: of the kind of data, for messages.
-        argument: what follows its colon. A path may have commas, as those of two files do: what follows the last
-            one that is not ``KEY=VALUE`` belongs to the path.
-        known: the keys there are.
+        argument: the text after its colon. A path may contain commas, as two files do: everything up to the last part
+            that is not ``KEY=VALUE`` belongs to the path.
+        known: the keys that are allowed.
 
     Raises:
         UsageError: there is no path, a key is unknown or given twice.
@@ -36,7 +36,7 @@ def parse_argument(name: str, argument: str, known: Iterable[str]) -> tuple[str,
 
 
 def whole_number(name: str, key: str, text: str, least: int) -> int:
-    """Read the option ``key``; raises ``UsageError`` where it is no whole number from ``least``."""
+    """Parse the option ``key``; raises ``UsageError`` unless it is a whole number of at least ``least``."""
     number = parse_int(text)
     if number is None or number < least:
         raise UsageError(f"{name}: {key}={text}: expected a whole number from {least}")
@@ -44,7 +44,7 @@ def whole_number(name: str, key: str, text: str, least: int) -> int:
 
 
 def fraction(name: str, key: str, text: str) -> float:
-    """Read the option ``key``; raises ``UsageError`` where it is no number from 0 up to, and without, 1."""
+    """Parse the option ``key``; raises ``UsageError`` unless it is a number from 0 to below 1."""
     try:
         value = float(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""IDX files, the format of MNIST and its kin (LeCun et al., http://yann.lecun.com/exdb/mnist): gzipped or not.
+"""Read IDX files, MNIST's format (LeCun et al., http://yann.lecun.com/exdb/mnist), plain or gzipped.
 
-Two zero bytes, a byte for the type, one for the number of dimensions, the dimensions as big-endian 32-bit numbers, the
-values, the last dimension varying fastest.
+A file has two zero bytes, one byte for the type, one for the number of dimensions, the dimensions as big-endian 32-bit
+numbers, and the values, with the last dimension varying fastest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def read_idx(file: Path) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes.
 
     Raises:
-        DataError: it is not there, is no such file, or ends early.
+        DataError: the file is missing, not an IDX file of bytes, or ends early.
     """
     content = _content(file)
     if len(content) < 4 or content[:2] != b"\0\0":

@@ -1,4 +1,4 @@
-"""Sets of labelled images, and where they are: a folder with one sub-folder per class, or IDX files."""
+"""Open sets of labelled images: a folder with one sub-folder per class, or IDX files."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 _TEST_FOLDERS = ("val", "validation", "test")
 _TRAIN_FOLDER = "train"
 _PARTS = {"train": ("train",), "test": ("t10k", "test", "val")}
-# What Pillow reads of what people keep photographs in. Other files in a class folder (notes, thumbnails' databases) are
-# passed over; one with such an ending that is no image is an error.
+# Endings of photographs that Pillow reads. Other files in a class folder (notes, thumbnail databases) are ignored; a
+# file with such an ending that is not an image is an error.
 _ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 class ImageSet(Protocol):
-    """Labelled images.
+    """A set of labelled images.
 
     Attributes:
-        name: where they are.
+        name: the folder or file prefix.
         classes: names of the classes, in the order of their numbers.
         labels: the class of each image, ``(n,)``.
-        side: of every image, in pixels, where all are squares of one size; else ``None``.
+        side: the side in pixels if all images are squares of one size; else ``None``.
     """
 
     name: str
@@ -47,15 +47,15 @@ class ImageSet(Protocol):
     side: int | None
 
     def digest_of(self, index: IntArray) -> str:
-        """Return a digest, in hexadecimal, of some of the images and their classes, whatever their files are called."""
+        """Return a digest, in hexadecimal, of some of the images and their classes; file names do not matter."""
         ...
 
     def plain(self, index: IntArray, size: int) -> torch.Tensor:
-        """Return images as they are tested on: ``(n, channels, size, size)``, bytes."""
+        """Return images prepared for testing, ``(n, channels, size, size)``, bytes."""
         ...
 
     def cropped(self, index: IntArray, size: int, rng: np.random.Generator) -> torch.Tensor:
-        """Return random parts of images, as once-for-all trains on them; whole ones where the images are small."""
+        """Return random crops of images, as once-for-all trains on them; small images are returned whole."""
         ...
 
 
@@ -64,13 +64,13 @@ def open_images(path: str, part: str, channels: int) -> ImageSet:
 
     Args:
         path: a folder with ``train`` and ``val`` (or ``test``) in it, each with one sub-folder per class; a folder with
-            one sub-folder per class, which then is the part that is asked for; a folder of IDX files, or the beginning
-            of their names.
+            one sub-folder per class, which is then used for any part; a folder of IDX files, or a prefix of their
+            names.
         part: "train" or "test".
-        channels: that the super-network takes, 1 or 3.
+        channels: the channels that the super-network takes, 1 or 3.
 
     Raises:
-        DataError: there is nothing like that, a class folder is empty, or a file is not what it should be.
+        DataError: there are no such files, a class folder is empty, or a file is not of the expected form.
     """
     place = expanded(path)
     if _idx_files(place):
@@ -83,7 +83,7 @@ def open_images(path: str, part: str, channels: int) -> ImageSet:
 
 
 def has_training_images(path: str) -> bool:
-    """Return whether there are training images beside those to test on."""
+    """Return whether there are training images in addition to the test images."""
     place = expanded(path)
     return bool(_idx_files(place)) or is_folder(place / _TRAIN_FOLDER)
 
@@ -95,12 +95,12 @@ class FolderImages:
     """A folder with one sub-folder per class; classes are numbered in the order of their names. See ``ImageSet``.
 
     Args:
-        folder: that folder.
+        folder: the folder.
         channels: 1 or 3.
-        classes: names of all classes, of which the folder may lack some; none: those that it has.
+        classes: names of all classes, of which the folder may lack some; none: the classes that the folder has.
 
     Raises:
-        DataError: there are no classes or no images, a class folder is empty that need not be there, or of no class.
+        DataError: there are no classes or no images, a class folder is empty, or it is not of a known class.
     """
 
     def __init__(self, folder: Path, channels: int, classes: Sequence[str] = ()) -> None:
@@ -123,7 +123,7 @@ class FolderImages:
         self._known: dict[int, _Known] = {}
 
     def digest_of(self, index: IntArray) -> str:
-        """Return a digest of some of the images, in their order; from then on these are to stay as they are.
+        """Return a digest of some of the images, in their order; changing these files later is an error.
 
         Raises:
             DataError: a file cannot be read.
@@ -140,7 +140,7 @@ class FolderImages:
         return combined([*self.classes, *itertools.chain.from_iterable(zip(labels, digests, strict=True))])
 
     def plain(self, index: IntArray, size: int) -> torch.Tensor:
-        """Return the middles of images, as once-for-all tests on them."""
+        """Return centre crops of images, as once-for-all tests on them."""
         import torch
 
         made = [pixels.middle(self.files[one], size, self.channels) for one in index]
@@ -148,7 +148,7 @@ class FolderImages:
         return torch.stack(made)
 
     def cropped(self, index: IntArray, size: int, rng: np.random.Generator) -> torch.Tensor:
-        """Return random parts of images, as once-for-all trains on them."""
+        """Return random crops of images, as once-for-all trains on them."""
         import torch
 
         made = [pixels.random_part(self.files[one], size, self.channels, rng) for one in index]
@@ -156,7 +156,7 @@ class FolderImages:
         return torch.stack(made)
 
     def _check_unchanged(self, index: IntArray) -> None:
-        """Raise ``ChangedError`` where an image, just read, is not the one that the digest is of."""
+        """Raise ``ChangedError`` if an image that was just read has changed since its digest was taken."""
         for one in index.tolist():
             known, file = self._known.get(one), self.files[one]
             now = None if known is None else _Known.now(file)
@@ -166,7 +166,7 @@ class FolderImages:
 
 
 class _Known(NamedTuple):
-    """What is known of an image's file: its stamp, ``None`` where a change need not show in it, and its digest."""
+    """An image file's stamp and digest; no stamp if a change of the file might not change it."""
 
     stamp: Stamp | None
     digest: str = ""
@@ -189,7 +189,7 @@ def _images_in(folder: Path, may_be_empty: bool = False) -> list[Path]:
 
 
 def _listed(folder: Path) -> list[Path]:
-    """Return what is in a folder, by name, but for what is hidden; raises ``DataError`` where it cannot be read."""
+    """Return the visible entries of a folder, sorted by name; raises ``DataError`` if it cannot be read."""
     try:
         return sorted(one for one in folder.iterdir() if not one.name.startswith("."))
     except OSError as error:
@@ -197,7 +197,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _leading(path: Path) -> Path:
-    """Return a path; raises ``DataError`` where it is a link that leads nowhere: to nothing, or to itself."""
+    """Return a path; raises ``DataError`` if it is a broken link, to nothing or to itself."""
     try:
         if path.is_symlink():
             path.stat()
@@ -207,7 +207,7 @@ def _leading(path: Path) -> Path:
 
 
 def _spelled(folder: Path) -> Path:
-    """Return a class folder; raises ``DataError`` where its name, which is written down, is no UTF-8."""
+    """Return a class folder; raises ``DataError`` if its name is not UTF-8, which cannot be stored."""
     if any("\udc80" <= char <= "\udcff" for char in folder.name):
         raise DataError(f"{folder.parent}: the class folder {folder.name!a} has a name that is no UTF-8; rename it")
     return folder
@@ -232,7 +232,7 @@ class IdxImages:
     """Images of one size in IDX files; they are small, so all of them are in memory. See ``ImageSet``.
 
     Args:
-        name: where they are.
+        name: the folder or file prefix.
         images: bytes, ``(n, height, width)`` or ``(n, height, width, 3)``.
         labels: ``(n,)``.
         channels: 1 or 3; grey images serve a super-network of three channels.
@@ -273,7 +273,7 @@ class IdxImages:
 
     @classmethod
     def open(cls, place: Path, part: str, channels: int) -> IdxImages:
-        """Read the files of one part; raises ``DataError`` where there is not one of each."""
+        """Read the image and label files of one part; raises ``DataError`` unless there is one of each."""
         files = _idx_files(place)
         images, labels = (_one(place, files, part, what) for what in ("images", "labels"))
         # Numbered as in training, whichever of the classes there are to test on.
@@ -286,12 +286,12 @@ class IdxImages:
         return pixels.resized(self._images[index], size)
 
     def cropped(self, index: IntArray, size: int, rng: np.random.Generator) -> torch.Tensor:  # noqa: ARG002
-        """Return whole images: they are small."""
+        """Return the whole images, since they are small."""
         return self.plain(index, size)
 
 
 def _idx_files(place: Path) -> list[Path]:
-    """Return the IDX files in a folder, or those whose names begin as the last part of ``place`` does."""
+    """Return the IDX files in a folder, or those whose names begin with the last part of ``place``."""
     folder, beginning = (place, "") if is_folder(place) else (place.parent, place.name)
     if not is_folder(folder):
         return []

@@ -1,4 +1,4 @@
-"""``images:PATH``: training a classifier on labelled images, in folders or in IDX files.
+"""``images:PATH``: train a classifier on labelled images, in folders or in IDX files.
 
 Options: ``batch`` (images per step), ``smoothing`` (of labels), ``augment`` (``none``, or ``crop``, ``shift`` and
 ``flip`` joined by ``+``), ``workers`` (threads that read images).
@@ -33,7 +33,7 @@ _SHIFT = 1 / 8
 
 
 def create(name: str, argument: str, net: ImageNetwork) -> ImageTask:
-    """Make the task; see the module's text for ``argument``."""
+    """Make the training task; the module's docstring describes ``argument``."""
     path, given = parse_argument(name, argument, _OPTIONS)
     batch = whole_number(name, "batch", given.get("batch", str(_BATCH)), 2)
     smoothing = fraction(name, "smoothing", given.get("smoothing", "0"))
@@ -42,13 +42,13 @@ def create(name: str, argument: str, net: ImageNetwork) -> ImageTask:
     images = open_images(path, "train", net.channels)
     check_classes(images, net)
     if augment is None:
-        # A handwritten digit is another one when it is flipped: what is in an IDX file is only shifted.
+        # A flipped digit is no longer the same digit, so images of IDX files are only shifted.
         augment = frozenset({"shift"}) if isinstance(images, IdxImages) else frozenset({"crop", "flip"})
     return ImageTask(
         f"{name}:{argument}",
         images,
         net.resolution,
-        # Images of one size stay as they are: making them larger and smaller again would blur them.
+        # Images of one size are not resized: enlarging and shrinking them again would blur them.
         resolution=images.side or net.resolutions[-1],
         batch=min(batch, len(images.labels)),
         smoothing=smoothing,
@@ -62,7 +62,7 @@ class ImageNetwork(SuperNetwork, Protocol):
     """A super-network that classifies square images.
 
     Attributes:
-        classes: how many it tells apart.
+        classes: how many it distinguishes.
         channels: of its images, 1 or 3.
         resolutions: sides of its images, in pixels, ascending.
     """
@@ -77,7 +77,7 @@ class ImageNetwork(SuperNetwork, Protocol):
 
 
 def check_classes(images: ImageSet, net: ImageNetwork) -> None:
-    """Raise ``UsageError`` where the super-network has not as many classes as the images."""
+    """Raise ``UsageError`` unless the super-network has as many classes as the images."""
     there = len(images.classes)
     if there != net.classes:
         raise UsageError(
@@ -90,10 +90,10 @@ class ImageTask:
     """Classification of images, see ``hwnas.supernets.training.TrainingTask``.
 
     Args:
-        name: as it was asked for.
+        name: the spec of the data.
         images: the training images.
-        side: of the images that the sub-network of a config takes, in pixels.
-        resolution: that images are read at; for each sub-network they are brought to its own.
+        side: returns the side in pixels of the images that the sub-network of a config takes.
+        resolution: the side at which images are read; they are then resized for each sub-network.
         batch: images per step.
         smoothing: how much of a label is spread over all classes.
         augment: some of "crop", "flip", "shift".
@@ -126,14 +126,14 @@ class ImageTask:
 
     @cached_property
     def contents(self) -> dict[str, Content]:
-        """What the training images hold."""
+        """The digest of the training images."""
         digest = self._images.digest_of(np.arange(len(self._images.labels)))
         kind, _, argument = self.name.partition(":")
         path = parse_argument(kind, argument, _OPTIONS)[0] if argument else self._images.name
         return {"training images": Content(path, digest)}
 
     def batches(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
-        """Yield (images as bytes, labels); the last ones that fill no batch are left out."""
+        """Yield (images as bytes, labels); the last images are left out if they do not fill a batch."""
         order = rng.permutation(len(self._images.labels))[: self.batches_per_epoch * self._batch]
         # A generator per batch, so that a batch does not depend on those before it.
         seeds = rng.integers(2**63, size=self.batches_per_epoch)
@@ -183,7 +183,7 @@ def _augments(name: str, text: str) -> frozenset[str]:
 
 
 def _shifted(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Shift each image by some pixels; what comes in at the edge is black."""
+    """Shift each image by some pixels, and fill the edge with black."""
     import torch
 
     n, channels_, side, _ = images.shape

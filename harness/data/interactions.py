@@ -1,7 +1,7 @@
-"""``interactions:PREFIX[,batch=N]``: who had to do with what, to learn to rank items from (He et al., 2017).
+"""``interactions:PREFIX[,batch=N]``: train a recommender on user-item interactions (He et al., 2017).
 
-Each user's latest item is held out. A mini-batch has some of the other interactions, each with items drawn at random
-that the user had nothing to do with.
+Each user's latest item is held out for testing. A mini-batch has some of the other interactions, each with random
+negatives: items that the user has not interacted with.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "InteractionTask", "Split", "create", "leave_one_out", "load"]
 
-# Items that a held-out one is ranked among, and the seed that they are drawn by.
+# How many negatives a held-out item is ranked among, and the seed by which they are drawn.
 NEGATIVES = 99
 _SEED = 0
-# Items that the user had nothing to do with, per interaction that is learned from.
+# Negatives per training interaction.
 _NEGATIVES_IN_TRAINING = 4
 _BATCH = 512
 _EPOCHS = 20
-# Numbers drawn at a time for users' negatives, which one row per user and one column per item would be too many of.
+# How many random numbers are drawn at a time for negatives: a table of all users and items would be too large.
 _AT_ONCE = 2**24
 
 
 def create(name: str, argument: str, net: SuperNetwork) -> InteractionTask:
-    """Make the training task; raises ``DataError`` where the files do not serve ``net``."""
+    """Make the training task; raises ``DataError`` if the files do not fit ``net``."""
     prefix, options = parse_argument(name, argument, ("batch",))
     batch = whole_number(name, "batch", options.get("batch", str(_BATCH)), 1)
     return InteractionTask(f"{name}:{argument}", prefix, load(prefix, net), batch)
 
 
 def load(prefix: str, net: SuperNetwork) -> Split:
-    """Read interactions, and split them where the files do not; see ``leave_one_out``.
+    """Read interactions, and split them, see ``leave_one_out``, unless the files are split already.
 
     Raises:
-        UsageError: ``net`` scores no items.
-        DataError: a file is not what it should be, or has users or items that ``net`` has no rows for.
+        UsageError: ``net`` is not a recommender.
+        DataError: a file is not of the expected form, or has users or items that ``net`` has no embeddings for.
     """
     users, items = getattr(net, "users", None), getattr(net, "items", None)
     if users is None or items is None:
@@ -67,18 +67,18 @@ def load(prefix: str, net: SuperNetwork) -> Split:
 
 
 def leave_one_out(log: InteractionLog, rng: np.random.Generator, negatives: int = NEGATIVES) -> Split:
-    """Hold each user's latest item out, to be ranked among items that the user had nothing to do with.
+    """Hold out each user's latest item, to be ranked among negatives: items without an interaction of this user.
 
-    Of equal times the later line counts as later; an item that comes again counts once, when it came last. A user with
-    one item is learned from and not tested.
+    Among equal times the later line is the later one; a repeated item counts once, at its last time. A user with a
+    single item is trained on and not tested.
 
     Args:
         log: the interactions.
-        rng: draws the other items.
-        negatives: how many.
+        rng: draws the negatives.
+        negatives: how many per user.
 
     Raises:
-        DataError: a user has had to do with nearly all items, so that there are not so many others.
+        DataError: a user has interacted with nearly all items, so that there are too few negatives.
     """
     n_users, n_items = len(log.user_names), len(log.item_names)
     order = np.lexsort((np.arange(len(log.users)), log.times, log.users))
@@ -103,22 +103,22 @@ def leave_one_out(log: InteractionLog, rng: np.random.Generator, negatives: int 
 
 
 def _last_of_each(values: IntArray) -> IntArray:
-    """Return where each distinct value stands last, ascending."""
+    """Return the last position of each distinct value, ascending."""
     _, first = np.unique(values[::-1], return_index=True)
     return np.sort(len(values) - 1 - first)
 
 
 class _Seen:
-    """Which items each user had to do with.
+    """The items that each user has interacted with.
 
     Args:
-        users: of each interaction, ``(n,)``.
-        items: likewise.
-        n_users: how many users there are.
-        n_items: likewise.
+        users: the user of each interaction, ``(n,)``.
+        items: the item of each interaction, ``(n,)``.
+        n_users: the number of users.
+        n_items: the number of items.
 
     Attributes:
-        counts: different items of each user, ``(n_users,)``.
+        counts: the number of distinct items of each user, ``(n_users,)``.
     """
 
     def __init__(self, users: IntArray, items: IntArray, n_users: int, n_items: int) -> None:
@@ -127,21 +127,21 @@ class _Seen:
         self.counts = np.bincount(self._codes // n_items, minlength=n_users)
 
     def has(self, users: IntArray, items: IntArray) -> BoolArray:
-        """Return which of pairs, of one shape, there are."""
+        """Return for each pair of a user and an item whether there is an interaction; all of one shape."""
         codes = users * self._n_items + items
         at = np.searchsorted(self._codes, codes)
         found: BoolArray = self._codes[np.minimum(at, len(self._codes) - 1)] == codes
         return found
 
     def unseen(self, users: IntArray, rng: np.random.Generator) -> IntArray:
-        """Draw for each of ``users``, of any shape, an item that the user had nothing to do with."""
+        """Draw one negative for each of ``users``, of any shape."""
         items = rng.integers(self._n_items, size=users.shape)
         while (wrong := self.has(users, items)).any():
             items[wrong] = rng.integers(self._n_items, size=np.count_nonzero(wrong))
         return items
 
     def others(self, users: IntArray, n: int, rng: np.random.Generator) -> IntArray:
-        """Draw for each of ``users``, ``(t,)``, ``n`` different items that the user had nothing to do with."""
+        """Draw ``n`` different negatives for each of ``users``, ``(t,)``."""
         chosen = np.empty((len(users), n), dtype=np.int64)
         rows = max(1, _AT_ONCE // self._n_items)
         for start in range(0, len(users), rows):
@@ -155,12 +155,12 @@ class _Seen:
 
 @dataclass(frozen=True, eq=False)
 class InteractionTask:
-    """Learning which items users take up; see ``hwnas.supernets.training.TrainingTask``.
+    """Recommending items to users; see ``hwnas.supernets.training.TrainingTask``.
 
     Attributes:
         prefix: of the files, for messages.
-        split: what is learned from.
-        batch: interactions in a mini-batch, the random items not counted.
+        split: the training interactions.
+        batch: interactions in a mini-batch, negatives not counted.
     """
 
     name: str
@@ -175,12 +175,12 @@ class InteractionTask:
 
     @cached_property
     def contents(self) -> dict[str, Content]:
-        """What the files of interactions hold."""
+        """The digest of the interactions."""
         return {"interactions": Content(self.prefix, digest(self.split))}
 
     @property
     def note(self) -> str:
-        """How many interactions of how many users."""
+        """One line: how many interactions of how many users."""
         split = self.split
         return (
             f"{len(split.users):,} interactions of {split.n_users:,} users with {split.n_items:,} items; "
@@ -189,12 +189,12 @@ class InteractionTask:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Mini-batches in one pass."""
+        """Mini-batches in one epoch."""
         return math.ceil(len(self.split.users) / self.batch)
 
     @property
     def defaults(self) -> TrainingOptions:
-        """One sub-network per mini-batch, drawn uniformly, and Adam, as in Cummings et al. and in He et al."""
+        """Default options: one uniformly drawn sub-network per mini-batch (Cummings et al.), and Adam (He et al.)."""
         return TrainingOptions(
             steps=_EPOCHS * self.batches_per_epoch,
             lr=3e-3,
@@ -207,9 +207,9 @@ class InteractionTask:
         )
 
     def batches(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
-        """Pass over the interactions once; a mini-batch is users ``(b,)`` and items ``(b, 5)``, the right one first.
+        """Yield one epoch; a mini-batch has users ``(b,)`` and items ``(b, 5)``, the positive one first.
 
-        The random items of the whole pass are drawn when it begins.
+        The negatives of the whole epoch are drawn at its beginning.
         """
         import torch
 
@@ -245,7 +245,7 @@ class InteractionTask:
 
 
 def digest(split: Split) -> str:
-    """Return what tells this split from others, whatever files it came from."""
+    """Return a digest of the split, whatever files it comes from."""
     content = hashlib.sha256(repr((split.n_users, split.n_items)).encode())
     for part in (split.users, split.items, split.test_users, split.candidates):
         content.update(np.ascontiguousarray(part).tobytes())

@@ -1,4 +1,4 @@
-"""From image files to tensors, as once-for-all prepares them (Cai et al., 2020), with Pillow's bilinear filter."""
+"""Decode, crop and normalise images as once-for-all does (Cai et al., 2020), with Pillow's bilinear filter."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-# The share of the shorter side that is tested on.
+# The share of the shorter side that a centre crop has.
 _MIDDLE = 0.875
-# Of a random part: share of the image's area, ratio of its sides, and how many draws may miss the image.
+# Of a random crop: its share of the image's area, the ratio of its sides, and how many draws are tried.
 _AREA, _RATIO, _DRAWS = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
 # Of ImageNet, on the scale 0..1. A grey image has the channels' means of both.
@@ -25,14 +25,14 @@ _MODES = {1: "L", 3: "RGB"}
 
 # Modes of Pillow that hold numbers of any range.
 _NO_RANGE = {"I": "whole numbers of 32 bits", "F": "floating-point numbers"}
-# What Pillow decodes to mode I though it never has more than 16 bits, 65535 being white.
+# Formats that Pillow decodes to mode I though they have at most 16 bits, 65535 being white.
 _SIXTEEN_BITS = ("PNG", "PPM")
-# Tags of TIFF: of grey with fewer bits than 16, say 12, Pillow gives the bits as they are, and of white that is 0 too.
+# TIFF's tags for bits and for white: Pillow does not scale grey of, say, 12 bits, and does not invert white that is 0.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 
 def middle(file: Path, size: int, channels: int) -> torch.Tensor:
-    """Return the middle of an image: its shorter side made ``size / 0.875``, then ``size`` squared cut out."""
+    """Return the centre crop of an image, ``size`` squared, after its shorter side is resized to ``size / 0.875``."""
     image = _decoded(file, channels)
     image = _shorter_side(image, math.ceil(size / _MIDDLE))
     left, top = (round((side - size) / 2) for side in image.size)
@@ -40,7 +40,7 @@ def middle(file: Path, size: int, channels: int) -> torch.Tensor:
 
 
 def random_part(file: Path, size: int, channels: int, rng: np.random.Generator) -> torch.Tensor:
-    """Return a random part of an image at ``size`` squared (Szegedy et al., 2015, section 6)."""
+    """Return a random crop of an image, resized to ``size`` squared (Szegedy et al., 2015, section 6)."""
     from PIL.Image import Resampling
 
     image = _decoded(file, channels)
@@ -49,7 +49,7 @@ def random_part(file: Path, size: int, channels: int, rng: np.random.Generator) 
 
 
 def resized(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Return images, ``(n, channels, height, width)`` bytes, at ``size`` squared, averaged where that is smaller."""
+    """Resize images, ``(n, channels, height, width)`` bytes, to ``size`` squared, with averaging if they shrink."""
     import torch
 
     if images.shape[-2:] == (size, size):
@@ -59,11 +59,11 @@ def resized(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def normalised(images: torch.Tensor) -> torch.Tensor:
-    """Return bytes, ``(n, channels, height, width)``, as numbers of mean 0 and deviation 1 over ImageNet."""
+    """Normalise bytes, ``(n, channels, height, width)``, by ImageNet's mean and standard deviation."""
     import torch
 
     mean, std = (_MEAN, _STD) if images.shape[1] == 3 else ((sum(_MEAN) / 3,), (sum(_STD) / 3,))
-    # x / 255, less the mean, by the deviation: in one pass.
+    # (x / 255 - mean) / deviation in one pass.
     scale = torch.tensor([1 / (255 * one) for one in std], device=images.device).view(1, -1, 1, 1)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).view(1, -1, 1, 1)
     return torch.addcmul(shift, images.float(), scale)
@@ -81,10 +81,10 @@ def _decoded(file: Path, channels: int) -> Image:
 
 
 def _of_bytes(image: Image) -> Image:
-    """Return an image of 8 bits a channel, which Pillow's ``convert`` does right; what is transparent shows.
+    """Convert an image to 8 bits a channel, and ignore transparency.
 
     Raises:
-        ValueError: its numbers have no known range, of which 8 bits could be a part; names the mode.
+        ValueError: the range of its numbers is not known, so that they cannot be scaled; names the mode.
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS):
         return _scaled(image)
@@ -93,12 +93,12 @@ def _of_bytes(image: Image) -> Image:
             f"it holds {_NO_RANGE[image.mode]}, mode {image.mode}, whose range nobody knows; "
             "expected 8 or 16 bits a channel, so convert it"
         )
-    # Of a palette with many degrees of transparency Pillow remarks that RGBA is the way to go.
+    # Pillow warns about a palette with several degrees of transparency.
     return image.convert("RGBA") if "transparency" in image.info else image
 
 
 def _scaled(image: Image) -> Image:
-    """Return grey of up to 16 bits as 8: Pillow's ``convert`` would make white of all above 255."""
+    """Scale grey of up to 16 bits to 8; Pillow's ``convert`` would make everything above 255 white."""
     from PIL import Image as Pillow
 
     tags = getattr(image, "tag_v2", {})
@@ -128,7 +128,7 @@ def _random_box(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, i
         if 0 < w <= width and 0 < h <= height:
             left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
             return left, top, left + w, top + h
-    # The image is longer than any allowed ratio: its middle, as near to square as it is allowed to be.
+    # The image is longer than any allowed ratio: take its middle, with the largest allowed ratio.
     w, h = min(width, round(height * _RATIO[1])), min(height, round(width / _RATIO[0]))
     left, top = (width - w) // 2, (height - h) // 2
     return left, top, left + w, top + h

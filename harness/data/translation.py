@@ -1,4 +1,4 @@
-"""``translation:SRC,TGT``: parallel text to learn translation from.
+"""``translation:SRC,TGT``: train a translator on parallel text.
 
 Options: ``batch`` (tokens per step, source and target each, padding included), ``smoothing`` (of labels), ``longest``
 (sentences of more tokens are left out). Subwords are learned on the text, and written beside the checkpoint.
@@ -34,7 +34,7 @@ _EPOCHS = 40
 
 
 def create(name: str, argument: str, net: SuperNetwork) -> TranslationTask:
-    """Make the task; see the module's text for ``argument``."""
+    """Make the training task; the module's docstring describes ``argument``."""
     paths, given = parse_argument(name, argument, _OPTIONS)
     text = ParallelText.read(paths, name)
     longest = whole_number(name, "longest", given.get("longest", str(_LONGEST)), 1)
@@ -51,7 +51,7 @@ def create(name: str, argument: str, net: SuperNetwork) -> TranslationTask:
 
 
 def vocabulary(net: SuperNetwork) -> int:
-    """Return how many tokens ``net`` knows; raises ``UsageError`` where it translates nothing."""
+    """Return the size of ``net``'s vocabulary; raises ``UsageError`` if it is not a translator."""
     common = getattr(net, "common", None)
     if getattr(net, "data", None) != "translation" or common is None:
         raise UsageError(f"{net.name}: translates nothing; parallel text is for hat-transformer")
@@ -63,9 +63,9 @@ class TranslationTask:
     """Translation, see ``hwnas.supernets.training.TrainingTask``.
 
     Attributes:
-        text: that it is learned from.
+        text: the training text.
         subwords: of both languages.
-        batch: tokens of source or target, padding included, that a mini-batch has at most.
+        batch: the most tokens of source or target, padding included, in a mini-batch.
         smoothing: how much of a token's label is spread over all tokens.
         longest: sentences with more tokens are left out.
     """
@@ -83,12 +83,12 @@ class TranslationTask:
 
     @cached_property
     def contents(self) -> dict[str, Content]:
-        """What the text holds."""
+        """The digest of the text."""
         return {"text": Content(",".join(self.text.files), self.text.digest)}
 
     @property
     def note(self) -> str:
-        """How many sentences and tokens."""
+        """One line: how many sentences and tokens."""
         n, all_ = len(self._lengths), len(self.text.source)
         left_out = f", {all_ - n:,} longer than {self.longest} tokens left out" if n < all_ else ""
         tokens = sum(len(tokens) for pair in self._pairs for tokens in pair)
@@ -99,12 +99,12 @@ class TranslationTask:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Mini-batches in one pass."""
+        """Mini-batches in one epoch."""
         return len(self._cuts) - 1
 
     @property
     def defaults(self) -> TrainingOptions:
-        """Adam and its schedule as Vaswani et al. (2017) have them, sub-networks drawn uniformly, as HAT trains."""
+        """Default options: Adam and its schedule of Vaswani et al. (2017), uniformly drawn sub-networks as in HAT."""
         return TrainingOptions(
             steps=_EPOCHS * self.batches_per_epoch,
             lr=2e-3,
@@ -120,12 +120,12 @@ class TranslationTask:
 
     @property
     def companions(self) -> Mapping[str, bytes]:
-        """What is written beside the checkpoint, by suffix."""
+        """The contents of the files to write beside the checkpoint, by suffix."""
         return {SUFFIX: self.subwords.content}
 
     def batches(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
-        """Yield (source, target), padded; sentences of like length stand together, the batches in random order."""
-        # Random within a length, so that sentences meet others in each epoch while the cuts stay the same.
+        """Yield (source, target), padded; sentences of similar length are batched, and batches come in random order."""
+        # Random order within a length: each epoch has other batches, of the same sizes.
         order = np.lexsort((rng.random(len(self._lengths)), self._lengths))
         for number in rng.permutation(self.batches_per_epoch)[start:]:
             rows = [self._pairs[row] for row in order[self._cuts[number] : self._cuts[number + 1]]]
@@ -145,7 +145,7 @@ class TranslationTask:
 
     @cached_property
     def _pairs(self) -> list[tuple[list[int], list[int]]]:
-        """Tokens of source and target, each with its end."""
+        """Tokens of source and target, each with the end token."""
         sides = (self.subwords.encode(side) for side in (self.text.source, self.text.target))
         pairs = (([*source, EOS], [*target, EOS]) for source, target in zip(*sides, strict=True))
         return [pair for pair in pairs if max(map(len, pair)) <= self.longest + 1]
@@ -156,7 +156,7 @@ class TranslationTask:
 
     @cached_property
     def _cuts(self) -> list[int]:
-        """Where each batch begins among the sentences by length, and where the last one ends."""
+        """The boundaries of the batches in the sentences sorted by length."""
         cuts = [0]
         for row, length in enumerate(np.sort(self._lengths).tolist()):
             # The target has one token more than its length: where it begins.

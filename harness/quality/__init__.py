@@ -1,21 +1,21 @@
-"""Quality: how good a sub-network is at its task (top-1 accuracy, BLEU, hit rate).
+"""Quality sources, which say how good a sub-network is at its task (top-1 accuracy, BLEU, hit rate).
 
 ``get(spec, net)`` makes a source. A source is one file here or an installed package's entry point in ``hwnas.quality``;
-it has ``create(name, argument, net)``, where ``argument`` is what follows the colon ("" where there is none). One that
-runs sub-networks on data says ``USES_WEIGHTS = True`` and has ``create(name, argument, net, options)`` with the
+it has ``create(name, argument, net)``, where ``argument`` is the text after the colon, or "". A source that runs
+sub-networks on data sets ``USES_WEIGHTS = True`` and has ``create(name, argument, net, options)`` with the
 ``QualityOptions``; ``hwnas.harness.quality.evaluated.EvaluatedQuality`` does the rest for it.
 """
 
 from __future__ import annotations
 
-from hwnas.harness.quality.quality import FreeQuality, Quality, QualityOptions, QualityProgress, qualities, scored
+from hwnas.harness.quality.quality import FunctionQuality, Quality, QualityOptions, QualityProgress, qualities, scored
 from hwnas.harness.quality.serving import joined, serving
 from hwnas.supernets.errors import NotServedError, QualityError
 from hwnas.supernets.registry import Registry
 from hwnas.supernets.supernet import SuperNetwork
 
 __all__ = [
-    "FreeQuality",
+    "FunctionQuality",
     "Quality",
     "QualityOptions",
     "QualityProgress",
@@ -40,15 +40,15 @@ def names() -> list[str]:
 
 
 def get(spec: str | None, net: SuperNetwork, options: QualityOptions | None = None) -> Quality:
-    """Make the quality source ``NAME[:ARGUMENT]`` for ``net``; ``None``: the one that serves it when none is named.
+    """Make the quality source ``NAME[:ARGUMENT]`` for ``net``; ``None``: the default source of ``net``.
 
     Raises:
         UnknownNameError: no such source; carries suggestions.
-        QualityError: it does not serve ``net`` (names what does), or it lacks its argument or weights, or it was given
-            weights or a subset that it has no use for.
-        DataError: a file of examples that is not what it should be.
-        TableError: a measured file that cannot be read or lacks the column.
-        AssetError: a published predictor that is neither here nor can be fetched.
+        QualityError: it does not serve ``net`` (names sources that do), it lacks its argument or weights, or it was
+            given weights or a subset that it does not use.
+        DataError: a file of examples is not of the expected form.
+        TableError: a measured file cannot be read or lacks the column.
+        AssetError: a published predictor is not on this machine and cannot be fetched.
     """
     wanted = spec or net.default_quality
     name, _, argument = wanted.partition(":")
@@ -69,7 +69,7 @@ def _made(name: str, argument: str, net: SuperNetwork, options: QualityOptions) 
 
 
 def _check_unused(name: str, net: SuperNetwork, options: QualityOptions) -> None:
-    """Raise ``QualityError`` where weights or a subset are given to a source that runs nothing."""
+    """Raise ``QualityError`` if weights or a subset are given to a source that does not use them."""
     unused = [what for what, value in (("weights", options.weights), ("subset", options.subset)) if value is not None]
     if unused:
         running = [one for one in serving(registry, net) if _runs(one)]

@@ -1,4 +1,4 @@
-"""Run sub-networks where they are to be deployed, in int8 on OpenVINO for one, to see what accuracy that costs."""
+"""Evaluate sub-networks as they will be deployed, such as in int8 on OpenVINO, to see how much accuracy that costs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hwnas.supernets.supernet import Stage
 if TYPE_CHECKING:
     import torch
 
-# What may stand behind the path of a source: ``images:photos,backend=openvino,precision=int8``.
+# The keys allowed after the path of a source: ``images:photos,backend=openvino,precision=int8``.
 KEYS = ("backend", "precision", "threads")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A platform that sub-networks are run on.
+    """The platform that sub-networks are evaluated on.
 
     Attributes:
-        platform: with one sample per batch; what runs on it decides how many.
-        backend: the platform's.
+        platform: with batch size 1; the evaluation chooses its own.
+        backend: the platform's backend.
     """
 
     platform: Platform
@@ -35,10 +35,10 @@ class Deployment:
 
     @classmethod
     def read(cls, source: str, given: Mapping[str, str]) -> Deployment | None:
-        """Return what the options of a quality source ask for; ``None``: nothing, the torch module is run.
+        """Parse the deployment options of a quality source; ``None`` if there are none, and torch runs the modules.
 
         Raises:
-            QualityError: no backend is named, or one that knows latencies and runs nothing.
+            QualityError: no backend is named, or one that only looks up latencies.
             PlatformError: settings that the backend cannot honour here.
         """
         if not given:
@@ -62,7 +62,7 @@ class Deployment:
     def running(
         self, module: torch.nn.Module, calibration: list[torch.Tensor]
     ) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
-        """Give a function that runs images, (n, channels, height, width), and returns the outputs, (n, classes).
+        """Yield a function from images, (n, channels, height, width), to the outputs, (n, classes), on the platform.
 
         Args:
             module: in evaluation mode.

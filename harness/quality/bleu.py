@@ -1,7 +1,7 @@
-"""``bleu:SRC,TGT``: the corpus BLEU of sub-networks that translate SRC, against the translations in TGT.
+"""``bleu:SRC,TGT``: the corpus BLEU of sub-networks that translate SRC, against the references in TGT.
 
-Sentences are decoded by beam search (5 beams, length penalty 0.6, as HAT's are), and sacrebleu (Post, 2018) compares
-all of them at once; its signature tells how, and goes with every value.
+Sentences are decoded by beam search (5 beams, length penalty 0.6, as in HAT) and scored together by sacrebleu (Post,
+2018), whose signature is stored with every value.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 USES_WEIGHTS = True
 
 BEAM, LENGTH_PENALTY = 5, 0.6
-# A translation has at most so many tokens: twice the source's, and some.
+# A translation has at most twice the source's tokens and some more.
 _LONGER, _MORE = 2, 10
 # Sentences decoded at a time.
 _AT_ONCE = 50
@@ -43,7 +43,7 @@ _SEED = 0
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:
-    """Return how it is spelled where ``net`` translates; else nothing."""
+    """Return the spec of this source if ``net`` is a translator; else nothing."""
     return [f"{name}:SRC,TGT"] if getattr(net, "data", None) == "translation" else []
 
 
@@ -51,8 +51,8 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
     """Return the BLEU of ``net`` on the parallel text ``SRC,TGT``.
 
     Raises:
-        QualityError: no text, ``net`` translates nothing, no weights, or none with the subwords that they go with.
-        DataError: the files are no parallel text; says which line is not.
+        QualityError: there is no text, ``net`` is not a translator, or weights or their subwords are missing.
+        DataError: the files are not parallel text; names the line.
     """
     if not serves(name, net):
         raise NotServedError(f"{name}: {net.name}: translates nothing")
@@ -101,7 +101,7 @@ def corpus_bleu(translations: Sequence[str], references: Sequence[str]) -> Score
 
 
 def signature() -> str:
-    """Return what sacrebleu says of how it counts ("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0")."""
+    """Return sacrebleu's signature ("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0")."""
     bleu = _sacrebleu()
     bleu.corpus_score(["a"], [["a"]])
     return str(bleu.get_signature())
@@ -130,10 +130,10 @@ class _Scorer:
         return Score(score.value, score.low, score.high, score.n, {**score.others, "copy_bleu": self.copied.value})
 
     def translations(self, config: Config) -> list[str]:
-        """Return what the sub-network of ``config`` makes of the text; raises ``NotFiniteError`` of broken logits."""
+        """Translate the text by the sub-network of ``config``; raises ``NotFiniteError`` if logits are not finite."""
         translator = self._translator(config)
         found: list[list[int]] = [[]] * len(self._sources)
-        # Sentences of like length together: nobody waits for a long one.
+        # Sentences of similar length together, so that short ones do not wait for long ones.
         order = np.argsort([len(tokens) for tokens in self._sources], kind="stable")
         for start in range(0, len(order), _AT_ONCE):
             rows = order[start : start + _AT_ONCE].tolist()
@@ -146,12 +146,12 @@ class _Scorer:
 
     @cached_property
     def copied(self) -> Score:
-        """What the source itself reaches as its translation."""
+        """The BLEU of the source text as its own translation, as a baseline."""
         return corpus_bleu(self.text.source, self.text.target)
 
     @cached_property
     def _sources(self) -> list[list[int]]:
-        # What is too long for the table of positions is cut, rather than that its sentence be left out.
+        # Sentences that are too long for the table of positions are cut, not left out.
         return [[*tokens[: POSITIONS - 1], EOS] for tokens in self.subwords.encode(self.text.source)]
 
     @cached_property
@@ -190,7 +190,7 @@ def _translated(translator: Translator, source: torch.Tensor, steps: int) -> lis
 
 
 def _check_vocabulary(text: ParallelText, subwords: Subwords, options: QualityOptions) -> None:
-    """Raise ``DataError`` at the first sentence of which the subwords know nothing."""
+    """Raise ``DataError`` at the first sentence without a token in the vocabulary."""
     for line, tokens in enumerate(subwords.encode(text.source), start=1):
         if subwords.unknown(tokens):
             raise DataError(

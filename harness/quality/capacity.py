@@ -1,8 +1,8 @@
-"""``capacity``: how large a sub-network is, where nothing is known of how good it is.
+"""``capacity``: the size of a sub-network, as a stand-in if nothing is known about its accuracy.
 
-The logarithm of its parameters, from 0 (as many as the smallest sub-network has) to 100 (as the largest). Larger
-sub-networks of a trained super-network are the better ones on the whole, and each doubling brings less: that much it
-has in common with a measured quality. It is no accuracy, and serves to try searches where there is none.
+It is the logarithm of the number of parameters, from 0 (the smallest sub-network) to 100 (the largest). In a trained
+super-network, larger sub-networks are better on the whole, with diminishing returns; so is this quality. It is not an
+accuracy, and is meant for trying out searches.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.harness.quality.quality import FreeQuality
+from hwnas.harness.quality.quality import FunctionQuality
 from hwnas.supernets.errors import QualityError
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.supernet import SuperNetwork
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - all have parameters
-    """Return how it is spelled."""
+    """Return the spec of this source."""
     return [name]
 
 
-def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
+def create(name: str, argument: str, net: SuperNetwork) -> FunctionQuality:
     """Return the capacity of ``net``'s sub-networks."""
     if argument:
         raise QualityError(f"{name}: has no argument, got {argument!r}")
@@ -31,7 +31,7 @@ def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
     def capacity(X: npt.ArrayLike) -> FloatArray:
         return np.asarray(100.0 * (np.log(net.params(net.space.canonical(X))) - low) / (high - low), dtype=np.float64)
 
-    return FreeQuality(
+    return FunctionQuality(
         name=name,
         metric=name,
         unit="%",

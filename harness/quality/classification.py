@@ -1,4 +1,4 @@
-"""The accuracy of sub-networks that classify images: batch-norm statistics set anew, then the share that is right."""
+"""Measure the top-1 and top-5 accuracy of image classifiers, after recalibrating their batch-norm statistics."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from hwnas.supernets.space import Config, IntArray
 if TYPE_CHECKING:
     import torch
 
-# As once-for-all sets batch-norm statistics.
+# How once-for-all recalibrates batch-norm statistics.
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 2_000, 200
-# Images that int8 learns ranges of activations and shifts of layers' means from, as many as NNCF takes by itself, and
-# how many at a time.
+# How many images int8 is calibrated on, which is NNCF's default, and how many at a time.
 QUANTISING_IMAGES, QUANTISING_BATCH = 300, 20
-# Pixels tested at a time: 100 images of 224 px, whose activations take some hundred megabytes. Of small images more are
-# tested at a time, up to where nothing is gained any more.
+# Pixels tested at a time: 100 images of 224 px, whose activations take some hundred megabytes. Batches of small images
+# have more images, up to a limit beyond which nothing is gained.
 _TEST_PIXELS, _TEST_BATCH = 100 * 224**2, 500
-# Prepared images are kept while they take less than this: a search tests hundreds of sub-networks on the same ones.
-_KEPT_BYTES = 2 << 30
+# Prepared images stay in memory up to this size, since a search tests hundreds of sub-networks on the same images.
+_PREPARED_BYTES = 2 << 30
 _SEED = 0
 # What images are used for.
 TESTED, STATISTICS, QUANTISING = "images tested on", "images for statistics", "images for int8"
@@ -43,11 +42,11 @@ _Z = 1.959964
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What one sub-network got right.
+    """The images that one sub-network classified correctly.
 
     Attributes:
-        top1: for each image, whether the right class came first.
-        top5: whether it was among the first five.
+        top1: for each image, whether the right class was ranked first.
+        top5: for each image, whether it was among the first five.
     """
 
     top1: IntArray
@@ -60,9 +59,9 @@ class Accuracy:
         return Score(100 * right / n, 100 * low, 100 * high, n, {"top5": 100 * float(self.top5.mean())})
 
     def score_beside(self, full: Accuracy) -> Score:
-        """Return the same with the top-1 in full precision, and what is lost to it, with half its 95 % interval.
+        """Return the score with, in addition, the top-1 in full precision and the loss with half its 95 % interval.
 
-        Both were tested on the same images, so what counts is on which of them they differ.
+        Both were tested on the same images, so the interval is that of paired differences.
         """
         score, lost = self.score(), full.top1 - self.top1
         half = _Z * float(lost.std()) / math.sqrt(len(lost))
@@ -75,15 +74,15 @@ class Tester:
 
     Args:
         net: the super-network.
-        options: the weights, how many images, how many threads, whom to tell.
+        options: the weights, the numbers of images and threads, and the callback for progress.
         test: the images to test on.
-        train: images to set batch-norm statistics on; ``None``: those in the weights are used as they are.
-        varied: set statistics on random parts of the images, as once-for-all does, and not on whole ones.
-        deployment: test what this runs, and the torch module beside it; ``None``: that alone.
+        train: images to recalibrate batch-norm statistics on; ``None``: use the statistics in the weights.
+        varied: recalibrate on random crops of the images, as once-for-all does, and not on whole images.
+        deployment: test on this platform, and the torch module for comparison; ``None``: the torch module alone.
 
     Attributes:
-        test: the images that are tested on.
-        has_norms: sub-networks have batch-norm statistics that could be set.
+        test: the test images.
+        has_norms: sub-networks have batch-norm statistics that can be recalibrated.
     """
 
     def __init__(
@@ -112,14 +111,14 @@ class Tester:
 
     @property
     def used(self) -> dict[str, PreparedImages]:
-        """Images that a score depends on, by what they are used for."""
+        """The images that a score depends on, by their use."""
         used = {TESTED: self.test}
         if self._train is not None:
             used[STATISTICS] = self._train
         return used if self._deployment is None else {**used, QUANTISING: self._quantising}
 
     def __call__(self, config: Config) -> Score:
-        """Return the score of the sub-network of ``config``; raises ``NotFiniteError`` of broken logits."""
+        """Return the score of the sub-network of ``config``; raises ``NotFiniteError`` if its logits are not finite."""
         module, side = self._module(config), self._net.resolution(config)
         found = self._accuracy(module, side)
         if self._deployment is None:
@@ -129,11 +128,11 @@ class Tester:
             return self._accuracy(run, side).score_beside(found)
 
     def accuracy(self, config: Config) -> Accuracy:
-        """Return which images the sub-network of ``config`` gets right, run by torch in fp32."""
+        """Return which images the sub-network of ``config`` classifies correctly in torch, fp32."""
         return self._accuracy(self._module(config), self._net.resolution(config))
 
     def _module(self, config: Config) -> torch.nn.Module:
-        """Return the sub-network with its own batch-norm statistics."""
+        """Return the sub-network with recalibrated batch-norm statistics."""
         import torch
 
         module = self._net.build(config, needed_weights("accuracy", self._options))
@@ -141,7 +140,7 @@ class Tester:
         side = self._net.resolution(config)
         if self._train is not None:
             batches = self._train.batches(side, CALIBRATION_BATCH)
-            recalibrate(module, (images for images, _ in self._told(batches, "setting statistics", self._train)))
+            recalibrate(module, (images for images, _ in self._reporting(batches, "setting statistics", self._train)))
         return module
 
     def _accuracy(self, run: Callable[[torch.Tensor], torch.Tensor], side: int) -> Accuracy:
@@ -150,17 +149,17 @@ class Tester:
         batch = min(_TEST_BATCH, max(1, _TEST_PIXELS // side**2))
         top1, top5 = [], []
         with torch.inference_mode():
-            for images, labels in self._told(self.test.batches(side, batch), "testing", self.test):
+            for images, labels in self._reporting(self.test.batches(side, batch), "testing", self.test):
                 outputs = check_finite(run(images), "the network's logits")
                 found = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == labels[:, None]
                 top1.append(found[:, 0])
                 top5.append(found.any(dim=1))
         return Accuracy(*(torch.cat(parts).numpy().astype(np.int64) for parts in (top1, top5)))
 
-    def _told(
+    def _reporting(
         self, batches: Iterator[tuple[torch.Tensor, torch.Tensor]], what: str, images: PreparedImages
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Pass batches on, and say how far they are."""
+        """Yield batches, and report progress."""
         import torch
 
         report, done, total = self._options.progress, 0, len(images.index)
@@ -172,13 +171,13 @@ class Tester:
 
 
 class PreparedImages:
-    """Some images of a set, at whatever size is asked for; the last sizes are kept in memory.
+    """Some images of a set, prepared in any size; the last sizes used stay in memory.
 
     Args:
         images: the set.
-        index: which of them, ``(n,)``.
+        index: indices of the images, ``(n,)``.
         workers: threads that prepare them.
-        varied: take a random part of each; the same one every time.
+        varied: use a random crop of each, the same one every time.
     """
 
     def __init__(self, images: ImageSet, index: IntArray, workers: int, varied: bool = False) -> None:
@@ -186,7 +185,7 @@ class PreparedImages:
         self.index = index
         self._workers = workers
         self._varied = varied
-        self._kept: OrderedDict[int, list[torch.Tensor]] = OrderedDict()
+        self._prepared: OrderedDict[int, list[torch.Tensor]] = OrderedDict()
 
     def digest(self) -> str:
         """Return the digest of these images."""
@@ -197,16 +196,16 @@ class PreparedImages:
         import torch
 
         jobs = [self.index[start : start + size] for start in range(0, len(self.index), size)]
-        kept = self._kept.get(side)
-        made = in_order(lambda job: self._views(job, side), jobs, self._workers) if kept is None else iter(kept)
+        prepared = self._prepared.get(side)
+        made = in_order(lambda job: self._views(job, side), jobs, self._workers) if prepared is None else iter(prepared)
         collected = []
-        keeping = kept is None and self._room(side)
+        keeping = prepared is None and self._room(side)
         for job, images in zip(jobs, made, strict=True):
             if keeping:
                 collected.append(images)
             yield pixels.normalised(images), torch.from_numpy(self.images.labels[job])
         if keeping:
-            self._kept[side] = collected
+            self._prepared[side] = collected
 
     def _views(self, index: IntArray, side: int) -> torch.Tensor:
         if self._varied:
@@ -214,22 +213,25 @@ class PreparedImages:
         return self.images.plain(index, side)
 
     def _room(self, side: int) -> bool:
-        """Make room for the images at one more size; tell whether there is any."""
+        """Make room in memory for the images in one more size; return whether there is enough."""
         needed = 3 * side**2 * len(self.index)
-        while self._kept and needed + sum(one.nbytes for kept in self._kept.values() for one in kept) > _KEPT_BYTES:
-            self._kept.popitem(last=False)
-        return needed <= _KEPT_BYTES
+        while self._prepared and needed + self._bytes() > _PREPARED_BYTES:
+            self._prepared.popitem(last=False)
+        return needed <= _PREPARED_BYTES
+
+    def _bytes(self) -> int:
+        return sum(images.nbytes for prepared in self._prepared.values() for images in prepared)
 
 
 def chosen(n: int, subset: int | None) -> IntArray:
-    """Return which of ``n`` images are used: ``subset`` random ones, the same every time; ``None``: all."""
+    """Return the indices of the images to use out of ``n``: ``subset`` random ones, always the same; ``None``: all."""
     if subset is None or subset >= n:
         return np.arange(n, dtype=np.int64)
     return np.sort(np.random.default_rng(_SEED).permutation(n)[:subset])
 
 
 def binomial_interval(right: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, 1927): it stays within 0..1, and is right near both ends."""
+    """Return the 95 % interval of a proportion (Wilson, 1927), which is accurate near 0 and 1, too."""
     share, z2 = right / n, _Z**2 / n
     middle = (share + z2 / 2) / (1 + z2)
     half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))

@@ -1,4 +1,4 @@
-"""Find the quality in a measured CSV file."""
+"""Find the quality column of a measured CSV file, with its unit and direction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwnas.supernets.space import SearchSpace
 
 @dataclass(frozen=True)
 class _Known:
-    """A metric that is known by its name: its unit where the column has none, and which way is better."""
+    """A metric that is known by its name: the unit if the column has none, and whether more is better."""
 
     unit: str = ""
     maximise: bool = True
@@ -31,16 +31,16 @@ _KNOWN = {
     "perplexity": _Known(maximise=False),
     "top1error": _Known("%", maximise=False),
 }
-# Of other metrics, those of which less is better say so.
+# Parts of the names of metrics of which less is better.
 _LESS = re.compile(r"loss|error|perplexity|(?<![a-z])(ppl|wer|cer|mae|mse|rmse|nll|fid)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredQuality:
-    """The quality in a measured file.
+    """The quality column of a measured file.
 
     Attributes:
-        metric: what it is ("top1").
+        metric: the metric's name ("top1").
         unit: its unit.
         maximise: more is better.
         lookup: its values.
@@ -61,13 +61,13 @@ def read(name: str, argument: str, space: SearchSpace) -> MeasuredQuality:
 
     Args:
         name: of the source, for messages.
-        argument: what follows its colon.
-        space: that the sub-networks belong to.
+        argument: the text after its colon.
+        space: the search space of the sub-networks.
 
     Raises:
         QualityError: no file is named.
         TableError: the file cannot be read, or lacks the column.
-        ChangedError: it is changed while it is read.
+        ChangedError: the file is changed while it is read.
     """
     file, comma, option = argument.partition(",")
     key, _, column = option.partition("=")
@@ -97,7 +97,7 @@ def _read(file: str) -> tuple[MeasuredTable, Content]:
     try:
         digest = content_digest(file)
     except (OSError, ValueError):  # ValueError: a name that no file can have
-        return MeasuredTable.read(file), Content(file, "")  # which says what is wrong with it
+        return MeasuredTable.read(file), Content(file, "")  # raises an error that says what is wrong
     with holding(file, digest):
         return MeasuredTable.read(file), Content(file, digest)
 

@@ -1,4 +1,4 @@
-"""Quality that is found by running each sub-network, with its share of the super-network's weights, on data."""
+"""Evaluate quality by running each sub-network, with its share of the super-network's weights, on test data."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = ["EvaluatedQuality", "Score", "needed_weights"]
 
 @dataclass(frozen=True)
 class EvaluatedQuality:
-    """A quality that runs sub-networks, see ``Quality``; every value is in the store as soon as it is there.
+    """A quality that runs sub-networks, see ``Quality``; every value is stored as soon as it is known.
 
     Attributes:
         net: the super-network.
         options: the weights, the subset, the store.
-        data: what it is tested on, in words that differ where the data differs ("10,000 images, digest 1a2b3c4d").
+        data: the test data in words, different for different data ("10,000 images, digest 1a2b3c4d").
         score: tests the sub-network of a config.
-        known_by: the kind of source and the data without the names of files: equal where values are. Empty: the name
-            and ``data`` are.
-        examples: what the files of ``data`` hold.
-        beside: what files beside the weights hold that sub-networks cannot do without ("subwords").
+        known_by: identifies the kind of source and the data without file names, so that equal data has an equal one;
+            "": the name and ``data`` do.
+        examples: digests of the test data.
+        beside: digests of files beside the weights that sub-networks need ("subwords").
     """
 
     name: str
@@ -57,24 +57,24 @@ class EvaluatedQuality:
 
     @property
     def note(self) -> str:
-        """One line: what was run on what."""
+        """One line that names the data and the weights."""
         return f"{self.metric} measured on {self.data}, with the weights {self.options.weights}"
 
     @functools.cached_property
     def source(self) -> str:
-        """The data and the weights by what they hold: what decides a value."""
+        """Identifies the data and the weights by their contents, which decide the values."""
         what = {"weights": self._weights, **self.beside}
         digests = "; ".join(f"{role} {content.digest[:SHOWN]}" for role, content in what.items())
         return f"{self.known_by or f'{self.name} ({self.data}'}; {digests})"
 
     @property
     def source_by_name(self) -> str:
-        """The source as it was called before it was free of the names of files; values are kept under it still."""
+        """The source's name in earlier versions, with the names of files; older stores have values under it."""
         return f"{self.name} ({self.data}; weights {self._weights.digest[:SHOWN]})"
 
     @property
     def contents(self) -> Contents:
-        """What the examples and the weights hold."""
+        """The digests of the test data, the weights, and files beside them."""
         return {**self.examples, "weights": self._weights, **self.beside}
 
     @functools.cached_property
@@ -87,13 +87,13 @@ class EvaluatedQuality:
         return np.array([score.value for score in self.scores(X)], dtype=np.float64)
 
     def scores(self, X: npt.ArrayLike) -> list[Score]:
-        """Return what each sub-network reached: from the store, or run now and kept there."""
+        """Return the score of each sub-network: from the store, or else by running it now and storing the score."""
         X = self.net.space.canonical(X)
         keys = self.net.space.keys(X)
         known = self.stored(keys)
         for key, config in zip(keys, self.net.space.decode(X), strict=True):
             if key not in known:
-                # Before as well: what is wrong with other weights is then not told as if it were wrong with these.
+                # Checked before as well, so that an error of changed weights is not reported as one of these.
                 self.check_unchanged()
                 known[key] = self._scored(config)
                 self.check_unchanged()
@@ -107,14 +107,14 @@ class EvaluatedQuality:
             failure = error if isinstance(error, NotFiniteError) else blamed(error)
             if failure is None:
                 raise
-            # It is this sub-network's failure; the others are evaluated.
+            # Only this sub-network has failed; the others are evaluated.
             return Score(float("nan"), reason=str(failure))
         if not isinstance(score, Score):
             raise WorkError(f"the quality source {self.name} gave a {type(score).__name__}, expected a Score")
         return score
 
     def stored(self, keys: list[str]) -> dict[str, Score]:
-        """Return what the store has of sub-networks, by key."""
+        """Return the stored scores of sub-networks, by key."""
         if self.options.store is None:
             return {}
         sources = dict.fromkeys((self.source_by_name, self.source))
@@ -124,17 +124,17 @@ class EvaluatedQuality:
         return {key: score for key, score in found.items() if not math.isnan(score.value)}
 
     def check_unchanged(self) -> None:
-        """Raise ``ChangedError`` where the weights are others than the source says."""
+        """Raise ``ChangedError`` if the weights have changed since the source was made."""
         check_holds(self._weights.name, self._weights.digest)
 
     def put(self, key: str, score: Score) -> None:
-        """Put what a sub-network reached into the store; a failure is no value, and is tried again another time."""
+        """Store the score of a sub-network, unless it has failed: it is then evaluated again next time."""
         if self.options.store is not None and fault(score.value) is None:
             self.options.store.put_quality(self.net.name, self.source, key, score.record())
 
 
 def needed_weights(name: str, options: QualityOptions) -> str:
-    """Return the file of weights; raises ``QualityError`` where none is named, or it is not there."""
+    """Return the file of weights; raises ``QualityError`` if none is named or it does not exist."""
     if options.weights is None:
         raise QualityError(f"{name}: runs sub-networks, so it needs the super-network's weights: --weights FILE")
     if not is_file(options.weights):

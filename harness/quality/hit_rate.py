@@ -1,10 +1,10 @@
-"""``hit-rate:PREFIX``: how often the item that a user took up next is among the ten that a sub-network puts first.
+"""``hit-rate:PREFIX``: how often a user's held-out item is among the ten that a sub-network ranks first (HR@10).
 
-The held-out item of each user is ranked among 99 that the user had nothing to do with (He et al., 2017,
-arXiv 1708.05031). NDCG@10, which tells high ranks from lower ones, goes with it.
+The held-out item of each user is ranked among 99 negatives, which the user has not interacted with (He et al., 2017,
+arXiv 1708.05031). NDCG@10, which weights higher ranks more, is reported in addition.
 
-He et al. keep scores by item: an item that is listed twice counts once, and the held-out item, which 156 of the 6,040
-users of their MovieLens-1M files have among their negatives too, never counts against itself. So it is here.
+As in He et al., an item that is listed twice counts once, and the held-out item never counts against itself: 156 of the
+6,040 users of their MovieLens-1M files have it among their negatives.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AT_ONCE = 32
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:
-    """Return how it is spelled where ``net`` scores items of users; else nothing."""
+    """Return the spec of this source if ``net`` is a recommender; else nothing."""
     return [f"{name}:PREFIX"] if getattr(net, "data", None) == "interactions" else []
 
 
@@ -42,7 +42,7 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
 
     Raises:
         QualityError: there is no prefix, or there are no weights.
-        DataError: the files are not what they should be, or have users or items that ``net`` has no rows for.
+        DataError: the files are not of the expected form, or have users or items that ``net`` has no embeddings for.
     """
     if not serves(name, net):
         raise NotServedError(f"{name}: {net.name}: scores no items of users")
@@ -74,10 +74,9 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
 
 
 def ranks(scores: npt.NDArray[np.floating], counted: BoolArray | None = None) -> IntArray:
-    """Return how many of the others each first score is behind, ``(t,)``.
+    """Return the rank of the first candidate of each user, from 0: how many others score at least as high, ``(t,)``.
 
-    Equal scores count as ahead, and so does what is not a number: a network that scores everything alike, or whose
-    numbers are broken, must not look perfect.
+    Equal scores and nan count as higher: a network that gives equal or invalid scores must not look perfect.
 
     Args:
         scores: of the candidates, the held-out one first, ``(t, c)``.
@@ -88,7 +87,7 @@ def ranks(scores: npt.NDArray[np.floating], counted: BoolArray | None = None) ->
 
 
 def distinct(candidates: IntArray) -> BoolArray:
-    """Return which of the items behind the first are neither the first again nor one before them, ``(t, c - 1)``.
+    """Return which candidates after the first are different from it and from all before them, ``(t, c - 1)``.
 
     Args:
         candidates: items to rank, the held-out one first, ``(t, c)``.
@@ -113,7 +112,7 @@ def ndcg(found: IntArray, top: int = TOP) -> float:
 
 
 def popularity(split: Split, candidates: IntArray) -> FloatArray:
-    """Return how often each of ``candidates``, ``(t, c)``, was taken up in what is learned from."""
+    """Return how many training interactions each of ``candidates``, ``(t, c)``, has."""
     counts = np.bincount(split.items, minlength=split.n_items)
     return counts[candidates].astype(np.float64)
 
@@ -149,7 +148,7 @@ class _Scorer:
     def _scores(self, config: Config) -> FloatArray:
         import torch
 
-        # In double precision: in single, which of two like items comes first depends on the machine's matrix products.
+        # In double precision: in single, the order of similar items depends on how the machine multiplies matrices.
         module = self.net.build(config, self.options.weights).double()
         users, candidates = torch.from_numpy(self.users), torch.from_numpy(self.candidates)
         parts = []
@@ -168,7 +167,7 @@ class _Scorer:
 
 
 def _subset(split: Split, n: int | None) -> tuple[IntArray, IntArray]:
-    """Return tested users and their candidates: all, or ``n`` drawn by a fixed seed."""
+    """Return test users and their candidates: all of them, or ``n`` drawn by a fixed seed."""
     there = len(split.test_users)
     if n is None or n >= there:
         return split.test_users, split.candidates

@@ -1,7 +1,8 @@
 """``imagenet:DIR``: top-1 accuracy on ImageNet, measured as once-for-all does it (Cai et al., 2020).
 
-``DIR`` has ``val`` with one folder per class, or is that folder; batch-norm statistics are set on images in
-``DIR/train`` where it is there. The shorter side becomes ceil(resolution / 0.875), the middle is cut out.
+``DIR`` has a folder ``val`` with one folder per class, or is itself that folder; batch-norm statistics are recalibrated
+on images of ``DIR/train`` if there are any. The shorter side is resized to ceil(resolution / 0.875), then the centre is
+cropped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ USES_WEIGHTS = True
 
 
 def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions) -> EvaluatedQuality:
-    """Make the source; ``argument`` begins with the folder, see ``hwnas.harness.quality.images`` for the rest."""
+    """Make the source; ``argument`` begins with the folder, the rest is as in ``hwnas.harness.quality.images``."""
     check_serves(name, argument, net)
     folder, deployment = read_argument(name, argument)
     test = open_images(folder, "test", net.channels)

@@ -1,6 +1,6 @@
 """``images:PATH``: the accuracy of sub-networks on a user's own images, in folders or in IDX files.
 
-``images:PATH,backend=openvino,precision=int8`` is the accuracy of what a backend makes of them; see
+``images:PATH,backend=openvino,precision=int8`` is the accuracy when they run on a backend; see
 ``hwnas.harness.quality._deployment``.
 """
 
@@ -24,7 +24,7 @@ USES_WEIGHTS = True
 
 
 def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions) -> EvaluatedQuality:
-    """Make the source; ``argument`` begins with a path as ``hwnas.harness.data.image_set.open_images`` takes it."""
+    """Make the source; ``argument`` begins with a path for ``hwnas.harness.data.image_set.open_images``."""
     check_serves(name, argument, net)
     path, deployment = read_argument(name, argument)
     test = open_images(path, "test", net.channels)
@@ -33,18 +33,18 @@ def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions)
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:
-    """Return how it is spelled where ``net`` takes images; else nothing."""
+    """Return the spec of this source if ``net`` takes images; else nothing."""
     return [f"{name}:PATH"] if getattr(net, "data", None) == "images" else []
 
 
 def read_argument(name: str, argument: str) -> tuple[str, Deployment | None]:
-    """Return the path, and what runs the sub-networks where that is not torch."""
+    """Return the path, and the platform that runs the sub-networks, or ``None`` for torch."""
     path, given = parse_argument(name, argument, KEYS)
     return path, Deployment.read(name, given)
 
 
 def check_serves(name: str, argument: str, net: SuperNetwork) -> None:
-    """Raise ``QualityError`` where there is no path, or ``net`` takes no images."""
+    """Raise ``QualityError`` if there is no path, or ``net`` takes no images."""
     kind = getattr(net, "data", None)
     if kind != "images":
         raise NotServedError(f"{name}: serves super-networks of images, {net.name} takes {kind or 'no data'}")
@@ -60,7 +60,7 @@ def classifying(
     train: ImageSet | None,
     deployment: Deployment | None,
 ) -> EvaluatedQuality:
-    """Return the accuracy on ``test``, batch-norm statistics set on ``train`` where there is one."""
+    """Return the accuracy on ``test``, with batch-norm statistics recalibrated on ``train`` if that is given."""
     check_classes(test, net)
     if train is not None and train.classes != test.classes:
         odd = sorted(set(train.classes) ^ set(test.classes)) or ["their order"]
@@ -83,12 +83,12 @@ def classifying(
 
 @dataclass(frozen=True)
 class _Data:
-    """What sub-networks are tested on, in words.
+    """Describes the test data in words.
 
     Attributes:
-        tester: that tests them.
-        deployment: what runs them; ``None``: torch.
-        trained: there are images to train on.
+        tester: tests the sub-networks.
+        deployment: the platform that runs them; ``None``: torch.
+        trained: there are training images to recalibrate on.
     """
 
     tester: Tester
@@ -97,11 +97,11 @@ class _Data:
 
     @cached_property
     def contents(self) -> dict[str, Content]:
-        """What the images hold that are used, by what they are used for."""
+        """The digests of the images, by their use."""
         return {role: Content(one.images.name, one.digest()) for role, one in self.tester.used.items()}
 
     def described(self, named: bool) -> str:
-        """Return the words, with the names of folders and files or without."""
+        """Return the description, with or without the names of folders and files."""
         test = self.tester.test
         parts = [f"{len(test.index):,} of {len(test.images.labels):,} images{self._which(TESTED, named)}"]
         parts.append(self._statistics(named))

@@ -1,4 +1,4 @@
-"""Published predictors that are multi-layer perceptrons, evaluated with numpy."""
+"""Evaluate published accuracy predictors, which are multi-layer perceptrons, with numpy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.space import FloatArray
 
-# Rows at a time: their activations stay in the second-level cache, at 1,024 the products take a third longer.
+# Rows at a time: their activations fit the second-level cache; with 1,024 rows products take a third longer.
 _CHUNK = 256
 
 
@@ -37,11 +37,11 @@ class Mlp:
 
         Args:
             file: the checkpoint, of tensors only.
-            layers: the names of its linear layers; one without ``.bias`` has none.
+            layers: the names of its linear layers; a layer may lack ``.bias``.
             base: the name of a number that is added to the result.
 
         Raises:
-            WorkError: it is no such checkpoint.
+            WorkError: the file is not such a checkpoint.
         """
         from hwnas.supernets.checkpoints import read_state_dict
 

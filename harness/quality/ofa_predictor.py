@@ -1,6 +1,6 @@
-"""``ofa-predictor``: once-for-all's published accuracy predictors (Cai et al., 2020), which predict ImageNet top-1.
+"""``ofa-predictor``: predict ImageNet top-1 by once-for-all's published accuracy predictors (Cai et al., 2020).
 
-They rank well within one resolution and lie some points above measured accuracy; across resolutions they do not rank.
+They rank well within one resolution but not across resolutions, and are some points above measured accuracy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.harness.quality.mlp import Mlp
-from hwnas.harness.quality.quality import FreeQuality
+from hwnas.harness.quality.quality import FunctionQuality
 from hwnas.supernets.assets import Asset, locate
 from hwnas.supernets.errors import NotServedError, QualityError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
@@ -25,12 +25,12 @@ class PublishedPredictor:
     """One published predictor.
 
     Attributes:
-        supernet: that it was trained for.
+        supernet: the super-network it was trained for.
         asset: its checkpoint.
         layers: names of the checkpoint's linear layers.
-        base: name of the number that is added to their result, where there is one.
-        resolutions: that it has features for, in pixels.
-        features: of vectors, ``(n, n_var)`` to ``(n, inputs)``.
+        base: name of a number that is added to their result, or "".
+        resolutions: the resolutions it has features for, in pixels.
+        features: maps vectors, ``(n, n_var)``, to features, ``(n, inputs)``.
     """
 
     supernet: str
@@ -41,13 +41,13 @@ class PublishedPredictor:
     features: Callable[[SearchSpace, npt.ArrayLike], FloatArray]
 
 
-def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
+def create(name: str, argument: str, net: SuperNetwork) -> FunctionQuality:
     """Return the predictor of ``net``; it has no argument."""
     if argument:
         raise QualityError(f"{name}: has no argument, got {argument!r}; expected {name} alone")
     published = _of(name, net)
     mlp = Mlp.load(locate(published.asset), published.layers, published.base)
-    return FreeQuality(
+    return FunctionQuality(
         name=name,
         metric="top1",
         unit="%",
@@ -62,7 +62,7 @@ def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:
-    """Return how it is spelled where it serves ``net``; else nothing."""
+    """Return the spec of this source if it serves ``net``; else nothing."""
     try:
         _of(name, net)
     except NotServedError:
@@ -103,7 +103,7 @@ _LAYER_FEATURES = 120
 
 def _mobilenet(space: SearchSpace, X: npt.ArrayLike) -> FloatArray:
     X = space.check(X)
-    # The space's own features begin with kernels and expand ratios, all zero for absent layers, as is wanted here.
+    # The space's own features begin with kernels and expand ratios, all zero for absent layers, as the predictor wants.
     layers = space.one_hot(X)[:, :_LAYER_FEATURES]
     return np.hstack([layers, _one_hot_resolution(space, X, _MOBILENET_RESOLUTIONS)])
 
@@ -116,8 +116,8 @@ _RESNET_RESOLUTIONS = (128, 144, 160, 176, 192, 224, 240, 256)  # once-for-all t
 def _resnet(space: SearchSpace, X: npt.ArrayLike) -> FloatArray:
     X = space.check(X)
     one_hot = space.one_hot(X)
-    # The space's own features: depths 15, expand ratios 54, widths 18. Of the stem's depth, folded to 0 or 2, the
-    # predictor knows whether it is 0.
+    # The space's own features: depths 15, expand ratios 54, widths 18. The predictor's feature for
+    # the stem's depth, 0 or 2, is whether it is 0.
     depths, expands, widths, _ = np.split(one_hot, (15, 69, 87), axis=1)
     resolution = _one_hot_resolution(space, X, _RESNET_RESOLUTIONS)
     return np.hstack([resolution, depths[:, [0, 2]], widths, expands])

@@ -1,4 +1,4 @@
-"""A regression of a sub-network's quality on its choices and on pairs of them.
+"""Fit a regression of a sub-network's quality on its choices and on pairs of choices.
 
 With masked one-hot features ``o`` of a sub-network, ``y = mean + w . o + sum of W_ij o_i o_j`` over pairs i < j.
 The weights have independent Gaussian priors, and the fit is their posterior mean, found in the dual: the prior of the
@@ -22,7 +22,7 @@ from hwnas.supernets.space import FloatArray, IntArray
 # Prior variance of single choices relative to the target's; between 0.01 and 0.3 the error does not change.
 _LINEAR = 0.1
 _FIRST_RIDGE = 1.0
-# Priors that are tried: standard deviation of pairs, and variance of the noise, relative to the target's.
+# Candidates of the priors: standard deviation of pairs, and variance of the noise, relative to the target's.
 _PAIRS = (0.005, 0.01, 0.02, 0.05, 0.15, 0.5)
 _NOISES = (3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 # They depend little on the number of rows, while trying them costs its cube.
@@ -69,7 +69,7 @@ class PairwiseModel:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> PairwiseModel:
-        """Read what ``to_json`` gave."""
+        """Return the model that ``to_json`` was called on."""
         linear = np.array(document["linear"], dtype=np.float64)
         pairs = np.zeros((len(linear), len(linear)))
         pairs[np.triu_indices(len(linear), 1)] = list(itertools.chain.from_iterable(document["pairs"]))
@@ -78,7 +78,7 @@ class PairwiseModel:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """How well a model predicts rows that it was not fitted on: means over folds.
+    """How well a model predicts held-out rows: means over folds.
 
     Attributes:
         n: distinct sub-networks.

@@ -1,4 +1,4 @@
-"""What a quality source is to the rest of the system."""
+"""The protocols and data of quality sources: ``Quality``, ``Score`` and the options of evaluations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QualityProgress:
-    """What an evaluation is at.
+    """How far an evaluation has come.
 
     Attributes:
         done: examples done in this phase.
@@ -37,14 +37,14 @@ class QualityProgress:
 
 @dataclass(frozen=True)
 class QualityOptions:
-    """What a source that runs sub-networks on data is given.
+    """The options of a source that runs sub-networks on data.
 
     Attributes:
-        weights: the file of the super-network's weights; ``None``: none was named.
+        weights: the file of the super-network's weights, or ``None``.
         subset: how many of the examples to test on; ``None``: all.
         workers: threads that read and prepare examples.
-        store: where values are kept and looked up; ``None``: nowhere.
-        progress: told what is going on; ``None``: nobody is.
+        store: where values are stored and looked up; ``None``: nowhere.
+        progress: called with the progress, or ``None``.
     """
 
     weights: str | None = None
@@ -58,19 +58,19 @@ class QualityOptions:
 class Quality(Protocol):
     """How good the sub-networks of one super-network are at their task.
 
-    One may also have ``contents``, what its files hold (see ``hwnas.supernets.contents.Contents``): a study that is
-    resumed tells by it which of them has changed.
+    A quality may also have ``contents``, the digests of its files (see ``hwnas.supernets.contents.Contents``): a
+    resumed study compares them to say which file has changed.
 
     Attributes:
-        name: as it was asked for ("surrogate", "table:measured.csv").
-        source: what its values come from; those of different ones are never mixed. Files are in it by what they hold,
-            not by their names: which table, or which weights on which data.
-        metric: what it tells ("top1", "bleu").
+        name: its spec ("surrogate", "table:measured.csv").
+        source: identifies the origin of its values, such as a table, or weights and data; values of different sources
+            are never mixed. Files are identified by their content, not by their names.
+        metric: the metric's name ("top1", "bleu").
         unit: of the metric ("%"); empty where it has none.
         maximise: more is better.
-        predicted: it is a prediction and no measurement.
-        costs_nothing: it costs nothing to evaluate, so a search may ask for any number of sub-networks.
-        note: one line that is shown with results: where it is from, how good it is, and whether it is predicted.
+        predicted: values are predicted, not measured.
+        costs_nothing: values cost nothing, so a search may ask for any number of sub-networks.
+        note: one line that is shown with results: the origin and accuracy of values, and whether they are predicted.
     """
 
     @property
@@ -97,7 +97,7 @@ class Quality(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """What one sub-network reached on examples.
+    """The result of one sub-network on the examples.
 
     Attributes:
         value: the metric, in the quality's unit.
@@ -116,14 +116,14 @@ class Score:
     reason: str = ""
 
     def record(self) -> dict[str, Any]:
-        """Return its fields as JSON values: what is not known is ``None``, and a reason is there where it says one."""
+        """Return the fields as JSON values; unknown numbers are ``None``, and an empty reason is left out."""
         fields = {name: _or_none(value) for name, value in asdict(self).items() if name != "reason"}
         fields["others"] = {name: _or_none(value) for name, value in self.others.items()}
         return {**fields, "reason": self.reason} if self.reason else fields
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Score:
-        """Return what ``record`` was made of; raises ``LookupError``, ``TypeError`` or ``ValueError`` else."""
+        """Return the score that ``record`` was called on; raises ``LookupError``, ``TypeError`` or ``ValueError``."""
         value, (low, high) = number_or_none(record["value"]), bounds(record["low"], record["high"])
         others = {str(name): math.nan if one is None else float(one) for name, one in record["others"].items()}
         reason = record.get("reason", "")
@@ -138,18 +138,18 @@ def _or_none(value: Any) -> Any:
 
 @runtime_checkable
 class ScoredQuality(Quality, Protocol):
-    """A quality that is a mean over examples, and so is known to within an interval."""
+    """A quality that is a mean over examples, so that values have confidence intervals."""
 
     def scores(self, X: npt.ArrayLike) -> list[Score]:
-        """Return what each sub-network reached."""
+        """Return the score of each sub-network."""
         ...
 
 
 def scored(quality: Quality, X: npt.ArrayLike) -> list[Score]:
-    """Ask a quality source, and let in only what may be a value: what may not is nan, with the reason.
+    """Evaluate sub-networks and check the values: an invalid one becomes nan with the reason.
 
     Raises:
-        WorkError: the source answers something else than one value for each sub-network.
+        WorkError: the source does not return one value for each sub-network.
     """
     n, source = len(np.atleast_2d(np.asarray(X))), f"the quality source {quality.name}"
     missing = f"{source} has no value for it"
@@ -159,7 +159,7 @@ def scored(quality: Quality, X: npt.ArrayLike) -> list[Score]:
         named = blamed(error)
         if named is None:
             raise
-        # A plug-in's failure is that of the sub-networks with which it fails; the others have their values.
+        # An error of a plug-in concerns only the sub-networks with which it occurs; the others have their values.
         if n == 1:
             return [Score(math.nan, reason=str(named))]
         return [scored(quality, row[None])[0] for row in np.asarray(X)]
@@ -181,7 +181,7 @@ def _given(quality: Quality, X: npt.ArrayLike, n: int, source: str, missing: str
 
 
 def _bounded(score: Score) -> Score:
-    """Return a score whose interval is one, or is not known."""
+    """Return a score without its interval if that is invalid."""
     try:
         low, high = bounds(score.low, score.high)
     except ValueError:
@@ -190,32 +190,32 @@ def _bounded(score: Score) -> Score:
 
 
 def qualities(quality: Quality, X: npt.ArrayLike) -> FloatArray:
-    """Return the values of ``scored``, ``(n,)``: nan where there is none."""
+    """Return the values of ``scored``, ``(n,)``; nan for failed sub-networks."""
     return np.array([one.value for one in scored(quality, X)], dtype=np.float64)
 
 
 @runtime_checkable
 class EvaluatesElsewhere(Protocol):
-    """A platform of a farm, whose workers run sub-networks for their quality too."""
+    """A platform of a farm, whose workers can also evaluate quality."""
 
     def evaluating(self, quality: Quality, spec: str) -> Quality:
-        """Return a quality that workers find; the same one where it costs nothing, or nobody offers it."""
+        """Return a quality that the workers evaluate, or ``quality`` if it costs nothing or no worker offers it."""
         ...
 
 
-# The last bits of a matrix product depend on how many rows it has. Rounded this far below any difference that matters,
-# a sub-network has one value whatever it is evaluated along with, and a resumed search goes the way of a whole one.
+# The last bits of a matrix product depend on how many rows it has. Values are rounded far below any difference that
+# matters, so that a sub-network has the same value in every batch, and a resumed search goes on as if not interrupted.
 _DECIMALS = 9
 
 
 @dataclass(frozen=True, eq=False)
-class FreeQuality:
+class FunctionQuality:
     """A quality that is a function of the vectors, see ``Quality``.
 
     Attributes:
-        function: from vectors ``(n, n_var)`` to the metric, ``(n,)``.
-        source: where its values are from files, what these hold; else its name.
-        contents: of the files.
+        function: maps vectors ``(n, n_var)`` to the metric, ``(n,)``.
+        source: the digest of the file that its values are from, if any; else its name.
+        contents: digests of the files.
         rows: how many sub-networks it has a value for; ``None``: all.
     """
 
@@ -238,6 +238,6 @@ class FreeQuality:
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``; nan where the source has none."""
         given = self.function(X)
-        # What holds anything but numbers is left for ``scored`` to name.
+        # Answers that are not numbers are passed on to ``scored``, which reports them.
         rounded = isinstance(given, np.ndarray) and given.dtype.kind in "iuf"
         return np.round(given, _DECIMALS) if rounded else given

@@ -1,7 +1,7 @@
-"""Batch-norm statistics of a sub-network, set anew after it was taken out of the super-network.
+"""Recalibrate the batch-norm statistics of a sub-network after it was extracted from the super-network.
 
-The shared statistics are averages over all sub-networks that were trained; a single one's differ, and without its own
-it is as good as guessing (Cai et al., 2020; Yu and Huang, 2019).
+The shared statistics are averages over all trained sub-networks. Those of a single sub-network differ, and without them
+its accuracy is that of chance (Cai et al., 2020; Yu and Huang, 2019).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Set every batch-norm's mean and variance to their means over batches, weighted by the batches' sizes.
 
-    Each layer sees what the layers before it make of the batch with that batch's own statistics, as in training; as
-    once-for-all does it, the variance is the biased one.
+    While a batch passes, each layer normalises by that batch's own statistics, as in training. The variance is the
+    biased one, as in once-for-all.
 
     Args:
-        module: a stand-alone sub-network in evaluation mode. Where it has no such statistics nothing is done.
+        module: a stand-alone sub-network in evaluation mode; unchanged if it has no such statistics.
         batches: inputs.
     """
     import torch
@@ -58,11 +58,11 @@ def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
 
 
 def has_norms(net: SuperNetwork, weights: str | None = None) -> bool:
-    """Return whether sub-networks have batch-norm statistics, by the largest one.
+    """Return whether the largest sub-network has batch-norm statistics.
 
     Args:
         net: the super-network.
-        weights: its own; only one whose modules cannot be made without is given them.
+        weights: its weights; used only if its modules cannot be made without them.
     """
     from hwnas.supernets.shared import Trainable
 
@@ -72,7 +72,7 @@ def has_norms(net: SuperNetwork, weights: str | None = None) -> bool:
 
 
 def _norms(module: torch.nn.Module) -> list[torch.nn.Module]:
-    """Return the batch-norms that keep statistics; others take each batch's own."""
+    """Return the batch-norms with running statistics; others always use those of the batch."""
     from torch.nn.modules.batchnorm import _BatchNorm
 
     found = (part for part in module.modules() if isinstance(part, _BatchNorm))

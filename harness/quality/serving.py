@@ -1,7 +1,7 @@
-"""What to use instead: the quality sources that serve a super-network as it is, with its options.
+"""Find the quality sources that serve a super-network with its options, as advice in error messages.
 
-A source says so itself, by ``serves(name, net)`` in its file: the specs to write, none where it refuses. It looks at
-the super-network alone, so that a message costs nothing.
+Each source has a function ``serves(name, net)`` in its file, which returns the specs to write, or none. It looks at the
+super-network only, so that it costs nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hwnas.supernets.supernet import SuperNetwork
 
 
 def serving(registry: Registry, net: SuperNetwork, but: str = "") -> list[str]:
-    """Return specs that serve ``net``, its default source's first.
+    """Return specs of the sources that serve ``net``, its default source first.
 
     Args:
         registry: of the quality sources.
@@ -26,7 +26,7 @@ def serving(registry: Registry, net: SuperNetwork, but: str = "") -> list[str]:
 
 
 def joined(specs: Iterable[str]) -> str:
-    """Return specs as a message lists them."""
+    """Join specs for a message."""
     *most, last = specs
     return f"{', '.join(most)} or {last}" if most else last
 

@@ -1,7 +1,7 @@
-"""``surrogate``: a small regression of measured quality, the one we ship or one fitted on a user's measured CSV file.
+"""``surrogate``: predict quality by a small regression, either a shipped one or one fitted on a measured CSV file.
 
-What we ship are coefficients of our own, fitted by ``scripts/fit_surrogate.py``; a model card beside them says on what
-and how good they are. A super-network has a shipped surrogate where its coefficients are there.
+The coefficients of shipped surrogates are fitted by ``scripts/fit_surrogate.py``; the model card beside them says on
+which data, and how accurate they are.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import numpy.typing as npt
 
 from hwnas.harness.quality import columns
 from hwnas.harness.quality.pairwise import MOST_ROWS, SCHEMA, PairwiseModel, cross_validate, fit
-from hwnas.harness.quality.quality import FreeQuality
+from hwnas.harness.quality.quality import FunctionQuality
 from hwnas.supernets.errors import NotServedError, QualityError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
 FOLDER = Path(__file__).parent / "coefficients"
 
-# Of distinct sub-networks. Fewer leave ten to test on, from which no error can be told.
+# The least number of distinct sub-networks. With fewer, too few are held out to estimate an error.
 LEAST_ROWS = 50
 
 
-def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
+def create(name: str, argument: str, net: SuperNetwork) -> FunctionQuality:
     """Return the shipped surrogate of ``net``, or with ``FILE[,column=COLUMN]`` fit one."""
     return _fitted(name, argument, net) if argument else _shipped(name, net)
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:
-    """Return how it is spelled for ``net``: as it is where one is shipped, and with a CSV file of measured ones."""
+    """Return the specs of this source for ``net``: plain if one is shipped, and with a measured CSV file."""
     return [*([name] if net.name in shipped() else []), f"{name}:FILE"]
 
 
@@ -62,11 +62,11 @@ def groups(space: SearchSpace) -> IntArray:
     return np.repeat(np.arange(space.n_var), space.n_options)
 
 
-def _shipped(name: str, net: SuperNetwork) -> FreeQuality:
+def _shipped(name: str, net: SuperNetwork) -> FunctionQuality:
     if net.name not in shipped():
         raise NotServedError(f"{name}: the one that is shipped serves {', '.join(shipped())} only, not {net.name}")
     figures = card(net.name)
-    return FreeQuality(
+    return FunctionQuality(
         name=name,
         metric=figures["metric"],
         unit=figures["unit"],
@@ -80,7 +80,7 @@ def _shipped(name: str, net: SuperNetwork) -> FreeQuality:
     )
 
 
-def _fitted(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
+def _fitted(name: str, argument: str, net: SuperNetwork) -> FunctionQuality:
     found = columns.read(name, argument, net.space)
     n = len(found.lookup.values)
     if n < LEAST_ROWS:
@@ -92,7 +92,7 @@ def _fitted(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
     features = net.space.one_hot(found.lookup.vectors[used])
     values = found.lookup.values[used]
     error = cross_validate(features, groups(net.space), values)
-    return FreeQuality(
+    return FunctionQuality(
         name=f"{name}:{argument}",
         metric=found.metric,
         unit=found.unit,
@@ -109,7 +109,7 @@ def _fitted(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
 
 
 class _Predictor:
-    """A fitted regression as a function of vectors."""
+    """A fitted regression, callable with vectors."""
 
     def __init__(self, space: SearchSpace, fitted: PairwiseModel) -> None:
         self._space = space

@@ -1,21 +1,21 @@
-"""``table:FILE``: the quality that somebody measured and wrote into a CSV file."""
+"""``table:FILE``: look up measured quality in a CSV file."""
 
 from __future__ import annotations
 
 from hwnas.harness.quality import columns
-from hwnas.harness.quality.quality import FreeQuality
+from hwnas.harness.quality.quality import FunctionQuality
 from hwnas.supernets.supernet import SuperNetwork
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - any super-network can be measured
-    """Return how it is spelled."""
+    """Return the spec of this source."""
     return [f"{name}:FILE"]
 
 
-def create(name: str, argument: str, net: SuperNetwork) -> FreeQuality:
-    """Read ``FILE[,column=COLUMN]``; a sub-network that is not in it has no quality (nan)."""
+def create(name: str, argument: str, net: SuperNetwork) -> FunctionQuality:
+    """Read ``FILE[,column=COLUMN]``; a sub-network that is not in the file has no quality (nan)."""
     found = columns.read(name, argument, net.space)
-    return FreeQuality(
+    return FunctionQuality(
         name=f"{name}:{argument}",
         metric=found.metric,
         unit=found.unit,

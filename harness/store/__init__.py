@@ -1,6 +1,6 @@
-"""Where measurements and studies are kept: an SQL database, a file of SQLite by default, or PostgreSQL.
+"""Store measurements, qualities and studies in an SQL database: a SQLite file by default, or PostgreSQL.
 
-Several processes may write at once. What a call has returned from survives the end of the process, however it ends.
+Several processes may write at once. When a call returns, its data is committed and survives a crash of the process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The database under a store: opening it, reading, and writing what survives whatever happens next."""
+"""Open a store's database, and run reads and committed writes on it, again after a lost connection."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Seconds before each attempt to go on after a connection was lost: 31 in all, longer than a server takes to restart.
+# Seconds before each attempt after a connection was lost: 31 in all, longer than a server takes to restart.
 _WAITS: Sequence[float] = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-# What is no mistake of the user's, also when a store is opened: it passes.
+# Errors of these classes are not the user's mistake, even when a store is opened: they may pass.
 _PASSING = ("disk is full", "disk I/O error", "No space left on device", "database is locked")
 
 
@@ -29,10 +29,10 @@ class Database:
 
     Args:
         location: a file's path, or an SQLAlchemy URL.
-        create: make it where there is none.
+        create: create the database if there is none.
 
     Raises:
-        StoreError: it cannot be opened or written, is no store, or is of a newer version; names it.
+        StoreError: the database cannot be opened or written, is not a store, or is of a newer version.
     """
 
     def __init__(self, location: str, create: bool) -> None:
@@ -58,7 +58,7 @@ class Database:
             raise
 
     def _bring_up_to_date(self, create: bool) -> None:
-        # The first look is a reader's: opening a store waits for no writer where nothing has to be done.
+        # Only reads at first, so that opening a complete store does not wait for a writer.
         with self._errors(StoreError):
             with self._reader.connect() as connection:
                 if schema.is_current(connection, self.metadata, self.name, create):
@@ -72,7 +72,7 @@ class Database:
         self._engine.dispose()
 
     def read(self, work: Callable[[sa.Connection], Result]) -> Result:
-        """Return what ``work`` reads through a connection that sees one state of the database.
+        """Return what ``work`` reads, in a transaction that sees one state of the database.
 
         Raises:
             StoreFaultError: it cannot be read.
@@ -89,17 +89,17 @@ class Database:
         work: Callable[[sa.Connection], Result],
         done: Callable[[sa.Connection], Result | None] = lambda _: None,
     ) -> Result:
-        """Return what ``work`` returns of a transaction that is committed as a whole.
+        """Run ``work`` in a transaction, commit it as a whole, and return what ``work`` returns.
 
         Args:
-            work: writes through the connection; it is called again where the connection was lost.
-            done: a connection that breaks while it commits leaves open whether it did. Before another attempt this
-                looks for what ``work`` writes: what it returns is returned, unless it is ``None``. Not needed where
-                writing twice is as good as once.
+            work: writes through the connection; it is called again if the connection was lost.
+            done: looks for what ``work`` writes, before ``work`` is called again: if a connection is lost during the
+                commit, nobody knows whether it was committed. What ``done`` returns is returned, unless it is ``None``.
+                Not needed if writing twice does no harm.
 
         Raises:
-            StoreFaultError: it cannot be written; nothing of it was.
-            sqlalchemy.exc.IntegrityError: it contradicts what is there.
+            StoreFaultError: it cannot be written; nothing was.
+            sqlalchemy.exc.IntegrityError: it violates a constraint of the tables.
         """
 
         def attempt(again: bool) -> Result:
@@ -110,7 +110,7 @@ class Database:
         return self._persistently(attempt)
 
     def _persistently(self, attempt: Callable[[bool], Result]) -> Result:
-        """Call ``attempt`` until it gets through: what takes a connection away is often over in seconds."""
+        """Call ``attempt`` again while the connection is lost: the reason is often over in seconds."""
         import sqlalchemy as sa
 
         with self._errors(StoreFaultError):
@@ -130,23 +130,23 @@ class Database:
         try:
             yield
         except sa.exc.IntegrityError:
-            raise  # the caller knows what it means
+            raise  # the caller handles it
         except sa.exc.SQLAlchemyError as error:
             said = _words(self._kind, error)
-            # A traceback shows the driver's own error too, unless there is a secret in it.
+            # The driver's own error is shown in tracebacks, unless it contains a secret.
             cause = error if without(str(error), self._url) == str(error) else None
             failed = StoreFaultError if any(word in said for word in _PASSING) else kind
             raise failed(f"the store {self.name}: {without(said, self._url)}") from cause
         except UnicodeDecodeError as error:
-            # What SQLite says of a damaged file may repeat what is in it, which is no text.
+            # SQLite's message about a damaged file may contain bytes of the file, which are not text.
             raise kind(f"the store {self.name}: is damaged: {error}") from error
         except UnicodeEncodeError as error:
-            # Names from the command line may hold bytes that are no text.
-            raise StoreError(f"the store {self.name}: {error.object!r} is no text that can be kept") from error
+            # Names from the command line may contain bytes that are not text.
+            raise StoreError(f"the store {self.name}: {error.object!r} is not text that can be stored") from error
 
 
 def _words(kind: DatabaseKind, error: Exception) -> str:
-    # PostgreSQL goes on with the statement, which says nothing to a user.
+    # PostgreSQL adds the SQL statement, which means nothing to a user.
     reason = " ".join(str(getattr(error, "orig", None) or error).partition("\nLINE ")[0].split())
     advice = kind.advice(reason)
     return f"cannot be opened, read or written: {shortened(reason)}{f'; {advice}' if advice else ''}"

@@ -1,4 +1,4 @@
-"""Which kinds of database can be a store, and what has to be known of each."""
+"""Choose the kind of database, SQLite or PostgreSQL, from a store's path or URL; what differs between them."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
 
 
 class DatabaseKind(Protocol):
-    """What differs between databases."""
+    """What differs between the kinds of databases."""
 
     @property
     def reading(self) -> Mapping[str, Any]:
-        """Execution options of connections that only read: a transaction sees one state."""
+        """Execution options of connections that only read, with which a transaction sees one state."""
 
     def name(self, url: sa.URL) -> str:
-        """Return what the store is called in messages; without a password."""
+        """Return the store's name for messages, without a password."""
 
     def check(self, url: sa.URL, name: str, create: bool) -> None:
-        """Raise ``StoreError`` where it is plain beforehand that it cannot be opened."""
+        """Raise ``StoreError`` if it is clear without connecting that it cannot be opened."""
 
     def options(self, url: sa.URL) -> dict[str, Any]:
         """Return arguments of ``sqlalchemy.create_engine``."""
 
     def missing(self, error: ImportError) -> str:
-        """Return what to install where the driver cannot be imported."""
+        """Return a message that says what to install if the driver cannot be imported."""
 
     def set_up(self, engine: sa.Engine) -> None:
-        """Set what every new connection needs."""
+        """Set up every new connection."""
 
     def lock(self, connection: sa.Connection) -> None:
-        """Let no other process change the tables until the transaction ends."""
+        """Keep other processes from changing the tables until the transaction ends."""
 
     def passes(self, error: sa.exc.DBAPIError) -> bool:
-        """Return whether the same may work in a moment, on another connection."""
+        """Return whether an error is temporary: the same may work soon on another connection."""
 
     def advice(self, reason: str) -> str:
-        """Return what to do about an error of the database, "" where its own words say it."""
+        """Return what a user should do about an error of the database; "" if its message says so."""
 
 
 def kind_of(location: str) -> tuple[sa.URL, DatabaseKind]:
-    """Return the URL of a path or URL, and what has to be known of its kind.
+    """Return a path or URL as a URL, with its kind of database.
 
     Raises:
-        StoreError: it is neither; says what is expected.
+        StoreError: the text is neither; says what is expected.
     """
     import sqlalchemy as sa
 
@@ -62,7 +62,7 @@ def kind_of(location: str) -> tuple[sa.URL, DatabaseKind]:
         secrets.check_path(location, expected)
         database = location if location == ":memory:" else str(_path(location))
         return sa.URL.create("sqlite", database=database), kinds["sqlite"]
-    # The text may hold a password: only its beginning is shown, and not what the parser says of it.
+    # The text may contain a password: only its beginning is shown, and not the parser's message.
     refused = StoreError(f"the store {location.partition('://')[0]}://...: {expected}")
     try:
         url = sa.make_url(location)

@@ -1,4 +1,4 @@
-"""Measurements in the store: their records, and apart from them their raw samples."""
+"""Store and query measurements: their records in one table, their raw samples in another."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from hwnas.supernets.documents import parse_json
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-# What can be asked for; the rest of a record is kept but not looked at.
+# The fields that can be queried; the rest of a record is stored as it is.
 _COLUMNS = ("supernet", "key", "platform", "fingerprint", "protocol", "status", "latency_s", "measured_at")
-# Fields of a record that begin so hold raw samples.
+# Fields of a record that begin like this hold raw samples.
 _SAMPLES = "samples"
 # Bytes of the samples of one measurement, written out: three million numbers.
 _LONGEST_SAMPLES = 1 << 26
 
 
 class Measurements(Part):
-    """The part of a store that keeps measurements."""
+    """The part of a store that holds measurements."""
 
     def put_measurement(self, record: Mapping[str, Any], *, replaces: int | None = None) -> int:
-        """Keep a measurement; it is committed on return.
+        """Store a measurement; it is committed on return.
 
         Args:
             record: JSON values, among them supernet, key, platform, fingerprint, protocol, status, latency_s (nan:
-                failed) and measured_at (ISO 8601, UTC). Fields whose names begin with "samples" are kept apart.
-            replaces: the number of the measurement whose place it takes; ``None``, or one that is gone: of none.
+                failed) and measured_at (ISO 8601, UTC). Fields whose names begin with "samples" are stored apart.
+            replaces: the number of a measurement that it replaces, if that is still there; ``None``: of none.
 
         Returns:
             Its number in the store.
@@ -83,7 +83,7 @@ class Measurements(Part):
         latest: int | None = None,
         samples: bool = True,
     ) -> list[Record]:
-        """Return the measurements that match everything given, oldest first, each with its number as "id".
+        """Return the measurements that match all conditions, oldest first, each with its number as "id".
 
         Args:
             supernet: the super-network's name.
@@ -94,7 +94,7 @@ class Measurements(Part):
             status: "ok", "unstable" or "failed", or several.
             since: taken at this moment or later, ISO 8601, UTC, or a beginning of it.
             before: taken before this moment, ISO 8601, UTC, or a beginning of it, like 2026-01-31.
-            latest: only the latest so many.
+            latest: only this many of the latest ones.
             samples: with the raw samples; without them, long listings are much faster.
         """
         import sqlalchemy as sa
@@ -131,7 +131,7 @@ class Measurements(Part):
         status: str | None = None,
         before: str | None = None,
     ) -> int:
-        """Return how many measurements match everything given, see ``measurements``; reads no record."""
+        """Return how many measurements match all conditions, see ``measurements``; reads no record."""
         import sqlalchemy as sa
 
         wanted = self._wanted(before, supernet=supernet, platform=platform, status=status)
@@ -143,7 +143,7 @@ class Measurements(Part):
         measurement, numbers = self._tables["measurement"], list(parts(ids))
 
         def delete(connection: sa.Connection) -> int:
-            # The samples go along: their table says so.
+            # Their samples are deleted with them, by the table's foreign key.
             statements = (measurement.delete().where(measurement.c.id.in_(part)) for part in numbers)
             return sum(connection.execute(statement).rowcount for statement in statements)
 
@@ -175,7 +175,7 @@ def _record(number: int, text: str, samples: bytes | None = None) -> Record:
 
 
 def _inflated(samples: bytes) -> bytes:
-    """Return what was deflated; raises ``ValueError`` where it is longer than samples can be: a few bytes may be so."""
+    """Decompress samples; raises ``ValueError`` if they are longer than samples can be (damaged data may be)."""
     reading = zlib.decompressobj()
     content = reading.decompress(samples, _LONGEST_SAMPLES)
     if not reading.eof:

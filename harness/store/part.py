@@ -1,4 +1,4 @@
-"""What the parts of a store share: the database, and how records are read out of it."""
+"""The base class of the parts of a store, and how stored records are decoded."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class Part:
 
 @contextmanager
 def decoded(store: str, what: str = "a record in it") -> Iterator[None]:
-    """Name the store, and what in it does not read: a file may be damaged and still be a database.
+    """Turn every error of decoding a record into one that names the store: a damaged file may still be a database.
 
     Raises:
-        StoreFaultError: what is inside raised what reading a damaged record raises.
+        StoreFaultError: the ``with`` block raised an error of decoding.
     """
     try:
         yield
     except (*MALFORMED, zlib.error) as error:
-        # A LookupError's own text is the key alone.
+        # The text of a LookupError is only the key.
         said = repr(error) if isinstance(error, LookupError) else str(error) or type(error).__name__
         raise StoreFaultError(f"the store {store}: {what} is damaged: {said}") from error
 
 
 def parts(values: Iterable[Any]) -> Iterator[Sequence[Any]]:
-    """Yield the distinct values in order, as many at a time as a statement takes."""
+    """Yield the distinct values in order, in chunks that fit into one SQL statement."""
     ordered = sorted(set(values))
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]

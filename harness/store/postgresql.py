@@ -1,4 +1,4 @@
-"""PostgreSQL as a store: many processes, on many machines, write at once."""
+"""Connect to PostgreSQL as a store, which many processes on many machines can write to at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # How long a writer waits for another's transaction, which takes milliseconds.
 _BUSY_S = 60
-# libpq's own settings, where the URL does not give them: a host that has gone is noticed within a minute, not hours.
+# Settings of libpq, unless the URL gives them: a host that is gone is noticed within a minute, not hours.
 _CONNECTION = MappingProxyType(
     {
         "application_name": "hwnas",
@@ -24,7 +24,7 @@ _CONNECTION = MappingProxyType(
         "tcp_user_timeout": 60_000,
     }
 )
-# The key of an advisory lock, "hwnas" in ASCII: who changes the tables holds it.
+# The key of an advisory lock, "hwnas" in ASCII, which is held while tables are changed.
 _LOCK = 0x68776E6173
 # SQLSTATEs after which the same may work in a moment: connection exceptions, a server that stops or starts, too many
 # connections, serialisation failures and deadlocks. https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -33,7 +33,7 @@ _DISK_FULL, _LOCKED = "No space left on device", "lock timeout"
 
 
 class PostgreSQL:
-    """See ``hwnas.harness.store.kinds.DatabaseKind``."""
+    """PostgreSQL's ``hwnas.harness.store.kinds.DatabaseKind``."""
 
     reading: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
 
@@ -42,10 +42,10 @@ class PostgreSQL:
         return secrets.shown(url)
 
     def check(self, url: sa.URL, name: str, create: bool) -> None:
-        """Nothing is known before the server has been asked."""
+        """Check nothing: only the server knows."""
 
     def options(self, url: sa.URL) -> dict[str, Any]:
-        """Return libpq's settings; a pooled connection is tried before it is lent: it may have been cut while idle."""
+        """Return libpq's settings; a pooled connection is tested before use, since it may have been cut while idle."""
         arguments = {key: value for key, value in _CONNECTION.items() if key not in url.query}
         return {"pool_pre_ping": True, "connect_args": arguments}
 
@@ -56,7 +56,7 @@ class PostgreSQL:
         return f"needs the package {package}: python -m pip install {install}"
 
     def set_up(self, engine: sa.Engine) -> None:
-        """Bound how long a statement waits for a lock."""
+        """Limit how long a statement waits for a lock."""
         import sqlalchemy as sa
 
         @sa.event.listens_for(engine, "connect")
@@ -66,23 +66,23 @@ class PostgreSQL:
             connection.commit()
 
     def lock(self, connection: sa.Connection) -> None:
-        """Hold the advisory lock until the transaction ends: two may find the database empty at the same moment."""
+        """Hold the advisory lock until the transaction ends, for two processes may find the database empty at once."""
         import sqlalchemy as sa
 
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
     def passes(self, error: sa.exc.DBAPIError) -> bool:
-        """Return whether the connection was lost, or the server says that it was a matter of the moment."""
+        """Return whether the connection was lost, or the server reports a temporary error."""
         import sqlalchemy as sa
 
         state = getattr(error.orig, "sqlstate", None)
         if state is not None:
             return str(state).startswith(_PASSING)
-        # What libpq itself says has no state: the server is not reached, or was lost.
+        # Errors of libpq itself have no SQLSTATE: the server cannot be reached, or the connection was lost.
         return error.connection_invalidated or isinstance(error, sa.exc.OperationalError)
 
     def advice(self, reason: str) -> str:
-        """Return what to do where it was locked, the disk is full, or the tables may not be made."""
+        """Return what to do if the database was locked, the disk is full, or tables may not be created."""
         if _LOCKED in reason:
             return f"another process has held it for {_BUSY_S} s: let it finish, then go on (--resume)"
         if _DISK_FULL in reason:

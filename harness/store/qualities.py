@@ -1,4 +1,4 @@
-"""Qualities in the store: what a sub-network reached, by all that decides it."""
+"""Store and query the quality of sub-networks, identified by super-network, quality source and sub-network."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Qualities(Part):
-    """The part of a store that keeps qualities."""
+    """The part of a store that holds qualities."""
 
     def put_quality(self, supernet: str, source: str, key: str, record: Mapping[str, Any]) -> None:
-        """Keep what a sub-network reached; it is committed on return, in place of what there was.
+        """Store the quality of a sub-network, in place of an earlier one; it is committed on return.
 
         Args:
             supernet: the super-network's name.
-            source: all that decides the value beside the sub-network: the data, the weights.
+            source: everything but the sub-network that decides the value: the data, the weights.
             key: the sub-network's.
             record: JSON values.
         """
@@ -36,12 +36,12 @@ class Qualities(Part):
             connection.execute(quality.delete().where(*(quality.c[column] == value for column, value in this.items())))
             connection.execute(quality.insert().values(**this, record=text))
 
-        # Where another process keeps the same value at the same moment, one of the two is enough.
+        # If another process stores the same value at the same moment, one of the two is enough.
         with contextlib.suppress(sa.exc.IntegrityError):
             self._database.write(replace)
 
     def qualities(self, supernet: str, source: str, keys: Iterable[str]) -> dict[str, Record]:
-        """Return what is kept of the sub-networks ``keys``, by key."""
+        """Return the stored qualities of the sub-networks ``keys``, by key."""
         import sqlalchemy as sa
 
         quality = self._tables["quality"]

@@ -1,4 +1,4 @@
-"""The tables of the store, their version, and how older ones are brought up to it."""
+"""Define the store's tables and their version, and migrate older stores to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # History:
 # 1 (hwnas 0.1): measurements, their raw samples, studies, evaluations.
 # 2 (hwnas 0.1): qualities.
-# 3 (hwnas 0.1): the index of measurements has what a listing counts by.
+# 3 (hwnas 0.1): the index of measurements has the columns that a listing counts by.
 # 4 (hwnas 0.1): snapshots of studies.
 VERSION = 4
 
@@ -47,10 +47,10 @@ def _measurement_tables(metadata: sa.MetaData) -> None:
         sa.Column("latency_s", sa.Double),  # null: failed
         sa.Column("measured_at", sa.Text, nullable=False),
         sa.Column("record", sa.Text, nullable=False),  # the whole record in JSON, but for its raw samples
-        # What is looked up comes first. With the last two, measurements are counted without reading their records.
+        # The columns that are looked up come first. The last two let measurements be counted without their records.
         sa.Index("measurement_of", "supernet", "platform", "key", "status", "measured_at"),
     )
-    # Raw samples are most of the bytes and seldom asked for: a listing must not read past them.
+    # Raw samples are most of the bytes and seldom needed; in a table of their own they do not slow down listings.
     sa.Table(
         "measurement_samples",
         metadata,
@@ -129,7 +129,7 @@ def _add_snapshots(connection: sa.Connection) -> None:
     _snapshot_table(metadata).create(connection)
 
 
-# From a version, what has to be done to reach the next one; run in one transaction.
+# By version, the statements that migrate to the next one; they run in one transaction.
 MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {
     1: _add_qualities,
     2: _widen_index,
@@ -138,16 +138,16 @@ MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {
 
 
 def is_current(connection: sa.Connection, metadata: sa.MetaData, name: str, create: bool) -> bool:
-    """Return whether the tables are there in this version; otherwise ``bring_up_to_date`` is to be called.
+    """Return whether the tables are there in this version; if not, ``bring_up_to_date`` has to be called.
 
     Args:
-        connection: reads.
+        connection: to the database.
         metadata: the tables, see ``tables``.
-        name: the store's.
-        create: they may be made where there are none.
+        name: of the store, for messages.
+        create: tables may be created in an empty database.
 
     Raises:
-        StoreError: it is a database of something else, or of a newer version, or is empty and may not be filled.
+        StoreError: the database belongs to something else, is of a newer version, or is empty and has to stay so.
     """
     version = _version(connection, metadata, name)
     if version is None and not create:
@@ -159,7 +159,7 @@ def bring_up_to_date(connection: sa.Connection, metadata: sa.MetaData, name: str
     """Create the tables in an empty database, or migrate those of an older version; one transaction.
 
     Raises:
-        StoreError: it is a database of something else, or of a newer version.
+        StoreError: the database belongs to something else, or is of a newer version.
     """
     schema = metadata.tables["hwnas_schema"]
     version = _version(connection, metadata, name)
@@ -174,7 +174,7 @@ def bring_up_to_date(connection: sa.Connection, metadata: sa.MetaData, name: str
 
 
 def _version(connection: sa.Connection, metadata: sa.MetaData, name: str) -> int | None:
-    """Return the version of the tables that are there; ``None``: the database is empty."""
+    """Return the version of the tables in the database; ``None`` if it is empty."""
     import sqlalchemy as sa
 
     schema = metadata.tables["hwnas_schema"]

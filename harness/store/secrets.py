@@ -1,4 +1,4 @@
-"""The password in a store's URL, however it is spelled there: messages, which people send to each other, have none."""
+"""Remove passwords, in all spellings, from a store's URL before it appears in messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 HIDDEN = "***"
-# Settings of libpq that are no secret. Any other is hidden: a mistyped "pasword" too is a password.
+# Settings of libpq that are not secret. All others are hidden, so that a mistyped "pasword" is, too.
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 _NAMES = """
 host hostaddr port dbname user service application_name connect_timeout client_encoding options sslmode sslrootcert
@@ -29,13 +29,13 @@ _NO_PATH = re.compile(
 
 
 def check_path(location: str, expected: str) -> None:
-    """Raise ``StoreError``, without repeating it, where what is no URL is no path either, but may hold a password."""
+    """Raise ``StoreError`` if a text looks like a connection with a password, and not like a path."""
     if _NO_PATH.search(location):
         raise StoreError(f"the store: {expected}; a file whose name looks like a connection is written ./NAME")
 
 
 def check_url(location: str, url: sa.URL) -> None:
-    """Raise ``StoreError`` where an @ of the user's name or password is not escaped, and so is taken for its end."""
+    """Raise ``StoreError`` if a user's name or password has an @ that is not escaped, so that it ends too early."""
     rest = location.partition("://")[2]
     after = rest.partition("@")[2] if url.username is not None else rest
     address, _, query = after.partition("?")
@@ -47,7 +47,7 @@ def check_url(location: str, url: sa.URL) -> None:
 
 
 def shown(url: sa.URL) -> str:
-    """Return a URL of PostgreSQL for messages: without its password, and without settings that may be one."""
+    """Return a URL of PostgreSQL for messages, without its password and other settings that may be secret."""
     hidden = {
         key: HIDDEN for key, value in url.query.items() if key not in _OPEN or any("=" in one for one in _values(value))
     }
@@ -58,7 +58,7 @@ def shown(url: sa.URL) -> str:
 
 
 def without(text: str, url: sa.URL) -> str:
-    """Return what a database or a driver says, without what is secret in a URL."""
+    """Return a message of a database or driver, without the secrets of a URL."""
     for secret in sorted(set(_secrets(url)), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     return text

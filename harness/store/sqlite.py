@@ -1,4 +1,4 @@
-"""SQLite as a store: one file, a write-ahead log, and writers that wait for each other."""
+"""Open SQLite files as stores, with a write-ahead log, so that several processes can read and write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BUSY_S = 60.0
 
 
 class SQLite:
-    """See ``hwnas.harness.store.kinds.DatabaseKind``."""
+    """SQLite's ``hwnas.harness.store.kinds.DatabaseKind``."""
 
     reading: Mapping[str, Any] = MappingProxyType({})  # "BEGIN" sees one state as it is
 
@@ -30,7 +30,7 @@ class SQLite:
         return url.database or url.render_as_string(hide_password=True)
 
     def check(self, url: sa.URL, name: str, create: bool) -> None:
-        """Say what is wrong with the path: SQLite's own message is "unable to open database file", whatever it is."""
+        """Raise ``StoreError`` that says what is wrong with the path; SQLite's own message never does."""
         path = _file(url)
         if path is None:
             return
@@ -54,7 +54,7 @@ class SQLite:
             raise StoreError(f"the store {name}: {error.strerror or error}") from error
 
     def options(self, url: sa.URL) -> dict[str, Any]:
-        """Return how connections are pooled: a database in memory is one connection, whichever thread asks."""
+        """Return how connections are pooled: a database in memory has one connection for all threads."""
         import sqlalchemy as sa
 
         if (path := _only_read(url)) is not None:
@@ -65,7 +65,7 @@ class SQLite:
         return {**one, "connect_args": {"check_same_thread": False}}
 
     def missing(self, error: ImportError) -> str:
-        """Return which driver other than Python's own was asked for."""
+        """Return a message about the driver, which is another one than Python's own."""
         return f"needs the package {error.name}: python -m pip install {error.name}"
 
     def set_up(self, engine: sa.Engine) -> None:
@@ -92,14 +92,14 @@ class SQLite:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     def lock(self, connection: sa.Connection) -> None:
-        """Nothing to do: one process at a time is let through as it is."""
+        """Do nothing: SQLite lets one process write at a time."""
 
     def passes(self, error: sa.exc.DBAPIError) -> bool:  # noqa: ARG002
-        """Nothing passes: where another process writes, SQLite itself has waited."""
+        """Return false: SQLite itself has waited while other processes write."""
         return False
 
     def advice(self, reason: str) -> str:
-        """Return what to do where it was locked, or the disk is full."""
+        """Return what to do if the database was locked, or the disk is full."""
         if "locked" in reason:
             return f"another process has held it for {_BUSY_S:.0f} s: let it finish, then go on (--resume)"
         if "readonly" in reason:
@@ -115,19 +115,19 @@ class SQLite:
 
 
 def _file(url: sa.URL) -> Path | None:
-    """Return the database's file; ``None``: it is in memory, or named by a URI of SQLite's own."""
+    """Return the database's file; ``None`` if it is in memory, or named by a URI of SQLite."""
     name = url.database
     return None if not name or name == ":memory:" or name.startswith("file:") else Path(name)
 
 
 def _only_read(url: sa.URL) -> Path | None:
-    """Return the database's file where there is one that this user may not write, or write beside."""
+    """Return the database's file if it exists and this user may not write it, or not write into its folder."""
     path = _file(url)
     return None if path is None or not is_file(path) or _may_be_written(path) else path
 
 
 def _may_be_written(path: Path) -> bool:
-    # As the user that this process acts for, where the system can tell.
+    # The rights of the effective user, if the system can check them.
     effective = os.access in os.supports_effective_ids
     return all(os.access(one, os.W_OK, effective_ids=effective) for one in (path, path.parent))
 
@@ -140,7 +140,7 @@ def _log_is_out_of_reach(path: Path) -> bool:
 
 def _read_only(path: Path) -> sqlite3.Connection:
     """Connect to a file without writing anything beside it."""
-    # Where there is no log, nobody has the file open for writing, and it can be read as it lies there.
+    # Without a log no process has the file open for writing, and it can be read as an immutable file.
     unchanging = "" if is_file(path.with_name(f"{path.name}-wal")) else "&immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{unchanging}", uri=True, check_same_thread=False)
 

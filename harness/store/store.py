@@ -1,4 +1,4 @@
-"""The store: measurements with their raw samples, qualities, studies with their evaluations."""
+"""The ``Store`` of measurements with their raw samples, qualities, and studies with their evaluations."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from hwnas.harness.store.studies import Studies
 
 
 class Store(Measurements, Qualities, Studies):
-    """An open store; a context manager. ``Store.open`` makes one.
+    """An open store; a context manager. ``Store.open`` opens one.
 
-    Where a call returns, what it wrote is safe. Where it raises ``StoreFaultError``, nothing of it was written, what
-    was written before is safe, and the store may be used again once the reason is gone. Before that, a connection that
-    was lost is waited for half a minute.
+    When a call returns, its data is committed. If it raises ``StoreFaultError``, nothing of it was written, and the
+    store can be used again once the reason is gone. A lost connection is retried for half a minute before.
     """
 
     @classmethod
@@ -25,15 +24,15 @@ class Store(Measurements, Qualities, Studies):
 
         Args:
             location: the path or URL.
-            create: make a file, or the tables, where there is none; otherwise that is an error.
+            create: create the file and the tables if they are missing; otherwise that is an error.
 
         Raises:
-            StoreError: it cannot be opened or written, is no store, or is of a newer version; names it.
+            StoreError: the store cannot be opened or written, is not a store, or is of a newer version.
         """
         return cls(Database(str(location), create))
 
     def close(self) -> None:
-        """Release the connections; what was put is kept in any case."""
+        """Release the connections; everything written before is stored in any case."""
         self._database.close()
 
     def __enter__(self) -> Self:

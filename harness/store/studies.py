@@ -1,4 +1,4 @@
-"""Studies in the store, with their evaluations."""
+"""Store and query studies, with their evaluations and snapshots."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study as it is kept.
+    """A study as it is stored.
 
     Attributes:
         id: the store's own number for it.
         name: unique in the store.
-        settings: everything that decides what it evaluates, as JSON values.
+        settings: everything that decides which sub-networks it evaluates, as JSON values.
         created_at: ISO 8601, UTC.
         evaluations: how many there are.
     """
@@ -37,18 +37,18 @@ class StudyRecord:
 
 
 class Studies(Part):
-    """The part of a store that keeps studies."""
+    """The part of a store that holds studies."""
 
     def create_study(self, name: str | None, settings: Mapping[str, Any], *, prefix: str = "study") -> StudyRecord:
-        """Begin a study.
+        """Create a study.
 
         Args:
             name: unique in the store; ``None``: ``prefix`` and a number that is free.
-            settings: everything that decides what it evaluates, as JSON values.
+            settings: everything that decides which sub-networks it evaluates, as JSON values.
             prefix: of the automatic name.
 
         Raises:
-            StoreError: there is one of this name.
+            StoreError: there is a study of this name already.
         """
         import sqlalchemy as sa
 
@@ -78,7 +78,7 @@ class Studies(Part):
         self._database.write(insert, lambda connection: connection.execute(same).first() is not None or None)
 
     def _begun(self, prefix: str) -> int:
-        """Return how many studies have names that begin so."""
+        """Return how many studies have names with this prefix."""
         import sqlalchemy as sa
 
         study = self._tables["study"]
@@ -114,27 +114,27 @@ class Studies(Part):
             return StudyRecord(number, name, parse_json(settings), created_at, evaluations)
 
     def delete_study(self, name: str) -> None:
-        """Delete a study and its evaluations; the measurements stay. Raises ``StoreError`` where there is none."""
+        """Delete a study and its evaluations, but not its measurements; raises ``StoreError`` if there is none."""
         study, found = self._tables["study"], self.study(name)
         if found is None:
             raise StoreError(f"the store {self.name}: there is no study {name!r}")
 
         def delete(connection: sa.Connection) -> None:
-            # Evaluations and the snapshot go along: their tables say so.
+            # Evaluations and the snapshot are deleted with it, by the tables' foreign keys.
             connection.execute(study.delete().where(study.c.id == found.id))
 
         self._database.write(delete)
 
     def add_evaluations(self, study: StudyRecord, first: int, records: Sequence[Mapping[str, Any]]) -> None:
-        """Keep evaluations; they are committed, all of them, on return.
+        """Store evaluations; all of them are committed on return.
 
         Args:
-            study: as it is kept.
+            study: the study.
             first: the number of the first of ``records`` in the study; the others follow.
             records: JSON values, among them "key".
 
         Raises:
-            StoreError: the study has one of that number, or of that sub-network, already, or is no more.
+            StoreError: the study has an evaluation of that number or sub-network already, or has been deleted.
         """
         import sqlalchemy as sa
 
@@ -171,14 +171,14 @@ class Studies(Part):
         return records
 
     def put_snapshot(self, study: StudyRecord, record: Mapping[str, Any]) -> None:
-        """Keep what a study goes on from when it is resumed, in place of what there was; it is committed on return.
+        """Store the snapshot from which a study is resumed, in place of an earlier one; it is committed on return.
 
         Args:
-            study: as it is kept.
+            study: the study.
             record: JSON values.
 
         Raises:
-            StoreError: the study is no more, or another process is writing it.
+            StoreError: the study has been deleted, or another process is writing it.
         """
         snapshot, text = self._tables["snapshot"], json.dumps(record)
 
@@ -190,9 +190,9 @@ class Studies(Part):
             self._database.write(replace)
 
     def snapshot(self, study: StudyRecord) -> Any:
-        """Return the latest snapshot of a study; ``None`` where there is none.
+        """Return the latest snapshot of a study, or ``None``.
 
-        One that is damaged counts as none: it saves time, and has nothing that the study would miss.
+        A damaged snapshot is ignored: it only saves time, and has nothing that the study's evaluations lack.
         """
         import sqlalchemy as sa
 

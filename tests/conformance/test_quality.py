@@ -203,7 +203,7 @@ def test_equal_values_are_refused(tmp_path):
 
 def made(function):
     labels = {"name": "made", "metric": "top1", "unit": "%", "maximise": True, "predicted": True, "note": "made up"}
-    return quality.FreeQuality(**labels, function=function)
+    return quality.FunctionQuality(**labels, function=function)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300, 75 + 1j, "75", None, True, b"75"], ids=repr)

@@ -259,7 +259,7 @@ def test_what_sqlalchemy_itself_says_is_passed_on(store):
 
 
 def test_text_that_is_none_is_refused(store):
-    with pytest.raises(StoreError, match=r"is no text that can be kept"):
+    with pytest.raises(StoreError, match=r"is not text that can be stored"):
         store.create_study("\udcff", {})
     assert store.studies() == []
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwnas import supernets
 from hwnas.harness.platform import parse
-from hwnas.harness.quality import FreeQuality
+from hwnas.harness.quality import FunctionQuality
 from hwnas.search.objectives import DEFAULT, Directions, Outcome, Sources, admitted, make, names, values_of
 from hwnas.search.objectives.latency import KnownLatency, MeasuredLatency
 from hwnas.search.objectives.quality import QualityObjective
@@ -23,7 +23,7 @@ X = NET.space.canonical(NET.space.sample(5, 0))
 
 def quality(function=lambda X: np.linspace(70, 80, len(X)), **changed):
     base = {"name": "made", "metric": "top1", "unit": "%", "maximise": True, "predicted": True, "note": "a stand-in"}
-    return FreeQuality(**base | {"function": function} | changed)
+    return FunctionQuality(**base | {"function": function} | changed)
 
 
 @pytest.fixture

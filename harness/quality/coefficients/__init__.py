@@ -1,1 +1,1 @@
-"""The shipped surrogates: per super-network its coefficients and its model card."""
+"""The shipped accuracy surrogates: coefficients and a model card for each super-network."""
