@@ -1,6 +1,6 @@
-"""Backends: ways to run a stage, or to know a sub-network's latency.
+"""Backends: runtimes that execute a sub-network's stages, and tables that look its latency up.
 
-``names()`` lists them, ``get(name)`` makes one; ``hwnas.backends.runner.BatchRunner`` makes a function of a stage.
+``names()`` lists them and ``get(name)`` makes one. ``hwnas.backends.runner.BatchRunner`` turns a stage into a function.
 """
 
 from __future__ import annotations

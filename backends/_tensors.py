@@ -1,4 +1,4 @@
-"""What the backends that run torch modules share."""
+"""Tensor conversions shared by the backends that run torch modules."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def moved(stage: Stage, dtype: torch.dtype, device: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
-    """Return copies of the stage's module and inputs, as ``dtype`` on ``device``: each session has its own."""
+    """Return copies of the stage's module and inputs, as ``dtype`` on ``device``, since each session has its own."""
     module = copy.deepcopy(stage.module).to(device=device, dtype=dtype)
     inputs = (x.to(device=device, dtype=dtype if x.is_floating_point() else x.dtype, copy=True) for x in stage.inputs)
     return module, tuple(inputs)
 
 
 def arrays(result: Any) -> tuple[npt.NDArray[np.generic], ...]:
-    """Return a module's result as arrays, nested results flattened, reduced precision as float32: numpy has no bf16."""
+    """Return a module's result as a flat list of arrays; reduced precision as float32, for numpy has no bf16."""
     import torch
 
     reduced = (torch.bfloat16, torch.float16)

@@ -1,6 +1,6 @@
-"""What a backend is to the rest of the system.
+"""The protocols of backends, their options and settings; checks of what a backend returns.
 
-A backend either *runs* a stage on a device (``RunningBackend``), or *knows* the latency of a whole sub-network from a
+A backend either *runs* a stage on a device (``RunningBackend``), or looks up the latency of a whole sub-network in a
 table (``KnowingBackend``). It is one file in this package, or an installed package's entry point in ``hwnas.backends``.
 """
 
@@ -26,15 +26,15 @@ from hwnas.supernets.values import Values
 
 @dataclass(frozen=True)
 class Option:
-    """A key of the platform string that a backend understands beside the common ones.
+    """A key of the platform string that a backend has in addition to the common ones.
 
     Attributes:
-        key: as spelled in the platform string.
+        key: its name in the platform string.
         help: what it does, in a few words.
         allowed: the values it can take; ``None``: any text.
-        default: the value where the key is not given; ``None``: it has none.
-        holds: what its value names, whose content decides latencies: "file", or "images" (a folder that int8 is
-            calibrated on); empty: nothing, the value itself counts. Such values are known by ``Settings.contents``.
+        default: the value if the key is not given, or ``None``.
+        holds: "file" or "images" (a folder that int8 is calibrated on) if the value names one, whose content decides
+            latencies and is identified by ``Settings.contents``; "" if the value itself does.
     """
 
     key: str
@@ -46,7 +46,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a platform string says after the backend's name, checked and complete.
+    """The settings in a platform string, checked and with all defaults filled in.
 
     Attributes:
         device: "cpu", "cuda:0", "GPU", "NPU".
@@ -54,8 +54,8 @@ class Settings:
         batch: samples per inference.
         precision: "fp32", "fp16", "bf16" or "int8".
         options: the backend's own keys.
-        contents: digests of what the files hold that some of ``options`` name, by key; see ``hwnas.harness.pinned``. A
-            backend that reads such a file and finds another content raises ``ChangedError``. Empty: whatever they hold.
+        contents: by key, digests of the files that some of ``options`` name; see ``hwnas.harness.pinned``. A backend
+            that reads such a file and finds another content raises ``ChangedError``. Empty: not checked.
     """
 
     device: str = "cpu"
@@ -66,7 +66,7 @@ class Settings:
     contents: Mapping[str, str] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
-        """Return every setting, JSON-able; ``Settings(**record)`` reads it."""
+        """Return every setting as JSON values; ``Settings(**record)`` reads them."""
         contents = {"contents": dict(self.contents)} if self.contents else {}
         return {
             **contents,
@@ -79,17 +79,17 @@ class Settings:
 
 
 class Backend(Protocol):
-    """What both kinds have.
+    """What backends of both kinds have in common.
 
-    A backend may also have ``refuses(settings) -> str | None``: why settings that are spelled right cannot be honoured
-    here and what would help, such as a precision that needs another package; see ``refusal``.
+    A backend may also have ``refuses(settings) -> str | None``, which returns why valid settings cannot be honoured on
+    this machine and what would help, such as a precision that needs another package; see ``refusal``.
 
     Attributes:
         name: as registered.
-        keys: the common keys it understands, of "device", "threads", "batch", "precision".
+        keys: the common keys it supports, of "device", "threads", "batch", "precision".
         options: its own keys.
-        devices: the devices that can be asked for, the first the default.
-        precisions: likewise.
+        devices: the devices that it supports, the default first.
+        precisions: the precisions that it supports, the default first.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Backend(Protocol):
     precisions: tuple[str, ...]
 
     def why_not(self) -> str | None:
-        """Return why it cannot be used on this machine and what would help, or ``None`` when it can."""
+        """Return why it cannot be used on this machine and what would help, or ``None`` if it can."""
         ...
 
     def versions(self) -> dict[str, str]:
@@ -108,17 +108,17 @@ class Backend(Protocol):
 
 
 class Session(Protocol):
-    """A stage made ready on a device; inputs are allocated and bound once.
+    """A stage that is ready to run on a device, with inputs that are allocated and bound once.
 
     A session may also have
 
-    - ``time_runs(n) -> FloatArray``, seconds of each of ``n`` runs by the device's own clock; it is used instead of the
-      wall clock where it is there;
+    - ``time_runs(n) -> FloatArray``, which returns the seconds of each of ``n`` runs by the device's own clock, and is
+      then used instead of the wall clock;
     - ``feed(*arrays)``, which replaces the inputs by others of the same shapes; see ``hwnas.backends.runner``.
     """
 
     def run(self) -> None:
-        """Run one inference by the backend's fastest honest call; returns when the outputs are complete."""
+        """Run one inference by the backend's fastest call that waits for complete outputs."""
         ...
 
     def outputs(self) -> tuple[npt.NDArray[np.generic], ...]:
@@ -126,7 +126,7 @@ class Session(Protocol):
         ...
 
     def describe(self) -> dict[str, str | int | float | bool]:
-        """Return the settings as read back from the runtime, and what identifies the graph."""
+        """Return the settings that the runtime reports, and the graph's hash."""
         ...
 
     def close(self) -> None:
@@ -154,10 +154,10 @@ class RunningBackend(Backend, Protocol):
 
 @runtime_checkable
 class KnowingBackend(Backend, Protocol):
-    """A backend that knows latencies without running anything."""
+    """A backend that looks up latencies without running anything."""
 
     def latency(self, net: SuperNetwork, X: npt.ArrayLike, settings: Settings) -> FloatArray:
-        """Return the latency of each sub-network in seconds, ``(n,)``; nan where the table has none.
+        """Return the latency of each sub-network in seconds, ``(n,)``; nan if the table has none.
 
         Raises:
             TableError: the table does not fit the super-network; names what would.
@@ -167,32 +167,32 @@ class KnowingBackend(Backend, Protocol):
 
 @runtime_checkable
 class Tabulated(Protocol):
-    """A backend that knows a list of sub-networks and no others."""
+    """A backend whose table has a fixed list of sub-networks."""
 
     def lookup(self, net: SuperNetwork, settings: Settings) -> Lookup:
-        """Return the sub-networks of ``net`` that it knows, and their latencies in seconds."""
+        """Return the sub-networks of ``net`` in the table, and their latencies in seconds."""
         ...
 
 
 def known_latency(
     backend: KnowingBackend, net: SuperNetwork, X: npt.ArrayLike, settings: Settings, source: str, missing: str = ""
 ) -> Values:
-    """Ask a backend that knows latencies; what may be none has a reason.
+    """Look up latencies by a backend, and check them: an invalid one becomes nan with the reason.
 
     Args:
         backend: the backend.
         net: the super-network.
         X: vectors, ``(n, n_var)``.
         settings: of the platform.
-        source: the platform, as reasons call it.
-        missing: the reason where it knows none; empty: the same in plain words.
+        source: the platform's name in reasons.
+        missing: the reason if the table has no latency; "": a default one.
 
     Returns:
         Seconds.
 
     Raises:
         TableError: as ``KnowingBackend.latency``.
-        WorkError: it answers something else than one latency for each sub-network.
+        WorkError: the backend does not return one latency for each sub-network.
     """
     missing = missing or f"{source} has no latency for it"
     try:
@@ -203,14 +203,14 @@ def known_latency(
             raise
         if len(rows) == 1:
             return Values(np.array([np.nan]), (str(named),))
-        # It fails with some sub-networks; the others have their values.
+        # Only some sub-networks fail; the others have their values.
         each = [known_latency(backend, net, row[None], settings, source, missing) for row in rows]
         return Values(np.concatenate([one.values for one in each]), tuple(why for one in each for why in one.reasons))
     return Values.of(given, len(np.asarray(X)), source=source, missing=missing, time=True)
 
 
 def prepared(backend: RunningBackend, stage: Stage, settings: Settings) -> Session:
-    """Let a backend make a stage ready; raises as ``prepare``, and ``BackendError`` where that is no session."""
+    """Call ``prepare`` of a backend, and raise ``BackendError`` if the result is not a session."""
     session = backend.prepare(stage, settings)
     reason = misfit(session, Session)
     if reason is not None:
@@ -219,7 +219,7 @@ def prepared(backend: RunningBackend, stage: Stage, settings: Settings) -> Sessi
 
 
 def why_not(backend: Backend) -> str | None:
-    """Return ``Backend.why_not``; raises ``BackendError`` where that is neither a sentence nor ``None``."""
+    """Return ``Backend.why_not``; raises ``BackendError`` if that is neither text nor ``None``."""
     reason = backend.why_not()
     wrong = wrong_type("why_not()", reason, str | None)
     if wrong is not None:
@@ -228,7 +228,7 @@ def why_not(backend: Backend) -> str | None:
 
 
 def libraries(backend: Backend) -> dict[str, str]:
-    """Return ``Backend.versions``; raises ``BackendError`` where that is no mapping from names to versions."""
+    """Return ``Backend.versions``; raises ``BackendError`` if that is not a mapping from names to versions."""
     found = backend.versions()
     if not isinstance(found, Mapping) or not all(isinstance(one, str) for pair in found.items() for one in pair):
         raise BackendError(f"{backend.name}: versions() gave {shortened(repr(found))}, expected names and versions")
@@ -236,14 +236,14 @@ def libraries(backend: Backend) -> dict[str, str]:
 
 
 class ClosedSessionError:
-    """Stands in for what a session has released."""
+    """Takes the place of the runtime's objects in a closed session, and raises ``BackendError`` when used."""
 
     def __getattr__(self, name: str) -> Any:
         raise BackendError("the session is closed")
 
 
 def refusal(backend: Backend, settings: Settings) -> str | None:
-    """Return why the backend cannot honour ``settings`` here and what would help, or ``None`` where it can."""
+    """Return why the backend cannot honour ``settings`` here and what would help, or ``None`` if it can."""
     refuses: Callable[[Settings], str | None] | None = getattr(backend, "refuses", None)
     reason = None if refuses is None else refuses(settings)
     wrong = wrong_type("refuses(settings)", reason, str | None)
@@ -256,8 +256,8 @@ def check_settings(backend: Backend, settings: Settings) -> dict[str, str]:
     """Return the backend's own options, complete with their defaults.
 
     Raises:
-        PlatformError: a device, precision or option that the backend does not have; says which it has. Or settings that
-            it cannot honour here; says what would help.
+        PlatformError: the backend does not have a device, precision or option (says which it has), or cannot honour
+            the settings here (says what would help).
     """
     for key, value, allowed in (
         ("device", settings.device, backend.devices),
@@ -282,16 +282,16 @@ def check_settings(backend: Backend, settings: Settings) -> dict[str, str]:
 
 
 def thread_environment(threads: int, spinning: bool = False) -> dict[str, str]:
-    """Return the environment that keeps the OpenMP runtimes and BLAS libraries at ``threads``.
+    """Return the environment variables that limit the OpenMP runtimes and BLAS libraries to ``threads``.
 
     Args:
         threads: compute threads.
-        spinning: let idle threads spin for some milliseconds before they sleep, as OpenMP does by itself. Where another
-            program has a core, the others spin until the last one gets its turn: with two threads on two shared cores,
-            torch took 780 to 3,000 ms for what takes 110 to 230 ms when threads sleep at once.
+        spinning: let idle threads spin for some milliseconds before they sleep, as OpenMP does by default. If another
+            program uses a core, the other threads spin until the last one gets its turn: with two threads on two
+            shared cores, torch took 780 to 3,000 ms for what takes 110 to 230 ms when threads sleep at once.
     """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    # With dynamic adjustment a busy machine would silently get fewer.
+    # With dynamic adjustment there would silently be fewer threads on a busy machine.
     fixed = {"OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
     waiting = {} if spinning else {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     return {**dict.fromkeys(names, str(threads)), **fixed, **waiting}

@@ -1,4 +1,4 @@
-"""Lookup tables as a backend: a sub-network's latency is the sum of its blocks', and nothing is run."""
+"""The backend ``lut``: look up a sub-network's latency as the sum of its blocks' in a lookup table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def create(name: str) -> LutBackend:
 
 
 class LutBackend:
-    """Knows latencies from a published lookup table (``table=NAME``) or from a file (``file=PATH``)."""
+    """Looks up latencies in a published lookup table (``table=NAME``) or a file (``file=PATH``)."""
 
-    # A table was measured at one batch size, thread count and precision; asking it for another means nothing.
+    # A table was measured with one batch size, thread count and precision, so these are not settings.
     keys: frozenset[str] = frozenset()
     devices = ("cpu",)
     precisions = ("fp32",)
@@ -43,7 +43,7 @@ class LutBackend:
         return None
 
     def versions(self) -> dict[str, str]:
-        """Return nothing: no library has a part in the sums."""
+        """Return nothing: no library influences the sums."""
         return {}
 
     def latency(self, net: SuperNetwork, X: npt.ArrayLike, settings: Settings) -> FloatArray:
@@ -53,7 +53,7 @@ class LutBackend:
             PlatformError: neither ``table`` nor ``file`` is given, or both are.
             TableError: the table lacks a block; lists the nearest, and what the table serves.
         """
-        # A protocol does not promise a hash; whatever implements these has the one by identity.
+        # The protocol does not declare __hash__, but all its implementations are hashed by identity.
         table: Any = _opened(self.name, settings)
         known_net: Any = net
         return _bound(table, known_net).latency(X)
@@ -70,7 +70,7 @@ def _opened(name: str, settings: Settings) -> BindableTable:
 
 
 def _file(file: str, digest: str | None) -> BindableTable:
-    """Return the table in a file: the one of that content, or, where none is named, whatever is there."""
+    """Return the table in a file, and check its digest if one is given."""
     path = expanded(file)
     try:
         found = digest or content_digest(path)
@@ -79,7 +79,7 @@ def _file(file: str, digest: str | None) -> BindableTable:
     return _read(path, found)
 
 
-# A search asks for the same table thousands of times. A table is known by its content, a super-network by identity.
+# A search uses the same table thousands of times. It is cached by its content, and the super-network's identity.
 @lru_cache(maxsize=8)
 def _published(name: str) -> BindableTable:
     return published.get(name).open()

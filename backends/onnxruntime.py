@@ -1,4 +1,4 @@
-"""ONNX Runtime, on the CPU or through its CUDA provider."""
+"""The backend ``onnxruntime``: ONNX Runtime on the CPU, or on NVIDIA GPUs through its CUDA provider."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class OnnxRuntimeBackend:
         """Return why settings cannot be honoured, or ``None``: fp16 on the CPU, int8 anywhere else."""
         on_cpu = settings.device == "cpu" and settings.options.get("provider") != "cuda"
         if settings.precision == "fp16" and on_cpu:
-            # Most kernels would silently compute in fp32.
+            # Most CPU kernels would silently compute in fp32.
             return "precision=fp16: expected fp32 or int8 on the CPU; fp16 needs device=cuda:0"
         if settings.precision == "int8" and not on_cpu:
             return "precision=int8: expected fp32 or fp16 on a GPU; int8 needs device=cpu"
@@ -91,7 +91,7 @@ class OnnxRuntimeBackend:
         graph = export(stage, "fp32" if int8 else settings.precision)
         model = onnx_graph.quantise(graph, Calibration.of(stage), stage.name) if int8 else graph.model
         options = _session_options(settings.threads, chosen["spinning"] == "on")
-        # Only what it tells of int8 takes a file.
+        # The optimised graph is written to a file only for the facts about int8.
         with tempfile.TemporaryDirectory(prefix="hwnas-") if int8 else nullcontext("") as folder:
             optimised = Path(folder) / "optimised.onnx"
             if int8:
@@ -167,7 +167,7 @@ class OnnxRuntimeSession:
         return tuple(array.astype(np.float32) if array.dtype == np.float16 else array for array in arrays)
 
     def describe(self) -> dict[str, str | int | float | bool]:
-        """Return what the session's own options say, the provider and the graph."""
+        """Return the options that the session reports, the provider and the graph's hash."""
         return dict(self._facts)
 
     def close(self) -> None:
@@ -206,14 +206,14 @@ def _read_back(session: Any) -> dict[str, str | int | float | bool]:
 
 
 def _int8_facts(optimised: Path, stage: str) -> dict[str, str | int | float | bool]:
-    """Return what the graph says of its layers as it will run."""
+    """Return how many layers of the optimised graph run in int8."""
     layers = onnx_graph.layers(optimised)
     layers.check("ONNX Runtime", stage)
     return {"int8_layers": str(layers), "quantiser": onnx_graph.quantiser()}
 
 
 def _device(name: str, provider: str | None, device: str) -> str:
-    """Return the device that ``provider`` and ``device`` mean together."""
+    """Return the device that ``provider`` and ``device`` specify together."""
     if provider == "cpu" and device != "cpu":
         raise PlatformError(f"{name}: provider=cpu: expected device=cpu, got device={device}")
     return "cuda:0" if provider == "cuda" and device == "cpu" else device
@@ -231,7 +231,7 @@ def _provider(name: str, device: str, available: Sequence[str]) -> str | tuple[s
 
 
 def _array(x: Any, precision: str) -> npt.NDArray[np.generic]:
-    """Return a copy of a tensor in the session's precision: what is fed later must not end up in the stage's inputs."""
+    """Return a copy of a tensor in the session's precision, so that ``feed`` does not change the stage's inputs."""
     array: npt.NDArray[np.generic] = np.array(x.detach().numpy(), order="C")
     return array.astype(np.float16) if precision == "fp16" and array.dtype == np.float32 else array
 

@@ -1,4 +1,4 @@
-"""OpenVINO, on the CPU, and on Intel's GPUs and NPUs where it finds them."""
+"""The backend ``openvino``: OpenVINO on the CPU, and on Intel's GPUs and NPUs if there are any."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hwnas.backends.quantise import CALIBRATION, Calibration, calibration_refusa
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
 
-# What OpenVINO computes in where the graph does not say otherwise, as its int8 layers do.
+# The precision of all layers for which the graph does not specify one, as it does for int8 layers.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 
 
@@ -38,7 +38,7 @@ class OpenVinoBackend:
     devices: tuple[str, ...] = ("cpu", "GPU", "NPU")
     precisions: tuple[str, ...] = tuple(_HINTS)
     options: tuple[Option, ...] = (
-        # Pinned threads of two programs can end up on one core and stay there; a process's affinity does it better.
+        # Pinned threads of two programs can end up on one core and stay there; a process's affinity avoids that.
         Option("pinning", "whether OpenVINO binds its threads to cores", ("off", "on"), "off"),
         CALIBRATION,
     )
@@ -58,7 +58,7 @@ class OpenVinoBackend:
         return installed_versions("openvino", "nncf", "onnx", "torch")
 
     def refuses(self, settings: Settings) -> str | None:
-        """Return what int8 lacks here, or ``None``."""
+        """Return what is missing for int8 on this machine, or ``None``."""
         lacking = openvino_model.missing() if settings.precision == "int8" else None
         return calibration_refusal(settings) if lacking is None else f"precision=int8: {lacking}"
 
@@ -67,7 +67,7 @@ class OpenVinoBackend:
         return thread_environment(settings.threads)
 
     def prepare(self, stage: Stage, settings: Settings) -> Session:
-        """Make ``stage`` ready, and read every setting back from the compiled model, which clamps what it cannot do.
+        """Make ``stage`` ready, and verify every setting in the compiled model: OpenVINO silently clamps some.
 
         Raises:
             PlatformError: settings that cannot be honoured: an unknown option, a device that is not there, a precision
@@ -97,7 +97,7 @@ class OpenVinoBackend:
             facts |= _int8_facts(compiled, stage.name)
         _check(self.name, settings, device, facts)
         facts |= {"graph_hash": graph.hash, "opset": graph.opset, "exporter": graph.exporter}
-        # Copies: what is fed later must not end up in the stage's inputs.
+        # Copies, so that ``feed`` does not change the stage's inputs.
         arrays = [np.array(x.detach().numpy(), order="C") for x in stage.inputs]
         return OpenVinoSession(compiled, arrays, facts)
 
@@ -141,7 +141,7 @@ class OpenVinoSession:
         return tuple(self._request.get_output_tensor(index).data.copy() for index in range(self._n_outputs))
 
     def describe(self) -> dict[str, str | int | float | bool]:
-        """Return what the compiled model says its settings are, and the graph."""
+        """Return the settings that the compiled model reports, and the graph's hash."""
         return dict(self._facts)
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ def _read_back(compiled: Any, config: dict[str, Any]) -> dict[str, str | int | f
 
 
 def _int8_facts(compiled: Any, stage: str) -> dict[str, str | int | float | bool]:
-    """Return what the compiled model says of its layers; the rest of it computes in fp32."""
+    """Return how many layers of the compiled model run in int8; the others compute in fp32."""
     layers = openvino_model.layers(compiled)
     layers.check("OpenVINO", stage)
     return {"precision": "int8", "int8_layers": str(layers), "quantiser": openvino_model.quantiser()}

@@ -1,4 +1,4 @@
-"""What a stage computes, against what the torch module computes: every output, every number of it."""
+"""Compare all outputs of a stage on a backend with those of the torch module."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Arrays = tuple[npt.NDArray[np.generic], ...]
 # rounding errors: of 1e-7 each in fp32, of 1e-3 (fp16) and 1e-2 (bf16) where precision is given up, and of half a
 # quantisation step in int8, which comes to 0.1 to 0.3 in networks of random weights, whose layers pass every error on
 # (docs/quantisation.md). Outputs that have nothing to do with the module's differ by more than 1.
-# Where sums of products saturate, weights have a bit less and rounding errors are twice as large: 0.51 was seen.
+# If sums of products can saturate, weights have one bit less and rounding errors are twice as large; 0.51 was seen.
 TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1, "int8": 7.5e-1 if saturates() else 5e-1}
 
-# Kinds of numbers: a class that was chosen is no probability of it.
+# Kinds of numbers, for an index of a class must not be compared with a probability.
 _KINDS = {"b": "truth values", "i": "whole numbers", "u": "whole numbers", "f": "floating-point numbers"}
 
 
@@ -34,10 +34,10 @@ def reference(stage: Stage, inputs: tuple[torch.Tensor, ...] | None = None) -> A
 
     Args:
         stage: its module in evaluation mode.
-        inputs: what it is run on; ``None``: the stage's example inputs.
+        inputs: its inputs; ``None``: the stage's example inputs.
 
     Raises:
-        NotFiniteError: it has no outputs, or one of them is not finite: nothing can be compared with it.
+        NotFiniteError: it has no outputs, or one of them is not finite, so that nothing can be compared with it.
     """
     import torch
 
@@ -53,14 +53,14 @@ def reference(stage: Stage, inputs: tuple[torch.Tensor, ...] | None = None) -> A
 
 
 def check_finite(outputs: torch.Tensor, what: str) -> torch.Tensor:
-    """Return a network's outputs, of any shape.
+    """Return a network's outputs, of any shape, after checking that they are finite.
 
     Args:
-        outputs: from which its quality is told.
-        what: they are ("the logits of the network"), for the message.
+        outputs: from which its quality is computed.
+        what: what they are ("the logits of the network"), for the message.
 
     Raises:
-        NotFiniteError: a number of them is not finite. The first of equal ones would be counted as its answer.
+        NotFiniteError: a number is not finite, so that the network's prediction would be arbitrary.
     """
     import torch
 
@@ -77,14 +77,14 @@ def compare(
 
     Args:
         stage: its name, for messages.
-        outputs: what was computed.
-        expected: what the torch module computes; finite.
+        outputs: the backend's outputs.
+        expected: the torch module's outputs; finite.
         precision: "fp32", "fp16", "bf16" or "int8"; see ``TOLERANCES``.
-        who: computed it.
+        who: the backend, for messages.
 
     Raises:
-        BackendError: there are more or fewer outputs, or one is not finite, of another shape or kind of numbers, or
-            differs by more than is allowed.
+        BackendError: there are more or fewer outputs, or one is not finite, has another shape or kind of numbers, or
+            differs by more than the tolerance.
     """
     if len(outputs) != len(expected):
         raise BackendError(f"stage {stage!r}: torch gives {len(expected)} outputs, {who} {len(outputs)}")
@@ -118,7 +118,7 @@ def _difference(output: npt.NDArray[np.generic], expected: npt.NDArray[np.generi
 
 
 def _not_finite(output: npt.NDArray[np.generic]) -> str | None:
-    """Return how many numbers of an output are not finite, in words; ``None`` where all are."""
+    """Return how many numbers of an output are not finite, in words; ``None`` if all are finite."""
     if output.dtype.kind not in "fc":
         return None
     finite = np.isfinite(output)

@@ -1,4 +1,4 @@
-"""A prepared stage as a function of arrays: to evaluate the network that a backend runs, not the torch module."""
+"""Run a prepared stage on any number of samples, to evaluate a network on its backend instead of in torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BatchRunner:
 
     def __init__(self, backend: RunningBackend, stage: Stage, settings: Settings) -> None:
         self._batch = len(stage.inputs[0])
-        # What a session can do beyond the protocol is asked of the session.
+        # ``feed`` is optional in the protocol of sessions.
         self._session: Any = prepared(backend, stage, settings)
         if not hasattr(self._session, "feed"):
             self._session.close()
@@ -53,7 +53,7 @@ class BatchRunner:
         return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
     def describe(self) -> dict[str, str | int | float | bool]:
-        """Return what the session says of itself."""
+        """Return the settings that the session reports."""
         return dict(self._session.describe())
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class BatchRunner:
         self._session.close()
 
     def _run(self, inputs: list[npt.NDArray[np.generic]]) -> Arrays:
-        """Run one batch; one that is not full is filled up with its last sample."""
+        """Run one batch; an incomplete batch is padded with its last sample."""
         n = len(inputs[0])
         missing = self._batch - n
         self._session.feed(*(np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else x for x in inputs))

@@ -1,4 +1,4 @@
-"""Measured tables as a backend: the latency of a sub-network is what somebody measured and wrote into a CSV file."""
+"""The backend ``table``: look up the measured latency of whole sub-networks in a CSV file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def create(name: str) -> TableBackend:
 
 
 class TableBackend:
-    """Knows the latencies in a CSV file; a sub-network that is not in it has none (nan)."""
+    """Looks up latencies in a CSV file; a sub-network that is not in the file has none (nan)."""
 
-    # A column was measured at one batch size, thread count and precision; asking it for another means nothing.
+    # A column was measured with one batch size, thread count and precision, so these are not settings.
     keys: frozenset[str] = frozenset()
     devices = ("cpu",)
     precisions = ("fp32",)
@@ -44,7 +44,7 @@ class TableBackend:
         return None
 
     def versions(self) -> dict[str, str]:
-        """Return nothing: no library has a part in looking a number up."""
+        """Return nothing: no library influences the values."""
         return {}
 
     def latency(self, net: SuperNetwork, X: npt.ArrayLike, settings: Settings) -> FloatArray:
@@ -54,12 +54,12 @@ class TableBackend:
 
         Raises:
             PlatformError: no file is given.
-            TableError: the file lacks the column, or holds what is no sub-network of ``net`` or no latency.
+            TableError: the file lacks the column, or has an invalid sub-network of ``net`` or an invalid latency.
         """
         return self.lookup(net, settings)(X)
 
     def lookup(self, net: SuperNetwork, settings: Settings) -> Lookup:
-        """Return the measured sub-networks of ``net`` and their latencies in seconds; raises like ``latency``."""
+        """Return the measured sub-networks of ``net`` and their latencies in seconds; raises as ``latency``."""
         file = settings.options.get("file")
         if not file:
             raise PlatformError(f"{self.name}: expected a file; say {self.name}:file=measured.csv,column={_COLUMN}_ms")
@@ -72,7 +72,7 @@ class TableBackend:
         return _latencies(known_net, path, column, digest)
 
 
-# A search asks for the same column thousands of times; a table is known by its content.
+# A search uses the same column thousands of times; it is cached by the table's content.
 @lru_cache(maxsize=8)
 def _latencies(net: SuperNetwork, path: Path, column: str, digest: str) -> Lookup:
     with holding(path, digest):

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: as it is, compiled by TorchInductor, or frozen by TorchScript."""
+"""The backend ``torch``: PyTorch on the CPU, eager, compiled by TorchInductor, or frozen by TorchScript."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TorchBackend:
         return thread_environment(settings.threads, check_settings(self, settings)["spinning"] == "on")
 
     def prepare(self, stage: Stage, settings: Settings) -> Session:
-        """Make ``stage`` ready; the compiled and frozen modes run it, because they finish their work in first runs.
+        """Make ``stage`` ready; in the compiled and frozen modes, run it, because they compile in the first runs.
 
         Raises:
             PlatformError: settings that cannot be honoured: an unknown option, a precision without a kernel, threads
@@ -125,7 +125,7 @@ class TorchSession:
         return arrays(self._result)
 
     def describe(self) -> dict[str, str | int | float | bool]:
-        """Return what torch says its settings are."""
+        """Return the settings that torch reports."""
         import torch
 
         return {
@@ -152,7 +152,7 @@ def _set_threads(threads: int) -> None:
     if torch.get_num_threads() != threads:
         raise PlatformError(f"torch: threads={threads}: torch uses {torch.get_num_threads()} in spite of it")
     if torch.get_num_interop_threads() != 1:
-        # Once per process, and only before anything ran in parallel; describe() tells what it stayed at.
+        # Possible once per process, before anything ran in parallel; describe() reports the actual number.
         try:
             torch.set_num_interop_threads(1)
         except RuntimeError:
@@ -191,9 +191,9 @@ def _frozen(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Callab
 def _compiled(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
     """Compile with TorchInductor, weights frozen.
 
-    The module is exported first. Compiled code hangs on the Python code of ``forward``, which all sub-networks of a
-    super-network share: after a handful, torch would give up on compiling them and run the rest as they are. An
-    exported module has code of its own.
+    The module is exported first. Compiled code belongs to the Python code of ``forward``, which all sub-networks of a
+    super-network share: after a handful, torch would give up compiling them and run the rest eagerly. An exported
+    module has code of its own.
     """
     import torch
 
@@ -209,7 +209,7 @@ _MODES: dict[str, Callable[..., Callable[..., Any]]] = {"eager": _eager, "freeze
 
 
 def _compiler_missing() -> str | None:
-    """Return what TorchInductor lacks on this machine, or ``None``."""
+    """Return what is missing for TorchInductor on this machine, or ``None``."""
     names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++", "cl"]
     if not any(shutil.which(name) for name in names):
         return f"a C++ compiler ({' or '.join(names)} was not found)"

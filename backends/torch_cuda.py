@@ -1,4 +1,4 @@
-"""PyTorch on NVIDIA GPUs, timed by the GPU's own events.
+"""The backend ``torch-cuda``: PyTorch on NVIDIA GPUs, timed by the GPU's own events.
 
 This file has never run on a GPU: its logic is tested with a scripted stand-in for ``torch.cuda``, and no figure in this
 project comes from it.

@@ -1,8 +1,8 @@
-"""ONNX graphs of stages, written from the networks' own description.
+"""Export a stage as an ONNX graph by symbolic tracing, a hundred times faster than ``torch.onnx.export``.
 
-A stage's module is followed by symbolic tracing, and each call is written down by the emitter registered for it,
-batch-norms folded into the convolutions before them: a few hundredths of a second, where ``torch.onnx.export`` takes
-seconds. What has no emitter goes to ``torch.onnx.export``. A new emitter is one function in one of the ``emit_`` files.
+Each call that is traced is written by the emitter registered for it, with batch-norms folded into the convolutions
+before them; this takes a few hundredths of a second. Modules without an emitter are exported by ``torch.onnx.export``,
+which takes seconds. A new emitter is one function in one of the ``emit_`` files.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ class Graph:
 
 _Key = tuple[tuple[tuple[int, ...], ...], tuple[str, ...], str, bool]
 
-# By module, so that ONNX Runtime and OpenVINO share one export; a graph goes when its module goes.
+# By module, so that ONNX Runtime and OpenVINO share one export; a graph is dropped together with its module.
 _exported: weakref.WeakKeyDictionary[torch.nn.Module, dict[_Key, Graph]] = weakref.WeakKeyDictionary()
 
 
 def export(stage: Stage, precision: str = "fp32", dynamic_batch: bool = False) -> Graph:
-    """Return the stage's graph; asked again for the same module, inputs and options, the same object.
+    """Return the stage's graph; the same object again for the same module, inputs and options.
 
-    A stage's module does not change once it is made; one whose weights were changed after its export is not seen.
+    A stage's module must not change: weights that are changed after the export are not noticed.
 
     Args:
         stage: its module in evaluation mode, on the CPU.
         precision: "fp32", or "fp16" and "bf16" for weights and floating-point inputs of that type.
-        dynamic_batch: leave the first dimension of every input open; else it is the example's, which runtimes use.
+        dynamic_batch: leave the first dimension of every input open; otherwise it is that of the example inputs.
 
     Raises:
-        BackendError: the module can be written neither by this exporter nor by torch's; says what would help.
+        BackendError: neither this exporter nor torch's can export the module; says what would help.
     """
     key = (tuple(tuple(x.shape) for x in stage.inputs), stage.input_names, precision, dynamic_batch)
     graphs = _exported.setdefault(stage.module, {})

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 OPSET = 20
 _IR_VERSION = 10
 
-# What a shape or a number that is no tensor can be in an ONNX attribute.
+# The types of ONNX attributes.
 Attribute = int | float | str | Sequence[int] | Sequence[float]
 
 
 class Unsupported(Exception):  # noqa: N818 - a signal between two exporters that no caller sees
-    """The module does something that this exporter cannot write down."""
+    """The module does something that this exporter does not support."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Value:
 
     Attributes:
         name: in the graph.
-        rank: its number of dimensions where the emitter knows it.
-        dtype: likewise.
-        node: the traced call that it is the result of, from which shapes follow where they are not known.
+        rank: its number of dimensions if the emitter knows it.
+        dtype: its type if the emitter knows it.
+        node: the traced call that it is the result of, from which unknown shapes are inferred.
     """
 
     name: str
@@ -59,7 +59,7 @@ class GraphBuilder:
         self.dtype = dtype
         self.dynamic_batch = dynamic_batch
         self._graph = GraphProto(name="network")
-        # Weights go in after the graph is hashed.
+        # Weights are added after the graph is hashed.
         self._data: list[bytes] = []
         self._named: dict[str, Value] = {}
         self._used: dict[str, int] = {}
@@ -95,7 +95,7 @@ class GraphBuilder:
         node.op_type = kind
         node.name = base
         given = list(inputs)
-        while given and given[-1] is None:  # spelled as an empty name at the end, some crash onnxruntime
+        while given and given[-1] is None:  # some crash onnxruntime as an empty name at the end
             given.pop()
         node.input.extend("" if value is None else value.name for value in given)
         node.output.extend(names)
@@ -114,7 +114,7 @@ class GraphBuilder:
         return len(self.shape(x)) if x.rank is None else x.rank
 
     def cast_dtype(self, dtype: torch.dtype) -> torch.dtype:
-        """Return the graph's type for what is ``dtype`` in the module."""
+        """Return the type that ``dtype`` of the module has in the graph."""
         import torch
 
         return self.dtype if dtype == torch.float32 else dtype
@@ -128,14 +128,14 @@ class GraphBuilder:
         raise NotImplementedError
 
     def weight(self, name: str, tensor: torch.Tensor) -> Value:
-        """Add a tensor once under its name; its values, where they are floats, are no part of the graph's hash."""
+        """Add a tensor once under its name; floating-point values are not part of the graph's hash."""
         if name not in self._named:
             tensor = tensor.detach()
             self._named[name] = self._initializer(name, tensor.to(self.cast_dtype(tensor.dtype)))
         return self._named[name]
 
     def constant(self, values: npt.ArrayLike | torch.Tensor, dtype: torch.dtype) -> Value:
-        """Add a constant; equal ones are added once, under a name that tells the values, so that hashes see them."""
+        """Add a constant; equal ones are added once, under a name with their values, so that hashes include them."""
         import torch
 
         tensor = (values if isinstance(values, torch.Tensor) else torch.as_tensor(np.asarray(values))).to(dtype)
@@ -152,7 +152,7 @@ class GraphBuilder:
         return self.constant(values, torch.int64)
 
     def _unused(self, name: str) -> str:
-        """Return ``name``, numbered where a module is called more than once."""
+        """Return ``name``, with a number if a module is called more than once."""
         self._used[name] = self._used.get(name, 0) + 1
         return name if self._used[name] == 1 else f"{name}#{self._used[name]}"
 
@@ -194,10 +194,10 @@ class GraphBuilder:
 
 
 def graph_hash(model: ModelProto) -> str:
-    """Return the SHA-256 of what a model computes apart from its weights.
+    """Return the SHA-256 of a model without its weights.
 
     It covers the operator set and every node with its attributes, every name, type and shape, and the values of all
-    tensors that are not floating-point (axes, shapes, indices); not floating-point values and not who wrote the file.
+    tensors that are not floating-point (axes, shapes, indices). It does not cover floating-point values and metadata.
     """
     from onnx import GraphProto, TensorProto
 
@@ -214,7 +214,7 @@ def graph_hash(model: ModelProto) -> str:
 
 
 def onnx_type(dtype: torch.dtype) -> int:
-    """Return ONNX's number for a torch type; raises ``Unsupported`` where it has none."""
+    """Return ONNX's number for a torch type; raises ``Unsupported`` if it has none."""
     import torch
     from onnx import TensorProto
 
@@ -238,5 +238,5 @@ def _bytes(tensor: torch.Tensor) -> bytes:
     import torch
 
     tensor = tensor.detach().contiguous()
-    # numpy has no bfloat16; its bits are what is wanted.
+    # numpy has no bfloat16, so its bits are returned.
     return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy().tobytes()

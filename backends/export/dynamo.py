@@ -1,4 +1,4 @@
-"""Export by ``torch.onnx.export``: slower by a factor of a hundred, for modules that have no emitters."""
+"""Export modules that have no emitters by ``torch.onnx.export``, which is slower by a factor of a hundred."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hwnas.supernets.supernet import Stage
 
 
 def export_by_torch(stage: Stage, dtype: torch.dtype, dynamic_batch: bool, reason: str) -> Graph:
-    """Return the stage's graph as torch writes it.
+    """Return the stage's graph as torch exports it.
 
     Args:
         stage: what to export.
         dtype: of weights and of floating-point inputs.
         dynamic_batch: leave the first dimension of every input open.
-        reason: why the project's own exporter did not do it; part of the messages.
+        reason: why hwnas's own exporter cannot; part of the messages.
 
     Raises:
         BackendError: onnxscript is missing, or torch cannot export the module either.
@@ -38,7 +38,7 @@ def export_by_torch(stage: Stage, dtype: torch.dtype, dynamic_batch: bool, reaso
         module = copy.deepcopy(module).to(dtype)
         inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
     shapes = tuple({0: torch.export.Dim("batch")} for _ in inputs) if dynamic_batch else None
-    # torch tells its progress on standard output and warns about its own internals.
+    # torch prints its progress to standard output and warns about its own internals.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
@@ -51,7 +51,7 @@ def export_by_torch(stage: Stage, dtype: torch.dtype, dynamic_batch: bool, reaso
                 dynamo=True,
                 verbose=False,
             )
-        # Whatever torch's exporter stumbles over, the stage cannot be exported.
+        # torch's exporter can raise anything; the stage cannot be exported then.
         except Exception as error:
             raise BackendError(f"stage {stage.name!r}: {reason}; torch's exporter failed too: {error}") from error
     assert program is not None  # noqa: S101 - it returns one when no file is named

@@ -1,4 +1,4 @@
-"""How torch's functions of single entries are written: arithmetic, comparisons, activations, softmax."""
+"""Emit ONNX for torch's element-wise functions: arithmetic, comparisons, activations, and softmax."""
 
 # ruff: noqa: A002, A006 - parameters carry the names that torch's callers give
 

@@ -1,4 +1,4 @@
-"""How torch's functions that only move numbers are written: shapes, slices, joins, look-ups."""
+"""Emit ONNX for torch's functions that rearrange arrays: shapes, slices, joins and look-ups."""
 
 # ruff: noqa: A002 - parameters carry the names that torch's callers give
 
@@ -21,7 +21,7 @@ _END = 2**63 - 1  # a slice's end where none is given
 
 @function("contiguous", "clone", "detach", F.dropout, torch.clone)
 def nothing(g: GraphBuilder, input: Value, *_args: Any, **_kwargs: Any) -> Value:  # noqa: ARG001 - torch's signature
-    """Write nothing: in evaluation mode and without gradients these change no number."""
+    """Write nothing: these have no effect in evaluation mode without gradients."""
     return input
 
 
@@ -43,7 +43,7 @@ def dimensions(g: GraphBuilder, input: Value) -> int:
 
 @function(getattr)
 def attribute(g: GraphBuilder, input: Value, name: str) -> Any:
-    """Return what a tensor's attribute says."""
+    """Return the value of a tensor's attribute."""
     match name:
         case "shape":
             return _fixed_shape(g, input)
@@ -268,7 +268,7 @@ def embedding(
     max_norm: float | None = None,
     **_training: Any,
 ) -> Value:
-    """Write a look-up in a table that is a value itself."""
+    """Write a look-up in a table that is an input or computed."""
     if max_norm is not None:
         raise Unsupported("embedding with max_norm")
     return g.op("Gather", weight, input, rank=g.rank(input) + 1, dtype=g.dtype_of(weight))

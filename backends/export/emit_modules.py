@@ -1,4 +1,4 @@
-"""How torch's modules are written."""
+"""Emit ONNX for torch's modules, such as convolutions, norms and activations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def convolution(g: GraphBuilder, m: Any, x: Value, *, name: str, norm: Any = Non
 
 
 def _with_norm(weight: torch.Tensor, bias: torch.Tensor | None, norm: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weight and bias of a convolution that does what the convolution and ``norm`` do."""
+    """Return the weight and bias of a convolution with the batch-norm ``norm`` folded into it."""
     with torch.no_grad():
         scale = torch.rsqrt(norm.running_var + norm.eps)
         if norm.weight is not None:

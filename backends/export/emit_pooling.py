@@ -1,4 +1,4 @@
-"""How torch's reductions and poolings are written."""
+"""Emit ONNX for torch's reductions and poolings."""
 
 # ruff: noqa: A002 - parameters carry the names that torch's callers give
 
@@ -23,7 +23,7 @@ def _dims(g: GraphBuilder, x: Value, dim: int | Sequence[int] | None) -> list[in
 
 @function(torch.mean, "mean")
 def mean(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
-    """Write a mean; over the whole image as global average pooling, which runtimes keep in their image layout."""
+    """Write a mean; over a whole image as global average pooling, which keeps the runtimes' image layout."""
     dims = _dims(g, input, dim)
     if g.rank(input) == 4 and dims == [2, 3]:
         pooled = g.like("GlobalAveragePool", input)

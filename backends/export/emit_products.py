@@ -1,4 +1,4 @@
-"""How torch's products are written: matrices, attention, layers whose weights are values themselves."""
+"""Emit ONNX for torch's products: matrices, attention, and layers whose weights are inputs or computed."""
 
 # ruff: noqa: A002 - parameters carry the names that torch's callers give
 
@@ -24,7 +24,7 @@ def matmul(g: GraphBuilder, input: Value, other: Value) -> Value:
 
 @function(F.linear)
 def linear(g: GraphBuilder, input: Value, weight: Value, bias: Value | None = None) -> Value:
-    """Write a product with a weight that is a value itself."""
+    """Write a linear layer whose weight is an input or computed."""
     if g.rank(input) == 2:
         return g.op("Gemm", input, weight, bias, rank=2, dtype=g.dtype_of(input), transB=1)
     product = g.like("MatMul", input, g.like("Transpose", weight, perm=[1, 0]))
@@ -33,7 +33,7 @@ def linear(g: GraphBuilder, input: Value, weight: Value, bias: Value | None = No
 
 @function(torch.einsum)
 def einsum(g: GraphBuilder, equation: str, *tensors: Value) -> Value:
-    """Write an Einstein sum whose result is spelled out."""
+    """Write an Einstein sum with an explicit result (``->``)."""
     if "->" not in equation or "." in equation:
         raise Unsupported(f"einsum {equation!r}")
     rank = len(equation.partition("->")[2].replace(" ", ""))
@@ -78,6 +78,6 @@ def layer_norm(
     bias: Value | None = None,
     eps: float = 1e-5,
 ) -> Value:
-    """Write a layer-norm whose weights are values themselves."""
+    """Write a layer-norm whose weights are inputs or computed."""
     scale = g.constant(torch.ones(tuple(normalized_shape)), g.dtype) if weight is None else weight
     return g.like("LayerNormalization", input, scale, bias, axis=-len(normalized_shape), epsilon=eps)

@@ -1,4 +1,4 @@
-"""Which torch module, function or method is written by which emitter."""
+"""Register the emitters by the torch module, function or method that they write."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-# An emitter takes the graph builder and what the torch call takes (a module's: the module first), with tensors replaced
-# by values, and returns the value or values of the result.
+# An emitter takes the graph builder and the arguments of the torch call (for a module, the module first), with tensors
+# replaced by values, and returns the value or values of the result.
 Emitter = Callable[..., Any]
 
 _Emitter = TypeVar("_Emitter", bound=Emitter)

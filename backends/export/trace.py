@@ -1,4 +1,4 @@
-"""Follow a module by symbolic tracing and write each call into an ONNX graph."""
+"""Trace a module symbolically, and write each call into an ONNX graph."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOADED = (
 
 
 class _Tracer(fx.Tracer):
-    """Keeps whole what has an emitter, and the module as it is: constants are kept here, not set on it.
+    """Does not trace into modules that have an emitter, and stores constants here instead of on the module.
 
     Args:
         n_inputs: how many positional inputs the module is called with; others keep their defaults.
@@ -50,7 +50,7 @@ class _Tracer(fx.Tracer):
 
 
 class Translation(GraphBuilder):
-    """One module's way into a graph.
+    """Translates one module into a graph.
 
     Args:
         module: in evaluation mode.
@@ -60,7 +60,7 @@ class Translation(GraphBuilder):
         dynamic_batch: the first dimension of every input stays open.
 
     Raises:
-        Unsupported: the module's course depends on its inputs' values, or it calls what has no emitter.
+        Unsupported: the module's control flow depends on its inputs' values, or it calls something without an emitter.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Translation(GraphBuilder):
         dynamic_batch: bool,
     ) -> None:
         super().__init__(dtype, dynamic_batch)
-        # The tracer follows its root's forward() in any case; what has an emitter must not be the root.
+        # The tracer always traces its root's forward(), so a module with an emitter must not be the root.
         self._module = module if module_emitter(module) is None else nn.Sequential(module)
         self._inputs = inputs
         self._input_names = input_names
         tracer = _Tracer(len(inputs))
         try:
             self._traced = tracer.trace(self._module)
-        # The module's own code runs on proxies; whatever it does to them can raise anything.
+        # The module's own code runs on proxies, and can raise anything.
         except Exception as error:
             raise Unsupported(f"{type(module).__name__} cannot be traced: {error}") from error
         self._constants = tracer.constants
@@ -92,7 +92,7 @@ class Translation(GraphBuilder):
         """Return the serialised model, its hash, and the names of its outputs."""
         placeholders = [node for node in self._traced.nodes if node.op == "placeholder"]
         for node, name, example in zip(placeholders, self._input_names, self._inputs, strict=True):
-            # Reserved first: a part of the module may be called like an input.
+            # Reserved first, since a part of the module may have the name of an input.
             self._results[node] = Value(self._unused(name), example.dim(), self.cast_dtype(example.dtype), node)
         for node in self._traced.nodes:
             if node.op == "output":
@@ -156,7 +156,7 @@ class Translation(GraphBuilder):
         return self.constant(result, self.cast_dtype(result.dtype)) if isinstance(result, torch.Tensor) else result
 
     def _noted(self, node: fx.Node, result: Any) -> Any:
-        """Remember which call a value comes from, so that its shape can be asked for."""
+        """Remember which call a value comes from, so that its shape can be inferred."""
         if isinstance(result, Value) and result.node is None:
             return Value(result.name, result.rank, result.dtype, node)
         return result
@@ -184,7 +184,7 @@ def run_on_meta(
     inputs: Sequence[torch.Tensor],
     tensor: Callable[[str], torch.Tensor],
 ) -> dict[fx.Node, Any]:
-    """Return each call's result on the meta device: shapes and types, no numbers; the module is not changed."""
+    """Return each call's result on the meta device, which has shapes and types only; the module is not changed."""
     results: dict[fx.Node, Any] = {}
     given = iter(inputs)
     with torch.no_grad(), torch.device("meta"):
@@ -207,7 +207,7 @@ def run_on_meta(
 
 
 def _foldable(graph: fx.Graph, parts: dict[str, nn.Module]) -> Iterator[tuple[fx.Node, str]]:
-    """Yield each convolution whose only reader is a batch-norm with statistics, and that batch-norm's name."""
+    """Yield each convolution whose result is used only by a batch-norm with statistics, and that batch-norm's name."""
     for node in graph.nodes:
         if node.op != "call_module" or not isinstance(parts[str(node.target)], (nn.Conv1d, nn.Conv2d)):
             continue

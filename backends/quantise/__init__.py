@@ -1,8 +1,8 @@
-"""INT8 by post-training quantisation, each runtime's by its own quantiser.
+"""Quantise graphs to INT8 after training, with the quantiser that belongs to each runtime.
 
-Both quantisers take the graph that ``hwnas.backends.export`` writes in fp32, run it on a few batches to see which
-ranges its activations take, and put a quantisation and a dequantisation around every layer that the runtime has an int8
-kernel for; the runtime fuses the three. Weights are quantised channel by channel, activations tensor by tensor.
+Both quantisers take the fp32 graph that ``hwnas.backends.export`` writes, run it on a few batches to find the ranges of
+its activations, and put a quantisation and a dequantisation around every layer that the runtime has an int8 kernel for;
+the runtime fuses the three. Weights are quantised per channel, activations per tensor.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CALIBRATION = Option(
 
 
 def calibration_refusal(settings: Settings) -> str | None:
-    """Return why the option ``calibration`` cannot be honoured, or ``None`` where it can, or is not given."""
+    """Return why the option ``calibration`` cannot be honoured, or ``None`` if it can or is not given."""
     folder = settings.options.get(CALIBRATION.key)
     if folder is None:
         return None
@@ -38,13 +38,13 @@ def calibration_refusal(settings: Settings) -> str | None:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a graph is run on to see which ranges its activations take.
+    """The inputs on which a graph is run to find the ranges of its activations.
 
     Attributes:
         batches: arrays by the names of the graph's inputs.
-        typical: they are of the kind that the network will see, so that what is estimated from their statistics, as the
-            shift of a layer's mean by rounding, holds for others too. Without them the stage's example inputs serve:
-            ranges of random numbers, good enough for latency, which does not depend on what the ranges are.
+        typical: they are real data, so that statistics estimated on them, such as the shift of a layer's mean by
+            rounding, hold for other inputs too. Otherwise they are the stage's random example inputs, which are good
+            enough for latency, since it does not depend on the ranges.
     """
 
     batches: tuple[Batch, ...]
@@ -52,10 +52,10 @@ class Calibration:
 
     @classmethod
     def of(cls, stage: Stage) -> Calibration:
-        """Return what ``stage`` is calibrated with.
+        """Return the calibration inputs of ``stage``.
 
         Raises:
-            BackendError: a batch of another shape than the example inputs, which the graph is made for.
+            BackendError: a batch does not have the shape of the example inputs, which the graph is made for.
         """
         expected = [tuple(x.shape) for x in stage.inputs]
         for batch in stage.calibration:
@@ -70,11 +70,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Layers:
-    """How many of a loaded graph's convolutions and products run in int8, as its runtime says.
+    """How many convolutions and products of a loaded graph run in int8, according to its runtime.
 
     Attributes:
-        int8: those.
-        total: all.
+        int8: how many run in int8.
+        total: how many there are.
     """
 
     int8: int
@@ -84,7 +84,7 @@ class Layers:
         return f"{self.int8} of {self.total}"
 
     def check(self, runtime: str, stage: str) -> None:
-        """Raise ``PlatformError`` where there are layers, and none of them runs in int8."""
+        """Raise ``PlatformError`` if there are layers but none of them runs in int8."""
         if self.total and not self.int8:
             raise PlatformError(
                 f"precision=int8: {runtime} runs none of the {self.total} layers of stage {stage!r} in int8 here"

@@ -1,4 +1,4 @@
-"""What a CPU has for products of 8-bit numbers."""
+"""Find the CPU's instructions for products of 8-bit integers, which decide how much int8 gains."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-# As Linux spells them. Each multiplies 8-bit numbers and adds the products up in 32 bits with one instruction. x86 CPUs
-# without one take three, add up in 16 bits on the way, and saturate there; they gain little or nothing by int8.
+# Linux's names. Each multiplies 8-bit numbers and adds the products in 32 bits in one instruction. x86 CPUs without one
+# need three and add in 16 bits in between, which can saturate; they gain little or nothing by int8.
 _X86 = ("avx512_vnni", "avx_vnni", "amx_int8", "avx_vnni_int8")
 _ARM = ("asimddp", "i8mm")
 
 
 def int8_instructions(flags: Iterable[str]) -> tuple[str, ...]:
-    """Return which of a CPU's flags ("flags" or "Features" in /proc/cpuinfo) are such instructions."""
+    """Return those of a CPU's flags ("flags" or "Features" in /proc/cpuinfo) that stand for such instructions."""
     given = set(flags)
     return tuple(flag for flag in (*_X86, *_ARM) if flag in given)
 
 
 @functools.cache
 def here() -> tuple[str, ...]:
-    """Return the instructions of this machine's CPU; empty where it has none, or the system does not say."""
+    """Return the instructions of this machine's CPU; empty if it has none, or the system does not say."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
     fields = (line.partition(":") for line in lines)
@@ -30,5 +30,5 @@ def here() -> tuple[str, ...]:
 
 
 def saturates() -> bool:
-    """Return whether sums of 8-bit products can saturate here: weights must then keep to half of their range."""
+    """Return whether sums of 8-bit products can saturate here; weights may then use only half of their range."""
     return platform.machine().lower() in {"x86_64", "amd64", "i686"} and not here()

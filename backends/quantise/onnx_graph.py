@@ -1,4 +1,4 @@
-"""ONNX graphs in int8: ``onnxruntime.quantization``, static, with pairs of QuantizeLinear and DequantizeLinear."""
+"""Quantise ONNX graphs to int8 by ``onnxruntime.quantization`` (static, QuantizeLinear and DequantizeLinear pairs)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hwnas.backends.quantise import Batch, Calibration, Layers
 from hwnas.backends.quantise.instructions import saturates
 from hwnas.supernets.errors import BackendError
 
-# What ONNX Runtime's optimiser makes of convolutions and products that can run in int8, and of those that cannot.
+# The operators that ONNX Runtime's optimiser turns convolutions and products into: in int8, and not.
 _IN_INT8 = {"QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "ConvInteger", "MatMulInteger"}
 _IN_FULL = {"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
 
 
 def quantiser() -> str:
-    """Return who quantises, with the version."""
+    """Return the quantiser's name and version."""
     found = installed_versions("onnxruntime", "onnxruntime-gpu")
     return " ".join(next(iter(found.items())))
 
@@ -53,7 +53,7 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
-        # Whatever the quantiser stumbles over, the stage cannot be had in int8.
+        # The quantiser can raise anything; the stage cannot run in int8 then.
         except Exception as error:
             raise BackendError(f"onnxruntime.quantization cannot quantise stage {stage!r}: {error}") from error
         return file.read_bytes()
@@ -61,7 +61,7 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep the quantiser's advice on how to prepare graphs, and what it leaves in fp32, from standard error."""
+    """Suppress the quantiser's messages on standard error: advice on preparing graphs, and layers left in fp32."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -71,7 +71,7 @@ def _silent() -> Iterator[None]:
 
 
 def layers(optimised: Path) -> Layers:
-    """Return how many layers of a graph run in int8, from the file that ONNX Runtime writes it to as it will run it."""
+    """Return how many layers of a graph run in int8, from the file with ONNX Runtime's optimised graph."""
     import onnx
 
     kinds = Counter(node.op_type for node in onnx.load(optimised).graph.node)
@@ -80,7 +80,7 @@ def layers(optimised: Path) -> Layers:
 
 
 class _Reader:
-    """Hands batches to the quantiser one by one, as its ``CalibrationDataReader`` does."""
+    """Passes batches to the quantiser one by one, through the interface of its ``CalibrationDataReader``."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
         self._batches = iter(batches)

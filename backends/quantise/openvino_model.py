@@ -1,4 +1,4 @@
-"""OpenVINO models in int8: NNCF."""
+"""Quantise OpenVINO models to int8 by NNCF."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hwnas.backends.quantise import Calibration, Layers
 from hwnas.backends.quantise.instructions import saturates
 from hwnas.supernets.errors import BackendError
 
-# How OpenVINO calls convolutions and products in what it tells of a compiled model.
+# OpenVINO's names of convolutions and products in a compiled model.
 _LAYERS = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
 
 INSTALL = "pip install 'hwnas[int8]'"
 
 
 def missing() -> str | None:
-    """Return what int8 lacks on this machine and how to install it, or ``None``."""
+    """Return what is missing for int8 on this machine and how to install it, or ``None``."""
     return None if importlib.util.find_spec("nncf") else f"it needs NNCF: {INSTALL}"
 
 
 def quantiser() -> str:
-    """Return who quantises, with the version."""
+    """Return the quantiser's name and version."""
     return f"nncf {importlib.metadata.version('nncf')}"
 
 
@@ -34,8 +34,8 @@ def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
     """Return an ``openvino.Model`` with the layers quantised that OpenVINO runs in int8.
 
     Args:
-        model: in fp32; it is left as it is.
-        calibration: where it is typical, biases are corrected by what rounding shifts the layers' means by.
+        model: in fp32; it is not changed.
+        calibration: if it is typical, biases are corrected for the shift of the layers' means by rounding.
         stage: its name, for messages.
 
     Raises:
@@ -75,7 +75,7 @@ def _text(value: Any) -> str:
 
 
 def _nncf() -> Any:
-    # NNCF reports its use to Google Analytics unless this is set; nobody who measures latency has asked for that.
+    # NNCF reports its use to Google Analytics unless this is set.
     os.environ.setdefault("NNCF_CI", "1")
     import nncf
 
