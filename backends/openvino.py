@@ -169,7 +169,7 @@ def _config(device: str, settings: Settings, pinning: bool) -> dict[str, Any]:
     return config
 
 
-# Described under the names that all backends use, where there is one.
+# Settings are reported under the names that all backends use, if there is one.
 _NAMES = {
     "INFERENCE_NUM_THREADS": "threads",
     "INFERENCE_PRECISION_HINT": "precision",

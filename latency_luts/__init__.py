@@ -1,7 +1,7 @@
-"""Lookup tables of block latencies, and tables of measured sub-networks.
+"""Read and write lookup tables of block latencies, and read tables of measured sub-networks.
 
-``read(file)`` reads a lookup table of any known layout, ``published`` knows those that others publish, ``write_table``
-writes one of ours. ``measured`` reads CSV files of whole sub-networks.
+``read(file)`` reads a lookup table of any known layout, ``published`` lists tables that others have published, and
+``write_table`` writes one in hwnas's layout. ``measured`` reads CSV files of whole sub-networks.
 """
 
 from __future__ import annotations

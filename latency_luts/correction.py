@@ -1,14 +1,14 @@
-"""What the plain sum of blocks leaves out, fitted on a few sub-networks that were measured end to end.
+"""Fit a correction of a lookup table's sums to a few sub-networks that were measured end to end.
 
-A block alone pays for the call and for rearranging its input and output, which a network does once; it finds its
-weights, and the memory of the wide image within it, in the cache, where a network has to fetch them. Each of these is a
-sum over blocks too:
+A block that runs alone includes the overhead of the call and of converting its input and output, which a network has
+only once. On the other hand its weights and wide activations are in the cache, where a network has to fetch them. Each
+of these effects is a sum over blocks, too:
 
     latency = network + sum over blocks of
               (table x mean + block + element x elements + inner x inner elements + parameter x parameters)
 
-with ``network`` and ``block`` in seconds. The plain sum is ``table`` 1 and all else 0. The coefficients are drawn
-towards it by a ridge penalty, whose strength is the one with the least leave-one-out error.
+with ``network`` and ``block`` in seconds. The plain sum has ``table`` 1 and all others 0. A ridge penalty draws the
+coefficients towards it; its strength is the one with the smallest leave-one-out error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hwnas.supernets.errors import TableError
 from hwnas.supernets.space import FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
-# A block and its mean in seconds, to what its coefficient multiplies.
+# Functions from a block and its mean in seconds to the quantity that a coefficient multiplies.
 QUANTITIES: dict[str, Callable[[Block, float], float]] = {
     "table": lambda _, mean_s: mean_s,
     "block": lambda _block, _mean_s: 1.0,
@@ -37,21 +37,21 @@ QUANTITIES: dict[str, Callable[[Block, float], float]] = {
 CONSTANT = "network"
 PLAIN = {CONSTANT: 0.0, **dict.fromkeys(QUANTITIES, 0.0), "table": 1.0}
 
-# Fewer measurements than this say less of the coefficients than the plain sum does.
+# With fewer measurements than this, a fit is worse than the plain sum.
 LEAST = 8
 
-# In units of one measurement. Weaker ones fit the noise of twenty measurements, which the leave-one-out error of so few
-# does not always see: on OpenVINO they cost 0.01 of Kendall's tau.
+# Candidates of the penalty, in units of one measurement. Weaker ones fit the noise of twenty measurements, which their
+# leave-one-out error does not always show: on OpenVINO they cost 0.01 of Kendall's tau.
 _PENALTIES = np.logspace(0, 4, 9)
 
 
 @dataclass(frozen=True)
 class Correction:
-    """The coefficients.
+    """A correction of a table's sums.
 
     Attributes:
-        terms: by name; see the module. Those that are absent are the plain sum's.
-        facts: how they were found, for the reader; plain data.
+        terms: the coefficients by name, see the module's docstring; others are those of the plain sum.
+        facts: how they were fitted, for people; plain data.
     """
 
     terms: Mapping[str, float]
@@ -65,11 +65,11 @@ class Correction:
 
     @property
     def constant(self) -> float:
-        """What every network takes beside its blocks, in seconds."""
+        """The time that every network takes in addition to its blocks, in seconds."""
         return self.terms[CONSTANT]
 
     def mean_s(self, block: Block, mean_s: float) -> float:
-        """Return what a block takes within a network, in seconds."""
+        """Return the time that a block takes within a network, in seconds."""
         return sum(self.terms[name] * of(block, mean_s) for name, of in QUANTITIES.items())
 
 
@@ -101,7 +101,7 @@ def fit(net: SuperNetwork, mean_s: Callable[[Block], float], X: npt.ArrayLike, l
 
 
 def quantities(net: SuperNetwork, mean_s: Callable[[Block], float], X: npt.ArrayLike) -> FloatArray:
-    """Return what the coefficients multiply, ``(n, 5)``, in the order of ``QUANTITIES``."""
+    """Return the quantities that the coefficients multiply, ``(n, 5)``, in the order of ``QUANTITIES``."""
 
     def summed(of: Callable[[Block, float], float]) -> FloatArray:
         return BlockSum(net.space, net.slots, lambda block: of(block, mean_s(block)))(X)
@@ -110,10 +110,10 @@ def quantities(net: SuperNetwork, mean_s: Callable[[Block], float], X: npt.Array
 
 
 def informative(net: SuperNetwork, n: int, rng: np.random.Generator, candidates: int = 2000) -> IntArray:
-    """Choose sub-networks that tell most of the coefficients, canonical, ``(n, n_var)``.
+    """Choose the sub-networks that are most informative about the coefficients, canonical, ``(n, n_var)``.
 
-    They differ in depth and size far more than random ones: greedily, each is the candidate whose prediction the ones
-    before it leave most uncertain (a D-optimal design; Fedorov, 1972).
+    They differ in depth and size far more than random ones: each is the candidate whose prediction is most uncertain
+    given those chosen before (a greedy D-optimal design; Fedorov, 1972).
     """
     X = np.concatenate([net.space.smallest(), net.space.largest(), _spread(net, candidates, rng)])
     X = np.unique(net.space.canonical(X), axis=0)
@@ -131,7 +131,7 @@ def informative(net: SuperNetwork, n: int, rng: np.random.Generator, candidates:
 
 
 def _spread(net: SuperNetwork, n: int, rng: np.random.Generator) -> IntArray:
-    """Draw sub-networks of every size: uniform choices are all of a middle size."""
+    """Draw sub-networks of all sizes; uniformly random ones would all be of medium size."""
     levels = rng.random((n, 1))
     drawn: IntArray = rng.binomial(net.space.n_options - 1, levels, size=(n, net.space.n_var))
     return drawn

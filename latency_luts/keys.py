@@ -1,8 +1,8 @@
-"""What a block is called in a lookup table.
+"""Make the keys under which blocks are found in lookup tables.
 
-The blocks of mobile networks keep the spelling of once-for-all's published tables
+The blocks of mobile networks have the keys of once-for-all's published tables
 (``expanded_conv-input:56x56x32-output:56x56x32-expand:96-kernel:3-stride:1-idskip:1-se:0-hs:0``), so that those tables
-and ours name them alike. A block of any other kind is called by its kind, its shapes and all of its options.
+can be used as they are. The key of any other block has its kind, its shapes and all of its options.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hwnas.supernets.blocks import Block
 
 @dataclass(frozen=True)
 class _Spelling:
-    """How once-for-all spells a kind: its word, and its options as pairs of (their word, ours)."""
+    """Once-for-all's names for a kind of block, and for its options as pairs of (their name, ours)."""
 
     word: str
     options: tuple[tuple[str, str], ...] = ()
@@ -44,7 +44,7 @@ OFA_WORDS = frozenset(spelling.word for spelling in _SPELLINGS.values())
 
 
 def key(block: Block) -> str:
-    """Return what ``block`` is called in a lookup table; blocks of equal cost have equal keys."""
+    """Return the key of ``block`` in a lookup table; blocks of equal cost have equal keys."""
     own = _Spelling(block.kind, tuple((name, name) for name, _ in block.options))
     spelling = _SPELLINGS.get(block.kind, own)
     shapes = (f"input:{_shape(block.input)}", f"output:{_shape(block.output)}")
@@ -66,7 +66,7 @@ def split(name: str) -> tuple[str, dict[str, str]]:
 
 
 def nearest(wanted: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Return the ``n`` of ``known`` that are spelled most like ``wanted``, the nearest first.
+    """Return the ``n`` keys of ``known`` that are most similar to ``wanted``, the most similar first.
 
     Keys of the same kind of block come before all others.
     """

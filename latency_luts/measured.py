@@ -1,8 +1,8 @@
-"""Measured tables: CSV files with one measured sub-network a row.
+"""Read measured tables: CSV files with one measured sub-network per row, and look values up in them.
 
-The sub-network stands in a column ``config`` (a JSON object), in DyNAS-T's ``Sub-network`` (a Python literal), or
-spread over one column per config key, its values separated by spaces. Each other column is a metric with its unit in
-its name: ``latency_ms``, ``v100_64_ms``, ``Latency (ms)``, ``t [µs]``, ``Top-1 Acc (%)``. Cells are apart by commas,
+The sub-network is in a column ``config`` (a JSON object), in DyNAS-T's ``Sub-network`` (a Python literal), or in one
+column per config key, with values separated by spaces. Each other column is a metric with its unit in its name:
+``latency_ms``, ``v100_64_ms``, ``Latency (ms)``, ``t [µs]``, ``Top-1 Acc (%)``. Cells are separated by commas,
 semicolons or tabs, see ``hwnas.latency_luts.spreadsheet``.
 """
 
@@ -24,7 +24,7 @@ from hwnas.supernets.documents import parse_object
 from hwnas.supernets.errors import ConfigError, TableError
 from hwnas.supernets.space import Config, FloatArray, IntArray, SearchSpace
 
-# How many of a unit a second has (None: not a time), and how else it is spelled. The two signs for micro look alike.
+# How many of a unit make a second (None: not a time), and its other spellings. The two signs for micro look alike.
 _UNITS_PER_S: dict[str, float | None] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "%": None}
 _SPELLINGS = {
     "s": ("s", "sec", "seconds"),
@@ -40,24 +40,24 @@ _UNIT = re.compile(
     rf"^(?P<stem>.*?)(?:\s*[(\[]\s*(?P<bracketed>{_ANY})\s*[)\]]|[_\s](?P<suffix>{_ANY}))$", re.IGNORECASE
 )
 
-# Names of rates, of which more is better: what looks like their unit is none of time ("images_per_s"), or a mistake.
+# Names of rates, of which more is better; they have no unit of time, even if it looks so ("images_per_s").
 _RATE = re.compile(
     r"throughput|(?<![a-z])(fps|ips|qps|rps|tps)(?![a-z])|(?<![a-z])per[\s_]*(s|sec|second)s?[)\]]*$|/\s*s",
     re.IGNORECASE,
 )
 
-# DyNAS-T's names of what others call so.
+# DyNAS-T's names of metrics, and their common names.
 _ALIASES = {"top1acc": "top1", "top5acc": "top5", "modelparameters": "params", "bleuscore": "bleu"}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a column measures.
+    """The metric in a column.
 
     Attributes:
-        column: its name in the file.
-        stem: its name without the unit, in lower-case letters and digits only ("latency", "top1").
-        unit: "s", "ms", "us", "ns", "%", or "" where the name has none.
+        column: the column's name in the file.
+        stem: the name without the unit, in lower-case letters and digits only ("latency", "top1").
+        unit: "s", "ms", "us", "ns", "%", or "" if the name has none.
     """
 
     column: str
@@ -66,7 +66,7 @@ class Metric:
 
     @classmethod
     def of(cls, column: str) -> Metric:
-        """Split a column's name."""
+        """Split a column's name into stem and unit."""
         match = _UNIT.match(column.strip())
         unit = _UNIT_OF[(match["bracketed"] or match["suffix"]).lower()] if match else ""
         stem = re.sub(r"[^a-z0-9]", "", (match["stem"] if match else column).lower())
@@ -74,12 +74,12 @@ class Metric:
 
     @property
     def is_rate(self) -> bool:
-        """Whether it is so many of something per second, by its name."""
+        """Whether it is a rate per second, according to its name."""
         return "latency" not in self.stem and _RATE.search(self.column.strip()) is not None
 
     @property
     def is_time(self) -> bool:
-        """Whether it is a time, by its name and its unit."""
+        """Whether it is a time, according to its name and unit."""
         return _UNITS_PER_S.get(self.unit) is not None and not self.is_rate
 
 
@@ -88,7 +88,7 @@ class MeasuredTable:
     """The rows of a CSV file, as text; immutable.
 
     Attributes:
-        file: where it was read from, for messages.
+        file: the file it was read from, for messages.
         columns: the cells by column, all of one length.
         lines: the line in the file of each row.
         delimiter: what separates its cells.
@@ -101,7 +101,7 @@ class MeasuredTable:
 
     @classmethod
     def read(cls, file: str | Path) -> MeasuredTable:
-        """Read a CSV file with a header; raises ``TableError`` where it is none."""
+        """Read a CSV file with a header; raises ``TableError`` if the file is not one."""
         try:
             # utf-8-sig: spreadsheets put a byte-order mark before the first column's name.
             with Path(file).open(newline="", encoding="utf-8-sig") as stream:
@@ -138,7 +138,7 @@ class MeasuredTable:
         """Return the rows' sub-networks as canonical vectors of ``space``, ``(n, n_var)``.
 
         Raises:
-            TableError: no column says which sub-network a row is, or a row is no point of the space; names its line.
+            TableError: no column has the sub-network, or a row is not a point of the space; names its line.
         """
         configs = list(self._configs(space))
         try:
@@ -188,10 +188,10 @@ class MeasuredTable:
     # --- metrics -----------------------------------------------------------------------------------------------------
 
     def metric(self, name: str) -> Metric:
-        """Find the column of a metric, spelled as in the file or without its unit.
+        """Find the column of a metric, by its name in the file or without the unit.
 
         Raises:
-            TableError: there is none, or several; lists those there are.
+            TableError: there is none, or there are several; lists them.
         """
         if name in self.columns:
             return Metric.of(name)
@@ -210,7 +210,7 @@ class MeasuredTable:
         """Return a column's numbers, ``(n,)``, in the column's unit; an empty cell is nan.
 
         Raises:
-            TableError: a cell is no finite number; names its line.
+            TableError: a cell is not a finite number; names its line.
         """
         numbers = np.full(len(self.lines), np.nan)
         for row, (line, cell) in enumerate(zip(self.lines, self._with_points(metric.column), strict=True)):
@@ -231,7 +231,7 @@ class MeasuredTable:
             raise TableError(f"{self.file}: line {line}: {column}: {_short(cell.strip())} {error}") from None
 
     def seconds(self, metric: Metric) -> FloatArray:
-        """Return a latency column in seconds, ``(n,)``; nan where a row was not measured (an empty cell or 0).
+        """Return a latency column in seconds, ``(n,)``; nan for rows that were not measured (an empty cell or 0).
 
         Raises:
             TableError: the name has no unit of time, or is a throughput's; the column is 0 throughout, or a value is
@@ -252,13 +252,13 @@ class MeasuredTable:
         return self.measured(metric) / per_second
 
     def measured(self, metric: Metric) -> FloatArray:
-        """Return a column's numbers, ``(n,)``; nan where a row was not measured (an empty cell or 0).
+        """Return a column's numbers, ``(n,)``; nan for rows that were not measured (an empty cell or 0).
 
         Raises:
-            TableError: the column is 0 or empty throughout, or a value is negative or no number.
+            TableError: the column is 0 or empty throughout, or a value is negative or not a number.
         """
         numbers = self.values(metric)
-        # A metric that was not measured is written as 0 by some tools; no network takes no time or is never right.
+        # Some tools write a metric that was not measured as 0; no real latency or accuracy is 0.
         numbers = np.where(numbers == 0, np.nan, numbers)
         if np.isnan(numbers).all():
             raise TableError(f"{self.file}: {metric.column!r} is 0 or empty throughout: it was not measured")
@@ -273,7 +273,7 @@ class MeasuredTable:
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """Values of distinct sub-networks, found by their vectors; immutable.
+    """Values of distinct sub-networks, looked up by their vectors; immutable.
 
     Attributes:
         space: of the vectors.
@@ -287,7 +287,7 @@ class Lookup:
 
     @classmethod
     def averaged(cls, space: SearchSpace, X: npt.ArrayLike, values: FloatArray) -> Lookup:
-        """Keep the mean of each sub-network's values; rows that are nan are not measured and left out.
+        """Return a lookup of the mean of each sub-network's values; rows with nan are left out.
 
         Args:
             space: of the vectors.
@@ -301,7 +301,7 @@ class Lookup:
         return cls(space, canonical[first], sums / np.bincount(group))
 
     def __call__(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the values of sub-networks ``X``, ``(n,)``; nan where the table has none."""
+        """Return the values of sub-networks ``X``, ``(n,)``; nan if the table has none."""
         wanted, known = _names(self.space.canonical(X)), _names(self.vectors)
         if not len(known):
             return np.full(len(wanted), np.nan)
@@ -311,7 +311,7 @@ class Lookup:
 
 def _names(canonical: IntArray) -> npt.NDArray[np.bytes_]:
     """Return each row as one byte string, ``(n,)``: numpy sorts and compares those as a whole."""
-    # numpy's byte strings lose zeros at their end: rows of one length stay apart.
+    # numpy's byte strings lose zeros at their end, but rows of one length stay distinct.
     rows = np.ascontiguousarray(canonical, dtype=np.uint8)
     return rows.view(f"S{rows.shape[1]}").reshape(len(rows))
 

@@ -1,4 +1,4 @@
-"""Lookup tables that others publish: what there is, and where."""
+"""List the published lookup tables of others, with the places to download them from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PublishedTables:
     """A device's tables, one per input resolution.
 
     Attributes:
-        name: as in ``lut:table=NAME``.
+        name: the name in ``lut:table=NAME``.
         summary: one line for listings.
         serves: the super-networks whose blocks were measured.
         assets: by resolution in pixels.
@@ -28,11 +28,11 @@ class PublishedTables:
     assets: dict[int, Asset]
 
     def open(self) -> ResolutionTables:
-        """Return the tables; a resolution's file is located and read when a super-network first needs it."""
+        """Return the tables; the file of a resolution is located and read when it is first needed."""
         return ResolutionTables(self.name, tuple(sorted(self.assets)), self.table, self.serves)
 
     def table(self, resolution: int) -> LatencyTable:
-        """Read the table of one resolution; raises ``AssetError`` where its file cannot be had."""
+        """Read the table of one resolution; raises ``AssetError`` if its file is missing and cannot be fetched."""
         read = formats.read(locate(self.assets[resolution]))
         return replace(read, name=f"{self.name} at r={resolution}", serves=self.serves)
 

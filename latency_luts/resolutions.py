@@ -1,8 +1,7 @@
-"""Tables of several input resolutions, one table each.
+"""Combine the lookup tables of several input resolutions: each sub-network is summed over that of its resolution.
 
-A block's shapes do not tell the resolution everywhere (behind the pooling every network looks the same, and 196 to 224
-pixels all end in 7 x 7), yet it was measured once per resolution. So each sub-network is summed over the table of its
-own.
+A block's shapes do not always determine the resolution (after the pooling all networks are the same, and 196 to 224
+pixels all end in 7 x 7), but blocks were measured once per resolution.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ class ResolutionTables:
     """One table per input resolution.
 
     Attributes:
-        name: what messages call them ("note10").
-        resolutions: those there are, in pixels.
-        open: gives the table of a resolution; called for those only that a super-network needs.
+        name: their name in messages ("note10").
+        resolutions: the resolutions there are, in pixels.
+        open: returns the table of a resolution; called only for those that a super-network needs.
         serves: the super-networks that the tables were measured for; others are refused. Empty: any.
     """
 
@@ -42,7 +41,7 @@ class ResolutionTables:
         """Prepare the sums over ``net``.
 
         Raises:
-            TableError: the tables are of another super-network, or there is none at one of its resolutions.
+            TableError: the tables are of another super-network, or there is none for one of its resolutions.
         """
         if self.serves and net.name.partition(":")[0] not in self.serves:
             raise TableError(
@@ -76,11 +75,11 @@ class _PerResolution:
         self._sums = sums
 
     def latency(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` where a needed block is missing."""
+        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` if a needed block is missing."""
         return self._gather(X, BoundTable.latency)
 
     def variance(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the variances in square seconds, ``(n,)``; nan where an entry has none."""
+        """Return the variances in square seconds, ``(n,)``; nan if an entry has none."""
         return self._gather(X, BoundTable.variance)
 
     def _gather(self, X: npt.ArrayLike, quantity: Callable[[BoundTable, npt.ArrayLike], FloatArray]) -> FloatArray:
@@ -98,7 +97,7 @@ def _resolution_column(space: SearchSpace) -> int | None:
 
 
 def _at(space: SearchSpace, slot: Slot, column: int, index: int) -> Slot:
-    """Return ``slot`` with the variable ``column`` held at ``index``: the other blocks are of other tables."""
+    """Return ``slot`` with the variable ``column`` fixed to ``index``: other values belong to other tables."""
     if column not in slot.columns:
         return slot
     sizes = tuple(int(space.n_options[other]) for other in slot.columns)

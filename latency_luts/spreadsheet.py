@@ -1,4 +1,4 @@
-"""How spreadsheets write CSV: cells apart by commas, semicolons or tabs, numbers with decimal points or commas."""
+"""Read CSV as spreadsheets write it: separated by commas, semicolons or tabs, with decimal points or commas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 _DELIMITERS = (",", ";", "\t")
-# What some spreadsheets write first, for others of their kind.
+# The first line of some spreadsheets' files, which names the separator.
 _NOTE = re.compile(r"sep=(.)", re.IGNORECASE)
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
@@ -25,13 +25,13 @@ class Row(NamedTuple):
 
 
 def rows(lines: Iterable[str]) -> tuple[str, Iterator[Row]]:
-    """Return what separates the cells of a CSV file, and its rows, the header first.
+    """Return the delimiter of a CSV file, and its rows, the header first.
 
     Args:
         lines: of the file, with their ends.
 
     Raises:
-        csv.Error: while a row is read, where quotes are not what they should be.
+        csv.Error: while a row is read, if its quotes are malformed.
     """
     given = iter(lines)
     first = next(given, "")
@@ -46,7 +46,7 @@ def rows(lines: Iterable[str]) -> tuple[str, Iterator[Row]]:
 
 
 def _delimiter(header: str) -> str:
-    """Return which of the usual ones is most often in the header, but for quoted text."""
+    """Return the usual delimiter that is most frequent in the header, quoted text not counted."""
     return max(_DELIMITERS, key=re.sub(r'"[^"]*"', "", header).count)
 
 
@@ -54,13 +54,13 @@ def with_points(cells: Sequence[str], delimiter: str) -> Sequence[str]:
     """Return a column's cells with points for decimal commas.
 
     Raises:
-        AmbiguousError: a comma can be a decimal comma or set thousands apart; names the cell.
+        AmbiguousError: a comma can be a decimal comma or separate thousands; names the cell.
     """
     commas = [number for number, cell in enumerate(cells) if _DECIMAL_COMMA.fullmatch(cell.strip())]
     if not commas:
         return cells
     first = commas[0]
-    # Semicolons separate cells where commas separate decimals. Elsewhere 1,234 is a thousand and more to some.
+    # If semicolons separate cells, commas are decimal commas. Otherwise 1,234 may be more than a thousand.
     if delimiter != ";" and all(_THOUSANDS.fullmatch(cells[number].strip()) for number in commas):
         raise AmbiguousError(first, "can be a decimal comma or thousands; write decimals with a point")
     point = next((cell for cell in cells if _DECIMAL_POINT.fullmatch(cell.strip())), None)
@@ -74,7 +74,7 @@ class AmbiguousError(ValueError):
 
     Args:
         position: of the cell in its column.
-        reason: the two ways.
+        reason: why it is ambiguous.
     """
 
     def __init__(self, position: int, reason: str) -> None:

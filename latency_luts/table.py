@@ -1,4 +1,4 @@
-"""Lookup tables: the latency of a sub-network as the sum over its blocks."""
+"""Compute the latency of sub-networks as the sum of their blocks' latencies in a lookup table."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from hwnas.supernets.errors import TableError
 from hwnas.supernets.space import FloatArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
-# Keys spelled out in a message; the rest is counted.
+# How many keys a message lists; the rest is counted.
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one block.
+    """A block's entry in a table.
 
     Attributes:
         mean_s: its mean latency in seconds.
-        variance_s2: the variance of its latency in square seconds; nan where the table has none.
-        count: how often it was measured; 0 where the table does not say.
+        variance_s2: the variance of its latency in square seconds; nan if the table has none.
+        count: how often it was measured; 0 if the table does not say.
     """
 
     mean_s: float
@@ -41,11 +41,11 @@ class LatencySum(Protocol):
     """The sums of one table over the sub-networks of one super-network."""
 
     def latency(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` where a needed block is missing."""
+        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` if a needed block is missing."""
         ...
 
     def variance(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the variances in square seconds, ``(n,)``; nan where an entry has none."""
+        """Return the variances in square seconds, ``(n,)``; nan if an entry has none."""
         ...
 
 
@@ -53,7 +53,7 @@ class BindableTable(Protocol):
     """One lookup table, or several that belong together."""
 
     def bind(self, net: SuperNetwork) -> LatencySum:
-        """Prepare the sums over ``net``; raises ``TableError`` where the table cannot serve it at all."""
+        """Prepare the sums over ``net``; raises ``TableError`` if the table cannot serve it at all."""
         ...
 
 
@@ -62,11 +62,11 @@ class LatencyTable:
     """A lookup table of block latencies; immutable.
 
     Attributes:
-        name: what messages call it, mostly its file.
-        entries: what is known, by key (see ``hwnas.latency_luts.keys``).
+        name: its name in messages, mostly the file.
+        entries: the entries by key (see ``hwnas.latency_luts.keys``).
         serves: super-networks that it is known to have all blocks of; for messages only.
-        header: what a table of ours says of how it was measured; empty where the layout has none.
-        correction: what the plain sums leave out, as fitted on whole sub-networks; ``None``: they are what is returned.
+        header: how it was measured, according to a table in hwnas's layout; empty in other layouts.
+        correction: a correction of the sums, fitted on whole sub-networks; ``None``: plain sums are returned.
     """
 
     name: str
@@ -92,7 +92,7 @@ class LatencyTable:
         return self.bind(net).latency(X)
 
     def variance(self, net: SuperNetwork, X: npt.ArrayLike) -> FloatArray:
-        """Return the variances in square seconds, ``(n,)``: those of the blocks added up, not their deviations."""
+        """Return the variances in square seconds, ``(n,)``: the sums of the blocks' variances."""
         return self.bind(net).variance(X)
 
     def mean_s(self, block: Block) -> float:
@@ -111,9 +111,9 @@ class BoundTable:
 
     Args:
         table: the table.
-        net_name: what messages call the super-network.
+        net_name: the super-network's name in messages.
         space: the space of the vectors.
-        slots: where the blocks stand.
+        slots: the places of the blocks.
     """
 
     def __init__(self, table: LatencyTable, net_name: str, space: SearchSpace, slots: Sequence[Slot]) -> None:
@@ -127,7 +127,7 @@ class BoundTable:
         self._variance = BlockSum(space, slots, self._variance_s2)
 
     def latency(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` where a needed block is missing."""
+        """Return the mean latencies in seconds, ``(n,)``; raises ``TableError`` if a needed block is missing."""
         total = self._mean(X) + self._constant
         # A missing block is nan in the sums; whether any is needed shows in the result, at one comparison a row.
         if np.isnan(total).any():
@@ -135,7 +135,7 @@ class BoundTable:
         return total
 
     def variance(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the variances in square seconds, ``(n,)``; nan where an entry has none."""
+        """Return the variances in square seconds, ``(n,)``; nan if an entry has none."""
         self.latency(X)
         return self._variance(X)
 
@@ -158,7 +158,7 @@ class BoundTable:
 
 
 def _standing(space: SearchSpace, slot: Slot, X: npt.NDArray[np.int64]) -> list[Block]:
-    """Return the different blocks that stand in ``slot`` in the sub-networks ``X``."""
+    """Return the distinct blocks in ``slot`` of the sub-networks ``X``."""
     if not slot.columns:
         chosen = slot.blocks[:1]
     else:

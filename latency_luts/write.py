@@ -1,4 +1,4 @@
-"""Write a lookup table in our own layout."""
+"""Write a lookup table in hwnas's layout, and store corrections in it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def write_table(
     built: Mapping[str, Any] | None = None,
     correction: Correction | None = None,
 ) -> None:
-    """Write ``blocks`` to ``file``, whole or not at all; what is read back is the same to fifteen digits.
+    """Write ``blocks`` to ``file``, completely or not at all; numbers are written to fifteen digits.
 
     Args:
-        file: where to; what is there is replaced.
-        blocks: what was measured, by key (see ``hwnas.latency_luts.keys``).
-        supernet: whose blocks they are.
+        file: the file, which is replaced if it exists.
+        blocks: the measured blocks by key (see ``hwnas.latency_luts.keys``).
+        supernet: the super-network of the blocks.
         platform: the platform string they were measured on.
         environment: of the machine, as measurements record it; plain data.
-        protocol: the settings of the measuring; plain data.
-        built: when, and what it took; plain data.
+        protocol: the measurement protocol; plain data.
+        built: when and how long it was built; plain data.
         correction: of the sums.
 
     Raises:
@@ -66,7 +66,7 @@ def write_table(
 
 
 def store_correction(file: str | Path, table: LatencyTable, correction: Correction) -> LatencyTable:
-    """Write ``table``, which was read from ``file``, there again with ``correction``; return it so.
+    """Write ``table``, which was read from ``file``, back with ``correction``; return the corrected table.
 
     Raises:
         TableError: the table is in another layout, which has no place for it.
@@ -88,7 +88,7 @@ def store_correction(file: str | Path, table: LatencyTable, correction: Correcti
 
 
 def check_can_be_corrected(file: str | Path, table: LatencyTable) -> None:
-    """Raise ``TableError`` where the layout of ``table`` has no place for a correction."""
+    """Raise ``TableError`` if the layout of ``table`` has no place for a correction."""
     if "platform" not in table.header:
         raise TableError(f"{file}: only a table that hwnas built can hold a correction; this one has another layout")
 

@@ -1,4 +1,4 @@
-"""Layouts of lookup tables; one file here per layout.
+"""Read lookup tables of several file layouts, with one module per layout.
 
 A layout is registered by being a file of this package, or an installed package's entry point in
 ``hwnas.table_formats``; see ``TableLayout``.
@@ -18,14 +18,14 @@ __all__ = ["names", "read", "registry"]
 
 
 class TableLayout(Protocol):
-    """What a registered module offers."""
+    """The protocol of a registered module."""
 
     def matches(self, document: dict[str, Any]) -> bool:
-        """Return whether a parsed document is laid out so."""
+        """Return whether a parsed document has this layout."""
         ...
 
     def read(self, document: dict[str, Any], file: str) -> LatencyTable:
-        """Return the table in a document; raises ``TableError`` for a value that is malformed."""
+        """Return the table in a document; raises ``TableError`` if a value is malformed."""
         ...
 
 
@@ -41,7 +41,7 @@ def read(file: str | Path) -> LatencyTable:
     """Read the lookup table in ``file``, whichever of the known layouts it has.
 
     Raises:
-        TableError: there is no such file, it is no YAML mapping, its layout is unknown, or a value in it is malformed.
+        TableError: there is no such file, it is not a YAML mapping, its layout is unknown, or a value is malformed.
     """
     document = load(file)
     faults = []
@@ -50,7 +50,7 @@ def read(file: str | Path) -> LatencyTable:
         try:
             with registry.at_work(name):
                 mine = layout.matches(document)
-        except PlugInError as error:  # others are asked all the same
+        except PlugInError as error:  # the other layouts are tried all the same
             faults.append(f"; {error}")
             continue
         if mine:

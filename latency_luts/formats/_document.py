@@ -1,4 +1,4 @@
-"""Read a YAML mapping, and the numbers of a table's entry, with every fault named."""
+"""Read a YAML mapping and the numbers of a table's entry, with errors that name the file, the block and the field."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hwnas.supernets.documents import parse_yaml, read_text
 from hwnas.supernets.errors import TableError
 from hwnas.supernets.values import fault
 
-# YAML 1.1, which PyYAML reads, takes 1e-3 for text; every other tool takes it for a number.
+# YAML 1.1, which PyYAML implements, reads 1e-3 as text; other tools read it as a number.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def load(file: str | Path) -> dict[str, Any]:
-    """Return the mapping in a YAML (or JSON) file; raises ``TableError`` where there is none."""
+    """Return the mapping in a YAML (or JSON) file; raises ``TableError`` if it has none."""
     try:
         text = read_text(file)
     except FileNotFoundError:
@@ -43,10 +43,10 @@ def entry(document: object, file: str, name: str, second: float) -> Entry:
     """Read ``{count, mean, std}`` (or ``var`` instead of ``std``) of the block ``name``.
 
     Args:
-        document: what stands under ``name``.
+        document: the value of ``name``.
         file: for messages.
         name: for messages.
-        second: how many of the table's units a second has.
+        second: how many of the table's units make a second.
     """
     with _faults(file, name):
         if not isinstance(document, Mapping):
@@ -65,7 +65,7 @@ def entry(document: object, file: str, name: str, second: float) -> Entry:
 
 
 def number(value: object, what: str) -> float:
-    """Return a finite number that is not negative; raises ``ValueError`` for all else."""
+    """Return a finite number that is not negative; raises ``ValueError`` for other values."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
     # bool is an int to Python and true would pass for 1.

@@ -1,4 +1,4 @@
-"""Bottlenecks spelled with an expand ratio, in once-for-all's spelling, which has the middle width."""
+"""Convert keys of bottlenecks with an expand ratio to once-for-all's keys, which have the middle width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwnas.supernets.spec import parse_int
 
 
 def known_fields(name: str, known: frozenset[str], file: str) -> dict[str, str]:
-    """Return a key's fields; raises ``TableError`` where they are not ``known`` ones, or a number in them is none."""
+    """Return a key's fields; raises ``TableError`` unless they are the ``known`` ones, with valid numbers."""
     try:
         fields = split(name)[1]
     except ValueError as error:
@@ -33,7 +33,7 @@ def bottleneck(fields: Mapping[str, str], se: int, hs: int) -> str:
         hs: whether its activation is a hard swish, 0 or 1.
     """
     width, given = int(fields["input"].rpartition("x")[2]), int(fields["expand"])
-    # Some write the middle width here after all, and no ratio is as large as the input's width.
+    # Some tables have the middle width here after all; no ratio is as large as the input's width.
     mid = given if given >= width else round_to_eight(width * given)
     rest = "-".join(f"{field}:{fields[field]}" for field in ("kernel", "stride", "idskip"))
     return f"expanded_conv-input:{fields['input']}-output:{fields['output']}-expand:{mid}-{rest}-se:{se}-hs:{hs}"

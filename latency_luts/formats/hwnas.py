@@ -1,4 +1,4 @@
-"""Our own layout: a header that says how the blocks were measured, and the blocks as once-for-all spells them.
+"""hwnas's own layout: a header that says how the blocks were measured, and the blocks under once-for-all's keys.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The layout of NSGANetV2's tables (Lu et al., 2020), in milliseconds, for once-for-all's MobileNetV3.
+"""NSGANetV2's layout (Lu et al., 2020) of tables for once-for-all's MobileNetV3, in milliseconds.
 
 ::
 

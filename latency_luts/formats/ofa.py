@@ -13,9 +13,9 @@ _MS_PER_S = 1e3
 
 
 def matches(document: Mapping[str, Any]) -> bool:
-    """Return whether the first key is spelled like a block of once-for-all's.
+    """Return whether the first key has the form of once-for-all's.
 
-    Its bottlenecks say whether they squeeze and excite; those of ProxylessNAS, spelled alike otherwise, do not.
+    Its bottlenecks' keys say whether there is squeeze-excite; those of ProxylessNAS, which are similar, do not.
     """
     word, dash, rest = next(iter(document)).partition("-")
     bottleneck = next((name for name in document if name.startswith("expanded_conv-")), "-se:")

@@ -1,6 +1,7 @@
-"""The layout of ProxylessNAS (Cai et al., 2019): once-for-all's words, in milliseconds, for plain bottlenecks.
+"""ProxylessNAS's layout (Cai et al., 2019): like once-for-all's, in milliseconds, for plain bottlenecks.
 
-They have no squeeze-excite and a clipped ReLU, so their keys do not say; and ``expand`` is the ratio, not the width::
+All of them have a clipped ReLU and no squeeze-excite, which is therefore not in the keys; and ``expand`` is the ratio,
+not the width::
 
     expanded_conv-input:112x112x16-output:56x56x32-expand:3-kernel:5-stride:2-idskip:0
 """
@@ -20,7 +21,7 @@ _FIELDS = frozenset({"input", "output", "expand", "kernel", "stride", "idskip"})
 
 
 def matches(document: Mapping[str, Any]) -> bool:
-    """Return whether there are bottlenecks, and the first does not say whether it squeezes."""
+    """Return whether there are bottlenecks whose keys do not mention squeeze-excite."""
     first = next((name for name in document if name.startswith(f"{_WORD}-input:")), None)
     return first is not None and "-se:" not in first
 
