@@ -62,7 +62,7 @@ def read_all(store):
         lambda: [Measurement.from_record(one).to_json(samples=True) for one in store.measurements()],
         lambda: cache.candidates(*common, MEASUREMENT.protocol, graphs),
         lambda: cache.taken_since(*common, "2020-01-01T00:00:00", graphs),
-        lambda: EvaluatedQuality.kept(source, KEYS),
+        lambda: EvaluatedQuality.stored(source, KEYS),
         study,
     ):
         refused_or_read(read)
@@ -319,7 +319,7 @@ def test_a_quality_that_is_damaged_names_the_store(tmp_path, changes):
         store.put_quality("ncf", "source", KEYS[0], record)
         source.options = SimpleNamespace(store=store)
         with pytest.raises(StoreError, match=r"s\.db: a quality from source is damaged"):
-            EvaluatedQuality.kept(source, KEYS)
+            EvaluatedQuality.stored(source, KEYS)
 
 
 def test_a_whole_study_is_none_of_them(tmp_path):

@@ -68,10 +68,10 @@ class Session:
 """
 
 QUALITY = """
-from hwnas.harness.quality import FreeQuality
+from hwnas.harness.quality import FunctionQuality
 
 def create(name, argument, net):
-    return FreeQuality(name, "score", "%", True, False, "made up", evaluate)
+    return FunctionQuality(name, "score", "%", True, False, "made up", evaluate)
 
 def evaluate(X):
     return X.sum(axis=1) * 1.0
@@ -215,8 +215,8 @@ def test_what_is_made_is_looked_at_in_every_group(site, module, source, call, re
 
 
 def test_a_quality_that_cannot_be_asked_is_refused_before_the_search(site, scripted, capsys):
-    source = QUALITY + "\nclass Narrow(FreeQuality):\n    def evaluate(self): return 1\n"
-    site.add("hwnas.quality", "acme", source.replace("return FreeQuality(", "return Narrow("))
+    source = QUALITY + "\nclass Narrow(FunctionQuality):\n    def evaluate(self): return 1\n"
+    site.add("hwnas.quality", "acme", source.replace("return FunctionQuality(", "return Narrow("))
     code, error = told(capsys, "search", "toy", "--platform", "scripted", "--quality", "acme", "--evals", "4", *TOY)
     assert code == 1
     assert "makes no quality source: its evaluate cannot be called as evaluate(X)" in error

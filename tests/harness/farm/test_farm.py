@@ -18,6 +18,7 @@ from hwnas.harness.bench import ParallelBench
 from hwnas.harness.farm import files
 from hwnas.harness.farm.bench import FarmBench
 from hwnas.harness.farm.cluster import Cluster, Job
+from hwnas.harness.farm.messages import MeasureAnswer
 from hwnas.harness.farm.offer import ACCURACY
 from hwnas.harness.farm.platforms import find
 from hwnas.harness.farm.status import status
@@ -108,7 +109,7 @@ def test_a_worker_that_builds_another_network_is_refused(net, cluster, monkeypat
 def test_a_result_of_another_environment_is_refused(net, cluster):
     platform = replace(find(DEVICE, cluster), fingerprint="f" * 16)
     bench = FarmBench(cluster, platform, net, net.space.smallest(), check=False)
-    answer = {"worker": "w", "fingerprint": "e" * 16, "measurements": [], "anchors": {}, "environment": {}}
+    answer = MeasureAnswer([], {}, {}, {}, fingerprint="e" * 16, worker="w")
     with pytest.raises(MeasurementError, match="not mixed"):
         bench._read(None, answer)
 

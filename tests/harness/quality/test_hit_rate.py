@@ -203,7 +203,7 @@ def test_a_network_whose_scores_are_none_has_no_hit_rate(files, monkeypatch, tmp
         assert "numbers that are not finite" in failed.reason
         assert 0 <= fine.value <= 1
         # A failure is no value: it is not kept.
-        assert list(found.kept(NET.space.keys(np.concatenate([broken, NET.space.largest()])))) == NET.space.keys(
+        assert list(found.stored(NET.space.keys(np.concatenate([broken, NET.space.largest()])))) == NET.space.keys(
             NET.space.largest()
         )
 

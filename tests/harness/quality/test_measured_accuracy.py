@@ -186,7 +186,7 @@ def test_weights_that_are_replaced_under_way_keep_nothing(photos, weights, tmp_p
         monkeypatch.setattr(type(NET), "build", replacing)
         with pytest.raises(ChangedError, match=r"w\.pt: was changed while it was in use"):
             found.scores(NET.space.smallest())
-        assert found.kept(NET.space.keys(NET.space.smallest())) == {}
+        assert found.stored(NET.space.keys(NET.space.smallest())) == {}
 
 
 @pytest.mark.slow
@@ -333,5 +333,5 @@ def test_a_network_whose_logits_are_none_has_no_accuracy(photos, tmp_path, name)
         assert np.isnan(score.value)
         assert "the network's logits: " in score.reason
         assert "numbers that are not finite" in score.reason
-        assert found.kept(NET.space.keys(NET.space.smallest())) == {}
+        assert found.stored(NET.space.keys(NET.space.smallest())) == {}
         assert quality.scored(found, NET.space.smallest())[0].reason == score.reason

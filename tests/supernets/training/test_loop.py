@@ -104,12 +104,12 @@ def test_killed_and_resumed_is_as_in_one_go(tmp_path):
 import sys, time
 sys.path[:0] = {[str(Path(__file__).parents[2] / "stand_ins"), *sys.path]!r}
 from trainable import Points, Sorter
-from hwnas.supernets.training import Options
+from hwnas.supernets.training import TrainingOptions
 from hwnas.supernets.training.loop import train
-def tell(event):
+def report(event):
     print(event.step, flush=True)
     time.sleep(0.05)
-train(Sorter(), Points(), Options(steps=40, lr=0.1, warmup=3), {str(file)!r}, checkpoint_s=0, progress=tell)
+train(Sorter(), Points(), TrainingOptions(steps=40, lr=0.1, warmup=3), {str(file)!r}, checkpoint_s=0, progress=report)
 """
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     for line in child.stdout:
