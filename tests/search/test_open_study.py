@@ -1,0 +1,383 @@
+"""Studies whose loop is the caller's: asked and told in any order, stored, resumed; the same as ``hwnas.search``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from weighed import Weighed
+
+import hwnas
+from hwnas.harness.store import Store
+from hwnas.search import objectives
+from hwnas.search.objectives import Outcome
+from hwnas.search.study.open_study import Proposal, create_study
+from hwnas.search.study.own import own_objective
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
+from hwnas.supernets.errors import UnknownNameError, UsageError
+from hwnas.supernets.space import Choice, SearchSpace
+
+SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(5)))
+NET = Weighed(SPACE, macs=[10, 3, 1, 2, 6], params=[7, 5, 2, 9, 1])
+QUICK = {"inner_evals": 60, "population": 20, "first": 6}
+OWN = ["energy[mJ]:min", "macs"]
+
+
+def energy(one):
+    return 10.0 + float(np.dot(one.vector, [3.0, 5.0, 1.0, 2.0, 4.0]) % 11) + 0.1 * one.vector[0]
+
+
+def energies(proposals):
+    return {"energy": [energy(one) for one in proposals]}
+
+
+def opened(algorithm="linas", evals=30, **options):
+    settings = QUICK if algorithm == "linas" else {"population": 8} if algorithm == "nsga2" else {"batch": 5}
+    return create_study(NET, objectives=OWN, algorithm=algorithm, settings=settings, evals=evals, **options)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path / "s.db")) as made:
+        yield made
+
+
+def rows(evaluations):
+    return [(one.key, dict(one.objectives), one.status) for one in evaluations]
+
+
+class Energy:
+    """What the caller evaluates, as an objective that hwnas evaluates."""
+
+    name, unit, maximise, source, costs_nothing, exact, batched = "energy", "mJ", False, "x", False, False, True
+
+    def evaluate(self, X):
+        return Outcome.of(np.array([energy(Proposal({}, "", tuple(x))) for x in X]), "")
+
+
+# --- asking and telling ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["linas", "nsga2", "random"])
+def test_a_caller_who_tells_all_before_he_asks_gets_the_search_that_hwnas_runs(algorithm, monkeypatch):
+    class Provider:
+        create = staticmethod(lambda name, sources: Energy())
+
+    monkeypatch.setitem(objectives.registry._providers, "energy", Provider)
+    settings = QUICK if algorithm == "linas" else {"population": 8} if algorithm == "nsga2" else {"batch": 5}
+    ran = search(NET, objectives=["energy", "macs"], algorithm=algorithm, settings=settings, evals=30)
+    with opened(algorithm) as study:
+        while proposals := study.ask():
+            told = study.tell(proposals, energies(proposals))
+            assert [one.key for one in told] == [one.key for one in proposals]
+        result = study.result()
+    assert rows(result.evaluations) == rows(ran.evaluations)
+    assert result.front == study.front == ran.front
+    assert (result.stopped, result.hypervolume) == (ran.stopped, ran.hypervolume)
+    assert {**result.settings, "sources": ran.settings["sources"]} == ran.settings
+    json.dumps(result.to_json())
+
+
+def test_what_hwnas_evaluates_itself_needs_no_values():
+    with create_study(NET, objectives=["macs", "params"], algorithm="random", evals=12) as study:
+        while proposals := study.ask(5):
+            study.tell(proposals)
+    assert len(study.evaluations) == 12
+    assert [one.objectives["macs"] for one in study.evaluations] == [
+        float(NET.macs(np.array([one.vector]))[0] / 1e6) for one in study.evaluations
+    ]
+
+
+def test_a_proposal_is_a_sub_network_by_config_key_and_vector():
+    with opened() as study:
+        (one,) = study.ask(1)
+    assert SPACE.encode([one.config]).tolist() == [list(one.vector)]
+    assert SPACE.keys(np.array([one.vector])) == [one.key]
+
+
+@pytest.mark.parametrize("n", [1, 3, 100])
+def test_so_many_are_asked_for_at_a_time(n):
+    with opened("random", evals=20) as study:
+        assert len(study.ask(n)) == min(n, 5)  # its batch; the algorithm has to be told of that first
+    with opened("linas", evals=20) as study:
+        first = study.ask()
+        study.tell(first, energies(first))
+        asked = study.ask(n)
+        assert len(asked) == min(n, 20 - len(first))  # it takes what is pending into account
+        assert not {one.key for one in asked} & {one.key for one in first}
+
+
+def test_nothing_is_asked_for_twice_and_never_more_than_evals():
+    keys = []
+    with opened(evals=25) as study:
+        while asked := study.ask(2) or study.ask(1):
+            keys += [one.key for one in asked]
+            study.tell(asked[:1], energies(asked[:1]))
+            if len(asked) > 1:
+                study.tell(asked[1:], energies(asked[1:]))
+        assert study.result().stopped == "25 evaluations are done"
+    assert len(keys) == len(set(keys)) == 25
+
+
+def test_parts_are_told_in_any_order_and_the_rest_later():
+    with opened("nsga2", evals=16) as study:
+        asked = study.ask()
+        assert study.ask() == [], "it has to be told of all"
+        assert study.result().stopped == ""
+        for one in reversed(asked):
+            study.tell([one], energies([one]))
+        assert [one.key for one in study.evaluations] == [one.key for one in reversed(asked)]
+        assert len(study.ask()) == 8
+
+
+def test_a_failed_evaluation_is_none():
+    with opened("random", constraints=["energy<=15mJ"]) as study:
+        asked = study.ask()
+        told = study.tell(asked, {"energy": [None, 12.0, np.float64(16.0), 3, 14.5]})
+    assert [one.status for one in told] == ["failed", "ok", "ok", "ok", "ok"]
+    assert told[0].reason == "energy: the caller has no value of it"
+    assert np.isnan(told[0].objectives["energy"])
+    assert [one.feasible for one in told] == [False, True, False, True, True]
+
+
+def test_an_objective_of_the_callers_own_may_be_maximised_and_take_the_place_of_one_of_hwnas():
+    with create_study(NET, objectives=["params:max", "macs"], algorithm="random", evals=10) as study:
+        asked = study.ask()
+        study.tell(asked, {"params": range(len(asked))})
+    best = max(study.evaluations, key=lambda one: one.objectives["params"])
+    assert best.index in study.front
+    assert [(one.name, one.unit, one.maximise) for one in study.result().objectives] == [
+        ("params", "", True),
+        ("macs", "M", False),
+    ]
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+WRONG_VALUES = [
+    (None, "expected values of energy; energy has none"),
+    ({}, "expected values of energy; energy has none"),
+    ({"energi": [1] * 5}, "unknown objective 'energi'.*did you mean 'energy'"),
+    ({"energy": [1] * 5, "macs": [1] * 5}, "macs is evaluated by hwnas; leave it out.*macs:min"),
+    ({"energy": [1] * 4}, r"energy: expected one value per proposal \(5\), got 4 values"),
+    ({"energy": [1] * 6}, r"energy: expected one value per proposal \(5\), got 6 values"),
+    ({"energy": 3.0}, r"energy: expected one value per proposal \(5\), got a float"),
+    ({"energy": "12345"}, r"energy: expected one value per proposal \(5\), got a str"),
+    ({"energy": [1, 2, float("nan"), 4, 5]}, "energy: value 2: expected a finite number, got nan; None says"),
+    ({"energy": [1, float("inf"), 3, 4, 5]}, "energy: value 1: expected a finite number, got inf"),
+    ({"energy": [True, 2, 3, 4, 5]}, "energy: value 0: expected a finite number"),
+    ({"energy": ["1", 2, 3, 4, 5]}, "energy: value 0: expected a finite number"),
+    ({"energy": np.zeros((5, 1))}, "energy: value 0: expected a finite number"),
+    ([1, 2, 3, 4, 5], r"expected values by objective, like {'energy': \[...\]}, got \[1"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), WRONG_VALUES)
+def test_wrong_values_are_named_and_nothing_is_stored(values, message, store):
+    with opened("random", store=store, name="s") as study:
+        asked = study.ask()
+        with pytest.raises(UsageError, match=message):
+            study.tell(asked, values)
+        assert study.evaluations == load(store, "s").evaluations == []
+        study.tell(asked, energies(asked))  # what was refused can be told rightly
+
+
+def test_only_what_was_asked_for_is_told_and_once():
+    with opened("random") as study, opened("random", seed=1) as other:
+        asked, foreign = study.ask(), other.ask()
+        unknown = next(one for one in foreign if one.key not in {mine.key for mine in asked})
+        for proposals, message in (
+            ([*asked, unknown], f"proposal 5 .{unknown.key}. was not asked for"),
+            ([asked[0], asked[0]], f"proposal 1 .{asked[0].key}. is given twice"),
+            ([asked[0].config], "proposal 0: expected one that ask returned, got a"),
+            (asked[0], "expected a list of proposals, as ask returns it, got a Proposal"),
+            (None, "expected a list of proposals"),
+        ):
+            with pytest.raises(UsageError, match=message):
+                study.tell(proposals, {"energy": [1.0] * 6})
+        study.tell(asked[:2], energies(asked[:2]))
+        with pytest.raises(UsageError, match=f"proposal 1 .{asked[1].key}. was told already"):
+            study.tell([asked[2], asked[1]], {"energy": [1.0, 1.0]})
+        assert len(study.evaluations) == 2
+        assert study.tell([], {"energy": []}) == []
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
+def test_a_number_to_ask_for_is_one(n):
+    with opened("random") as study, pytest.raises(UsageError, match=f"ask: expected 1 or more sub-networks.*{n!r}"):
+        study.ask(n)
+
+
+def test_a_closed_study_is_read_and_not_driven():
+    with opened("random") as study:
+        asked = study.ask()
+        study.tell(asked, energies(asked))
+    assert len(study.evaluations) == 5
+    assert repr(study) == f"<OpenStudy {study.name!r}: 5 of 30 evaluations, closed>"
+    study.close()
+    for use in (study.ask, lambda: study.tell(asked, energies(asked))):
+        with pytest.raises(UsageError, match="is closed; go on with it by create_study"):
+            use()
+
+
+@pytest.mark.parametrize(
+    "spelled", ["energy:", "energy:MIN", ":min", "energy:min:mJ", "energy[]:min", "e y:min", "a:b:max"]
+)
+def test_how_an_own_objective_is_spelled(spelled):
+    with pytest.raises(UsageError, match=f"objective {re.escape(repr(spelled))}: expected NAME:min or NAME:max"):
+        create_study(NET, objectives=[spelled])
+    assert own_objective("energy") is None
+
+
+def test_objectives_are_distinct_and_known():
+    with pytest.raises(UsageError, match="one is given twice: macs, macs"):
+        create_study(NET, objectives=["macs:min", "macs"])
+    with pytest.raises(UnknownNameError, match="unknown objective 'mac'"):
+        create_study(NET, objectives=["energy:min", "mac"], quality="capacity")
+
+
+def test_a_search_asks_no_caller():
+    with pytest.raises(UsageError, match=r"energy is evaluated by the caller.*hwnas\.create_study"):
+        search(NET, objectives=OWN, evals=5)
+
+
+# --- stored and resumed ----------------------------------------------------------------------------------------------
+
+
+def drive(study, turns, seed=5):
+    """Ask and tell so many times, as a caller with several machines does: parts, late and out of order.
+
+    A caller who begins anew has what was under way asked for first, so what it does follows from what is under way.
+    """
+    waiting = []
+    for turn in range(turns):
+        rng = np.random.default_rng([seed, len(study.evaluations), turn])
+        waiting += study.ask(int(rng.integers(1, 4)))
+        rng.shuffle(waiting)
+        part, waiting = waiting[: len(waiting) // 2 + 1], waiting[len(waiting) // 2 + 1 :]
+        study.tell(part, energies(part))
+    return waiting
+
+
+@pytest.mark.parametrize("algorithm", ["linas", "nsga2", "random"])
+def test_evaluations_are_in_the_store_when_tell_returns(algorithm, store):
+    with opened(algorithm, store=store, name="s") as study:
+        drive(study, 4)
+        assert rows(load(store, "s").evaluations) == rows(study.evaluations) != []
+        assert load(store, "s").front == study.front
+
+
+@pytest.mark.parametrize("algorithm", ["linas", "nsga2", "random"])
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+def test_a_resumed_study_asks_again_for_what_was_not_told_first(algorithm, turns, store):
+    with opened(algorithm, store=store, name="s") as study:
+        waiting = drive(study, turns)
+        before = rows(study.evaluations)
+    with opened(algorithm, store=store, name="s", resume=True) as study:
+        assert rows(study.evaluations) == before
+        asked = study.ask(max(1, len(waiting)))
+        assert {one.key for one in waiting} <= {one.key for one in asked}
+        study.tell(asked, energies(asked))
+        later = study.ask(2)
+        assert later
+        assert not {one.key for one in later} & {one.key for one in study.evaluations}
+
+
+def test_an_interrupted_study_goes_on_to_what_it_would_have_been(tmp_path):
+    def run(path, interrupted):
+        with Store.open(str(path)) as store:
+            study = opened(store=store, name="s", evals=26)
+            while True:
+                asked = study.ask(3)
+                if not asked:
+                    return rows(study.evaluations)
+                # One of three is left under way while the next are asked for.
+                study.tell(asked[1:], energies(asked[1:])) if len(asked) > 1 else None
+                late = asked[:1]
+                others = study.ask(1)
+                if interrupted:
+                    study.close()
+                    study = opened(store=store, name="s", evals=26, resume=True)
+                    assert study.ask(len(late + others)) == late + others
+                study.tell(late + others, energies(late + others))
+
+    assert run(tmp_path / "a.db", True) == run(tmp_path / "b.db", False)
+
+
+def test_a_study_is_resumed_with_more_evaluations_and_with_the_same_settings_only(store):
+    with opened("random", evals=7, store=store, name="s") as study:
+        while asked := study.ask():
+            study.tell(asked, energies(asked))
+    with opened("random", evals=12, store=store, name="s", resume=True) as study:
+        while asked := study.ask():
+            study.tell(asked, energies(asked))
+        assert len(study.evaluations) == 12
+    with pytest.raises(UsageError, match="has 12 evaluations already"):
+        opened("random", evals=7, store=store, name="s", resume=True)
+    with pytest.raises(UsageError, match="there is a study 's' already"):
+        opened("random", store=store, name="s")
+    with pytest.raises(UsageError, match=r"cannot be resumed with other settings .*objectives was"):
+        create_study(NET, objectives=["energy[J]:min", "macs"], algorithm="random", settings={"batch": 5}, store=store,
+                     name="s", resume=True)  # fmt: skip
+    with pytest.raises(UsageError, match="resume: expected a store and the name"):
+        opened("random", resume=True)
+
+
+def test_a_study_whose_snapshot_is_lost_is_asked_for_everything_again(store):
+    with opened(store=store, name="s") as study:
+        for _ in range(3):
+            asked = study.ask()
+            study.tell(asked, energies(asked))
+        store.put_snapshot(store.study("s"), {"evaluations": "damaged"})
+        with opened(store=store, name="s", resume=True) as again:
+            assert rows(again.evaluations) == rows(study.evaluations)
+            assert again.ask() == study.ask()
+
+
+def test_what_fails_to_evaluate_stays_under_way(monkeypatch, store):
+    class Fragile(Energy):
+        name, batched, calls = "fragile", False, 0
+
+        def evaluate(self, X):
+            self.calls += 1
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return super().evaluate(X)
+
+    fragile = Fragile()
+
+    class Provider:
+        create = staticmethod(lambda name, sources: fragile)
+
+    monkeypatch.setitem(objectives.registry._providers, "fragile", Provider)
+    with create_study(NET, objectives=["energy:min", "fragile"], algorithm="random", settings={"batch": 4}, evals=8,
+                      store=store, name="s") as study:  # fmt: skip
+        asked = study.ask()
+        with pytest.raises(KeyboardInterrupt):
+            study.tell(asked, energies(asked))
+        assert [one.key for one in study.evaluations] == [one.key for one in asked[:2]]
+        study.tell(asked[2:], energies(asked[2:]))
+        assert [one.key for one in load(store, "s").evaluations] == [one.key for one in asked]
+        assert len(study.ask()) == 4
+
+
+# --- the documentation -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_example_of_the_documentation_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
+    section = page[page.index("## Your own loop") :]
+    code, printed = re.search(r"```python\n(.*?)```\n+prints\n+```\n(.*?)```", section, re.DOTALL).groups()
+    exec(compile(code, "search.md", "exec"), {})
+    assert capsys.readouterr().out == printed
+
+
+def test_it_is_public():
+    with hwnas.create_study(NET, objectives=OWN, evals=3) as study:
+        assert len(study.ask(1)) == 1
