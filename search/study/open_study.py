@@ -28,7 +28,7 @@ from hwnas.search.study.own import OwnObjective
 from hwnas.search.study.place import Place, Placed
 from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.result import Study
-from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.errors import UnknownNameError, UsageError, suggestion
 from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -106,10 +106,19 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         sources = opened.enter_context(
             Sources(net, platform, quality, store, since=place.since, quality_options=quality_options)
         )
-        plan = Plan(request, sources)
+        plan = _planned(request, sources)
         if not place.begun:
             check_searchable((*plan.objectives, *plan.limited), net.space)
         return OpenStudy(plan, place, evals, opened)
+
+
+def _planned(request: Request, sources: Sources) -> Plan:
+    try:
+        return Plan(request, sources)
+    except UnknownNameError as error:
+        if error.kind != "objective":
+            raise
+        raise UsageError(f"{error}; one of your own says its direction: {error.name}:min or {error.name}:max") from None
 
 
 class OpenStudy:

@@ -72,7 +72,7 @@ class Place:
         if there is not None:
             raise UsageError(
                 f"there is a study {self._name!r} already, with {there.evaluations} evaluations: go on with it by "
-                "--resume, or choose another name"
+                "--resume (resume=True), or choose another name"
             )
         return None
 
