@@ -1,4 +1,4 @@
-"""What an experiment runs on: the store, the folder of its finished parts, processes, and who is told of it."""
+"""What an experiment works with: the store, the folder of its finished parts, processes, and a progress callback."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Workspace:
-    """See the module.
+    """What an experiment works with.
 
     Attributes:
         store: path or URL of the store that holds evaluations and measurements.
         parts: of this experiment.
         shared: the folder of what several experiments use.
         name: of this run in the store: the experiment and its scale.
-        workers: processes for what is free; ``None``: as many as CPUs may be used.
+        workers: processes for searches that measure nothing; ``None``: as many as CPUs may be used.
         environ: where the variables of a problem's ``original`` are looked up.
-        tell: is called with a ``Step``.
+        progress: is called with a ``Step``.
     """
 
     store: str
@@ -44,9 +44,9 @@ class Workspace:
     name: str
     workers: int | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
-    tell: Callable[[Step], None] = lambda _: None
+    progress: Callable[[Step], None] = lambda _: None
 
     def step(self, what: str, done: int, total: int) -> None:
-        """Tell how far it is, and keep the time."""
+        """Report progress, and store the time spent so far."""
         self.parts.tick()
-        self.tell(Step(what, done, total))
+        self.progress(Step(what, done, total))

@@ -1,4 +1,4 @@
-"""What the paper claims, tested on what was measured: a statistic with its interval, and what it says."""
+"""Test the paper's claims on measured data: a statistic with its interval, and a verdict."""
 
 from __future__ import annotations
 
@@ -96,20 +96,15 @@ def _student(value: float, variance: float, freedom: float) -> ConfidenceInterva
 
 
 def above(interval: ConfidenceInterval, level: float) -> str:
-    """Tell whether a statistic is above ``level``, as far as its interval lets one tell."""
+    """Return whether a statistic is above ``level``, as far as its interval decides it."""
     if interval.low > level:
         return HELD
     return FAILED if interval.high < level else UNDECIDED
 
 
 def below(interval: ConfidenceInterval, level: float) -> str:
-    """Tell whether a statistic is below ``level``."""
+    """Return whether a statistic is below ``level``."""
     return above(ConfidenceInterval(-interval.value, -interval.high, -interval.low), -level)
-
-
-def finite(value: float) -> float | None:
-    """Return a number that JSON has a word for, or ``None``."""
-    return float(value) if np.isfinite(value) else None
 
 
 def counted(verdicts: Sequence[Mapping[str, Any]]) -> str:

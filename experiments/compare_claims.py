@@ -1,4 +1,4 @@
-"""Orders that are claimed of algorithms: by evaluations to thresholds, or by hypervolume."""
+"""Claims about the order of algorithms, by evaluations to thresholds or by hypervolume."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, ClaimVerdict, above, difference_interval, finite
+from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, ClaimVerdict, above, difference_interval
 from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import json_number
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _by_evaluations(
     favouring = difference_interval(logs(worse, np.inf), logs(better, budgets[better]))
     held, failed = above(against, 0.0) == HELD, above(favouring, 0.0) == FAILED
     shown = against if np.isfinite(against.value) else favouring
-    value, low, high = (finite(np.exp(one)) for one in (shown.value, shown.low, shown.high))
+    value, low, high = (json_number(np.exp(one)) for one in (shown.value, shown.low, shown.high))
     # A bound says nothing about how much larger the ratio is.
     open_end = any(n is None for n in reached[worse])
     return ClaimVerdict(
@@ -94,8 +95,8 @@ def _by_hypervolume(claim: AlgorithmOrder, problem: Mapping[str, Any], better: s
         where=f"{problem['title']}, after {mark} evaluations",
         verdict=above(interval, 0.0),
         statistic=f"hypervolume of {better} less that of {worse}",
-        value=finite(interval.value),
-        low=finite(interval.low),
-        high=finite(interval.high),
+        value=json_number(interval.value),
+        low=json_number(interval.low),
+        high=json_number(interval.high),
         needed="above 0",
     )

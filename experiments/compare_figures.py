@@ -22,7 +22,7 @@ from hwnas.search.report.figures import (
     symbol,
     text,
 )
-from hwnas.search.words import MISSING, number
+from hwnas.search.words import MISSING, number, objective_title
 
 
 def curves(data: Mapping[str, Any]) -> Section:
@@ -92,11 +92,11 @@ def _progress(
         says=f"{len(xs)} evaluations of seed {run['seed']}, by the iteration that proposed them.",
         data=[dots, line],
         layout={
-            "xaxis": axis(_title(x, quality), range=list(ranges[0])),
-            "yaxis": axis(_title(y, quality), range=list(ranges[1])),
+            "xaxis": axis(objective_title(x, quality), range=list(ranges[0])),
+            "yaxis": axis(objective_title(y, quality), range=list(ranges[1])),
             "showlegend": False,
         },
-        table=PageTable([_title(x, quality), _title(y, quality), "iteration"], rows, "The front."),
+        table=PageTable([objective_title(x, quality), objective_title(y, quality), "iteration"], rows, "The front."),
         choice=f"{problem['title']}: {one['name']}",
         height=360,
     )
@@ -206,8 +206,8 @@ def times(data: Mapping[str, Any], published: PublishedFigures | None) -> Sectio
     ]
     note = ""
     if published and published.seconds:
-        told = ", ".join(f"{name} {number(seconds)} s" for name, seconds in published.seconds.items())
-        note = f"The paper: {told} ({published.seconds_note}; {published.source})."
+        listing = ", ".join(f"{name} {number(seconds)} s" for name, seconds in published.seconds.items())
+        note = f"The paper: {listing} ({published.seconds_note}; {published.source})."
     columns = ["problem", "algorithm", "evaluations", "evaluating (s)", "own work (s)"]
     return Section("Time", "Means over the seeds, one thread each.", table=PageTable(columns, rows, note))
 
@@ -221,11 +221,6 @@ def _across_and_up(problem: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mappi
     """Return the first two objectives, what is minimised across."""
     a, b = (list(problem["objectives"]) * 2)[:2]
     return (b, a) if a["maximise"] and not b["maximise"] else (a, b)
-
-
-def _title(objective: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
-    predicted = "predicted " if quality["predicted"] and objective["name"] == quality["metric"] else ""
-    return f"{predicted}{objective['name']}" + (f" ({objective['unit']})" if objective["unit"] else "")
 
 
 def _ranges(problem: Mapping[str, Any], x: Mapping[str, Any], y: Mapping[str, Any]) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""Experiment files: what there is, and how one is read. ``docs/experiments.md`` describes the format."""
+"""Read experiment files, and list the shipped ones. ``docs/experiments.md`` describes the format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Head:
         paper: which figure or table it is ("Figure 5"); empty for experiments of one's own.
         shows: one sentence on what there is to be seen.
         kind: a module of ``hwnas.experiments.kinds``.
-        published: the file of ``hwnas.experiments.published`` to set beside; empty: none.
+        published: the file of ``hwnas.experiments.published`` to compare with; empty: none.
     """
 
     title: str

@@ -1,7 +1,7 @@
-"""What the files of an experiment hold stands for their names wherever it is told what decides a part or a search.
+"""The files that an experiment names are identified by their contents, not by their names.
 
-What was found with files that have changed since is found anew, what was found with files that were moved serves.
-Where nothing names a file, the text of the experiment decides, as it stands.
+Results that were computed with files that have changed since are computed again; results with files that were only
+moved or renamed are reused. An experiment that names no file is identified by its text.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Files:
 
     def check(self, now: Contents) -> None:
         """Raise ``ChangedError`` where what was found is not of these contents."""
-        told = differences(self.contents, now)
-        if told:
+        changes = differences(self.contents, now)
+        if changes:
             raise ChangedError(
-                f"{'; '.join(told)}: changed while the experiment used it; values of the two are not mixed: put back "
-                "what it held, or run the experiment again"
+                f"{'; '.join(changes)}: changed while the experiment used it; values of the two are not mixed: put "
+                "back what it held, or run the experiment again"
             )
 
 

@@ -1,4 +1,4 @@
-"""Names that an experiment's author chooses: what they may be, and what files are called after them."""
+"""Check names that an experiment's author chooses, and derive file names from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwnas.supernets.errors import UsageError
 LONGEST = 200
 # Of a problem, an algorithm, a target: it stands in tables, in titles and in the names of studies.
 LONGEST_WITHIN = 100
-# What every file system takes as it is, and keeps apart from others that differ in their letters' case.
+# What every file system takes as it is, even where it ignores the case of letters.
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -40,7 +40,7 @@ def check_distinct(names: Iterable[str]) -> None:
     for name in names:
         other = seen.get(name.casefold())
         if other is not None:
-            alike = "twice" if other == name else f"beside {other!r}, and some systems do not tell the two apart"
+            alike = "twice" if other == name else f"along with {other!r}, and some systems do not distinguish the two"
             raise UsageError(f"the experiment {name!r} is asked for {alike}; one's results would replace the other's")
         seen[name.casefold()] = name
 
@@ -48,7 +48,7 @@ def check_distinct(names: Iterable[str]) -> None:
 def file_name(name: str) -> str:
     """Return what a file is called after something: the name itself where every system takes it so.
 
-    Other names are told apart by a digest, so that none leads out of its folder, and no two to the same file.
+    Other names get a digest, so that none leads out of its folder, and no two lead to the same file.
     """
     if _PLAIN.fullmatch(name):
         return name

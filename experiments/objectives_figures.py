@@ -1,4 +1,4 @@
-"""The figures of an experiment on objectives: both fronts as judged, both objectives, and the warm start."""
+"""The figures of an experiment on objectives: both fronts in the judged objective, and the warm start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from hwnas.experiments.section import Section
 from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, rounded, staircase, symbol
+from hwnas.search.words import objective_title
 
 
 def sections(data: Mapping[str, Any]) -> list[Section]:
@@ -32,22 +33,13 @@ def mean_of_known(values: Sequence[float | None]) -> float:
 
 
 def reached_by(curve: Sequence[float], evaluations: int) -> float:
-    """Return what a search had after so many evaluations; one that ended early keeps what it has."""
+    """Return what a search had after so many evaluations; one that ended early stays at its last value."""
     return float(curve[min(evaluations, len(curve)) - 1]) if curve else 0.0
 
 
-def _titles(problem: Mapping[str, Any]) -> list[str]:
-    quality = problem["quality"]
-    return [
-        ("predicted " if quality.get("predicted") and one["name"] == quality["metric"] else "")
-        + one["name"]
-        + (f" ({one['unit']})" if one["unit"] else "")
-        for one in problem["objectives"]
-    ]
-
-
 def _fronts(name: str, problem: Mapping[str, Any], data: Mapping[str, Any]) -> Figure:
-    titles, up = _titles(problem), bool(problem["objectives"][2]["maximise"])
+    titles = [objective_title(one, problem["quality"]) for one in problem["objectives"]]
+    up = bool(problem["objectives"][2]["maximise"])
     traces: list[Trace] = []
     rows: list[list[Cell]] = []
     for place, (key, searched) in enumerate((("direct_front", data["judged"]), ("proxy_front", data["searched"]))):
@@ -74,7 +66,7 @@ def _fronts(name: str, problem: Mapping[str, Any], data: Mapping[str, Any]) -> F
 
 
 def _against(name: str, problem: Mapping[str, Any], data: Mapping[str, Any]) -> Figure:
-    titles = _titles(problem)
+    titles = [objective_title(one, problem["quality"]) for one in problem["objectives"]]
     x, y = [row[0] for row in problem["networks"]], [row[1] for row in problem["networks"]]
     dots = {
         "type": "scatter", "mode": "markers", "x": rounded(x), "y": rounded(y), "showlegend": False,

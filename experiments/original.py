@@ -1,4 +1,4 @@
-"""The paper's own data, where a user has them: texts with ``$NAME`` in them, filled from the environment."""
+"""Use the paper's own data where a user has them: texts with ``$NAME`` in them, filled from the environment."""
 
 from __future__ import annotations
 

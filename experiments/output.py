@@ -1,4 +1,4 @@
-"""An experiment's result as files: the page, the CSV, and the JSON that both are made of."""
+"""Write an experiment's result: its page and its CSV, both made from its JSON."""
 
 from __future__ import annotations
 

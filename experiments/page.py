@@ -1,4 +1,4 @@
-"""The page of an experiment: what stands in for the paper's data, which claims held, and the figures."""
+"""The page of an experiment: substitutes for the paper's data, which claims held, and the figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def experiment_page(
     Args:
         result: see ``hwnas.experiments.run.Finished``.
         sections: what its kind draws.
-        published: what the paper says, drawn beside.
+        published: the paper's numbers, drawn along with ours.
         words: how many claims held and did not.
         networks: what the hover shows of the networks that the figures draw.
     """

@@ -1,7 +1,7 @@
-"""Finished parts of an experiment, kept so that none is done twice, and the time that was spent on them.
+"""Finished parts of an experiment, stored so that none is computed twice, and the time that was spent on them.
 
-Evaluations and measurements are in the store. A part is what is made of them, or what needs no store (a fit, a
-comparison): a JSON file in the run's folder, named by the part and a digest of all that decides it.
+Evaluations and measurements are in the store. A part is a result that is computed from them, or that needs no store (a
+fit, a comparison): a JSON file in the run's folder, named by the part and a digest of all settings that it depends on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Spent:
 
     Attributes:
         seconds: of the clock on the wall, while it ran.
-        processor_s: of processors, in all of its processes that have ended; other work beside it does not count.
+        processor_s: processor time of all its processes that have ended; that of other programs does not count.
     """
 
     seconds: float = 0.0
@@ -62,7 +62,7 @@ class Parts:
         self._before = self.spent = self._spent(folder / _CLOCK)
 
     def get(self, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-        """Return the part ``name``: as it is kept, or made and kept.
+        """Return the part ``name``: from its file, or computed and stored.
 
         Args:
             name: what it is.
@@ -78,19 +78,19 @@ class Parts:
         return found
 
     def find(self, name: str, settings: Mapping[str, Any]) -> Any:
-        """Return a part as it is kept; ``None``: it is not."""
+        """Return a stored part, or ``None``."""
         return self._read(self.file(name, settings))
 
     def put(self, name: str, settings: Mapping[str, Any], found: Any) -> None:
-        """Keep a part."""
+        """Store a part."""
         self._write(self.file(name, settings), found)
 
     def file(self, name: str, settings: Mapping[str, Any]) -> Path:
-        """Return where a part is kept."""
+        """Return the file of a part."""
         return self._folder / f"{file_name(name)}-{digest(settings)}.json"
 
     def tick(self, force: bool = False) -> None:
-        """Keep the time spent so far."""
+        """Store the time spent so far, at most once a second unless ``force``."""
         now = time.perf_counter()
         if force or now - self._saved > _EVERY_S:
             self._saved = now

@@ -1,4 +1,4 @@
-"""What is searched in an experiment, and with what: the tables ``problems`` and ``algorithms`` of its file."""
+"""The search problems and algorithms of an experiment: the tables ``problems`` and ``algorithms`` of its file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ExperimentProblem:
         yield from stand_in_notes(self.title or name, self.stands_in, self.original)
 
     def decisive(self) -> dict[str, Any]:
-        """Return what decides which values are found, as JSON values but for files; see ``files`` beside it."""
+        """Return what decides which values are found, as JSON values but for files; see also ``files``."""
         return {
             name: value
             for name, value in asdict(self).items()

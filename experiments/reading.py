@@ -1,4 +1,4 @@
-"""From a table of a TOML file to a frozen dataclass: its fields are the keys, their types what is expected of them.
+"""Read a table of a TOML file into a frozen dataclass, whose fields say which keys and types are expected.
 
 A field may be text, a number, a truth value, a tuple of those (an array in the file), a mapping by name (a table of
 tables, or of plain values), or another dataclass. A key that is no field is an error that names the nearest one.

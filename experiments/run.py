@@ -1,4 +1,4 @@
-"""Run an experiment from its file to its result; the page, the CSV and the table of all come from that alone."""
+"""Run an experiment and return its result, from which the page, the CSV and the summary are made."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def run(
     store: str | None = None,
     workers: int | None = None,
     environ: Mapping[str, str] | None = None,
-    tell: Callable[[Step], None] = lambda _: None,
+    progress: Callable[[Step], None] = lambda _: None,
 ) -> Finished:
     """Run an experiment, or what is left of it.
 
     Args:
         experiment: see there.
-        folder: keeps finished parts, and the store where none is named; made where there is none.
+        folder: of finished parts, and of the store where none is named; created where it is missing.
         store: path or URL of another store.
-        workers: processes for what is free; ``None``: as many as CPUs may be used.
+        workers: processes for searches that measure nothing; ``None``: as many as CPUs may be used.
         environ: where the variables of the original data are looked up; ``None``: the process's own.
-        tell: is called with a ``Step`` as things get done.
+        progress: is called with a ``Step`` as things get done.
 
     Raises:
         UsageError: the experiment asks for what cannot be.
-        WorkError: something did not work; what was done is kept.
+        WorkError: something did not work; what was done is stored.
     """
     from hwnas.harness.host import environment
 
@@ -69,7 +69,7 @@ def run(
     target.mkdir(parents=True, exist_ok=True)
     parts = Parts(target / "parts" / name)
     given = os.environ if environ is None else environ
-    bench = Workspace(store or str(target / STORE), parts, target.absolute() / "parts", name, workers, given, tell)
+    bench = Workspace(store or str(target / STORE), parts, target.absolute() / "parts", name, workers, given, progress)
     kind, settings = experiment.kind, experiment.settings
     with kinds.registry.at_work(experiment.head.kind):
         data = kind.run(experiment, bench)

@@ -1,4 +1,4 @@
-"""What a kind gives to its page: sections of figures and tables."""
+"""A section of an experiment's page: figures and tables that its kind provides."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The searches of an experiment: each a study in the store, run where it is not there yet or not whole.
+"""The searches of an experiment: each is a study in the store, and is run where it is missing or incomplete.
 
-Where every objective is free they run side by side, in processes of one thread each; where something is measured they
+Where no objective has to be measured, they run in parallel processes of one thread each; where one is measured, they
 run one after the other. A run that was killed goes on with the studies that it finds.
 """
 
@@ -17,9 +17,8 @@ from hwnas.experiments.parts import digest
 from hwnas.experiments.problem import ExperimentProblem, Use
 from hwnas.harness.platform import parse
 from hwnas.harness.store import Store
-from hwnas.search.objectives import Sources
 from hwnas.search.processes import side_by_side
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import preview
 from hwnas.search.study.result import Study
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
@@ -108,15 +107,10 @@ class Examined:
 
 def examined(problem: ExperimentProblem) -> Examined:
     """Look at a problem; raises what is wrong with it."""
-    options = problem.options()
-    request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
-    net = supernets.get(problem.supernet)
-    with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
-        plan = Plan(request, sources)
-        costs_nothing = all(one.costs_nothing for one in (*plan.objectives, *plan.limited))
-        used, where = sources.used, None if problem.platform is None else parse(problem.platform)
-        there = platform_files(used.platform) if used.platform else unused(platform_files(where))
-        return Examined(costs_nothing, there | quality_files(used.quality))
+    seen = preview(supernets.get(problem.supernet), problem.options())
+    used, where = seen.used, None if problem.platform is None else parse(problem.platform)
+    there = platform_files(used.platform) if used.platform else unused(platform_files(where))
+    return Examined(seen.costs_nothing, there | quality_files(used.quality))
 
 
 def run_all(searches: Sequence[Search], bench: Workspace) -> list[Study]:
@@ -158,7 +152,7 @@ class _Task:
 
 
 def _side_by_side(tasks: Sequence[_Task], bench: Workspace, store: Store) -> Iterator[_Task]:
-    """Run free searches in processes; yield each as soon as it is whole."""
+    """Run searches that measure nothing in parallel processes; yield each as soon as it is complete."""
     records = {one.name: one.evaluations for one in store.studies()}
     left = []
     for task in tasks:

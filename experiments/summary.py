@@ -1,4 +1,4 @@
-"""One table of all experiments that were run: ``docs/reproduction.md`` is what this returns."""
+"""Summarise all experiments that were run in one Markdown document, such as ``docs/reproduction.md``."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _results(folder: Path, scale: str) -> Iterator[dict[str, Any]]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """Read a result, and see that all that is told of it is there."""
+    """Read a result, and check that everything the summary shows is in it."""
     try:
         result: dict[str, Any] = parse_json(read_text(file))
         _row(result), _machine(result["environment"]), list(_stand_ins(result))

@@ -1,4 +1,4 @@
-"""Latencies of this machine from a table: its blocks are measured first, then any number of searches is free."""
+"""Build a latency table of this machine for an experiment: after that, searches need no measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What predictors are fitted to in an experiment: sub-networks with a value that is known."""
+"""The examples that an experiment fits predictors to: sub-networks with known values."""
 
 from __future__ import annotations
 

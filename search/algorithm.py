@@ -1,4 +1,4 @@
-"""What a search algorithm is given, and what it is: ask and tell."""
+"""The interface of search algorithms: the ``Problem`` that they are given, and their ``ask`` and ``tell``."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ class Algorithm(Protocol):
         ...
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
-        """Learn evaluations; they may be fewer, more or other ones than were asked for.
+        """Observe evaluations; they may be fewer, more or other ones than were asked for.
 
         Args:
             X: vectors, ``(k, n_var)``.
-            F: minimised objectives, ``(k, n_obj)``; a row with a nan is a failed evaluation. What is told again
-                replaces what was told before.
+            F: minimised objectives, ``(k, n_obj)``; a row with a nan is a failed evaluation. A vector that
+                was observed before takes its new values.
         """
         ...
 
@@ -123,9 +123,9 @@ class TakesPending(Algorithm, Protocol):
     """An algorithm that can be asked while some of what it asked for is still being evaluated."""
 
     def ask(self, pending: IntArray | None = None) -> IntArray:
-        """Return what to evaluate next beside ``pending``, ``(k, n_var)``, of which it was not told yet.
+        """Return what to evaluate next while ``pending``, ``(k, n_var)``, is still being evaluated.
 
-        No rows: it has to be told something first, or, where nothing is pending, nothing is left to ask.
+        No rows: it needs an observation first, or, where nothing is pending, nothing is left to ask.
         """
         ...
 
@@ -142,22 +142,22 @@ UNREADABLE = (*MALFORMED, UsageError)
 
 @runtime_checkable
 class Restorable(Protocol):
-    """An algorithm that takes long to ask, and that needs little beside what it asked for and was told to go on.
+    """An algorithm whose ``ask`` takes long, and whose state can be saved and restored.
 
-    A study that is resumed restores it instead of asking it for everything again. It asks for nothing twice, so what
-    it was told follows from the evaluations alone.
+    A resumed study restores it instead of asking it for everything again. It asks for nothing twice, so its
+    observations follow from the evaluations alone.
     """
 
     def state(self) -> dict[str, Any]:
-        """Return what its next asking follows from, beside what it asked for and was told, as JSON values."""
+        """Return, as JSON values, what its next ``ask`` depends on in addition to its observations and proposals."""
         ...
 
     def restore(self, state: Mapping[str, Any], asked: IntArray) -> None:
-        """Become what ``state`` was taken of, but for what it was told by then: it is told that afterwards.
+        """Restore a saved state. Observations are not part of it; the caller replays them with ``tell``.
 
         Args:
             state: as ``state`` returned it; through JSON, every number of it comes back as it was.
-            asked: all that was asked for by then, canonical, ``(k, n_var)``.
+            asked: all vectors that ``ask`` had returned by then, canonical, ``(k, n_var)``.
 
         Raises:
             UNREADABLE: it is damaged, or the state of something else; nothing has changed.

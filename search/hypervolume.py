@@ -1,4 +1,4 @@
-"""The measure of a front: the volume that it dominates. All objectives are minimised. Computed by moocore."""
+"""Hypervolume, the volume that a front dominates, and non-dominated sorting. All objectives are minimised."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
 
 
 def non_dominated(points: npt.ArrayLike) -> BoolArray:
-    """Tell which of ``points`` (n, m) no other dominates, ``(n,)``; equal points keep each other.
+    """Return which of ``points`` (n, m) no other dominates, ``(n,)``; equal points do not dominate each other.
 
     Rows that are not finite are out.
     """
@@ -80,8 +80,8 @@ def _points(points: npt.ArrayLike) -> FloatArray:
 def free_boxes(points: npt.ArrayLike, reference: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Cut what ``points`` do not dominate within ``reference`` into boxes that do not overlap.
 
-    The last objective is sliced at the points' values; within a slice the points below it leave free what they leave
-    free in one dimension less. Two objectives give one box more than the front has points.
+    The last objective is sliced at the points' values; within a slice, the points below it do not dominate what they do
+    not dominate in one dimension less. Two objectives give one box more than the front has points.
 
     Args:
         points: ``(n, m)``, minimised.
@@ -115,7 +115,7 @@ def improvements(points: npt.ArrayLike, boxes: tuple[FloatArray, FloatArray]) ->
 
     Args:
         points: ``(n, m)``, minimised.
-        boxes: what the front leaves free, as ``free_boxes`` gives it.
+        boxes: the undominated region, as ``free_boxes`` returns it.
     """
     array = _points(points)
     low, high = boxes

@@ -1,4 +1,4 @@
-"""Work that measures nothing, side by side in processes of one thread each."""
+"""Run tasks in parallel processes of one thread each; for work that measures nothing."""
 
 from __future__ import annotations
 

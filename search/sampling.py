@@ -1,4 +1,4 @@
-"""Drawing sub-networks that were not drawn before."""
+"""Draw random sub-networks without repeats."""
 
 from __future__ import annotations
 

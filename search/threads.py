@@ -1,8 +1,8 @@
-"""One compute thread for an algorithm's own arithmetic.
+"""Limit the arithmetic of algorithms and predictors to one compute thread.
 
 The matrices of a search have some hundred rows. A second thread gains nothing on them, and where another program keeps
 the other core busy, threads that spin for each other take thirty times as long. Sums come out the same, too: a search
-finds the same sub-networks beside nine others as alone.
+finds the same sub-networks whether it runs alone or with nine others.
 """
 
 from __future__ import annotations
@@ -37,4 +37,4 @@ def one_thread_for_good() -> None:
     from threadpoolctl import threadpool_limits
 
     os.environ.update(dict.fromkeys(_VARIABLES, "1"))  # read by the libraries that are loaded later
-    threadpool_limits(1)  # tells those that are loaded already
+    threadpool_limits(1)  # for the libraries that are loaded already

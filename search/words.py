@@ -1,10 +1,10 @@
-"""Numbers and findings in words."""
+"""Format numbers, objectives and settings as text for pages and tables."""
 
 from __future__ import annotations
 
 import math
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MISSING = "\N{EN DASH}"
@@ -45,6 +45,22 @@ def units(label: dict[str, Any]) -> str:
     return "points" if label["unit"] == "%" else str(label["unit"])
 
 
+def objective_title(objective: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
+    """Name an objective with its unit, and say where it is a prediction.
+
+    Args:
+        objective: its "name" and "unit".
+        quality: of the study: the quality's "metric", and whether its values are "predicted".
+    """
+    predicted = "predicted " if quality.get("predicted") and objective["name"] == quality["metric"] else ""
+    return f"{predicted}{objective['name']}" + (f" ({objective['unit']})" if objective["unit"] else "")
+
+
+def quality_title(quality: Mapping[str, Any]) -> str:
+    """Name the quality with its unit, and say where it is a prediction."""
+    return objective_title({"name": quality["metric"], "unit": quality["unit"]}, quality)
+
+
 def spelled(config: dict[str, Any]) -> list[str]:
     """Return a config in lines, as the hover shows it: a key and its values."""
     return [
@@ -68,7 +84,7 @@ def facts(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def shortened(keys: Iterable[str]) -> dict[str, str]:
-    """Return, by key of a sub-network, its first and last digits: a few, or as many as tell all keys apart."""
+    """Return, by key of a sub-network, its first and last digits: a few, or as many as make all keys distinct."""
     distinct = set(keys)
     for more in range(max(map(len, distinct), default=0)):
         for head, tail in ((_HEAD + more, _TAIL), (_HEAD, _TAIL + more)):

@@ -25,6 +25,8 @@ LARGEST = 1e50
 
 _TIMES = frozenset({"s", "ms", "us", "µs", "ns"})
 _SHOWN = 60
+# Significant digits of numbers in JSON.
+_DIGITS = 9
 
 
 def is_time(unit: str) -> bool:
@@ -55,6 +57,28 @@ def number(value: object, *, time: bool = False) -> float:
     if reason is not None:
         raise ValueError(reason)
     return float(value)  # type: ignore[arg-type]  # a real number
+
+
+def json_number(value: float, digits: int | None = None) -> float | None:
+    """Return a number for JSON; ``None`` in place of nan and infinity, for which JSON has no word.
+
+    Args:
+        value: the number.
+        digits: significant ones; ``None``: all.
+    """
+    if not math.isfinite(value):
+        return None
+    return float(value) if digits is None else float(f"{value:.{digits}g}")
+
+
+def json_numbers(values: Any) -> Any:
+    """Return numbers, an array of any shape or nested lists, for JSON: nested lists, floats to nine digits."""
+    if isinstance(values, (np.ndarray, list, tuple)):
+        return [json_numbers(entry) for entry in values]
+    if isinstance(values, (int, np.integer)):
+        return int(values)
+    # Nine digits are beyond any measurement, and keep a file of many rows small.
+    return json_number(values, _DIGITS)
 
 
 def number_or_none(value: object, *, time: bool = False) -> float:

@@ -28,7 +28,7 @@ class ExperimentKind(Protocol):
     Settings: type
 
     def check(self, settings: Any, where: str) -> None:
-        """Raise ``UsageError`` for what the types alone do not tell."""
+        """Raise ``UsageError`` for what the types alone do not exclude."""
         ...
 
     def run(self, experiment: Experiment, bench: Workspace) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from hwnas import supernets
 from hwnas.experiments import objectives_figures
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, above, below, difference_interval, finite, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, above, below, difference_interval, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.objectives_figures import mean_of_known, reached_by
 from hwnas.experiments.problem import ExperimentProblem, Use
@@ -26,6 +26,7 @@ from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.values import json_number
 
 SUMMARY = "the front of one objective, judged by another"
 
@@ -39,7 +40,7 @@ class ObjectivesClaim:
 
     Attributes:
         says: the claim.
-        about: "front": the front of the searched objective keeps less than the whole hypervolume in the judged one.
+        about: "front": the front of the searched objective reaches less than the whole hypervolume in the judged one.
             "warm-start": a search that starts from that front has the larger hypervolume than one that does not, after
             ``after`` evaluations.
         after: see there.
@@ -153,7 +154,7 @@ def _judged(
         "platform": problem.platform,
         "quality": facts_of(direct[0]),
         "objectives": labels,
-        "networks": [[finite(value) for value in row] for row in shown],
+        "networks": [[json_number(value) for value in row] for row in shown],
         "proxy_front": members[:n],
         "direct_front": members[n:],
         "ratio": [a / b if b else None for a, b in zip(volumes[:n], volumes[n:], strict=True)],
@@ -203,8 +204,8 @@ def _evaluated(objective: Any, sources: Sources, X: IntArray) -> FloatArray:
 def _standing(minimised: FloatArray, proxy: Sequence[int], direct: Sequence[int]) -> float | None:
     """Return the share of the first front that nothing of both dominates; ``None`` where it is empty."""
     joint = list(dict.fromkeys([*proxy, *direct]))
-    kept = dict(zip(joint, non_dominated(minimised[joint]), strict=True))
-    return float(np.mean([kept[number] for number in proxy])) if proxy else None
+    efficient = dict(zip(joint, non_dominated(minimised[joint]), strict=True))
+    return float(np.mean([efficient[number] for number in proxy])) if proxy else None
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def verdicts(settings: ObjectivesSettings, data: Mapping[str, Any]) -> list[Clai
 
 def _about_front(claim: ObjectivesClaim, problem: Mapping[str, Any], data: Mapping[str, Any]) -> ClaimVerdict:
     interval = mean_interval(np.array([one for one in problem["ratio"] if one is not None]))
-    value, low, high = (finite(end) for end in (interval.value, interval.low, interval.high))
+    value, low, high = (json_number(end) for end in (interval.value, interval.low, interval.high))
     statistic = f"hypervolume of the {data['searched']} front over that of the {data['judged']} front"
     return ClaimVerdict(claim.says, problem["title"], below(interval, 1.0), statistic, value, low, high, "below 1")
 
@@ -232,7 +233,7 @@ def _about_start(claim: ObjectivesClaim, problem: Mapping[str, Any]) -> ClaimVer
     )
     best = max(max(curve, default=0.0) for curves in problem["curves"].values() for curve in curves) or 1.0
     interval = difference_interval(warm / best, cold / best)
-    value, low, high = (finite(end) for end in (interval.value, interval.low, interval.high))
+    value, low, high = (json_number(end) for end in (interval.value, interval.low, interval.high))
     where = f"{problem['title']}, after {claim.after} evaluations"
     statistic = "normalised hypervolume, warm less cold"
     return ClaimVerdict(claim.says, where, above(interval, 0.0), statistic, value, low, high, "above 0")
@@ -259,7 +260,7 @@ def table(data: Mapping[str, Any]) -> PageTable:
 
 
 def gist(data: Mapping[str, Any]) -> str:
-    """Return what the searched objective's front keeps in the judged one."""
+    """Return which share of the hypervolume the searched objective's front reaches in the judged one."""
     return "; ".join(
         f"{one['title']}: the {data['searched']} front keeps {mean_of_known(one['ratio']):.3f} of the hypervolume in "
         f"{data['judged']}, {mean_of_known(one['standing']):.0%} of it stand"

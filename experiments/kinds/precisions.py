@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, finite, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import platform_files
 from hwnas.experiments.problem import ExperimentProblem
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, error_bars, rounded, symbol
-from hwnas.search.words import MISSING
+from hwnas.search.words import MISSING, quality_title
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.values import json_number
 
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
@@ -47,7 +48,7 @@ class PrecisionSettings:
     Attributes:
         problem: the super-network and its quality; its platform is each of ``platforms`` in turn.
         platforms: in full precision.
-        networks: random sub-networks that are measured, beside the smallest and the largest.
+        networks: random sub-networks that are measured, in addition to the smallest and the largest.
         precision: the reduced one.
         seed: of the sub-networks.
         claims: that are tested.
@@ -114,7 +115,7 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         },
         "keys": net.space.keys(X),
         "macs": net.macs(X).tolist(),
-        "values": [finite(value) for value in quality.qualities(source, X)],
+        "values": [json_number(value) for value in quality.qualities(source, X)],
         "platforms": platforms,
     }  # fmt: skip
 
@@ -130,8 +131,8 @@ def _measured(supernet: str, platform: Platform, X: IntArray, bench: Workspace) 
     ):
         found = measurer.measure(X)
     return {
-        "latency_ms": [finite(1e3 * one.latency_s) for one in found],
-        "interval_ms": [[finite(1e3 * end) for end in one.interval] for one in found],
+        "latency_ms": [json_number(1e3 * one.latency_s) for one in found],
+        "interval_ms": [[json_number(1e3 * end) for end in one.interval] for one in found],
         "status": [one.status for one in found],
         "reason": [one.reason for one in found],
     }
@@ -156,7 +157,7 @@ def verdicts(settings: PrecisionSettings, data: Mapping[str, Any]) -> list[Claim
     for claim in settings.claims:
         for platform in data["platforms"]:
             interval = _speedup(platform)
-            value, low, high = (finite(end) for end in (interval.value, interval.low, interval.high))
+            value, low, high = (json_number(end) for end in (interval.value, interval.low, interval.high))
             statistic = f"latency in fp32 over that in {data['precision']}"
             verdict, needed = above(interval, claim.times), f"above {claim.times:g}"
             made.append(ClaimVerdict(claim.says, platform["platform"], verdict, statistic, value, low, high, needed))
@@ -202,7 +203,7 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
             [name, data["keys"][row], measured["latency_ms"][row], data["values"][row], measured["status"][row]]
             for row in there
         ]
-    title = f"{'predicted ' if quality['predicted'] else ''}{quality['metric']} ({quality['unit']})"
+    title = quality_title(quality)
     return Figure(
         id=f"precisions-{number}",
         title=platform["platform"],
@@ -220,7 +221,7 @@ def _gains(data: Mapping[str, Any]) -> Figure:
     traces: list[Trace] = []
     columns = []
     for place, platform in enumerate(data["platforms"]):
-        factors = [finite(one) for one in _factors(platform)]
+        factors = [json_number(one) for one in _factors(platform)]
         columns.append(factors)
         traces.append(
             {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, below, finite, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, below, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import Files
 from hwnas.experiments.original import stand_in_notes
@@ -21,6 +21,7 @@ from hwnas.search.report.figures import Cell, Figure, PageTable
 from hwnas.search.report.predictors import curve_figure
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import json_number
 
 SUMMARY = "the error of predictors against the number of training examples"
 
@@ -97,8 +98,8 @@ def check(settings: PredictorSettings, where: str) -> None:
     for name, target in settings.targets.items():
         sources = [source for source in ("files", "data", "quality", "platform") if getattr(target, source)]
         if len(sources) != 1:
-            told = " and ".join(sources) or "none"
-            raise UsageError(f"{where}: targets.{name}: expected one of files, data, quality and platform, got {told}")
+            given = " and ".join(sources) or "none"
+            raise UsageError(f"{where}: targets.{name}: expected one of files, data, quality and platform, got {given}")
     if not settings.sizes or min(settings.sizes) < 2 or settings.test < 2 or settings.trials < 1:
         raise UsageError(f"{where}: expected sizes and a test of at least 2 examples, and 1 of trials")
 
@@ -222,7 +223,7 @@ def _against(claim: PredictorClaim, target: Mapping[str, Any], errors: Mapping[s
 def _said(
     claim: PredictorClaim, where: str, statistic: str, interval: ConfidenceInterval, verdict: str, needed: str
 ) -> ClaimVerdict:
-    value, low, high = (finite(one) for one in (interval.value, interval.low, interval.high))
+    value, low, high = (json_number(one) for one in (interval.value, interval.low, interval.high))
     return ClaimVerdict(claim.says, where, verdict, statistic, value, low, high, needed)
 
 
@@ -230,7 +231,7 @@ def _said(
 
 
 def sections(_experiment: Experiment, data: Mapping[str, Any], published: PublishedFigures | None) -> list[Section]:
-    """Return error and rank correlation of each target, the published bounds beside them."""
+    """Return error and rank correlation of each target, with the published bounds."""
     lead = "Within a trial, more examples are the same ones and some more, and every predictor sees the same."
     return [
         Section(
@@ -248,13 +249,13 @@ def _figure(name: str, target: Mapping[str, Any], measure: str, published: Publi
     bound = published.bounds.get(measure) if published else None
     if bound is None:
         return figure
-    told = f"paper: at {'most' if bound.is_most else 'least'} {bound.value:g}{' ' * bool(bound.unit)}{bound.unit}"
+    text = f"paper: at {'most' if bound.is_most else 'least'} {bound.value:g}{' ' * bool(bound.unit)}{bound.unit}"
     line = {
         "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": bound.value, "y1": bound.value,
         "line": {"color": "@muted", "width": 1.5, "dash": "dash"},
     }  # fmt: skip
     label = {
-        "xref": "paper", "x": 1, "xanchor": "right", "y": bound.value, "yanchor": "bottom", "text": told,
+        "xref": "paper", "x": 1, "xanchor": "right", "y": bound.value, "yanchor": "bottom", "text": text,
         "showarrow": False, "font": {"color": "@muted", "size": 12},
     }  # fmt: skip
     return replace(

@@ -30,7 +30,7 @@ class TransferClaim:
     Attributes:
         says: the claim.
         between: platforms, as ``platforms`` spells them; empty: all of them.
-        keeps_less_than: the share of the own front's hypervolume that another platform's front keeps.
+        keeps_less_than: the share of the own front's hypervolume that another platform's front reaches.
     """
 
     says: str
@@ -48,7 +48,7 @@ class TransferSettings:
         algorithm: of the searches.
         evals: evaluations of each.
         seed: of the searches, and of the other sub-networks.
-        samples: other sub-networks that are measured everywhere beside the fronts.
+        samples: other sub-networks that are measured everywhere in addition to the fronts.
         claims: that are tested.
     """
 
@@ -106,7 +106,7 @@ def _transferred(
     from hwnas.harness.store import Store
     from hwnas.search.transfer import TransferProgress, transfer
 
-    def tell(event: TransferProgress) -> None:
+    def report(event: TransferProgress) -> None:
         bench.step(f"all fronts on {event.platform}", event.step - 1, event.steps)
 
     with Store.open(bench.store) as store:
@@ -119,7 +119,7 @@ def _transferred(
             seed=settings.seed,
             samples=settings.samples,
             store=store,
-            progress=tell,
+            progress=report,
         )
     return found.to_json()
 
@@ -215,12 +215,12 @@ def table(data: Mapping[str, Any]) -> PageTable:
 
 
 def gist(data: Mapping[str, Any]) -> str:
-    """Return what each front keeps elsewhere."""
+    """Return which share of the hypervolume each front reaches elsewhere."""
     found = data["transfer"]
     parts = []
     for i, searched in enumerate(found["platforms"]):
         for j, deployed in enumerate(found["platforms"]):
             if i != j:
-                kept = _sure(found, "hypervolume_ratio", i, j)
-                parts.append(f"{searched} on {deployed} keeps {kept}, tau {number(found['kendall_tau'][i][j], 3)}")
+                share = _sure(found, "hypervolume_ratio", i, j)
+                parts.append(f"{searched} on {deployed} keeps {share}, tau {number(found['kendall_tau'][i][j], 3)}")
     return "; ".join(parts)

@@ -1,6 +1,6 @@
 """Numbers that the paper publishes, as data with their source: one TOML file each.
 
-A file says ``source`` and ``says`` (what the numbers are), and holds what its kind of experiment draws beside its own:
+A file says ``source`` and ``says`` (what the numbers are), and holds what its kind of experiment draws with its own:
 ``thresholds`` by problem (``compare``), or ``bounds`` by measure (``predictors``). What is not known is left out.
 """
 

@@ -89,6 +89,17 @@ def table(environment: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [(fact.name, fact.show(value), fact.unit) for fact, value in known if value is not None]
 
 
+def merged(environments: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what several platforms' environments share, and under ``platforms`` what each has of its own."""
+    first, *others = environments.values()
+    same = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+    own = {
+        platform: {key: value for key, value in environment.items() if key not in same}
+        for platform, environment in environments.items()
+    }
+    return same | {"platforms": own}
+
+
 def fingerprint(environment: Mapping[str, Any], **also: Any) -> str:
     """Return a digest of the facts that decide latency and of further ones, such as the versions of a backend."""
     decisive = {

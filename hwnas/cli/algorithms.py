@@ -1,4 +1,4 @@
-"""``hwnas algorithms``: what can search."""
+"""``hwnas algorithms``: list the search algorithms."""
 
 from __future__ import annotations
 

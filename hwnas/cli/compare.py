@@ -1,4 +1,4 @@
-"""``hwnas compare``: several algorithms on one problem, over seeds."""
+"""``hwnas compare``: compare algorithms on one problem over several seeds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hwnas.cli.options import (
     farm_options,
     reference_point,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
+from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import comparing
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 
@@ -43,20 +43,25 @@ def compare(
     supernet: Supernet,
     platform: Platform,
     algorithms: Annotated[
-        str, typer.Option(help="Names, joined by commas; NAME:PRESET for a preset, like linas:paper.")
+        str, typer.Option(help="Algorithms, separated by commas; NAME:PRESET for a preset, like linas:paper.")
     ] = "linas,nsga2,random",
     evals: Evals = 150,
-    seeds: Annotated[int, typer.Option(min=1, help="Searches of each algorithm.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of searches of each algorithm, with seeds 0, 1, ...")] = 5,
     objective: Annotated[list[str] | None, typer.Option(help="Objective; repeatable.")] = None,
     quality: Quality = None,
     weights: Weights = None,
     subset: Subset = None,
     workers: Workers = 1,
-    constraint: Annotated[list[str] | None, typer.Option(help="Like 'latency<=20ms'; repeatable.")] = None,
+    constraint: Annotated[list[str] | None, typer.Option(help="Constraint like 'latency<=20ms'; repeatable.")] = None,
     reference: References = None,
-    best: Annotated[float | None, typer.Option(help="The hypervolume that counts as 1; default: all together.")] = None,
+    best: Annotated[
+        float | None, typer.Option(help="Hypervolume that is normalised to 1; default: that of all fronts together.")
+    ] = None,
     threshold: Annotated[
-        list[float] | None, typer.Option(help="A normalised hypervolume; repeatable. Default: what the others reached.")
+        list[float] | None,
+        typer.Option(
+            help="Normalised hypervolume to reach; repeatable. Default: what each algorithm but the best reached."
+        ),
     ] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
@@ -68,7 +73,7 @@ def compare(
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
-    """Compare algorithms: hypervolume, and evaluations and time to thresholds, over seeds."""
+    """Compare search algorithms over several seeds: hypervolume, and evaluations and time to reach thresholds."""
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.quality import QualityOptions
@@ -78,8 +83,8 @@ def compare(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, comparing(quiet) as progress:
-        context.obj.keeps(f"what was measured is kept in {kept.name}")
+    with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, comparing(quiet) as progress:
+        context.obj.note_saved(f"what was measured is stored in {opened.name}")
         found = run(
             net,
             where,
@@ -93,17 +98,12 @@ def compare(
             reference=reference_point(reference),
             best=best,
             thresholds=threshold,
-            store=kept,
+            store=opened,
             progress=progress,
         )
     outcome = found.to_json()
     with Delivery(f"what was measured is in the store {store}: this command again measures nothing twice") as deliver:
-        if json is not None:
-            deliver(write_json, json, outcome)
-        if html is not None:
-            deliver(write_text, html, compare_page(outcome))
-        if json != STANDARD_OUTPUT:
-            deliver(results().print, _table(outcome))
+        deliver.result(outcome, _table(outcome), json=json, html=html, page=compare_page)
     if not quiet:
         _remarks(outcome, html)
 

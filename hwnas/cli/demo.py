@@ -56,7 +56,7 @@ def demo(
                 f"{store.name} holds an earlier demo: what was searched and measured then is taken from it, not done "
                 f"again; to begin anew, name another folder by --out, or remove {folder}"
             )
-        context.obj.keeps(f"what was searched and measured is kept in {store.name}")
+        context.obj.note_saved(f"what was searched and measured is stored in {store.name}")
         with transferring(quiet) as progress:
             found = transfer(
                 net,

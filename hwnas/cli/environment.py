@@ -1,4 +1,4 @@
-"""``hwnas environment``: what this machine is, and what of it makes measurements worse."""
+"""``hwnas environment``: describe this machine, and what about it makes measurements worse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hwnas evaluate``: how good is this sub-network at its task, and how sure are we?"""
+"""``hwnas evaluate``: the quality of sub-networks (accuracy, BLEU, hit rate), with its interval."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from hwnas.cli.configs import FORMS, read_configs
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
+from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import evaluating
 from hwnas.cli.tables import Column, TextTable
 from hwnas.search.words import shortened
@@ -36,16 +36,16 @@ def evaluate(
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> int:
-    """Tell the quality of sub-networks: predicted, or found by running them with their weights."""
+    """Show the quality of sub-networks: predicted, or measured by running them with their weights."""
     from hwnas import supernets
     from hwnas.harness.quality import QualityOptions, get, scored
     from hwnas.harness.store import Store
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)
-    with Store.open(store) as kept, evaluating(len(X), quiet) as progress:
-        context.obj.keeps(f"finished sub-networks are kept in {kept.name}")
-        source = get(quality, net, QualityOptions(weights, subset, workers, kept, progress.tell))
+    with Store.open(store) as opened, evaluating(len(X), quiet) as progress:
+        context.obj.note_saved(f"finished sub-networks are stored in {opened.name}")
+        source = get(quality, net, QualityOptions(weights, subset, workers, opened, progress.tell))
         # One by one, so that each is in the store as soon as it is there.
         scores = [scored(source, X[row : row + 1])[0] for row in progress.rows(len(X))]
     rows = [
@@ -53,12 +53,9 @@ def evaluate(
         for one, key, score in zip(net.space.decode(X), net.space.keys(X), scores, strict=True)
     ]
     about = {"source": source.source, "metric": source.metric, "unit": source.unit, "predicted": source.predicted}
+    outcome = {"schema": SCHEMA, "supernet": net.name, "quality": about, "evaluations": rows}
     with Delivery(f"what took a run is in the store {store}: this command again reads it there") as deliver:
-        if json is not None:
-            outcome = {"schema": SCHEMA, "supernet": net.name, "quality": about, "evaluations": rows}
-            deliver(write_json, json, outcome)
-        if json != STANDARD_OUTPUT:
-            deliver(results().print, _table(source, rows))
+        deliver.result(outcome, _table(source, rows), json=json)
     short = shortened(row["key"] for row in rows)
     for row in rows:
         if row.get("reason") and not quiet:

@@ -1,4 +1,4 @@
-"""``hwnas worker`` and ``hwnas farm``: offer this machine's platforms to others, and see what a farm is at."""
+"""``hwnas worker`` and ``hwnas farm``: offer this machine's platforms to others, and show the state of a farm."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def worker(
 
 def scheduler(
     host: Annotated[str, typer.Option(help="Where to listen; other than loopback needs TLS.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8786,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any unused port.")] = 8786,
     tls_ca_file: TlsCaFile = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,

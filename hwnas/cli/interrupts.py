@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the command ends in order and soon, and says what is kept and how to go on."""
+"""Ctrl-C, SIGTERM and a closed terminal: end the command soon, print what is stored and how to resume."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """What the signals do while a command runs: a context manager, of the main thread.
+    """Handles the signals while a command runs: a context manager, for the main thread.
 
-    The first one raises ``Interrupted``, and those that follow are passed over: the command is ending already.
+    The first one raises ``Interrupted``, and further ones are ignored: the command is ending already.
 
     Args:
         arguments: of the command line, after ``hwnas``.
@@ -44,23 +44,23 @@ class Interrupts:
     def __init__(self, arguments: Sequence[str], end: Callable[[int], Any] = os._exit) -> None:
         self._arguments = list(arguments)
         self._end = end
-        self._kept: tuple[str, tuple[str, ...]] | None = None
+        self._saved: tuple[str, tuple[str, ...]] | None = None
         self._before: dict[int, Any] = {}
         self._number: int | None = None
         self._over = threading.Event()
         self._wake, self._woken = -1, -1
         self._wake_before = -1
 
-    def keeps(self, what: str, *more: str) -> None:
-        """Take note of what is kept at this moment, and of the arguments that the same command takes to go on."""
-        self._kept = what, more
+    def note_saved(self, what: str, *more: str) -> None:
+        """Remember what is stored by now, and the arguments with which the same command can be resumed."""
+        self._saved = what, more
 
     def words(self, number: int) -> list[str]:
-        """Return what is said of the end: what is kept, and the command that goes on."""
+        """Return the lines that are printed at the end: what is stored, and the command that resumes."""
         said = _WORDS[signal.Signals(number)]
-        if self._kept is None:
+        if self._saved is None:
             return [said]
-        what, more = self._kept
+        what, more = self._saved
         return [f"{said}; {what}", f"to go on: {shlex.join(['hwnas', *going_on(self._arguments, more)])}"]
 
     def __enter__(self) -> Self:
@@ -109,7 +109,7 @@ class Interrupts:
 
 
 def going_on(arguments: Sequence[str], more: Sequence[str]) -> list[str]:
-    """Return the arguments of the command that goes on: the same ones and ``more``, and no secret.
+    """Return the arguments of the command that resumes: the same ones and ``more``, without secrets.
 
     Args:
         arguments: as they were given.

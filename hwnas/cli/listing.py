@@ -133,8 +133,8 @@ def platforms(json: JsonFile = None) -> None:
 
 
 def _platform(here: PlatformHere) -> dict[str, Any]:
-    told = {"platform": here.platform, "why_not": here.why_not, "versions": here.versions}
-    return {**told, "keys": dict(here.keys), "refused": dict(here.refused)}
+    facts = {"platform": here.platform, "why_not": here.why_not, "versions": here.versions}
+    return {**facts, "keys": dict(here.keys), "refused": dict(here.refused)}
 
 
 def _keys(keys: dict[str, str]) -> str:

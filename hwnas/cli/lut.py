@@ -25,12 +25,12 @@ from hwnas.cli.options import (
     farm_options,
     output_file,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results, write_json
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results
 from hwnas.cli.progress import telling
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 
 Protocol = Annotated[str | None, typer.Option(help="noisy or quiet; default: what a calibration chooses.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew whatever the store holds.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore stored measurements and measure everything again.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def fetch(name: Annotated[str, typer.Argument(help="A published table, such as note10.")] = "note10") -> None:
-    """Bring a published table onto this machine; files that are here already are only verified."""
+    """Download a published table; if it is here already, only verify it."""
     from rich.progress import track
 
     from hwnas.latency_luts import published
@@ -60,7 +60,9 @@ def show(
     table: Annotated[
         str | None, typer.Argument(help="A published table's name, or a file.", show_default=False)
     ] = None,
-    resolution: Annotated[int, typer.Option("--resolution", "-r", help="Of a published table, in pixels.")] = 224,
+    resolution: Annotated[
+        int, typer.Option("--resolution", "-r", help="Resolution of a published table, in pixels.")
+    ] = 224,
 ) -> None:
     """Show what a table holds; without a name, list the published ones."""
     from hwnas.latency_luts import published, read
@@ -86,7 +88,9 @@ def build(
     supernet: Supernet,
     platform: Platform,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.", callback=output_file)],
-    protocol: Annotated[str | None, typer.Option(help="noisy or quiet; default: one for blocks.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Timing protocol: noisy or quiet; default: one for blocks.")
+    ] = None,
     fresh: Fresh = False,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -96,7 +100,7 @@ def build(
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
-    """Build a table for this device: measure every block of the whole space alone. Interrupted, it goes on."""
+    """Build a table for this device: measure every block of the whole space alone. Interrupted builds resume."""
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.luts.build import build_table
@@ -104,18 +108,22 @@ def build(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, telling(str(where), quiet) as progress:
-        context.obj.keeps(f"the blocks that were measured are kept in {kept.name}")
-        built = build_table(net, where, store=kept, protocol=protocol, progress=progress, fresh=fresh)
+    with (
+        platforms_of(farm, [platform]) as (where,),
+        Store.open(store) as opened,
+        telling(str(where), quiet) as progress,
+    ):
+        context.obj.note_saved(f"the blocks that were measured are stored in {opened.name}")
+        built = build_table(net, where, store=opened, protocol=protocol, progress=progress, fresh=fresh)
     with Delivery(f"the blocks are in the store {store}: this command again measures none that is there") as deliver:
         deliver(built.write, out, net.name)
     if quiet:
         return
-    kept_already = f", {built.cached} of them from the store" if built.cached else ""
-    remark(f"{out}: {len(built.entries)} blocks of {net.name}{kept_already}, in {built.seconds:.0f} s")
+    reused = f", {built.cached} of them from the store" if built.cached else ""
+    remark(f"{out}: {len(built.entries)} blocks of {net.name}{reused}, in {built.seconds:.0f} s")
     for name, reason in built.unconverged.items():
-        remark(f"{name} did not settle: {reason}")
-    remark(f"how well its sums tell whole sub-networks: hwnas lut check {out} -p {built.platform} --calibrate 20")
+        remark(f"{name} did not converge: {reason}")
+    remark(f"how well its sums predict whole sub-networks: hwnas lut check {out} -p {built.platform} --calibrate 20")
 
 
 def check(
@@ -124,9 +132,9 @@ def check(
     platform: Annotated[
         str | None, typer.Option("--platform", "-p", help="Where to measure; default: where the table was built.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=2, help="Random sub-networks to compare on.")] = 50,
+    n: Annotated[int, typer.Option("-n", min=2, help="Number of random sub-networks to compare on.")] = 50,
     calibrate: Annotated[
-        int, typer.Option(min=0, help="Further ones to fit a correction on, which is stored in FILE.")
+        int, typer.Option(min=0, help="Number of further sub-networks to fit a correction on, which is stored in FILE.")
     ] = 0,
     supernet: Annotated[
         str | None, typer.Option(help="Super-network; default: the one that the table was built for.")
@@ -151,8 +159,8 @@ def check(
     if calibrate:
         check_writable(file)
         check_can_be_corrected(file, table)  # asked before the measuring
-    with Store.open(store) as kept, telling(str(where), quiet) as progress:
-        context.obj.keeps(f"what was measured is kept in {kept.name}")
+    with Store.open(store) as opened, telling(str(where), quiet) as progress:
+        context.obj.note_saved(f"what was measured is stored in {opened.name}")
         found = check_table(
             table,
             net,
@@ -160,7 +168,7 @@ def check(
             n=n,
             calibrate=calibrate,
             seed=seed,
-            store=kept,
+            store=opened,
             protocol=protocol,
             progress=progress,
             fresh=fresh,
@@ -169,13 +177,9 @@ def check(
     with Delivery(f"what was measured is in the store {store}: this command again measures nothing twice") as deliver:
         if calibrate:
             deliver(store_correction, file, table, calibrated(found))
-        if json is not None:
-            deliver(write_json, json, outcome)
-        if json != STANDARD_OUTPUT:
-            deliver(results().print, _scores(outcome))
-            deliver(results().print, _worst(outcome))
-            if not quiet:
-                remark(_gain(outcome))
+        deliver.result(outcome, _scores(outcome), _worst(outcome), json=json)
+        if json != STANDARD_OUTPUT and not quiet:
+            remark(_gain(outcome))
     if json != STANDARD_OUTPUT and calibrate and not quiet:
         remark(f"the correction is stored in {file}: lut:file={file} applies it")
 

@@ -69,17 +69,17 @@ def measurements(
     }
     # A long store is read as a whole only where all of it is asked for.
     latest = None if prune or json is not None else limit
-    with Store.open(store, create=False) as kept:
-        rows = kept.measurements(**wanted, latest=latest, samples=False)
-        n = kept.count_measurements(**wanted)
-        with decoded(kept.name, "a measurement"):
+    with Store.open(store, create=False) as opened:
+        rows = opened.measurements(**wanted, latest=latest, samples=False)
+        n = opened.count_measurements(**wanted)
+        with decoded(opened.name, "a measurement"):
             for row in [] if prune else rows:
                 number_or_none(row["latency_s"], time=True)
-        shown = _table(kept.name, rows[-limit:])
+        shown = _table(opened.name, rows[-limit:])
         # Written before they are gone.
         if json is not None:
             write_json(json, {"schema": 1, "measurements": rows, "deleted": len(rows) if prune else 0})
-        deleted = kept.delete_measurements([row["id"] for row in rows]) if prune else 0
+        deleted = opened.delete_measurements([row["id"] for row in rows]) if prune else 0
     if json != STANDARD_OUTPUT:
         results().print(shown)
         hidden = f", the latest {limit} shown" if n > limit else ""
@@ -124,8 +124,8 @@ def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
     """List stored studies."""
     from hwnas.harness.store import Store
 
-    with Store.open(store, create=False) as kept:
-        rows = [_study(kept.name, record) for record in kept.studies()]
+    with Store.open(store, create=False) as opened:
+        rows = [_study(opened.name, record) for record in opened.studies()]
     if json is not None:
         write_json(json, {"schema": 1, "studies": rows})
     if json != STANDARD_OUTPUT:
@@ -140,5 +140,5 @@ def _study(store: str, record: Any) -> dict[str, Any]:
 
     with decoded(store, f"the study {record.name!r}"):
         search = record.settings["search"]
-        told = {name: search[name] for name in ("supernet", "platform", "algorithm", "seed")}
-        return {"study": record.name, **told, "evaluations": record.evaluations, "begun": record.created_at[:19]}
+        facts = {name: search[name] for name in ("supernet", "platform", "algorithm", "seed")}
+        return {"study": record.name, **facts, "evaluations": record.evaluations, "begun": record.created_at[:19]}

@@ -37,10 +37,10 @@ HtmlFile = Annotated[
     str | None, typer.Option("--html", metavar="FILE", help="Write one self-contained HTML page.", callback=output)
 ]
 StoreUrl = Annotated[str, typer.Option("--store", metavar="URL", help="Database of measurements and studies.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks; errors only.")]
-Platform = Annotated[str, typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...] or a name of hwnas.toml.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks, only errors.")]
+Platform = Annotated[str, typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...], or a name from hwnas.toml.")]
 Platforms = Annotated[
-    list[str], typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...] or a name of hwnas.toml; repeatable.")
+    list[str], typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...], or a name from hwnas.toml; repeatable.")
 ]
 Quality = Annotated[
     str | None, typer.Option("--quality", metavar="SOURCE", help="Quality source; default: the super-network's own.")
@@ -53,21 +53,27 @@ Weights = Annotated[
 ]
 Subset = Annotated[
     int | None,
-    typer.Option("--subset", "--images", min=1, help="Test on so many of the examples, always the same; default: all."),
+    typer.Option(
+        "--subset", "--images", min=1, help="Number of test examples to use, always the same ones; default: all."
+    ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Threads that read and prepare examples.")]
-Evals = Annotated[int, typer.Option("--evals", min=1, help="Sub-networks to evaluate.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")]
+Evals = Annotated[int, typer.Option("--evals", min=1, help="Number of sub-networks to evaluate.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
 Algorithm = Annotated[str, typer.Option("--algorithm", "-a", help="Search algorithm.")]
 
 References = Annotated[
     list[str] | None,
-    typer.Option("--reference", help="Where hypervolume is measured from, like latency=92.4; repeatable."),
+    typer.Option("--reference", help="Reference point of the hypervolume, like latency=92.4; repeatable."),
 ]
 
 Scheduler = Annotated[
     str | None,
-    typer.Option("--scheduler", metavar="ADDRESS", help="Measure on the workers of this scheduler (hwnas worker)."),
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Measure on the workers of this farm; see 'hwnas farm' and 'hwnas worker'.",
+    ),
 ]
 LocalCluster = Annotated[
     int | None,
@@ -76,8 +82,8 @@ LocalCluster = Annotated[
 TlsCaFile = Annotated[
     str | None, typer.Option("--tls-ca-file", metavar="FILE", help="TLS: the authority's certificate.")
 ]
-TlsCert = Annotated[str | None, typer.Option("--tls-cert", metavar="FILE", help="TLS: this side's certificate.")]
-TlsKey = Annotated[str | None, typer.Option("--tls-key", metavar="FILE", help="TLS: its private key.")]
+TlsCert = Annotated[str | None, typer.Option("--tls-cert", metavar="FILE", help="TLS: this machine's certificate.")]
+TlsKey = Annotated[str | None, typer.Option("--tls-key", metavar="FILE", help="TLS: this machine's private key.")]
 
 DEFAULT_STORE = "hwnas.db"
 

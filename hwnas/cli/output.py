@@ -1,4 +1,4 @@
-"""Results go to standard output, progress and complaints to standard error, files are written whole or not at all."""
+"""Write results to standard output, progress and errors to standard error, and files whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hwnas.supernets.quoting import shortened_message, visible
 from hwnas.supernets.writing import check_file, write_file
 
 STANDARD_OUTPUT = "-"
-# The width of a terminal that does not tell.
+# The width of a terminal that does not report it.
 _UNKNOWN = 80
 # Of no matter for what is printed line by line.
 _HEIGHT = 25
@@ -101,7 +101,7 @@ def say(message: str) -> None:
 
 
 def remark(message: str) -> None:
-    """Print one remark beside the results."""
+    """Print one remark on standard error."""
     notes().print(f"[dim]{escape(message)}[/]", soft_wrap=True)
 
 
@@ -136,34 +136,58 @@ def write_json(path: str, value: Any) -> None:
 
 
 class Delivery:
-    """Writes one result in all the forms that were asked for: one that cannot be written keeps no other from it.
+    """Writes one result in all the forms that were asked for. Where one fails, the others are written all the same.
 
     ::
 
         with Delivery("it is in the store") as deliver:
-            deliver(write_json, "full-disk/result.json", outcome)
-            deliver(results().print, table)
+            deliver.result(outcome, table, json="full-disk/result.json")
 
     raises, after the table is printed, ``OutputError``: "cannot write 'full-disk/result.json': No space left on device;
     it is in the store".
 
     Args:
-        kept: where the result is to be had again, as the end of a message.
+        recovery: where the result can still be found, as the end of a message.
     """
 
-    def __init__(self, kept: str) -> None:
-        self._kept = kept
+    def __init__(self, recovery: str) -> None:
+        self._recovery = recovery
         self._failures: list[str] = []
         self._reader_gone = False
 
     def __call__(self, write: Callable[..., object], *arguments: Any, **options: Any) -> None:
-        """Call ``write`` with what follows; where it cannot write, this is said in the end."""
+        """Call ``write`` with what follows; where it cannot write, that is reported in the end."""
         try:
             write(*arguments, **options)
         except OutputError as error:
             self._failures.append(str(error))
         except ReaderGone:
             self._reader_gone = True
+
+    def result(
+        self,
+        outcome: Any,
+        *shown: RenderableType,
+        json: str | None,
+        html: str | None = None,
+        page: Callable[[Any], str] | None = None,
+    ) -> None:
+        """Write a result as JSON and as a page where they were asked for, and print it unless its JSON is printed.
+
+        Args:
+            outcome: the result, as JSON values.
+            shown: what is printed of it, one after the other: tables, and lines as they are.
+            json: the file of the JSON, ``-`` for standard output; ``None``: none.
+            html: the file of the page; ``None``: none.
+            page: makes the page of the outcome.
+        """
+        if json is not None:
+            self(write_json, json, outcome)
+        if html is not None and page is not None:
+            self(write_text, html, page(outcome))
+        if json != STANDARD_OUTPUT:
+            for one in shown:
+                self(results().print, one, markup=not isinstance(one, str))
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +198,6 @@ class Delivery:
         if error is not None:
             return
         if self._failures:
-            raise OutputError("; ".join([*dict.fromkeys(self._failures), self._kept]))
+            raise OutputError("; ".join([*dict.fromkeys(self._failures), self._recovery]))
         if self._reader_gone:
             raise ReaderGone

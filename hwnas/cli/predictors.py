@@ -8,10 +8,11 @@ import typer
 from rich.progress import Progress
 
 from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, notes, remark, results, write_json, write_text
+from hwnas.cli.output import Delivery, notes, remark
 from hwnas.cli.tables import Column, TextTable
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.spec import parse_int
+from hwnas.supernets.values import json_number
 
 if TYPE_CHECKING:
     from hwnas.search.predictors.examples import Examples
@@ -28,16 +29,21 @@ def add_to(app: typer.Typer) -> None:
 
 def predictors(
     supernet: Supernet,
-    data: Annotated[list[str] | None, typer.Option(metavar="CSV", help="Measured sub-networks; repeatable.")] = None,
-    column: Annotated[str, typer.Option(help="Of the CSV: what to predict.")] = "top1",
+    data: Annotated[
+        list[str] | None, typer.Option(metavar="CSV", help="CSV file of measured sub-networks; repeatable.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Column of the CSV that is predicted.")] = "top1",
     quality: Quality = None,
     platform: Annotated[
-        str | None, typer.Option("--platform", "-p", help="A table's latency, like lut:table=note10.")
+        str | None,
+        typer.Option("--platform", "-p", help="Predict this platform's latency; a table, like lut:table=note10."),
     ] = None,
-    kinds: Annotated[str, typer.Option(help="Predictors, joined by commas.")] = "ridge,svr-rbf,stacked,gp",
-    sizes: Annotated[str, typer.Option(help="Training examples, joined by commas.")] = "100,200,400,700,1000",
-    test: Annotated[int, typer.Option(min=2, help="Examples held out for testing.")] = 500,
-    trials: Annotated[int, typer.Option(min=1, help="How often training examples are drawn.")] = 5,
+    kinds: Annotated[str, typer.Option(help="Predictors, separated by commas.")] = "ridge,svr-rbf,stacked,gp",
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of training examples, separated by commas.")
+    ] = "100,200,400,700,1000",
+    test: Annotated[int, typer.Option(min=2, help="Number of examples held out for testing.")] = 500,
+    trials: Annotated[int, typer.Option(min=1, help="How many times training examples are drawn for each number.")] = 5,
     seed: Seed = 0,
     json: JsonFile = None,
     html: HtmlFile = None,
@@ -67,12 +73,7 @@ def predictors(
         )
     outcome = _outcome(supernet, examples, found, test)
     with Delivery("this command again finds the same") as deliver:
-        if json is not None:
-            deliver(write_json, json, outcome)
-        if html is not None:
-            deliver(write_text, html, predictors_page(outcome))
-        if json != STANDARD_OUTPUT:
-            deliver(results().print, _table(outcome))
+        deliver.result(outcome, _table(outcome), json=json, html=html, page=predictors_page)
     if not quiet:
         remark(f"{outcome['target']} from {outcome['source']}: {outcome['n_test']} held out, mean of {trials} trials")
 
@@ -108,16 +109,12 @@ def _check_kinds(names: list[str]) -> None:
 
 
 def _outcome(supernet: str, examples: Examples, found: PredictorStudy, test: int) -> dict[str, Any]:
+    taus = [[[json_number(tau) for tau in trial] for trial in trials] for trials in found.tau.tolist()]
     curves = [
-        {"kind": kind, "mape": found.mape[row].tolist(), "tau": _plain(found.tau[row].tolist())}
-        for row, kind in enumerate(found.kinds)
+        {"kind": kind, "mape": found.mape[row].tolist(), "tau": taus[row]} for row, kind in enumerate(found.kinds)
     ]
     about = {"supernet": supernet, "target": examples.name, "source": examples.source}
     return {"schema": 1, **about, "n_test": test, "sizes": list(found.sizes), "predictors": curves}
-
-
-def _plain(rows: list[list[float]]) -> list[list[float | None]]:
-    return [[None if value != value else value for value in row] for row in rows]  # noqa: PLR0124 - nan is not itself
 
 
 def _table(outcome: dict[str, Any]) -> TextTable:

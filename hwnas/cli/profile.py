@@ -1,4 +1,4 @@
-"""``hwnas profile``: how fast is this sub-network on this platform, and how sure are we?"""
+"""``hwnas profile``: measure latencies of sub-networks on platforms, with their intervals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hwnas.cli.options import (
     farm_options,
     output,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
 from hwnas.search.words import shortened
@@ -60,14 +60,20 @@ def profile(
     supernet: Supernet,
     config: Annotated[list[str], typer.Option("--config", "-c", help=f"{FORMS}; repeatable.")],
     platform: Platforms,
-    protocol: Annotated[str | None, typer.Option(help="noisy or quiet; default: what a calibration chooses.")] = None,
-    passes: Annotated[int, typer.Option(min=1, max=2, help="2: measure again in another order, and compare.")] = 1,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew whatever the store holds.")] = False,
+    protocol: Annotated[
+        str | None, typer.Option(help="Timing protocol: noisy or quiet; default: chosen by watching the machine.")
+    ] = None,
+    passes: Annotated[
+        int, typer.Option(min=1, max=2, help="With 2, measure everything again in another order and compare.")
+    ] = 1,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ignore stored measurements and measure everything again.")
+    ] = False,
     json: JsonFile = None,
     samples: Annotated[bool, typer.Option("--samples", help="Put every raw sample into the JSON.")] = False,
     html: HtmlFile = None,
     pytest_benchmark: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write what 'pytest-benchmark compare' reads.", callback=output)
+        str | None, typer.Option(metavar="FILE", help="Write a file for 'pytest-benchmark compare'.", callback=output)
     ] = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -89,29 +95,26 @@ def profile(
     X = read_configs(config, net.space, supernet=net.name, store=store)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     taken: list[_Taken] = []
-    with platforms_of(farm, platform) as platforms, Store.open(store) as kept:
-        context.obj.keeps(f"what was measured is kept in {kept.name}")
+    with platforms_of(farm, platform) as platforms, Store.open(store) as opened:
+        context.obj.note_saved(f"what was measured is stored in {opened.name}")
         for where in platforms:
-            with measuring(net, where, kept, quiet, protocol=protocol) as measurer:
+            with measuring(net, where, opened, quiet, protocol=protocol) as measurer:
                 first = measurer.measure(X, fresh=fresh or passes > 1)
                 second = measurer.measure(X, fresh=True) if passes > 1 else []
                 taken.append(_Taken(str(where), measurer.environment, first, second))
     rows = [one.to_json(samples=samples) for part in taken for one in part.first]
-    environment = _merged(taken)
+    environment = _environment(taken)
     retests = [retest(part.first, part.second) for part in taken if part.second]
     gained = gains(rows, environment)
+    document = {"schema": SCHEMA, "environment": environment, "measurements": rows}
+    extra = {"retest": [asdict(one) for one in retests], "precisions": [asdict(one) for one in gained]}
+    document |= {name: each for name, each in extra.items() if each}
     with Delivery(f"the measurements are in the store: hwnas measurements --store {store} --json FILE") as deliver:
-        if json is not None:
-            document = {"schema": SCHEMA, "environment": environment, "measurements": rows}
-            extra = {"retest": [asdict(one) for one in retests], "precisions": [asdict(one) for one in gained]}
-            deliver(write_json, json, document | {name: each for name, each in extra.items() if each})
-        if html is not None:
-            deliver(write_text, html, _page(taken))
+        deliver.result(document, _table(rows), json=json, html=html, page=lambda _: _page(taken))
         if pytest_benchmark is not None:
             everything = [one for part in taken for one in part.first]
             deliver(write_json, pytest_benchmark, to_pytest_benchmark(everything, taken[0].environment))
         if json != STANDARD_OUTPUT:
-            deliver(results().print, _table(rows))
             for one in (*retests, *gained):
                 deliver(results().print, str(one), markup=False, soft_wrap=True)
             if not quiet:
@@ -133,17 +136,13 @@ def _page(taken: list[_Taken]) -> str:
     from hwnas.search.report import profile_page
 
     rows = [one.to_json(samples=True) for part in taken for one in part.first]
-    return profile_page({"schema": SCHEMA, "environment": _merged(taken), "measurements": rows})
+    return profile_page({"schema": SCHEMA, "environment": _environment(taken), "measurements": rows})
 
 
-def _merged(taken: list[_Taken]) -> dict[str, Any]:
-    """Return what the platforms' environments share at the top, and what differs under ``platforms``."""
-    first, *others = (part.environment for part in taken)
-    shared = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-    own = {
-        part.platform: {key: value for key, value in part.environment.items() if key not in shared} for part in taken
-    }
-    return shared | {"platforms": own}
+def _environment(taken: list[_Taken]) -> dict[str, Any]:
+    from hwnas.harness.host.environment import merged
+
+    return merged({part.platform: part.environment for part in taken})
 
 
 def _table(rows: list[dict[str, Any]]) -> TextTable:

@@ -1,4 +1,4 @@
-"""Progress bars on standard error. They redraw between timings only: the measurer speaks up when it is not timing."""
+"""Progress bars on standard error. They redraw between timings only, since the measurer reports only then."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from hwnas.harness.store import Store
     from hwnas.search.study.result import Study
 
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Its name; see 'hwnas studies'.", show_default=False)]
+StudyName = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Name of the study; see 'hwnas studies'.", show_default=False)
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,8 +39,8 @@ def report(
     from hwnas.harness.store import Store
     from hwnas.search.report import search_page
 
-    with Store.open(store, create=False) as kept:
-        write_text(html, search_page(_loaded(kept, study).to_json()))
+    with Store.open(store, create=False) as opened:
+        write_text(html, search_page(_loaded(opened, study).to_json()))
     if not quiet and html != STANDARD_OUTPUT:
         remark(f"page: {html}")
 
@@ -56,9 +58,7 @@ def export(
     openvino: Annotated[str | None, typer.Option("--openvino", metavar="DIR", help="As OpenVINO's IR.")] = None,
     torch: Annotated[str | None, typer.Option("--torch", metavar="DIR", help="As an exported torch program.")] = None,
     weights: Weights = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Samples per inference; default: those of the study's platform.")
-    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Batch size; default: that of the study's platform.")] = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
@@ -73,8 +73,8 @@ def export(
         raise UsageError("export: expected at least one of --csv FILE, --onnx DIR, --openvino DIR, --torch DIR")
     for folder in wanted.values():
         check_folder(folder)
-    with Store.open(store, create=False) as kept:
-        found = _loaded(kept, study)
+    with Store.open(store, create=False) as opened:
+        found = _loaded(opened, study)
     if csv is not None:
         _evaluations(found, csv)
         if not quiet and csv != STANDARD_OUTPUT:

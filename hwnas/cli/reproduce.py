@@ -1,4 +1,4 @@
-"""``hwnas reproduce``: the paper's experiments, and one's own, from a file to a page."""
+"""``hwnas reproduce``: run the paper's experiments, or your own, and write a page of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME...|list|all|summary]",
-        help="Experiments; 'list' says which there are, 'all' runs all, 'summary' writes the table of what was run.",
+        help="Experiments; 'list' lists them, 'all' runs all, 'summary' writes a table of finished ones.",
         show_default=False,
     ),
 ]
@@ -40,7 +40,7 @@ def reproduce(
     context: typer.Context,
     names: Names = None,
     file: Annotated[
-        list[str] | None, typer.Option("--file", metavar="TOML", help="An experiment file of one's own; repeatable.")
+        list[str] | None, typer.Option("--file", metavar="TOML", help="An experiment file of your own; repeatable.")
     ] = None,
     scale: Annotated[str, typer.Option(help="smoke (seconds), small (minutes) or full (as published).")] = "small",
     out: Annotated[
@@ -50,7 +50,8 @@ def reproduce(
         str | None, typer.Option("--store", metavar="URL", help="Another store; default: hwnas.db in DIR.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes for what is free; default: as many as CPUs may be used.")
+        int | None,
+        typer.Option(min=1, help="Processes for searches that measure nothing; default: one per usable CPU."),
     ] = None,
     markdown: Annotated[
         str | None,
@@ -58,7 +59,7 @@ def reproduce(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run the paper's experiments, or one's own: a page, a CSV and a JSON each; go on where one was interrupted."""
+    """Run the paper's experiments, or your own, and write a page, a CSV and a JSON of each. Interrupted runs resume."""
     given = list(names or [])
     if given == [_LIST]:
         _list()
@@ -67,7 +68,7 @@ def reproduce(
     else:
         if markdown is not None:
             raise UsageError(f"--markdown: goes with '{_SUMMARY}' alone")
-        context.obj.keeps(f"finished parts, evaluations and measurements are kept in {out}")
+        context.obj.note_saved(f"finished parts, evaluations and measurements are stored in {out}")
         for experiment in _experiments(given, file or [], scale):
             _run(experiment, out, store, workers, quiet)
 
@@ -94,8 +95,8 @@ def _run(experiment: Experiment, out: str, store: str | None, workers: int | Non
 
     folder = Path(out)
     make_folder(folder)
-    with reproducing(f"{experiment.name}, {experiment.scale}", quiet) as tell:
-        finished = experiments.run(experiment, folder, store=store, workers=workers, tell=tell)
+    with reproducing(f"{experiment.name}, {experiment.scale}", quiet) as progress:
+        finished = experiments.run(experiment, folder, store=store, workers=workers, progress=progress)
     _write(finished, folder, quiet)
 
 

@@ -1,4 +1,4 @@
-"""``hwnas search``: the best accuracy for the latency on one platform, in few measurements."""
+"""``hwnas search``: search for the most accurate sub-networks at each latency on one platform."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hwnas.cli.options import (
     farm_options,
     reference_point,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark
 from hwnas.cli.progress import searching
 from hwnas.cli.tables import Cell, Column, TextTable
 from hwnas.search.words import shortened
@@ -57,7 +57,7 @@ def search(
     subset: Subset = None,
     workers: Workers = 1,
     constraint: Annotated[
-        list[str] | None, typer.Option(help="Like 'latency<=20ms' or 'top1>=76%'; repeatable.")
+        list[str] | None, typer.Option(help="Constraint like 'latency<=20ms' or 'top1>=76%'; repeatable.")
     ] = None,
     algorithm: Algorithm = "linas",
     preset: Annotated[str | None, typer.Option(help="Named settings of the algorithm, such as 'paper'.")] = None,
@@ -65,15 +65,18 @@ def search(
     seed: Seed = 0,
     target: Annotated[float | None, typer.Option(help="Stop at this hypervolume; needs --reference.")] = None,
     reference: References = None,
-    plateau: Annotated[int | None, typer.Option(min=1, help="Stop when so many evaluations changed nothing.")] = None,
-    warm_start: Annotated[str | None, typer.Option(help="Begin with the front of this study.")] = None,
-    transfer_from: Annotated[
-        str | None, typer.Option(help="Start the prediction of latency from this study, or from this platform.")
+    plateau: Annotated[
+        int | None, typer.Option(min=1, help="Stop when this many evaluations add less than 0.1 % to the hypervolume.")
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Name under which the store keeps it; default: made up.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name.")] = False,
+    warm_start: Annotated[str | None, typer.Option(help="Evaluate the front of this study first.")] = None,
+    transfer_from: Annotated[
+        str | None, typer.Option(help="Start the latency predictor from this study's or platform's latencies.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study in the store; default: generated.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the study of that name.")] = False,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Batches measured at a time; default: what the farm's devices take.")
+        int | None,
+        typer.Option(min=1, help="Number of batches measured at a time; default: one more than the farm has devices."),
     ] = None,
     json: JsonFile = None,
     scheduler: Scheduler = None,
@@ -84,7 +87,7 @@ def search(
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> int:
-    """Search a super-network on one platform."""
+    """Search a super-network for the best trade-offs of latency and quality on one platform."""
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.quality import QualityOptions
@@ -93,11 +96,11 @@ def search(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    with platforms_of(farm, [platform]) as (where,), Store.open(store) as kept, searching(quiet) as progress:
+    with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
 
         def show(event: SearchProgress) -> None:
-            done = f"study {event.study} has {event.done} of {event.total} evaluations in {kept.name}"
-            context.obj.keeps(done, "--study", event.study, "--resume")
+            done = f"study {event.study} has {event.done} of {event.total} evaluations in {opened.name}"
+            context.obj.note_saved(done, "--study", event.study, "--resume")
             progress(event)
 
         found = run(
@@ -111,7 +114,7 @@ def search(
             seed=seed,
             objectives=objective,
             constraints=constraint or (),
-            store=kept,
+            store=opened,
             study=study,
             resume=resume,
             reference=reference_point(reference),
@@ -124,12 +127,9 @@ def search(
         )
     outcome = found.to_json()
     with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
-        if json is not None:
-            deliver(write_json, json, outcome)
-        if json != STANDARD_OUTPUT:
-            deliver(results().print, front_table(outcome))
-            if not quiet:
-                _summary(outcome)
+        deliver.result(outcome, front_table(outcome), json=json)
+        if json != STANDARD_OUTPUT and not quiet:
+            _summary(outcome)
     if quiet and not outcome["front"]:
         # What failed is no progress: whoever asked for quiet wants to hear of that alone.
         for line in outcome.get("notes", ()):

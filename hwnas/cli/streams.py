@@ -1,4 +1,4 @@
-"""Standard output and standard error, whatever state they are in: closed, on a full disk, or in an encoding of 1968.
+"""Write to standard output and standard error in any state: closed, on a full disk, or limited to ASCII.
 
 What cannot be written to standard output is an error that names it. What cannot be written to standard error is
 dropped: progress and remarks are a courtesy that must end no measurement.

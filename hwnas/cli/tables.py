@@ -1,6 +1,6 @@
-"""Tables that fit the terminal: names, platforms, values and statuses stay whole, the rest gives way in an order.
+"""Tables that fit the terminal: names, platforms, values and statuses stay whole; other columns are left out in turn.
 
-Where a table is too wide, values are first shown without what stands beside them in brackets, then columns are left
+Where a table is too wide, values are first shown without what follows them in brackets, then columns are left
 out, the highest rank first, and a line below says which. Long names are cut inside a path, or go on in the next line.
 Where even that is too wide, each row is a list of its cells. In a file or a pipe, a table has all its columns.
 """
@@ -225,5 +225,5 @@ def _cut_path(name: str, width: int) -> str:
     room = width - (cell_len(name) - cell_len(longest))
     if cell_len(name) <= width or room < _PATH:
         return name
-    tail = 2 * (room - 1) // 3  # the file's name tells more than the disk's
+    tail = 2 * (room - 1) // 3  # the file's name says more than the disk's
     return name.replace(longest, f"{longest[: room - 1 - tail]}{_CUT}{longest[-tail:]}", 1)

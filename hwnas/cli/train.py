@@ -41,9 +41,7 @@ def train(
     ],
     out: Annotated[
         str,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="The checkpoint; written along the way.", callback=output_file
-        ),
+        typer.Option("--out", "-o", metavar="FILE", help="Checkpoint file, written regularly.", callback=output_file),
     ],
     epochs: Annotated[float | None, typer.Option("--epochs", min=0, help="Passes over the data.")] = None,
     steps: _Step = None,
@@ -51,7 +49,10 @@ def train(
     schedule: Annotated[str | None, typer.Option("--schedule", help="cosine, inverse-sqrt or constant.")] = None,
     warmup: Annotated[int | None, typer.Option("--warmup", min=0, help="Steps up to the highest rate.")] = None,
     optimizer: Annotated[str | None, typer.Option("--optimizer", help="sgd or adam.")] = None,
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", min=0, help="Of weights alone.")] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option("--weight-decay", min=0, help="Weight decay; of weights only, not of biases and norms."),
+    ] = None,
     clip: Annotated[float | None, typer.Option("--clip", min=0, help="Largest norm of the gradient.")] = None,
     sampling: Annotated[
         str | None,
@@ -59,18 +60,21 @@ def train(
     ] = None,
     samples: Annotated[int | None, typer.Option("--samples", min=0, help="Random sub-networks per step.")] = None,
     distillation: Annotated[
-        float | None, typer.Option("--distillation", min=0, max=1, help="Share learned from the largest sub-network.")
+        float | None,
+        typer.Option(
+            "--distillation", min=0, max=1, help="Weight of the largest sub-network's outputs in the loss, from 0 to 1."
+        ),
     ] = None,
     progressive: Annotated[
         bool | None, typer.Option("--progressive/--at-once", help="Open choices one after the other, or all at once.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of weights, order and sub-networks.")] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", metavar="FILE", help="Start from these; default: fresh ones.")
+        str | None, typer.Option("--weights", metavar="FILE", help="Weights to start from; default: random ones.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in FILE.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the training in FILE.")] = False,
     checkpoint_every: Annotated[
-        float, typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Between checkpoints.")
+        float, typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Time between checkpoints.")
     ] = 60.0,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")] = "cpu",
     json: JsonFile = None,
@@ -98,7 +102,7 @@ def train(
     with training(quiet) as progress:
 
         def show(event: TrainingProgress) -> None:
-            context.obj.keeps(f"{event.step} of {event.steps} steps are kept in {out}", "--resume")
+            context.obj.note_saved(f"{event.step} of {event.steps} steps are stored in {out}", "--resume")
             progress(event)
 
         done = run(
@@ -119,7 +123,7 @@ def train(
             said = f"{out}: {done.step} steps in {done.elapsed_s:.0f} s, loss {done.loss:.4f}"
             deliver(results().print, said, markup=False)
     if not quiet:
-        remark(f"hwnas evaluate {net.name} -c max -c min --quality ... --weights {out} tells what it is worth")
+        remark(f"hwnas evaluate {net.name} -c max -c min --quality ... --weights {out} shows their quality")
 
 
 def _trainable(net: Any) -> Trainable:

@@ -1,4 +1,4 @@
-"""``hwnas transfer``: I searched on A and deploy on B: what do I lose?"""
+"""``hwnas transfer``: what does a front lose when it is deployed on another platform?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hwnas.cli.options import (
     Workers,
     farm_options,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
+from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import transferring
 
 
@@ -42,7 +42,7 @@ def transfer(
     supernet: Supernet,
     platform: Platforms,
     study: Annotated[
-        list[str] | None, typer.Option(help="Use this study's search, one per platform; repeatable.")
+        list[str] | None, typer.Option(help="Use this stored study in place of a search on its platform; repeatable.")
     ] = None,
     quality: Quality = None,
     weights: Weights = None,
@@ -52,9 +52,9 @@ def transfer(
     evals: Evals = 50,
     seed: Seed = 0,
     samples: Annotated[
-        int, typer.Option(min=0, help="Sub-networks beside the fronts, to correlate platforms by.")
+        int, typer.Option(min=0, help="Number of other sub-networks to measure, for correlations between platforms.")
     ] = 30,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure fronts anew on their own platform too.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure each front again on its own platform too.")] = False,
     json: JsonFile = None,
     html: HtmlFile = None,
     scheduler: Scheduler = None,
@@ -65,12 +65,12 @@ def transfer(
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
-    """Search on each platform, measure each front on all of them, and tell what carries over.
+    """Search on each platform, measure each front on all of them, and report how well results transfer.
 
-    Interrupted, the same command goes on.
+    If it is interrupted, run the same command again to resume.
 
-    Values joined by + are platforms of their own: onnxruntime:threads=1+2,batch=1+8 is four. Of measured tables
-    nothing is searched: every sub-network that all of them have is compared.
+    Several values of a key, joined by +, are several platforms: onnxruntime:threads=1+2,batch=1+8 is four. Measured
+    tables are not searched: all sub-networks that every table has are compared.
     """
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of
@@ -83,9 +83,9 @@ def transfer(
 
     net = supernets.get(supernet)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as kept, transferring(quiet) as progress:
-        context.obj.keeps(f"what was searched and measured is kept in {kept.name}")
-        before = {one.name for one in kept.studies()}
+    with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as opened, transferring(quiet) as progress:
+        context.obj.note_saved(f"what was searched and measured is stored in {opened.name}")
+        before = {one.name for one in opened.studies()}
         found = run(
             net,
             platforms,
@@ -97,20 +97,14 @@ def transfer(
             seed=seed,
             samples=samples,
             fresh=fresh,
-            store=kept,
+            store=opened,
             progress=progress,
         )
     outcome = found.to_json()
     if not quiet:
         _remark_on_studies(outcome, before - set(study or ()))
     with Delivery(f"what was measured is in the store {store}: this command again goes on with it") as deliver:
-        if json is not None:
-            deliver(write_json, json, outcome)
-        if html is not None:
-            deliver(write_text, html, transfer_page(outcome))
-        if json != STANDARD_OUTPUT:
-            for line in words(outcome):
-                deliver(results().print, line, markup=False)
+        deliver.result(outcome, *words(outcome), json=json, html=html, page=transfer_page)
     if html is not None and not quiet:
         remark(f"page: {html}")
 

@@ -43,7 +43,7 @@ def list_published() -> None:
 
 
 def fetch(name: Annotated[str, typer.Argument(help="A super-network, such as ofa-mbv3-w1.0.")]) -> None:
-    """Bring published weights onto this machine and check that they fit; prints where they are, for --weights."""
+    """Download published weights, check that they fit, and print the file for --weights."""
     from hwnas import supernets
     from hwnas.supernets import weights
     from hwnas.supernets.assets import digest, locate

@@ -1,1 +1,1 @@
-"""Several algorithms on one problem, over seeds: who reaches which hypervolume in how many evaluations."""
+"""Compare algorithms on one problem over several seeds: hypervolume by number of evaluations."""

@@ -1,4 +1,4 @@
-"""Empirical attainment surfaces: what a share of the runs of a stochastic search reaches. Computed by moocore.
+"""Empirical attainment surfaces: what a given share of the runs of a search attains. Computed by moocore.
 
 A point is attained by a run whose front has a point that is no worse in any objective. The surface of level p is the
 border of what at least p of the runs attain (Grunert da Fonseca, Fonseca and Hall, EMO 2001).

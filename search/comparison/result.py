@@ -1,4 +1,4 @@
-"""What a comparison of algorithms has found: curves, thresholds, attainment surfaces, and their JSON."""
+"""The result of a comparison of algorithms: hypervolume curves, thresholds, attainment surfaces, and their JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hwnas.search.objectives import Directions
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import json_number
 
 # 1: first form.
 SCHEMA = 1
@@ -30,7 +31,7 @@ class Contestant:
     Attributes:
         algorithm: its name.
         preset: of its settings; ``None``: its own.
-        label: what it is called where algorithm and preset do not tell it from others; ``None``: those two.
+        label: its name where algorithm and preset alone would be ambiguous; ``None``: those two.
     """
 
     algorithm: str
@@ -129,7 +130,7 @@ class Comparison:
             return curve
         volumes = study.archive.hypervolumes(self.reference) / self.best
         curve[: len(volumes)] = volumes
-        curve[len(volumes) :] = volumes[-1]  # a search that ended early keeps what it has
+        curve[len(volumes) :] = volumes[-1]  # a search that ended early stays at its last value
         return curve
 
     def mean(self, contestant: Contestant) -> FloatArray:
@@ -242,10 +243,7 @@ class Comparison:
         """Spell minimised points ``(n, m)`` by objective, in the units that users read."""
         labels = next(iter(self.studies.values()))[0].objectives
         shown = Directions([one.maximise for one in labels]).shown(minimised)
-        return [
-            {one.name: None if math.isnan(value) else float(value) for one, value in zip(labels, row, strict=True)}
-            for row in shown
-        ]
+        return [{one.name: json_number(value) for one, value in zip(labels, row, strict=True)} for row in shown]
 
 
 def _first(curve: FloatArray, threshold: float) -> int | None:

@@ -1,4 +1,4 @@
-"""Several algorithms on one problem, over seeds: who reaches which hypervolume in how many evaluations.
+"""Compare algorithms on one problem over several seeds: hypervolume by number of evaluations.
 
 ``compare`` runs them; ``hwnas.search.comparison.result`` holds what comes out, and its JSON.
 """
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hwnas.search.comparison.result import Comparison, Contestant
-from hwnas.search.objectives import Sources
 from hwnas.search.processes import side_by_side
 from hwnas.search.study.continued import continued
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import preview
 from hwnas.search.study.run import Study
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork
@@ -83,9 +82,9 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     """Run each algorithm with each seed on the same problem.
 
     Where something is measured and there is a store, the same call goes on where an earlier one was interrupted.
-    Where every objective is free, the searches run in parallel processes of one thread each; how many there are does
-    not change what they find. Where something is measured they run one after the other and share the measurements: a
-    sub-network that two of them evaluate is measured once.
+    Where no objective has to be measured, the searches run in parallel processes of one thread each; how many there are
+    does not change what they find. Where something is measured they run one after the other and share the measurements:
+    a sub-network that two of them evaluate is measured once.
 
     Args:
         net: the super-network.
@@ -101,7 +100,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
             has the worst value of all searches.
         best: the hypervolume that counts as 1; ``None``: that of all searches' fronts together.
         thresholds: normalised hypervolumes; ``None``: what each algorithm but the best one reached.
-        store: where measurements and measured studies are kept; ``None``: measurements are shared, then forgotten.
+        store: for measurements and measured studies; ``None``: the searches share measurements, then discard them.
         workers: processes; ``None``: as many as CPUs may be used; 1: none but this one. A script that lets there be
             more needs ``if __name__ == "__main__":``, as everywhere in Python.
         progress: is called with a ``CompareProgress``.
@@ -122,13 +121,13 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
         "reference": reference,
     }
     jobs = [_Job(contestant, seed, options) for contestant in contestants for seed in chosen]
-    tell = progress or (lambda _: None)
-    costs_nothing = _all_free(net, options)
-    tell(CompareProgress(0, len(jobs), ""))
+    notify = progress or (lambda _: None)
+    costs_nothing = preview(net, options).costs_nothing
+    notify(CompareProgress(0, len(jobs), ""))
     if costs_nothing and workers != 1:
-        studies = _in_parallel(net, jobs, workers, tell)
+        studies = _in_parallel(net, jobs, workers, notify)
     else:
-        studies = _one_by_one(net, jobs, None if costs_nothing else store, costs_nothing, tell)
+        studies = _one_by_one(net, jobs, None if costs_nothing else store, costs_nothing, notify)
     grouped = {one: [studies[job] for job in range(len(jobs)) if jobs[job].contestant == one] for one in contestants}
     return Comparison.of(grouped, evals, best, thresholds)
 
@@ -153,14 +152,6 @@ def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     return chosen
 
 
-def _all_free(net: SuperNetwork, options: Mapping[str, Any]) -> bool:
-    """Tell whether nothing has to be measured; raises what is wrong with the problem before anything takes time."""
-    request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
-    with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
-        plan = Plan(request, sources)
-        return all(one.costs_nothing for one in (*plan.objectives, *plan.limited))
-
-
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +160,7 @@ def _one_by_one(
     jobs: Sequence[_Job],
     store: Store | None,
     costs_nothing: bool,
-    tell: Callable[[CompareProgress], None],
+    notify: Callable[[CompareProgress], None],
 ) -> list[Study]:
     studies: list[Study] = []
     last = ""
@@ -177,11 +168,11 @@ def _one_by_one(
         for number, job in enumerate(jobs):
 
             def show(event: Any, number: int = number, last: str = last) -> None:
-                tell(CompareProgress(number, len(jobs), last, event))
+                notify(CompareProgress(number, len(jobs), last, event))
 
             studies.append(job.run(net, store=shared, progress=show))
             last = job.name
-            tell(CompareProgress(len(studies), len(jobs), last))
+            notify(CompareProgress(len(studies), len(jobs), last))
     return studies
 
 
@@ -192,13 +183,13 @@ def _passing_store() -> Store:
 
 
 def _in_parallel(
-    net: SuperNetwork, jobs: Sequence[_Job], workers: int | None, tell: Callable[[CompareProgress], None]
+    net: SuperNetwork, jobs: Sequence[_Job], workers: int | None, notify: Callable[[CompareProgress], None]
 ) -> list[Study]:
     tasks = {job.name: (net.name, job) for job in jobs}
     done: dict[str, Study] = {}
     for name, study in side_by_side(_run, tasks, workers):
         done[name] = study
-        tell(CompareProgress(len(done), len(jobs), name))
+        notify(CompareProgress(len(done), len(jobs), name))
     return [done[job.name] for job in jobs]
 
 

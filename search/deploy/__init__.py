@@ -1,1 +1,1 @@
-"""What a search has found, written so that it can be deployed, and read back."""
+"""Write sub-networks that a search has found in forms that can be deployed, and check them by reading them back."""

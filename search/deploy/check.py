@@ -1,4 +1,4 @@
-"""Read back what was written of a sub-network, run it, and compare it with the torch module."""
+"""Read an exported sub-network back, run it, and compare its outputs with the torch module's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README that goes with a deployed sub-network: its figures, how to run it, what to keep in mind."""
+"""The README that goes with a deployed sub-network: its figures, how to run it, and caveats."""
 
 from __future__ import annotations
 

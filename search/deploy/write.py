@@ -1,4 +1,4 @@
-"""Write a sub-network that a search has found so that it can be deployed, with a README of its figures."""
+"""Export a sub-network that a search has found as ONNX, OpenVINO or torch, with a README of its figures."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class _Latency:
 
 
 class KnownLatency(_Latency):
-    """Latency from a table; no measurement is made of it, so nothing is kept but the evaluation itself."""
+    """Latency from a table; nothing is measured, so only the evaluation itself is stored."""
 
     costs_nothing = True
     exact = True
@@ -73,7 +73,7 @@ class KnownLatency(_Latency):
 
 
 class MeasuredLatency(_Latency):
-    """Latency measured on the platform; every measurement is kept by the measurer as soon as it is taken."""
+    """Latency measured on the platform; the measurer stores every measurement as soon as it is taken."""
 
     costs_nothing = False
     exact = False

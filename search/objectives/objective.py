@@ -1,4 +1,4 @@
-"""What an objective is, what it reads from, and the one place where its values are turned into minimised ones."""
+"""The interface of objectives, what they read from, and the one place where values become minimised ones."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Outcome:
         status: one of "ok", "unstable", "failed" per sub-network.
         reasons: why, where it is not "ok"; else "".
         intervals: ``(n, 2)`` bounds on the values, or ``None`` where the values are exact.
-        beside: per sub-network, the values of others that were measured in the same batch and had been measured before,
-            by key; empty where nothing is measured.
+        beside: per sub-network, the values of others, by key, that were measured again in the same batch; empty where
+            nothing is measured.
     """
 
     values: FloatArray
@@ -66,8 +66,8 @@ class Objective(Protocol):
         source: what its values come from; values of different sources never mix in one study. Files are in it by what
             they hold, not by their names; see ``Renamed``.
         costs_nothing: it costs nothing to evaluate: nothing is measured.
-        exact: it is free and exactly known, so that an algorithm may look at it without an evaluation. A prediction is
-            never cheap: predictions of quality are what the papers count.
+        exact: its values are exact and cost nothing, so that an algorithm may compute them without an evaluation. A
+            prediction of quality is never exact: the papers count it as an evaluation.
         batched: it takes a batch at once and loses none of it when it is interrupted; otherwise sub-networks are
             evaluated one by one.
     """
@@ -115,10 +115,10 @@ def values_of(objective: Objective, X: IntArray) -> FloatArray:
 
 @runtime_checkable
 class Repeatable(Protocol):
-    """An objective whose values drift with the machine, and that can measure others again beside a batch."""
+    """An objective whose values drift with the machine, and that can re-measure others along with a batch."""
 
     def evaluate_beside(self, X: IntArray, again: IntArray) -> Outcome:
-        """Return the values of ``X``, ``(n, n_var)``, with those of ``again``, ``(k, n_var)``, in ``beside``."""
+        """Return the values of ``X``, ``(n, n_var)``; those of ``again``, ``(k, n_var)``, are in ``Outcome.beside``."""
         ...
 
 
@@ -150,7 +150,7 @@ class Renamed(Protocol):
     """An objective whose source was once called by the names of files: studies from then are still resumed."""
 
     def recorded_as(self, source: str) -> bool:
-        """Tell whether ``source`` is what this objective's may have been called, as far as names tell."""
+        """Return whether ``source`` may be an older name of this objective's source, as far as names show."""
         ...
 
 
@@ -174,7 +174,7 @@ class Sources:
         net: the super-network.
         platform: where latency is known or measured; ``None``: nowhere.
         quality_spec: the quality source; ``None``: the super-network's own.
-        store: where measurements are kept and looked up; ``None``: nowhere.
+        store: where measurements are stored and looked up; ``None``: nowhere.
         progress: is given the measurer's progress events; ``None``: nothing is.
         quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
         since: what was measured since then (ISO 8601, UTC) is not measured again; see

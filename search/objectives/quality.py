@@ -35,12 +35,12 @@ class QualityObjective:
         self.costs_nothing = quality.costs_nothing
         rows: int | None = getattr(quality, "rows", None)
         self.rows = None if rows is None else Rows(quality.name, rows)
-        # A source that takes long evaluates one at a time, so that each is kept as soon as it is there; one that has
+        # A source that takes long evaluates one at a time, so that each is stored as soon as it is there; one that has
         # several machines sees to that itself.
         self.batched = quality.costs_nothing or bool(getattr(quality, "parallel", False))
 
     def recorded_as(self, source: str) -> bool:
-        """Tell whether ``source`` is what the quality's was called before it was free of the names of files."""
+        """Return whether ``source`` is the quality's older name, which had the names of files in it."""
         by_name = str(getattr(self._quality, "source_by_name", self._quality.name))
         _, found, weights = by_name.rpartition("; weights ")
         # Of image folders the digest was one of names and sizes, which says nothing now.

@@ -1,4 +1,4 @@
-"""Objectives that are known for a list of sub-networks and no others: a search proposes others, and finds none."""
+"""Refuse searches on measured tables that list too few sub-networks of the space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""I know latencies on A and deploy on B: how few measurements on B make them known there?
+"""Adapt latencies known on platform A to platform B: how few measurements on B are enough?
 
 What two platforms have in common is most of it: a large network is slow on both. So the latency on A is one feature
 more of a Gaussian process on B, with a weight that the data may choose freely, and all that the process still has to

@@ -1,4 +1,4 @@
-"""The predictor that predicts best here: chosen by cross-validation."""
+"""The best predictor for the given examples, chosen by cross-validation."""
 
 from __future__ import annotations
 

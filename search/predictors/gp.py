@@ -1,4 +1,4 @@
-"""A Gaussian process: predictions that know how sure they are (Rasmussen and Williams, 2006, chapters 2 and 5).
+"""A Gaussian process: predictions with standard deviations (Rasmussen and Williams, 2006, chapters 2 and 5).
 
 The kernel is a sum of linear terms and of squared exponential terms with one length scale per kind of variable. Its
 few parameters are those of the largest posterior probability: the marginal likelihood times a log-normal prior, without
@@ -36,7 +36,7 @@ class GaussianProcess:
         blocks: what the kernel does with the features.
         noise: standard deviation of one value of y, in its unit; 0: y is exact; ``None``: learned from the data.
         start: kernel parameters to start from, those of a fit to slightly less data.
-        iterations: how many steps to search for better ones; 0 keeps ``start``.
+        iterations: how many steps to search for better ones; 0: ``start`` is used as it is.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The page of a comparison: which algorithm finds what in how many evaluations."""
+"""The page of a comparison: hypervolume of each algorithm by number of evaluations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, staircase, symbol, text
 from hwnas.search.report.page import render
-from hwnas.search.words import MISSING, listed
+from hwnas.search.words import MISSING, listed, objective_title
 
 # Rows of a curve's table; the curve itself has one point per evaluation.
 _TABLE_ROWS = 16
@@ -130,9 +130,11 @@ def _surface(result: Mapping[str, Any], quality: Mapping[str, Any], a: int, b: i
         title=f"Attained: {y['name']} against {x['name']}",
         says=median if flat else "Corners of the surface that half of the runs reach, projected.",
         data=data,
-        layout={"xaxis": axis(_title(x, quality)), "yaxis": axis(_title(y, quality))},
+        layout={"xaxis": axis(objective_title(x, quality)), "yaxis": axis(objective_title(y, quality))},
         table=PageTable(
-            ["algorithm", _title(x, quality), _title(y, quality)], table, "The surfaces that half of the runs reach."
+            ["algorithm", objective_title(x, quality), objective_title(y, quality)],
+            table,
+            "The surfaces that half of the runs reach.",
         ),
         choice=f"{y['name']} against {x['name']}",
         height=460,
@@ -170,7 +172,7 @@ def _words(result: Mapping[str, Any]) -> Iterator[str]:
     if others and _overlap(best, others[0]):
         yield (
             f"The difference to {others[0]['name']} is within the standard errors: "
-            "more seeds are needed to tell them apart."
+            "more seeds are needed to distinguish them."
         )
     if result["thresholds"]:
         yield from _soonest(result["thresholds"][-1])
@@ -183,10 +185,10 @@ def _soonest(threshold: Mapping[str, Any]) -> Iterator[str]:
         return
     first, *later = there
     never = [one["name"] for one in threshold["reached"] if not one["evaluations"]]
-    told = f"{threshold['value']:.3g} is reached by {first['name']} after {first['evaluations']} evaluations"
+    sentence = f"{threshold['value']:.3g} is reached by {first['name']} after {first['evaluations']} evaluations"
     slower = [f"{one['name']} needs {one['evaluations'] / first['evaluations']:.1f} times as many" for one in later]
     missing = [f"{listed(never)} {'does' if len(never) == 1 else 'do'} not reach it"] if never else []
-    yield "; ".join([told, *slower, *missing]) + "."
+    yield "; ".join([sentence, *slower, *missing]) + "."
 
 
 def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -206,11 +208,6 @@ def _plus_minus(one: Mapping[str, Any], place: int) -> str:
         return MISSING
     error = one["standard_error"]
     return f"{one['mean'][place]:.4f}" + ("" if error is None else f" \u00b1 {error[place]:.4f}")
-
-
-def _title(objective: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
-    predicted = "predicted " if quality["predicted"] and objective["name"] == quality["metric"] else ""
-    return f"{predicted}{objective['name']}" + (f" ({objective['unit']})" if objective["unit"] else "")
 
 
 def _short(value: float) -> float:

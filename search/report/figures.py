@@ -111,15 +111,15 @@ def staircase(
 ) -> Trace:
     """Return the line that bounds what the points dominate; ``x_up`` and ``y_up``: more is better."""
     signs = -1 if x_up else 1, 1 if y_up else -1
-    kept: list[tuple[float, float]] = []
+    corners: list[tuple[float, float]] = []
     for px, py in sorted(zip(x, y, strict=True), key=lambda point: (signs[0] * point[0], -signs[1] * point[1])):
-        if not kept or signs[1] * py > signs[1] * kept[-1][1]:
-            kept.append((px, py))
+        if not corners or signs[1] * py > signs[1] * corners[-1][1]:
+            corners.append((px, py))
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": [px for px, _ in kept],
-        "y": [py for _, py in kept],
+        "x": [px for px, _ in corners],
+        "y": [py for _, py in corners],
         "line": {"shape": "hv", "width": 1.5, "color": color},
         "hoverinfo": "skip",
         "showlegend": False,

@@ -1,4 +1,4 @@
-"""From figures to one HTML file that needs no network, runs only its own scripts and reads well without them."""
+"""Write figures as one HTML file that needs no network, runs only its own scripts and is readable without them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reduced precision gains on the platforms of a profile, and why where it gains nothing."""
+"""How much faster a reduced precision is on the platforms of a profile, and why where it is not."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def _ms(row: Mapping[str, Any]) -> float:
 
 
 def _int8_layers(row: Mapping[str, Any]) -> str:
-    told = [str(stage["int8_layers"]) for stage in row.get("read_back") or () if "int8_layers" in stage]
-    return listed(told) if told else ""
+    stated = [str(stage["int8_layers"]) for stage in row.get("read_back") or () if "int8_layers" in stage]
+    return listed(stated) if stated else ""
 
 
 def _reason(precision: str, layers: str, environment: Mapping[str, Any]) -> str:

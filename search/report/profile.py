@@ -59,7 +59,7 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
         return
     seconds = [round(at / 1e9, 4) for at in raw["at_ns"]]
     for disturbed in (False, True):
-        kept = [i for i, marked in enumerate(row["samples_disturbed"]) if marked is disturbed]
+        shown = [i for i, marked in enumerate(row["samples_disturbed"]) if marked is disturbed]
         marker = {"color": colour(place), "size": 5, "symbol": "x-thin" if disturbed else symbol(place)}
         marker |= {"line": {"width": 1, "color": colour(place)}} if disturbed else {}
         yield {
@@ -68,9 +68,9 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
             "name": text(row["label"]),
             "legendgroup": row["key"],
             "showlegend": not disturbed,
-            "x": [seconds[i] for i in kept],
-            "y": [round(row["samples_ms"][i], 5) for i in kept],
-            "customdata": [row_number] * len(kept),
+            "x": [seconds[i] for i in shown],
+            "y": [round(row["samples_ms"][i], 5) for i in shown],
+            "customdata": [row_number] * len(shown),
             "marker": marker,
             "opacity": 0.5 if disturbed else 0.9,
         }
@@ -105,7 +105,7 @@ def _table(rows: list[dict[str, Any]]) -> PageTable:
 
 def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:
     converged = sum(row["status"] == "ok" for row in rows)
-    yield f"{converged} of {len(rows)} measurements settled."
+    yield f"{converged} of {len(rows)} measurements converged."
     for name in platforms:
         values = [row["latency_ms"]["value"] for row in rows if row["platform"] == name]
         known = [value for value in values if value is not None]

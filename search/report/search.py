@@ -1,4 +1,4 @@
-"""The page of a study: its front, how it came about, and what it was made with."""
+"""The page of a study: its front, how the search progressed, and its settings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.report.page import render
 from hwnas.search.report.search_figures import growth, pairs, parallel, projection
-from hwnas.search.report.study_view import StudyView, cell
+from hwnas.search.report.study_view import StudyView
 from hwnas.search.words import MISSING, facts, listed, number, spelled
+from hwnas.supernets.values import json_numbers
 
 
 def search_page(result: Mapping[str, Any]) -> str:
@@ -48,16 +49,16 @@ def _words(seen: StudyView) -> list[str]:
     n = len(seen.evaluations)
     if not seen.front:
         return [f"{n} evaluations found no sub-network that meets what was asked for."]
-    told = [f"{n} evaluations found a front of {len(seen.front)} sub-networks: {_ends(seen)}."]
+    sentences = [f"{n} evaluations found a front of {len(seen.front)} sub-networks: {_ends(seen)}."]
     values = seen.hypervolumes()
     if values and values[-1] > 0:
         reached = next(i for i, value in enumerate(values, 1) if value >= 0.95 * values[-1])
-        told.append(f"95\u202f% of the final hypervolume was reached after {reached} evaluations.")
+        sentences.append(f"95\u202f% of the final hypervolume was reached after {reached} evaluations.")
     spent = seen.result.get("time_s") or {}
     if spent.get("total"):
         total, measure, own = (_duration(spent[part]) for part in ("total", "measure", "search"))
-        told.append(f"It took {total}: {measure} evaluating, {own} searching.")
-    return told
+        sentences.append(f"It took {total}: {measure} evaluating, {own} searching.")
+    return sentences
 
 
 def _ends(seen: StudyView) -> str:
@@ -65,7 +66,7 @@ def _ends(seen: StudyView) -> str:
 
     def point(row: int) -> str:
         values = [
-            f"{number(cell(seen.values[row, c]))}\u202f{one['unit']}"
+            f"{number(json_numbers(seen.values[row, c]))}\u202f{one['unit']}"
             + ("" if one["name"] == "latency" else f" {one['name']}")
             for c, one in enumerate(seen.objectives)
         ]
@@ -109,7 +110,7 @@ def _front_table(seen: StudyView) -> PageTable:
         rows.append(
             [
                 row,
-                *(cell(value) for value in seen.values[row]),
+                *(json_numbers(value) for value in seen.values[row]),
                 *([intervals or None] if measured else []),
                 one["status"],
                 "; ".join(spelled(one["config"])),
@@ -133,10 +134,10 @@ def _settings(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _notes(seen: StudyView) -> list[str]:
     """Return what the study notes of itself; what its quality is stands at the top of the page already."""
-    told = [
+    sentences = [
         note for note in seen.result.get("notes") or [] if not seen.quality["note"] or seen.quality["note"] not in note
     ]
-    return told or _failures(seen)
+    return sentences or _failures(seen)
 
 
 def _failures(seen: StudyView) -> list[str]:

@@ -1,4 +1,4 @@
-"""The figures of a study: its evaluations and its front, the front over all objectives, hypervolume as it grew."""
+"""The figures of a study: evaluations and front, the front over all objectives, hypervolume over evaluations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwnas.search.report.figures import SCALE, Cell, Figure, PageTable, Trace, axis, error_bars, points, staircase, text
-from hwnas.search.report.study_view import StudyView, cell
+from hwnas.search.report.study_view import StudyView
 from hwnas.search.words import number
+from hwnas.supernets.values import json_numbers
 
-# Lines that can still be told apart; of a larger front every so many-th is drawn.
+# As many lines as can still be distinguished; of a larger front every so many-th is drawn.
 _MAX_LINES = 60
 
 
@@ -57,7 +58,7 @@ def projection(seen: StudyView, a: int, b: int) -> Figure:
 
 def _values(seen: StudyView, *columns: int) -> PageTable:
     """Return the front's values, for a figure's table."""
-    rows: list[list[Cell]] = [[row, *(cell(seen.values[row, c]) for c in columns)] for row in seen.front]
+    rows: list[list[Cell]] = [[row, *(json_numbers(seen.values[row, c]) for c in columns)] for row in seen.front]
     return PageTable(
         ["evaluation", *(seen.title(c) for c in columns)], rows, "The front; the other evaluations are drawn only."
     )
@@ -120,7 +121,10 @@ def parallel(seen: StudyView) -> Figure:
             }
         )
     worst_to_best = zip(seen.directions.shown(high), seen.directions.shown(low), seen.objectives, strict=True)
-    ends = [f"{number(cell(worst))} to {number(cell(best))} {one['unit']}" for worst, best, one in worst_to_best]
+    ends = [
+        f"{number(json_numbers(worst))} to {number(json_numbers(best))} {one['unit']}"
+        for worst, best, one in worst_to_best
+    ]
     return Figure(
         id="parallel",
         title="The front over all objectives",

@@ -1,4 +1,4 @@
-"""A study's JSON as the pages read it: its values as arrays, its titles, its hypervolume as it grew."""
+"""A study's JSON as pages read it: values as arrays, titles, and hypervolume over evaluations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.objectives import Directions
 from hwnas.search.report.figures import Cell
+from hwnas.search.words import objective_title
 from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import json_numbers
 
 
 class StudyView:
@@ -27,18 +29,16 @@ class StudyView:
         self.directions = Directions([one["maximise"] for one in self.objectives])
         values = [[known(one["objectives"].get(name)) for name in self.names] for one in self.evaluations]
         self.values: FloatArray = np.array(values, dtype=np.float64).reshape(len(self.evaluations), len(self.names))
-        # A violation without a number is one that cannot be told, and no zero.
+        # A violation without a number is unknown, not 0.
         self.feasible = [one["status"] != "failed" and one.get("violation", 0) == 0 for one in self.evaluations]
 
     def title(self, column: int) -> str:
         """Name an objective with its unit, and say where it is a prediction."""
-        one = self.objectives[column]
-        predicted = "predicted " if self.quality["predicted"] and one["name"] == self.quality["metric"] else ""
-        return f"{predicted}{one['name']}" + (f" ({one['unit']})" if one["unit"] else "")
+        return objective_title(self.objectives[column], self.quality)
 
     def column(self, column: int, rows: Sequence[int]) -> list[Cell]:
         """Return an objective's values of some evaluations."""
-        return [cell(self.values[row, column]) for row in rows]
+        return [json_numbers(self.values[row, column]) for row in rows]
 
     def bounds(self, column: int, rows: Sequence[int]) -> list[Any]:
         """Return the intervals of an objective's values, ``None`` where there is none."""
@@ -54,9 +54,9 @@ class StudyView:
         front, found = np.empty((0, len(self.names))), [0.0]
         for row, feasible in zip(minimised, self.feasible, strict=True):
             joint = np.vstack([front, row])
-            kept = non_dominated(joint) if feasible else np.zeros(len(joint), dtype=bool)
-            if kept[-1]:
-                front = joint[kept]
+            efficient = non_dominated(joint) if feasible else np.zeros(len(joint), dtype=bool)
+            if efficient[-1]:
+                front = joint[efficient]
                 found.append(hypervolume(front, reference))
             else:
                 found.append(found[-1])
@@ -70,8 +70,3 @@ class StudyView:
 def known(value: float | None) -> float:
     """Return a number of the JSON, nan for what it has none of."""
     return float("nan") if value is None else float(value)
-
-
-def cell(value: float) -> float | None:
-    """Return a number for a figure or table, ``None`` for nan."""
-    return float(f"{value:.9g}") if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The transfer page: what is found on one platform, shown on the others."""
+"""The transfer page: fronts of one platform, measured on the others."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from hwnas.search.report.transfer_figures import (
     front_figure,
     loss_figure,
     pair_figure,
-    quality_title,
 )
 from hwnas.search.transfer.verdict import KINDS, verdict
-from hwnas.search.words import MISSING, facts, letter, listed, spelled
+from hwnas.search.words import MISSING, facts, letter, listed, quality_title, spelled
 
 # A table of more rows serves nobody on screen; the page's JSON has them all.
 _MAX_TABLE_ROWS = 200
@@ -197,7 +196,7 @@ def _letters(platforms: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _troubles(rows: Sequence[Mapping[str, Any]], platforms: Sequence[str]) -> list[dict[str, Any]]:
-    """Per platform, what did not settle or failed, with the reasons."""
+    """Per platform, the measurements that did not converge or failed, with the reasons."""
     found = []
     for index in range(len(platforms)):
         bad = [(row["status"][index], row["reason"][index]) for row in rows if row["status"][index] != "ok"]

@@ -1,4 +1,4 @@
-"""The figures of a transfer result: fronts shown elsewhere, losses at budgets, latencies platform against platform."""
+"""The figures of a transfer result: fronts on other platforms, losses at budgets, latencies of pairs of platforms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hwnas.search.report.figures import (
     text,
 )
 from hwnas.search.transfer.verdict import KINDS
-from hwnas.search.words import MISSING, letter, listed, units
+from hwnas.search.words import MISSING, letter, listed, quality_title, units
 
 # Points per figure that a laptop draws at once, and in all figures of a kind, of which there may be dozens; beyond it,
 # those that are on no front are thinned.
@@ -250,12 +250,6 @@ def _pair(interval: Mapping[str, Any] | None, number: int, place: int) -> tuple[
     if interval is None or interval["low"][number][place] is None:
         return None
     return interval["low"][number][place], interval["high"][number][place]
-
-
-def quality_title(quality: Mapping[str, Any]) -> str:
-    """Name the quality with its unit, and say where it is a prediction."""
-    predicted = "predicted " if quality["predicted"] else ""
-    return f"{predicted}{quality['metric']} ({quality['unit']})"
 
 
 def _both(row: Mapping[str, Any], target: int) -> bool:

@@ -15,6 +15,7 @@ from hwnas.search import algorithms
 from hwnas.search.algorithm import Algorithm, Known, Problem
 from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, check_distinct, make, values_of
 from hwnas.search.objectives.latency import MeasuredLatency
+from hwnas.search.objectives.objective import Used
 from hwnas.search.objectives.quality import QualityObjective
 from hwnas.search.study.archive import Archive
 from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
@@ -28,6 +29,7 @@ from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.contents import Content, to_records
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
@@ -64,6 +66,36 @@ class Request:
     initial: tuple[str, ...] = ()
     transfer_from: str | None = None
     transfer_until: Any = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A problem, looked at before anything takes time.
+
+    Attributes:
+        costs_nothing: no objective and no constraint has to be measured.
+        used: the platform and the quality source that it reads from.
+    """
+
+    costs_nothing: bool
+    used: Used
+
+
+def preview(net: SuperNetwork, options: Mapping[str, Any]) -> Preview:
+    """Look at a problem.
+
+    Args:
+        net: the super-network.
+        options: those of ``hwnas.search.study.run.search`` that make the problem: objectives, constraints, reference,
+            platform, quality and quality_options.
+
+    Raises:
+        UsageError: it asks for what cannot be.
+    """
+    request = Request("", 0, options["objectives"], options["constraints"], reference=options["reference"])
+    with Sources(net, options["platform"], options["quality"], quality_options=options["quality_options"]) as sources:
+        plan = Plan(request, sources)
+        return Preview(all(one.costs_nothing for one in (*plan.objectives, *plan.limited)), sources.used)
 
 
 class Plan:

@@ -1,4 +1,4 @@
-"""I searched on A and deploy on B: what do I lose?"""
+"""Transfer: how good is a front that was searched on platform A when it is deployed on platform B?"""
 
 from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
 from hwnas.search.transfer.run import TransferProgress, transfer

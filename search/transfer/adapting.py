@@ -1,4 +1,4 @@
-"""How few measurements on a platform make its latencies known, from another platform and from nothing."""
+"""How many measurements predict a platform's latencies well, with and without another platform's latencies."""
 
 from __future__ import annotations
 

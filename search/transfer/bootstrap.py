@@ -1,4 +1,4 @@
-"""How much do the matrices hinge on which sub-networks were looked at? Bootstrap over the shared rows."""
+"""Bootstrap intervals of the transfer matrices, over the sub-networks that were measured everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which choices drive the difference between platforms: what each kind of choice costs, platform by platform.
+"""Which choices drive the difference between platforms: the effect of each kind of choice on each platform's latency.
 
 An additive model of latency: per kind of choice and stage, how far the choices that matter lie between the smallest and
 the largest value. What a coefficient says is what it costs to take all choices of that kind from the smallest to the
@@ -24,7 +24,7 @@ class Effects:
 
     Attributes:
         names: the kinds of choices, by their config keys; with a stage behind them ("ks 2") where rows are enough to
-            tell stages apart.
+            distinguish stages.
         percent: ``(n_effects, n_platforms)``; nan where a platform has too few rows.
         explained: the share of the latencies' variance that the model explains, per platform; nan likewise.
     """
@@ -40,7 +40,7 @@ class EffectModel:
     Args:
         space: the search space.
         X: the sub-networks, ``(n, n_var)``.
-        by_stage: tell stages apart.
+        by_stage: distinguish stages.
     """
 
     def __init__(self, space: SearchSpace, X: IntArray, *, by_stage: bool = False) -> None:
@@ -55,7 +55,7 @@ class EffectModel:
         features = np.column_stack(columns) if columns else np.zeros((len(X), 0))
         # A kind that never varies among these rows has no effect that could be seen.
         varies = np.ptp(features, axis=0) > 0 if len(X) else np.zeros(features.shape[1], dtype=bool)
-        self.names = tuple(name for name, kept in zip(groups, varies, strict=True) if kept)
+        self.names = tuple(name for name, varying in zip(groups, varies, strict=True) if varying)
         self._features = features[:, varies]
 
     def fit(self, latency: FloatArray, rows: IntArray | None = None) -> Effects:
@@ -72,7 +72,7 @@ class EffectModel:
 
 
 def enough_for_stages(space: SearchSpace, n: int) -> bool:
-    """Tell whether ``n`` rows are enough to tell the stages' effects apart."""
+    """Return whether ``n`` rows are enough to separate the stages' effects."""
     return n >= _ROWS_PER_EFFECT * (1 + len(_groups(space, by_stage=True)))
 
 

@@ -1,4 +1,4 @@
-"""What is a front worth elsewhere? Fronts searched on one platform, re-measured on another.
+"""How good a front is on another platform: fronts searched on one, re-measured on another.
 
 Everything here takes the *shared rows*: the sub-networks that were measured on every platform.
 
@@ -97,9 +97,9 @@ def standing(latency: FloatArray, loss: FloatArray, fronts: BoolArray) -> FloatA
         here = np.isfinite(latency[:, j]) & np.isfinite(loss)
         for i in range(n_platforms):
             joint = np.flatnonzero((fronts[:, i] | fronts[:, j]) & here)
-            kept = non_dominated(np.column_stack([latency[joint, j], loss[joint]]))
+            efficient = non_dominated(np.column_stack([latency[joint, j], loss[joint]]))
             from_i = fronts[joint, i]
-            stands[joint[from_i], i, j] = kept[from_i]
+            stands[joint[from_i], i, j] = efficient[from_i]
     return stands
 
 

@@ -1,4 +1,4 @@
-"""Which platforms can share one search?"""
+"""Group platforms that rank sub-networks alike, so that one search serves them."""
 
 from __future__ import annotations
 

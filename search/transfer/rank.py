@@ -1,4 +1,4 @@
-"""Do two platforms order sub-networks alike? Rank correlations between the columns of a latency table."""
+"""Rank correlations between platforms, over the columns of a latency table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From shared rows to the transfer report's numbers, and their JSON."""
+"""The result of a transfer: all numbers of the report, computed from the shared measurements, and their JSON."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from hwnas.search.transfer.grouping import groups
 from hwnas.search.transfer.rank import RankCorrelations, rank_correlations
 from hwnas.search.transfer.verdict import words
 from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
+from hwnas.supernets.values import json_numbers
 
 # 1: the first.
 SCHEMA = 1
@@ -145,20 +146,20 @@ class TransferResult:
             "supernet": rows.supernet,
             "platforms": list(rows.platforms),
             "n_shared": len(rows.keys),
-            "kendall_tau": plain(self.correlations.kendall_tau),
-            "spearman": plain(self.correlations.spearman),
-            "hypervolume_ratio": plain(self.hypervolume_ratio),
-            "front_overlap": plain(self.front_overlap),
+            "kendall_tau": json_numbers(self.correlations.kendall_tau),
+            "spearman": json_numbers(self.correlations.spearman),
+            "hypervolume_ratio": json_numbers(self.hypervolume_ratio),
+            "front_overlap": json_numbers(self.front_overlap),
             "regret": [self._regret(regret) for regret in self.regrets],
             "samples_to_adapt": {} if self.adapting is None else self.adapting.to_json(),
             "effects": _effects(self.effects),
             "stage_effects": _effects(self.stage_effects),
-            "n_pairs": plain(self.correlations.n_pairs),
-            "n_members": plain(self.members),
+            "n_pairs": json_numbers(self.correlations.n_pairs),
+            "n_members": json_numbers(self.members),
             "groups": [list(group) for group in self.groups],
             "reference": [self._reference(point) for point in self.reference],
             "intervals": {
-                name: {"low": plain(interval.low), "high": plain(interval.high), "level": LEVEL}
+                name: {"low": json_numbers(interval.low), "high": json_numbers(interval.high), "level": LEVEL}
                 for name, interval in self.intervals.items()
             },
             "quality": vars(rows.label),
@@ -173,14 +174,17 @@ class TransferResult:
         return {
             "searched_on": self.rows.platforms[regret.searched_on],
             "deployed_on": self.rows.platforms[regret.deployed_on],
-            "budget_ms": plain(regret.budget * 1e3),
-            "own": plain(self._outside(regret.own)),
-            "transferred": plain(self._outside(regret.transferred)),
-            "lost": plain(regret.lost),
+            "budget_ms": json_numbers(regret.budget * 1e3),
+            "own": json_numbers(self._outside(regret.own)),
+            "transferred": json_numbers(self._outside(regret.transferred)),
+            "lost": json_numbers(regret.lost),
         }
 
     def _reference(self, point: FloatArray) -> dict[str, Any]:
-        return {"latency_ms": plain(point[0] * 1e3), self.rows.label.metric: plain(self._outside(float(point[1])))}
+        return {
+            "latency_ms": json_numbers(point[0] * 1e3),
+            self.rows.label.metric: json_numbers(self._outside(float(point[1]))),
+        }
 
     def _outside(self, loss: float) -> float:
         return -loss if self.rows.label.maximise else loss
@@ -191,9 +195,9 @@ class TransferResult:
         return {
             "key": rows.keys[number],
             "config": rows.configs[number],
-            "quality": plain(rows.quality[number]),
-            "latency_ms": plain(rows.latency_s[number] * 1e3),
-            "interval_ms": [plain(pair) if np.isfinite(pair).all() else None for pair in bounds],
+            "quality": json_numbers(rows.quality[number]),
+            "latency_ms": json_numbers(rows.latency_s[number] * 1e3),
+            "interval_ms": [json_numbers(pair) if np.isfinite(pair).all() else None for pair in bounds],
             "status": list(rows.status[number]),
             "reason": list(rows.reasons[number]),
             "front_of": np.flatnonzero(rows.fronts[number]).tolist(),
@@ -227,7 +231,7 @@ def analyse(  # noqa: PLR0913 - all but the first two are options by name
     """
     latency, loss, fronts = rows.latency_s, rows.loss, rows.fronts
     correlations = rank_correlations(latency)
-    # Resamples keep the reference point: it belongs to the space, not to the draw.
+    # All resamples use one reference point: it belongs to the space, not to the draw.
     reference = references(latency, loss)
     stands = standing(latency, loss, fronts)
     if resamples is None:
@@ -268,19 +272,9 @@ def _effects(effects: Effects | None) -> dict[str, Any] | None:
         return None
     return {
         "names": list(effects.names),
-        "percent": plain(effects.percent),
-        "explained": plain(effects.explained),
+        "percent": json_numbers(effects.percent),
+        "explained": json_numbers(effects.explained),
     }
-
-
-def plain(value: Any) -> Any:
-    """Turn an array or number into what JSON can hold: nested lists, nan as ``None``, floats to nine digits."""
-    if isinstance(value, np.ndarray):
-        return [plain(entry) for entry in value]
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    # Nine digits are beyond any measurement, and keep a file of many rows small.
-    return float(f"{value:.9g}") if np.isfinite(value) else None
 
 
 def _in_milliseconds(latency: FloatArray, loss: FloatArray, fronts: BoolArray) -> list[Regret]:

@@ -1,4 +1,4 @@
-"""Search on each platform, measure everybody's front on every platform, and compare."""
+"""Search on each platform, measure every front on all platforms, and compare."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwnas.harness.host.environment import merged
 from hwnas.harness.quality import qualities
 from hwnas.search.objectives import Sources
 from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
@@ -91,10 +92,10 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
             this call have measured serves there as it is, and older measurements while the machine is as it was.
-        store: where studies and measurements are kept. The searches of this call are studies whose names follow from
+        store: for studies and measurements. The searches of this call are studies whose names follow from
             all that decides them, so the same call goes on where an earlier one was interrupted, and where that came to
             its end there is nothing left to do.
-        progress: is told what is going on.
+        progress: is called with a ``TransferProgress`` as things get done.
 
     Raises:
         UsageError: fewer than two platforms, one twice, or a study that does not belong here, or whose files have
@@ -114,13 +115,13 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
                 net, X, rows, rng, settings={"seed": seed, "tables": "every sub-network that all of them have"}
             )
         check_files(found, where, sources.quality)
-        tell = _Teller(progress, steps=2 * len(places) - len(done))
+        notify = _Notifier(progress, steps=2 * len(places) - len(done))
         for place in places:
             if place not in found:
                 found[place] = continued(
                     net, where[place], store, "transfer", quality=spec, quality_options=quality_options,
                     algorithm=algorithm, evals=evals, seed=seed, preset=preset, settings=settings,
-                    constraints=constraints, progress=tell.begin("search", place),
+                    constraints=constraints, progress=notify.begin("search", place),
                 )  # fmt: skip
                 check_files({place: found[place]}, where, sources.quality)
         ordered = [found[place] for place in places]
@@ -128,7 +129,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         own = [study for study in ordered if all(study is not one for one in done)]
         X = shared(net, ordered, samples, rng)
         since = None if fresh else min([begun, *_begun(store, own)])
-        measured, environments = _everywhere(net, where, X, since, store, tell)
+        measured, environments = _everywhere(net, where, X, since, store, notify)
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
         net, X, rows, rng,
@@ -137,7 +138,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             "samples": samples, "fresh": fresh,
         },
         searches=[_summary(study, notes[place]) for place, study in zip(places, ordered, strict=True)],
-        environment=_merged(environments),
+        environment=merged(environments),
     )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def _begun(store: Store | None, studies: Sequence[Study]) -> list[str]:
 def _analysed(
     net: SuperNetwork, X: IntArray, rows: SharedRows, rng: np.random.Generator, **more: Any
 ) -> TransferResult:
-    """Analyse the rows, with what can be told only where the space is at hand."""
+    """Analyse the rows, with what needs the search space too: effects of choices, and adaptation."""
     space = net.space
     by_stage = EffectModel(space, X, by_stage=True) if enough_for_stages(space, len(X)) else None
     found = adapting(space, X, rows.latency_s, rng)
@@ -205,7 +206,7 @@ def _once(X: IntArray) -> IntArray:
     return X[unseen_rows(X, ())]
 
 
-class _Teller:
+class _Notifier:
     def __init__(self, progress: Report | None, steps: int) -> None:
         self._progress = progress
         self._steps = steps
@@ -216,12 +217,12 @@ class _Teller:
         self._step += 1
         step = self._step
 
-        def tell(event: Any) -> None:
+        def notify(event: Any) -> None:
             if self._progress is not None:
                 self._progress(TransferProgress(phase, platform, step, self._steps, event))
 
-        tell(None)
-        return tell
+        notify(None)
+        return notify
 
 
 def _everywhere(
@@ -230,14 +231,14 @@ def _everywhere(
     X: IntArray,
     since: str | None,
     store: Store | None,
-    tell: _Teller,
+    notify: _Notifier,
 ) -> tuple[list[list[Measurement]], dict[str, dict[str, Any]]]:
     """Measure platform by platform: a device is held by one at a time. ``since=None``: everything anew."""
     from hwnas.harness.measure import Measurer
 
     measured, environments = [], {}
     for place, platform in places.items():
-        with Measurer(net, platform, store=store, since=since, progress=tell.begin("measure", place)) as measurer:
+        with Measurer(net, platform, store=store, since=since, progress=notify.begin("measure", place)) as measurer:
             measured.append(measurer.measure(X, fresh=since is None))
             environments[place] = dict(measurer.environment)
     return measured, environments
@@ -297,14 +298,3 @@ def _summary(study: Study, note: str) -> dict[str, Any]:
         "seconds": round(study.time_s["total"], 1),
         **({"note": note} if note else {}),
     }
-
-
-def _merged(environments: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the platforms' environments share at the top, and what differs under ``platforms``."""
-    first, *others = environments.values()
-    same = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-    own = {
-        place: {key: value for key, value in environment.items() if key not in same}
-        for place, environment in environments.items()
-    }
-    return same | {"platforms": own}

@@ -1,4 +1,4 @@
-"""The studies that a transfer starts from: they belong to it, and their files hold today what they held then."""
+"""Check the studies that a transfer starts from: they fit its platforms, and their files are unchanged."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def check_files(studies: Mapping[str, Study], places: Places, quality: Quality) 
     """
     for place, study in studies.items():
         then = of_records(study.settings.get("contents", {}))
-        told = differences(then, contents(places[place])) + differences(then, _of_quality(study, then, quality))
-        if told:
+        changes = differences(then, contents(places[place])) + differences(then, _of_quality(study, then, quality))
+        if changes:
             raise UsageError(
-                f"study {study.name!r} cannot be compared with other platforms ({'; '.join(told)}); put back what was "
-                "there, or search that platform again"
+                f"study {study.name!r} cannot be compared with other platforms ({'; '.join(changes)}); put back what "
+                "was there, or search that platform again"
             )
 
 

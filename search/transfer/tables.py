@@ -1,4 +1,4 @@
-"""Transfer between platforms of which everything is known already: measured tables.
+"""Transfer between measured tables, where nothing has to be searched or measured.
 
 Nothing is searched and nothing measured. The shared rows are all sub-networks that every table has, and a platform's
 front is the front of all of them.

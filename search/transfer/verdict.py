@@ -1,4 +1,4 @@
-"""What a transfer result says, in sentences."""
+"""Summarise a transfer result in sentences."""
 
 from __future__ import annotations
 

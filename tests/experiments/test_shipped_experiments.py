@@ -56,7 +56,7 @@ def test_what_is_searched_beyond_smoke_scale_can_be_searched(name, scale, assets
 def test_a_shipped_experiment_runs_draws_and_is_done_once(name, smoke, assets, tmp_path, monkeypatch):
     made = smoke(name)
     steps = []
-    finished = experiments.run(made, tmp_path / "out", workers=1, environ={}, tell=steps.append)
+    finished = experiments.run(made, tmp_path / "out", workers=1, environ={}, progress=steps.append)
     result = json.loads(json.dumps(finished.result, allow_nan=False))
     assert (result["experiment"], result["scale"]) == (name, "smoke")
     assert steps

@@ -129,7 +129,7 @@ import sys, time
 from hwnas.cli import interrupts
 interrupts.PATIENCE_S = 0.5
 with interrupts.Interrupts(["search", "--store", "postgresql://me:pw@host/db"]) as guard:
-    guard.keeps("all is kept", "--resume")
+    guard.note_saved("all is kept", "--resume")
     try:
         print("ready", flush=True)
         time.sleep(60)
