@@ -103,10 +103,10 @@ def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, se
         if any(problem.priors):
             raise UsageError(f"{name}: preset 'paper' makes no use of what is known on another platform; leave it out")
         return _published.PublishedLinas(problem, evals, rng, read_settings(name, settings, _published.DEFAULTS))
-    return Linas(problem, evals, rng, read_settings(name, settings, DEFAULTS))
+    return DefaultLinas(problem, evals, rng, read_settings(name, settings, DEFAULTS))
 
 
-class Linas:
+class DefaultLinas:
     """LINAS with a Gaussian process, whose acquisition is the hypervolume improvement of the lower confidence bound.
 
     Args:

@@ -16,7 +16,7 @@ class EvaluationTask:
     Attributes:
         space: the search space.
         objectives: of the search.
-        limited: what is only constrained; free.
+        limited: what is only constrained; it costs nothing to evaluate.
         constraints: on any of both.
     """
 

@@ -18,7 +18,7 @@ from hwnas.search import objectives
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms import create
 from hwnas.search.algorithms._published import PublishedLinas
-from hwnas.search.algorithms.linas import Linas
+from hwnas.search.algorithms.linas import DefaultLinas
 from hwnas.search.objectives import Outcome
 from hwnas.search.study.run import search
 from hwnas.supernets.space import Choice, SearchSpace
@@ -119,7 +119,7 @@ class Case:
         self.patch, self.kind, self.extra, self.asks = monkeypatch, kind, extra, 0
         self.fails = options.pop("fails", 0)
         self.options = {"evals": EVALS, "settings": SETTINGS} | options
-        self._count(Linas, "ask")
+        self._count(DefaultLinas, "ask")
         self._count(PublishedLinas, "ask")
 
     def _count(self, algorithm, name):
