@@ -74,3 +74,12 @@ def test_the_hosts_identity_gives_nothing_away():
     import platform
 
     assert platform.node() not in json.dumps(environment.collect()["host"])
+
+
+def test_what_environments_share_stands_once_and_the_rest_by_platform():
+    first, second = {"cpu": "A", "backend": {"torch": "2"}, "load": 1.0}, {"cpu": "A", "backend": {}, "load": 1.0}
+    assert environment.merged({"torch": first, "lut": second}) == {
+        "cpu": "A",
+        "load": 1.0,
+        "platforms": {"torch": {"backend": {"torch": "2"}}, "lut": {"backend": {}}},
+    }

@@ -220,3 +220,18 @@ def test_what_cannot_be_written_keeps_nothing_else_from_being_written(capsys):
     with pytest.raises(KeyError), Delivery("") as deliver:  # noqa: PT012
         deliver(fails, "a")
         raise KeyError
+
+
+def test_a_result_goes_wherever_it_was_asked_for_and_is_printed_unless_its_json_is(tmp_path, capsys):
+    outcome = {"value": 1}
+    with Delivery("") as deliver:
+        deliver.result(outcome, "[a]", "b", json=str(tmp_path / "r.json"), html=str(tmp_path / "r.html"), page=str)
+    assert json.loads((tmp_path / "r.json").read_text()) == outcome
+    assert (tmp_path / "r.html").read_text() == f"{outcome}\n"
+    assert capsys.readouterr().out.splitlines() == ["[a]", "b"]
+    with Delivery("") as deliver:
+        deliver.result(outcome, "front", json="-")
+    assert json.loads(capsys.readouterr().out) == outcome
+    with pytest.raises(OutputError, match=r"nowhere.*; it is in the store$"), Delivery("it is in the store") as deliver:
+        deliver.result(outcome, "front", json=str(tmp_path / "nowhere" / "r.json"))
+    assert capsys.readouterr().out == "front\n"

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from hwnas.search.words import facts, letter, listed, number, shortened, spelled
+from hwnas.search.words import (
+    facts,
+    letter,
+    listed,
+    number,
+    objective_title,
+    quality_title,
+    shortened,
+    spelled,
+)
 
 _DIGITS = st.text("012", max_size=40)
 
@@ -76,3 +85,20 @@ def test_different_keys_look_different(keys):
     short = shortened(keys)
     assert set(short) == set(keys)
     assert len(set(short.values())) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("objective", "predicted", "title"),
+    [
+        ({"name": "top1", "unit": "%"}, True, "predicted top1 (%)"),
+        ({"name": "top1", "unit": "%"}, False, "top1 (%)"),
+        ({"name": "latency", "unit": "ms"}, True, "latency (ms)"),
+        ({"name": "score", "unit": ""}, True, "score"),
+    ],
+)
+def test_a_title_has_the_unit_and_says_what_is_a_prediction(objective, predicted, title):
+    assert objective_title(objective, {"metric": "top1", "unit": "%", "predicted": predicted}) == title
+
+
+def test_a_quality_without_a_unit_has_no_brackets():
+    assert quality_title({"metric": "score", "unit": "", "predicted": True}) == "predicted score"

@@ -125,3 +125,17 @@ def test_messages_are_short_and_plain():
         reason = values.fault(odd)
         assert len(reason) < 200
         assert "\x1b" not in reason
+
+
+@given(st.floats())
+def test_json_has_a_number_for_every_finite_one_and_none_for_others(value):
+    assert values.json_number(value) == (value if math.isfinite(value) else None)
+
+
+def test_json_numbers_keep_the_shape_whole_numbers_and_nine_digits():
+    given = [np.array([[1 / 3, math.nan], [-math.inf, 2.0]]), np.arange(2), [7, 1e-12 / 3]]
+    assert values.json_numbers(given) == [
+        [[0.333333333, None], [None, 2.0]],
+        [0, 1],
+        [7, 3.33333333e-13],
+    ]
