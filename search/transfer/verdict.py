@@ -73,7 +73,7 @@ def _sharing(result: Mapping[str, Any]) -> Iterator[Sentence]:
     elif n_platforms == 2 and _undecided(result):
         n, tau = result["n_shared"], _least(result, [0, 1])
         yield (
-            f"Whether one search serves both cannot be told from {n} sub-networks (Kendall tau {tau}); ",
+            f"Whether one search serves both cannot be decided with {n} sub-networks (Kendall tau {tau}); ",
             f"with {SHARED_TAU} or more it would.",
         )
     elif len(groups) == n_platforms:
@@ -230,7 +230,7 @@ def _adapting(result: Mapping[str, Any]) -> Iterator[Sentence]:
     yield (
         f"{needed} measurements on ",
         Name(target),
-        " are enough to tell its latencies from those on ",
+        " are enough to predict its latencies from those on ",
         Name(best[target][1]),
         f" (Kendall tau {found['target_tau']} on others); {from_nothing}.",
     )

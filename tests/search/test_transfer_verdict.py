@@ -52,7 +52,7 @@ def test_two_platforms_that_agree_with_the_interval():
 def test_two_platforms_whose_interval_decides_nothing():
     interval = {"kendall_tau": {"low": [[1, 0.83], [0.83, 1]], "high": [[1, 0.99], [0.99, 1]]}}
     assert words(result([[1, 0.93], [0.93, 1]], intervals=interval, n_shared=21))[0] == (
-        "Whether one search serves both cannot be told from 21 sub-networks "
+        "Whether one search serves both cannot be decided with 21 sub-networks "
         "(Kendall tau 0.93, 95 % interval 0.83 to 0.99); with 0.95 or more it would."
     )
     interval["kendall_tau"]["high"][0][1] = 0.94
