@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from weighed import Weighed
 
 import hwnas
@@ -35,9 +37,11 @@ def energies(proposals):
     return {"energy": [energy(one) for one in proposals]}
 
 
+SETTINGS = {"linas": QUICK, "nsga2": {"population": 8}, "random": {"batch": 5}}
+
+
 def opened(algorithm="linas", evals=30, **options):
-    settings = QUICK if algorithm == "linas" else {"population": 8} if algorithm == "nsga2" else {"batch": 5}
-    return create_study(NET, objectives=OWN, algorithm=algorithm, settings=settings, evals=evals, **options)
+    return create_study(NET, objectives=OWN, algorithm=algorithm, settings=SETTINGS[algorithm], evals=evals, **options)
 
 
 @pytest.fixture
@@ -68,8 +72,7 @@ def test_a_caller_who_tells_all_before_he_asks_gets_the_search_that_hwnas_runs(a
         create = staticmethod(lambda name, sources: Energy())
 
     monkeypatch.setitem(objectives.registry._providers, "energy", Provider)
-    settings = QUICK if algorithm == "linas" else {"population": 8} if algorithm == "nsga2" else {"batch": 5}
-    ran = search(NET, objectives=["energy", "macs"], algorithm=algorithm, settings=settings, evals=30)
+    ran = search(NET, objectives=["energy", "macs"], algorithm=algorithm, settings=SETTINGS[algorithm], evals=30)
     with opened(algorithm) as study:
         while proposals := study.ask():
             told = study.tell(proposals, energies(proposals))
@@ -306,6 +309,35 @@ def test_an_interrupted_study_goes_on_to_what_it_would_have_been(tmp_path):
                 study.tell(late + others, energies(late + others))
 
     assert run(tmp_path / "a.db", True) == run(tmp_path / "b.db", False)
+
+
+TURNS = st.lists(
+    st.tuples(st.integers(1, 7) | st.none(), st.lists(st.integers(0, 6), max_size=4), st.booleans()), max_size=9
+)
+
+
+@settings(max_examples=15)
+@given(turns=TURNS, algorithm=st.sampled_from(["linas", "nsga2", "random"]))
+def test_wherever_it_is_interrupted_it_goes_on_to_what_it_would_have_been(turns, algorithm):
+    """A caller asks for some, tells some of what he has in an order of his own, and is interrupted or is not."""
+
+    def run(interrupted):
+        with Store.open(":memory:") as store:
+            study, waiting = opened(algorithm, 24, store=store, name="s"), []
+            for n, places, ends in turns:
+                waiting += study.ask(n)
+                if ends and interrupted:
+                    study.close()
+                    study = opened(algorithm, 24, store=store, name="s", resume=True)
+                    again = study.ask(len(waiting)) if waiting else []
+                    assert sorted(one.key for one in again) == sorted(one.key for one in waiting)
+                for place in places:
+                    if waiting:
+                        one = waiting.pop(place % len(waiting))
+                        study.tell([one], energies([one]))
+            return rows(study.evaluations)
+
+    assert run(True) == run(False)
 
 
 def test_a_study_is_resumed_with_more_evaluations_and_with_the_same_settings_only(store):
