@@ -9,16 +9,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from hwnas import backends
-from hwnas.backends.backend import RunningBackend, libraries
-from hwnas.harness.host import environment
+from hwnas.backends.backend import RunningBackend
 from hwnas.harness.host.lock import DeviceLock
 from hwnas.harness.host.threads import affinity, physical_cores
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol
-from hwnas.harness.platform import Platform
+from hwnas.harness.platform import Platform, surroundings
 from hwnas.harness.worker.builder import MeasurementBuilder
-from hwnas.harness.worker.messages import Failed, Measured, Order, Prepared, Progressed, Said
-from hwnas.harness.worker.process import WorkerDied, WorkerProcess
+from hwnas.harness.worker.messages import Failed, Measured, Order, Prepared, Progressed
+from hwnas.harness.worker.process import WorkerDied, WorkerProcess, start_worker
 from hwnas.harness.worker.timed import Tick
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
@@ -329,33 +328,18 @@ class LocalBench:
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads))
         with backends.registry.at_work(self._platform.backend):
             own = {str(name): str(value) for name, value in dict(self._backend.environment(settings)).items()}
-        for attempt in range(1, _ATTEMPTS + 1):
-            reasons: list[str] = []
-
-            def listen(message: Said, reasons: list[str] = reasons) -> None:
-                reasons += [message.reason] if isinstance(message, Failed) else []
-
-            try:
-                return WorkerProcess(order, {**counts, **own}, self._silence_s, listen)
-            except WorkerDied as death:
-                if attempt == _ATTEMPTS:
-                    raise MeasurementError(f"no worker comes up for {self._platform}: {death}") from death
-            except MeasurementError as error:
-                raise MeasurementError("; ".join([f"{self._platform}: {error}", *dict.fromkeys(reasons)])) from None
-        raise AssertionError("unreachable")
+        try:
+            return start_worker(order, {**counts, **own}, self._silence_s)
+        except WorkerDied as death:
+            raise MeasurementError(f"no worker comes up for {self._platform}: {death}") from death
+        except MeasurementError as error:
+            raise MeasurementError(f"{self._platform}: {error}") from None
 
     def _stop(self) -> None:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
         self._prepared = 0
-
-
-def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
-    """Return this machine's environment with the versions of the platform's backend, and its fingerprint."""
-    versions = libraries(backends.get(platform.backend))
-    found: dict[str, Any] = {**environment.collect(), "backend": versions}
-    return found, environment.fingerprint(found, backend=versions)
 
 
 def _timing(tick: Tick) -> MeasuringProgress:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hwnas import backends
 from hwnas.backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
-from hwnas.harness.host import variables
+from hwnas.harness.host import environment, variables
 from hwnas.harness.host.threads import allowed_cpus
 from hwnas.supernets.documents import parse_toml, read_text
 from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
@@ -251,3 +252,10 @@ def _threads(text: str, value: str) -> int:
             + (f"; perhaps {bound} has bound it to so few: start it without that" if bound else "")
         )
     return threads
+
+
+def surroundings(platform: Platform) -> tuple[dict[str, Any], str]:
+    """Return this machine's environment with the versions of the platform's backend, and its fingerprint."""
+    versions = libraries(backends.get(platform.backend))
+    found: dict[str, Any] = {**environment.collect(), "backend": versions}
+    return found, environment.fingerprint(found, backend=versions)

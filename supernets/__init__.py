@@ -1,6 +1,6 @@
-"""Search spaces and super-networks.
+"""Super-networks and their search spaces: ``names()`` lists super-networks, ``get(name)`` makes one.
 
-``names()`` lists the super-networks there are, ``get(name)`` makes one. A super-network is one file in
+A super-network is one file in
 ``hwnas.supernets.zoo`` or an installed package's entry point in the group ``hwnas.supernets``.
 """
 
@@ -18,7 +18,7 @@ __all__ = ["Stage", "SuperNetwork", "get", "names", "registry"]
 
 
 def _counted(net: SuperNetwork) -> None:
-    """Raise ``TypeError`` where the counts of the smallest sub-network are none."""
+    """Raise ``TypeError`` if the counts of the smallest sub-network are not numbers."""
     for name, count in (("params", net.params), ("macs", net.macs)):
         found = count(net.space.smallest())
         if np.shape(found) != (1,) or np.asarray(found).dtype.kind not in "iuf":
@@ -36,11 +36,11 @@ def names() -> list[str]:
 def get(spec: str) -> SuperNetwork:
     """Make the super-network of ``NAME[:KEY=VALUE[,KEY=VALUE...]]``, such as ``ofa-mbv3-w1.2:r=160``.
 
-    With ``/blocks`` behind it, it is the one whose sub-networks are the blocks of the other, each alone.
+    With ``/blocks`` appended, it is the super-network whose sub-networks are the single blocks of the other.
 
     Raises:
         UnknownNameError: no such super-network.
-        UsageError: an option it does not have, or a value it cannot take.
+        UsageError: it does not have an option, or an option does not have the value.
     """
     if spec.endswith(SUFFIX):
         return SingleBlocks(get(spec.removesuffix(SUFFIX)))

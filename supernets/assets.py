@@ -1,7 +1,7 @@
-"""Published files: where each is published, and where it is on this machine.
+"""Find published files on this machine, or download them into the user's cache, and verify their content.
 
-Tables and checkpoints that others publish are not copied into the project. An ``Asset`` says where one is published and
-what its content hashes to; ``locate`` finds it on this machine or fetches it into the user's cache.
+Tables and checkpoints that others publish are not part of the project. An ``Asset`` says where one is published and
+what its content hashes to; ``locate`` finds it on this machine or fetches it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hwnas.supernets.writing import write_file
 
 VARIABLE = "HWNAS_ASSETS"
 
-# Seconds without an answer after which an address is given up: a user without a network must not wait for long.
+# Seconds without an answer after which an address is given up, so that a user without a network does not wait long.
 _TIMEOUT_S = 20
 
 
@@ -27,10 +27,10 @@ class Asset:
     """A published file.
 
     Attributes:
-        path: where it lies in a folder of assets and in the cache ("ofa/acc_predictor.pth").
+        path: its path in a folder of assets and in the cache ("ofa/acc_predictor.pth").
         urls: where it is published, tried in order.
-        sha256: of its content, in hexadecimal; ``None``: it was published without one. Then the digest of what is
-            fetched is written beside it, and what lies in the cache must still have it.
+        sha256: of its content, in hexadecimal; ``None``: it was published without one. The digest is then written
+            beside the fetched file, and the cached file must still have it.
         licence: under which it is published.
     """
 
@@ -43,11 +43,11 @@ class Asset:
 def locate(asset: Asset) -> Path:
     """Return the file of ``asset`` on this machine, its content verified.
 
-    Looked at in order: the folder named by ``HWNAS_ASSETS``, ``../shared/assets`` beside a checkout, the user's cache.
-    Where it is in none of them it is downloaded into the cache.
+    Searched in order: the folder named by ``HWNAS_ASSETS``, ``../shared/assets`` beside a checkout, the user's cache.
+    If it is in none of them, it is downloaded into the cache.
 
     Raises:
-        AssetError: it is in none of them and cannot be fetched, or a file there is another than was published.
+        AssetError: it is in none of them and cannot be fetched, or a file there is not the published one.
     """
     folders = asset_folders()
     for folder in folders:
@@ -55,17 +55,17 @@ def locate(asset: Asset) -> Path:
         if file.is_file():
             return _verified(asset, file)
     cached = cache_folder() / asset.path
-    # A damaged file in the cache is nobody's work: it is fetched again. One in a folder that a user filled is an error.
+    # A damaged file in the cache is fetched again. In a folder that a user filled it is an error.
     if cached.is_file() and _is_whole(asset, cached):
         return cached
     return _fetched(asset, cached, folders)
 
 
 def asset_folders() -> list[Path]:
-    """Return the folders of assets there are, in the order in which they are looked at.
+    """Return the existing folders of assets, in the order in which they are searched.
 
     Raises:
-        AssetError: ``HWNAS_ASSETS`` names no folder.
+        AssetError: ``HWNAS_ASSETS`` does not name a folder.
     """
     folders = []
     named = os.environ.get(VARIABLE)
@@ -81,7 +81,7 @@ def asset_folders() -> list[Path]:
 
 
 def cache_folder(what: str = "assets") -> Path:
-    """Return a folder in the user's cache; by default the one that downloads go to."""
+    """Return a folder in the user's cache; by default that of downloads."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("hwnas", appauthor=False)) / what
@@ -102,7 +102,7 @@ def _is_checkout(folder: Path) -> bool:
 
 
 def digest(file: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal; raises ``AssetError`` where it cannot be read."""
+    """Return the SHA-256 of a file's content, in hexadecimal; raises ``AssetError`` if it cannot be read."""
     try:
         return content_digest(file)
     except OSError as error:
@@ -151,7 +151,7 @@ def _fetched(asset: Asset, target: Path, folders: list[Path]) -> Path:
 
 
 def _root(error: BaseException) -> str:
-    # The HTTP libraries wrap "Name or service not known" in half a screen of their own; the first cause says it.
+    # The HTTP libraries wrap "Name or service not known" in half a screen of text; the first cause is enough.
     while error.__context__ is not None:
         error = error.__context__
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

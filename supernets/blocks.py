@@ -1,4 +1,4 @@
-"""Blocks, and sums over them: how parameters, MACs and table latencies are counted for many sub-networks at once.
+"""Sum parameters, MACs, table latencies and other quantities over the blocks of many sub-networks at once.
 
 A sub-network is a sequence of *slots*; the block in a slot depends on a few choices only. So a quantity that adds up
 over blocks is one small array per slot, and a batch of vectors costs one gather per slot, whatever the quantity is.
@@ -31,10 +31,10 @@ class Block:
         options: what else determines its cost, as sorted pairs (("kernel", 3), ("stride", 2), ...).
         macs: multiply-accumulates at batch 1, of convolutions and linear layers.
         params: its parameters, batch-norm's included.
-        norms: the channels whose batch-norm is folded into the layer before it when the network is deployed; of the two
-            parameters of each, one is left.
-        biases: the parameters that are biases once that is done.
-        peak: the most activations that live at once while it runs, at batch 1, its input included; 0: not known.
+        norms: the number of channels whose batch-norm is folded into the layer before it for deployment, which leaves
+            one of the two parameters of each.
+        biases: the number of biases after folding.
+        peak: the most activations in memory at once while it runs, at batch 1, its input included; 0: not known.
     """
 
     kind: str
@@ -54,11 +54,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in the network and the blocks that can stand there.
+    """A place in the network and the blocks that it can have.
 
     Attributes:
-        name: where it is ("blocks.3").
-        columns: the variables that decide which block stands here.
+        name: of the place ("blocks.3").
+        columns: the variables that decide which block is here.
         blocks: one entry per combination of those variables' values, the last varying fastest; ``None``: no block.
         repeats: how often it runs per inference.
     """
@@ -69,12 +69,12 @@ class Slot:
     repeats: int = 1
 
     def values(self, value: Callable[[Block], float]) -> list[float]:
-        """Return ``value`` of each entry of ``blocks``, 0 where there is none."""
+        """Return ``value`` of each entry of ``blocks``; 0 for no block."""
         return [0 if block is None else value(block) for block in self.blocks]
 
 
 class _BlockFold:
-    """A quantity of the blocks of each of many sub-networks, folded into one number by a ufunc."""
+    """A quantity of blocks, reduced by a ufunc to one number for each of many sub-networks."""
 
     _fold: np.ufunc
 
@@ -90,7 +90,7 @@ class _BlockFold:
                 self._constant = self._fold(self._constant, table[0])
 
     def __call__(self, X: npt.ArrayLike) -> FloatArray:
-        """Return one number each, ``(n,)``; whole ones below 2**53 are exact, for vectors ``X``, ``(n, n_var)``."""
+        """Return one number for each vector of ``X``, ``(n, n_var)``; whole numbers below 2**53 are exact."""
         X = self._space.check(X)
         total = np.full(len(X), self._constant)
         for start in range(0, len(X), _CHUNK):
@@ -146,7 +146,7 @@ class BlockMax(_BlockFold):
 
 
 class BlockCounts:
-    """What a super-network counts by its slots: a base class.
+    """Base class of super-networks that count parameters and MACs by their slots.
 
     Attributes:
         space: its search space.
@@ -174,7 +174,7 @@ class BlockCounts:
 
 
 def strides(sizes: Sequence[int]) -> tuple[int, ...]:
-    """Return how far each variable's next value lies in a flat table of shape ``sizes``, the last varying fastest."""
+    """Return the strides of a flat table of shape ``sizes``, in which the last variable varies fastest."""
     return tuple(math.prod(sizes[position + 1 :]) for position in range(len(sizes)))
 
 

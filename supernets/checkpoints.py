@@ -18,7 +18,7 @@ from hwnas.supernets.contents import content_digest, holding
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.finite import finite
 
-# Whatever torch.load raises on a file that is none of its own, or only a part of one.
+# The errors that torch.load raises on truncated files and files of another format.
 _NO_CHECKPOINT = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -35,14 +35,14 @@ _NO_CHECKPOINT = (
 
 
 def read_document(file: str | Path) -> Any:
-    """Return what a checkpoint holds: tensors, numbers, texts, and lists and dicts of them.
+    """Return the content of a checkpoint: tensors, numbers, texts, and lists and dicts of them.
 
     Raises:
-        UsageError: the file is not there, is truncated or no checkpoint, or holds more than that.
+        UsageError: the file does not exist, is truncated, is not a checkpoint, or contains other objects.
     """
     try:
         with warnings.catch_warnings():
-            # torch remarks on odd pickles before it refuses them; a remark is of no use beside the refusal.
+            # torch warns about odd pickles before it refuses them; the refusal is enough.
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -51,12 +51,12 @@ def read_document(file: str | Path) -> Any:
         raise UsageError(f"weights {str(file)!r}: not a checkpoint of tensors ({_reason(error)})") from error
 
 
-# What torch says of an object that it does not unpickle, before it advises to trust the file.
+# torch's message about an object that it does not unpickle, without its advice to trust the file.
 _OBJECT = re.compile(r"(?:GLOBAL|global|class|type) ([\w.]+\.\w+)")
 
 
 def _reason(error: Exception) -> str:
-    """Return why a file was not read: torch's first line, or the object in it that is none of what is read."""
+    """Return why a file was not read: torch's first line, or the object in it that is refused."""
     foreign = _OBJECT.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
     if foreign is not None:
         advice = "where it was made, save the tensors alone, by torch.save(model.state_dict(), FILE)"
@@ -68,11 +68,11 @@ def _reason(error: Exception) -> str:
 def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
     """Return the state dict in ``file``, or the one under its key ``state_dict``.
 
-    The last files read are kept: an evaluation takes many sub-networks out of one file. So what is returned must not
-    be altered.
+    The last files are cached, since an evaluation extracts many sub-networks from one file. So the returned tensors
+    must not be changed.
 
     Raises:
-        UsageError: as ``read_document``, or it is no state dict of tensors.
+        UsageError: as ``read_document``, or the content is not a state dict of tensors.
     """
     try:
         digest = content_digest(file)
@@ -100,20 +100,20 @@ def tensors_by_name(state: Mapping[Any, Any]) -> bool:
 
 
 def check_weights(state: Mapping[str, torch.Tensor], file: str | Path) -> None:
-    """Refuse weights with which a network computes nothing, before anything is told of one.
+    """Refuse invalid weights before anything is evaluated with them.
 
     Args:
         state: tensors by name, as read from ``file``.
         file: for messages.
 
     Raises:
-        UsageError: a number is nan, infinite, or no FP32 number, or the variance of a batch-norm is below 0; names the
-            tensor.
+        UsageError: a number is nan, infinite or too large for FP32, or the variance of a batch-norm is below 0; names
+            the tensor.
     """
     for key, tensor in state.items():
         try:
             fault = _weights_fault(key, tensor)
-        # What is stored in another way than number by number (sparse, quantised, without content) cannot be looked at.
+        # Tensors that are not stored number by number (sparse, quantised, meta) cannot be checked.
         except (RuntimeError, NotImplementedError, TypeError) as error:
             fault = f"cannot be read as numbers ({str(error).partition(chr(10))[0]})"
         if fault:

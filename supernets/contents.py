@@ -1,7 +1,7 @@
-"""What files hold: they are known by a digest of their content, never by their names.
+"""Identify files by digests of their content, not by their names, and detect files that change while they are used.
 
-A digest is not taken again of a file that is as it was: the same one on the disk, of the same size, neither written nor
-otherwise changed since. Times on a disk are coarse, so a file that was changed only just now is always read.
+The digest of an unchanged file (same inode, size and times) is not computed again. File times are coarse, so a file
+that was changed a moment ago is always read.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any, NamedTuple
 
 from hwnas.supernets.errors import ChangedError
 
-# As much of a digest as messages and the names of sources have.
+# How many characters of a digest messages and names of sources have.
 SHOWN = 16
-# FAT keeps times in steps of two seconds, and nothing in use is coarser.
+# FAT has the coarsest times of file systems in use: two seconds.
 _COARSE_NS = 2_000_000_000
 _THREADS = 8
 
 
 @dataclass(frozen=True)
 class Content:
-    """What something that a user names by its path holds.
+    """The content of a file or folder that a user has named.
 
     Attributes:
         name: the path, as it was given.
@@ -41,16 +41,16 @@ class Content:
     digest: str
 
     def to_record(self) -> dict[str, str]:
-        """Return it as JSON values."""
+        """Return the fields as JSON values."""
         return {"name": self.name, "digest": self.digest}
 
 
-# By what the content is for, in the words of messages ("weights", "lut file").
+# Contents by their role, as messages name it ("weights", "lut file").
 Contents = Mapping[str, Content]
 
 
 class Stamp(NamedTuple):
-    """What a file system says of a file, and what is different once the file is."""
+    """A file's identity, size and times, which change when the file changes."""
 
     device: int
     inode: int
@@ -60,22 +60,22 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, file: str | Path) -> Stamp:
-        """Look at a file; raises ``OSError`` where there is none."""
+        """Return the stamp of a file; raises ``OSError`` if there is none."""
         state = os.stat(file)  # noqa: PTH116 - called for each of a million files
         return cls(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
     def conclusive(self, now_ns: int) -> bool:
-        """Return whether whoever changes the file from now on changes the stamp.
+        """Return whether every later change of the file will change its stamp.
 
-        The time of the last change is the system's own; unlike that of the last writing, nobody can set it back.
+        It uses the time of the last status change, which programs cannot set back, unlike that of the last write.
         """
         return now_ns - self.changed_ns > _COARSE_NS
 
 
 def content_digest(file: str | Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal; read again only where the file may have changed.
+    """Return the SHA-256 of a file's content, in hexadecimal; it is read again only if it may have changed.
 
-    What is in a pipe can be read but once, by whoever needs it: a pipe is known by itself.
+    A pipe can be read only once, so its own identity is used.
     """
     if not stat.S_ISREG(mode := os.stat(file).st_mode) and not stat.S_ISDIR(mode):  # noqa: PTH116 - as in Stamp
         return combined([str(number) for number in Stamp.of(file)[:2]])
@@ -98,7 +98,7 @@ def _read(file: str | Path) -> str:
 def content_digests(files: Sequence[Path]) -> list[str]:
     """Return the digests of many files, in their order.
 
-    They are read side by side, and remembered in the user's cache from one run to the next.
+    They are read in parallel, and the digests are cached for further runs.
     """
     from hwnas.supernets.remembered import Remembered
 
@@ -117,17 +117,17 @@ def combined(parts: Sequence[str]) -> str:
     """Return one digest of several texts, in their order."""
     whole = hashlib.sha256()
     for part in parts:
-        # Lengths, so that no two lists of texts read alike.
+        # With lengths, so that different lists of texts never give the same bytes.
         whole.update(f"{len(part)}:{part}".encode())
     return whole.hexdigest()
 
 
 @contextmanager
 def holding(file: str | Path, digest: str) -> Iterator[None]:
-    """Enclose the reading of a file that is known to hold something: so what is read is what the digest is of.
+    """Verify a file's digest before and after it is read in this ``with`` block.
 
     Raises:
-        ChangedError: it held something else before, or holds something else afterwards.
+        ChangedError: the content was another before, or is another afterwards.
     """
     check_holds(file, digest)
     yield
@@ -135,7 +135,7 @@ def holding(file: str | Path, digest: str) -> Iterator[None]:
 
 
 def check_holds(file: str | Path, digest: str) -> None:
-    """Raise ``ChangedError`` where a file holds something else than it did."""
+    """Raise ``ChangedError`` if a file's content has changed."""
     try:
         now = content_digest(file)
     except OSError as error:
@@ -145,7 +145,7 @@ def check_holds(file: str | Path, digest: str) -> None:
 
 
 def changed(name: str | Path, then: str, now: str) -> ChangedError:
-    """Return the error of a file that holds something else than it did."""
+    """Return the error of a file whose content has changed."""
     return ChangedError(
         f"{name}: was changed while it was in use: its content was {then[:SHOWN]}, is {now[:SHOWN]}; values of the two "
         "are not mixed: put back what it held, or begin anew"
@@ -173,12 +173,12 @@ def to_records(contents: Contents) -> dict[str, dict[str, str]]:
 
 
 def of_records(records: Any) -> dict[str, Content]:
-    """Return what ``to_records`` made; raises ``LookupError``, ``TypeError`` or ``AttributeError`` else."""
+    """Read what ``to_records`` wrote; raises ``LookupError``, ``TypeError`` or ``AttributeError`` if malformed."""
     return {str(role): Content(str(one["name"]), str(one["digest"])) for role, one in records.items()}
 
 
 def differences(then: Contents, now: Contents) -> list[str]:
-    """Say what holds something else now; what is known of one of the two alone is passed over."""
+    """Return texts that say which contents differ; contents that only one of the two has are ignored."""
     both = [(role, then[role], one) for role, one in now.items() if role in then]
     return [_difference(role, old, new) for role, old, new in both if old.digest != new.digest]
 

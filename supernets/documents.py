@@ -1,7 +1,7 @@
-"""Text that people and other tools write: UTF-8 with or without a byte-order mark, as JSON, YAML, TOML or literals.
+"""Read JSON, YAML, TOML and Python literals that people and other tools have written, within bounded time and memory.
 
-Whatever it says is read in a bounded time and memory, or refused by a ``ValueError`` that says why: a document that is
-nested too deeply, that stands for more than it says, or with numbers so long that Python would not print them.
+Text is UTF-8 with or without a byte-order mark. A document that is nested too deeply, that expands to more than its
+size by aliases, or that has numbers too long to print is refused by a ``ValueError`` that says why.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any
 
 from hwnas.supernets.errors import MALFORMED
 
-# A Python literal takes a hundred times its length while it is read; so many characters are 500 configs.
+# Reading a Python literal takes a hundred times its length in memory; this limit is enough for 500 configs.
 _LONGEST_LITERAL = 1 << 18
-# What people write in TOML has a hundred lines; Python's reader takes a second for so many characters of the worst.
+# TOML files of people have some hundred lines; Python's reader takes a second for the worst text of this length.
 _LONGEST_TOML = 1 << 16
 
-# Of values within values. Tables have a depth of 4, configs of other tools 6, records in a store 10.
+# The deepest nesting. Tables have a depth of 4, configs of other tools 6, records in a store 10.
 DEEPEST = 60
 _TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
-# Python does not print a whole number of more digits, so that no message could quote it.
+# Python does not print a whole number of more digits, so no message could quote it.
 LONGEST_NUMBER = 4300
 _TOO_LONG = 10**LONGEST_NUMBER
 
-# TOML's reader takes a time that grows as the square of a key's parts; dots in texts and remarks are none of a key's.
+# The time of TOML's reader grows as the square of the parts of a key; dots in strings and comments do not count.
 _PART = r"""(?:[\w-]++ | "(?:[^"\\\n]|\\.)*+"? | '[^'\n]*+'?)"""
 _TOML_TOKEN = re.compile(
     rf"""
@@ -44,17 +44,17 @@ _TOML_TOKEN = re.compile(
 
 
 def read_text(file: str | Path) -> str:
-    """Return what a file says, without the byte-order mark that some editors put first.
+    """Return a file's text, without the byte-order mark that some editors put first.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no UTF-8, or no file can have such a name.
+        ValueError: it is not UTF-8, or no file can have such a name.
     """
     return Path(file).read_text(encoding="utf-8-sig")
 
 
 def parse_json(text: str) -> Any:
-    """Return the value that a JSON text spells; raises ``ValueError``."""
+    """Return the value of a JSON text; raises ``ValueError``."""
     try:
         return checked(json.loads(text.removeprefix("\ufeff")))
     except RecursionError:
@@ -67,7 +67,7 @@ def parse_literal(text: str) -> Any:
         raise ValueError(f"has {len(text):,} characters; a Python literal is read up to {_LONGEST_LITERAL:,}")
     try:
         with warnings.catch_warnings():
-            # Python remarks on odd escapes and numbers; whoever wrote the file is not its programmer.
+            # Python warns about odd escapes and numbers, which is not for users.
             warnings.simplefilter("ignore")
             return checked(ast.literal_eval(text.removeprefix("\ufeff").strip()))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
@@ -75,7 +75,7 @@ def parse_literal(text: str) -> Any:
 
 
 def parse_object(text: str) -> Any:
-    """Return the value of a JSON text or, where it is none, of a Python literal; raises ``ValueError`` of the JSON."""
+    """Return the value of a JSON text or of a Python literal; raises the ``ValueError`` of reading it as JSON."""
     try:
         return parse_json(text)
     except ValueError as error:
@@ -86,7 +86,7 @@ def parse_object(text: str) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the value that a YAML text spells, with no key given twice; raises ``ValueError`` with the reason."""
+    """Return the value of a YAML text without duplicate keys; raises ``ValueError`` with the reason."""
     import yaml
 
     from hwnas.supernets.yaml_loader import Loader, check_shape
@@ -99,7 +99,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return the table that a TOML text spells; raises ``ValueError`` with the reason."""
+    """Return the table of a TOML text; raises ``ValueError`` with the reason."""
     import tomllib
 
     if len(text) > _LONGEST_TOML:
@@ -114,7 +114,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def checked(document: Any) -> Any:
-    """Return a document as it is; raises ``ValueError`` where whoever goes through it, or prints it, could not."""
+    """Return the document; raises ``ValueError`` if it is too deep or too large to be processed or printed."""
     level = [document]
     for _ in range(DEEPEST + 1):
         if any(isinstance(one, int) and not -_TOO_LONG < one < _TOO_LONG for one in level):
@@ -126,7 +126,7 @@ def checked(document: Any) -> Any:
 
 
 def _within(value: Any) -> Iterable[Any]:
-    """Return what a value holds: keys are values as well."""
+    """Return the keys and values that a value contains."""
     if isinstance(value, dict):
         return itertools.chain(value, value.values())
     return value if isinstance(value, (list, tuple, set)) else ()

@@ -1,4 +1,4 @@
-"""Every error that hwnas raises on purpose, in one tree.
+"""The tree of all errors that hwnas raises deliberately.
 
 ::
 
@@ -32,14 +32,14 @@ from collections.abc import Iterable
 
 from hwnas.supernets.quoting import shortened_message
 
-# What reading a record raises that is damaged, or of something else.
+# The errors that reading a damaged record, or one of another form, can raise.
 MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class HwnasError(Exception):
-    """Root of the tree; the message is complete enough to be shown to a user as it is.
+    """Root of the tree; its message can be shown to a user as it is.
 
-    Values that it quotes are cut: what was given may be a file of megabytes.
+    Quoted values are shortened, since what was given may be a file of megabytes.
     """
 
     exit_code = 1
@@ -125,7 +125,7 @@ class PlugInError(WorkError):
 
 
 class NotFiniteError(WorkError):
-    """A network whose outputs are not finite numbers, so that nothing that is told of it means anything."""
+    """A network whose outputs are not finite numbers, so that it cannot be evaluated."""
 
 
 class MeasurementError(WorkError):
@@ -137,9 +137,9 @@ class OutputError(WorkError):
 
 
 def again(kind: object, message: str) -> HwnasError:
-    """Return the error that another process has raised, by the name of its class and by what it said."""
+    """Return an error that another process has raised, from the name of its class and its message."""
     found = globals().get(str(kind))
-    # An unknown name has no message of its own to be made from.
+    # ``UnknownNameError`` cannot be made from a message.
     if not isinstance(found, type) or not issubclass(found, HwnasError) or found is UnknownNameError:
         return MeasurementError(message)
     return found(message)

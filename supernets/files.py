@@ -1,4 +1,4 @@
-"""Files as users name them."""
+"""Check and expand paths that users give, without raising on impossible names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def is_file(path: str | Path) -> bool:
-    """Return whether there is such a file, as far as this user may know."""
+    """Return whether there is a file of this name that this user may see."""
     try:
         return Path(path).is_file()
     except OSError:  # a name that is too long for a file, a folder that may not be entered
@@ -14,7 +14,7 @@ def is_file(path: str | Path) -> bool:
 
 
 def is_folder(path: str | Path) -> bool:
-    """Return whether there is such a folder, likewise."""
+    """Return whether there is a folder of this name that this user may see."""
     try:
         return Path(path).is_dir()
     except OSError:
@@ -22,7 +22,7 @@ def is_folder(path: str | Path) -> bool:
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with ``~`` and ``~NAME`` replaced by that user's folder; as it is where there is no such user."""
+    """Return a path with ``~`` and ``~NAME`` replaced by that user's folder; unchanged if there is no such user."""
     try:
         return Path(path).expanduser()
     except (RuntimeError, ValueError):  # ValueError: a null in the name

@@ -1,4 +1,4 @@
-"""Whether weights are numbers: what has become infinite or nan stays so, and takes the rest along."""
+"""Check that weights are finite: once one is infinite or nan, it stays so and makes others nan."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 def finite(tensor: torch.Tensor) -> torch.Tensor:
-    """Return for each number whether it is finite in FP32, which is what networks compute in; of the tensor's shape."""
+    """Return whether each number is finite in FP32, the precision of networks; of the tensor's shape."""
     return tensor.detach().float().isfinite()
 
 
 def not_finite(named: Iterable[tuple[str, torch.Tensor]]) -> str | None:
-    """Return the name of the first tensor that holds an infinite number or nan; ``None`` where all are finite."""
+    """Return the name of the first tensor with an infinite number or nan; ``None`` if all are finite."""
     import torch
 
     numbers = [(name, one.detach()) for name, one in named if one.is_floating_point() and one.numel()]
-    # The largest magnitude of all is one number to wait for, where a GPU holds hundreds of tensors.
+    # One maximum over all tensors, so that a GPU is waited for once and not for each of hundreds of tensors.
     if torch.nn.utils.get_total_norm([one for _, one in numbers], float("inf")).isfinite():
         return None
     return next((name for name, one in numbers if not finite(one).all()), None)

@@ -1,7 +1,7 @@
-"""Does an object have what a Protocol says? Read off the Protocol itself, so that nothing is written down twice.
+"""Check whether an object implements a Protocol, and say which attribute or method does not fit.
 
-``isinstance`` with a Protocol finds that an attribute is missing. Here it is also told what is missing, whether values
-have the types that the Protocol declares, and whether methods can be called as it declares them.
+``isinstance`` with a Protocol only checks that all attributes exist. ``misfit`` also says which one is missing, whether
+values have the declared types, and whether methods can be called as declared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MISSING = object()
 
 
 def misfit(value: Any, protocol: type) -> str | None:
-    """Return what keeps ``value`` from being what ``protocol`` describes, or ``None`` where nothing does.
+    """Return why ``value`` does not implement ``protocol``, or ``None`` if it does.
 
     Args:
         value: an object, or a module, whose functions then stand for the methods.
@@ -36,7 +36,7 @@ def misfit(value: Any, protocol: type) -> str | None:
 
 
 def misfit_of_all(value: Any, protocols: Collection[type]) -> str | None:
-    """Return what keeps the object ``value`` from being any of what ``protocols`` describe, or ``None``."""
+    """Return why ``value`` implements none of ``protocols``, or ``None`` if it implements one."""
     if isinstance(value, type) and protocols:
         return f"it is {_said(value)}, expected an object of it"
     reasons = [misfit(value, protocol) for protocol in protocols]
@@ -46,13 +46,13 @@ def misfit_of_all(value: Any, protocols: Collection[type]) -> str | None:
 def wrong_type(name: str, value: Any, hint: Any) -> str | None:
     """Return what is wrong with the type of the attribute ``name``, or ``None``.
 
-    Containers are asked what they hold, not of which class they are: a list serves for a tuple.
+    Containers are checked by their items, not by their class: a list is accepted for a tuple.
     """
     return None if _is(value, hint) else f"its {name} is {_said(value)}, expected {_spelled(hint)}"
 
 
 def _members(protocol: type) -> Iterator[tuple[str, Any]]:
-    """Yield the names of what the Protocol asks for, with their type hint or the function that declares them."""
+    """Yield the names of the Protocol's members, with their type hint or the function that declares them."""
     for cls in reversed(protocol.__mro__):
         if not getattr(cls, "_is_protocol", False):
             continue
@@ -78,10 +78,10 @@ def _wrong(name: str, found: Any, pattern: Any) -> str | None:
 
 
 def _uncallable(name: str, method: Callable[..., Any], pattern: Callable[..., Any]) -> str | None:
-    """Return why a method cannot be called as the Protocol's is, or ``None``: options by their names or by position."""
+    """Return why a method cannot be called as declared, by position or by names, or ``None`` if it can."""
     try:
         signature = inspect.signature(method)
-    except (TypeError, ValueError):  # of a builtin, which does not tell
+    except (TypeError, ValueError):  # a builtin without a signature
         return None
     declared = [one for one in inspect.signature(pattern).parameters.values() if one.name != "self"]
     needed = [one.name for one in declared if one.default is one.empty]

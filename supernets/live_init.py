@@ -1,13 +1,13 @@
-"""Seeded random weights with which a network's activations stay alive.
+"""Initialise a network with seeded random weights such that no layer's activations vanish ("live" initialisation).
 
-Latency must not depend on what the weights are, but it does where activations die: they turn into denormal numbers,
-which many CPUs add tens of times slower, and a comparison of two backends' outputs agrees about zeros. Freshly
-initialised networks die: batch-norm statistics that were never set let the signal shrink layer by layer. So weights
-are drawn, and each batch-norm's statistics are set from what reaches it in one forward pass.
+Latency must not depend on the values of the weights, but it does if activations vanish: they become denormal numbers,
+with which many CPUs are tens of times slower, and a comparison of two backends' outputs would compare zeros. In freshly
+initialised networks they do vanish: with batch-norm statistics that were never set, the signal shrinks layer by layer.
+So weights are drawn, and each batch-norm's statistics are set from its inputs in one forward pass.
 
-Statistics of single channels from one cheap pass are too noisy: a channel that happened to be still gets scaled up by
-hundreds, and twenty layers of that end at a standard deviation of 1e6. So a channel gets its own mean, and all channels
-of a layer the same variance, which one image estimates well.
+Statistics of single channels from one pass are too noisy: a channel that happens to be nearly constant is scaled up by
+hundreds, and after twenty such layers the standard deviation is 1e6. So each channel gets its own mean, and all
+channels of a layer the same variance, which one image estimates well.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 _SEED = 2205_10358  # any fixed number serves
 
-# Numbers drawn once and used over and over: drawing every weight takes longer than everything else here. A prime,
-# larger than any row of weights, so that no two rows of a layer are alike.
+# How many random numbers are drawn and used repeatedly, since drawing every weight would take most of the time. A
+# prime larger than any row of weights, so that no two rows of a layer are equal.
 _POOL = 1_048_583
 
 
@@ -32,9 +32,9 @@ def build_live(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) 
 
     Args:
         make: builds the module; it is called under the meta device, so that no weight is initialised twice.
-        inputs: positional inputs of the forward pass that sets the batch-norm statistics. One sample serves, and it may
-            be a little smaller than the real ones, but not much: where the image is smaller than the kernel, most of
-            the kernel meets padding, and at the real size each layer would be louder than its statistics say.
+        inputs: positional inputs of the forward pass that sets the batch-norm statistics. One sample is enough, and it
+            may be a little smaller than the real ones, but not smaller than the kernels: most of a kernel would meet
+            padding, and statistics would be too small for the real size.
 
     Raises:
         ValueError: the module has a buffer that is not batch-norm's, whose values would be lost.
@@ -49,7 +49,7 @@ def build_live(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) 
 
 
 def draw_weights(module: nn.Module) -> None:
-    """Fill every parameter and buffer: weights uniform with the variance of He et al. (2015), the rest neutral.
+    """Fill every parameter and buffer: weights uniform with the variance of He et al. (2015), all others neutral.
 
     Raises:
         ValueError: a buffer that is not batch-norm's.

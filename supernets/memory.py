@@ -1,7 +1,7 @@
-"""How much memory sub-networks need: what is stored, and what lives at once while they run. Exact, in bytes.
+"""Count the memory of sub-networks, exactly and in bytes: stored parameters, and the peak of live activations.
 
-Both are of the deployed network: batch-norm is folded into the layer before it, and element-wise operations write over
-an input that nothing else needs. A runtime adds its own to both (code, packed copies of weights, scratch space).
+Both are of the deployed network: batch-norm is folded into the layer before it, and element-wise operations overwrite
+an input that nothing else needs. A runtime needs more memory (code, packed copies of weights, scratch space).
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def model_size(net: SuperNetwork, precision: str) -> Count:
 def peak_memory(net: SuperNetwork, precision: str, batch: int) -> Count:
     """Return the function from vectors ``(n, n_var)`` to the bytes of the largest set of live activations, ``(n,)``.
 
-    A sub-network is a chain of blocks: between two of them nothing lives but what one hands to the next, so the largest
-    set is that of the block with the largest one.
+    A sub-network is a chain of blocks, and only the output of one is needed by the next. So the largest set is the
+    largest one within a block.
 
     Raises:
-        UsageError: the super-network does not say what lives in its blocks, or the size of an activation is not known.
+        UsageError: the super-network does not know the activations of its blocks, or an activation's size is not known.
     """
     size = _bytes(precision) * batch
     if not all(block.peak for slot in net.slots for block in slot.blocks if block is not None):

@@ -13,7 +13,7 @@ from torch import nn
 
 
 class NeuMF(nn.Module):
-    """Neural matrix factorisation: a generalised product of embeddings and a perceptron on others, added up.
+    """Neural matrix factorisation: the sum of a weighted product of embeddings and a perceptron on others.
 
     Args:
         users: rows of the users' tables.

@@ -1,4 +1,4 @@
-"""Where an output's name leads: to a regular file or none, behind links, or to what can only be written through."""
+"""Find what an output's name leads to: a regular file, nothing yet, or a device or pipe that cannot be replaced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-# Reasons that a file written through would meet as well, only later, with the old content gone.
+# Errors that writing over the existing file would meet as well, after its content is gone.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 # How a SQLite file begins (https://www.sqlite.org/fileformat.html, 1.3).
 _DATABASE = b"SQLite format 3\0"
@@ -19,13 +19,13 @@ _LINKS_AT_MOST = 40  # as many as the system follows
 
 @dataclass(frozen=True)
 class OutputPlace:
-    """What an output's name leads to.
+    """The place that an output's name leads to.
 
     Attributes:
         path: the name.
         target: the file behind all links.
-        there: what is there; ``None``: nothing.
-        descriptor: the open file of this process that it stands for (``/dev/stdout``, ``/dev/fd/63``).
+        there: the status of the existing file, or ``None``.
+        descriptor: the open file of this process that it stands for (``/dev/stdout``, ``/dev/fd/63``), or ``None``.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class OutputPlace:
 
     @classmethod
     def of(cls, path: str | Path) -> OutputPlace:
-        """Look where a name leads; raises ``OSError`` where no file can be."""
+        """Return the place of a name; raises ``OSError`` if no file can be there."""
         if str(path).endswith(os.sep):
             raise IsADirectoryError(errno.EISDIR, "it names a directory")
         path = Path(path)
@@ -51,14 +51,14 @@ class OutputPlace:
 
     @property
     def is_regular(self) -> bool:
-        """Whether a whole file can be put there."""
+        """Whether a file can be created or replaced there."""
         return self.descriptor is None and (self.there is None or stat.S_ISREG(self.there.st_mode))
 
     def check_open(self) -> None:
-        """Raise ``OSError`` where the file that is there may not be written over.
+        """Raise ``OSError`` if the existing file must not be replaced.
 
-        This user may not write it, and it is not replaced then either; or it is a database: ``--json hwnas.db`` is a
-        slip, and what it would destroy took hours.
+        Either this user may not write it, or it is a database: ``--json hwnas.db`` is a slip that would destroy hours
+        of work.
         """
         if self.there is None:
             return
@@ -68,7 +68,7 @@ class OutputPlace:
                 raise FileExistsError(errno.EEXIST, "it is a database (a store of measurements and studies)")
 
     def check_beside(self) -> None:
-        """Raise ``OSError`` where no file can be put beside it, and none is there that could be written instead."""
+        """Raise ``OSError`` if no file can be created beside it, and there is no file that could be written over."""
         try:
             check_takes_files(self.target.parent)
         except OSError as error:
@@ -76,7 +76,7 @@ class OutputPlace:
                 raise
 
     def check_descriptor(self) -> None:
-        """Raise ``OSError`` where the descriptor is closed, or open for reading alone."""
+        """Raise ``OSError`` if the descriptor is closed or read-only."""
         import fcntl
 
         assert self.descriptor is not None  # noqa: S101 - asked for descriptors alone
@@ -85,7 +85,7 @@ class OutputPlace:
 
 
 def beside(target: Path) -> tuple[int, Path]:
-    """Open a new file beside ``target``. Its name is short: the target's may be as long as names can be."""
+    """Open a new file beside ``target``, with a short name, since the target's may be as long as possible."""
     while True:
         temporary = target.parent / f".hwnas-{secrets.token_hex(4)}"
         with contextlib.suppress(FileExistsError):
@@ -93,7 +93,7 @@ def beside(target: Path) -> tuple[int, Path]:
 
 
 def check_takes_files(folder: Path) -> None:
-    """Raise ``OSError`` where no file can be put into a folder: tried, for rights alone do not tell."""
+    """Raise ``OSError`` if no file can be created in a folder; it is tried, since rights are not sufficient."""
     if not folder.is_dir():
         there = "it is no directory" if folder.exists() else f"there is no directory {str(folder)!r}"
         raise NotADirectoryError(errno.ENOTDIR, there)
@@ -103,7 +103,7 @@ def check_takes_files(folder: Path) -> None:
 
 
 def _descriptor(path: str | Path) -> int | None:
-    """Return which open file of this process a name stands for, through links to it; ``None``: it is another file."""
+    """Return the open file of this process that a name or a link to it stands for; ``None`` for other files."""
     name = Path(os.path.abspath(path))  # noqa: PTH100 - resolves no links
     for _ in range(_LINKS_AT_MOST):
         if os.path.realpath(name.parent) == f"/proc/{os.getpid()}/fd":

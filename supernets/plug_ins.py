@@ -1,7 +1,7 @@
-"""Who an installed plug-in is, and which one has raised an error: its message names the plug-in and its distribution.
+"""Find the installed plug-in that has raised an error, and name it and its distribution in the message.
 
-A plug-in is somebody else's code. What it raises is its failure, in one line, where an error of our own is a traceback:
-at the border, by ``PlugIn.at_work``, and anywhere else by whose frames the error has come through, ``blamed``.
+A plug-in is other people's code. Its errors are reported in one line, whereas an unexpected error of hwnas shows a
+traceback. ``PlugIn.at_work`` handles calls of a plug-in; ``blamed`` finds the plug-in of any error by its traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import FrameType
 
 from hwnas.supernets.errors import HwnasError, PlugInError
 
-# What a plug-in may raise that is its failure. An interruption is none, and ends the command.
+# The exceptions of a plug-in that count as its failure. An interruption does not, and ends the command.
 FAILURES = (Exception, SystemExit)
 _GROUPS = "hwnas."
 
@@ -26,9 +26,9 @@ class PlugIn:
     """An installed entry point.
 
     Attributes:
-        kind: what it adds, as messages call it ("backend").
-        name: under which it is registered.
-        module: that it names ("mychip_hwnas.backend").
+        kind: what it adds, for messages ("backend").
+        name: the name under which it is registered.
+        module: the module that it names ("mychip_hwnas.backend").
         distribution: the installed package, with its version ("mychip-hwnas 1.2").
     """
 
@@ -49,12 +49,12 @@ class PlugIn:
         return f"the plug-in {self.name!r} ({self.kind}, {self.distribution})"
 
     def failure(self, what: str) -> PlugInError:
-        """Return the error that says ``what`` of the plug-in."""
+        """Return an error that says ``what`` about the plug-in."""
         return PlugInError(f"{self} {what}")
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Within, whatever is raised on no purpose is the plug-in's: ``PlugInError``."""
+        """Turn every unexpected exception in this ``with`` block into a ``PlugInError`` of this plug-in."""
         try:
             yield
         except HwnasError:
@@ -63,11 +63,11 @@ class PlugIn:
             raise self.failed(error) from error
 
     def failed(self, error: BaseException) -> PlugInError:
-        """Return the error that says what the plug-in has raised."""
+        """Return the error that reports an exception of the plug-in."""
         return self.failure(self.explained(error, "failed"))
 
     def explained(self, error: BaseException, how: str) -> str:
-        """Return how it failed: what it has raised, and where in its own code."""
+        """Return a text about an exception of the plug-in, with the place in its code."""
         own = [at for at in walk_tb(error.__traceback__) if _root(_module(at[0])) == self.root]
         where = f" ({PurePath(own[-1][0].f_code.co_filename).name}, line {own[-1][1]})" if own else ""
         return f"{how}: {described(error)}{where}"
@@ -79,7 +79,7 @@ class PlugIn:
 
 
 def described(error: BaseException) -> str:
-    """Return an error that nobody foresaw in one line: its type and what it says."""
+    """Return an unexpected error as one line: its type and its message."""
     try:
         said = " ".join(str(error).split())
     except FAILURES:  # of somebody else's class
@@ -88,16 +88,16 @@ def described(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why work has failed, in one line: our errors say it themselves, a plug-in's name the plug-in."""
+    """Return the reason of a failure in one line; errors of plug-ins name the plug-in."""
     named = error if isinstance(error, HwnasError) else blamed(error)
     return " ".join(str(named).split()) if named else described(error)
 
 
 def blamed(error: BaseException) -> PlugInError | None:
-    """Return the error that names the plug-in in whose code, or in what that called, ``error`` was raised.
+    """Return an error that names the plug-in whose code, or code called by it, has raised ``error``.
 
     Returns:
-        ``None``: no frame is a plug-in's; or it is an error on purpose, or an interruption.
+        ``None`` if no frame is a plug-in's, or if it is an error of hwnas or an interruption.
     """
     if isinstance(error, HwnasError) or not isinstance(error, FAILURES):
         return None
@@ -113,7 +113,7 @@ def blamed(error: BaseException) -> PlugInError | None:
 
 
 def points_of(group: str = "") -> list[EntryPoint]:
-    """Return the installed entry points of a group, or of all our groups, sorted; damaged metadata have none."""
+    """Return the installed entry points of a group, or of all of hwnas's groups, sorted; none for damaged metadata."""
     try:
         groups = [group] if group else [one for one in entry_points().groups if one.startswith(_GROUPS)]
         found = [point for one in groups for point in entry_points(group=one)]

@@ -1,7 +1,7 @@
-"""Text of others, in what is said to people: as long as helps, and without a sign that a terminal would obey.
+"""Shorten foreign text in messages, hide passwords in it, and make control characters visible.
 
-What a file, a plug-in, a server or the command line says may be megabytes, and may hold escape sequences. Errors cut it
-(``shortened``), and the command line shows it where it prints (``visible``). Between the two it is what it is.
+Text from a file, a plug-in, a server or the command line may be megabytes long and contain escape sequences of
+terminals. Errors shorten it (``shortened``), and the command line escapes it when it prints (``visible``).
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# How much of a foreign value a message quotes, and how long a message is at most.
+# How many characters of a foreign value a message quotes, and how long a message is at most.
 LONGEST = 200
 _MESSAGE = 1000
 _CUT = "..."
 
-# What repr() makes of a text, and what has no space in it: a path, a number, a value of JSON.
+# A text as repr() quotes it, or a word without spaces: a path, a number, a value of JSON.
 _MORE = f"{{{LONGEST},}}"
 _QUOTED = re.compile(rf"""(?<!\w)(?:'(?:[^'\\]|\\.){_MORE}'|"(?:[^"\\]|\\.){_MORE}")""", re.DOTALL)
 _UNBROKEN = re.compile(rf"\S{_MORE}")
@@ -28,7 +28,7 @@ _SETTING = re.compile(
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """Return a foreign text without its middle where it is longer than ``longest`` characters."""
+    """Return a foreign text, without its middle if it is longer than ``longest`` characters."""
     if len(text) <= longest:
         return text
     tail = longest // 4
@@ -36,11 +36,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def shortened_message(message: str) -> str:
-    """Return a message in which every value that it quotes is at most ``LONGEST`` characters long, or little more.
+    """Return a message whose quoted values have at most about ``LONGEST`` characters each.
 
-    What looks like a password is left out, see ``discreet``.
+    Passwords are removed, see ``discreet``.
     """
-    # Of a message of megabytes nobody sees the middle; it is not searched either.
+    # The middle of a message of megabytes is cut anyway, so it is not searched.
     message = discreet(shortened(message, 20 * _MESSAGE))
     if len(message) <= LONGEST:
         return message
@@ -50,16 +50,16 @@ def shortened_message(message: str) -> str:
 
 
 def discreet(text: str) -> str:
-    """Return a text without what looks like a password in it: of a URL, of a connection's settings, of a variable."""
+    """Return a text without what looks like a password in a URL, in connection settings, or in a variable."""
     if "@" not in text and "=" not in text:
         return text
     return _SETTING.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
 
 
 def visible(text: str) -> str:
-    r"""Return a text as a terminal may be given it: control, formatting and half characters as ``\x1b``, ``\u202e``.
+    r"""Return a text that is safe to print: control, formatting and half characters as ``\x1b``, ``\u202e``.
 
-    Lines and tabs stay. So do spaces of all widths, which Python does not count as printable.
+    Line ends, tabs and spaces of all widths are left as they are.
     """
     if text.isprintable():
         return text

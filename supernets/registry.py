@@ -1,13 +1,11 @@
-"""Find what is registered: a file in a package, or an installed package's entry point.
+"""Find registered things, such as backends, by name: files of a package, and entry points of installed packages.
 
-A file of the package that defines ``create`` is registered by being there; others are its machinery. It answers to its
-own name with ``_`` spelled ``-``, or to the names in its ``NAMES`` tuple. An entry point names a module, or an object
-with the same two attributes. Nothing else has to be edited to add one, and nothing heavy is imported to list them: such
-files import torch and the like inside their functions.
+Every file of the package that defines ``create`` is registered, under its own name with ``-`` for ``_``, or under the
+names in its ``NAMES`` tuple. An entry point names a module, or an object with the same two attributes. Adding one needs
+no other edit, and listing them imports nothing heavy: such files import torch and the like inside their functions.
 
-An entry point is somebody else's code. It is looked at when it is loaded, what it makes when it is made, so that what
-is wrong is said before any work is done. One that is broken is listed with the reason, and keeps nothing else from
-working.
+An entry point is other people's code. It is checked when it is loaded, and the object it makes when that is made, so
+that faults are reported before any work is done. A broken one is listed with the reason, and does not affect others.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ _STATEMENTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A plug-in that cannot be used; asking for it raises, listing shows the reason."""
+    """A plug-in that cannot be used; listings show the reason, and getting it raises an error."""
 
     plug_in: PlugIn
     reason: str
@@ -50,12 +48,12 @@ class Registry:
     """The registered things of one kind.
 
     Args:
-        kind: what they are, in the singular, for messages ("super-network").
+        kind: their kind in the singular, for messages ("super-network").
         package: the package whose files are registered ("hwnas.supernets.zoo").
         group: the entry point group for installed packages ("hwnas.supernets").
-        makes: Protocols of which what ``create`` makes has to fit one; none: whatever it is.
-        proves: is given what a plug-in's ``create`` makes, and raises where that does not work; costs next to nothing.
-        offers: the Protocol of what is registered, where that is no ``create``.
+        makes: Protocols; the result of ``create`` has to implement one of them. None: any object.
+        proves: a cheap trial of the result of a plug-in's ``create``; raises if it does not work.
+        offers: the Protocol of the registered module itself, if it has no ``create``.
     """
 
     def __init__(
@@ -84,11 +82,11 @@ class Registry:
         return sorted(self._providers)
 
     def working(self) -> list[str]:
-        """Return the names of what can be used: those of ``names`` without broken plug-ins, sorted."""
+        """Return the names that can be used, sorted: ``names`` without broken plug-ins."""
         return [name for name in self.names() if not isinstance(self._providers[name], Broken)]
 
     def broken(self) -> dict[str, str]:
-        """Return why plug-ins cannot be used, by name."""
+        """Return the reasons why plug-ins cannot be used, by name."""
         found = {name: self._providers[name] for name in self.names()}
         return {name: str(_error(one)) for name, one in found.items() if isinstance(one, Broken)}
 
@@ -97,7 +95,7 @@ class Registry:
 
         Raises:
             UnknownNameError: there is none; carries suggestions.
-            PlugInError: it is a plug-in that is broken.
+            PlugInError: it is a broken plug-in.
         """
         if name not in self._providers:
             raise UnknownNameError(self.kind, name, self._providers)
@@ -107,10 +105,10 @@ class Registry:
         return found
 
     def create(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call ``create(name, ...)`` of what is registered as ``name``.
+        """Call ``create(name, ...)`` of the module registered as ``name``.
 
         Raises:
-            PlugInError: it is a plug-in, and fails, or what it makes is not what it should be; says what is wrong.
+            PlugInError: it is a plug-in that fails, or whose result does not implement the Protocol.
         """
         provider = self.provider(name)
         with self.at_work(name):
@@ -125,7 +123,7 @@ class Registry:
         return made
 
     def at_work(self, name: str) -> AbstractContextManager[None]:
-        """Within, what the plug-in ``name``, where it is one, raises on no purpose is its failure: ``PlugInError``."""
+        """Turn unexpected exceptions in this ``with`` block into a ``PlugInError``, if ``name`` is a plug-in."""
         plug_in = self._plug_ins.get(name) if name in self._providers else None
         return nullcontext() if plug_in is None else plug_in.at_work()
 
@@ -135,7 +133,7 @@ class Registry:
         claims: dict[str, list[tuple[PlugIn, Any]]] = defaultdict(list)
         for plug_in, names, found in map(self._loaded, points_of(self._group)):
             for name in names:
-                # The name of one of ours stays ours: nobody who asks for that means somebody else's.
+                # A plug-in cannot take the name of one of hwnas's own.
                 taken = f"{name} ({plug_in.distribution})" if name in own else name
                 reason = f"is not used: hwnas itself has a {self.kind} {name!r}; it needs another name"
                 claims[taken].append((plug_in, Broken(plug_in, reason) if name in own else found))
@@ -152,15 +150,15 @@ class Registry:
             yield from ((name, module) for name in getattr(module, "NAMES", default))
 
     def _is_registered(self, info: pkgutil.ModuleInfo) -> bool:
-        """Tell by its text whether a file is a registered thing: machinery may take long to import."""
+        """Return whether a file is registered, judging by its text: importing it may take long."""
         spec = info.module_finder.find_spec(info.name, None)
         read = getattr(spec.loader if spec else None, "get_source", None)
         return read is not None and self._registered.search(read(info.name) or "") is not None
 
     def _loaded(self, point: EntryPoint) -> tuple[PlugIn, tuple[str, ...], Any]:
-        """Return a plug-in, its names, and what it offers, or why that cannot be used."""
+        """Return a plug-in, its names, and its module, or why that cannot be used."""
         plug_in = PlugIn.of(point)
-        # Whatever it raises must not take the rest down.
+        # Whatever it raises must not affect other plug-ins.
         try:
             found = point.load()
             reason = self._unfit(found)
@@ -181,7 +179,7 @@ class Registry:
 
 
 def _one_of(claimed: list[tuple[PlugIn, Any]]) -> Any:
-    """Return what is registered under a name: what several plug-ins claim is nobody's."""
+    """Return what is registered under a name; if several plug-ins claim it, none of them has it."""
     (plug_in, found), *others = claimed
     if not others:
         return found

@@ -1,6 +1,6 @@
-"""Digests of files in the user's cache: a folder of fifty thousand images is read once, not at each search.
+"""Cache digests of files for the user, so that a folder of fifty thousand images is read once, not in every search.
 
-Where the cache cannot be read or written, files are read anew: nothing depends on it but time.
+If the cache cannot be read or written, files are read again, which only takes time.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _WAIT_S = 5.0
 
 
 class Remembered:
-    """The digests, by stamp.
+    """The cached digests, by stamp.
 
     Args:
-        connection: to the cache; ``None``: nothing is remembered.
+        connection: to the cache; ``None``: nothing is cached.
     """
 
     def __init__(self, connection: sqlite3.Connection | None) -> None:
@@ -43,7 +43,7 @@ class Remembered:
                 connection.close()
 
     def get(self, stamps: Iterable[Stamp]) -> dict[Stamp, str]:
-        """Return those digests that are known."""
+        """Return the digests that are cached."""
         if self._connection is None:
             return {}
         query = (
@@ -59,7 +59,7 @@ class Remembered:
         return found
 
     def put(self, digests: Mapping[Stamp, str]) -> None:
-        """Remember digests; a file that has changed takes the place of what it was."""
+        """Cache digests; that of a changed file replaces the earlier one."""
         if self._connection is None or not digests:
             return
         rows = [(*_key(stamp), digest) for stamp, digest in digests.items()]
@@ -68,7 +68,7 @@ class Remembered:
 
 
 def _key(stamp: Stamp) -> tuple[str, str, int, int, int]:
-    # Devices and inodes have up to 64 bits without a sign, SQLite's numbers have one.
+    # Devices and inodes are unsigned 64-bit numbers, SQLite's numbers are signed.
     return str(stamp.device), str(stamp.inode), stamp.size, stamp.modified_ns, stamp.changed_ns
 
 

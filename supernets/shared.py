@@ -1,7 +1,7 @@
-"""The weights that all sub-networks of a super-network share, and how a sub-network's are cut out of them.
+"""The weights that all sub-networks of a super-network share, from which each sub-network's are sliced.
 
-One mechanism serves everything. ``SharedWeights.state(config)`` is the state dict of the stand-alone module of
-``config``, made of slices of the shared tensors. Slices are views, so gradients flow through them: training runs
+``SharedWeights.state(config)`` is the state dict of the stand-alone module of ``config``, made of slices of the shared
+tensors. Slices are views, so gradients flow through them: training runs
 ``torch.func.functional_call(net.module(config), weights.state(config), inputs)``, and building a sub-network copies the
 same state into a module of its own.
 """
@@ -26,20 +26,19 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, "torch.Tensor"]
 AnyConfig = Config | dict[str, Any]
 
-# A batch-norm's own state. It is no parameter: no gradient reaches it, and optimisers must not see it.
+# A batch-norm's running statistics: they are not parameters, have no gradient, and must not be given to optimisers.
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True, eq=False)
 class WeightLayout:
-    """What the checkpoint of a super-network holds, and how a sub-network is cut out of it.
+    """The tensors in the checkpoint of a super-network, and how a sub-network's are sliced from them.
 
     Attributes:
         supernet: the super-network's name.
-        shapes: of every tensor, by the key names that are written.
-        cut: from the shared tensors and a config to the state dict of the config's module, of slices of them.
-        spelling: brings any spelling of a key to one, by which the keys of a file are found; files in the wild spell
-            the same super-network differently.
+        shapes: of every tensor, by the keys that are written.
+        cut: returns the state dict of a config's module, made of slices of the shared tensors.
+        spelling: maps all spellings of a key to one, since published files of the same super-network differ.
     """
 
     supernet: str
@@ -63,19 +62,19 @@ class SharedWeights:
     def state(self, config: AnyConfig) -> dict[str, torch.Tensor]:
         """Return the state dict of ``net.module(config)``: views of the shared tensors, differentiable.
 
-        Batch-norm statistics are views too. In training mode a forward pass moves the shared running averages of the
-        channels that the sub-network has, as once-for-all's training does: they end up as averages over sub-networks
-        and are no sub-network's own. So accuracy is measured after setting them anew on training data, in a module
-        that ``build`` made: there they are copies.
+        Batch-norm statistics are views too. In training mode a forward pass updates the shared running averages of the
+        sub-network's channels, as in once-for-all: in the end they are averages over sub-networks, and fit no single
+        one. So accuracy is measured after recalibrating them on training data, in a module made by ``build``, which
+        has copies.
         """
         return self.layout.cut(self.tensors, config)
 
     def parameters(self) -> list[torch.Tensor]:
-        """Return the tensors that training changes, in the order of the keys."""
+        """Return the trainable tensors, in the order of the keys."""
         return [tensor for tensor in self.tensors.values() if tensor.requires_grad]
 
     def save(self, path: str | Path) -> None:
-        """Write a checkpoint ``{"state_dict": ..., "supernet": name}``; the file is whole or not there at all.
+        """Write a checkpoint ``{"state_dict": ..., "supernet": name}``, completely or not at all.
 
         Raises:
             WorkError: a weight or a statistic is not finite.
@@ -92,7 +91,7 @@ class SharedWeights:
         """Read a checkpoint of the super-network.
 
         Raises:
-            UsageError: no such file, no checkpoint, or one whose keys or shapes do not fit; names the first of them.
+            UsageError: there is no such file, or it is not a checkpoint with these keys and shapes; names the first.
         """
         from hwnas.supernets.checkpoints import read_state_dict
 
@@ -101,7 +100,7 @@ class SharedWeights:
 
 @runtime_checkable
 class Trainable(SuperNetwork, Protocol):
-    """A super-network whose weights are shared, can be trained, and can be read from a checkpoint."""
+    """A super-network whose shared weights can be trained, and read from a checkpoint."""
 
     def module(self, config: AnyConfig) -> torch.nn.Module:
         """Return the stand-alone sub-network without weights of its own (on the meta device)."""
@@ -113,16 +112,16 @@ class Trainable(SuperNetwork, Protocol):
 
 
 def fitted(layout: WeightLayout, state: Tensors, path: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file by the layout's keys, in its order; numbers of half precision become FP32.
+    """Return the tensors of a file by the layout's keys, in its order; half precision is converted to FP32.
 
     Raises:
-        UsageError: keys are missing, unknown or of other shapes; names the first three.
+        UsageError: keys are missing or unknown, or shapes differ; names the first three.
     """
     import torch
 
     found = {layout.spelling(key): tensor for key, tensor in state.items()}
     wanted = {layout.spelling(key): key for key in layout.shapes}
-    # Old checkpoints do not count batches, and nothing depends on the count.
+    # Old checkpoints lack the number of batches, which nothing depends on.
     zero = torch.zeros((), dtype=torch.int64)
     counts = {spelled: zero for spelled, key in wanted.items() if key.endswith("num_batches_tracked")}
     found = {**counts, **found}
@@ -146,7 +145,7 @@ def fitted(layout: WeightLayout, state: Tensors, path: str | Path) -> dict[str, 
 
 
 def saved(document: Mapping[str, Any]) -> memoryview:
-    """Return what ``torch.save`` makes of a document. On a full disk its own writer ends the process."""
+    """Return a document as the bytes that ``torch.save`` writes; its own writer ends the process on a full disk."""
     import torch
 
     content = io.BytesIO()
@@ -163,7 +162,7 @@ def corner(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def is_parameter(key: str) -> bool:
-    """Return whether the tensor under ``key`` is trained, and no statistic of a batch-norm."""
+    """Return whether the tensor under ``key`` is trained, and not a statistic of a batch-norm."""
     return not key.endswith(_BUFFERS)
 
 

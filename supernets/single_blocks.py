@@ -1,8 +1,4 @@
-"""The blocks of a super-network, each as a network of its own.
-
-It is a super-network like any other, so that whatever measures sub-networks measures blocks too: with the same loop,
-the same statistics and the same store.
-"""
+"""A super-network whose sub-networks are the single blocks of another, so that blocks can be measured like networks."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from hwnas.supernets.supernet import BuildsBlocks, Stage, SuperNetwork
 if TYPE_CHECKING:
     import torch
 
-# What the name of a super-network ends with where its blocks are meant: "ofa-mbv3-w1.0/blocks".
+# The end of a super-network's name that stands for its blocks: "ofa-mbv3-w1.0/blocks".
 SUFFIX = "/blocks"
 
 _BASE = 36  # values that one choice can have
@@ -29,16 +25,16 @@ _BASE = 36  # values that one choice can have
 class SingleBlocks(BlockCounts):
     """The super-network whose sub-networks are the distinct blocks of another.
 
-    A block is called by its number, written in digits of base 36; numbers beyond the last stand for the last block.
+    A block's config is its number in digits of base 36; numbers that are too large stand for the last block.
 
     Args:
-        net: the super-network whose blocks they are.
+        net: the super-network that has the blocks.
 
     Attributes:
         blocks: the blocks, in order of appearance.
 
     Raises:
-        UsageError: it does not build blocks alone.
+        UsageError: it does not build single blocks.
     """
 
     default_quality = "none"

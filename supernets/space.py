@@ -1,7 +1,7 @@
-"""Search spaces: ordered elastic choices, and everything one does with batches of their points.
+"""Search spaces of elastic choices: sample, check, encode and decode batches of their points.
 
-A point is a vector of *indices*: entry ``j`` of a vector picks ``choices[j].values[X[i, j]]``. The same point spelled
-as a dict in the field's own keys is a *config*. Every function takes and returns batches, ``(n, n_var)``.
+A point is a vector of *indices*: entry ``j`` of a vector picks ``choices[j].values[X[i, j]]``. The same point as a dict
+with the keys of the literature is a *config*. Every function takes and returns batches, ``(n, n_var)``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Choice:
     """One elastic choice.
 
     Attributes:
-        key: the config key it is spelled under ("ks").
-        values: what can be chosen, in ascending order.
-        needs: ``(column, index)``: the choice matters only where the vector's entry in ``column`` is at least ``index``
+        key: its config key ("ks").
+        values: the values that can be chosen, in ascending order.
+        needs: ``(column, index)``: the choice matters only if the vector's entry in ``column`` is at least ``index``
             (a layer that exists only from some depth on). ``None``: it always matters.
         same_as: for each index, the index that builds the same network; ``None``: all differ.
     """
@@ -55,10 +55,10 @@ class SearchSpace:
     """The ordered elastic choices of a super-network.
 
     Args:
-        choices: one per variable; those under the same key are spelled as one list, in order.
-        fixed: config keys that carry no choice, with the value they always have (``{"r": [224]}``).
-        ignored: keys that other tools write and that mean nothing here, with the value that is let pass.
-        respell: returns a config that another tool spells otherwise in the keys above, any other as it is; raises
+        choices: one per variable; those with the same key form one list in a config, in order.
+        fixed: config keys without a choice, with the value they always have (``{"r": [224]}``).
+        ignored: keys that other tools write and that are ignored here, with the value that is accepted.
+        respell: converts a config in another tool's spelling to the keys above, and returns others as they are; raises
             ``ConfigError``. ``None``: there is no other spelling.
     """
 
@@ -93,7 +93,7 @@ class SearchSpace:
 
     @property
     def distinct_size(self) -> int:
-        """The number of different networks, that is of canonical vectors; exact."""
+        """The exact number of different networks, that is, of canonical vectors."""
         total = 1
         for column, root in enumerate(self.choices):
             if root.needs is None:
@@ -108,9 +108,9 @@ class SearchSpace:
     # --- points ------------------------------------------------------------------------------------------------------
 
     def sample(self, n: int, seed: int | np.random.Generator) -> IntArray:
-        """Draw ``n`` vectors, every choice uniform and independent; ``(n, n_var)``.
+        """Draw ``n`` vectors, ``(n, n_var)``, with every choice uniform and independent.
 
-        The same network can come twice, as different vectors or as the same one.
+        The same network can be drawn twice, as different vectors or as the same one.
         """
         rng = np.random.default_rng(seed)
         return rng.integers(0, self.n_options, size=(n, self.n_var), dtype=np.int64)
@@ -124,14 +124,14 @@ class SearchSpace:
         return self.n_options[None, :] - 1
 
     def check(self, X: npt.ArrayLike) -> IntArray:
-        """Return ``X`` as ``(n, n_var)`` int64; raises ``ConfigError`` naming the first entry that is no point."""
+        """Return ``X`` as ``(n, n_var)`` int64; raises ``ConfigError`` that names the first invalid entry."""
         array = np.asarray(X)
         if array.ndim != 2 or array.shape[1] != self.n_var:
             raise ConfigError(f"X: expected shape (n, {self.n_var}), got {array.shape}")
         if not np.issubdtype(array.dtype, np.integer):
             raise ConfigError(f"X: expected integers, got {array.dtype}")
-        # Every batch passes here: one look at each column's maximum finds that all is well, and which entry is not is
-        # looked for only then. Seen as unsigned numbers, negative ones are large.
+        # Every batch is checked here, so only each column's maximum is compared (as unsigned numbers negative ones are
+        # large), and an invalid entry is searched for only if there is one.
         unsigned = array.view(array.dtype.str.replace("i", "u"))
         if (unsigned.max(axis=0, initial=0) >= self.n_options.astype(np.uint64)).any():
             raise self._no_point(array)
@@ -145,7 +145,7 @@ class SearchSpace:
         )
 
     def active(self, X: npt.ArrayLike) -> BoolArray:
-        """Return which choices matter for the network that is built; ``(n, n_var)``."""
+        """Return which choices have an effect on the network that is built; ``(n, n_var)``."""
         X = self.check(X)
         mask = np.ones(X.shape, dtype=bool)
         for column, choice in enumerate(self.choices):
@@ -165,7 +165,7 @@ class SearchSpace:
     def one_hot(self, X: npt.ArrayLike) -> FloatArray:
         """Return masked one-hot features, ``(n, sum of n_options)``: inactive choices are all zero.
 
-        Two vectors of one network have one row of features.
+        Vectors of the same network have the same features.
         """
         canonical = self.canonical(X)
         offsets = np.concatenate([[0], np.cumsum(self.n_options)[:-1]])
@@ -174,11 +174,11 @@ class SearchSpace:
         return features
 
     def keys(self, X: npt.ArrayLike) -> list[str]:
-        """Name each network: its canonical vector, one base-36 digit per choice."""
+        """Return a name of each network: its canonical vector, one base-36 digit per choice."""
         return ["".join(_DIGITS[index] for index in row) for row in self.canonical(X)]
 
     def from_key(self, key: str) -> IntArray:
-        """Return the vector that a key names, ``(1, n_var)``; raises ``ConfigError``."""
+        """Return the vector of a key, ``(1, n_var)``; raises ``ConfigError``."""
         if len(key) != self.n_var:
             raise ConfigError(f"key {key!r}: expected {self.n_var} digits, got {len(key)}")
         indices = [_DIGITS.find(digit) for digit in key]
@@ -191,7 +191,7 @@ class SearchSpace:
     # --- configs -----------------------------------------------------------------------------------------------------
 
     def decode(self, X: npt.ArrayLike) -> list[Config]:
-        """Spell vectors as configs."""
+        """Return vectors as configs."""
         X = self.check(X)
         tables = {key: self._spell(X, columns) for key, columns in self._columns().items()}
         fixed = {key: list(values) for key, values in self.fixed.items()}
@@ -203,7 +203,7 @@ class SearchSpace:
         ]
 
     def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
-        """Read configs into vectors, ``(n, n_var)``; one config gives ``(1, n_var)``.
+        """Return configs as vectors, ``(n, n_var)``; one config gives ``(1, n_var)``.
 
         Raises:
             ConfigError: names the config, the key, what was given and what is allowed.

@@ -15,7 +15,7 @@ def parse_spec(text: str, what: str, error: type[UsageError] = UsageError) -> tu
     Args:
         text: the spec.
         what: begins the message of an error ("platform 'x:y'").
-        error: what to raise where the text is not of the form.
+        error: the class to raise if the text does not have the form.
     """
     name, _, rest = text.partition(":")
     options: dict[str, str] = {}
@@ -30,5 +30,5 @@ def parse_spec(text: str, what: str, error: type[UsageError] = UsageError) -> tu
 
 
 def parse_int(text: str) -> int | None:
-    """Return the whole number that ``text`` spells in ASCII digits; ``None`` where it spells none, or one too large."""
+    """Return the whole number that ``text`` has in ASCII digits; ``None`` if it is not a number or has too many."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None

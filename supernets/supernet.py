@@ -1,4 +1,4 @@
-"""What a super-network is to the rest of the system."""
+"""The protocol of super-networks, and the stages that one inference of a sub-network runs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Stage:
         inputs: positional example inputs, their first dimension the batch.
         input_names: one per input; the exported graph uses them.
         repeats: how often the stage runs in one inference.
-        calibration: more inputs like ``inputs``, typical of what the stage will see, from which a backend that
-            quantises learns the ranges of activations; without any, the example inputs have to serve.
+        calibration: more inputs like ``inputs``, typical of real data, from which a quantising backend learns the
+            ranges of activations; if there are none, the example inputs are used.
     """
 
     name: str
@@ -46,7 +46,7 @@ class SuperNetwork(Protocol):
         summary: one line for ``hwnas supernets``.
         space: its search space.
         slots: its places for blocks; parameters, MACs and lookup tables are sums over them.
-        default_quality: the quality source that serves it when none is named.
+        default_quality: the quality source that is used if none is named.
     """
 
     name: str
@@ -68,16 +68,16 @@ class SuperNetwork(Protocol):
         ...
 
     def stages(self, config: Config | dict[str, Any], batch: int, weights: str | None = None) -> Sequence[Stage]:
-        """Return what runs in one inference, with example inputs of ``batch`` samples."""
+        """Return the stages of one inference, with example inputs of ``batch`` samples."""
         ...
 
 
 @runtime_checkable
 class BuildsBlocks(Protocol):
-    """What a super-network offers whose blocks can be measured alone, for a lookup table of one's own device."""
+    """A super-network whose blocks can be measured alone, for a lookup table."""
 
     def block_stage(self, block: Block, batch: int) -> Stage:
-        """Return ``block`` as a network of its own, alive, with example inputs of ``batch`` samples.
+        """Return ``block`` as a network with live random weights and example inputs of ``batch`` samples.
 
         Args:
             block: one of those in the super-network's slots.

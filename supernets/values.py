@@ -1,8 +1,8 @@
-"""What a value may be, said in one place: a finite number, and above 0 where it is a time.
+"""Check that values are valid, i.e. finite numbers, and above 0 if they are times.
 
-Whatever enters a ranking is checked here: what quality sources and tables answer, what clocks say, what lies in a store
-or a file, what a user writes as a limit. Who calls this says what becomes of a value that may not be: one
-sub-network's is a failed evaluation with the reason, an argument's or a record's is an error.
+Every value that enters a ranking is checked here: those of quality sources, tables and clocks, those in stores and
+files, and the limits that users give. The caller handles invalid ones: the value of a sub-network is a failed
+evaluation with the reason, that of an argument or a record an error.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy.typing as npt
 from hwnas.supernets.errors import WorkError
 from hwnas.supernets.space import FloatArray
 
-# The product of six numbers of this size, which a hypervolume is, is still a finite number; no quantity of a network
-# comes near it, and what does was divided by 0 or read in the wrong unit.
+# A hypervolume of six objectives of this size is still a finite number. No quantity of a network comes near it; one
+# that does was divided by 0 or read in the wrong unit.
 LARGEST = 1e50
 
 _TIMES = frozenset({"s", "ms", "us", "µs", "ns"})
@@ -35,10 +35,10 @@ def is_time(unit: str) -> bool:
 
 
 def fault(value: object, *, time: bool = False) -> str | None:
-    """Return what is wrong with a value ("expected a finite number, got inf"), or ``None`` where it may be one.
+    """Return what is wrong with a value ("expected a finite number, got inf"), or ``None`` if it is valid.
 
     Args:
-        value: anything; true and false are no numbers, nor is text that spells one.
+        value: any object; true, false and text are not numbers.
         time: it has to be above 0.
     """
     if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
@@ -82,12 +82,12 @@ def json_numbers(values: Any) -> Any:
 
 
 def number_or_none(value: object, *, time: bool = False) -> float:
-    """Return a stored value, nan for ``None``, which stands for a value that is not there; raises as ``number``."""
+    """Return a stored value, with nan for ``None``, which stands for a missing value; raises as ``number``."""
     return math.nan if value is None else number(value, time=time)
 
 
 def bounds(low: object, high: object) -> tuple[float, float]:
-    """Return the ends of a stored interval, nan for ``None``; raises ``ValueError`` where they are not two in order."""
+    """Return the ends of a stored interval, nan for ``None``; raises ``ValueError`` if they are not in order."""
     ends = number_or_none(low), number_or_none(high)
     if ends[0] > ends[1]:
         raise ValueError(f"expected an interval from low to high, got {ends[0]} to {ends[1]}")
@@ -96,11 +96,11 @@ def bounds(low: object, high: object) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """One value for each of ``n`` sub-networks (or runs), or the reason why it has none.
+    """One value, or the reason why there is none, for each of ``n`` sub-networks (or runs).
 
     Attributes:
-        values: ``(n,)``; nan where there is none.
-        reasons: why, where there is none; else "".
+        values: ``(n,)``; nan for invalid ones.
+        reasons: why a value is invalid; "" for valid ones.
     """
 
     values: FloatArray
@@ -110,18 +110,18 @@ class Values:
     def of(
         cls, given: Any, n: int, *, source: str, missing: str, time: bool = False, asked: str = "sub-networks"
     ) -> Self:
-        """Take what a source answers, whatever it is.
+        """Check the values that a source has returned.
 
         Args:
-            given: the answer: an array, a sequence or a tensor of ``n``.
+            given: an array, a sequence or a tensor of ``n`` values, or anything else, which is an error.
             n: how many values were asked for.
-            source: what gave it, for reasons.
-            missing: the reason where a value is nan, by which a source says that it knows none.
+            source: of the values, for reasons.
+            missing: the reason if a value is nan, which means that the source has none.
             time: values have to be above 0.
             asked: what each value is of, for messages.
 
         Raises:
-            WorkError: it is not one value for each.
+            WorkError: there is not one value for each.
         """
         found = _elements(given)
         if found is None or len(found) != n:
@@ -142,7 +142,7 @@ class Values:
 
 
 def _elements(given: Any) -> npt.NDArray[Any] | Sequence[Any] | None:
-    """Return the answer as an array of numbers, or as a sequence of whatever it holds; ``None`` where it is neither."""
+    """Return the values as an array of numbers or a sequence of objects; ``None`` if they are neither."""
     if not isinstance(given, np.ndarray) and hasattr(given, "__array__"):
         given = np.asarray(given)
     if isinstance(given, np.ndarray):
@@ -163,7 +163,7 @@ def _wanted(time: bool) -> str:
 
 
 def _shown(value: object) -> str:
-    """Spell a value for a message; what is no plain value by its type, for it may spell itself anyhow."""
+    """Return a short text for a value in a message; for other than plain values, its type."""
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, float):
         return f"{plain:g}"

@@ -1,4 +1,4 @@
-"""Weights of super-networks that others publish: what there is, and where."""
+"""List the published weights of super-networks, with the places to download them from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class PublishedWeights:
     """A checkpoint of a super-network.
 
     Attributes:
-        supernet: whose weights they are.
+        supernet: the super-network's name.
         summary: one line for listings.
         asset: the file.
     """

@@ -1,9 +1,9 @@
-"""The one way in which files are written: whole or not at all, whatever the user named as the output.
+"""Write output files atomically: completely or not at all, wherever the user's output leads.
 
-A regular file is written beside its place and moved there: a run that ends in between leaves the old file or none.
-Links are followed: the file behind a link is replaced, the link stays. What is no regular file (a device, a pipe,
-``/dev/stdout``, a shell's process substitution) is written through. So is a file that cannot be replaced: one in a
-folder that this user may not write, or one that is mounted by itself.
+A regular file is written under another name in the same folder and then moved, so that a crash leaves the old file or
+none. Links are followed: the file behind a link is replaced, the link stays. Content is written directly to anything
+that is not a regular file (a device, a pipe, ``/dev/stdout``, a shell's process substitution), and to a file that
+cannot be replaced: one in a folder that this user may not write, or one that is a mount point.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def write_file(path: str | Path, content: Content) -> None:
 
 
 def write_files(contents: Mapping[str | Path, Content]) -> None:
-    """Write files; all are on the disk under other names before the first takes its place.
+    """Write several files; all are on the disk under other names before the first is moved to its place.
 
-    A file that is there keeps its mode, and its owner where this user may give files away; a new one gets the mode
-    that the umask leaves.
+    An existing file keeps its mode, and its owner if this user may change owners; a new one gets the mode that the
+    umask gives.
 
     Args:
         contents: by path.
 
     Raises:
-        OutputError: one cannot be written; names it and the reason. No part of a file is left.
+        OutputError: one cannot be written; names it and the reason. No incomplete file is left.
     """
     begun: list[_Replacement | _Through] = []
     try:
@@ -55,14 +55,14 @@ def write_files(contents: Mapping[str | Path, Content]) -> None:
 
 
 def write_folder(folder: str | Path, contents: Mapping[str, Content]) -> None:
-    """Write files into a folder, which is made where there is none; where they cannot be written, it is not made.
+    """Write files into a folder; a missing folder is created, unless the files cannot be written.
 
     Args:
-        folder: where to.
+        folder: the folder.
         contents: by the files' names.
 
     Raises:
-        OutputError: the folder cannot be made, or a file cannot be written.
+        OutputError: the folder cannot be created, or a file cannot be written.
     """
     made: list[Path] = []
     try:
@@ -77,14 +77,14 @@ def write_folder(folder: str | Path, contents: Mapping[str, Content]) -> None:
 
 
 def make_folder(folder: str | Path) -> None:
-    """Make a folder that outputs go to, with those above it; raises ``UsageError`` where it cannot be."""
+    """Create a folder for outputs, with its parents; raises ``UsageError`` if that is not possible."""
     with _named(folder, UsageError):
         _make_folder(Path(os.path.realpath(folder)), [])
         check_folder(folder)
 
 
 def check_file(path: str | Path) -> None:
-    """Raise ``UsageError`` where ``write_file`` would fail by now; nothing that is there is changed."""
+    """Raise ``UsageError`` if ``write_file`` would fail now; no existing file is changed."""
     with _named(path, UsageError):
         place = OutputPlace.of(path)
         if place.is_regular:
@@ -97,20 +97,20 @@ def check_file(path: str | Path) -> None:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Raise ``UsageError`` where ``write_folder`` could not write into ``folder`` by now."""
+    """Raise ``UsageError`` if ``write_folder`` would fail now."""
     with _named(folder, UsageError):
         check_takes_files(_existing(Path(os.path.realpath(folder))))
 
 
 def is_stream(path: str | Path) -> bool:
-    """Return whether what is written to ``path`` goes by (a pipe, a device): nothing is there to be read again."""
+    """Return whether ``path`` is a pipe or a device, so that what is written there cannot be read again."""
     with _named(path):
         return not OutputPlace.of(path).is_regular
 
 
 @dataclass(frozen=True)
 class _Replacement:
-    """A whole file beside the place that it is to take."""
+    """A complete file under another name, ready to be moved to its place."""
 
     place: OutputPlace
     temporary: Path
@@ -122,7 +122,7 @@ class _Replacement:
         except OSError as error:
             if self.place.there is None or error.errno in NO_ROOM:
                 raise
-            # It is mounted by itself, or another user's in a folder such as /tmp.
+            # It is a mount point, or another user's in a folder such as /tmp.
             _Through(self.place, self.content).finish()
 
     def discard(self) -> None:
@@ -132,7 +132,7 @@ class _Replacement:
 
 @dataclass(frozen=True)
 class _Through:
-    """Content for what has to be written where it is."""
+    """Content for a place that has to be written directly."""
 
     place: OutputPlace
     content: Content
@@ -143,14 +143,14 @@ class _Through:
             if self.place.is_regular:
                 _overwrite(handle, self.content)
             else:
-                # A reader that has seen enough is no failure: what else was asked for is still to be written.
+                # A reader that closes the pipe is no failure: the other outputs are still written.
                 with contextlib.suppress(BrokenPipeError):
                     _pour(handle, self.content)
         finally:
             os.close(handle)
 
     def discard(self) -> None:
-        """Nothing lies beside it."""
+        """Do nothing: there is no other file to remove."""
 
     def _open(self) -> int:
         if self.place.descriptor is None:
@@ -189,7 +189,7 @@ def _begin(path: str | Path, content: Content) -> _Replacement | _Through:
 
 
 def _dress(handle: int, like: os.stat_result) -> None:
-    """Give a new file the owner and the mode of the one that it replaces, as far as this user may."""
+    """Give a new file the owner and mode of the file that it replaces, as far as this user may."""
     own = os.fstat(handle)
     if (own.st_uid, own.st_gid) != (like.st_uid, like.st_gid):
         with contextlib.suppress(OSError):
@@ -199,7 +199,7 @@ def _dress(handle: int, like: os.stat_result) -> None:
 
 
 def _overwrite(handle: int, content: Content) -> None:
-    """Replace a file's content in its place; on a disk without room for it the old content stays."""
+    """Replace a file's content in place; if the disk has no room for it, the old content stays."""
     size = os.fstat(handle).st_size
     try:
         if len(content) > size:
@@ -230,7 +230,7 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """Return a folder, or the closest one above it that is there."""
+    """Return a folder, or its closest existing parent."""
     try:
         folder.stat()
     except FileNotFoundError:
@@ -240,7 +240,7 @@ def _existing(folder: Path) -> Path:
 
 @contextmanager
 def _named(path: str | Path, kind: type[OutputError | UsageError] = OutputError) -> Iterator[None]:
-    """Say which output it was that the system refused to write."""
+    """Turn errors of the system into ones that name the output."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a null in the name

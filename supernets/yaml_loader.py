@@ -1,4 +1,4 @@
-"""How YAML is read: safely, and with every key given once."""
+"""Load YAML safely, refuse duplicate keys, and limit nesting and aliases."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hwnas.supernets.documents import DEEPEST, LONGEST_NUMBER
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-# Of values that a document repeats by name, in all: a table of 100 blocks has 500.
+# The most values that a document may repeat by aliases; a table of 100 blocks has 500 values.
 _MOST_REPEATED = 100_000
 
 
 def check_shape(text: str) -> None:
-    """Raise ``YAMLError`` where a document is nested deeper than it is safe to read, or grows by what it repeats.
+    """Raise ``YAMLError`` if a document is nested too deeply, or grows too much by aliases.
 
-    It is asked before anything is built: libyaml's loader calls itself for each level, and ends the process where the
-    stack does; a few lines of repetitions of repetitions stand for more values than memory holds.
+    This is checked before anything is built: libyaml's loader is recursive and ends the process on a stack overflow,
+    and a few lines of nested aliases can stand for more values than fit into memory.
     """
     open_nodes: list[tuple[str | None, int]] = []  # the name by which each can be repeated, and where it begins
     sizes: dict[str, int] = {}
@@ -44,17 +44,17 @@ def check_shape(text: str) -> None:
 
 
 class Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
-    """A safe loader that refuses a key given twice, of which YAML would silently keep the last."""
+    """A safe loader that refuses duplicate keys, of which PyYAML would silently use the last."""
 
     def construct_yaml_int(self, node: Any) -> int:
-        """Return a whole number; raises ``ConstructorError`` of one that takes a time that grows as its square."""
+        """Return a whole number; raises ``ConstructorError`` for one so long that it would take quadratic time."""
         if len(node.value) > LONGEST_NUMBER:
             said = f"has a whole number of more than {LONGEST_NUMBER:,} characters"
             raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
         return int(super().construct_yaml_int(node))
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        """Return a mapping; raises ``ConstructorError`` where a key comes again."""
+        """Return a mapping; raises ``ConstructorError`` for a duplicate key."""
         seen = set()
         for key_node, _ in node.value:
             name = key_node.value

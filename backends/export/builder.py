@@ -139,8 +139,8 @@ class GraphBuilder:
         import torch
 
         tensor = (values if isinstance(values, torch.Tensor) else torch.as_tensor(np.asarray(values))).to(dtype)
-        told = tensor.tolist() if tensor.numel() <= 16 else hashlib.sha256(_bytes(tensor)).hexdigest()
-        name = f"const.{str(dtype).removeprefix('torch.')}.{tuple(tensor.shape)}.{told}"
+        shown = tensor.tolist() if tensor.numel() <= 16 else hashlib.sha256(_bytes(tensor)).hexdigest()
+        name = f"const.{str(dtype).removeprefix('torch.')}.{tuple(tensor.shape)}.{shown}"
         if name not in self._named:
             self._named[name] = self._initializer(name, tensor)
         return self._named[name]

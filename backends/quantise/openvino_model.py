@@ -65,8 +65,8 @@ def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
 
 def layers(compiled: Any) -> Layers:
     """Return how many layers of a compiled model run in int8."""
-    told = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
-    precisions = [_text(one["runtimePrecision"]) for one in told if _text(one["layerType"]) in _LAYERS]
+    operations = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
+    precisions = [_text(one["runtimePrecision"]) for one in operations if _text(one["layerType"]) in _LAYERS]
     return Layers(sum(precision in {"i8", "u8"} for precision in precisions), len(precisions))
 
 

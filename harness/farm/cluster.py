@@ -144,9 +144,9 @@ class Cluster:
 
     def queued(self) -> int:
         """Return how many networks wait in clients, according to their reports."""
-        told = self._client.get_metadata(["hwnas-queue"], default={})
+        waiting = self._client.get_metadata(["hwnas-queue"], default={})
         with validating("what clients say of their queues"):
-            return sum(read(Count, json.dumps(n)) for n in told.values() if n)
+            return sum(read(Count, json.dumps(n)) for n in waiting.values() if n)
 
     def say_queued(self, name: str, n: int | None) -> None:
         """Report how many networks this client still has to send; ``hwnas farm status`` shows it."""

@@ -10,12 +10,12 @@ from threading import Lock
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import LocalBench, OnProgress, surroundings
+from hwnas.harness.bench import LocalBench, OnProgress
 from hwnas.harness.farm.messages import MeasureDescription
 from hwnas.harness.farm.offer import Offer
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.pinned import pinned, pinned_settings
-from hwnas.harness.platform import Platform, parse
+from hwnas.harness.platform import Platform, parse, surroundings
 from hwnas.supernets.contents import SHOWN
 from hwnas.supernets.errors import MeasurementError
 

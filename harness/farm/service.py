@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import MeasuringProgress, OnMeasurement, OnProgress, surroundings
+from hwnas.harness.bench import MeasuringProgress, OnMeasurement, OnProgress
 from hwnas.harness.farm import files
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import (
@@ -39,7 +39,7 @@ from hwnas.harness.farm.open_benches import OpenBenches
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.pinned import pinned_settings
-from hwnas.harness.platform import parse
+from hwnas.harness.platform import parse, surroundings
 from hwnas.harness.quality.quality import ScoredQuality
 from hwnas.supernets.errors import HwnasError, MeasurementError, QualityError
 from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of

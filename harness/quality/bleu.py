@@ -94,8 +94,8 @@ def corpus_bleu(translations: Sequence[str], references: Sequence[str]) -> Score
     """Return the BLEU of all sentences together, with the interval of 1,000 resamples of them (Koehn, 2004)."""
     bleu = _sacrebleu()
     found = bleu.corpus_score(translations, [list(references)], n_bootstrap=_RESAMPLES)
-    told = json.loads(found.format(width=6, signature=str(bleu.get_signature()), is_json=True))
-    half = float(told.get("confidence_var", 0.0))
+    result = json.loads(found.format(width=6, signature=str(bleu.get_signature()), is_json=True))
+    half = float(result.get("confidence_var", 0.0))
     low, high = max(0.0, found.score - half), min(100.0, found.score + half)
     return Score(float(found.score), low, high, len(translations), {"brevity_penalty": float(found.bp)})
 

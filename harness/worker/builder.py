@@ -158,8 +158,8 @@ class MeasurementBuilder:
 
 def _throttled(read_back: list[dict[str, Any]]) -> str:
     """Return the reason that a device reports for a throttled clock; "" if it is not throttled or not reported."""
-    told = [str(one["throttled"]) for one in read_back if one.get("throttled")]
-    return next((reason for reason in told if not reason.startswith("unknown")), "")
+    reasons = [str(one["throttled"]) for one in read_back if one.get("throttled")]
+    return next((reason for reason in reasons if not reason.startswith("unknown")), "")
 
 
 def _prepared(preparation: PreparationFacts) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from hwnas.harness.host import heap, variables
 from hwnas.harness.host.child import Child, unnamed_file
 from hwnas.harness.validation import Message
 from hwnas.harness.worker.channel import Channel, Closed, Garbled, Silence
-from hwnas.harness.worker.messages import SAID, Acknowledgement, Done, Networks, Order, Ready, Refused, Said
+from hwnas.harness.worker.messages import SAID, Acknowledgement, Done, Failed, Networks, Order, Ready, Refused, Said
 from hwnas.supernets import errors
 
+_ATTEMPTS = 2  # to start a worker
 _TAIL = 600  # characters of the worker's last words that go into a message
 
 
@@ -144,6 +145,31 @@ class WorkerProcess:
         self._words.seek(max(0, size - 4 * _TAIL))
         text = self._words.read().decode(errors="replace").strip()
         return f"; its last words: {text[-_TAIL:]}" if text else ""
+
+
+def start_worker(order: Order, environment: Mapping[str, str], silence_s: float) -> WorkerProcess:
+    """Start a worker process, once more if it dies; arguments as for ``WorkerProcess``.
+
+    Raises:
+        WorkerDied: it died each time.
+        MeasurementError: it cannot measure on the platform; says why, with the reasons of failed anchors.
+        HwnasError: it refuses the platform for another reason.
+    """
+    reasons: list[str] = []
+
+    def listen(message: Said) -> None:
+        reasons.extend([message.reason] if isinstance(message, Failed) else [])
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        reasons.clear()
+        try:
+            return WorkerProcess(order, environment, silence_s, listen)
+        except WorkerDied:
+            if attempt == _ATTEMPTS:
+                raise
+        except errors.MeasurementError as error:
+            raise errors.MeasurementError("; ".join([str(error), *dict.fromkeys(reasons)])) from None
+    raise AssertionError("unreachable")
 
 
 _NOTHING = -(2**62)

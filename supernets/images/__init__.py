@@ -1,1 +1,1 @@
-"""What super-networks that read images are made of: layers, blocks, elastic weights, the options of their spaces."""
+"""Building blocks of super-networks for images: layers, blocks, elastic weights, and options."""

@@ -1,7 +1,7 @@
-"""The blocks that image classifiers are made of: what each costs, and the module that it is.
+"""Describe the blocks of image classifiers, with their costs, and make their torch modules.
 
-``peak`` counts the activations that live at once while a block runs, with batch-norm folded into its convolution and
-element-wise operations (activations, gates, sums) writing over an input that nothing else needs, as backends run them.
+``peak`` counts the activations in memory at once while a block runs as backends run it: with batch-norm folded into its
+convolution, and element-wise operations (activations, gates, sums) that overwrite an input which nothing else needs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def conv(
 
 
 def mbconv(side: int, c_in: int, c_mid: int, c_out: int, kernel: int, stride: int, se: bool, act: str) -> Block:
-    """Describe an inverted bottleneck; where ``c_mid`` equals ``c_in`` there is no expanding convolution."""
+    """Describe an inverted bottleneck; if ``c_mid`` equals ``c_in``, there is no expanding convolution."""
     side_out = halved(side) if stride == 2 else side
     expand = c_mid != c_in
     squeezed = round_to_eight(c_mid // 4)
@@ -82,7 +82,7 @@ def bottleneck(side: int, c_in: int, c_mid: int, c_out: int, stride: int, projec
     # The shortcut comes first; at stride 1 nothing is pooled.
     pooled = side_out**2 * c_in * (stride > 1)
     shortcut = projected * (x + pooled + y)
-    # What waits for the sum: the shortcut's result, or the block's input itself.
+    # What has to stay in memory until the sum: the shortcut's result, or the block's input.
     kept = y if projected else x
     peak = max(shortcut, x + projected * y + first, kept + first + second, kept + second + y)
     return Block(

@@ -1,4 +1,4 @@
-"""What the elastic image classifiers have in common: counts, sub-networks as modules, and shared weights."""
+"""Base class of the elastic image classifiers: counts, sub-networks as torch modules, and shared weights."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _RESOLUTION = "r"
 
 @dataclass(frozen=True)
 class SlotPlace:
-    """A place in the network, before the sizes of images are known.
+    """A place for blocks in the network, for images of any size.
 
     Attributes:
-        name: of the slot; ``group.N``, or a name that only it has.
-        columns: the variables that decide which block stands here.
-        make: from an image's side and the indices of those variables to the block, or to ``None``.
-        key: what its weights' keys begin with in a checkpoint; by default its name.
-        elastic: its layers are elastic ones, and its keys are spelled so.
-        kernels: the sizes that its depth-wise kernel can have; one where it is not elastic.
+        name: of the slot; ``group.N``, or a unique name.
+        columns: the variables that decide which block is here.
+        make: returns the block, or ``None``, for an image's side and the indices of those variables.
+        key: the prefix of its weights' keys in a checkpoint; by default its name.
+        elastic: its layers are elastic, which shows in its keys.
+        kernels: the sizes that its depth-wise kernel can have; a single one if it is not elastic.
     """
 
     name: str
@@ -68,13 +68,13 @@ class ElasticClassifier(BlockCounts):
     """An image classifier whose sub-networks are chains of blocks; see ``hwnas.supernets.supernet.SuperNetwork``.
 
     Args:
-        name: how it is spelled.
+        name: its name with options.
         summary: one line for listings.
-        images: what it is given and answers.
-        choices: its variables but for the resolution, which becomes the last one where it is elastic.
-        places: where blocks stand, first to last.
+        images: the options of its images and classes.
+        choices: its variables, except for the resolution, which is added as the last one if it is elastic.
+        places: the places for blocks, first to last.
         ignored: config keys that other tools write, see ``SearchSpace``.
-        default_quality: the quality source that serves it when none is named.
+        default_quality: the quality source that is used if none is named.
     """
 
     data = "images"
@@ -115,10 +115,10 @@ class ElasticClassifier(BlockCounts):
         Args:
             config: as ``space.decode`` spells it.
             weights: a checkpoint of the super-network, or of this very sub-network; ``None``: seeded random weights,
-                alive.
+                see ``hwnas.supernets.live_init``.
 
         Raises:
-            UsageError: the file is no checkpoint that fits; says what does not.
+            UsageError: the file is not a checkpoint that fits; says what does not.
         """
         from hwnas.supernets.checkpoints import assign, load_into, read_state_dict
         from hwnas.supernets.live_init import build_live, random_input
@@ -177,7 +177,7 @@ class ElasticClassifier(BlockCounts):
 
     @cached_property
     def layout(self) -> WeightLayout:
-        """What a checkpoint of the super-network holds, spelled as once-for-all does it."""
+        """The layout of the super-network's checkpoints, with once-for-all's keys."""
         shapes: dict[str, tuple[int, ...]] = {}
         # The largest sub-network has every layer, at its full size.
         for _, place, block in self._parts(self.space.decode(self.space.largest())[0]):
@@ -208,7 +208,7 @@ class ElasticClassifier(BlockCounts):
         return state
 
     def _is_own(self, state: Tensors, module: torch.nn.Module) -> bool:
-        """Return whether a file's keys are rather those of the sub-network than of the super-network."""
+        """Return whether a file has more keys of the sub-network than of the super-network."""
         own = module.state_dict()
         spelled = {ofa_keys.spelling(key) for key in self.layout.shapes}
         return sum(key in own for key in state) > sum(ofa_keys.spelling(key) in spelled for key in state)
@@ -223,7 +223,7 @@ class ElasticClassifier(BlockCounts):
         return Slot(place.name, (*place.columns, *elastic), tuple(blocks))
 
     def _parts(self, config: AnyConfig) -> Iterator[tuple[str, SlotPlace, Block]]:
-        """Yield what a sub-network is made of: its name there, the place that it is from, and the block."""
+        """Yield the blocks of a sub-network, each with its name there and its place in the super-network."""
         x = self.space.encode(config)[0]
         numbers: Counter[str] = Counter()
         for place, slot in zip(self._places, self.slots, strict=True):
@@ -231,7 +231,7 @@ class ElasticClassifier(BlockCounts):
             index = int(np.ravel_multi_index(tuple(x[list(slot.columns)]), sizes)) if sizes else 0
             block = slot.blocks[index]
             if block is not None:
-                # A group's members are numbered anew, without the layers that are left out.
+                # The members of a group are renumbered without the layers that are left out.
                 group, dot, _ = place.name.partition(".")
                 yield f"{group}.{numbers[group]}" if dot else group, place, block
                 numbers[group] += 1
@@ -253,7 +253,7 @@ class ElasticClassifier(BlockCounts):
         return nn.Sequential(children)
 
     def _shapes_of(self, block: Block) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of a block's own state; a training step asks for those of every block."""
+        """Return the shapes of a block's own state; cached, since every training step needs those of all blocks."""
         if block not in self._shapes:
             import torch
 

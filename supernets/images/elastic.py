@@ -1,4 +1,4 @@
-"""Kernels that are elastic: how once-for-all takes a small one out of a large one (Cai et al., 2020, section 3.2)."""
+"""Derive small convolution kernels from large ones, as once-for-all does (Cai et al., 2020, section 3.2)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def steps(sizes: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def shrunk_kernel(weight: torch.Tensor, size: int, matrices: Mapping[tuple[int, int], torch.Tensor]) -> torch.Tensor:
-    """Return the depth-wise kernels of side ``size`` out of larger ones.
+    """Return the depth-wise kernels of side ``size`` that are derived from larger ones.
 
-    Step by step down to ``size``, each kernel's centre is flattened and multiplied by the step's matrix. The smallest
-    is so made from the middle one, not from the largest.
+    Step by step down to ``size``, each kernel's centre is flattened and multiplied by the step's matrix. So the
+    smallest kernel is derived from the medium one, not from the largest.
 
     Args:
         weight: ``(channels, 1, side, side)``.

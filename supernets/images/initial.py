@@ -1,4 +1,4 @@
-"""What the shared weights of a super-network are before any training."""
+"""Draw the initial shared weights of a super-network for images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import torch
 
-# The scale of the batch-norm at the end of a bottleneck, of ResNets and of MobileNets. After 80 steps on Fashion-MNIST
-# the largest ResNet sub-network is right on 71 % of test images with 0.1, and on 40 % with 1. At 0 nothing before it
-# would have a gradient in the first step.
+# The initial scale of the last batch-norm of a bottleneck, in ResNets and MobileNets. After 80 steps on Fashion-MNIST
+# the largest ResNet sub-network has 71 % accuracy with 0.1, and 40 % with 1. With 0 nothing before it would have a
+# gradient in the first step.
 _LAST = ("conv3.bn.bn.weight", "point_linear.bn.bn.weight")
 _SMALL = 0.1
 
@@ -18,10 +18,10 @@ def draw(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, torch.Te
     """Return fresh weights by key, drawn from ``seed`` alone.
 
     Convolutions are normal with the variance 2 / inputs of He et al. (2015), linear layers uniform within
-    1 / sqrt(inputs), batch-norms and biases neutral, but for the last batch-norm of a block, which starts small: a
-    block with a shortcut is nearly nothing at first, and deep sub-networks begin to learn as shallow ones do (Goyal et
-    al., 2017, arXiv 1706.02677, section 5.1, who start at 0). A matrix that makes a smaller kernel is the identity, so
-    that at first a small kernel is a large one's centre.
+    1 / sqrt(inputs), batch-norms and biases neutral, except for the last batch-norm of a block, which starts small: a
+    block with a shortcut is nearly the identity at first, and deep sub-networks begin to learn as shallow ones do
+    (Goyal et al., 2017, arXiv 1706.02677, section 5.1, who start at 0). The matrices of smaller kernels are the
+    identity, so that a small kernel is at first the centre of a large one.
     """
     generator = torch.Generator().manual_seed(seed)
     return {key: _fresh(key, shape, generator) for key, shape in shapes.items()}

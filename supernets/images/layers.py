@@ -1,4 +1,4 @@
-"""The torch layers that sub-networks are made of, stand-alone: nothing here is elastic."""
+"""The torch layers of stand-alone image sub-networks; nothing here is elastic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "h_swish": nn.Hardsw
 
 
 class ConvBnAct(nn.Sequential):
-    """Convolution with "same" padding, then batch-norm and activation where asked for."""
+    """Convolution with "same" padding, then optional batch-norm and activation."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class ResidualConv(ConvBnAct):
 
 
 class GlobalPool(nn.Module):
-    """Mean over height and width, kept as 1 x 1."""
+    """Mean over height and width, as 1 x 1."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean((2, 3), keepdim=True)

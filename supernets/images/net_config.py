@@ -1,7 +1,7 @@
-"""Once-for-all's ``net.config``: a MobileNetV3 layer by layer, as its specialised networks are published.
+"""Read once-for-all's ``net.config``, the layer-by-layer description of a published MobileNetV3 sub-network.
 
-The choices that make the same network are found from kernels, middle widths and the number of layers in each stage; all
-else that the file says of its blocks has to be what those choices build.
+The choices of the search space are inferred from kernels, middle widths and the number of layers in each stage; all
+other facts in the file have to agree with the network that these choices build.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from hwnas.supernets.errors import ConfigError
 from hwnas.supernets.images.widths import round_to_eight
 from hwnas.supernets.space import Config
 
-# Where the side of the images stands; once-for-all has it in a file beside, ``run.config``.
+# The key of the images' side; once-for-all has it in another file, ``run.config``.
 IMAGE_SIZE = "image_size"
 
 _FAMILY = "MobileNetV3"
-# What a block's convolution is called: in the files that are published, and in those of later versions.
+# The keys of a block's convolution, in the published files and in those of later versions.
 _CONVOLUTIONS = ("mobile_inverted_conv", "conv")
-# What stands for a layer that a stage does not have.
+# The entry for a layer that a stage does not have.
 _ABSENT = "ZeroLayer"
 
 
@@ -50,7 +50,7 @@ class Layer:
 
     @classmethod
     def of_file(cls, where: str, block: Any) -> Layer | None:
-        """Read an entry of ``blocks``; ``None``: it stands for no layer. Raises ``ConfigError``."""
+        """Read an entry of ``blocks``; ``None`` if it is no layer. Raises ``ConfigError``."""
         if block is None:
             return None
         named = [block[name] for name in _CONVOLUTIONS if name in block] if isinstance(block, Mapping) else [block]
@@ -72,19 +72,19 @@ class Layer:
 
     @classmethod
     def of_block(cls, block: Block) -> Layer:
-        """Return the layer that a block of ours is."""
+        """Return a block of this super-network as a layer."""
         kernel, stride, mid = (block.option(name) for name in ("kernel", "stride", "mid"))
         act = "h_swish" if block.option("hs") else "relu"
         return cls(block.input[-1], block.output[-1], kernel, stride, mid, act, bool(block.option("se")))
 
 
 def is_net_config(row: Mapping[str, Any]) -> bool:
-    """Return whether a config is rather such a file."""
+    """Return whether a document is a ``net.config`` and not a config of a search space."""
     return "blocks" in row
 
 
 def layers(row: Mapping[str, Any]) -> list[Layer]:
-    """Return the layers that are there, the fixed first block among them; raises ``ConfigError``."""
+    """Return the existing layers, including the fixed first block; raises ``ConfigError``."""
     if row.get("name") != _FAMILY:
         raise ConfigError(f"is a net.config of {row.get('name')!r}; expected one of {_FAMILY!r}")
     if not isinstance(row["blocks"], list):

@@ -1,9 +1,9 @@
-"""How once-for-all names weights in its checkpoints.
+"""Translate the keys of weights in once-for-all's checkpoints, of all versions, to one spelling.
 
-A layer whose width is elastic wraps the plain one, so its keys say everything twice: ``conv.conv.weight``,
+A layer whose width is elastic wraps a plain one, so its keys repeat names: ``conv.conv.weight``,
 ``bn.bn.running_mean``, ``linear.linear.bias``. Older files call the convolutions of a residual block
-``mobile_inverted_conv``, newer ones ``conv``, and files of single sub-networks spell no layer twice. All of them are
-read by one spelling in which repetitions are collapsed.
+``mobile_inverted_conv``, newer ones ``conv``, and files of single sub-networks repeat nothing. In the common spelling
+repetitions are collapsed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _NORM = re.compile(r"\bbn\.")
 
 
 def elastic(inner: str) -> str:
-    """Return what a plain layer's key is called where the layer is elastic."""
+    """Return the key of an elastic layer for that of a plain one."""
     return _NORM.sub("bn.bn.", _CONVOLUTION.sub("conv.conv.", inner))
 
 
 def spelling(key: str) -> str:
-    """Return the one spelling under which all spellings of a key meet."""
+    """Return the common spelling of a key."""
     key = key.removeprefix("module.").replace(".mobile_inverted_conv.", ".conv.")
     return _REPEATED.sub(r"\1.", _GATE.sub(r".fc.\1.", key))

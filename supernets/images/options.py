@@ -1,4 +1,4 @@
-"""What an image classifier is given and what it answers: the options that every family of them has."""
+"""The options that all families of image classifiers have: resolutions, classes, channels, and widths."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import MOST_VALUES
 from hwnas.supernets.spec import parse_int
 
-# Below this side of the image the first convolution keeps the resolution: the published networks halve it five times,
-# and a last stage that sees one pixel has nothing left to convolve.
+# For smaller images the first convolution has stride 1: the published networks halve the resolution five times, and
+# the last stage would see a single pixel.
 SMALL = 96
 
-# Sides that images can have, in pixels. Every convolution pads, so strides leave something of any image; of larger ones
-# the first convolution's output alone takes gigabytes.
+# Sides that images can have, in pixels. With larger ones the first convolution's output alone takes gigabytes.
 SIDES = range(1, 16_385)
 
 
@@ -23,12 +22,12 @@ class ImageOptions:
     """The options of an image classifier, spelled in its name: ``r=28,classes=10,channels=1,scale=0.5,stem_stride=1``.
 
     Attributes:
-        resolutions: the sides of the square images that there are, in pixels, ascending; one makes ``r`` fixed.
-        classes: that are told apart.
+        resolutions: the possible sides of the square images, in pixels, ascending; a single one makes ``r`` fixed.
+        classes: how many classes there are.
         channels: of the images; 1 for grey ones.
         scale: factor on all widths, so that a small super-network for small images trains on a CPU.
         stem_stride: of the first convolution.
-        spelled: how the options that are not the published network's are spelled; "" where all are.
+        spelled: the options that differ from the published network's, as in the name; "" if none do.
     """
 
     resolutions: tuple[int, ...] = (224,)
@@ -40,7 +39,7 @@ class ImageOptions:
 
     @property
     def published(self) -> bool:
-        """Whether weights, tables and predictors that others published fit: only the resolution may differ."""
+        """Whether published weights, tables and predictors fit: no option but the resolution may differ."""
         return (self.classes, self.channels, self.scale, self.stem_stride) == (1000, 3, 1.0, 2)
 
     def name(self, family: str, more: str = "") -> str:
@@ -49,7 +48,7 @@ class ImageOptions:
         return f"{family}:{spelled}" if spelled else family
 
     def quality(self, published: str) -> str:
-        """Return the default quality source: ``published`` where it fits, else accuracy on a user's own images."""
+        """Return the default quality source: ``published`` if it fits, else accuracy on a user's own images."""
         return published if self.published else "images"
 
 
@@ -62,7 +61,7 @@ def parse_images(name: str, options: Mapping[str, str], elastic: tuple[int, ...]
         elastic: what ``r=elastic`` stands for.
 
     Raises:
-        UsageError: an option that is unknown or has a value that cannot be; says what can.
+        UsageError: an option is unknown or has an invalid value; says what is valid.
     """
     known = ("r", "classes", "channels", "scale", "stem_stride")
     unknown = [key for key in options if key not in known]

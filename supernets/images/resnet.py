@@ -33,10 +33,10 @@ class ResNetChoices:
     """Which choices an elastic ResNet has, and at how many positions.
 
     Attributes:
-        depths: bottlenecks that a stage can have beyond its base depth.
+        depths: numbers of bottlenecks that a stage can have beyond its base depth.
         expands: expand ratios.
         widths: width multipliers.
-        width_values: how the multipliers are spelled in configs, one for each.
+        width_values: the value of each multiplier in configs.
         depth_positions: 5: the stem's and each stage's; 4: each stage's, the stem's residual convolution left out.
         width_positions: 6: of the stem's two widths and of each stage; 5: without the stem's first; 4: stages alone.
             A width that is no choice is the widest.
@@ -53,7 +53,7 @@ class ResNetChoices:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The most bottlenecks that each stage can have."""
+        """The largest number of bottlenecks of each stage."""
         return tuple(base + max(self.depths) for base in BASE_DEPTHS)
 
 
@@ -61,17 +61,17 @@ class ElasticResNet(ElasticClassifier):
     """A ResNet50 with elastic depths, expand ratios and widths.
 
     Args:
-        name: how it is spelled.
+        name: its name with options.
         summary: one line for listings.
-        choices: what is elastic.
-        images: what it is given and answers.
-        default_quality: the quality source that serves it when none is named.
+        choices: the elastic choices.
+        images: the options of its images and classes.
+        default_quality: the quality source that is used if none is named.
 
     Raises:
         UsageError: at the scale of ``images`` two expand ratios give the same width somewhere.
     """
 
-    # The order in which once-for-all opened the choices in training.
+    # The order in which once-for-all made the choices elastic in training.
     shrinking = ("d", "e", "w")
 
     def __init__(
@@ -168,7 +168,7 @@ class ElasticResNet(ElasticClassifier):
 
 @dataclass(frozen=True)
 class _Variable:
-    """A variable, or one that is no choice: then ``column`` is ``None`` and it has always the index ``fixed``."""
+    """A variable, or a fixed one: then ``column`` is ``None`` and its index is always ``fixed``."""
 
     column: int | None
     fixed: int = 0
@@ -176,7 +176,7 @@ class _Variable:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where each choice stands in a vector."""
+    """The column of each choice in a vector."""
 
     stem: _Variable
     d: tuple[_Variable, ...]
@@ -234,6 +234,6 @@ def _stem_depths(depths: Sequence[int]) -> tuple[int, ...]:
 
 
 def _aliases(widths: Sequence[int]) -> tuple[int, ...] | None:
-    """Fold the choices that round to one width; ``None`` where all differ."""
+    """Fold the choices that round to the same width; ``None`` if all differ."""
     first = tuple(widths.index(width) for width in widths)
     return None if first == tuple(range(len(widths))) else first

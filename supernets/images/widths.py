@@ -1,15 +1,15 @@
-"""How the published networks round channel counts."""
+"""Round channel counts as the published networks do."""
 
 from __future__ import annotations
 
 
 def round_to_eight(width: float) -> int:
-    """Return the multiple of 8 nearest ``width``, up by 8 where that falls below 0.9 of it, at least 8."""
+    """Return the multiple of 8 nearest to ``width``, the next one up if that is below 0.9 of it; at least 8."""
     return round_to(8, width)
 
 
 def round_to(divisor: int, width: float) -> int:
-    """Return the multiple of ``divisor`` nearest ``width``, one up where that falls below 0.9 of it, at least one."""
+    """Return the multiple of ``divisor`` nearest to ``width``, the next one up if that is below 0.9 of it; never 0."""
     rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * width else rounded
 

@@ -1,6 +1,6 @@
-"""Weight-sharing training: what a super-network is trained on, and how.
+"""Train the shared weights of super-networks: tasks, options, and the training loop.
 
-``hwnas.supernets.training.loop.train`` does it. This module is imported for listings, so nothing heavy is.
+``hwnas.supernets.training.loop.train`` trains. This module is imported for listings, so it imports nothing heavy.
 """
 
 from __future__ import annotations

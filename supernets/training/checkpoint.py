@@ -1,6 +1,6 @@
-"""A super-network in the middle of its training: weights, the optimiser's state, how far it is.
+"""Read and write the checkpoint of a training: the shared weights, the optimiser's state, and the progress.
 
-The file is a checkpoint of the super-network at any time, and can be evaluated while training goes on.
+The file is always a valid checkpoint of the super-network, so that it can be evaluated while training goes on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class TrainingState:
-    """How far a training is.
+    """The state of a training, apart from the weights.
 
     Attributes:
         step: steps done.
@@ -37,8 +37,8 @@ class TrainingState:
         data: the task's name.
         elapsed_s: seconds that it has taken, of all its runs.
         optimizer: the optimiser's state dict; ``None``: the training is finished.
-        contents: what the data held, and the weights that it started from, see ``hwnas.supernets.contents``; ``None``:
-            the training was begun before that was recorded.
+        contents: digests of the data and of the weights that it started from, see ``hwnas.supernets.contents``;
+            ``None``: written by a version that did not record them.
     """
 
     step: int
@@ -50,11 +50,11 @@ class TrainingState:
 
 
 def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: TrainingState) -> None:
-    """Write the checkpoint, whole or not at all.
+    """Write the checkpoint, completely or not at all.
 
     Raises:
-        WorkError: a weight, a statistic or the optimiser's state is not finite; the file is what it was.
-        OutputError: it cannot be written; the file is what it was.
+        WorkError: a weight, a statistic or the optimiser's state is not finite; the file is unchanged.
+        OutputError: it cannot be written; the file is unchanged.
     """
     broken = not_finite([*weights.tensors.items(), *optimizer_tensors(progressed.optimizer)])
     if broken is not None:
@@ -71,10 +71,10 @@ def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: T
 
 
 def read(file: str | Path, supernet: str) -> TrainingState:
-    """Read how far the training of ``supernet`` in ``file`` is.
+    """Read the state of the training of ``supernet`` in ``file``.
 
     Raises:
-        UsageError: there is no such file, or no training of this super-network in it.
+        UsageError: there is no such file, or it has no training of this super-network.
     """
     from hwnas.supernets.checkpoints import read_document
 

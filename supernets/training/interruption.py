@@ -1,4 +1,4 @@
-"""Signals that come in the middle of a step."""
+"""Delay signals until a training step is complete."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Let signals wait until the block is left: half a step is no state that a training can go on from.
+    """Delay signals until this ``with`` block is left, because a training cannot be continued from half a step.
 
-    Outside the main thread, which alone hears signals, it does nothing.
+    It has an effect in the main thread only, which is the one that receives signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,7 +1,7 @@
-"""The training loop: sub-networks run with their shares of the weights, and gradients flow back into them.
+"""Train a super-network: sample sub-networks in each step, and update their slices of the shared weights.
 
-All randomness of a step follows from the seed and the step's number. So a training that was ended in its middle and
-goes on from its checkpoint does what it would have done: nothing but weights and the optimiser's state is remembered.
+All randomness of a step follows from the seed and the step's number. So a training that is resumed from a checkpoint,
+which has only the weights and the optimiser's state, does the same as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from hwnas.supernets.shared import SharedWeights, Trainable
 
-# Seconds between checkpoints: what a power cut may cost.
+# Seconds between checkpoints, which is how much training a power cut may lose.
 CHECKPOINT_S = 60.0
 
-# What is shown is the mean loss over about so many steps.
+# The loss that is shown is the mean over about this many steps.
 _MEMORY = 50
 # Streams of random numbers that follow from the seed.
 _ORDER, _SUBNETWORKS, _TORCH = range(3)
@@ -44,7 +44,7 @@ _ORDER, _SUBNETWORKS, _TORCH = range(3)
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is.
+    """How far a training has come.
 
     Attributes:
         step: steps done.
@@ -78,11 +78,11 @@ def train(  # noqa: PLR0913 - all but the first four are options by name
     Args:
         net: the super-network.
         task: what it is trained on.
-        options: how.
-        file: the checkpoint, written every ``checkpoint_s`` seconds and at the end, whole each time.
-        resume: go on with the training in ``file``; it has to be the same training.
-        weights: a checkpoint to start from; ``None``: weights drawn from the seed. A training that is resumed has its
-            own; where they are named all the same, they have to be those that it was begun with.
+        options: how it is trained.
+        file: the checkpoint, written every ``checkpoint_s`` seconds and at the end, completely or not at all.
+        resume: go on with the training in ``file``, which must have the same options and data.
+        weights: a checkpoint to start from; ``None``: weights drawn from the seed. A resumed training has weights
+            already; if this is given all the same, it has to be the checkpoint that the training started from.
         device: "cpu", "cuda", "cuda:1".
         checkpoint_s: seconds between checkpoints.
         progress: is called after each step.
@@ -91,7 +91,7 @@ def train(  # noqa: PLR0913 - all but the first four are options by name
         Where the training ended.
 
     Raises:
-        UsageError: ``file`` is there already and is not to be resumed, or is another training.
+        UsageError: ``file`` exists and is not to be resumed, or is another training.
         WorkError: the training diverged: the loss, a gradient, a weight, a statistic or the optimiser's state is not
             finite. ``file`` is the last checkpoint before that, if there was one.
     """
@@ -103,7 +103,7 @@ def train(  # noqa: PLR0913 - all but the first four are options by name
 
 
 def _device(name: str) -> torch.device:
-    """Return the device of that name; raises ``UsageError`` with those that there are."""
+    """Return the device of that name; raises ``UsageError`` that lists the devices of this machine."""
     import torch
 
     there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
@@ -117,7 +117,7 @@ class _Run:
 
     def __init__(self, net: Trainable, task: TrainingTask, options: TrainingOptions, file: Path, device: str) -> None:
         self._net, self._task, self._options, self._file = net, task, options, file
-        # Into a pipe or a device goes the end alone: nothing can be replaced there, or be taken up again.
+        # Only the final checkpoint is written to a pipe or a device, where nothing can be replaced or resumed.
         self._stream = is_stream(file)
         self._device = _device(device)
         self._sampling = Sampling(net.space, options, getattr(net, "shrinking", None))
@@ -130,7 +130,7 @@ class _Run:
         self._started = time.perf_counter()
 
     def begin(self, resume: bool, weights: str | None) -> None:
-        """Take up the weights: those of the training to resume, of a checkpoint, or fresh ones."""
+        """Load the weights: of the training to resume, of a checkpoint, or newly drawn ones."""
         done = self._done(resume, weights)
         self._contents = begun_with(self._task, weights) if done is None else done.contents
         self._weights = self._net.shared(weights if done is None else str(self._file), self._options.seed)
@@ -157,7 +157,7 @@ class _Run:
             raise UsageError(f"{self._file}: its training is damaged ({broken} is not finite)")
 
     def _accompany(self, companions: Mapping[str, bytes], begun: bool) -> None:
-        """Write the task's own files beside the checkpoint; those of a training that goes on have to be the same."""
+        """Write the task's own files beside the checkpoint; those of a resumed training have to be unchanged."""
         for suffix, content in companions.items():
             file = self._file.with_suffix(suffix)
             if not (begun and file.exists()):
@@ -176,7 +176,7 @@ class _Run:
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def go(self, checkpoint_s: float, on_progress: Callable[[TrainingProgress], None]) -> TrainingProgress:
-        """Train to the last step; what was done is kept, however it ends."""
+        """Train to the last step; write a checkpoint in any case, even when interrupted."""
         import torch
 
         stored_at, loss = time.perf_counter(), float("nan")
@@ -199,7 +199,7 @@ class _Run:
         return made
 
     def _batches(self) -> Iterator[Batch]:
-        """Yield a batch per step that is left, epoch after epoch."""
+        """Yield a batch for each remaining step, epoch after epoch."""
         per_epoch = self._task.batches_per_epoch
         while self._step < self._options.steps:
             epoch, start = divmod(self._step, per_epoch)
@@ -219,7 +219,7 @@ class _Run:
         for number, config in enumerate(self._net.space.decode(X)):
             outputs = self._outputs(config, batch)
             loss = self._loss(outputs, batch, teacher)
-            # The mean over sub-networks, so that a learning rate means the same however many there are.
+            # The mean over sub-networks, so that the learning rate does not depend on their number.
             (loss / len(X)).backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
             if number == 0 and self._sampling.with_largest and self._options.distillation > 0:
@@ -253,7 +253,7 @@ class _Run:
         self._optimizer.step()
 
     def _check(self) -> None:
-        """Raise ``WorkError`` where this step has left anything that is not finite."""
+        """Raise ``WorkError`` if something is not finite after this step."""
         weights, optimizer = self._weights.tensors, self._optimizer.state_dict()
         broken = not_finite([*weights.items(), *checkpoint.optimizer_tensors(optimizer)])
         if broken is not None:

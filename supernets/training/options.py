@@ -1,4 +1,4 @@
-"""How a super-network is trained."""
+"""The options of training a super-network, with their checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAMPLINGS = ("sandwich", "uniform")
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a super-network is trained; a task has its own defaults.
+    """The options of a training; each task has its own defaults.
 
     Attributes:
         steps: optimiser steps, one mini-batch each.

@@ -1,4 +1,4 @@
-"""Is a training resumed as it was begun? Options are compared as they are, data and weights by what they hold."""
+"""Check that a training is resumed with the same options, data and initial weights; files are compared by content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WEIGHTS = "weights to start from"
 
 
 def begun_with(task: TrainingTask, weights: str | None) -> Contents:
-    """Return what a training that begins is made of: the data, and the weights that it starts from."""
+    """Return the digests of a new training's data and of the weights that it starts from."""
     data = task.contents if isinstance(task, KnownTask) else {}
     return data if weights is None else {**data, _WEIGHTS: _weights(weights)}
 
@@ -24,32 +24,32 @@ def begun_with(task: TrainingTask, weights: str | None) -> Contents:
 def check_same(
     file: Path, done: TrainingState, task: TrainingTask, options: TrainingOptions, weights: str | None
 ) -> TrainingState:
-    """Compare the training in a file with the one that is asked for.
+    """Compare the training in a file with the requested one.
 
     Args:
         file: for messages.
-        done: the training.
-        task: that it is to go on with.
-        options: likewise.
-        weights: to start from, where they are named again.
+        done: the training in the file.
+        task: the requested task.
+        options: the requested options.
+        weights: the initial weights, if they are given again.
 
     Returns:
-        The training, with what its data hold where it was begun before that was recorded.
+        The training, with the digests of its data added if an earlier version did not record them.
 
     Raises:
         UsageError: something differs; names it.
     """
     now = begun_with(task, weights)
     then = done.contents if done.contents is not None else {}
-    told = [*_options(done, options), *differences(then, now)]
+    differing = [*_options(done, options), *differences(then, now)]
     if _data(done.data, then) != _data(task.name, {role: one for role, one in now.items() if role in then}):
-        told.append(f"data was {done.data!r}, is {task.name!r}")
+        differing.append(f"data was {done.data!r}, is {task.name!r}")
     if done.contents is not None and weights is not None and _WEIGHTS not in then:
-        told.append(f"it was begun with weights drawn from the seed, not with {weights}")
-    if told:
+        differing.append(f"it was begun with weights drawn from the seed, not with {weights}")
+    if differing:
         raise UsageError(
-            f"{file}: cannot be resumed with other settings ({'; '.join(told)}); --weights {file} with another --out "
-            "begins a training of its own from these weights"
+            f"{file}: cannot be resumed with other settings ({'; '.join(differing)}); --weights {file} with another "
+            "--out begins a training of its own from these weights"
         )
     return done if done.contents is not None else replace(done, contents=begun_with(task, None))
 
@@ -60,7 +60,7 @@ def _options(done: TrainingState, options: TrainingOptions) -> list[str]:
 
 
 def _data(name: str, contents: Contents) -> str:
-    """Return the spec of data, a digest in place of the path that it begins with."""
+    """Return the spec of data with a digest in place of its path."""
     for content in contents.values():
         kind, _, rest = name.partition(f":{content.name}")
         name = f"{kind}:{content.digest[:SHOWN]}{rest}" if f":{content.name}" in name else name
@@ -70,5 +70,5 @@ def _data(name: str, contents: Contents) -> str:
 def _weights(file: str) -> Content:
     try:
         return Content(file, content_digest(file))
-    except (OSError, ValueError):  # which whoever reads them will say
+    except (OSError, ValueError):  # reported later, when the data are read
         return Content(file, "")

@@ -1,4 +1,4 @@
-"""Which sub-networks a training step trains."""
+"""Sample the sub-networks that a training step trains: the sandwich rule, uniform, or progressive shrinking."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Sampling:
     Args:
         space: the search space.
         options: the sampling rule, whether choices are opened progressively, and over how many steps.
-        order: the keys whose choices are opened one after the other where that is asked for ("ks", "d", "e"); those
-            of other keys are open from the beginning. ``None``: all keys, as the space has them.
+        order: the keys whose choices become elastic one after the other in progressive shrinking ("ks", "d", "e");
+            others are elastic from the beginning. ``None``: all keys, in the order of the space.
     """
 
     def __init__(self, space: SearchSpace, options: TrainingOptions, order: Sequence[str] | None = None) -> None:
@@ -27,11 +27,11 @@ class Sampling:
 
     @property
     def with_largest(self) -> bool:
-        """The largest sub-network is part of every step, and comes first."""
+        """Whether the largest sub-network is part of every step, as the first one."""
         return self._options.sampling == "sandwich" or self._options.distillation > 0
 
     def draw(self, step: int, rng: np.random.Generator) -> IntArray:
-        """Return the vectors that step ``step`` trains, ``(n, n_var)``, the largest first where it is part of it."""
+        """Return the vectors that step ``step`` trains, ``(n, n_var)``; the largest first, if it is among them."""
         options, largest = self._options, self._space.largest()
         floor = self._floors[min(step * len(self._floors) // options.steps, len(self._floors) - 1)]
         random = rng.integers(floor, largest[0], size=(options.samples, self._space.n_var), endpoint=True)
@@ -40,13 +40,13 @@ class Sampling:
         if options.sampling == "sandwich":
             parts.append(floor[None])
         X = self._space.canonical(np.concatenate(parts))
-        # Early in progressive shrinking they are all the same one, which is trained once.
+        # Early in progressive shrinking all are the same network, which is trained once.
         _, first = np.unique(X, axis=0, return_index=True)
         return X[np.sort(first)]
 
 
 def _floors(space: SearchSpace, order: Sequence[str] | None) -> list[IntArray]:
-    """Return the smallest vector of each phase: the largest sub-network, then one value more of one key at a time."""
+    """Return the smallest vector of each phase: first the largest one, then with one more value of a key each time."""
     ordered = order if order is not None else list(dict.fromkeys(choice.key for choice in space.choices))
     floor = np.array(
         [len(choice.values) - 1 if choice.key in ordered else 0 for choice in space.choices], dtype=np.int64

@@ -1,4 +1,4 @@
-"""The learning rate of each step."""
+"""Compute the learning rate of each training step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a super-network is trained on."""
+"""The protocols of training tasks, which have the data and the loss that a super-network is trained with."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hwnas.supernets.training.options import TrainingOptions
 if TYPE_CHECKING:
     import torch
 
-# A mini-batch: tensors, so that the loop can move it to another device. What they are is the task's own.
+# A mini-batch: tensors, so that the loop can move it to another device; the task knows their meaning.
 Batch = tuple["torch.Tensor", ...]
 
 
 @runtime_checkable
 class TrainingTask(Protocol):
-    """Examples, and what is lost on them.
+    """Training data and the loss.
 
     Attributes:
-        name: as it was asked for ("images:photos").
+        name: its spec ("images:photos").
         note: one line that is shown when training begins: how many examples of what.
-        batches_per_epoch: mini-batches in one pass.
-        defaults: the options that suit it.
+        batches_per_epoch: mini-batches in one epoch.
+        defaults: default options for this task.
     """
 
     @property
@@ -39,12 +39,12 @@ class TrainingTask(Protocol):
     def defaults(self) -> TrainingOptions: ...
 
     def batches(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
-        """Pass over the examples once.
+        """Yield the batches of one epoch.
 
         Args:
-            rng: decides their order (and augmentation): the same state gives the same batches.
-            start: leave out so many batches. The others are the same as without it: training that goes on in the
-                middle of a pass sees what it would have seen.
+            rng: decides the order (and augmentation): the same state gives the same batches.
+            start: skip this many batches. The others are the same as without it, so that a resumed training sees the
+                same data.
         """
         ...
 
@@ -68,11 +68,11 @@ class SoftTask(TrainingTask, Protocol):
 
 @runtime_checkable
 class KnownTask(TrainingTask, Protocol):
-    """A task whose data are known by what they hold: a training goes on with the same data alone."""
+    """A task that can identify its data by digests, so that a training is resumed with the same data only."""
 
     @property
     def contents(self) -> Contents:
-        """What the files hold, by what they are for ("training images")."""
+        """The digests of the files, by their role ("training images")."""
         ...
 
 
@@ -82,5 +82,5 @@ class AccompaniedTask(TrainingTask, Protocol):
 
     @property
     def companions(self) -> Mapping[str, bytes]:
-        """Their contents, by the suffix that takes the place of the checkpoint's."""
+        """Their contents, by the suffix that replaces the checkpoint's."""
         ...

@@ -1,1 +1,1 @@
-"""The encoder-decoder of translation: its dimensions, its torch modules, its counts, its weights, and beam search."""
+"""Elastic encoder-decoder Transformers for translation: modules, costs, shared weights, and beam search."""

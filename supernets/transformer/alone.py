@@ -1,4 +1,4 @@
-"""Each kind of block as a network of its own, so that its latency can be measured alone."""
+"""Make each kind of Transformer block a network of its own, so that its latency can be measured alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def block_stage(common: Common, block: Block, batch: int) -> Stage:
 
 
 class _Table(nn.Module):
-    """The table of tokens, and looking up the source's."""
+    """The embedding table, with a look-up of the source's tokens."""
 
     def __init__(self, common: Common, width: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _EncoderLayer(nn.Module):
 
 
 class _DecoderLayer(nn.Module):
-    """A decoder layer at one token; the keys and values of the encoder are another block's."""
+    """A decoder layer at one token; computing the encoder's keys and values is another block."""
 
     def __init__(self, layer: DecoderLayer, past: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _DecoderLayer(nn.Module):
 
 
 class _Output(nn.Module):
-    """The logits. The weights are the table's and counted there: here they are a constant."""
+    """The logits. Their weights belong to the embedding table and are counted there, so here they are a constant."""
 
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()

@@ -1,8 +1,9 @@
-"""Beam search on a cached decoder, for a batch of sentences at once.
+"""Translate a batch of sentences by beam search with a cached decoder.
 
-It searches as fairseq's generator does, with which HAT's BLEU is measured: twice as many candidates as beams are
-looked at, those of the first half that end are finished hypotheses, and a sentence is done when it has as many of them
-as beams. A hypothesis of length n is worth its log-probability over n to the power of the length penalty.
+It searches as fairseq's generator does, with which HAT's BLEU is measured: in each step twice as many candidates as
+beams are considered, those in the first half that end are finished hypotheses, and a sentence is done when it has as
+many of them as beams. The score of a hypothesis of length n is its log-probability over n to the power of the length
+penalty.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from hwnas.supernets.transformer.dimensions import BOS, EOS, PAD, DecoderLayerShape
 from hwnas.supernets.transformer.network import DecoderStep, EncoderStage, Translator
 
-# ``EncoderStage`` and ``DecoderStep``, or whatever computes the same elsewhere.
+# ``EncoderStage`` and ``DecoderStep``, or functions that compute the same on a backend.
 Encode = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 Step = Callable[..., Sequence[torch.Tensor]]
 
@@ -25,10 +26,10 @@ _NEVER = -math.inf
 
 @dataclass(frozen=True)
 class BeamSearch:
-    """How sentences are decoded.
+    """The parameters of beam search.
 
     Attributes:
-        beam: hypotheses of each sentence.
+        beam: the number of hypotheses of each sentence.
         length_penalty: 0 prefers short ones; HAT uses 0.6.
     """
 
@@ -41,7 +42,7 @@ class BeamSearch:
         Args:
             translator: in evaluation mode.
             source: tokens, ``(batch, length)``, padded on the right.
-            steps: tokens that are decoded at most, the end of the sentence included.
+            steps: the most tokens that are decoded, including the end of the sentence.
         """
         encode, step = EncoderStage(translator), DecoderStep(translator, steps - 1).eval()
         return self.search(encode, step, translator.architecture.decoder, source, steps)
@@ -49,7 +50,7 @@ class BeamSearch:
     def search(
         self, encode: Encode, step: Step, layers: Sequence[DecoderLayerShape], source: torch.Tensor, steps: int
     ) -> list[list[int]]:
-        """Do as ``translate``, with stages that run wherever they do.
+        """Search as ``translate``, with the stages as functions that may run anywhere.
 
         Args:
             encode: see ``EncoderStage``.
@@ -86,7 +87,7 @@ class _Caches:
         return cls([torch.zeros(shape) for shape in shapes])
 
     def advance(self, fresh: Sequence[torch.Tensor], position: int, origin: torch.Tensor) -> None:
-        """Write what the step has made, and give each beam the cache of the one that it goes on from."""
+        """Add the step's keys and values, and give each beam the cache of the beam that it continues."""
         rows = (origin + torch.arange(len(origin))[:, None] * origin.shape[1]).flatten()
         for index, (cache, new) in enumerate(zip(self.tensors, fresh, strict=True)):
             cache[..., position, :] = new[..., 0, :]
@@ -94,7 +95,7 @@ class _Caches:
 
 
 class _Beams:
-    """The hypotheses of a batch of sentences; those that go on and the best that have ended.
+    """The hypotheses of a batch of sentences: the unfinished ones, and the best finished ones.
 
     Attributes:
         tokens: the latest of each, ``(batch, beam)``.
@@ -111,7 +112,7 @@ class _Beams:
 
     @classmethod
     def first(cls, batch: int, beam: int, steps: int, penalty: float) -> _Beams:
-        """Begin with one hypothesis a sentence; the other beams are there and hopeless."""
+        """Begin with one hypothesis per sentence; the other beams have the lowest possible score."""
         scores = torch.full((batch, beam), _NEVER)
         scores[:, 0] = 0
         history = torch.full((batch, beam, steps), EOS)
@@ -123,12 +124,12 @@ class _Beams:
         return bool((self._count >= self.tokens.shape[1]).all())
 
     def advance(self, logits: torch.Tensor, position: int, last: bool) -> torch.Tensor:
-        """Go on by one token; return which beam each comes from, ``(batch, beam)``."""
+        """Extend by one token; return the beam that each new one continues, ``(batch, beam)``."""
         values, origin, tokens = self._candidates(logits, last)
         beam = self.tokens.shape[1]
         ends = tokens.eq(EOS)
         self._finish(values[:, :beam], origin[:, :beam], ends[:, :beam], position)
-        # The best that do not end go on, in order.
+        # The best unfinished candidates are continued, in order.
         order = ends.long().argsort(dim=1, stable=True)[:, :beam]
         origin, self.tokens = origin.gather(1, order), tokens.gather(1, order)
         self._scores = values.gather(1, order).masked_fill(ends.gather(1, order), _NEVER)
@@ -148,7 +149,7 @@ class _Beams:
         return values, index // vocab, index % vocab
 
     def _finish(self, values: torch.Tensor, origin: torch.Tensor, ends: torch.Tensor, position: int) -> None:
-        """Keep the best of the finished hypotheses; a sentence that is done gets no more."""
+        """Store the best finished hypotheses; those of a sentence that is done do not change any more."""
         beam = self.tokens.shape[1]
         ends = ends & (values > _NEVER) & (self._count < beam).unsqueeze(1)
         worth = (values / (position + 1) ** self._penalty).masked_fill(~ends, _NEVER)

@@ -1,6 +1,6 @@
-"""The blocks of translation sub-networks: what each costs, and which stage it belongs to.
+"""Describe the blocks of translation sub-networks, with their costs and stages.
 
-Multiply-accumulates are those of every matrix product, attention's included, in one sentence: the encoder's blocks run
+Multiply-accumulates are those of all matrix products for one sentence, including attention: the encoder's blocks run
 once, the decoder's once for each token and for all beams together.
 """
 
@@ -19,7 +19,7 @@ class Sentence:
     Attributes:
         source: tokens of the source.
         steps: tokens that are decoded.
-        beam: hypotheses that are decoded side by side.
+        beam: hypotheses that are decoded in parallel.
     """
 
     source: int = 30
@@ -28,12 +28,12 @@ class Sentence:
 
     @property
     def past(self) -> int:
-        """Positions that the cache has room for: at the last step all others are in it."""
+        """Positions in the cache: at the last step it has all others."""
         return self.steps - 1
 
 
 def table(common: Common, sentence: Sentence, width: int) -> Block:
-    """Describe the table of tokens, and looking up the source's; it has the output's parameters, too."""
+    """Describe the embedding table with a look-up of the source's tokens; its parameters include the output's."""
     return Block("embedding", (sentence.source,), (sentence.source, width), (), 0, common.vocab * width)
 
 
@@ -49,7 +49,7 @@ def encoder_layer(common: Common, sentence: Sentence, shape: EncoderLayerShape) 
 
 
 def cross_memory(common: Common, sentence: Sentence, embed: int, heads: int, reach: int) -> Block:
-    """Describe the keys and values that a decoder layer attends to, made of the encoder's ``embed`` channels."""
+    """Describe the keys and values that a decoder layer attends to, computed from the encoder's ``embed`` channels."""
     length, made = sentence.source * reach, 2 * common.inner
     options = _sorted(heads=heads, reach=reach)
     macs = length * embed * made
@@ -77,7 +77,7 @@ def decoder_layer(common: Common, sentence: Sentence, shape: DecoderLayerShape) 
 
 
 def output(common: Common, sentence: Sentence, embed: int) -> Block:
-    """Describe the logits; the weights are the table's and counted there."""
+    """Describe the logits; their weights belong to the embedding table and are counted there."""
     shape = (sentence.beam, embed), (sentence.beam, common.vocab)
     return Block("output", *shape, (), sentence.beam * embed * common.vocab, 0)
 

@@ -1,10 +1,10 @@
-"""What a translation sub-network is made of, in numbers."""
+"""The dimensions of translation sub-networks: embeddings, heads, and hidden units of every layer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The special tokens, at the numbers that fairseq's dictionaries give them.
+# The special tokens, with their numbers in fairseq's dictionaries.
 BOS, PAD, EOS, UNK = range(4)
 
 # Rows of the table of positions; fairseq's position of the first token is the padding's number and 1.
@@ -14,14 +14,14 @@ FIRST_POSITION = PAD + 1
 
 @dataclass(frozen=True)
 class Common:
-    """What all sub-networks of one super-network share.
+    """The dimensions that all sub-networks of one super-network share.
 
     Attributes:
-        vocab: tokens, of source and target together.
-        width: the largest embedding. Tables of tokens and positions are this wide, and sub-networks take their first
+        vocab: the number of tokens, of source and target together.
+        width: the largest embedding. Tables of tokens and positions are this wide, and sub-networks use their first
             columns.
         inner: the width of queries, keys and values, all heads together.
-        dropout: of the largest sub-network's layers; a narrower one has proportionally less, as HAT does it.
+        dropout: of the largest sub-network's layers; a narrower one has proportionally less, as in HAT.
         attention_dropout: of attention's weights.
     """
 

@@ -1,7 +1,7 @@
-"""The torch layers of translation sub-networks (Vaswani et al., 2017; HAT, arXiv 2005.14187), stand-alone.
+"""The torch layers of stand-alone translation sub-networks (Vaswani et al., 2017; HAT, arXiv 2005.14187).
 
-Layers normalise after the residual, as HAT's do. Tensors are ``(batch, length, channels)``, and with heads apart
-``(batch, heads, length, head width)``. Nothing asks for a length, so that an exported graph need not fix one.
+Layers normalise after the residual, as in HAT. Tensors are ``(batch, length, channels)``, and with separate heads
+``(batch, heads, length, head width)``. No code depends on a length, so that exported graphs do not fix it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Memory = tuple[torch.Tensor, torch.Tensor]
 def sinusoids(width: int) -> torch.Tensor:
     """Return the table of positions, ``(positions, width)``: all sines, then all cosines, as fairseq lays them out."""
     half = width // 2
-    # It is kept, so it is made on the CPU and for training, wherever it is first asked for.
+    # The result is cached, so it is made on the CPU and outside inference mode, wherever it is first needed.
     with torch.device("cpu"), torch.inference_mode(mode=False):
         rates = torch.exp(torch.arange(half) * (-math.log(10_000) / max(half - 1, 1)))
         angles = torch.arange(POSITIONS + FIRST_POSITION)[:, None] * rates[None]
@@ -41,7 +41,7 @@ def sinusoids(width: int) -> torch.Tensor:
 
 def places_like(table: torch.Tensor, width: int, embed: int) -> torch.Tensor:
     """Return the first ``embed`` columns of the table of positions, of the type and on the device of ``table``."""
-    if not isinstance(table, torch.Tensor):  # the module is followed by a tracer: a constant of the graph
+    if not isinstance(table, torch.Tensor):  # the module is being traced: a constant of the graph
         return sinusoids(width)[:, :embed]
     return _placed(width, embed, table.dtype, table.device)
 
@@ -59,7 +59,7 @@ def split(x: torch.Tensor, heads: int, width: int) -> torch.Tensor:
 
 
 class Embedding(nn.Module):
-    """Tokens and their positions as vectors.
+    """The embedding of tokens and their positions.
 
     Args:
         common: the super-network's numbers.
@@ -75,7 +75,7 @@ class Embedding(nn.Module):
 
     def forward(self, tokens: torch.Tensor, positions: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, length, embed)`` for tokens ``(batch, length)``, their positions and the table of tokens."""
-        # Looked up before it is cut: cutting the table would copy it, in every run of an exported graph.
+        # Looked up before it is sliced: slicing the table would copy it in every run of an exported graph.
         found = F.embedding(tokens, table)[..., : self.embed] * self.scale
         places = F.embedding(positions, places_like(table, self.width, self.embed))
         x: torch.Tensor = self.dropout(found + places)
@@ -83,7 +83,7 @@ class Embedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """What self-attention and attention to the encoder have in common: heads of a given width in all."""
+    """Base class of self-attention and attention to the encoder, with heads of a given total width."""
 
     def __init__(self, embed: int, common: Common, heads: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(common.inner, embed)
 
     def apart(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``(batch, length, inner)`` with its heads apart."""
+        """Return ``(batch, length, inner)`` with separate heads."""
         return split(x, self.heads, self.head_width).transpose(1, 2)
 
     def attend(self, queries: torch.Tensor, memory: Memory, visible: torch.Tensor) -> torch.Tensor:
@@ -119,7 +119,7 @@ class SelfAttention(Attention):
     def step(self, x: torch.Tensor, past: Memory, hidden: torch.Tensor) -> tuple[torch.Tensor, Memory]:
         """Attend from one new position of each beam to itself and to what is cached.
 
-        The cache is only read; its keeper writes the new keys and values into it. Joining them here would copy the
+        The cache is only read; the caller writes the new keys and values into it. Joining them here would copy the
         whole cache in every step.
 
         Args:
@@ -161,7 +161,7 @@ class CrossMemory(nn.Module):
         self.kv_proj = nn.Linear(encoder_embed, 2 * common.inner)
 
     def forward(self, encoded: torch.Tensor) -> Memory:
-        """Return keys and values of the encoder's outputs, joined along time, ``(batch, length, encoder_embed)``."""
+        """Return keys and values of encoder outputs, concatenated in time, ``(batch, length, encoder_embed)``."""
         keys, values = self.kv_proj(encoded).chunk(2, -1)
         keys, values = (split(part, self.heads, self.head_width).transpose(1, 2) for part in (keys, values))
         return keys, values
@@ -219,14 +219,14 @@ class DecoderLayer(nn.Module):
         return found
 
     def forward(self, x: torch.Tensor, causal: torch.Tensor, memory: Memory, visible: torch.Tensor) -> torch.Tensor:
-        """Return all positions at once; each attends to those in ``causal``, and to the source's in ``visible``."""
+        """Return all positions at once; each attends to ``causal`` ones, and to ``visible`` ones of the source."""
         x = self.self_attn_layer_norm(x + self.dropout(self.self_attn(x, causal)))
         return self._rest(x, memory, visible)
 
     def step(
         self, x: torch.Tensor, past: Memory, hidden: torch.Tensor, memory: Memory, visible: torch.Tensor
     ) -> tuple[torch.Tensor, Memory]:
-        """Return one new position of each beam, and what is to be cached of it; see ``SelfAttention.step``."""
+        """Return one new position of each beam, and its keys and values for the cache; see ``SelfAttention.step``."""
         found, new = self.self_attn.step(x, past, hidden)
         return self._rest(self.self_attn_layer_norm(x + found), memory, visible), new
 

@@ -1,4 +1,4 @@
-"""The whole network, as it is trained, and the two stages that it is run in."""
+"""The whole translation network, as it is trained, and its two stages for inference: encoder and decoder step."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Translator(nn.Module):
 
 
 class EncoderStage(nn.Module):
-    """What runs once for a sentence: the encoder, and the keys and values that each decoder layer attends to."""
+    """The stage that runs once per sentence: the encoder, and the keys and values for each decoder layer."""
 
     def __init__(self, translator: Translator) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class EncoderStage(nn.Module):
 
 
 class DecoderStep(nn.Module):
-    """What runs once for each token: one position of every beam, on cached keys and values.
+    """The stage that runs once per token: one position of every beam, on cached keys and values.
 
     Args:
         translator: the sub-network, whose weights it shares.
@@ -118,7 +118,7 @@ class DecoderStep(nn.Module):
         Args:
             tokens: the latest of each beam, ``(batch, beam)``.
             position: of each sentence, ``(batch, 1)``, from 0.
-            source: tokens, ``(batch, source length)``, which tell what of the encoder's keys is padding.
+            source: tokens, ``(batch, source length)``, which show where the encoder's keys are padding.
             caches: of each layer in turn its self-attention's keys and values, each ``(batch, beam, heads, past, head
                 width)``; then of each layer in turn what the encoder stage returned.
         """
@@ -135,10 +135,10 @@ class DecoderStep(nn.Module):
 
 
 def seen(source: torch.Tensor) -> torch.Tensor:
-    """Return which tokens are no padding, ``(batch, 1, 1, length)``."""
+    """Return which tokens are not padding, ``(batch, 1, 1, length)``."""
     return source.ne(PAD).unsqueeze(1).unsqueeze(2)
 
 
 def layers_of(part: Decoder | EncoderStage | DecoderStep) -> list[DecoderLayer]:
-    """Return a part's decoder layers: to type checkers those of a ``ModuleList`` are any modules."""
+    """Return the decoder layers of a module; for type checkers, those of a ``ModuleList`` can be any modules."""
     return [cast("DecoderLayer", layer) for layer in part.layers]

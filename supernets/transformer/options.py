@@ -1,4 +1,4 @@
-"""The options of ``hat-transformer``: smaller spaces of the same shape, and the sentence that is measured."""
+"""Parse the options of ``hat-transformer``: smaller search spaces of the same form, and the measured sentence."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _LEAST_VOCAB = 16
 
 @dataclass(frozen=True)
 class TransformerOptions:
-    """What is given in a name like ``hat-transformer:layers=3,embed=96+128,ffn=256+512,vocab=4000``.
+    """The options in a name like ``hat-transformer:layers=3,embed=96+128,ffn=256+512,vocab=4000``.
 
     Attributes:
-        layers: of the encoder, and of the decoder at most.
-        embed: what embeddings can be, in channels.
-        ffn: what feed-forward parts can be, in hidden units.
-        heads: what attentions can have.
+        layers: the layers of the encoder, and the most of the decoder.
+        embed: the possible channels of embeddings.
+        ffn: the possible hidden units of feed-forward parts.
+        heads: the possible numbers of heads of attentions.
         qkv: channels of queries, keys and values, all heads together.
-        vocab: tokens.
+        vocab: the number of tokens.
         beam: hypotheses of the measured inference.
-        source: its source's tokens.
-        steps: tokens that it decodes.
+        source: tokens of the measured source sentence.
+        steps: tokens that the measured inference decodes.
         dropout: of the largest sub-network in training, in per cent.
     """
 

@@ -1,4 +1,4 @@
-"""The search space of HAT (Wang et al., 2020, arXiv 2005.14187), in its own spelling of configs."""
+"""The search space of HAT (Wang et al., 2020, arXiv 2005.14187), with HAT's own keys in configs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from hwnas.supernets.space import Choice, IntArray, SearchSpace
 
-# What a decoder layer attends to, as HAT numbers it: -1 the last encoder layer, 1 the last two, 2 the last three.
+# HAT's numbers for what a decoder layer attends to: -1 the last encoder layer, 1 the last two, 2 the last three.
 ARBITRARY = (-1, 1, 2)
 
 _ENCODER_EMBED = "encoder-embed-dim-subtransformer"
@@ -40,10 +40,10 @@ _PER_DECODER_LAYER = (_DECODER_FFN, _SELF_HEADS, _CROSS_HEADS, _ARBITRARY)
 
 @dataclass(frozen=True)
 class Choices:
-    """What can be chosen, each in ascending order.
+    """The values that can be chosen, each in ascending order.
 
     Attributes:
-        layers: of the encoder, always, and of the decoder, at most.
+        layers: the layers of the encoder, and the most of the decoder.
         embed: channels.
         ffn: hidden units of feed-forward parts.
         heads: of every attention.
@@ -56,7 +56,7 @@ class Choices:
 
     @property
     def arbitrary(self) -> tuple[int, ...]:
-        """The values of arbitrary attention that so many encoder layers allow."""
+        """The values of arbitrary attention that are possible with this number of encoder layers."""
         return ARBITRARY[: self.layers]
 
 
@@ -64,7 +64,7 @@ class HatSpace(SearchSpace):
     """HAT's positions, in order: the encoder's embedding, layers, FFN and heads, then the decoder's; and its columns.
 
     Args:
-        choices: what can be chosen.
+        choices: the values that can be chosen.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -73,14 +73,14 @@ class HatSpace(SearchSpace):
     def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
         """Read configs, as ``SearchSpace.encode``.
 
-        HAT's lists, as short as the decoder is deep, serve, and so do DyNAS-T's names, of which the number of encoder
-        layers, which is no choice, may be left out.
+        HAT's lists, which are as short as the decoder is deep, are accepted. So are DyNAS-T's names, of which the
+        number of encoder layers may be left out, since it is not a choice.
         """
         rows = [configs] if isinstance(configs, Mapping) else list(configs)
         return super().encode([self._filled(row) if isinstance(row, Mapping) else row for row in rows])
 
     def _filled(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a config whose lists that end with the decoder go on to its greatest depth."""
+        """Return a config whose lists for decoder layers are extended to the greatest depth."""
         row = self._named(row)
         depth = row.get(_DECODER_LAYERS)
         depth = depth[0] if isinstance(depth, (list, tuple)) and len(depth) == 1 else depth
@@ -93,7 +93,7 @@ class HatSpace(SearchSpace):
         return filled
 
     def _named(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a config with HAT's names for DyNAS-T's."""
+        """Return a config with DyNAS-T's names replaced by HAT's."""
         if not any(key in _DYNAST for key in row):
             return row
         named = {_DYNAST.get(key, key): value for key, value in row.items()}
@@ -103,7 +103,7 @@ class HatSpace(SearchSpace):
 
 @dataclass(frozen=True)
 class Columns:
-    """Where each choice stands in a vector; those of layers are one per layer."""
+    """The columns of each choice in a vector; choices of layers have one per layer."""
 
     encoder_embed: int
     encoder_ffn: tuple[int, ...]
@@ -117,7 +117,7 @@ class Columns:
 
     @classmethod
     def of(cls, layers: int) -> Columns:
-        """Count through a space of so many layers."""
+        """Return the columns of a space with this number of layers."""
         starts = itertools.accumulate([1, 1, *[layers] * 2, 1, 1, *[layers] * 3], initial=0)
         embed, _, ffn, heads, decoder_embed, depth, *decoder = starts
         encoder = [tuple(range(start, start + layers)) for start in (ffn, heads)]

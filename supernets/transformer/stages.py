@@ -1,4 +1,4 @@
-"""What runs in one inference, with example inputs."""
+"""Make the stages of one translation, encoder and decoder step, with example inputs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PARTS = ("keys", "values")
 def stages(translator: Translator, sentence: Sentence, batch: int) -> tuple[Stage, Stage]:
     """Return the encoder and the decoder step of ``batch`` sentences.
 
-    The step is that of the last token, with everything before it in the cache. The cache's room is fixed and hidden
-    where nothing is written yet, so that each step costs the same.
+    The step is that of the last token, with everything before it in the cache. The cache has a fixed size, and
+    positions that are not written yet are masked, so that each step costs the same.
     """
     architecture, vocab = translator.architecture, translator.architecture.common.vocab
     source = tokens_like(vocab, batch, sentence.source)

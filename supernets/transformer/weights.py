@@ -1,6 +1,6 @@
-"""The weights that translation sub-networks share, under the key names of HAT's checkpoints.
+"""The weights that translation sub-networks share, with the keys of HAT's checkpoints.
 
-A sub-network takes the first columns of every projection, the first rows of what feeds them, and the first layers.
+A sub-network uses the first columns of every projection, the first rows of layers before them, and the first layers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hwnas.supernets.transformer.dimensions import PAD, Architecture, DecoderLay
 
 TABLE = "encoder.embed_tokens.weight"
 
-# What HAT's checkpoints hold beside the weights: a version, an empty tensor that tells a type, and the table again.
+# Further entries of HAT's checkpoints: a version, an empty tensor that shows a type, and the embedding table again.
 _ALIAS = "decoder.embed_tokens.weight"
 _IGNORED = ("encoder.version", "decoder.version", "embed_positions._float_tensor")
 
@@ -86,7 +86,7 @@ def _decoder_layer(
     weight, bias = tensors[f"{name}.in_proj_weight"], tensors[f"{name}.in_proj_bias"]
     return {
         **_self_attention(tensors, prefix, embed),
-        # One tensor holds both: queries come from the decoder's channels, keys and values from the encoder's.
+        # One tensor has both: queries come from the decoder's channels, keys and values from the encoder's.
         f"{name}.q_proj.weight": weight[:inner, :embed],
         f"{name}.q_proj.bias": bias[:inner],
         f"{name}.memory.kv_proj.weight": weight[inner:, : architecture.encoder_embed],
@@ -106,7 +106,7 @@ def _self_attention(tensors: Tensors, prefix: str, embed: int) -> dict[str, torc
 
 
 def _joined(tensors: Tensors, name: str, embed: int) -> dict[str, torch.Tensor]:
-    """Return what joins the heads of an attention, and the norm behind it."""
+    """Return the layer that joins the heads of an attention, and the norm after it."""
     keys = (f"{name}.out_proj.weight", f"{name}.out_proj.bias", f"{name}_layer_norm.weight", f"{name}_layer_norm.bias")
     return {key: tensors[key][:embed] for key in keys}
 
@@ -144,22 +144,22 @@ def _drawn(key: str, shape: tuple[int, ...], generator: torch.Generator) -> torc
 
 
 def read(layout: WeightLayout, path: str | Path) -> SharedWeights:
-    """Read a checkpoint of a super-network: one of ours, or one that HAT's trainer wrote.
+    """Read a checkpoint of a super-network, written by hwnas or by HAT's trainer.
 
     Raises:
-        UsageError: no checkpoint, or one of another space; says what is different and what can be read.
+        UsageError: the file is not a checkpoint, or is of another space; says what differs and what can be read.
     """
     return shared(layout, tensors_in(path), path)
 
 
 def tensors_in(path: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors in a file: of a state dict, or of what ours or fairseq's trainer wrote.
+    """Return the tensors in a file: a state dict, or a checkpoint of hwnas's or fairseq's trainer.
 
     Raises:
-        UsageError: the file holds none, or more than can be read without running code from it.
+        UsageError: the file has none, or has objects that cannot be read without running code from it.
     """
     try:
-        # fairseq keeps its command line beside the weights, in a plain namespace.
+        # fairseq stores its command line beside the weights, in a plain namespace.
         with torch.serialization.safe_globals([argparse.Namespace]):
             document = read_document(path)
     except UsageError as error:
@@ -180,7 +180,7 @@ def tensors_in(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def shared(layout: WeightLayout, tensors: Tensors, path: str | Path) -> SharedWeights:
-    """Return the shared weights out of a file's tensors; raises ``UsageError`` where they are of another space."""
+    """Return the shared weights from a file's tensors; raises ``UsageError`` if they are of another space."""
     own = dict(tensors)
     again = own.pop(_ALIAS, None)
     if again is not None and not (TABLE in own and torch.equal(again, own[TABLE])):

@@ -1,1 +1,1 @@
-"""The super-networks, one file each."""
+"""The super-networks that hwnas ships, one file each."""

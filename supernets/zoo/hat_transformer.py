@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def create(name: str, options: Mapping[str, str]) -> HatTransformer:
-    """Make ``hat-transformer``; ``hwnas.supernets.transformer.options`` tells the options."""
+    """Make ``hat-transformer``; its options are described in ``hwnas.supernets.transformer.options``."""
     return HatTransformer(name, TransformerOptions.parse(name, options))
 
 
 class HatTransformer(BlockCounts):
     """The super-network.
 
-    The table of tokens is among its parameters; its MACs are all matrix products that translate one sentence.
+    The embedding table is among its parameters; its MACs are all matrix products in the translation of one sentence.
 
     Args:
         name: as registered.
@@ -70,8 +70,8 @@ class HatTransformer(BlockCounts):
 
         Args:
             config: as ``space.decode`` spells it.
-            weights: a checkpoint of the super-network, ours or HAT's, or a state dict of this very sub-network;
-                ``None``: seeded random weights, alive.
+            weights: a checkpoint of the super-network, hwnas's or HAT's, or a state dict of this very sub-network;
+                ``None``: seeded random weights, see ``hwnas.supernets.live_init``.
         """
         from hwnas.supernets.checkpoints import assign, load_into
         from hwnas.supernets.live_init import build_live
@@ -112,7 +112,7 @@ class HatTransformer(BlockCounts):
         return self._architecture(self.space.encode(config)[0])
 
     def layout(self) -> WeightLayout:
-        """Return what a checkpoint of the super-network holds, and how sub-networks are cut out of it."""
+        """Return the layout of the super-network's checkpoints."""
         from hwnas.supernets.shared import WeightLayout
         from hwnas.supernets.transformer.weights import cut, shapes
 

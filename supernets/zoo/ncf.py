@@ -26,13 +26,13 @@ DIMS = (8, 16, 32, 64, 128)
 LAYERS = 6
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 CANDIDATES = 100
-# Inferences from which a backend that quantises learns the ranges of activations.
+# Inferences from which a quantising backend learns the ranges of activations.
 _CALIBRATION = 15
 
 # MovieLens-100k has these.
 _SIZES = {"users": 943, "items": 1682}
 
-# Where each variable stands in a vector; the widths follow.
+# The column of each variable in a vector; the widths follow.
 _GMF, _MLP, _DEPTH, _HIDDEN = range(4)
 
 
@@ -50,17 +50,17 @@ def create(name: str, options: Mapping[str, str]) -> NeuralCollaborativeFilterin
 
 
 def spelled(users: int, items: int) -> str:
-    """Return the name of the super-network for so many users and items."""
+    """Return the name of the super-network for these numbers of users and items."""
     sizes = {"users": users, "items": items}
     return "ncf" if sizes == _SIZES else f"ncf:users={users},items={items}"
 
 
-# A checkpoint has one head per depth: the layer that feeds it is the last at one depth, and a middle one at others,
-# which do not ask the same of it.
+# A checkpoint has one head per depth, because a layer that is the last one at one depth is a middle one at others, and
+# has to learn different things.
 _HEADS = "heads"
-# What the tables of embeddings are called, which no layer sums over.
+# The prefixes of the embedding tables, which no layer sums over.
 _TABLES = ("gmf_", "mlp_")
-# Standard deviation of fresh embeddings. He et al.'s 0.01 lets a deep perceptron's first epochs pass unused.
+# Standard deviation of initial embeddings. With He et al.'s 0.01 a deep perceptron learns nothing in its first epochs.
 _EMBEDDING = 0.05
 
 
@@ -68,9 +68,9 @@ class NeuralCollaborativeFiltering(BlockCounts):
     """The super-network for a number of users and of items; its MACs are for one user's candidates.
 
     Args:
-        name: how it is spelled.
-        users: how many there are.
-        items: likewise.
+        name: its name with options.
+        users: the number of users.
+        items: the number of items.
     """
 
     summary = "Neural collaborative filtering, 100 items of one user"
@@ -239,7 +239,7 @@ def dense(c_in: int, c_out: int) -> Block:
 
 
 def head(c_in: int) -> Block:
-    """Describe what makes a score of the perceptron's last layer."""
+    """Describe the head, which makes a score from the perceptron's last layer."""
     return Block("head", (CANDIDATES, c_in), (CANDIDATES, 1), (), CANDIDATES * c_in, c_in + 1)
 
 

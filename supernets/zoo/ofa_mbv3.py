@@ -55,10 +55,10 @@ class OfaMobileNetV3(ElasticClassifier):
     Args:
         family: its name without options.
         width: the width multiplier.
-        images: what it is given and answers.
+        images: the options of its images and classes.
     """
 
-    # The order in which once-for-all opened the choices in training.
+    # The order in which once-for-all made the choices elastic in training.
     shrinking = ("ks", "d", "e")
 
     def __init__(self, family: str, width: float, images: ImageOptions) -> None:
