@@ -90,7 +90,7 @@ def test_a_network_is_prepared_as_often_as_the_protocol_says(net):
 def test_nothing_to_measure_starts_nothing(net):
     with Measurer(net, "scripted") as measurer:
         assert measurer.measure(np.empty((0, 3), dtype=int)) == []
-        assert measurer._bench._device is None
+        assert measurer._bench._worker is None
 
 
 @pytest.mark.alone
@@ -214,7 +214,7 @@ def test_wrong_arguments(net):
 def test_the_worker_ends_with_the_measurer_and_the_program_sleeps_meanwhile(net):
     with Measurer(net, "scripted:us=500", check=False, protocol=replace(QUICK, cap_s=0.5, interval=0.0)) as measurer:
         measurer.measure([[0, 0, 1]])
-        pid = measurer._bench._device.pid
+        pid = measurer._bench._worker.pid
         before, start = time.process_time(), time.perf_counter()
         measurer.measure(net.space.sample(3, 0))
         assert time.process_time() - before < 0.2 * (time.perf_counter() - start)
@@ -239,9 +239,9 @@ def test_a_worker_that_has_prepared_many_is_replaced(net, fresh, workers):
 def test_a_worker_whose_parent_is_gone_ends(net):
     with Measurer(net, "scripted:us=50", check=False, protocol=QUICK) as measurer:
         measurer.measure([[0, 0, 1]])
-        process = psutil.Process(measurer._bench._device.pid)
-        measurer._bench._device._process.stdin.close()
-        measurer._bench._device._process.stdin = None
+        process = psutil.Process(measurer._bench._worker.pid)
+        measurer._bench._worker._process.stdin.close()
+        measurer._bench._worker._process.stdin = None
         assert process.wait(timeout=10) == 0
 
 
