@@ -26,6 +26,11 @@ settings.register_profile(
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Forget how wide the terminal is, which decides what tables show: pytest-xdist's workers say 80."""
+    os.environ.pop("COLUMNS", None)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Spare the garbage collector what is loaded by now and stays: timing a batch begins with a collection."""
     gc.collect()
