@@ -55,7 +55,7 @@ def measure(
         **options: as ``hwnas.harness.measure.Measurer`` takes them (``store``, ``protocol``, ``progress``).
 
     Returns:
-        One measurement per config, in their order. One that failed or did not settle says so in its ``status``.
+        One measurement per config, in their order. One that failed or did not converge says so in its ``status``.
     """
     from hwnas.harness.measure import measure as run
 

@@ -41,7 +41,7 @@ class Retest:
         """Return the agreement as one sentence."""
         tau = "no tau (two sub-networks are needed)" if np.isnan(self.tau) else f"tau {self.tau:.3f}"
         drift = f" (the machine's drift of {self.drift:+.1%} apart)" if abs(self.drift) >= _WORTH_TELLING else ""
-        note = f"; {self.unconverged} did not settle" if self.unconverged else ""
+        note = f"; {self.unconverged} did not converge" if self.unconverged else ""
         return (
             f"{self.platform}: two passes over {self.n} sub-networks agree at {tau}, median difference "
             f"{self.median_difference:.2%}, at most {self.worst_difference:.2%}{drift}{note}"

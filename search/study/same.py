@@ -38,15 +38,15 @@ def check_same(record: StudyRecord, settings: Mapping[str, Any], objectives: Seq
     then, now = of_records(begun.get("contents", {})), of_records(settings["contents"])
     unknown = now.keys() - then.keys()
     both = {role: one for role, one in now.items() if role in then}
-    told = differences(then, now) or _others(begun, then, settings, both, objectives if "contents" not in begun else ())
-    if told:
+    changed = differences(then, now) or _others(begun, then, settings, both, objectives if "contents" not in begun else ())
+    if changed:
         raise UsageError(
-            f"study {record.name!r} cannot be resumed with other settings ({'; '.join(told)}); "
+            f"study {record.name!r} cannot be resumed with other settings ({'; '.join(changed)}); "
             "give the same ones, or begin another study"
         )
     return [
         f"{role} {now[role].name}: the study was begun before contents were recorded, so whether it holds what it did "
-        "then cannot be told"
+        "then is not known"
         for role in sorted(unknown)
     ]
 
@@ -67,15 +67,15 @@ def _others(
     begun: Mapping[str, Any], then: Contents, settings: Mapping[str, Any], now: Contents, renamed: Sequence[Objective]
 ) -> list[str]:
     """Say which settings differ but for the names of files."""
-    told = []
+    changed = []
     for key in settings.keys() - _BY_CONTENT:
         old, new = begun.get(key), settings[key]
         if key in _PLATFORMS:
             same = _identity(old, then, key) == _identity(new, now, key)
         else:
             same = old == new or (key == "sources" and _recorded_as(old, new, renamed))
-        told += [] if same else [f"{key} was {old!r}, is {new!r}"]
-    return sorted(told)
+        changed += [] if same else [f"{key} was {old!r}, is {new!r}"]
+    return sorted(changed)
 
 
 def _identity(spec: str | None, contents: Contents, key: str) -> str | None:

@@ -109,7 +109,7 @@ def test_what_did_not_settle_in_either_pass_is_counted():
     second = [one("a", 1.0), one("b", 2.0, "unstable"), one("c", 3.0, "unstable"), one("d", 4.0)]
     found = retest(first, second)
     assert found.unconverged == 3
-    assert str(found).endswith("; 3 did not settle")
+    assert str(found).endswith("; 3 did not converge")
 
 
 def test_passes_over_others_are_refused():

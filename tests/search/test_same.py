@@ -198,7 +198,7 @@ def test_a_study_from_before_contents_were_recorded_goes_on_with_a_remark(store,
     study = go(store, 9, resume=True)
     assert len(study.archive) == 9
     assert [note.partition(":")[0] for note in study.notes()] == ["table file latency.csv", "table quality quality.csv"]
-    assert all("cannot be told" in note for note in study.notes())
+    assert all("is not known" in note for note in study.notes())
 
 
 def test_but_not_with_files_of_other_names(store, files, tmp_path):
