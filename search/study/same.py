@@ -38,7 +38,9 @@ def check_same(record: StudyRecord, settings: Mapping[str, Any], objectives: Seq
     then, now = of_records(begun.get("contents", {})), of_records(settings["contents"])
     unknown = now.keys() - then.keys()
     both = {role: one for role, one in now.items() if role in then}
-    changed = differences(then, now) or _others(begun, then, settings, both, objectives if "contents" not in begun else ())
+    changed = differences(then, now) or _others(
+        begun, then, settings, both, objectives if "contents" not in begun else ()
+    )
     if changed:
         raise UsageError(
             f"study {record.name!r} cannot be resumed with other settings ({'; '.join(changed)}); "
