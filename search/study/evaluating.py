@@ -28,7 +28,7 @@ class Evaluating:
     Args:
         task: what is evaluated.
         archive: holds the evaluations.
-        kept: stores them.
+        checkpoint: stores them.
         clock: counts the time of evaluating.
         drifts: of the objectives that drift with the machine, by name; they learn from every evaluation.
         measured: the objective of which several batches are measured at a time; ``None``: one batch after the other.
@@ -38,14 +38,14 @@ class Evaluating:
         self,
         task: EvaluationTask,
         archive: Archive,
-        kept: StudyCheckpoint,
+        checkpoint: StudyCheckpoint,
         clock: Clock,
         drifts: Mapping[str, Drift],
         measured: Startable | None = None,
     ) -> None:
         self._task = task
         self._archive = archive
-        self._kept = kept
+        self._checkpoint = checkpoint
         self._clock = clock
         self._drifts = drifts
         self._measured = measured
@@ -125,7 +125,7 @@ class Evaluating:
 
     def _store(self, X: IntArray, given: Mapping[str, Outcome], iteration: int) -> None:
         made = self._evaluations(X, given, iteration)
-        self._kept.keep(made)
+        self._checkpoint.put(made)
         self.remember(made)
 
     def _evaluations(self, X: IntArray, given: Mapping[str, Outcome], iteration: int) -> list[Evaluation]:

@@ -35,7 +35,7 @@ class Loop:
         task: what is evaluated.
         algorithm: what proposes.
         archive: empty; holds the evaluations in the end.
-        kept: what the store has of the study already, and how it gets more.
+        checkpoint: what the store has of the study already, and how it gets more.
         clock: counts the time.
         drifts: of the objectives that drift with the machine, by name; they learn from every evaluation.
         window: how many batches are under way at most.
@@ -47,20 +47,20 @@ class Loop:
         task: EvaluationTask,
         algorithm: Algorithm,
         archive: Archive,
-        kept: StudyCheckpoint | None = None,
+        checkpoint: StudyCheckpoint | None = None,
         clock: Clock | None = None,
         drifts: Mapping[str, Drift] | None = None,
         *,
         window: int = 1,
         measured: Startable | None = None,
     ) -> None:
-        kept, drifts = kept or StudyCheckpoint(), drifts or {}
+        checkpoint, drifts = checkpoint or StudyCheckpoint(), drifts or {}
         self._space = task.space
         self._archive = archive
         self._clock = clock or Clock()
         self._asking = Asking(task, algorithm, archive, self._clock, drifts, window)
-        self._evaluating = Evaluating(task, archive, kept, self._clock, drifts, measured if window > 1 else None)
-        self._replay = Replay(kept, algorithm, self._asking, archive, task.space)
+        self._evaluating = Evaluating(task, archive, checkpoint, self._clock, drifts, measured if window > 1 else None)
+        self._replay = Replay(checkpoint, algorithm, self._asking, archive, task.space)
 
     def run(self, evals: int, stop: Stop, report: Callable[[], None]) -> str:
         """Run until one of the rules says to stop.
@@ -136,7 +136,7 @@ class Loop:
     def tell(self, X: IntArray, known: Mapping[str, Outcome]) -> None:
         """Evaluate what is not known of sub-networks that are under way, store them, and tell the algorithm.
 
-        Where that fails or is interrupted, what was stored by then is told, and the rest stays under way.
+        Where that fails or is interrupted, the algorithm is told what was stored by then, and the rest stays under way.
 
         Args:
             X: sub-networks that are under way, ``(k, n_var)``.
@@ -152,7 +152,7 @@ class Loop:
 
     @property
     def pending(self) -> IntArray:
-        """What was asked for and not told yet, ``(k, n_var)``."""
+        """What was asked for and was not evaluated yet, ``(k, n_var)``."""
         return self._asking.pending
 
     def stopped(self, evals: int) -> str:

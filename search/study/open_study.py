@@ -143,7 +143,7 @@ class OpenStudy:
         self._placed: Placed = place.take(plan, plan.settings())
         # As many batches may be under way as the caller likes: up to one for each evaluation.
         self._loop = Loop(
-            plan.task, algorithm, self._archive, self._placed.kept, self._clock, plan.drifts, window=max(2, evals)
+            plan.task, algorithm, self._archive, self._placed.checkpoint, self._clock, plan.drifts, window=max(2, evals)
         )
         self._loop.replay(evals)
         self._opened: ExitStack | None = opened.pop_all()

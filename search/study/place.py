@@ -22,17 +22,17 @@ class Placed(NamedTuple):
         name: the study's.
         settings: see ``hwnas.search.study.plan.Plan.settings``.
         facts: see ``hwnas.search.study.plan.Plan.facts``; of a study that is resumed, those it was begun with.
-        kept: what the store has of it already, and how to keep more.
+        checkpoint: what the store has of it already, and how to store more.
     """
 
     name: str
     settings: Mapping[str, Any]
     facts: Mapping[str, Any]
-    kept: StudyCheckpoint
+    checkpoint: StudyCheckpoint
 
 
 class Place:
-    """Where a study is kept.
+    """Where a study is stored.
 
     Args:
         store: keeps it; ``None``: nothing does.

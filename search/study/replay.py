@@ -28,7 +28,7 @@ class Replay:
     """What the store has of a study under way.
 
     Args:
-        kept: what it has, and how it gets more.
+        checkpoint: what it has, and how it gets more.
         algorithm: what proposes.
         asking: the same at work.
         archive: what was evaluated or replayed by now.
@@ -36,9 +36,9 @@ class Replay:
     """
 
     def __init__(
-        self, kept: StudyCheckpoint, algorithm: Algorithm, asking: Asking, archive: Archive, space: SearchSpace
+        self, checkpoint: StudyCheckpoint, algorithm: Algorithm, asking: Asking, archive: Archive, space: SearchSpace
     ) -> None:
-        self._kept = kept
+        self._checkpoint = checkpoint
         self._algorithm = algorithm if isinstance(algorithm, Restorable) and asking.restorable else None
         self._asking = asking
         self._archive = archive
@@ -47,7 +47,7 @@ class Replay:
     @property
     def rest(self) -> Sequence[Evaluation]:
         """What is still to be replayed."""
-        return self._kept.evaluations[len(self._archive) :]
+        return self._checkpoint.evaluations[len(self._archive) :]
 
     def next(self) -> list[Evaluation]:
         """Return the next of ``rest`` that arrived together."""
@@ -93,7 +93,7 @@ class Replay:
             return
         under_way = tuple(one.X for one in self._asking.batches)
         try:
-            self._kept.save(Snapshot(len(self._archive), under_way, self._algorithm.state()).to_json())
+            self._checkpoint.save(Snapshot(len(self._archive), under_way, self._algorithm.state()).to_json())
         except (TypeError, ValueError) as error:
             raise WorkError(f"the state of the algorithm {called(self._algorithm)} is no JSON: {error}") from error
 
@@ -102,14 +102,14 @@ class Replay:
 
         Without a snapshot, and with one that cannot be read, that is none.
         """
-        if self._algorithm is None or self._kept.snapshot is None:
+        if self._algorithm is None or self._checkpoint.snapshot is None:
             return 0
-        kept = self._kept.evaluations
+        checkpoint = self._checkpoint.evaluations
         try:
-            snapshot = Snapshot.from_json(self._kept.snapshot, self._space)
-            if not snapshot.fits(kept, evals):
+            snapshot = Snapshot.from_json(self._checkpoint.snapshot, self._space)
+            if not snapshot.fits(checkpoint, evals):
                 return 0
-            arrived = np.array([one.vector for one in kept[: snapshot.evaluations]], dtype=np.int64)
+            arrived = np.array([one.vector for one in checkpoint[: snapshot.evaluations]], dtype=np.int64)
             self._algorithm.restore(snapshot.state, np.concatenate([arrived, *snapshot.under_way]))
         except UNREADABLE:
             return 0

@@ -169,16 +169,16 @@ class Study:
         """Return what a reader should know beside the figures, a sentence each."""
         quality = self.facts["quality"]
         # The source's own words say where its values are from, and how good they are.
-        told = [str(quality["note"])] if _predicted(quality) else []
-        told += self.facts.get("remarks", [])
+        notes = [str(quality["note"])] if _predicted(quality) else []
+        notes += self.facts.get("remarks", [])
         for status in ("failed", "unstable"):
             found = [one.reason for one in self.archive if one.status == status]
-            told += [f"{_counted(found, len(self.archive))} {status}{_why(found)}"] if found else []
+            notes += [f"{_counted(found, len(self.archive))} {status}{_why(found)}"] if found else []
         if self.nearest is not None:
-            told.append(self._impossible(self.archive[self.nearest]))
+            notes.append(self._impossible(self.archive[self.nearest]))
         if self.stopped and not self.stopped.endswith("evaluations are done"):
-            told.append(f"stopped: {self.stopped}")
-        return told
+            notes.append(f"stopped: {self.stopped}")
+        return notes
 
     def _impossible(self, nearest: Evaluation) -> str:
         limits = ", ".join(self.constraints)

@@ -94,7 +94,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         seed: of all randomness: the same seed and the same measurements give the same evaluations.
         objectives: names; ``None``: latency and the quality.
         constraints: like "latency<=20ms", "top1>=76%", "macs<=300M".
-        store: where measurements and evaluations are kept, each as soon as it is there; ``None``: nowhere.
+        store: where measurements and evaluations are stored, each as soon as it is there; ``None``: nowhere.
         study: its name; ``None``: a fresh one.
         resume: go on with the study of that name. Its evaluations are told to the algorithm again, none is repeated.
         preset: named settings of the algorithm ("paper").
@@ -174,7 +174,9 @@ class _Run:
         self._placed = placed = self._place.take(plan, settings, remarks)
         archive = self._archive = plan.archive()
         clock = Clock()
-        loop = Loop(plan.task, algorithm, archive, placed.kept, clock, plan.drifts, window=window, measured=measured)
+        loop = Loop(
+            plan.task, algorithm, archive, placed.checkpoint, clock, plan.drifts, window=window, measured=measured
+        )
         stopped = loop.run(self._evals, stop, self.report)
         return Study(placed.name, placed.settings, placed.facts, archive, clock.spent(), stopped)
 

@@ -58,25 +58,25 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class StudyCheckpoint:
-    """What is kept of a study under way, and how more of it is kept; by default nothing is.
+    """What is stored of a study under way, and how more of it is stored; by default nothing is.
 
     Attributes:
         evaluations: what there is already.
         snapshot: the latest, as JSON values; ``None``: there is none.
-        keep: stores evaluations; they are safe when it returns.
+        put: stores evaluations; they are safe when it returns.
         save: stores a snapshot in place of the latest.
     """
 
     evaluations: Sequence[Evaluation] = ()
     snapshot: Any = None
-    keep: Callable[[Sequence[Evaluation]], None] = lambda _: None
+    put: Callable[[Sequence[Evaluation]], None] = lambda _: None
     save: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
 def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> StudyCheckpoint:
     """Return what the store has of a study, and how to keep more; raises ``StoreError`` where it is damaged."""
 
-    def keep(evaluations: Sequence[Evaluation]) -> None:
+    def put(evaluations: Sequence[Evaluation]) -> None:
         store.add_evaluations(record, evaluations[0].index, [one.to_json() for one in evaluations])
 
     def save(snapshot: Mapping[str, Any]) -> None:
@@ -84,7 +84,7 @@ def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Study
 
     # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
     snapshot = store.snapshot(record)
-    return StudyCheckpoint(_whole(store, record, net).evaluations, snapshot, keep, save)
+    return StudyCheckpoint(_whole(store, record, net).evaluations, snapshot, put, save)
 
 
 def load(store: Store, name: str, net: SuperNetwork | None = None) -> Study:

@@ -93,11 +93,11 @@ class Drifting(Objective):
         return replace(self.evaluate(X), beside=(beside,) * len(X))
 
 
-def loop(algorithm, *objectives, limited=(), constraints=(), kept=None, drifts=None):
+def loop(algorithm, *objectives, limited=(), constraints=(), checkpoint=None, drifts=None):
     objectives = objectives or (Objective(),)
     archive = Archive([one.name for one in objectives], Directions([one.maximise for one in objectives]))
     task = EvaluationTask(SPACE, tuple(objectives), tuple(limited), tuple(constraints))
-    made = Loop(task, algorithm, archive, kept, drifts=drifts)
+    made = Loop(task, algorithm, archive, checkpoint, drifts=drifts)
     return SimpleNamespace(loop=made, archive=archive, algorithm=algorithm)
 
 
@@ -216,13 +216,13 @@ def test_an_interval_is_kept_where_it_is_one(interval, kept):
 
 
 def test_objectives_that_take_one_at_a_time_are_kept_one_by_one():
-    batched, single, kept = Objective("latency"), Objective("top1", batched=False, maximise=True), []
-    store = StudyCheckpoint(keep=lambda evaluations: kept.append([one.key for one in evaluations]))
-    made = loop(Scripted(ALL[:3]), batched, single, kept=store)
+    batched, single, checkpoint = Objective("latency"), Objective("top1", batched=False, maximise=True), []
+    store = StudyCheckpoint(put=lambda evaluations: checkpoint.append([one.key for one in evaluations]))
+    made = loop(Scripted(ALL[:3]), batched, single, checkpoint=store)
     run(made)
     assert batched.calls == [ALL[:3].tolist()]
     assert single.calls == [[row] for row in ALL[:3].tolist()]
-    assert kept == [["00"], ["01"], ["02"]]
+    assert checkpoint == [["00"], ["01"], ["02"]]
     assert made.archive[2].objectives == {"latency": 3.0, "top1": 3.0}
     assert made.archive[2].intervals["latency"] == pytest.approx((2.7, 3.3))
     assert made.algorithm.told[0][1] == [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]
@@ -370,12 +370,12 @@ BATCHES = [ALL[:2], ALL[2:4], ALL[4:6]]
 
 def test_what_is_kept_is_replayed_and_not_evaluated_again():
     before = evaluated(BATCHES[:2])
-    objective, kept, algorithm = Objective(), [], Scripted(*BATCHES)
-    made = loop(algorithm, objective, kept=StudyCheckpoint(before, keep=kept.extend))
+    objective, checkpoint, algorithm = Objective(), [], Scripted(*BATCHES)
+    made = loop(algorithm, objective, checkpoint=StudyCheckpoint(before, put=checkpoint.extend))
     run(made)
     assert list(made.archive)[:4] == before
     assert objective.calls == [ALL[4:6].tolist()]
-    assert [one.key for one in kept] == SPACE.keys(ALL[4:6])
+    assert [one.key for one in checkpoint] == SPACE.keys(ALL[4:6])
     assert [one.iteration for one in made.archive] == [0, 0, 1, 1, 2, 2]
     assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
     assert made.archive[4].total_s >= before[3].total_s  # time goes on from where it was
@@ -385,7 +385,7 @@ def test_what_is_kept_is_replayed_and_not_evaluated_again():
 def test_the_time_of_a_study_goes_on_from_its_last_evaluation(kept):
     spent = [{"measure_s": 1e4 * n, "search_s": 1e5 * n, "total_s": 1e6 * n} for n in range(1, 5)]
     before = [replace(one, **times) for one, times in zip(evaluated(BATCHES[:2]), spent, strict=True)][:kept]
-    made = loop(Scripted(*BATCHES), kept=StudyCheckpoint(before))
+    made = loop(Scripted(*BATCHES), checkpoint=StudyCheckpoint(before))
     run(made)
     assert list(made.archive)[:kept] == before
     for one in list(made.archive)[kept:]:
@@ -397,21 +397,21 @@ def test_the_time_of_a_study_goes_on_from_its_last_evaluation(kept):
 def test_a_batch_that_was_cut_short_is_completed():
     before = evaluated([ALL[:2], ALL[2:4]])[:3]
     objective = Objective()
-    made = loop(Scripted(*BATCHES), objective, kept=StudyCheckpoint(before))
+    made = loop(Scripted(*BATCHES), objective, checkpoint=StudyCheckpoint(before))
     run(made)
     assert objective.calls == [ALL[3:4].tolist(), ALL[4:6].tolist()]
     assert [one.iteration for one in made.archive] == [0, 0, 1, 1, 2, 2]
 
 
 def test_other_proposals_than_those_kept_are_refused():
-    made = loop(Scripted(ALL[1:3]), kept=StudyCheckpoint(evaluated([ALL[:2]])))
+    made = loop(Scripted(ALL[1:3]), checkpoint=StudyCheckpoint(evaluated([ALL[:2]])))
     with pytest.raises(UsageError, match="the algorithm proposes other sub-networks than the study has evaluated"):
         run(made)
 
 
 def test_a_snapshot_is_saved_before_each_asking_once_there_is_something():
     saved = []
-    run(loop(Remembering(*BATCHES), kept=StudyCheckpoint(save=saved.append)))
+    run(loop(Remembering(*BATCHES), checkpoint=StudyCheckpoint(save=saved.append)))
     assert [(one["evaluations"], one["under_way"], one["state"]) for one in saved] == [
         (2, [], {"asked": 1}),
         (4, [], {"asked": 2}),
@@ -423,13 +423,13 @@ def test_an_algorithm_whose_state_cannot_be_stored_is_named():
     algorithm = Remembering(*BATCHES)
     algorithm.state = lambda: {"rng": object()}
     with pytest.raises(WorkError, match=r"^the state of the algorithm \S*Remembering is no JSON: .*object"):
-        run(loop(algorithm, kept=StudyCheckpoint(save=json.dumps)))
+        run(loop(algorithm, checkpoint=StudyCheckpoint(save=json.dumps)))
 
 
 def test_with_a_snapshot_what_is_kept_is_told_and_not_asked_for():
     before, algorithm, objective, reports = evaluated(BATCHES[:2]), Remembering(*BATCHES), Objective(), []
     snapshot = Snapshot(4, (), {"asked": 2}).to_json()
-    made = loop(algorithm, objective, kept=StudyCheckpoint(before, snapshot))
+    made = loop(algorithm, objective, checkpoint=StudyCheckpoint(before, snapshot))
     run(made, report=lambda: reports.append(len(made.archive)))
     assert algorithm.restored == ({"asked": 2}, ALL[:4].tolist())
     assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
@@ -442,7 +442,7 @@ def test_with_a_snapshot_what_is_kept_is_told_and_not_asked_for():
 def test_what_was_asked_for_and_had_not_arrived_is_restored_too():
     before = evaluated(BATCHES[:2])
     algorithm = Remembering(*BATCHES)
-    run(loop(algorithm, kept=StudyCheckpoint(before, Snapshot(2, (ALL[2:4],), {"asked": 1}).to_json())), evals=4)
+    run(loop(algorithm, checkpoint=StudyCheckpoint(before, Snapshot(2, (ALL[2:4],), {"asked": 1}).to_json())), evals=4)
     assert algorithm.restored == ({"asked": 1}, ALL[:4].tolist())
 
 
@@ -470,9 +470,9 @@ class Devices(Objective):
 def test_what_was_under_way_is_measured_first_and_not_asked_for_again():
     before, algorithm, devices = evaluated(BATCHES[:1]), Beside(*BATCHES), Devices()
     archive = Archive(["latency"], Directions([False]))
-    kept = StudyCheckpoint(before, Snapshot(2, (ALL[2:4],), {"asked": 2}).to_json())
+    checkpoint = StudyCheckpoint(before, Snapshot(2, (ALL[2:4],), {"asked": 2}).to_json())
     task = EvaluationTask(SPACE, (devices,), (), ())
-    made = Loop(task, algorithm, archive, kept, measured=devices, window=2)
+    made = Loop(task, algorithm, archive, checkpoint, measured=devices, window=2)
     made.run(99, lambda _: None, lambda: None)
     assert devices.calls == [ALL[2:4].tolist(), ALL[4:6].tolist()]
     assert keys(archive) == SPACE.keys(ALL[:6])
@@ -492,7 +492,7 @@ def test_what_was_under_way_is_measured_first_and_not_asked_for_again():
 )
 def test_without_a_snapshot_that_fits_everything_is_asked_for_again(snapshot):
     before, algorithm, objective = evaluated(BATCHES[:2]), Remembering(*BATCHES), Objective()
-    made = loop(algorithm, objective, kept=StudyCheckpoint(before, snapshot))
+    made = loop(algorithm, objective, checkpoint=StudyCheckpoint(before, snapshot))
     run(made)
     assert algorithm.asked == 4
     assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
@@ -504,7 +504,9 @@ def test_kept_values_teach_the_drift():
     drift = Drift()
     one, two = evaluated([ALL[:1], ALL[1:2]])
     one = replace(one, beside={"latency": {"22": 5.0}})
-    made = loop(Scripted(ALL[:1], ALL[1:2]), Drifting(), kept=StudyCheckpoint([one, two]), drifts={"latency": drift})
+    made = loop(
+        Scripted(ALL[:1], ALL[1:2]), Drifting(), checkpoint=StudyCheckpoint([one, two]), drifts={"latency": drift}
+    )
     run(made)
     assert (drift.times("00"), drift.times("01"), drift.times("22")) == (1, 1, 1)
     assert isinstance(made.archive[0], Evaluation)
@@ -513,7 +515,7 @@ def test_kept_values_teach_the_drift():
 def test_batches_of_one_are_told_one_by_one():
     singles = [ALL[:1], ALL[1:2], ALL[2:3]]
     algorithm = Remembering(*singles)
-    made = loop(algorithm, kept=StudyCheckpoint(evaluated(singles), Snapshot(3, (), {"asked": 3}).to_json()))
+    made = loop(algorithm, checkpoint=StudyCheckpoint(evaluated(singles), Snapshot(3, (), {"asked": 3}).to_json()))
     run(made)
     assert algorithm_told(made) == [one.tolist() for one in singles]
     assert [one.iteration for one in made.archive] == [0, 1, 2]
@@ -523,7 +525,7 @@ def test_batches_are_told_apart_where_the_second_one_is_longer():
     batches = [ALL[:1], ALL[1:4]]
     made = loop(
         Remembering(*batches, ALL[4:5]),
-        kept=StudyCheckpoint(evaluated(batches), Snapshot(4, (), {"asked": 2}).to_json()),
+        checkpoint=StudyCheckpoint(evaluated(batches), Snapshot(4, (), {"asked": 2}).to_json()),
     )
     run(made)
     assert algorithm_told(made) == [one.tolist() for one in (*batches, ALL[4:5])]
@@ -533,6 +535,6 @@ def test_batches_are_told_apart_where_the_second_one_is_longer():
 @pytest.mark.slow
 def test_patience_begins_with_the_first_asking():
     algorithm = Remembering(ALL[:1], *[ALL[:1]] * (PATIENCE + 5))
-    made = loop(algorithm, kept=StudyCheckpoint(evaluated([ALL[:1]]), Snapshot(1, (), {"asked": 1}).to_json()))
+    made = loop(algorithm, checkpoint=StudyCheckpoint(evaluated([ALL[:1]]), Snapshot(1, (), {"asked": 1}).to_json()))
     assert "for nothing new" in run(made)
     assert algorithm.asked == 1 + PATIENCE
