@@ -85,7 +85,7 @@ def test_two_files_of_one_name_are_refused_before_any_work(mine, capsys):
     (mine.parent / "sub").mkdir()
     (mine.parent / "sub" / "Mine.toml").write_text(MINE)
     assert reproduce("--file", "mine.toml", "--file", "sub/Mine.toml") == 2
-    assert "beside 'mine'" in " ".join(capsys.readouterr().err.split())
+    assert "along with 'mine'" in " ".join(capsys.readouterr().err.split())
     assert not (mine.parent / "reproduction").exists()
 
 
