@@ -6,6 +6,7 @@ import ast
 import csv
 import gc
 import os
+import signal
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -27,8 +28,15 @@ settings.register_profile(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forget how wide the terminal is, which decides what tables show: pytest-xdist's workers say 80."""
+    """Forget what the terminal has decided.
+
+    Its width decides what tables show: pytest-xdist's workers say 80. A job in the background, or one of nohup's, is
+    started to ignore signals, and so are the processes that it starts.
+    """
     os.environ.pop("COLUMNS", None)
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+            signal.signal(getattr(signal, name), handler)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -40,9 +40,7 @@ def start(tmp_path, monkeypatch):
 
     def starter(*command, **options):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        process = subprocess.Popen(
-            command, env=environment, text=True, start_new_session=True, preexec_fn=signals_of_a_terminal, **pipes
-        )
+        process = subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
         begun.append(process)
         return process
 
@@ -50,12 +48,6 @@ def start(tmp_path, monkeypatch):
     for process in begun:
         process.kill()
         process.communicate()
-
-
-def signals_of_a_terminal():
-    """Heed what a job in the background, or one of nohup's, is started to ignore."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def until(condition, process, within_s=60):

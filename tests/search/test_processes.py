@@ -79,8 +79,6 @@ def test_nothing_goes_on_writing_when_the_parent_has_ended(tmp_path, number, who
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.PIPE,
         start_new_session=True,
-        # A job in the background is started to ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         deadline = time.monotonic() + 60
