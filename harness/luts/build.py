@@ -58,7 +58,7 @@ class BuiltTable:
     contents: Contents = field(default_factory=dict)
 
     def write(self, file: str | Path, supernet: str) -> None:
-        """Write it as a file that ``lut:file=`` and once-for-all's tools read; see ``latency_luts.write_table``."""
+        """Write it as a file that ``lut:file=`` and once-for-all's tools read; see ``write_table``."""
         write_table(
             file,
             self.entries,

@@ -96,7 +96,7 @@ def test_a_worker_runs_beside_files_of_the_same_names(scripts, folder):
 @pytest.mark.slow
 def test_the_package_can_be_called_and_has_its_parts(scripts, folder):
     code = (
-        "import hwnas; net = hwnas.supernet('ofa-mbv3-w1.0'); from hwnas.search.study.run from hwnas import search\n"
+        "import hwnas; net = hwnas.supernet('ofa-mbv3-w1.0'); from hwnas.search.study.run import search\n"
         "study = hwnas.search(net, None, objectives=['macs', 'params'], evals=4, algorithm='random')\n"
         "print(len(study.evaluations), callable(hwnas.search))"
     )
