@@ -90,6 +90,7 @@ def openvino_weights():
     return [int(np.abs(each.astype(int)).max()) for each in constants if each.dtype == np.int8 and each.ndim > 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "weights"), [(onnx_graph, onnx_weights), (openvino_model, openvino_weights)])
 def test_weights_of_every_layer_keep_to_half_their_range_where_sums_saturate(module, weights, monkeypatch):
     monkeypatch.setattr(module, "saturates", lambda: False)

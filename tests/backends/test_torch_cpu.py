@@ -33,6 +33,7 @@ def test_a_frozen_module_has_no_batch_norm_left(recwarn):
     assert not recwarn
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch_cpu._compiler_missing() is not None, reason="torch.compile needs a C++ compiler")
 def test_every_compiled_network_is_compiled(monkeypatch):
     """More networks than torch compiles versions of one forward(), and not one of them runs uncompiled."""

@@ -113,6 +113,7 @@ def test_never_asks_for_more_than_needed(name):
     assert len(algorithm.ask()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_more_evaluations_begin_with_the_same_ones(name):
     if name == "ofa-ga":
@@ -168,6 +169,7 @@ def test_everything_failing_is_survived(name):
     assert len(X) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_initial_population_comes_first(name):
     space, n_obj = layered_space(), fewest(name)

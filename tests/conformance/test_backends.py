@@ -206,6 +206,7 @@ def _error(backend, stage, settings):
     return error
 
 
+@pytest.mark.slow
 def test_int8_runs_every_layer_in_int8_and_says_by_whom_it_was_quantised(backend):
     settings = _int8(backend)
     session = backend.prepare(_convolutions(), settings)

@@ -48,6 +48,7 @@ def store(location):
         yield opened
 
 
+@pytest.mark.slow
 def test_measurements(store):
     samples = {"seconds": [0.25, 0.5], "note": "ß\u0000"}
     numbers = [store.put_measurement(RECORD | {"key": str(n % 3), "samples": samples}) for n in range(6)]

@@ -85,6 +85,7 @@ def put(table, column, value, rows):
     return (f"UPDATE {table} SET {column} = {sql} WHERE rowid IN (SELECT rowid FROM {table} LIMIT {rows})", value)
 
 
+@pytest.mark.slow
 @fuzz
 @given(cells=st.lists(st.tuples(st.sampled_from(COLUMNS), VALUES, st.sampled_from([1, 1000])), min_size=1, max_size=2))
 @example(cells=[(("evaluation", "number"), -5, 1)])
@@ -132,6 +133,7 @@ STATEMENTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @fuzz
 @given(statements=st.lists(STATEMENTS, min_size=1, max_size=3))
 @example(statements=["DROP INDEX measurement_of", "UPDATE hwnas_schema SET version = 2"])

@@ -50,6 +50,7 @@ def pipe():
             os.close(descriptor)
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.text(), json_values, max_size=4), max_size=4))
 def test_messages_come_as_they_went(messages):
     read, write = os.pipe()

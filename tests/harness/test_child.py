@@ -63,6 +63,7 @@ def parent(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_child_ends_with_its_parent_and_leaves_no_files(parent, number):
     process, pid, temporary = parent

@@ -74,6 +74,7 @@ def test_a_folder_without_images_is_named(tmp_path):
         calibrated(NET, stages(), ORT, settings(str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_network_is_prepared_on_them_and_checked(photos):
     making = sessions.Preparation(NET, NET.space.decode(NET.space.smallest())[0], ORT, settings(photos))
     assert 0 < making.once().error < sessions.TOLERANCES["int8"]

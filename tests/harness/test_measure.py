@@ -135,6 +135,7 @@ def test_a_network_whose_device_gives_no_time_fails_by_name_and_the_rest_is_meas
     assert words in measurements[1].reason
 
 
+@pytest.mark.slow
 def test_an_anchor_whose_device_gives_no_time_is_left_out(net):
     with Measurer(net, "scripted-device:us=20,how=nan,at=222", check=False, protocol=QUICK) as measurer:
         measurements = measurer.measure([[2, 2, 2], [0, 1, 0]])

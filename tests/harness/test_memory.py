@@ -31,6 +31,7 @@ def test_whole_huge_pages_of_private_writable_memory():
     ]
 
 
+@pytest.mark.slow
 def test_contents_survive(rng):
     data = rng.integers(0, 256, 16 * memory.HUGE, dtype=np.uint8)
     before = data.copy()

@@ -48,6 +48,7 @@ def swap(photos):
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_values_of_swapped_calibration_images_do_not_serve(photos, tmp_path):
     net = supernets.get("toy")
@@ -96,6 +97,7 @@ def test_a_network_is_not_calibrated_on_other_images_than_its_platform_is_known_
     assert calibrated(net, stages, backends.get("onnxruntime"), where.settings)[0].calibration
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_a_table_that_is_built_says_what_files_its_platform_held(photos, tmp_path):
     net, platform = supernets.get("toy"), pinned(parse("scripted:us=20,photos=photos"))

@@ -97,6 +97,7 @@ def store(postgresql):
         yield opened
 
 
+@pytest.mark.slow
 def test_a_connection_that_was_cut_is_made_again(store, postgresql):
     study = store.create_study("s", {})
     for number in range(5):

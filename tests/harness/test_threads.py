@@ -60,11 +60,13 @@ def test_more_threads_than_asked_for_are_caught():
         threads.verify(pool, 1)
 
 
+@pytest.mark.slow
 def test_fewer_threads_than_asked_for_are_caught():
     with pytest.raises(MeasurementError, match="2 threads were asked for and fewer ran"):
         threads.verify(burn, 2)
 
 
+@pytest.mark.slow
 def test_a_network_too_small_to_share_is_no_error():
     check = threads.verify(burn, 2, shared=False)
     assert not check.verified

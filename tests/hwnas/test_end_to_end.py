@@ -16,6 +16,8 @@ from hwnas.cli import run
 from hwnas.harness.store import Store
 from hwnas.supernets.errors import StoreError
 
+pytestmark = pytest.mark.slow
+
 HWNAS = [sys.executable, "-m", "hwnas"]
 
 

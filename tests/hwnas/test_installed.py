@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NET = "ofa-mbv3-w1.0:r=28,classes=10,channels=1,scale=0.25"
 OWN = "raise SystemExit('a file of the user took the place of a package')\n"
@@ -78,7 +80,6 @@ def test_everything_that_is_installed_has_one_name(wheel):
     assert any(name.endswith("shipped/fig8.toml") for name in names)
 
 
-@pytest.mark.slow
 def test_the_commands_run_beside_files_of_the_same_names(scripts, folder):
     for command in ([scripts / "hwnas"], [scripts / "python", "-m", "hwnas"]):
         listed = run(*command, "backends")
@@ -86,14 +87,12 @@ def test_the_commands_run_beside_files_of_the_same_names(scripts, folder):
         assert "onnxruntime" in listed.stdout
 
 
-@pytest.mark.slow
 def test_a_worker_runs_beside_files_of_the_same_names(scripts, folder):
     measured = run(scripts / "hwnas", "profile", NET, "-p", "torch:threads=1", "-c", "min", "--json", "found.json")
     assert measured.returncode == 0, measured.stderr
     assert (folder / "found.json").exists()
 
 
-@pytest.mark.slow
 def test_the_package_can_be_called_and_has_its_parts(scripts, folder):
     code = (
         "import hwnas; net = hwnas.supernet('ofa-mbv3-w1.0'); from hwnas.search.study.run import search\n"

@@ -17,6 +17,8 @@ from hwnas.latency_luts.write import write_table
 from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.checkpoints import read_document
 
+pytestmark = pytest.mark.slow
+
 NAME = "ncf:users=24,items=160"
 NET = supernets.get(NAME)
 QUALITY = ["--quality", "hit-rate:u.data", "--weights", "ncf.pth"]
@@ -51,7 +53,6 @@ def written(file):
     return json.loads(Path(file).read_text())
 
 
-@pytest.mark.slow
 def test_one_sub_network_a_mini_batch_is_trained_by_adam(here):
     told = written("train.json")
     assert (told["supernet"], told["steps"]) == (NAME, 15 * 6)  # 24 users with 29 interactions each, 128 at a time
@@ -60,7 +61,6 @@ def test_one_sub_network_a_mini_batch_is_trained_by_adam(here):
     assert read_document("ncf.pth")["supernet"] == NAME
 
 
-@pytest.mark.slow
 def test_what_was_trained_beats_popularity(here):
     assert run(["evaluate", NAME, "-c", "max", "-c", "min", *QUALITY, "--json", "found.json", *here]) == 0
     found = written("found.json")
@@ -72,7 +72,6 @@ def test_what_was_trained_beats_popularity(here):
     assert largest["n"] == 24
 
 
-@pytest.mark.slow
 def test_it_is_searched(here):
     arguments = ["search", NAME, "-p", PLATFORMS[0], *QUALITY, "--evals", "12", "--json", "search.json", *here]
     assert run([*arguments, "--study", "mine"]) == 0
@@ -85,7 +84,6 @@ def test_it_is_searched(here):
     assert [one["key"] for one in again["evaluations"][:12]] == [one["key"] for one in found["evaluations"]]
 
 
-@pytest.mark.slow
 def test_algorithms_are_compared(here):
     arguments = ["compare", NAME, "-p", PLATFORMS[0], *QUALITY, "--algorithms", "nsga2,random", "--evals", "12"]
     assert run([*arguments, "--seeds", "2", "--json", "compare.json", *here]) == 0
@@ -94,7 +92,6 @@ def test_algorithms_are_compared(here):
     assert found["quality"]["metric"] == "hr10"
 
 
-@pytest.mark.slow
 def test_it_is_transferred(here):
     platforms = [part for platform in PLATFORMS for part in ("-p", platform)]
     arguments = ["transfer", NAME, *platforms, *QUALITY, "--algorithm", "random", "--evals", "12", "--samples", "4"]
@@ -102,7 +99,6 @@ def test_it_is_transferred(here):
     assert written("transfer.json")["n_shared"] > 0
 
 
-@pytest.mark.slow
 def test_it_is_profiled(here):
     arguments = ["profile", NAME, "-c", "min", "-p", "onnxruntime:threads=1", "--json", "profile.json"]
     assert run([*arguments, *here]) == 0

@@ -13,6 +13,8 @@ import pytest
 from hwnas import supernets
 from hwnas.cli import run
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sacrebleu", reason="pip install 'hwnas[translation]'")
 pytest.importorskip("sentencepiece", reason="pip install 'hwnas[translation]'")
 

@@ -316,6 +316,7 @@ TURNS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(turns=TURNS, algorithm=st.sampled_from(["linas", "nsga2", "random"]))
 def test_wherever_it_is_interrupted_it_goes_on_to_what_it_would_have_been(turns, algorithm):

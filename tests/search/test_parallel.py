@@ -71,6 +71,7 @@ def run(monkeypatch):
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["linas", "nsga2", "random"])
 def test_every_algorithm_keeps_devices_busy_and_evaluates_nothing_twice(run, algorithm):
     devices = Devices()

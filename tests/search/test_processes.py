@@ -67,6 +67,7 @@ def semaphores():
     return {file.name for file in Path("/dev/shm").glob("sem.mp-*")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "whole_group"), [(signal.SIGKILL, False), (signal.SIGKILL, True), (signal.SIGINT, True)]
 )

@@ -175,6 +175,7 @@ def test_another_transfer_has_studies_of_its_own(tables, store):
     assert len({one.name for one in store.studies()}) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_what_is_measured_everywhere_is_measured_once(store, tmp_path):
     net = supernets.get("toy")

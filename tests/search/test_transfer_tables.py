@@ -18,6 +18,8 @@ from hwnas.search.transfer.tables import all_tabulated, in_every_table
 from hwnas.supernets.blocks import BlockSum
 from hwnas.supernets.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 NET = supernets.get("ofa-mbv3-w1.0")
 
 

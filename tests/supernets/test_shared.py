@@ -183,6 +183,7 @@ def test_missing_and_unknown_keys_are_named(file):
         NET.build(SAMPLED, str(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 def test_truncated_files_are_refused(file, legacy):
     rewritten_as = torch.load(file, weights_only=True)

@@ -16,6 +16,8 @@ from hwnas.harness.store import Store
 from hwnas.supernets.errors import DataError, QualityError, UsageError
 from hwnas.supernets.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sacrebleu", reason="pip install 'hwnas[translation]'")
 pytest.importorskip("sentencepiece", reason="pip install 'hwnas[translation]'")
 
@@ -98,7 +100,6 @@ def source(spec, folder, **options):
     return quality.get(spec, NET, QualityOptions(weights=str(folder / "weights.pt"), **options))
 
 
-@pytest.mark.slow
 def test_training_writes_the_subwords_beside_the_weights(folder):
     assert (folder / "weights.spm").is_file()
 

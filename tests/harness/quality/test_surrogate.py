@@ -56,6 +56,7 @@ def test_it_agrees_with_the_measured_rows(dynast_rows):
     assert np.abs(predicted / measured - 1).mean() < 6e-4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("assets")
 def test_fitting_again_gives_what_is_shipped():
     X, y = script().measured_rows()
@@ -67,6 +68,7 @@ def test_fitting_again_gives_what_is_shipped():
     assert again.predict(everywhere) == pytest.approx(shipped.predict(everywhere), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_figures_of_the_card_come_again(dynast_rows):
     from hwnas.harness.quality.pairwise import cross_validate
 

@@ -13,6 +13,8 @@ from torch.nn.functional import avg_pool2d, conv2d, linear, max_pool2d
 
 from hwnas import supernets
 
+pytestmark = pytest.mark.slow
+
 STRIDES = (2, 2, 2, 1, 2)
 SE = (False, True, False, True, True)
 HARD = (False, False, True, True, True)
