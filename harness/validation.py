@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from hwnas.supernets.errors import MALFORMED, MeasurementError
+from hwnas.supernets import errors
+from hwnas.supernets.errors import MALFORMED, HwnasError, MeasurementError
 
 # A count: a whole number of at least 0.
 Count = Annotated[int, Field(ge=0, lt=2**31)]
@@ -30,6 +31,25 @@ class Message:
     def to_text(self) -> str:
         """Return the message as JSON; nan and infinities are spelled as in Python, other values become text."""
         return json.dumps(asdict(self), separators=(",", ":"), default=str)
+
+
+@dataclass(frozen=True)
+class Refusal(Message):
+    """The worker cannot carry out the order.
+
+    Attributes:
+        error: the class of ``hwnas.supernets.errors`` that says why.
+        message: its message.
+    """
+
+    error: str
+    message: str
+    say: Literal["refused"] = "refused"
+
+    def raised(self) -> HwnasError:
+        """Return the error as an exception."""
+        said = self.message.strip()
+        return errors.again(self.error, said or f"a worker refused, and does not say why ({self.error})")
 
 
 class Misread(ValueError):  # noqa: N818 - no error by itself: ``validating`` turns it into one

@@ -13,12 +13,12 @@ import numpy as np
 from hwnas.harness.bench import SILENCE_S, MeasuringProgress, Network, OnMeasurement, OnProgress
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
-from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder, Refusal
+from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder
 from hwnas.harness.farm.offer import OfferedPlatform, place, token
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol
-from hwnas.harness.validation import validating
+from hwnas.harness.validation import Refusal, validating
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray

@@ -25,7 +25,6 @@ from hwnas.harness.farm.messages import (
     DescriptionUnknown,
     Died,
     PlatformRead,
-    Refusal,
     WeightsLacking,
     read_answer,
 )
@@ -33,7 +32,7 @@ from hwnas.harness.farm.news import heard
 from hwnas.harness.farm.offer import Offer
 from hwnas.harness.farm.security import Tls, checked
 from hwnas.harness.farm.worker import CHARTER
-from hwnas.harness.validation import Count, read, validating
+from hwnas.harness.validation import Count, Refusal, read, validating
 from hwnas.supernets.errors import MeasurementError, UsageError
 
 # How long a search waits for a scheduler, or a worker of its platform, that is gone.

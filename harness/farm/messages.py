@@ -13,9 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from hwnas.harness.validation import Count, Message, read, validating
-from hwnas.supernets import errors
-from hwnas.supernets.errors import HwnasError
+from hwnas.harness.validation import Count, Message, Refusal, read, validating
 
 M = TypeVar("M", bound=Message)
 
@@ -184,25 +182,6 @@ class WeightsLacking(Message):
     """The worker has no file with the content of the weights; it has to be sent with the order."""
 
     say: Literal["weights lacking"] = "weights lacking"
-
-
-@dataclass(frozen=True)
-class Refusal(Message):
-    """The worker cannot carry out the order.
-
-    Attributes:
-        error: the class of ``hwnas.supernets.errors`` that says why.
-        message: its message.
-    """
-
-    error: str
-    message: str
-    say: Literal["refused"] = "refused"
-
-    def raised(self) -> HwnasError:
-        """Return the error as an exception."""
-        said = self.message.strip()
-        return errors.again(self.error, said or f"a worker refused, and does not say why ({self.error})")
 
 
 @dataclass(frozen=True)

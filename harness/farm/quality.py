@@ -11,10 +11,10 @@ import numpy.typing as npt
 from hwnas.harness.farm import tasks
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
-from hwnas.harness.farm.messages import Answer, Died, EvaluateAnswer, EvaluateDescription, EvaluateOrder, Refusal
+from hwnas.harness.farm.messages import Answer, Died, EvaluateAnswer, EvaluateDescription, EvaluateOrder
 from hwnas.harness.farm.offer import ACCURACY
 from hwnas.harness.quality.evaluated import EvaluatedQuality, Score, needed_weights
-from hwnas.harness.validation import validating
+from hwnas.harness.validation import Refusal, validating
 from hwnas.supernets.contents import content_digest
 from hwnas.supernets.errors import MeasurementError
 

@@ -29,7 +29,6 @@ from hwnas.harness.farm.messages import (
     MeasureOrder,
     OrderUnderWay,
     PlatformRead,
-    Refusal,
     SettingsRead,
     WeightsLacking,
     read_message,
@@ -41,6 +40,7 @@ from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.pinned import pinned_settings
 from hwnas.harness.platform import parse, surroundings
 from hwnas.harness.quality.quality import ScoredQuality
+from hwnas.harness.validation import Refusal
 from hwnas.supernets.errors import HwnasError, MeasurementError, QualityError
 from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from hwnas.harness.host.threads import ThreadCheck
 from hwnas.harness.measurement.convergence import Rules
-from hwnas.harness.validation import Message
+from hwnas.harness.validation import Message, Refusal
 from hwnas.harness.worker.noise import Noise
 from hwnas.harness.worker.timed import Tick
 
@@ -64,20 +64,6 @@ class Acknowledgement(Message):
 
 
 # --- the worker's ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Refused(Message):
-    """The worker cannot carry out its order, and ends.
-
-    Attributes:
-        error: the class of ``hwnas.supernets.errors`` that says why.
-        message: its message.
-    """
-
-    error: str
-    message: str
-    say: Literal["refused"] = "refused"
 
 
 @dataclass(frozen=True)
@@ -230,6 +216,6 @@ class Done(Message):
     say: Literal["done"] = "done"
 
 
-Said = Refused | Ready | Prepared | Failed | Measured | Progressed | Done
+Said = Refusal | Ready | Prepared | Failed | Measured | Progressed | Done
 # ``say`` says which one a message is.
 SAID: Any = Annotated[Said, Field(discriminator="say")]

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from hwnas.harness.host import heap, variables
 from hwnas.harness.host.child import Child, unnamed_file
-from hwnas.harness.validation import Message
+from hwnas.harness.validation import Message, Refusal
 from hwnas.harness.worker.channel import Channel, Closed, Garbled, Silence
-from hwnas.harness.worker.messages import SAID, Acknowledgement, Done, Failed, Networks, Order, Ready, Refused, Said
+from hwnas.harness.worker.messages import SAID, Acknowledgement, Done, Failed, Networks, Order, Ready, Said
 from hwnas.supernets import errors
 
 _ATTEMPTS = 2  # to start a worker
@@ -86,8 +86,8 @@ class WorkerProcess:
         self._send(order)
         while True:
             message = self._next()
-            if isinstance(message, Refused):
-                raise errors.again(message.error, message.message)
+            if isinstance(message, Refusal):
+                raise message.raised()
             self._send(Acknowledgement())
             if isinstance(message, Ready):
                 return message

@@ -25,6 +25,7 @@ from hwnas.harness.host import huge_pages as memory
 from hwnas.harness.host.child import joined
 from hwnas.harness.host.environment import is_virtual
 from hwnas.harness.measurement.protocol import PROFILES, TimingProtocol
+from hwnas.harness.validation import Refusal
 from hwnas.harness.worker.channel import Channel, Closed
 from hwnas.harness.worker.clocks import system_clocks
 from hwnas.harness.worker.messages import (
@@ -38,7 +39,6 @@ from hwnas.harness.worker.messages import (
     Prepared,
     Progressed,
     Ready,
-    Refused,
     Said,
 )
 from hwnas.harness.worker.noise import watch_first
@@ -317,7 +317,7 @@ def _serve(channel: Channel) -> None:
         named = error if isinstance(error, HwnasError) else blamed(error)
         if named is None:
             raise
-        channel.send(Refused(type(named).__name__, str(named)))
+        channel.send(Refusal(type(named).__name__, str(named)))
         return
     worker.serve()
 

@@ -29,7 +29,6 @@ from hwnas.harness.farm.messages import (
     MeasureDescription,
     MeasureOrder,
     PlatformRead,
-    Refusal,
     SettingsRead,
     WeightsLacking,
     read_answer,
@@ -45,6 +44,7 @@ from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.platform import Platform
 from hwnas.harness.quality.evaluated import Score
+from hwnas.harness.validation import Refusal
 from hwnas.harness.worker.channel import Channel, Closed, Garbled, Message, Silence
 from hwnas.harness.worker.messages import SAID, Done, Progressed
 from hwnas.harness.worker.timed import Tick
