@@ -13,7 +13,7 @@ from hwnas.backends.backend import RunningBackend
 from hwnas.harness.host.lock import DeviceLock
 from hwnas.harness.host.threads import affinity, physical_cores
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.platform import Platform, surroundings
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.harness.worker.messages import Failed, Measured, Order, Prepared, Progressed
@@ -131,7 +131,7 @@ class LocalBench:
         net: the super-network; the worker makes its own by ``net.name``.
         platform: the platform.
         anchors: the sub-networks measured along with every batch, vectors (a, n_var), from fast to slow.
-        protocol: the numbers; ``None``: the profile that a short calibration chooses.
+        protocol: the numbers, or how they are chosen; ``None``: the profile that a short calibration chooses.
         on_progress: called between timings, never during one.
         rng: draws the order of the networks in each round.
         check: compare every network's outputs with the torch module's.
@@ -148,7 +148,7 @@ class LocalBench:
         platform: Platform,
         anchors: IntArray,
         *,
-        protocol: TimingProtocol | None = None,
+        protocol: TimingProtocol | ProtocolChoice | None = None,
         on_progress: OnProgress = lambda _: None,
         rng: np.random.Generator | None = None,
         check: bool = True,
@@ -156,7 +156,8 @@ class LocalBench:
         unit: int | None = None,
     ) -> None:
         self._net, self._platform, self._anchors = net, platform, anchors
-        self._protocol = protocol
+        self._choice = ProtocolChoice.wanted(protocol)
+        self._protocol: TimingProtocol | None = None  # once a worker has chosen it
         self.on_progress = on_progress
         self._rng = np.random.default_rng(0) if rng is None else rng
         self._check = check
@@ -307,6 +308,8 @@ class LocalBench:
             ready = self._worker.ready
             noise, threads = asdict(ready.noise), ready.threads
             self._protocol = self._builder.begin(ready.protocol, noise, None if threads is None else threads.verified)
+            # A worker after this one follows the same, whatever noise it meets.
+            self._choice = ProtocolChoice.exactly(self._protocol)
             self.environment |= {"noise": noise, "threads": None if threads is None else asdict(threads)}
         return self._worker
 
@@ -320,7 +323,7 @@ class LocalBench:
             backend=self._platform.backend,
             settings=settings.to_record(),
             anchors=self._anchors.tolist(),
-            protocol=self._protocol.to_record() if self._protocol else None,
+            protocol=self._choice.to_record(),
             check=self._check,
             cores=sorted(cores),
             marker=-1,

@@ -12,7 +12,7 @@ import numpy as np
 from hwnas.harness.bench import Network
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import PROFILES, TimingProtocol
+from hwnas.harness.measurement.protocol import EFFORTS, TimingProtocol
 from hwnas.harness.store import Store
 from hwnas.supernets.contents import identified
 from hwnas.supernets.errors import StoreError, StoreFaultError
@@ -33,6 +33,7 @@ class StoredValues:
         since: measurements taken since then (ISO 8601, UTC) are used whatever the anchors say; ``None``: none are.
         contents: by key, digests of the files that options of the platform name.
         unconverged: use measurements that did not converge in the time they had as well, while the anchors agree.
+        effort: the least effort of measurements that are used because they were taken since ``since``.
     """
 
     store: Store | None
@@ -42,6 +43,7 @@ class StoredValues:
     since: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
     unconverged: bool = False
+    effort: str = EFFORTS[0]
     _interim: dict[str, int] = field(default_factory=dict, repr=False)  # the numbers of those in the store, by key
 
     def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
@@ -49,7 +51,7 @@ class StoredValues:
         if self.store is None or self.since is None:
             return {}
         where = self.store, self.net.name, self.platform, self.fingerprint
-        return taken_since(*where, self.since, self._graphs(networks), self.contents)
+        return taken_since(*where, self.since, self._graphs(networks), self.contents, effort=self.effort)
 
     def candidates(self, networks: Sequence[Network], protocol: TimingProtocol) -> dict[str, list[Measurement]]:
         """Return the measurements that can be used if the anchors agree, by key, latest first."""
@@ -100,13 +102,14 @@ def candidates(
         supernet: the super-network's name.
         platform: the canonical platform string.
         fingerprint: of the environment, the host included.
-        protocol: the protocol to follow; values of the quiet profile, which is stricter, are used as well.
+        protocol: the protocol to follow; values of the quiet profile, which is stricter, and of more effort are used
+            as well.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
         contents: by key, digests of the files that options of the platform name; their names do not matter.
         states: the statuses that are accepted. Of measurements that were cut short, only converged ones are.
     """
     found: dict[str, list[Measurement]] = {}
-    for name in dict.fromkeys((protocol.name, _stricter(protocol).name)):
+    for name in protocol.serving():
         wanted = {"fingerprint": fingerprint, "protocol": name, "keys": graphs, "status": states}
         for record in reversed(_records(store, supernet, platform, contents or {}, wanted)):
             measurement = _read(store, record)
@@ -124,6 +127,8 @@ def taken_since(
     since: str,
     graphs: Mapping[str, str],
     contents: Mapping[str, str] | None = None,
+    *,
+    effort: str = EFFORTS[0],
 ) -> dict[str, Measurement]:
     """Return the latest measurement of each sub-network that was taken here since then, converged or not.
 
@@ -135,12 +140,13 @@ def taken_since(
         since: ISO 8601, UTC; cut to whole seconds, which is how measurements are dated.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
         contents: as ``candidates``.
+        effort: the least that they were measured with.
     """
     found = {}
     wanted = {"fingerprint": fingerprint, "keys": graphs, "since": since[:19], "status": ("ok", "unstable")}
     for record in _records(store, supernet, platform, contents or {}, wanted):
         measurement = _read(store, record)
-        if measurement.graph == graphs.get(measurement.key):
+        if measurement.graph == graphs.get(measurement.key) and _effort(measurement) >= EFFORTS.index(effort):
             found[measurement.key] = measurement
     return found
 
@@ -193,5 +199,6 @@ def restated(measurement: Measurement, protocol: TimingProtocol) -> Measurement:
     return replace(again, latency_s=summary.value) if summary else measurement
 
 
-def _stricter(protocol: TimingProtocol) -> TimingProtocol:
-    return PROFILES["quiet"] if protocol == PROFILES["noisy"] else protocol
+def _effort(measurement: Measurement) -> int:
+    """Return the number of a measurement's level of effort, from the least on."""
+    return EFFORTS.index(EFFORTS[-1] if measurement.protocol is None else measurement.protocol.effort)

@@ -25,7 +25,7 @@ from hwnas.harness.bench import (
 )
 from hwnas.harness.cache import StoredValues
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import TimingProtocol, profile
+from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
 from hwnas.harness.store import Store
@@ -62,7 +62,9 @@ class Measurer:
         net: the super-network; the worker makes its own by ``net.name``.
         platform: a platform, or the string of one.
         store: stores every measurement, and stored ones are used again; ``None``: no store.
-        protocol: a profile's name, or a protocol; ``None``: the profile that a short calibration chooses.
+        protocol: a profile's name, a protocol, or how it is chosen; ``None``: the profile that a short calibration
+            chooses.
+        effort: of a protocol that is not given as such: "quick", "normal" or "thorough"; ``None``: thorough.
         progress: called between timings, never during one.
         seed: of the order of the networks in each round.
         check: compare every network's outputs with the torch module's.
@@ -84,7 +86,8 @@ class Measurer:
         platform: Platform | str,
         *,
         store: Store | None = None,
-        protocol: TimingProtocol | str | None = None,
+        protocol: TimingProtocol | ProtocolChoice | str | None = None,
+        effort: str | None = None,
         progress: OnProgress | None = None,
         seed: int = 0,
         check: bool = True,
@@ -95,11 +98,12 @@ class Measurer:
     ) -> None:
         self.net = net
         self.platform = pinned(parse(platform) if isinstance(platform, str) else platform)
-        self.protocol = profile(protocol) if isinstance(protocol, str) else protocol
+        choice = ProtocolChoice.wanted(protocol, effort)
+        self.protocol: TimingProtocol | None = None  # once the host's noise is known
         self._backend = backends.get(self.platform.backend)
         chosen = _anchors(net) if anchors is None else net.space.canonical(anchors)
         options: dict[str, Any] = {
-            "protocol": self.protocol,
+            "protocol": choice,
             "on_progress": progress or (lambda _: None),
             "rng": np.random.default_rng(seed),
             "check": check,
@@ -112,7 +116,8 @@ class Measurer:
         )
         self.fingerprint = self._bench.fingerprint
         contents = self.platform.settings.contents
-        self._stored = StoredValues(store, net, str(self.platform), self.fingerprint, since, contents, unconverged)
+        where = store, net, str(self.platform), self.fingerprint
+        self._stored = StoredValues(*where, since, contents, unconverged, choice.effort)
         self._sent: dict[int, _Sent] = {}  # by ticket
         self._ready: deque[int] = deque()
         self._knows = MeasurementBuilder(net, self.platform, self.fingerprint, chosen)

@@ -17,7 +17,7 @@ from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDesc
 from hwnas.harness.farm.offer import OfferedPlatform, place, token
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.validation import Refusal, validating
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.errors import MeasurementError
@@ -54,7 +54,8 @@ class FarmBench:
         platform: of the farm.
         net: the super-network.
         anchors: vectors (a, n_var).
-        protocol: the numbers; ``None``: the profile that a short calibration on a worker chooses.
+        protocol: the numbers, or how they are chosen; ``None``: the profile that a short calibration on a worker
+            chooses.
         on_progress: called when progress has been made.
         rng: draws the orders' seeds.
         check: compare every network's outputs with the torch module's.
@@ -68,14 +69,15 @@ class FarmBench:
         net: SuperNetwork,
         anchors: IntArray,
         *,
-        protocol: TimingProtocol | None = None,
+        protocol: TimingProtocol | ProtocolChoice | None = None,
         on_progress: OnProgress = lambda _: None,
         rng: np.random.Generator | None = None,
         check: bool = True,
         silence_s: float = SILENCE_S,
     ) -> None:
         self._cluster, self._platform, self._net, self._anchors = cluster, platform, net, anchors
-        self._protocol = protocol
+        self._choice = ProtocolChoice.wanted(protocol)
+        self._protocol: TimingProtocol | None = None  # once a worker has chosen it
         self._on_progress = on_progress
         self._rng = np.random.default_rng(0) if rng is None else rng
         self._check = check
@@ -224,7 +226,7 @@ class FarmBench:
             device=self._platform.settings.device,
             fingerprint=self.fingerprint,
             anchors=self._anchors.tolist(),
-            protocol=self._protocol.to_record() if self._protocol else None,
+            protocol=self._choice.to_record(),
             check=self._check,
             silence_s=self._silence_s,
             contents=dict(self._platform.settings.contents),
@@ -259,7 +261,8 @@ class FarmBench:
         measurements = [Measurement.from_record({**one, "platform": shown}) for one in answer.measurements]
         protocol = self._builder.begin(answer.protocol, answer.environment.get("noise"))
         if self._protocol is None:
-            self._protocol = protocol
+            # Workers after this one follow the same, whatever noise they meet.
+            self._protocol, self._choice = protocol, ProtocolChoice.exactly(protocol)
         self.environment |= answer.environment
         self.anchors_now = answer.anchors
         return measurements

@@ -11,8 +11,8 @@ from typing import Any
 from hwnas.supernets.errors import UsageError
 
 # 1: first form of the orders and answers. 2: weights go along where a worker lacks them. 3: they say which they
-# are, and have no other fields than both sides know.
-VERSION = 3
+# are, and have no other fields than both sides know. 4: an order says how much effort a measurement is worth.
+VERSION = 4
 
 # Dask always starts a web server; it is bound to an address that only this machine reaches.
 NO_PAGES = "127.0.0.1:0"

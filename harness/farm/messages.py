@@ -32,7 +32,7 @@ class MeasureDescription(Message):
         device: of the platform.
         fingerprint: of the environment that the search measures in.
         anchors: vectors, from fast to slow.
-        protocol: as a record; ``None``: the profile that a short calibration chooses.
+        protocol: a ``ProtocolChoice`` as a record.
         check: compare every network's outputs with the torch module's.
         silence_s: a measuring process that says nothing for this long has hung.
         contents: digests of the files that options of the platform name; ``None``: they are not compared.
@@ -44,7 +44,7 @@ class MeasureDescription(Message):
     device: str
     fingerprint: str
     anchors: list[list[int]]
-    protocol: dict[str, Any] | None
+    protocol: dict[str, Any]
     check: bool
     silence_s: float
     contents: dict[str, str] | None = None

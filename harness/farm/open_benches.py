@@ -13,7 +13,7 @@ from hwnas import supernets
 from hwnas.harness.bench import LocalBench, OnProgress
 from hwnas.harness.farm.messages import MeasureDescription
 from hwnas.harness.farm.offer import Offer
-from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.protocol import ProtocolChoice
 from hwnas.harness.pinned import pinned, pinned_settings
 from hwnas.harness.platform import Platform, parse, surroundings
 from hwnas.supernets.contents import SHOWN
@@ -54,10 +54,11 @@ class OpenBenches:
         Raises:
             MeasurementError: the environment or the platform's files are not those of the description.
         """
-        key = replace(what, protocol=None).to_text()
+        choice = ProtocolChoice.from_record(what.protocol)
+        key = replace(what, protocol={}).to_text()
         with self._lock:
             found = self._open.pop(key, None)
-        if found is not None and what.protocol not in (None, found.bench.begin().to_record()):
+        if found is not None and not choice.allows(found.bench.begin()):
             found.bench.close()
             found = None
         if found is None:
@@ -89,7 +90,7 @@ class OpenBenches:
             net,
             platform,
             np.array(what.anchors, dtype=np.int64).reshape(-1, net.space.n_var),
-            protocol=None if what.protocol is None else TimingProtocol.from_record(what.protocol),
+            protocol=ProtocolChoice.from_record(what.protocol),
             on_progress=self._progress_of(what.device),
             check=what.check,
             silence_s=what.silence_s,

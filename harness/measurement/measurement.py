@@ -291,7 +291,7 @@ def _is_small(value: float) -> bool:
 
 def _check_numbers(protocol: TimingProtocol) -> None:
     for name, value in vars(protocol).items():
-        if name not in ("profile", "statistic") and (math.isnan(value) or not _is_small(value)):
+        if name not in ("profile", "statistic", "effort") and (math.isnan(value) or not _is_small(value)):
             raise ValueError(f"protocol: {name}: expected a number, got {value!r}")
     if not 0 < protocol.confidence < 1:
         raise ValueError(f"protocol: confidence: expected a number between 0 and 1, got {protocol.confidence!r}")

@@ -1,15 +1,17 @@
-"""The parameters of the timing protocol and its two profiles, "quiet" and "noisy"; stored with every measurement.
+"""The parameters of the timing protocol, stored with every measurement: two profiles, each at three levels of effort.
 
-``docs/measurement.md`` says what each parameter is for, and by which experiments it was chosen.
+The profile follows from the host's noise: "quiet" or "noisy". The effort follows from the decision: "quick" is enough
+to tell a search where to look, "thorough" is what is reported. ``docs/measurement.md`` says what each parameter is for,
+and by which experiments it was chosen.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
 
 from hwnas.supernets.errors import UsageError, suggestion
 
@@ -20,6 +22,7 @@ from hwnas.supernets.errors import UsageError, suggestion
 VERSION = 6
 
 STATISTICS = ("min", "p10", "p15", "median")
+EFFORTS = ("quick", "normal", "thorough")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class TimingProtocol:
 
     Attributes:
         profile: the named profile it started from.
+        effort: the named level of effort, "quick", "normal" or "thorough", that it started from.
         statistic: the value of a network: "min", "p10", "p15" or "median" of its undisturbed samples.
         confidence: of the intervals.
         interval: a network is visited until its interval, relative to its value, is at most this wide.
@@ -72,6 +76,7 @@ class TimingProtocol:
     interval: float
     steady: float
     tau: float
+    effort: str = "thorough"
     accept: float = 2.0
     confidence: float = 0.95
     tau_times: int = 2
@@ -106,6 +111,8 @@ class TimingProtocol:
     def __post_init__(self) -> None:
         if self.statistic not in STATISTICS:
             raise UsageError(f"protocol: unknown statistic {self.statistic!r}{suggestion(self.statistic, STATISTICS)}")
+        if self.effort not in EFFORTS:
+            raise UsageError(f"protocol: unknown effort {self.effort!r}{suggestion(self.effort, EFFORTS)}")
         for name, value in asdict(self).items():
             least = -1 if name == "tau" else 0
             if not isinstance(value, str) and (isinstance(value, bool) or not value >= least):
@@ -118,15 +125,33 @@ class TimingProtocol:
 
     @property
     def name(self) -> str:
-        """The name under which values are stored: profile, version, and a digest of the overridden numbers."""
-        base = PROFILES.get(self.profile)
-        changed = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if base is None or getattr(self, field.name) != getattr(base, field.name)
-        }
+        """The name under which values are stored: profile, version, effort, and a digest of the overridden numbers."""
+        changed = self._changed()
         digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.profile}/{VERSION}" + (f"+{digest}" if changed else "")
+        effort = "" if self.effort == EFFORTS[-1] else f"-{self.effort}"
+        return f"{self.profile}/{VERSION}{effort}" + (f"+{digest}" if changed else "")
+
+    def serving(self) -> list[str]:
+        """Return the names of the protocols whose values serve in place of this one's: of more effort, and stricter."""
+        if self._changed():
+            return [self.name]
+        profiles = dict.fromkeys((self.profile, "quiet"))
+        return [PROFILES[one].at(effort).name for one in profiles for effort in EFFORTS[EFFORTS.index(self.effort) :]]
+
+    def at(self, effort: str) -> TimingProtocol:
+        """Return this profile's protocol at another level of effort."""
+        if effort not in _AT_EFFORT:
+            raise UsageError(f"unknown effort {effort!r}{suggestion(effort, EFFORTS)}")
+        return replace(PROFILES[self.profile], effort=effort, **_AT_EFFORT[effort])
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the numbers that differ from those of its profile and effort."""
+        base = PROFILES[self.profile].at(self.effort) if self.profile in PROFILES else None
+        return {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if base is None or getattr(self, one.name) != getattr(base, one.name)
+        }
 
     def to_record(self) -> dict[str, Any]:
         """Return every number, JSON-able."""
@@ -138,22 +163,114 @@ class TimingProtocol:
         return cls(**{key: value for key, value in record.items() if key != "version"})
 
 
+# What a level of effort changes of a profile. In a search, three of four sub-networks are dominated at once, and the
+# predictor pools what all values say: a value that is known to two percent serves it nearly as well.
+_AT_EFFORT: dict[str, dict[str, Any]] = {
+    "quick": {
+        "interval": 0.04,
+        "steady": 0.05,
+        "tau": 0.9,
+        "rounds": 8,
+        "cap_s": 0.25,
+        "sessions": 1,
+        "fresh": 0,
+        "warmup_s": 0.02,
+        "warmup_cap_s": 0.1,
+        "calibration_s": 0.2,
+    },
+    "normal": {"interval": 0.02, "steady": 0.03, "tau": 0.95, "cap_s": 1.0, "sessions": 2},
+    "thorough": {},
+}
+
 PROFILES = {
     "noisy": TimingProtocol("noisy", statistic="p15", interval=0.015, steady=0.03, tau=0.95),
     "quiet": TimingProtocol("quiet", statistic="median", interval=0.005, steady=0.01, tau=0.98),
 }
 
 
-def profile(name: str, **overrides: Any) -> TimingProtocol:
-    """Return the named profile with some of its numbers replaced.
+def profile(name: str, *, effort: str = EFFORTS[-1], **overrides: Any) -> TimingProtocol:
+    """Return the named profile at a level of effort, with some of its numbers replaced.
 
     Raises:
-        UsageError: no such profile or number; says what there is.
+        UsageError: no such profile, effort or number; says what there is.
     """
     if name not in PROFILES:
         raise UsageError(f"unknown measurement profile {name!r}{suggestion(name, PROFILES)}")
-    known = [field.name for field in fields(TimingProtocol) if field.name != "profile"]
-    for key in overrides:
-        if key not in known:
-            raise UsageError(f"protocol: unknown number {key!r}{suggestion(key, known)}")
-    return replace(PROFILES[name], **overrides)
+    check_numbers(overrides)
+    return replace(PROFILES[name].at(effort), **overrides)
+
+
+def check_numbers(names: Iterable[str]) -> None:
+    """Raise ``UsageError`` where a name is of no number of the protocol; says which there are."""
+    known = [one.name for one in fields(TimingProtocol) if one.name not in ("profile", "effort")]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"protocol: unknown number {name!r}{suggestion(name, known)}")
+
+
+@dataclass(frozen=True)
+class ProtocolChoice:
+    """Which protocol to follow, where the profile may be left to the host's noise.
+
+    Attributes:
+        profile: "noisy" or "quiet"; ``None``: the one that a short calibration chooses.
+        effort: "quick", "normal" or "thorough".
+        numbers: those that replace the profile's.
+
+    Raises:
+        UsageError: there is no such profile, effort or number, or a number is impossible.
+    """
+
+    profile: str | None = None
+    effort: str = EFFORTS[-1]
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in PROFILES if self.profile is None else (self.profile,):
+            self.of(name)
+
+    @classmethod
+    def exactly(cls, protocol: TimingProtocol) -> Self:
+        """Return the choice of a protocol as it is, whatever the host's noise."""
+        named = protocol.profile in PROFILES
+        base = profile(protocol.profile if named else "noisy", effort=protocol.effort)
+        numbers = {key: value for key, value in asdict(protocol).items() if value != getattr(base, key)}
+        return cls(base.profile, protocol.effort, numbers)
+
+    @classmethod
+    def wanted(
+        cls, protocol: TimingProtocol | ProtocolChoice | str | None, effort: str | None = None
+    ) -> ProtocolChoice:
+        """Return the choice that a caller's options mean.
+
+        Args:
+            protocol: a profile's name, a protocol, a choice, or ``None``.
+            effort: of a profile; ``None``: thorough.
+        """
+        if isinstance(protocol, TimingProtocol):
+            return cls.exactly(protocol)
+        if isinstance(protocol, ProtocolChoice):
+            return protocol
+        return cls(protocol, EFFORTS[-1] if effort is None else effort)
+
+    def of(self, watched: str) -> TimingProtocol:
+        """Return the protocol on a host whose noise says the profile ``watched``."""
+        numbers = dict(self.numbers)
+        # A protocol that started from no profile brings a name of its own.
+        name = numbers.pop("profile", None)
+        check_numbers(numbers)
+        made = profile(self.profile or watched, effort=self.effort, **numbers)
+        return made if name is None else replace(made, profile=name)
+
+    def allows(self, protocol: TimingProtocol) -> bool:
+        """Return whether a protocol is one that this choice may lead to."""
+        return protocol in [self.of(name) for name in PROFILES]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the choice, JSON-able."""
+        return {"profile": self.profile, "effort": self.effort, "numbers": dict(self.numbers)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Read what ``to_record`` wrote."""
+        return cls(record["profile"], record["effort"], record["numbers"])

@@ -29,7 +29,7 @@ class Order(Message):
         backend: the backend's name.
         settings: ``hwnas.backends.backend.Settings`` as a record.
         anchors: vectors, from fast to slow; the worker numbers them -1, -2, ...
-        protocol: a ``TimingProtocol`` as a record; ``None``: the worker chooses a profile.
+        protocol: a ``ProtocolChoice`` as a record.
         check: compare every network's outputs with the torch module's.
         cores: the CPUs to run on.
         marker: the descriptor of the marker file, into which the worker writes the number of the current network.
@@ -39,7 +39,7 @@ class Order(Message):
     backend: str
     settings: dict[str, Any]
     anchors: list[list[int]]
-    protocol: dict[str, Any] | None
+    protocol: dict[str, Any]
     check: bool
     cores: list[int]
     marker: int

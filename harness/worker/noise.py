@@ -35,11 +35,11 @@ class Noise:
     samples: int
     virtual: bool = False
 
-    def profile(self) -> TimingProtocol:
-        """Return the protocol profile for a host with this noise."""
+    def profile(self) -> str:
+        """Return the name of the protocol profile for a host with this noise."""
         quiet = PROFILES["quiet"]
         calm = self.disturbed <= quiet.quiet_disturbed and self.spread <= quiet.quiet_spread
-        return quiet if calm and self.samples >= _SAMPLES and not self.virtual else PROFILES["noisy"]
+        return "quiet" if calm and self.samples >= _SAMPLES and not self.virtual else "noisy"
 
 
 def watch_first(runners: Sequence[TimedNetwork], clocks: Clocks, threads: int, watch_s: float) -> Noise:

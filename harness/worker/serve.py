@@ -24,7 +24,7 @@ from hwnas.harness.host import heap, threads
 from hwnas.harness.host import huge_pages as memory
 from hwnas.harness.host.child import joined
 from hwnas.harness.host.environment import is_virtual
-from hwnas.harness.measurement.protocol import PROFILES, TimingProtocol
+from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.validation import Refusal
 from hwnas.harness.worker.channel import Channel, Closed
 from hwnas.harness.worker.clocks import system_clocks
@@ -72,11 +72,11 @@ class Worker:
         self._settings = Settings(**order.settings)
         self._check = order.check
         self._mark = _Marker(order.marker)
-        numbers = order.protocol
+        choice = ProtocolChoice.from_record(order.protocol)
         # Until a profile is chosen, the numbers that all profiles have in common.
-        self._preparing = TimingProtocol.from_record(numbers) if numbers else PROFILES["noisy"]
+        self._preparing = choice.of("noisy")
         self._anchors = self._prepare_anchors(order.anchors)
-        self._protocol = self._begin(order.protocol)
+        self._protocol = self._begin(choice)
 
     def serve(self) -> None:
         """Measure batches until the parent closes the channel."""
@@ -102,10 +102,10 @@ class Worker:
             )
         return list(ready.values())
 
-    def _begin(self, record: dict[str, Any] | None) -> TimingProtocol:
+    def _begin(self, choice: ProtocolChoice) -> TimingProtocol:
         """Verify the threads, choose the protocol, and report both to the parent."""
         largest, middle = self._anchors[-1], len(self._anchors) // 2
-        if record is None or record["huge_pages"]:
+        if self._preparing.huge_pages:
             memory.collapse()
         check = self._verify(largest)
         with system_clocks() as clocks:
@@ -113,7 +113,7 @@ class Worker:
             noise = watch_first(anchors, clocks, self._settings.threads, self._preparing.calibration_s)
         if self._settings.device == "cpu":
             noise = replace(noise, virtual=is_virtual())
-        protocol = noise.profile() if record is None else TimingProtocol.from_record(record)
+        protocol = choice.of(noise.profile())
         self._say(Ready(protocol.to_record(), noise, check, os.getpid()))
         return protocol
 

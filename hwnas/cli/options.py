@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable
-from hwnas.supernets.errors import UsageError
+from hwnas.supernets.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from hwnas.harness.farm.connection import FarmOptions
@@ -84,6 +84,26 @@ TlsCaFile = Annotated[
 ]
 TlsCert = Annotated[str | None, typer.Option("--tls-cert", metavar="FILE", help="TLS: this machine's certificate.")]
 TlsKey = Annotated[str | None, typer.Option("--tls-key", metavar="FILE", help="TLS: this machine's private key.")]
+
+
+def effort(name: str | None) -> str | None:
+    """Return the value of ``--effort``; raises ``UsageError`` where there is no such level."""
+    from hwnas.harness.measurement.protocol import EFFORTS
+
+    if name is not None and name not in EFFORTS:
+        raise UsageError(f"unknown effort {name!r}{suggestion(name, EFFORTS)}")
+    return name
+
+
+Effort = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        metavar="LEVEL",
+        help="How precisely to measure: quick (0.25 s a sub-network), normal (1 s) or thorough (2 s, the default).",
+        callback=effort,
+    ),
+]
 
 DEFAULT_STORE = "hwnas.db"
 

@@ -10,6 +10,7 @@ import typer
 from hwnas.cli.configs import FORMS, read_configs
 from hwnas.cli.options import (
     DEFAULT_STORE,
+    Effort,
     HtmlFile,
     JsonFile,
     LocalCluster,
@@ -63,6 +64,7 @@ def profile(
     protocol: Annotated[
         str | None, typer.Option(help="Timing protocol: noisy or quiet; default: chosen by watching the machine.")
     ] = None,
+    effort: Effort = None,
     passes: Annotated[
         int, typer.Option(min=1, max=2, help="With 2, measure everything again in another order and compare.")
     ] = 1,
@@ -98,7 +100,7 @@ def profile(
     with platforms_of(farm, platform) as platforms, Store.open(store) as opened:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
         for where in platforms:
-            with measuring(net, where, opened, quiet, protocol=protocol) as measurer:
+            with measuring(net, where, opened, quiet, protocol=protocol, effort=effort) as measurer:
                 first = measurer.measure(X, fresh=fresh or passes > 1)
                 second = measurer.measure(X, fresh=True) if passes > 1 else []
                 taken.append(_Taken(str(where), measurer.environment, first, second))
