@@ -25,9 +25,11 @@ from hwnas.harness.bench import (
 )
 from hwnas.harness.cache import StoredValues
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
+from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.request import Given
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
+from hwnas.harness.project_file import chosen
 from hwnas.harness.store import Store
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.space import IntArray
@@ -62,9 +64,11 @@ class Measurer:
         net: the super-network; the worker makes its own by ``net.name``.
         platform: a platform, or the string of one.
         store: stores every measurement, and stored ones are used again; ``None``: no store.
-        protocol: a profile's name, a protocol, or how it is chosen; ``None``: the profile that a short calibration
-            chooses.
-        effort: of a protocol that is not given as such: "quick", "normal" or "thorough"; ``None``: thorough.
+        protocol: a profile's name, or numbers of the protocol by name ({"cap_s": 5}, "profile" may be among them), over
+            what ``hwnas.toml`` asks for; or a whole protocol, or how it is chosen. What is not given is the profile's
+            that a short calibration chooses.
+        effort: of a protocol that is not given as such: "quick", "normal" or "thorough"; ``None``: thorough, unless
+            ``hwnas.toml`` says another.
         progress: called between timings, never during one.
         seed: of the order of the networks in each round.
         check: compare every network's outputs with the torch module's.
@@ -77,7 +81,7 @@ class Measurer:
 
     Raises:
         PlatformError: the platform cannot be honoured here.
-        UsageError: no such profile.
+        UsageError: no such profile or number of the protocol, or a value that it cannot have.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first two are options by name
@@ -86,7 +90,7 @@ class Measurer:
         platform: Platform | str,
         *,
         store: Store | None = None,
-        protocol: TimingProtocol | ProtocolChoice | str | None = None,
+        protocol: Given = None,
         effort: str | None = None,
         progress: OnProgress | None = None,
         seed: int = 0,
@@ -98,10 +102,10 @@ class Measurer:
     ) -> None:
         self.net = net
         self.platform = pinned(parse(platform) if isinstance(platform, str) else platform)
-        choice = ProtocolChoice.wanted(protocol, effort)
+        choice = chosen(protocol, effort)
         self.protocol: TimingProtocol | None = None  # once the host's noise is known
         self._backend = backends.get(self.platform.backend)
-        chosen = _anchors(net) if anchors is None else net.space.canonical(anchors)
+        vectors = _anchors(net) if anchors is None else net.space.canonical(anchors)
         options: dict[str, Any] = {
             "protocol": choice,
             "on_progress": progress or (lambda _: None),
@@ -110,9 +114,9 @@ class Measurer:
             "silence_s": silence_s,
         }
         self._bench: Bench = (
-            self.platform.bench(net, chosen, **options)
+            self.platform.bench(net, vectors, **options)
             if isinstance(self.platform, Elsewhere)
-            else LocalBench(net, self.platform, chosen, **options)
+            else LocalBench(net, self.platform, vectors, **options)
         )
         self.fingerprint = self._bench.fingerprint
         contents = self.platform.settings.contents
@@ -120,7 +124,7 @@ class Measurer:
         self._stored = StoredValues(*where, since, contents, unconverged, choice.effort)
         self._sent: dict[int, _Sent] = {}  # by ticket
         self._ready: deque[int] = deque()
-        self._knows = MeasurementBuilder(net, self.platform, self.fingerprint, chosen)
+        self._knows = MeasurementBuilder(net, self.platform, self.fingerprint, vectors)
 
     @property
     def environment(self) -> dict[str, Any]:

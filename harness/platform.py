@@ -10,14 +10,12 @@ from typing import Any
 
 from hwnas import backends
 from hwnas.backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
+from hwnas.harness import project_file
 from hwnas.harness.host import environment, variables
 from hwnas.harness.host.threads import allowed_cpus
-from hwnas.supernets.documents import parse_toml, read_text
 from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from hwnas.supernets.spec import parse_int, parse_spec
 
-NAMES_FILE = Path("hwnas.toml")
-_SECTION = "platforms"
 _COMMON = ("threads", "batch", "precision", "device")
 
 
@@ -108,17 +106,8 @@ def named_platforms(names: Path | None = None) -> dict[str, str]:
         PlatformError: the file cannot be read, has another section, or a name stands for something other than text,
             or for itself by way of other names.
     """
-    path = NAMES_FILE if names is None else names
-    if names is None and not path.exists():
-        return {}
-    try:
-        document = parse_toml(read_text(path))
-    except (OSError, ValueError) as error:
-        raise PlatformError(f"{path}: cannot be read: {error}") from None
-    odd = sorted(set(document) - {_SECTION})
-    if odd:
-        raise PlatformError(f"{path}: unknown section [{odd[0]}]{suggestion(odd[0], [_SECTION])}")
-    table = dict(_names(path, "", document.get(_SECTION, {})))
+    path = project_file.FILE if names is None else names
+    table = dict(_names(path, "", project_file.section(project_file.PLATFORMS, names, PlatformError)))
     taken = sorted(set(table) & set(backends.names()))
     if taken:
         raise PlatformError(f"{path}: [platforms] {taken[0]!r} is the name of a backend; choose another")

@@ -13,9 +13,11 @@ import numpy as np
 
 from hwnas.harness.measure import Measurer, MeasuringProgress
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import TimingProtocol, profile
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.request import Given
 from hwnas.harness.pinned import contents
 from hwnas.harness.platform import Platform
+from hwnas.harness.project_file import chosen
 from hwnas.harness.store import Store
 from hwnas.latency_luts import Entry, key, write_table
 from hwnas.supernets.contents import Contents, to_records
@@ -87,7 +89,7 @@ def build_table(
     platform: Platform | str,
     *,
     store: Store | None = None,
-    protocol: TimingProtocol | str | None = None,
+    protocol: Given = None,
     progress: Callable[[MeasuringProgress], None] | None = None,
     fresh: bool = False,
     check: bool = True,
@@ -100,7 +102,7 @@ def build_table(
         store: every block is stored as soon as it has converged, and the others when their batch ends, so that an
             interrupted build can be continued. Blocks that did not converge are not measured again either, as long as
             the anchors agree.
-        protocol: see ``hwnas.harness.measure.Measurer``; ``None``: ``PROTOCOL``.
+        protocol: see ``hwnas.harness.measure.Measurer``; numbers without a profile are changed in ``PROTOCOL``.
         progress: see ``Measurer``; it counts blocks here.
         fresh: see ``Measurer.measure``.
         check: see ``Measurer``.
@@ -120,7 +122,7 @@ def build_table(
         blocks,
         platform,
         store=store,
-        protocol=protocol or PROTOCOL,
+        protocol=chosen(protocol, base=PROTOCOL),
         progress=counted,
         check=check,
         anchors=_anchors(blocks),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.harness.measure import Measurer, MeasuringProgress
-from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.request import Given
 from hwnas.harness.platform import Platform
 from hwnas.harness.store import Store
 from hwnas.latency_luts import LatencyTable, correction
@@ -144,7 +144,7 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
     calibrate: int = 0,
     seed: int = 0,
     store: Store | None = None,
-    protocol: TimingProtocol | str | None = None,
+    protocol: Given = None,
     progress: Callable[[MeasuringProgress], None] | None = None,
     fresh: bool = False,
     check: bool = True,

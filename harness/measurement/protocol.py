@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.values import fault
 
 # 1: first form. 2: slow networks are visited twice as often, for one sample at a time; what is known to within
 # `interval` either way when its time is up is ok. 3: every network is prepared in memory of its own, 4: several times,
@@ -23,6 +24,8 @@ VERSION = 6
 
 STATISTICS = ("min", "p10", "p15", "median")
 EFFORTS = ("quick", "normal", "thorough")
+# No count of the protocol is meant to be larger, and what is stored has to fit 64 bits.
+_LARGEST_COUNT = 10**9
 
 
 @dataclass(frozen=True)
@@ -196,16 +199,40 @@ def profile(name: str, *, effort: str = EFFORTS[-1], **overrides: Any) -> Timing
     """
     if name not in PROFILES:
         raise UsageError(f"unknown measurement profile {name!r}{suggestion(name, PROFILES)}")
-    check_numbers(overrides)
-    return replace(PROFILES[name].at(effort), **overrides)
+    return replace(PROFILES[name].at(effort), **checked(overrides))
 
 
-def check_numbers(names: Iterable[str]) -> None:
-    """Raise ``UsageError`` where a name is of no number of the protocol; says which there are."""
-    known = [one.name for one in fields(TimingProtocol) if one.name not in ("profile", "effort")]
-    for name in names:
+def checked(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return numbers of the protocol, each of its kind.
+
+    Raises:
+        UsageError: there is no number of that name, or it cannot have that value; says which.
+    """
+    known = {one.name: one.type for one in fields(TimingProtocol) if one.name not in ("profile", "effort")}
+    for name in numbers:
         if name not in known:
             raise UsageError(f"protocol: unknown number {name!r}{suggestion(name, known)}")
+    found = {name: _of_kind(name, known[name], value) for name, value in numbers.items()}
+    if not 0 < float(found.get("confidence", 0.5)) < 1:
+        raise UsageError(f"protocol: confidence: expected a number between 0 and 1, got {found['confidence']!r}")
+    return found
+
+
+def _of_kind(name: str, kind: Any, value: object) -> str | int | float:
+    """Return a value of the kind that a number has ("int"); raises ``UsageError`` where it is another."""
+    if kind == "str":
+        if not isinstance(value, str):
+            raise UsageError(f"protocol: {name}: expected a name, got {value!r}")
+        return value
+    reason = fault(value)
+    if reason is not None:
+        raise UsageError(f"protocol: {name}: {reason}")
+    number = float(value)  # type: ignore[arg-type]  # fault() lets only numbers pass
+    if kind == "float":
+        return number
+    if not number.is_integer() or abs(number) > _LARGEST_COUNT:
+        raise UsageError(f"protocol: {name}: expected a whole number up to {_LARGEST_COUNT:,}, got {value!r}")
+    return int(number)
 
 
 @dataclass(frozen=True)
@@ -258,8 +285,7 @@ class ProtocolChoice:
         numbers = dict(self.numbers)
         # A protocol that started from no profile brings a name of its own.
         name = numbers.pop("profile", None)
-        check_numbers(numbers)
-        made = profile(self.profile or watched, effort=self.effort, **numbers)
+        made = profile(self.profile or watched, effort=self.effort, **checked(numbers))
         return made if name is None else replace(made, profile=name)
 
     def allows(self, protocol: TimingProtocol) -> bool:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from hwnas.harness.measurement.convergence import Rules
-from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.protocol import EFFORTS, TimingProtocol
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import Summary
 
@@ -109,6 +109,6 @@ def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:
             return (
                 f"{step} ({shares[cause]:.0%} of the time)" if cause != "disturbed" else f"{step} ({shares[cause]:.0%})"
             )
-    return (
-        f"measure it longer (protocol number cap_s, now {protocol.cap_s:g}), or accept it as tied with its neighbours"
-    )
+    if protocol.effort != EFFORTS[-1]:
+        return f"measure it with --effort {EFFORTS[-1]}"
+    return f"measure it longer: --cap {2 * protocol.cap_s:g}"

@@ -8,11 +8,13 @@ import typer
 
 from hwnas.cli.options import (
     DEFAULT_STORE,
+    Cap,
     Evals,
     HtmlFile,
     JsonFile,
     LocalCluster,
     Platform,
+    Protocol,
     Quality,
     Quiet,
     References,
@@ -26,6 +28,7 @@ from hwnas.cli.options import (
     Weights,
     Workers,
     farm_options,
+    protocol_asked,
     reference_point,
 )
 from hwnas.cli.output import Delivery, remark
@@ -63,6 +66,8 @@ def compare(
             help="Normalised hypervolume to reach; repeatable. Default: what each algorithm but the best reached."
         ),
     ] = None,
+    protocol: Protocol = None,
+    cap: Cap = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     scheduler: Scheduler = None,
@@ -82,6 +87,7 @@ def compare(
     from hwnas.search.report import compare_page
 
     net = supernets.get(supernet)
+    asked = protocol_asked(protocol, cap)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, comparing(quiet) as progress:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
@@ -98,6 +104,7 @@ def compare(
             reference=reference_point(reference),
             best=best,
             thresholds=threshold,
+            protocol=asked,
             store=opened,
             progress=progress,
         )

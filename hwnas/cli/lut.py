@@ -11,9 +11,11 @@ from rich.markup import escape
 
 from hwnas.cli.options import (
     DEFAULT_STORE,
+    Cap,
     JsonFile,
     LocalCluster,
     Platform,
+    Protocol,
     Quiet,
     Scheduler,
     Seed,
@@ -24,12 +26,12 @@ from hwnas.cli.options import (
     TlsKey,
     farm_options,
     output_file,
+    protocol_asked,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results
 from hwnas.cli.progress import telling
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 
-Protocol = Annotated[str | None, typer.Option(help="noisy or quiet; default: what a calibration chooses.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore stored measurements and measure everything again.")]
 
 
@@ -88,9 +90,8 @@ def build(
     supernet: Supernet,
     platform: Platform,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.", callback=output_file)],
-    protocol: Annotated[
-        str | None, typer.Option(help="Timing protocol: noisy or quiet; default: one for blocks.")
-    ] = None,
+    protocol: Protocol = None,
+    cap: Cap = None,
     fresh: Fresh = False,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -107,6 +108,7 @@ def build(
     from hwnas.harness.store import Store
 
     net = supernets.get(supernet)
+    asked = protocol_asked(protocol, cap)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with (
         platforms_of(farm, [platform]) as (where,),
@@ -114,7 +116,7 @@ def build(
         telling(str(where), quiet) as progress,
     ):
         context.obj.note_saved(f"the blocks that were measured are stored in {opened.name}")
-        built = build_table(net, where, store=opened, protocol=protocol, progress=progress, fresh=fresh)
+        built = build_table(net, where, store=opened, protocol=asked, progress=progress, fresh=fresh)
     with Delivery(f"the blocks are in the store {store}: this command again measures none that is there") as deliver:
         deliver(built.write, out, net.name)
     if quiet:
@@ -141,6 +143,7 @@ def check(
     ] = None,
     seed: Seed = 0,
     protocol: Protocol = None,
+    cap: Cap = None,
     fresh: Fresh = False,
     json: JsonFile = None,
     store: StoreUrl = DEFAULT_STORE,
@@ -153,6 +156,7 @@ def check(
     from hwnas.harness.store import Store
     from hwnas.latency_luts.write import check_can_be_corrected, store_correction
 
+    asked = protocol_asked(protocol, cap)
     table = latency_luts.read(file)
     net = supernets.get(_or_header(supernet, table.header, "supernet", file))
     where = parse(_or_header(platform, table.header, "platform", file))
@@ -169,7 +173,7 @@ def check(
             calibrate=calibrate,
             seed=seed,
             store=opened,
-            protocol=protocol,
+            protocol=asked,
             progress=progress,
             fresh=fresh,
         )

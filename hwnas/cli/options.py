@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -104,6 +104,21 @@ Effort = Annotated[
         callback=effort,
     ),
 ]
+Protocol = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--protocol",
+        metavar="NAME|NUMBER=VALUE",
+        help="Timing protocol: noisy or quiet, or one of its numbers, like interval=0.01; repeatable. Default: what "
+        "hwnas.toml says, and a calibration.",
+    ),
+]
+Cap = Annotated[
+    float | None,
+    typer.Option(
+        "--cap", metavar="SECONDS", help="The most time to spend on one network; short for --protocol cap_s=SECONDS."
+    ),
+]
 
 DEFAULT_STORE = "hwnas.db"
 
@@ -116,6 +131,13 @@ def farm_options(
     from hwnas.harness.farm.security import Tls
 
     return FarmOptions(scheduler, local_cluster, Tls(ca_file, cert, key))
+
+
+def protocol_asked(protocol: list[str] | None, cap: float | None) -> dict[str, Any]:
+    """Return what is asked of the timing protocol; raises ``UsageError`` where it cannot be."""
+    from hwnas.harness.measurement.request import asked, parse
+
+    return asked(parse([*(protocol or ()), *([] if cap is None else [f"cap_s={cap!r}"])]))
 
 
 def reference_point(texts: list[str] | None) -> dict[str, float] | None:

@@ -10,11 +10,13 @@ import typer
 from hwnas.cli.configs import FORMS, read_configs
 from hwnas.cli.options import (
     DEFAULT_STORE,
+    Cap,
     Effort,
     HtmlFile,
     JsonFile,
     LocalCluster,
     Platforms,
+    Protocol,
     Quiet,
     Scheduler,
     StoreUrl,
@@ -24,6 +26,7 @@ from hwnas.cli.options import (
     TlsKey,
     farm_options,
     output,
+    protocol_asked,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import measuring
@@ -61,9 +64,8 @@ def profile(
     supernet: Supernet,
     config: Annotated[list[str], typer.Option("--config", "-c", help=f"{FORMS}; repeatable.")],
     platform: Platforms,
-    protocol: Annotated[
-        str | None, typer.Option(help="Timing protocol: noisy or quiet; default: chosen by watching the machine.")
-    ] = None,
+    protocol: Protocol = None,
+    cap: Cap = None,
     effort: Effort = None,
     passes: Annotated[
         int, typer.Option(min=1, max=2, help="With 2, measure everything again in another order and compare.")
@@ -95,12 +97,13 @@ def profile(
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)
+    asked = protocol_asked(protocol, cap)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     taken: list[_Taken] = []
     with platforms_of(farm, platform) as platforms, Store.open(store) as opened:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
         for where in platforms:
-            with measuring(net, where, opened, quiet, protocol=protocol, effort=effort) as measurer:
+            with measuring(net, where, opened, quiet, protocol=asked, effort=effort) as measurer:
                 first = measurer.measure(X, fresh=fresh or passes > 1)
                 second = measurer.measure(X, fresh=True) if passes > 1 else []
                 taken.append(_Taken(str(where), measurer.environment, first, second))

@@ -9,10 +9,12 @@ import typer
 from hwnas.cli.options import (
     DEFAULT_STORE,
     Algorithm,
+    Cap,
     Evals,
     JsonFile,
     LocalCluster,
     Platform,
+    Protocol,
     Quality,
     Quiet,
     References,
@@ -27,6 +29,7 @@ from hwnas.cli.options import (
     Weights,
     Workers,
     farm_options,
+    protocol_asked,
     reference_point,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark
@@ -78,6 +81,8 @@ def search(
         int | None,
         typer.Option(min=1, help="Number of batches measured at a time; default: one more than the farm has devices."),
     ] = None,
+    protocol: Protocol = None,
+    cap: Cap = None,
     json: JsonFile = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -95,6 +100,7 @@ def search(
     from hwnas.search.study.run import search as run
 
     net = supernets.get(supernet)
+    asked = protocol_asked(protocol, cap)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
 
@@ -123,6 +129,7 @@ def search(
             warm_start=warm_start,
             transfer_from=transfer_from,
             parallel=parallel,
+            protocol=asked,
             progress=show,
         )
     outcome = found.to_json()

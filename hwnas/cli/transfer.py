@@ -9,11 +9,13 @@ import typer
 from hwnas.cli.options import (
     DEFAULT_STORE,
     Algorithm,
+    Cap,
     Evals,
     HtmlFile,
     JsonFile,
     LocalCluster,
     Platforms,
+    Protocol,
     Quality,
     Quiet,
     Scheduler,
@@ -27,6 +29,7 @@ from hwnas.cli.options import (
     Weights,
     Workers,
     farm_options,
+    protocol_asked,
 )
 from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import transferring
@@ -55,6 +58,8 @@ def transfer(
         int, typer.Option(min=0, help="Number of other sub-networks to measure, for correlations between platforms.")
     ] = 30,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure each front again on its own platform too.")] = False,
+    protocol: Protocol = None,
+    cap: Cap = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     scheduler: Scheduler = None,
@@ -82,6 +87,7 @@ def transfer(
     from hwnas.search.transfer.verdict import words
 
     net = supernets.get(supernet)
+    asked = protocol_asked(protocol, cap)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as opened, transferring(quiet) as progress:
         context.obj.note_saved(f"what was searched and measured is stored in {opened.name}")
@@ -97,6 +103,7 @@ def transfer(
             seed=seed,
             samples=samples,
             fresh=fresh,
+            protocol=asked,
             store=opened,
             progress=progress,
         )

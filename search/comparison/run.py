@@ -19,6 +19,7 @@ from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
+    from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
@@ -75,6 +76,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     reference: Mapping[str, float] | None = None,
     best: float | None = None,
     thresholds: Sequence[float] | None = None,
+    protocol: Given = None,
     store: Store | None = None,
     workers: int | None = None,
     progress: Callable[[CompareProgress], None] | None = None,
@@ -100,6 +102,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
             has the worst value of all searches.
         best: the hypervolume that counts as 1; ``None``: that of all searches' fronts together.
         thresholds: normalised hypervolumes; ``None``: what each algorithm but the best one reached.
+        protocol: as for ``search``.
         store: for measurements and measured studies; ``None``: the searches share measurements, then discard them.
         workers: processes; ``None``: as many as CPUs may be used; 1: none but this one. A script that lets there be
             more needs ``if __name__ == "__main__":``, as everywhere in Python.
@@ -119,6 +122,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
         "objectives": objectives,
         "constraints": tuple(constraints),
         "reference": reference,
+        "protocol": protocol,
     }
     jobs = [_Job(contestant, seed, options) for contestant in contestants for seed in chosen]
     notify = progress or (lambda _: None)

@@ -18,6 +18,7 @@ from hwnas.supernets.values import Values, is_time
 
 if TYPE_CHECKING:
     from hwnas.harness.measure import Measurer
+    from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import Quality, QualityOptions
     from hwnas.harness.store import Store
@@ -179,6 +180,7 @@ class Sources:
         quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
         since: what was measured since then (ISO 8601, UTC) is not measured again; see
             ``hwnas.harness.measure.Measurer``.
+        protocol: what is asked of the timing protocol; see ``Measurer``.
     """
 
     net: SuperNetwork
@@ -188,6 +190,7 @@ class Sources:
     progress: Callable[[Any], None] | None = None
     since: str | None = None
     quality_options: QualityOptions | None = None
+    protocol: Given = None
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Self:
@@ -241,7 +244,14 @@ class Sources:
         """The measurer on the platform, started; the exit closes it."""
         from hwnas.harness.measure import Measurer
 
-        made = Measurer(self.net, self.where, store=self.store, progress=self.progress, since=self.since)
+        made = Measurer(
+            self.net,
+            self.where,
+            store=self.store,
+            progress=self.progress,
+            since=self.since,
+            protocol=self.protocol,
+        )
         return self._opened.enter_context(made)
 
 

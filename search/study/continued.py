@@ -65,8 +65,8 @@ def _name(
         dict(options.get("settings") or {}),
         options.get("reference"),
     )
-    quality, quality_options = options.get("quality"), options.get("quality_options")
-    with Sources(net, platform, quality, store, quality_options=quality_options) as sources:
+    quality, quality_options, protocol = (options.get(name) for name in ("quality", "quality_options", "protocol"))
+    with Sources(net, platform, quality, store, quality_options=quality_options, protocol=protocol) as sources:
         settings = Plan(request, sources).settings()
     text = json.dumps([by_content(settings), options["evals"]], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]

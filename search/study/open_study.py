@@ -33,6 +33,7 @@ from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
+    from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
@@ -70,6 +71,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
     settings: Mapping[str, Any] | None = None,
     preset: str | None = None,
     evals: int = 150,
+    protocol: Given = None,
     store: Store | None = None,
     name: str | None = None,
     resume: bool = False,
@@ -89,6 +91,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         settings: the algorithm's own settings.
         preset: named settings of the algorithm ("paper").
         evals: the most evaluations, those of a resumed study among them. A study may be resumed with more.
+        protocol: what is asked of the timing protocol; see ``hwnas.harness.measure.Measurer``.
         store: keeps evaluations, each from the ``tell`` on that it comes with; ``None``: nothing does.
         name: the study's; ``None``: a fresh one.
         resume: go on with the study of that name. What was asked for and not told is asked for again first.
@@ -104,7 +107,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
     request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}))
     with ExitStack() as opened:
         sources = opened.enter_context(
-            Sources(net, platform, quality, store, since=place.since, quality_options=quality_options)
+            Sources(net, platform, quality, store, None, place.since, quality_options, protocol)
         )
         plan = _planned(request, sources)
         if not place.begun:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.pinned import contents
+from hwnas.harness.project_file import asked_of
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Algorithm, Known, Problem
 from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, check_distinct, make, values_of
@@ -254,6 +255,7 @@ class Plan:
             "transfer_from": request.transfer_from,
             "contents": to_records(self._contents()),
             **({} if self._observed is None else {"transfer_until": list(self._observed.until)}),
+            **self._protocol(),
         }
 
     def _contents(self) -> dict[str, Content]:
@@ -262,6 +264,14 @@ class Plan:
         if self._observed is not None:
             whence[self._observed.kind] = self._observed.content
         return {**self._sources.contents, **{f"{WHENCE}{role}": one for role, one in whence.items()}}
+
+    def _protocol(self) -> dict[str, Any]:
+        """Return what is asked of the timing protocol; nothing where nothing is asked, or nothing is measured."""
+        found = asked_of(self._sources.protocol) if self._measured() else {}
+        return {"protocol": found} if found else {}
+
+    def _measured(self) -> bool:
+        return any(isinstance(one, MeasuredLatency) for one in self.objectives)
 
     def facts(self) -> dict[str, Any]:
         """Return what else is to be known about the values, as JSON values."""
@@ -285,8 +295,7 @@ class Plan:
         }
 
     def _environment(self) -> dict[str, Any]:
-        measured = any(isinstance(one, MeasuredLatency) for one in self.objectives)
-        return dict(self._sources.measurer.environment) if measured else {}
+        return dict(self._sources.measurer.environment) if self._measured() else {}
 
 
 def _exact(objective: Objective) -> Known:

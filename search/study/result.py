@@ -90,7 +90,8 @@ class Study:
 
     def _check_begun(self) -> None:
         """Check what a search that goes on compares; studies of earlier versions lack some of it."""
-        for name, kind in {"initial": list, "parallel": int, "contents": dict, "sources": dict}.items():
+        kinds = {"initial": list, "parallel": int, "contents": dict, "sources": dict, "protocol": dict}
+        for name, kind in kinds.items():
             _expect(name, self.settings.get(name, kind()), kind)
         _expect("transfer_from", self.settings.get("transfer_from"), str | None)
         until = self.settings.get("transfer_until")
@@ -188,6 +189,10 @@ class Study:
             f"({values}), {nearest.violation:.1%} beyond"
         )
 
+    def _protocol(self) -> dict[str, Any]:
+        asked = self.settings.get("protocol")
+        return {"protocol": asked} if asked else {}
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON of ``hwnas search``; beside its fixed fields it has the settings, the facts and the notes."""
         names, reference = [one.name for one in self.objectives], self._directions.shown(self.reference)
@@ -212,7 +217,7 @@ class Study:
             "notes": self.notes(),
             "quality": self.facts["quality"],
             "environment": self.facts["environment"],
-            "settings": {"preset": self.settings["preset"], **self.settings["settings"]},
+            "settings": {"preset": self.settings["preset"], **self.settings["settings"], **self._protocol()},
             "warm_start": self.settings["warm_start"],
         }
 

@@ -24,6 +24,7 @@ from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
+    from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
@@ -80,6 +81,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     warm_start: Study | str | None = None,
     transfer_from: str | None = None,
     parallel: int | None = None,
+    protocol: Given = None,
     progress: Report | None = None,
 ) -> Study:
     """Search a super-network.
@@ -108,6 +110,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             starts from there, see ``hwnas.search.predictors.adapt``. Only algorithms with such a predictor take it.
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
             that none waits, or one where there is one device. A study keeps the number that it was begun with.
+        protocol: what is asked of the timing protocol, see ``hwnas.harness.measure.Measurer``; a study keeps it.
         progress: is called with a ``SearchProgress`` after each batch, and while a batch is measured.
 
     Returns:
@@ -119,7 +122,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     """
     place = Place(store, study, resume, evals, net)
     run = _Run(place, evals, progress, parallel)
-    with Sources(net, platform, quality, store, run.report, place.since, quality_options) as sources:
+    with Sources(net, platform, quality, store, run.report, place.since, quality_options, protocol) as sources:
         request = Request(
             algorithm,
             seed,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Settings that name platforms, and what the contents of their files are called in front of the option's key.
 _PLATFORMS = ("platform", "transfer_from")
+# What is in the settings only where it was asked for.
+_ASKED = {"protocol"}
 # What is compared as contents are.
 _BY_CONTENT = {"contents", "transfer_until"}
 # Platforms that a search starts from, for the names of their contents.
@@ -70,8 +72,9 @@ def _others(
 ) -> list[str]:
     """Say which settings differ but for the names of files."""
     changed = []
-    for key in settings.keys() - _BY_CONTENT:
-        old, new = begun.get(key), settings[key]
+    for key in settings.keys() - _BY_CONTENT | _ASKED:
+        old: Any = begun.get(key)
+        new: Any = settings.get(key)
         if key in _PLATFORMS:
             same = _identity(old, then, key) == _identity(new, now, key)
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.host.environment import merged
+from hwnas.harness.project_file import asked_of
 from hwnas.harness.quality import qualities
 from hwnas.search.objectives import Sources
 from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
@@ -28,6 +29,7 @@ from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from hwnas.harness.measurement.measurement import Measurement
+    from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import Quality, QualityOptions
     from hwnas.harness.store import Store
@@ -70,6 +72,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     constraints: Sequence[str] = (),
     samples: int = 30,
     fresh: bool = False,
+    protocol: Given = None,
     store: Store | None = None,
     progress: Report | None = None,
 ) -> TransferResult:
@@ -92,6 +95,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
             this call have measured serves there as it is, and older measurements while the machine is as it was.
+        protocol: what is asked of the timing protocol; see ``hwnas.harness.measure.Measurer``.
         store: for studies and measurements. The searches of this call are studies whose names follow from
             all that decides them, so the same call goes on where an earlier one was interrupted, and where that came to
             its end there is nothing left to do.
@@ -121,7 +125,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
                 found[place] = continued(
                     net, where[place], store, "transfer", quality=spec, quality_options=quality_options,
                     algorithm=algorithm, evals=evals, seed=seed, preset=preset, settings=settings,
-                    constraints=constraints, progress=notify.begin("search", place),
+                    constraints=constraints, protocol=protocol, progress=notify.begin("search", place),
                 )  # fmt: skip
                 check_files({place: found[place]}, where, sources.quality)
         ordered = [found[place] for place in places]
@@ -129,17 +133,22 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         own = [study for study in ordered if all(study is not one for one in done)]
         X = shared(net, ordered, samples, rng)
         since = None if fresh else min([begun, *_begun(store, own)])
-        measured, environments = _everywhere(net, where, X, since, store, notify)
+        measured, environments = _everywhere(net, where, X, notify, store=store, since=since, protocol=protocol)
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
         net, X, rows, rng,
         settings={
             "algorithm": algorithm, "evals": evals, "seed": seed, "preset": preset, "constraints": list(constraints),
-            "samples": samples, "fresh": fresh,
+            "samples": samples, "fresh": fresh, **_asked(protocol),
         },
         searches=[_summary(study, notes[place]) for place, study in zip(places, ordered, strict=True)],
         environment=merged(environments),
     )  # fmt: skip
+
+
+def _asked(protocol: Given) -> dict[str, Any]:
+    found = asked_of(protocol)
+    return {"protocol": found} if found else {}
 
 
 def _begun(store: Store | None, studies: Sequence[Study]) -> list[str]:
@@ -229,17 +238,19 @@ def _everywhere(
     net: SuperNetwork,
     places: Mapping[str, Platform],
     X: IntArray,
-    since: str | None,
-    store: Store | None,
     notify: _Notifier,
+    **options: Any,
 ) -> tuple[list[list[Measurement]], dict[str, dict[str, Any]]]:
-    """Measure platform by platform: a device is held by one at a time. ``since=None``: everything anew."""
+    """Measure platform by platform: a device is held by one at a time.
+
+    ``options`` are the measurer's; where ``since`` is ``None``, everything is measured anew.
+    """
     from hwnas.harness.measure import Measurer
 
     measured, environments = [], {}
     for place, platform in places.items():
-        with Measurer(net, platform, store=store, since=since, progress=notify.begin("measure", place)) as measurer:
-            measured.append(measurer.measure(X, fresh=since is None))
+        with Measurer(net, platform, progress=notify.begin("measure", place), **options) as measurer:
+            measured.append(measurer.measure(X, fresh=options["since"] is None))
             environments[place] = dict(measurer.environment)
     return measured, environments
 

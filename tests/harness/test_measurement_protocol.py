@@ -114,7 +114,7 @@ def test_a_wrong_choice_is_refused_before_a_worker_starts(wrong, words):
         ("noisy", {"cap_s": float("nan")}, "cap_s: expected"),
         ("noisy", {"rounds": 0}, "rounds: expected at least 1"),
         ("noisy", {"sessions": 3}, "a power of 2"),
-        ("noisy", {"batch": True}, "batch: expected a number"),
+        ("noisy", {"batch": True}, "batch: expected a finite number, got True"),
         ("noisy", {"effort": "quik"}, "did you mean 'quick'"),
         ("noisy", {"profile": "quiet"}, "unknown number 'profile'"),
     ],

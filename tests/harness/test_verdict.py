@@ -100,7 +100,7 @@ def test_several_threads_explain_wall_time_by_the_cpus_they_keep_busy():
 
 # --- what is said, word by word --------------------------------------------------------------------------------------
 
-LONGER = "measure it longer (protocol number cap_s, now {cap:g}), or accept it as tied with its neighbours"
+LONGER = "measure it longer: --cap {cap:g}"
 
 
 def test_a_shortfall_says_what_is_and_what_is_wanted():
@@ -110,7 +110,7 @@ def test_a_shortfall_says_what_is_and_what_is_wanted():
     said = judge(samples(), wide, replace(NOISY, cap_s=7.5), threads=1, rules=rules, spent_s=2.06)
     wanted = NOISY.accept * NOISY.interval / 2
     assert said.status == "unstable"
-    assert said.reason == (f"its interval is ±10.00%, ±{wanted:.2%} is wanted, after 2.1 s; {LONGER.format(cap=7.5)}")
+    assert said.reason == (f"its interval is ±10.00%, ±{wanted:.2%} is wanted, after 2.1 s; {LONGER.format(cap=15)}")
 
 
 def test_shortfalls_are_joined_in_order():
@@ -162,7 +162,7 @@ def test_as_many_samples_as_are_wanted_are_not_few():
             samples(steal_ns=0.02),
             "the hypervisor gave its CPUs to others: measure on a less shared machine (2% of the time)",
         ),
-        (samples(steal_ns=0.0199), LONGER.format(cap=NOISY.cap_s)),
+        (samples(steal_ns=0.0199), LONGER.format(cap=2 * NOISY.cap_s)),
     ],
 )
 def test_the_next_step_is_said_with_its_share(taken, step):
@@ -175,7 +175,7 @@ def test_a_network_without_samples_has_no_cause():
     summary = summarise(nothing.seconds, np.empty(0, dtype=bool), "p10")
     rules = Rules(narrow=False, steady=True, ranked=True)
     said = judge(nothing, summary, NOISY, threads=1, rules=rules, spent_s=0.0)
-    assert said.reason == f"only 0 samples after 0.0 s; {LONGER.format(cap=NOISY.cap_s)}"
+    assert said.reason == f"only 0 samples after 0.0 s; {LONGER.format(cap=2 * NOISY.cap_s)}"
 
 
 def test_which_cpus_are_busy_beyond_what_was_given():
@@ -202,7 +202,7 @@ def test_visits_without_samples_have_no_cause():
     summary = summarise(empty.seconds, np.empty(0, dtype=bool), "p10")
     rules = Rules(narrow=False, steady=True, ranked=True)
     said = judge(empty, summary, NOISY, threads=1, rules=rules, spent_s=0.0)
-    assert said.reason.endswith(LONGER.format(cap=NOISY.cap_s))
+    assert said.reason.endswith(LONGER.format(cap=2 * NOISY.cap_s))
 
 
 def test_a_network_that_was_cut_short_is_unstable_unless_it_failed():

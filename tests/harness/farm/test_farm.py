@@ -283,3 +283,9 @@ def test_without_a_farm_nothing_of_dask_is_imported():
     code += "; print([m for m in sys.modules if m in ('dask', 'distributed')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_numbers_are_those_of_the_profile_that_a_worker_chooses(net, cluster):
+    asked = {"rounds": 2, "check_every": 1, "tau": -1.0, "interval": 10.0, "steady": 10.0, "cap_s": 0.7}
+    (one,) = take(net, find(DEVICE, cluster), [[0, 0, 1]], protocol=asked)
+    assert one.protocol == profile(one.protocol.profile, **asked)

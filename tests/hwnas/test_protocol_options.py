@@ -1,0 +1,73 @@
+"""``--protocol``, ``--cap`` and ``[protocol]`` of ``hwnas.toml``: the timing protocol of whatever measures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hwnas.cli import run
+from hwnas.harness.measurement.protocol import profile
+
+BRIEF = ["rounds=2", "check_every=1", "interval=10", "steady=10", "tau=-1", "warmup_s=0", "samples=1",
+         "calibration_s=0.05"]  # fmt: skip
+PROTOCOL = [part for number in BRIEF for part in ("--protocol", number)]
+COMMANDS = [
+    ["profile", "toy", "-c", "min", "-p", "scripted"],
+    ["search", "toy", "-p", "scripted"],
+    ["transfer", "toy", "-p", "scripted", "-p", "scripted:batch=2"],
+    ["compare", "toy", "-p", "scripted"],
+    ["lut", "build", "toy", "-p", "scripted", "-o", "table.yaml"],
+    ["lut", "check", "table.yaml"],
+]
+
+pytestmark = pytest.mark.usefixtures("scripted")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every command runs in an empty directory of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[:2]))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--protocol", "caps=5"], "did you mean 'cap_s'?"),
+        (["--protocol", "nosy"], "did you mean 'noisy'?"),
+        (["--cap", "nan"], "cap_s: expected a finite number"),
+        (["--cap", "5", "--protocol", "cap_s=5"], "cap_s is given twice"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_done(command, options, words, capsys):
+    assert run([*command, *options]) == 2
+    assert words in capsys.readouterr().err
+    assert not Path("hwnas.db").exists()
+
+
+@pytest.mark.slow
+def test_a_profile_is_measured_as_asked(capsys):
+    """What the command line says comes before what the file says, and the rest is a calibration's."""
+    Path("hwnas.toml").write_text("[protocol]\ncap_s = 0.2\nvisit_runs = 7\n")
+    command = ["profile", "toy", "-c", "min", "-p", "scripted", "--json", "-", "-q", "--store", "sqlite://"]
+    assert run([*command, "--cap", "0.3", *PROTOCOL]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["measurements"]
+    made = row["protocol"]
+    asked = {name: float(value) for name, value in (number.split("=") for number in BRIEF)}
+    assert made.pop("version")
+    assert made == vars(profile(made["profile"], **asked, cap_s=0.3, visit_runs=7))
+
+
+@pytest.mark.slow
+def test_a_study_keeps_what_was_asked_of_the_protocol(capsys):
+    command = ["search", "toy", "-p", "scripted:us=20", "--objective", "latency", "--objective", "macs", "-a", "random",
+               "--evals", "2", "--study", "s", "-q", *PROTOCOL]  # fmt: skip
+    assert run([*command, "--json", "study.json"]) == 0
+    assert json.loads(Path("study.json").read_text())["settings"]["protocol"]["rounds"] == 2
+    assert run([*command, "--resume", "--cap", "4"]) == 2
+    assert "study 's' cannot be resumed with other settings (protocol was {" in capsys.readouterr().err
+    assert run([*command[: -len(PROTOCOL)], "--resume"]) == 2
+    assert "is None); give the same ones" in capsys.readouterr().err
+    assert run([*command, "--resume"]) == 0
