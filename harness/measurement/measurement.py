@@ -125,6 +125,13 @@ class Measurement:
         )
 
     @property
+    def halves(self) -> tuple[float, float]:
+        """The latency by the even rounds alone and by the odd ones alone, seconds; nan where there are no samples."""
+        even, clean = self.samples.rounds % 2 == 0, ~self._disturbed_samples()
+        one, other = (statistic_of(self.samples_s[half], clean[half], self.statistic) for half in (even, ~even))
+        return one, other
+
+    @property
     def disturbed(self) -> float:
         """The share of disturbed samples; nan where there are none."""
         return float(self._disturbed_samples().mean()) if self.samples.n else math.nan

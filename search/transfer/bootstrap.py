@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from hwnas.search.transfer.fronts import mean_of_known
 from hwnas.supernets.space import FloatArray, IntArray
 
 
@@ -29,6 +31,7 @@ def bootstrap(
     rng: np.random.Generator,
     resamples: int = 200,
     level: float = 0.95,
+    noisy: Callable[[IntArray], Mapping[str, FloatArray]] | None = None,
 ) -> dict[str, MatrixBounds]:
     """Return percentile intervals of matrices under resampling of the rows they were computed from (Efron, 1979).
 
@@ -38,17 +41,31 @@ def bootstrap(
         rng: draws the rows.
         resamples: how often.
         level: the share of resamples inside the interval.
+        noisy: the same as ``statistics``, of values with noise drawn anew; ``None``: the values are exact. Measured
+            values have the noise of one run already: what drawing it once more moves a statistic by is taken out, so
+            that noise widens an interval and does not shift it.
     """
-    draws: dict[str, list[FloatArray]] = {}
+    exact: dict[str, list[FloatArray]] = defaultdict(list)
+    drawn: dict[str, list[FloatArray]] = defaultdict(list)
     for _ in range(resamples):
-        for name, matrix in statistics(rng.integers(0, n_rows, n_rows)).items():
-            draws.setdefault(name, []).append(matrix)
+        rows = rng.integers(0, n_rows, n_rows)
+        for kept, compute in ((exact, statistics), (drawn, noisy)):
+            for name, matrix in (compute(rows) if compute is not None else {}).items():
+                kept[name].append(matrix)
     tails = (1 - level) / 2, (1 + level) / 2
-    return {name: MatrixBounds(*_quantiles(np.stack(matrices), tails)) for name, matrices in draws.items()}
+    return {
+        name: MatrixBounds(*quantiles(_centred(np.stack(drawn[name]), np.stack(of)) if noisy else np.stack(of), tails))
+        for name, of in exact.items()
+    }
 
 
-def _quantiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:
-    """Take quantiles over the first axis, ignoring nan; ``(2, n_platforms, n_platforms)``."""
+def _centred(draws: FloatArray, exact: FloatArray) -> FloatArray:
+    """Return draws, the mean of which is moved to that of others; over the first axis."""
+    return draws - (mean_of_known(draws) - mean_of_known(exact))
+
+
+def quantiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:
+    """Return two quantiles over the first axis, ignoring nan, ``(2, ...)``; nan where there is nothing else."""
     low_high = np.full((2, *draws.shape[1:]), np.nan)
     known = np.isfinite(draws).any(axis=0)  # numpy warns on columns that are all nan
     low_high[:, known] = np.nanquantile(draws[:, known], tails, axis=0)

@@ -31,6 +31,8 @@ class Regret:
         budget: the latency allowed on ``deployed_on``, in ``latency``'s unit.
         own: the least loss within the budget on ``deployed_on``'s own front.
         transferred: the same on ``searched_on``'s front, nan when nothing of it fits the budget.
+        low: lower bound of what is lost, as far as noise is concerned; nan: not known.
+        high: upper bound, likewise.
     """
 
     searched_on: int
@@ -38,6 +40,8 @@ class Regret:
     budget: float
     own: float
     transferred: float
+    low: float = np.nan
+    high: float = np.nan
 
     @property
     def lost(self) -> float:

@@ -9,6 +9,11 @@ import numpy as np
 
 from hwnas.supernets.space import FloatArray, IntArray
 
+# Beyond this many rows, comparing all pairs at once takes longer than counting inversions column by column.
+_FEW_ROWS = 200
+# Pairs that are held at once.
+_MOST_PAIRS = 4_000_000
+
 
 @dataclass(frozen=True)
 class RankCorrelations:
@@ -32,13 +37,43 @@ def rank_correlations(latency: FloatArray) -> RankCorrelations:
         latency: ``(n_rows, n_platforms)``, any unit; nan where a measurement failed. Such a row drops out of the pairs
             it has no value for, and of no other.
     """
-    from scipy import stats
-
     return RankCorrelations(
-        kendall_tau=_pairwise(latency, lambda a, b: float(stats.kendalltau(a, b).statistic)),
-        spearman=_pairwise(latency, lambda a, b: float(stats.spearmanr(a, b).statistic)),
+        kendall_tau=_pairwise(latency, _tau),
+        spearman=spearman(latency),
         n_pairs=counts(latency),
     )
+
+
+def spearman(latency: FloatArray) -> FloatArray:
+    """Return Spearman's rho of every pair of columns, as ``rank_correlations`` does, ``(n_platforms, n_platforms)``."""
+    return _pairwise(latency, _rho)
+
+
+def kendall_taus(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return tau-b of many pairs of columns at once, ``(n_draws,)``, as ``rank_correlations`` does of one.
+
+    Args:
+        a: one column per draw, ``(n_draws, n_rows)``; rows with a nan on either side drop out of their draw.
+        b: likewise.
+    """
+    n_draws, n_rows = a.shape
+    if n_rows > _FEW_ROWS:
+        return np.array([_pairwise(np.column_stack(pair), _tau)[0, 1] for pair in zip(a, b, strict=True)])
+    step = max(1, _MOST_PAIRS // max(1, n_rows**2))
+    parts = [_taus(a[start : start + step], b[start : start + step]) for start in range(0, n_draws, step)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _taus(a: FloatArray, b: FloatArray) -> FloatArray:
+    i, j = np.triu_indices(a.shape[1], 1)
+    one, other = (np.sign(values[:, i] - values[:, j]) for values in (a, b))
+    missing = np.isnan(one) | np.isnan(other)
+    if missing.any():
+        one[missing] = other[missing] = 0.0
+    agreeing, *ordered = (np.einsum("dp,dp->d", *pair) for pair in ((one, other), (one, one), (other, other)))
+    pairs = np.sqrt(ordered[0] * ordered[1])
+    taus: FloatArray = np.divide(agreeing, pairs, out=np.full(len(a), np.nan), where=pairs > 0)
+    return taus
 
 
 def counts(latency: FloatArray) -> IntArray:
@@ -57,3 +92,15 @@ def _pairwise(latency: FloatArray, correlate: Callable[[FloatArray, FloatArray],
             if len(a) >= 2 and np.ptp(a) > 0 and np.ptp(b) > 0:
                 matrix[i, j] = matrix[j, i] = correlate(a, b)
     return matrix
+
+
+def _tau(a: FloatArray, b: FloatArray) -> float:
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(a, b).statistic)
+
+
+def _rho(a: FloatArray, b: FloatArray) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b).statistic)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.transfer.adapting import Adapting
+from hwnas.search.transfer.agreement import Agreement, agreement
 from hwnas.search.transfer.bootstrap import MatrixBounds, bootstrap
+from hwnas.search.transfer.decision import ALIKE, Orders, orders
 from hwnas.search.transfer.effects import EffectModel, Effects
 from hwnas.search.transfer.fronts import (
     Regret,
@@ -17,11 +19,12 @@ from hwnas.search.transfer.fronts import (
     mean_of_known,
     members,
     references,
-    regrets,
     standing,
 )
 from hwnas.search.transfer.grouping import groups
-from hwnas.search.transfer.rank import RankCorrelations, rank_correlations
+from hwnas.search.transfer.losses import bounded_regrets, hypervolume_bounds, noisy
+from hwnas.search.transfer.noise import Noise
+from hwnas.search.transfer.rank import RankCorrelations, rank_correlations, spearman
 from hwnas.search.transfer.verdict import words
 from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
 from hwnas.supernets.values import json_numbers
@@ -73,6 +76,7 @@ class SharedRows:
         status: per row and platform "ok", "unstable" or "failed".
         reasons: why, where it is not "ok".
         fronts: ``(n_rows, n_platforms)``: the row is on the front that was found on that platform.
+        noise: of the latencies; ``None``: what their bounds say.
     """
 
     supernet: str
@@ -87,6 +91,24 @@ class SharedRows:
     status: tuple[tuple[str, ...], ...]
     reasons: tuple[tuple[str, ...], ...]
     fronts: BoolArray
+    noise: Noise | None = None
+
+    @property
+    def known_noise(self) -> Noise:
+        """The noise of the latencies; where none was given, what their bounds say."""
+        return Noise.of_intervals(self.low_s, self.high_s) if self.noise is None else self.noise
+
+    @property
+    def counts(self) -> dict[str, list[int]]:
+        """By status, how many of each platform's measurements have it."""
+        columns = list(zip(*self.status, strict=True)) or [()] * len(self.platforms)
+        return {status: [column.count(status) for column in columns] for status in ("ok", "unstable", "failed")}
+
+    @property
+    def settled(self) -> tuple[bool, ...]:
+        """Of each platform, whether most of its measurements have converged."""
+        counts = self.counts
+        return tuple(ok >= unstable for ok, unstable in zip(counts["ok"], counts["unstable"], strict=True))
 
     @property
     def loss(self) -> FloatArray:
@@ -109,7 +131,10 @@ class TransferResult:
         reference: each platform's reference point, (seconds, minimised quality), ``(n_platforms, 2)``.
         regrets: the losses at latency budgets (seconds).
         groups: platforms that order the shared rows alike.
-        intervals: of the matrices by name.
+        agreement: of the platforms' orders, with the ceiling that noise sets.
+        orders: what is known of each pair's orders; see ``hwnas.search.transfer.decision``.
+        intervals: of the matrices by name, over the sub-networks and their noise.
+        volume_bounds: what noise alone could make of ``hypervolume_ratio``.
         effects: what each kind of choice costs on each platform; ``None``: not known.
         stage_effects: the same stage by stage; ``None`` where the rows are too few.
         adapting: how few measurements make a platform known; ``None``: not known.
@@ -126,7 +151,10 @@ class TransferResult:
     reference: FloatArray
     regrets: tuple[Regret, ...]
     groups: tuple[tuple[int, ...], ...]
+    agreement: Agreement
+    orders: Orders
     intervals: Mapping[str, MatrixBounds]
+    volume_bounds: MatrixBounds
     effects: Effects | None = None
     stage_effects: Effects | None = None
     adapting: Adapting | None = None
@@ -158,10 +186,10 @@ class TransferResult:
             "n_members": json_numbers(self.members),
             "groups": [list(group) for group in self.groups],
             "reference": [self._reference(point) for point in self.reference],
-            "intervals": {
-                name: {"low": json_numbers(interval.low), "high": json_numbers(interval.high), "level": LEVEL}
-                for name, interval in self.intervals.items()
-            },
+            "orders": [list(row) for row in self.orders],
+            "ceiling": {"kendall_tau": json_numbers(self.agreement.ceiling), **_bounds(self.agreement.ceiling_bounds)},
+            "noise": self._noise(),
+            "intervals": {name: _bounds(interval) for name, interval in self.intervals.items()},
             "quality": vars(rows.label),
             "rows": [self._row(number) for number in range(len(rows.keys))],
             "settings": dict(self.settings),
@@ -178,6 +206,16 @@ class TransferResult:
             "own": json_numbers(self._outside(regret.own)),
             "transferred": json_numbers(self._outside(regret.transferred)),
             "lost": json_numbers(regret.lost),
+            "lost_interval": None if np.isnan(regret.low) else [json_numbers(regret.low), json_numbers(regret.high)],
+        }
+
+    def _noise(self) -> dict[str, Any]:
+        counts = self.rows.counts
+        return {
+            "run_to_run": json_numbers(self.rows.known_noise.run_to_run),
+            "measured": [ok + unstable for ok, unstable in zip(counts["ok"], counts["unstable"], strict=True)],
+            "unstable": counts["unstable"],
+            "hypervolume_ratio": _bounds(self.volume_bounds),
         }
 
     def _reference(self, point: FloatArray) -> dict[str, Any]:
@@ -229,25 +267,31 @@ def analyse(  # noqa: PLR0913 - all but the first two are options by name
         searches: see there.
         environment: see there.
     """
-    latency, loss, fronts = rows.latency_s, rows.loss, rows.fronts
+    latency, loss, fronts, noise = rows.latency_s, rows.loss, rows.fronts, rows.known_noise
     correlations = rank_correlations(latency)
     # All resamples use one reference point: it belongs to the space, not to the draw.
     reference = references(latency, loss)
     stands = standing(latency, loss, fronts)
     if resamples is None:
         resamples = _RESAMPLES_MANY if len(loss) > _MANY_ROWS else _RESAMPLES
+    found = agreement(latency, noise, rng, resamples, LEVEL)
+    draws = noisy(latency, noise, resamples, rng)
+    order = orders(correlations.kendall_tau, found, rows.settled)
 
-    def statistics(drawn: IntArray) -> dict[str, FloatArray]:
-        again = rank_correlations(latency[drawn])
+    def statistics(drawn: IntArray, values: FloatArray = latency) -> dict[str, FloatArray]:
+        # Who stands is judged by the whole fronts: a draw leaves out many that dominate, and flatters the rest.
+        here = stands if values is latency else standing(values, loss, fronts)
         return {
-            "kendall_tau": again.kendall_tau,
-            "spearman": again.spearman,
-            "hypervolume_ratio": hypervolume_ratio(latency[drawn], loss[drawn], fronts[drawn], reference),
-            # Who stands is judged by the whole fronts: a draw leaves out many that dominate, and flatters the rest.
-            "front_overlap": mean_of_known(stands[drawn]),
-            **({} if effects is None else {"effects": effects.fit(latency, drawn).percent}),
+            "spearman": spearman(values[drawn]),
+            "hypervolume_ratio": hypervolume_ratio(values[drawn], loss[drawn], fronts[drawn], reference),
+            "front_overlap": mean_of_known(here[drawn]),
+            **({} if effects is None else {"effects": effects.fit(values, drawn).percent}),
         }
 
+    def with_noise(drawn: IntArray) -> dict[str, FloatArray]:
+        return statistics(drawn, noisy(latency, noise, 1, rng)[0])
+
+    intervals = bootstrap(statistics, len(loss), rng, resamples, LEVEL, None if noise.exact else with_noise)
     return TransferResult(
         rows=rows,
         correlations=correlations,
@@ -255,9 +299,12 @@ def analyse(  # noqa: PLR0913 - all but the first two are options by name
         front_overlap=mean_of_known(stands),
         members=members(latency, loss, fronts),
         reference=reference,
-        regrets=tuple(_in_milliseconds(latency, loss, fronts)),
-        groups=tuple(map(tuple, groups(correlations.kendall_tau))),
-        intervals=bootstrap(statistics, len(loss), rng, resamples, LEVEL),
+        regrets=tuple(bounded_regrets(latency, loss, fronts, draws, LEVEL)),
+        groups=tuple(map(tuple, groups(np.where(np.array(order) == ALIKE, 1.0, -1.0)))),
+        agreement=found,
+        orders=order,
+        intervals=intervals if found.tau is None else {"kendall_tau": found.tau, **intervals},
+        volume_bounds=hypervolume_bounds(latency, loss, fronts, draws, reference, LEVEL),
         effects=None if effects is None else effects.fit(latency),
         stage_effects=None if stage_effects is None else stage_effects.fit(latency),
         adapting=adapting,
@@ -265,6 +312,12 @@ def analyse(  # noqa: PLR0913 - all but the first two are options by name
         searches=searches,
         environment=environment or {},
     )
+
+
+def _bounds(bounds: MatrixBounds | None) -> dict[str, Any]:
+    if bounds is None:
+        return {}
+    return {"low": json_numbers(bounds.low), "high": json_numbers(bounds.high), "level": LEVEL}
 
 
 def _effects(effects: Effects | None) -> dict[str, Any] | None:
@@ -275,9 +328,3 @@ def _effects(effects: Effects | None) -> dict[str, Any] | None:
         "percent": json_numbers(effects.percent),
         "explained": json_numbers(effects.explained),
     }
-
-
-def _in_milliseconds(latency: FloatArray, loss: FloatArray, fronts: BoolArray) -> list[Regret]:
-    # Budgets are rounded in the unit that people read; what comes back is in seconds like everything inside.
-    found = regrets(latency * 1e3, loss, fronts)
-    return [Regret(r.searched_on, r.deployed_on, r.budget / 1e3, r.own, r.transferred) for r in found]

@@ -20,6 +20,7 @@ from hwnas.search.study.result import Study
 from hwnas.search.study.stored import load
 from hwnas.search.transfer.adapting import adapting
 from hwnas.search.transfer.effects import EffectModel, enough_for_stages
+from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from hwnas.search.transfer.tables import all_tabulated, fronts, in_every_table
@@ -280,6 +281,7 @@ def _rows(
         status=tuple(tuple(one.status for one in row) for row in by_row),
         reasons=tuple(tuple(one.reason for one in row) for row in by_row),
         fronts=fronts,
+        noise=Noise.of_measurements(measured),
     )
 
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwnas.search.transfer.grouping import SHARED_TAU
+from hwnas.search.transfer.sentence import Name, Sentence, known, run_to_run, settled
+from hwnas.search.transfer.sharing import sharing
 from hwnas.search.words import number, percent, units
-
-
-@dataclass(frozen=True)
-class Name:
-    """A platform mentioned in a sentence, by number; the page shows it as a chip."""
-
-    index: int
-
-
-Sentence = tuple[str | Name, ...]
 
 # A terminal may not have what typesetting asks for.
 _PLAIN = str.maketrans({"\u202f": " ", "\u2019": "'"})
@@ -25,11 +15,9 @@ _PLAIN = str.maketrans({"\u202f": " ", "\u2019": "'"})
 # With 20 shared sub-networks a true tau of 0.9 comes out anywhere from 0.81 to 0.97; with fewer, less can be said.
 FEW = 20
 
-# More names than these in a row are counted.
-_NAMED = 4
-
 # A front that keeps this share of the hypervolume has carried over: two searches of one platform differ by as much.
-_CARRIED = 0.995
+# Noise must leave it at least the second.
+_CARRIED, _CARRIED_AT_LEAST = 0.995, 0.99
 
 # What the published spaces call their choices.
 KINDS = {"ks": "kernel size", "e": "expand ratio", "d": "depth", "w": "width", "r": "resolution"}
@@ -43,7 +31,13 @@ _NEGLIGIBLE, _NEGLIGIBLE_SHARE = 0.05, 0.001
 
 def verdict(result: Mapping[str, Any]) -> list[Sentence]:
     """Return what the result says, the most useful sentence first."""
-    sentences = [*_sharing(result), *_kept(result), *_worst_loss(result), *_drivers(result), *_adapting(result)]
+    sentences = [
+        *sharing(result, carried=_carried(result)),
+        *_kept(result),
+        *_worst_loss(result),
+        *_drivers(result),
+        *_adapting(result),
+    ]
     if result["n_shared"] < FEW:
         sentences.append(
             (f"Only {result['n_shared']} sub-networks are shared: take the correlations as a first hint.",)
@@ -59,97 +53,49 @@ def words(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _sharing(result: Mapping[str, Any]) -> Iterator[Sentence]:
-    n_platforms = len(result["platforms"])
-    groups = result.get("groups") or [[index] for index in range(n_platforms)]
-    known = _known(result["kendall_tau"], lambda i, j: j < i)
-    if not known:
-        yield ("No pair of platforms shares enough measured sub-networks to compare their orders.",)
-    elif len(groups) == 1:
-        everybody = "Both" if n_platforms == 2 else f"All {n_platforms}"
-        yield (
-            f"{everybody} platforms order sub-networks alike (Kendall tau {_least(result, groups[0])}): search once.",
-        )
-    elif n_platforms == 2 and _undecided(result):
-        n, tau = result["n_shared"], _least(result, [0, 1])
-        yield (
-            f"Whether one search serves both cannot be decided with {n} sub-networks (Kendall tau {tau}); ",
-            f"with {SHARED_TAU} or more it would.",
-        )
-    elif len(groups) == n_platforms:
-        yield from _different(result, known)
-    else:
-        yield from _some_alike(result, groups)
+def _volumes(result: Mapping[str, Any]) -> list[tuple[float, float, float, int, int]]:
+    """Return the share of the hypervolume that each front keeps elsewhere, with what noise leaves of it, and where."""
+    noise = (result.get("noise") or {}).get("hypervolume_ratio") or {}
+    found = []
+    for value, i, j in known(result["hypervolume_ratio"], lambda i, j: i != j):
+        ends = [noise[end][i][j] if noise else value for end in ("low", "high")]
+        low, high = (value if end is None else end for end in ends)
+        found.append((value, low, high, i, j))
+    return found
 
 
-def _undecided(result: Mapping[str, Any]) -> bool:
-    """Tell whether the interval of two platforms' tau reaches the value above which they count as alike."""
-    interval = (result.get("intervals") or {}).get("kendall_tau")
-    high = interval["high"][0][1] if interval else None
-    return high is not None and bool(high >= SHARED_TAU)
-
-
-def _some_alike(result: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> Iterator[Sentence]:
-    for group in (group for group in groups if len(group) > 1):
-        alike = f" can share one search: they order sub-networks alike (Kendall tau {_least(result, group)})."
-        yield (*_names(group), alike)
-    alone = [group[0] for group in groups if len(group) == 1]
-    if len(alone) > _NAMED:
-        yield (f"The other {len(alone)} each need their own.",)
-    elif alone:
-        yield (*_names(alone), " needs its own." if len(alone) == 1 else " each need their own.")
-
-
-def _different(result: Mapping[str, Any], known: Sequence[tuple[float, int, int]]) -> Iterator[Sentence]:
-    high, i, j = max(known)
-    tau = _least(result, [j, i]) if len(known) == 1 else f"at most {high:.2f}"
-    nearest: Sentence = () if len(known) == 1 else (", for ", Name(j), " and ", Name(i))
-    carried = min(_known(result["hypervolume_ratio"], lambda a, b: a != b), default=(0.0, 0, 0))[0] >= _CARRIED
-    differently = ("order sub-networks differently (Kendall tau ", tau, *nearest, ")")
-    # What a search is for is the front: where fronts carry over, the order of other networks need not.
-    if carried:
-        yield ("The platforms ", *differently, ", yet their fronts carry over.")
-    else:
-        yield ("Search on each platform: they ", *differently, ".")
-
-
-def _least(result: Mapping[str, Any], group: Sequence[int]) -> str:
-    """Spell the least tau within a group, with its interval where there is one pair only."""
-    tau, interval = result["kendall_tau"], (result.get("intervals") or {}).get("kendall_tau")
-    low = min(tau[i][j] for i in group for j in group if i != j)
-    if len(group) > 2:
-        return f"at least {low:.2f}"
-    i, j = group
-    bounds = (interval["low"][i][j], interval["high"][i][j]) if interval else (None, None)
-    return f"{low:.2f}" if None in bounds else f"{low:.2f}, 95\u202f% interval {bounds[0]:.2f} to {bounds[1]:.2f}"
-
-
-def _known(
-    matrix: Sequence[Sequence[float | None]], wanted: Callable[[int, int], bool]
-) -> list[tuple[float, int, int]]:
-    """Return the entries that have a value, with their places."""
-    entries = ((value, i, j) for i, row in enumerate(matrix) for j, value in enumerate(row) if wanted(i, j))
-    return [(value, i, j) for value, i, j in entries if value is not None]
+def _carried(result: Mapping[str, Any]) -> bool:
+    volumes = _volumes(result)
+    return bool(volumes) and all(value >= _CARRIED and low >= _CARRIED_AT_LEAST for value, low, *_ in volumes)
 
 
 def _kept(result: Mapping[str, Any]) -> Iterator[Sentence]:
-    known = _known(result["hypervolume_ratio"], lambda i, j: i != j)
-    if not known:
+    volumes = _volumes(result)
+    if not volumes:
         return
-    worst, i, j = min(known)
-    if worst >= _CARRIED:
-        yield (f"Every front keeps at least {percent(worst)} of the hypervolume that a search on the target reaches.",)
-    else:
-        least = ", the least of all pairs." if len(known) > 2 else "."
-        own = "\u2019s own front when deployed there"
+    if _carried(result):
         yield (
-            "The front searched on ",
-            Name(i),
-            f" keeps {percent(worst)} of the hypervolume of ",
-            Name(j),
-            own,
-            least,
+            f"Every front keeps at least {percent(min(volumes)[0])} of the hypervolume ",
+            "that a search on the target reaches.",
         )
+        return
+    clear = [one for one in volumes if (one[2] < 1 or not run_to_run(result, one[3:])) and settled(result, *one[3:])]
+    if not clear:
+        if all(settled(result, i, j) for *_, i, j in volumes):
+            yield ("No front loses more elsewhere than noise could explain.",)
+        return
+    worst, low, high, i, j = min(clear)
+    sure = f" ({percent(low)} to {percent(high)} with noise)" if low < high else ""
+    least = ", the least of all pairs." if len(volumes) > 2 else "."
+    own = "\u2019s own front when deployed there"
+    yield (
+        "The front searched on ",
+        Name(i),
+        f" keeps {percent(worst)}{sure} of the hypervolume of ",
+        Name(j),
+        own,
+        least,
+    )
 
 
 def _negligible(result: Mapping[str, Any], unit: str) -> float:
@@ -164,31 +110,42 @@ def _lost(lost: float, quality: dict[str, Any]) -> str:
 
 
 def _worst_loss(result: Mapping[str, Any]) -> Iterator[Sentence]:
+    """Say what is lost most at a latency budget, where noise could not have made it."""
     index = {name: place for place, name in enumerate(result["platforms"])}
-    known = [regret for regret in result["regret"] if regret["lost"] is not None]
+    regrets = [one for one in result["regret"] if settled(result, index[one["deployed_on"]])]
     quality = result.get("quality") or {"metric": "quality", "unit": ""}
-    if known:
-        worst = max(known, key=lambda regret: regret["lost"])
+    negligible = _negligible(result, quality["unit"])
+    bounded = [(one, _bounds(one)) for one in regrets if one["lost"] is not None]
+    clear = [one for one, (low, _) in bounded if low > 0 and one["lost"] >= negligible]
+    if clear:
+        worst = max(clear, key=lambda one: one["lost"])
         here, there = Name(index[worst["deployed_on"]]), Name(index[worst["searched_on"]])
-        negligible = _negligible(result, quality["unit"])
-        if worst["lost"] < negligible:
-            yield (
-                "At no latency budget looked at does a front from elsewhere lose more than ",
-                f"{negligible:g} {units(quality)}".rstrip(),
-                f" of {quality['metric']}.",
-            )
-        else:
-            yield (
-                f"With {number(worst['budget_ms'])} ms on ",
-                here,
-                f", you lose {_lost(worst['lost'], quality)} of {quality['metric']} by using the front of ",
-                there,
-                ".",
-            )
-    cases = len(result["regret"])
-    nothing = sum(regret["transferred"] is None for regret in result["regret"])
+        yield (
+            f"With {number(worst['budget_ms'])} ms on ",
+            here,
+            f", you lose {_lost(worst['lost'], quality)} of {quality['metric']} by using the front of ",
+            there,
+            ".",
+        )
+    elif bounded and all(high < negligible for _, (_, high) in bounded):
+        yield (
+            "At no latency budget looked at does a front from elsewhere lose more than ",
+            f"{negligible:g} {units(quality)}".rstrip(),
+            f" of {quality['metric']}.",
+        )
+    nothing = sum(one["transferred"] is None for one in regrets)
     if nothing:
-        yield (f"In {nothing} of {cases} cases nothing of the other platform\u2019s front fits the latency budget.",)
+        yield (
+            f"In {nothing} of {len(regrets)} cases nothing of the other platform\u2019s front fits the latency budget.",
+        )
+
+
+def _bounds(regret: Mapping[str, Any]) -> tuple[float, float]:
+    """Return between what noise leaves a loss; anything where that is not known."""
+    if "lost_interval" not in regret:  # of an earlier version
+        return regret["lost"], regret["lost"]
+    low, high = regret["lost_interval"] or (float("-inf"), float("inf"))
+    return low, high
 
 
 def _drivers(result: Mapping[str, Any]) -> Iterator[Sentence]:
@@ -199,10 +156,10 @@ def _drivers(result: Mapping[str, Any]) -> Iterator[Sentence]:
         return
     apart = []
     for effect, percents in enumerate(effects["percent"]):
-        known = _known([percents], lambda _, __: True)
-        if len(known) > 1:
-            (high, _, most), (low, _, least) = max(known), min(known)
-            clear = interval["low"][effect][most] > interval["high"][effect][least]
+        there = known([percents], lambda _, __: True)
+        if len(there) > 1:
+            (high, _, most), (low, _, least) = max(there), min(there)
+            clear = interval["low"][effect][most] > interval["high"][effect][least] and settled(result, most, least)
             apart += [(high - low, effect, most, least)] if clear and high - low >= _APART else []
     if apart:
         _, effect, most, least = max(apart)
@@ -220,10 +177,15 @@ def _drivers(result: Mapping[str, Any]) -> Iterator[Sentence]:
 def _adapting(result: Mapping[str, Any]) -> Iterator[Sentence]:
     """Say how few measurements make the platform known that is hardest to know."""
     found = result.get("samples_to_adapt") or {}
-    known = _known(found.get("adapted") or [], lambda i, j: i != j)
-    if not known:
+    # Where two runs of a platform do not agree as well, no predictor can, and the counts are of the noise.
+    reached = [
+        (n, source, target)
+        for n, source, target in known(found.get("adapted") or [], lambda i, j: i != j)
+        if settled(result, source, target) and _retest(result, target) >= found["target_tau"]
+    ]
+    if not reached:
         return
-    best = {target: min((n, source) for n, source, place in known if place == target) for _, _, target in known}
+    best = {target: min((n, source) for n, source, place in reached if place == target) for _, _, target in reached}
     needed, target = max((n, place) for place, (n, _) in best.items())
     alone = found["alone"][target]
     from_nothing = f"from nothing it takes {alone}" if alone else f"from nothing {found['most_tried']} do not suffice"
@@ -236,8 +198,7 @@ def _adapting(result: Mapping[str, Any]) -> Iterator[Sentence]:
     )
 
 
-def _names(group: Sequence[int]) -> Iterator[str | Name]:
-    for place, index in enumerate(group):
-        if place:
-            yield " and " if place == len(group) - 1 else ", "
-        yield Name(index)
+def _retest(result: Mapping[str, Any], place: int) -> float:
+    """Return the tau of two runs of a platform; 1 where it is not known."""
+    ceiling = (result.get("ceiling") or {}).get("kendall_tau")
+    return float(ceiling[place][place]) if ceiling and ceiling[place][place] is not None else 1.0

@@ -1,0 +1,160 @@
+"""How alike platforms order sub-networks, beside how alike measuring twice would order them on one platform.
+
+Noise lowers the rank correlation of two platforms even where they order sub-networks alike. What noise leaves possible
+is the *ceiling*: the tau between two runs of one platform, or, for two platforms, between two runs of networks that
+both order alike. A tau that is as high as the ceiling tells of no difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwnas.search.transfer.bootstrap import MatrixBounds, quantiles
+from hwnas.search.transfer.fronts import mean_of_known
+from hwnas.search.transfer.noise import Noise
+from hwnas.search.transfer.rank import kendall_taus
+from hwnas.supernets.space import FloatArray, IntArray
+
+# Draws of noise that the ceiling is the mean of: of all rows, and of each resample.
+_DRAWS, _DRAWS_OF_RESAMPLE = 50, 5
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Kendall's tau between platforms and its ceiling, ``(n_platforms, n_platforms)`` each.
+
+    Attributes:
+        tau: bounds of the tau that was measured, for other sub-networks and for other runs; ``None``: not asked for.
+        ceiling: the tau that noise leaves possible; on the diagonal that of measuring one platform twice.
+        ceiling_bounds: of the ceiling, likewise.
+    """
+
+    tau: MatrixBounds | None
+    ceiling: FloatArray
+    ceiling_bounds: MatrixBounds | None
+
+
+def agreement(
+    latency: FloatArray, noise: Noise, rng: np.random.Generator, resamples: int, level: float = 0.95
+) -> Agreement:
+    """Compare the platforms' orders with what noise allows.
+
+    The bootstrap draws sub-networks with replacement and each value's noise. Values already have the noise of one run,
+    and drawing it once more lowers every tau: by how much is taken out again, so that noise widens an interval and does
+    not shift it.
+
+    Args:
+        latency: ``(n_rows, n_platforms)``, any unit; nan where a measurement failed.
+        noise: of the same.
+        rng: draws rows and noise.
+        resamples: how often; 0: no bounds.
+        level: the share of resamples inside the bounds.
+    """
+    n = len(latency)
+    ceiling = _between(_retest(latency, noise, np.arange(n)[None], _DRAWS, rng))[0]
+    if not resamples:
+        return Agreement(None, ceiling, None)
+    drawn = rng.integers(0, n, (resamples, n))
+    taus = _tau(latency, noise, drawn, rng)
+    ceilings = _between(_retest(latency, noise, drawn, _DRAWS_OF_RESAMPLE, rng))
+    # What resampling does to a tau by itself (a network that is drawn twice is tied with itself) is taken out.
+    moved = mean_of_known(ceilings) - ceiling
+    return Agreement(_bounds(taus, level), ceiling, _bounds(np.maximum(ceilings - moved, 0.0), level))
+
+
+def retest_tau(twice: FloatArray, four_times: FloatArray) -> FloatArray:
+    """Return the tau between two runs, from the taus between runs of twice and of four times the noise's variance.
+
+    Where noise is small, the pairs that change their order are as many as its standard deviation is large; so tau is
+    extrapolated along that (SIMEX: Cook and Stefanski, 1994). Sub-networks that noise cannot tell apart stay so: their
+    tau is 0 at any noise. The Spearman-Brown formula would raise it.
+    """
+    root = np.sqrt(2)
+    return np.asarray(np.clip(twice + (twice - four_times) * (root - 1) / (2 - root), 0.0, 1.0))
+
+
+def _retest(latency: FloatArray, noise: Noise, rows: IntArray, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Return the tau between two runs of each platform, ``(n_resamples, n_platforms)``, the mean over draws of noise.
+
+    A measured value plus and minus an error of its own size are two independent values of twice the variance (data
+    fission: Rasines and Young, 2022; Leiner et al., 2023): two runs of half the length, made from one.
+
+    Args:
+        latency: ``(n_rows, n_platforms)``.
+        noise: of the same.
+        rows: the rows of each resample, ``(n_resamples, n_rows)``.
+        draws: of noise, for each resample.
+        rng: draws them.
+    """
+    if noise.exact:
+        return np.ones((len(rows), latency.shape[1]))
+    values = np.log(latency)
+    twice, four_times = [], []
+    for own in np.repeat(rows, draws, axis=0):
+        error, one, other = noise.errors(3, rng)
+        runs = values + error, values - error
+        wider = runs[0] + np.sqrt(2) * one, runs[1] + np.sqrt(2) * other
+        twice.append([run[own] for run in runs])
+        four_times.append([run[own] for run in wider])
+    taus = [_within(np.array(runs)).reshape(len(rows), draws, -1) for runs in (twice, four_times)]
+    return retest_tau(*(mean_of_known(each.swapaxes(0, 1)) for each in taus))
+
+
+def _within(runs: FloatArray) -> FloatArray:
+    """Return tau between two runs of each platform, ``(n_draws, n_platforms)``.
+
+    Args:
+        runs: ``(n_draws, 2, n_rows, n_platforms)``.
+    """
+    return np.column_stack([kendall_taus(*runs[..., place].swapaxes(0, 1)) for place in range(runs.shape[-1])])
+
+
+def _between(retest: FloatArray) -> FloatArray:
+    """Return the ceiling of every pair, ``(..., p, p)``, from each platform's own, ``(..., p)``.
+
+    The correlation of two noisy measures of one thing is the geometric mean of their reliabilities (Spearman, 1904);
+    tau is turned into a correlation, and back, by Greiner's relation (Kruskal, 1958).
+    """
+    reliability = np.sin(np.pi / 2 * retest)
+    pairs = np.sqrt(reliability[..., :, None] * reliability[..., None, :])
+    return np.asarray(2 / np.pi * np.arcsin(np.clip(pairs, 0.0, 1.0)))
+
+
+def undiluted(tau: float, ceiling: float) -> float:
+    """Return the tau that two platforms would show without noise (Spearman's correction for attenuation, 1904)."""
+    if ceiling <= 0:
+        return float("nan")
+    return float(2 / np.pi * np.arcsin(np.clip(np.sin(np.pi / 2 * tau) / np.sin(np.pi / 2 * ceiling), -1.0, 1.0)))
+
+
+def _tau(latency: FloatArray, noise: Noise, rows: IntArray, rng: np.random.Generator) -> FloatArray:
+    """Return the platforms' tau for each draw of rows and of noise, ``(n_draws, n_platforms, n_platforms)``."""
+    quiet = latency[rows]
+    found = _pairs(quiet)
+    if noise.exact:
+        return found
+    noisy = _pairs(quiet * np.exp(np.array([noise.errors(1, rng)[0][own] for own in rows])))
+    # The mean over the draws; where a pair has no tau at all, nothing is to be taken out.
+    lowered = mean_of_known(noisy) - mean_of_known(found)
+    return np.asarray(np.clip(noisy - lowered, -1.0, 1.0))
+
+
+def _pairs(latency: FloatArray) -> FloatArray:
+    """Return tau-b between all columns, ``(n_draws, n_platforms, n_platforms)``.
+
+    Args:
+        latency: ``(n_draws, n_rows, n_platforms)``.
+    """
+    n_platforms = latency.shape[-1]
+    found = np.full((len(latency), n_platforms, n_platforms), np.nan)
+    for i in range(n_platforms):
+        found[:, i, i] = 1.0
+        for j in range(i + 1, n_platforms):
+            found[:, i, j] = found[:, j, i] = kendall_taus(latency[..., i], latency[..., j])
+    return found
+
+
+def _bounds(draws: FloatArray, level: float) -> MatrixBounds:
+    return MatrixBounds(*quantiles(np.clip(draws, -1.0, 1.0), ((1 - level) / 2, (1 + level) / 2)))
