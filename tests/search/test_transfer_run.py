@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -203,3 +204,38 @@ def test_what_is_measured_everywhere_is_measured_once(store, tmp_path):
     assert {row["id"] for row in rows} >= set(before.values())
     assert len(rows) == len({(row["platform"], row["key"]) for row in rows}) == 2 * len(found.rows.keys)
     assert len(store.studies()) == 2
+
+
+# --- noise -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def briefly(monkeypatch):
+    """What never converges is measured for a moment only."""
+    from hwnas.harness import measure
+    from hwnas.harness.measurement.protocol import profile
+
+    brief = profile("quiet", cap_s=0.12, warmup_s=0.0, sessions=1, fresh=0)
+    monkeypatch.setattr(measure, "Measurer", partial(measure.Measurer, protocol=brief, check=False))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripted", "briefly")
+def test_devices_that_are_alike_and_noisy_are_too_noisy_to_tell(tmp_path):
+    net = supernets.get("toy")
+    X = np.array(list(np.ndindex(*net.space.n_options)))
+    with (tmp_path / "quality.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["config", "top1"])
+        table.writerows([json.dumps(config), sum(x)] for config, x in zip(net.space.decode(X), X.tolist(), strict=True))
+
+    platforms = ["scripted-device:us=20,noise=0.6", "scripted-device:us=30,noise=0.6"]
+    noisy = transfer(
+        net, platforms, quality=f"table:{tmp_path / 'quality.csv'}", algorithm="random", evals=4, samples=14
+    )
+    first = noisy.words()[0]
+    assert first.startswith("Too noisy to tell whether the platforms order sub-networks alike: these ")
+    assert "unstable" in first
+    assert noisy.correlations.kendall_tau[0, 1] < noisy.intervals["kendall_tau"].high[0, 1] < 1
+    assert noisy.agreement.ceiling[0, 1] < 0.9
+    assert not any("you lose" in one or "keeps" in one for one in noisy.words())

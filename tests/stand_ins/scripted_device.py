@@ -1,7 +1,7 @@
 """A device with a clock of its own: it sleeps for as long as a network's units say, and tells exactly that.
 
 ``once=FILE`` lets it misbehave only while the file is not there; ``log=FILE`` gets a line for every network prepared;
-``reads=FILE`` is a file whose content counts.
+``reads=FILE`` is a file whose content counts; ``noise=0.2`` has every visit take longer or shorter, by 20 % as a rule.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Device:
         Option("once", "a file: misbehave only while it is not there", default="none"),
         Option("log", "a file: a line for every network", default="none"),
         Option("reads", "a file whose content counts", default="none", holds="file"),
+        Option("noise", "standard deviation of the logarithm of a visit's times", default="0"),
     )
     devices = ("npu",)
     precisions = ("fp32",)
@@ -72,6 +73,8 @@ class Session:
         self.seconds = stage.module.units * float(options["us"]) * 1e-6
         self.how = options["how"] if options["at"] in (stage.module.key, "all") else "nothing"
         self.once = options["once"]
+        self.noise = float(options["noise"])
+        self.rng = np.random.default_rng([*stage.module.key.encode(), *options["us"].encode()])
 
     def run(self):
         self.time_runs(1)
@@ -86,8 +89,9 @@ class Session:
                 time.sleep(3600)
             os.kill(os.getppid() if self.how == "kill" else os.getpid(), signal.SIGKILL)
             time.sleep(60)
-        time.sleep(n * self.seconds)
-        return [self.seconds] * n
+        seconds = self.seconds * float(np.exp(self.noise * self.rng.normal()))
+        time.sleep(n * seconds)
+        return [seconds] * n
 
     def outputs(self):
         return (np.zeros(1),)
