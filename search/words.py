@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import string
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MISSING = "\N{EN DASH}"
+# What to do where noise leaves a question open.
+QUIET = "quiet the machine or use --effort thorough"
 # Digits of a key that a table shows at least.
 _HEAD, _TAIL = 8, 7
 
@@ -81,6 +85,22 @@ def facts(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
     if isinstance(tree, list):
         return [fact for place, value in enumerate(tree, 1) for fact in facts(value, f"{prefix} {place}")]
     return [(prefix, MISSING if tree is None else str(tree))]
+
+
+def troubled(status: str, reasons: Sequence[str], total: int, noun: str = "measurements") -> str:
+    """Say in one line how many have a status, and the most frequent reason; reasons differ by more than numbers.
+
+    Args:
+        status: "unstable" or "failed".
+        reasons: of those that have it, at least one.
+        total: how many there are.
+        noun: what they are, in the plural.
+    """
+    verb = "" if status == "failed" else "are " if len(reasons) > 1 else "is "
+    head = f"{len(reasons)} of {total} {noun} {verb}{status}"
+    kinds = [re.sub(r"\d[\d.,]*", "#", reason) for reason in reasons]
+    (kind, n), *others = Counter(kinds).most_common()
+    return f"{head}: {reasons[kinds.index(kind)]}{f' ({n} of them)' if others else ''}" if kind else head
 
 
 def shortened(keys: Iterable[str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
-from hwnas.search.words import shortened
+from hwnas.search.words import shortened, troubled
 
 if TYPE_CHECKING:
     from hwnas.harness.measurement.measurement import Measurement
@@ -184,8 +184,11 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
 
 def _remark_on(rows: list[dict[str, Any]]) -> None:
     short = shortened(row["key"] for row in rows)
+    unstable = [row["reason"] for row in rows if row["status"] == "unstable"]
+    if len(unstable) > 1:
+        remark(f"{troubled('unstable', unstable, len(rows))}; --json has the reason of each")
     for row in rows:
-        if row["reason"]:
+        if row["reason"] and (row["status"] == "failed" or len(unstable) == 1):
             remark(f"{short[row['key']]} on {row['platform']} is {row['status']}: {row['reason']}")
 
 

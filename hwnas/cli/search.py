@@ -181,6 +181,8 @@ def _thinned(front: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _summary(outcome: dict[str, Any]) -> None:
+    from hwnas.search.front_noise import front_noise
+
     time = outcome["time_s"]
     measured = f"{time['measure']:.1f} s measuring, {time['search']:.1f} s searching"
     size = len(outcome["front"])
@@ -188,5 +190,6 @@ def _summary(outcome: dict[str, Any]) -> None:
     remark(
         f"study {outcome['study']}: front of {size}{shown} from {len(outcome['evaluations'])} evaluations; {measured}"
     )
-    for line in outcome.get("notes", ()):
+    sure = front_noise(outcome)
+    for line in (*([str(sure)] if sure.doubtful else []), *outcome.get("notes", ())):
         remark(line)

@@ -14,6 +14,7 @@ from hwnas.search.comparison.attainment import attainment_surfaces
 from hwnas.search.hypervolume import hypervolume
 from hwnas.search.objectives import Directions
 from hwnas.search.study.result import Study
+from hwnas.search.words import troubled
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import json_number
@@ -177,6 +178,7 @@ class Comparison:
 
             {"schema": 1, "supernet", "platform", "quality", "objectives", "constraints", "evals", "seeds": [...],
              "reference": {objective: value}, "best": {"value", "given"},
+             "unstable": how many evaluations have not converged, and why; "" where all have,
              "algorithms": [{"name", "algorithm", "preset",
                              "mean": [...], "standard_error": [...] or null,      normalised, after each evaluation
                              "final": {"mean", "standard_error"},
@@ -198,6 +200,7 @@ class Comparison:
             "seeds": seeds,
             "reference": self._named(self.reference[None])[0],
             "best": {"value": self.best, "given": self.best_given},
+            "unstable": self._unstable(),
             "algorithms": [self._contestant_json(one) for one in self.studies],
             "thresholds": [
                 {
@@ -207,6 +210,12 @@ class Comparison:
                 for value in self.thresholds
             ],
         }
+
+    def _unstable(self) -> str:
+        """Say how many evaluations have not converged, and why; empty where all have."""
+        every = [one for runs in self.studies.values() for study in runs for one in study.archive]
+        reasons = [one.reason for one in every if one.status == "unstable"]
+        return troubled("unstable", reasons, len(every), "evaluations") if reasons else ""
 
     def _contestant_json(self, contestant: Contestant) -> dict[str, Any]:
         mean, error, runs = self.mean(contestant), self.standard_error(contestant), self.studies[contestant]

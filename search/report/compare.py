@@ -36,6 +36,7 @@ def compare_page(result: Mapping[str, Any]) -> str:
         predicted=bool(quality["predicted"]),
         algorithms=[{"index": index, "letter": name, "name": name} for index, name in enumerate(names)],
         verdict=list(_words(result)),
+        unstable=[result["unstable"]] if result.get("unstable") else [],
         curves=curves,
         surfaces=surfaces,
         thresholds=result["thresholds"],
@@ -164,38 +165,76 @@ def _attained(
 
 def _words(result: Mapping[str, Any]) -> Iterator[str]:
     best, *others = sorted(result["algorithms"], key=lambda one: -one["final"]["mean"])
-    behind = listed([f"{one['name']} {_final(one)}" for one in others]) if others else ""
-    yield (
-        f"After {result['evals']} evaluations, {best['name']} has the largest hypervolume on average: {_final(best)}"
-        f"{'; ' if behind else ''}{behind}."
-    )
-    if others and _overlap(best, others[0]):
+    behind = "; ".join([f"{one['name']} {_final(one)}" for one in others])
+    seeds = len(result["seeds"])
+    level = [one["name"] for one in others if not ahead(best, one, seeds)]
+    if not level:
         yield (
-            f"The difference to {others[0]['name']} is within the standard errors: "
-            "more seeds are needed to distinguish them."
+            f"After {result['evals']} evaluations, {best['name']} has the largest hypervolume on average: "
+            f"{_final(best)}{'; ' if behind else ''}{behind}."
+        )
+    else:
+        yield (
+            f"After {result['evals']} evaluations, {listed([best['name'], *level])} cannot be told apart over "
+            f"{seeds} seed{'s' * (seeds != 1)}: {best['name']} {_final(best)}; {behind}. More seeds would."
         )
     if result["thresholds"]:
-        yield from _soonest(result["thresholds"][-1])
+        yield from _soonest(result, result["thresholds"][-1])
 
 
-def _soonest(threshold: Mapping[str, Any]) -> Iterator[str]:
-    """Tell who reaches the highest threshold first, and how much later the others do."""
+def ahead(one: Mapping[str, Any], other: Mapping[str, Any], seeds: int) -> bool:
+    """Tell whether an algorithm's final mean is larger than another's, at 95 % confidence.
+
+    Welch's test, on as many seeds of each; a single seed tells nothing.
+    """
+    from scipy.stats import t
+
+    errors = [each["final"]["standard_error"] for each in (one, other)]
+    if None in errors or seeds < 2:
+        return False
+    gain, variance = one["final"]["mean"] - other["final"]["mean"], sum(error**2 for error in errors)
+    if not variance:
+        return bool(gain > 0)
+    freedom = variance**2 / sum(error**4 / (seeds - 1) for error in errors)
+    return bool(gain > t.ppf(0.975, freedom) * variance**0.5)
+
+
+def _soonest(result: Mapping[str, Any], threshold: Mapping[str, Any]) -> Iterator[str]:
+    """Tell who reaches the highest threshold first, and how much later the others do, as far as seeds allow."""
     there = sorted((one for one in threshold["reached"] if one["evaluations"]), key=lambda one: one["evaluations"])
     if not there:
         return
     first, *later = there
-    never = [one["name"] for one in threshold["reached"] if not one["evaluations"]]
-    sentence = f"{threshold['value']:.3g} is reached by {first['name']} after {first['evaluations']} evaluations"
-    slower = [f"{one['name']} needs {one['evaluations'] / first['evaluations']:.1f} times as many" for one in later]
+    of = {one["name"]: one for one in result["algorithms"]}
+    never = [
+        one["name"]
+        for one in threshold["reached"]
+        if not one["evaluations"] and not _could(of[one["name"]], threshold["value"])
+    ]
+    level = [one["name"] for one in later if _sooner(of[one["name"]], threshold) <= first["evaluations"]]
+    sentence = (
+        f"{threshold['value']:.3g} is reached by {listed([first['name'], *level])} "
+        f"after {'about ' * bool(level)}{first['evaluations']} evaluations"
+    )
+    slower = [
+        f"{one['name']} needs {one['evaluations'] / first['evaluations']:.1f} times as many"
+        for one in later
+        if one["name"] not in level
+    ]
     missing = [f"{listed(never)} {'does' if len(never) == 1 else 'do'} not reach it"] if never else []
     yield "; ".join([sentence, *slower, *missing]) + "."
 
 
-def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    errors = [each["final"]["standard_error"] for each in (one, other)]
-    if None in errors:
-        return False
-    return bool(one["final"]["mean"] - other["final"]["mean"] < sum(errors))
+def _could(one: Mapping[str, Any], value: float) -> bool:
+    """Tell whether an algorithm's mean is below a threshold by less than its standard error."""
+    return bool(one["mean"][-1] + (one["standard_error"] or [0.0])[-1] >= value)
+
+
+def _sooner(one: Mapping[str, Any], threshold: Mapping[str, Any]) -> int:
+    """Return after how many evaluations the mean may have reached the threshold, its standard error counted in."""
+    errors = one["standard_error"] or [0.0] * len(one["mean"])
+    reached = (mean + error >= threshold["value"] for mean, error in zip(one["mean"], errors, strict=True))
+    return next((n for n, yes in enumerate(reached, 1) if yes), len(one["mean"]) + 1)
 
 
 def _final(one: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ puts in the colours of the reader's light or dark theme and the configs for the 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,10 @@ Cell = str | float | int | None
 PALETTE_SIZE = 12
 # From the first iteration to the last, readable without telling red from green.
 SCALE = [[0, "@s0"], [0.25, "@s1"], [0.5, "@s2"], [0.75, "@s3"], [1, "@s4"]]
+
+# How thick a hollow point is drawn, and the lists of a trace that have no entry per point.
+_HOLLOW = 1.6
+_NOT_PER_POINT = ("colorscale",)
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "pentagon", "hexagon", "triangle-down")
 
@@ -104,6 +108,39 @@ def points(name: str, x: Sequence[Cell], y: Sequence[Cell], rows: Sequence[int],
         "customdata": list(rows),
         **more,
     }
+
+
+def by_status(trace: Trace, unstable: Sequence[bool]) -> Iterator[Trace]:
+    """Draw points as two traces: those that are unstable are hollow. The legend names them once.
+
+    Args:
+        trace: as ``points`` makes it; its lists have one entry per point.
+        unstable: of each point.
+    """
+    for hollow in (False, True):
+        chosen = [place for place, one in enumerate(unstable) if one is hollow]
+        part = _chosen(trace, chosen)
+        if hollow:
+            part["marker"] = {**part["marker"], "symbol": f"{part['marker'].get('symbol', 'circle')}-open"}
+            part["marker"]["line"] = {"width": _HOLLOW}
+        if chosen or (not hollow and not any(unstable)):
+            named = not hollow or len(chosen) == len(unstable)
+            group = {"legendgroup": trace.get("legendgroup", trace["name"])}
+            yield part | group | ({} if named else {"showlegend": False})
+
+
+def hollow_key(says: str = "hollow: unstable") -> Trace:
+    """Return an entry of the legend that explains hollow points; it draws nothing."""
+    marker = {"symbol": "circle-open", "color": "@muted", "size": 8, "line": {"width": _HOLLOW}}
+    return {"type": "scatter", "mode": "markers", "name": says, "x": [None], "y": [None], "marker": marker}
+
+
+def _chosen(value: Any, places: Sequence[int], key: str = "") -> Any:
+    """Return a trace with some of its points only."""
+    if isinstance(value, dict):
+        return {name: _chosen(entry, places, name) for name, entry in value.items()}
+    per_point = isinstance(value, list) and key not in _NOT_PER_POINT
+    return [value[place] for place in places] if per_point else value
 
 
 def staircase(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 from typing import Any
 
 from hwnas.backends.quantise.instructions import int8_instructions
-from hwnas.search.words import listed, number, percent
+from hwnas.search.words import QUIET, listed, number, percent
 from hwnas.supernets.spec import parse_spec
 
 _FULL = "fp32"
@@ -29,6 +30,7 @@ class Gain:
         layers: how many layers run in int8, of one sub-network, as the runtime says ("52 of 54"); empty where it does
             not.
         why: why it is not faster everywhere; empty where it is.
+        bounds: of each factor, as far as the intervals of both latencies leave it open; empty: the same as the factors.
     """
 
     platform: str
@@ -38,14 +40,26 @@ class Gain:
     error: float | None
     layers: str
     why: str
+    bounds: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def decided(self) -> bool:
+        """Whether noise leaves no doubt that it is faster, or slower, for most sub-networks."""
+        apart = [low > 1 or high < 1 for low, high in self.bounds]
+        return 2 * sum(apart) >= len(apart)
 
     def __str__(self) -> str:
+        if not self.decided:
+            low, high = min(low for low, _ in self.bounds), max(high for _, high in self.bounds)
+            between = f"{number(low, 3)} to {number(high, 3)}" if isfinite(high) else f"{number(low, 3)} or more"
+            doubt = f"too noisy to tell whether {self.precision} is faster than {_FULL}"
+            return f"{self.base}: {doubt}: {between} times as fast; {QUIET}"
         low, high = min(self.factors), max(self.factors)
         over = f" ({number(low, 3)} to {number(high, 3)} over {len(self.factors)} sub-networks)"
         speed = f"{self.base}: {self.precision} is {number(median(self.factors), 3)} times as fast as {_FULL}"
         parts = [speed + over * (len(self.factors) > 1)]
         if self.why:
-            slower = sum(factor < 1 for factor in self.factors)
+            slower = len(_slower(self.factors, self.bounds))
             some = f"slower for {slower} of {len(self.factors)}: " if slower < len(self.factors) else ""
             parts.append(some + self.why)
         if self.error is not None:
@@ -76,8 +90,9 @@ def _gains(measured: Mapping[str, Mapping[str, Mapping[str, Any]]], environment:
         factors = tuple(_ms(measured[base][key]) / _ms(here[key]) for key in shared)
         errors = [here[key]["error"] for key in shared if here[key].get("error") is not None]
         layers = _int8_layers(here[shared[0]])
-        why = _reason(precision, layers, environment) if min(factors) < 1 else ""
-        yield Gain(platform, base, precision, factors, max(errors, default=None), layers, why)
+        bounds = tuple(_between(measured[base][key], here[key]) for key in shared)
+        why = _reason(precision, layers, environment) if _slower(factors, bounds) else ""
+        yield Gain(platform, base, precision, factors, max(errors, default=None), layers, why, bounds)
 
 
 def _in_full(platform: str) -> tuple[str, str]:
@@ -91,6 +106,26 @@ def _in_full(platform: str) -> tuple[str, str]:
 
 def _ms(row: Mapping[str, Any]) -> float:
     return float(row["latency_ms"]["value"])
+
+
+def _between(base: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[float, float]:
+    """Return how fast a precision is at least and at most, by the intervals of both latencies."""
+    (base_low, base_high), (low, high) = _interval(base), _interval(here)
+    return base_low / high, base_high / low if low > 0 else float("inf")
+
+
+def _interval(row: Mapping[str, Any]) -> tuple[float, float]:
+    latency = row["latency_ms"]
+    if not latency.get("n"):  # a table's value
+        return _ms(row), _ms(row)
+    low, high = latency["ci_low"], latency["ci_high"]
+    return 0.0 if low is None else float(low), float("inf") if high is None else float(high)
+
+
+def _slower(factors: Sequence[float], bounds: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the factors of those that are slower beyond noise."""
+    known = bounds or [(factor, factor) for factor in factors]
+    return [factor for factor, (_, high) in zip(factors, known, strict=True) if high < 1]
 
 
 def _int8_layers(row: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
 from hwnas.search.report.precisions import gains
-from hwnas.search.words import facts, number, shortened, spelled
+from hwnas.search.words import facts, number, shortened, spelled, troubled
 
 
 def profile_page(result: Mapping[str, Any]) -> str:
@@ -30,6 +30,9 @@ def profile_page(result: Mapping[str, Any]) -> str:
         verdict=[*_words(rows, platforms), *(f"{gain}." for gain in gains(rows, result["environment"]))],
         over_time=figures,
         table=_table(rows),
+        unstable=_unstable(rows),
+        n_unstable=sum(row["status"] == "unstable" for row in rows),
+        total=len(rows),
         reasons=[f"{row['label']} on {row['platform']}: {row['reason']}" for row in rows if row["reason"]],
         environment=facts(dict(result["environment"])),
         protocols=[(f"{row['platform']}", facts(row["protocol"])) for row in _first_of_each(rows) if row["protocol"]],
@@ -45,7 +48,7 @@ def _over_time(index: int, platform: str, rows: list[dict[str, Any]]) -> Figure:
         id=f"samples{index}",
         title=f"Samples on {platform}",
         says="Every sample at its time, as the rounds visit the networks in turn. Crosses were disturbed: something "
-        "else ran meanwhile. The line is the reported latency.",
+        "else ran meanwhile. The line is the reported latency, dashed where it is unstable.",
         data=data,
         layout={"xaxis": axis("seconds since the first warm-up"), "yaxis": axis("latency (ms)", rangemode="tozero")},
         choice=platform,
@@ -65,7 +68,7 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
         yield {
             "type": "scatter",
             "mode": "markers",
-            "name": text(row["label"]),
+            "name": text(row["label"] + (" (unstable)" if row["status"] == "unstable" else "")),
             "legendgroup": row["key"],
             "showlegend": not disturbed,
             "x": [seconds[i] for i in shown],
@@ -77,7 +80,8 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
     value = row["latency_ms"]["value"]
     if value is not None:
         ends = [seconds[0], seconds[-1]]
-        line = {"color": colour(place), "width": 1.5}
+        dash = "dash" if row["status"] == "unstable" else "solid"
+        line = {"color": colour(place), "width": 1.5, "dash": dash}
         shared = {"legendgroup": row["key"], "showlegend": False, "hoverinfo": "skip"}
         yield {"type": "scatter", "mode": "lines", "x": ends, "y": [value, value], "line": line, **shared}
 
@@ -101,6 +105,12 @@ def _table(rows: list[dict[str, Any]]) -> PageTable:
         known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"], latency["n"]]
         cells.append([row["label"], row["platform"], *known, disturbed, row["status"]])
     return PageTable(columns, cells, "From and to bound the statistic at 95 % confidence.")
+
+
+def _unstable(rows: list[dict[str, Any]]) -> list[str]:
+    """Return how many measurements did not converge, and why; nothing where all did."""
+    reasons = [row["reason"] for row in rows if row["status"] == "unstable"]
+    return [troubled("unstable", reasons, len(rows))] if reasons else []
 
 
 def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hwnas.search.front_noise import FrontNoise, front_noise
 from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.report.page import render
 from hwnas.search.report.search_figures import growth, pairs, parallel, projection
 from hwnas.search.report.study_view import StudyView
-from hwnas.search.words import MISSING, facts, listed, number, spelled
+from hwnas.search.words import MISSING, facts, listed, number, spelled, troubled
 from hwnas.supernets.values import json_numbers
 
 
@@ -32,6 +33,8 @@ def search_page(result: Mapping[str, Any]) -> str:
         constraints=list(result.get("constraints") or []),
         quality=seen.quality,
         predicted=bool(seen.quality["predicted"]),
+        unstable=_troubled(seen, "unstable"),
+        n_unstable=sum(one["status"] == "unstable" for one in seen.evaluations),
         objectives=seen.objectives,
         verdict=list(_words(seen)),
         fronts=fronts,
@@ -49,8 +52,14 @@ def _words(seen: StudyView) -> list[str]:
     n = len(seen.evaluations)
     if not seen.front:
         return [f"{n} evaluations found no sub-network that meets what was asked for."]
-    sentences = [f"{n} evaluations found a front of {len(seen.front)} sub-networks: {_ends(seen)}."]
-    values = seen.hypervolumes()
+    sure = front_noise(seen.result)
+    if sure.doubtful:
+        sentences = [str(sure)]
+    else:
+        sentences = [f"{n} evaluations found a front of {len(seen.front)} sub-networks: {_ends(seen)}."]
+        if sure.run_to_run:
+            sentences.append(f"With the noise of the measurements, {_certain(sure)} there for certain.")
+    values = [] if sure.doubtful else seen.hypervolumes()
     if values and values[-1] > 0:
         reached = next(i for i, value in enumerate(values, 1) if value >= 0.95 * values[-1])
         sentences.append(f"95\u202f% of the final hypervolume was reached after {reached} evaluations.")
@@ -59,6 +68,13 @@ def _words(seen: StudyView) -> list[str]:
         total, measure, own = (_duration(spent[part]) for part in ("total", "measure", "search"))
         sentences.append(f"It took {total}: {measure} evaluating, {own} searching.")
     return sentences
+
+
+def _certain(sure: FrontNoise) -> str:
+    n = len(sure.shares)
+    return (
+        "all of them are" if sure.certain == n else f"{sure.certain} of the {n} {'is' if sure.certain == 1 else 'are'}"
+    )
 
 
 def _ends(seen: StudyView) -> str:
@@ -133,17 +149,13 @@ def _settings(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _notes(seen: StudyView) -> list[str]:
-    """Return what the study notes of itself; what its quality is stands at the top of the page already."""
-    sentences = [
-        note for note in seen.result.get("notes") or [] if not seen.quality["note"] or seen.quality["note"] not in note
-    ]
-    return sentences or _failures(seen)
+    """Return what the study notes of itself; what its quality is, and what is unstable, stands at the top already."""
+    above = [seen.quality["note"], *_troubled(seen, "unstable")]
+    sentences = [one for one in seen.result.get("notes") or [] if not any(note and note in one for note in above)]
+    return sentences or _troubled(seen, "failed")
 
 
-def _failures(seen: StudyView) -> list[str]:
-    counts = {status: sum(one["status"] == status for one in seen.evaluations) for status in ("failed", "unstable")}
-    return [
-        f"{n} of {len(seen.evaluations)} evaluations {'is' if n == 1 else 'are'} {status}."
-        for status, n in counts.items()
-        if n
-    ]
+def _troubled(seen: StudyView, status: str) -> list[str]:
+    """Return how many evaluations failed, or are unstable, and why; nothing where none is."""
+    reasons = [one.get("reason", "") for one in seen.evaluations if one["status"] == status]
+    return [troubled(status, reasons, len(seen.evaluations), "evaluations")] if reasons else []

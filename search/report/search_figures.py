@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hwnas.search.report.figures import SCALE, Cell, Figure, PageTable, Trace, axis, error_bars, points, staircase, text
+from hwnas.search.report.figures import (
+    SCALE,
+    Cell,
+    Figure,
+    PageTable,
+    Trace,
+    axis,
+    by_status,
+    error_bars,
+    hollow_key,
+    points,
+    staircase,
+    text,
+)
 from hwnas.search.report.study_view import StudyView
 from hwnas.search.words import number
 from hwnas.supernets.values import json_numbers
@@ -30,7 +43,7 @@ def projection(seen: StudyView, a: int, b: int) -> Figure:
     drawn = [row for row in range(len(seen.evaluations)) if np.isfinite(seen.values[row, [a, b]]).all()]
     good = [row for row in drawn if seen.feasible[row] and row not in on_front]
     beyond = [row for row in drawn if not seen.feasible[row]]
-    data: list[Trace] = [_by_iteration(seen, a, b, good)]
+    data: list[Trace] = list(_by_iteration(seen, a, b, good))
     if beyond:
         marker = {"color": "@faint", "symbol": "x-thin", "size": 6, "line": {"width": 1, "color": "@faint"}}
         data.append(
@@ -42,7 +55,8 @@ def projection(seen: StudyView, a: int, b: int) -> Figure:
             seen.values[seen.front, a].tolist(), seen.values[seen.front, b].tolist(), "@ink", x_up=x_up, y_up=y_up
         )
         data.append(line)
-    data.append(_front_points(seen, a, b))
+    data += _front_points(seen, a, b)
+    data += [hollow_key()] if any(seen.unstable(drawn)) else []
     return Figure(
         id=f"front-{a}-{b}",
         title=f"{seen.names[b]} against {seen.names[a]}",
@@ -64,7 +78,7 @@ def _values(seen: StudyView, *columns: int) -> PageTable:
     )
 
 
-def _by_iteration(seen: StudyView, a: int, b: int, rows: Sequence[int]) -> Trace:
+def _by_iteration(seen: StudyView, a: int, b: int, rows: Sequence[int]) -> Iterator[Trace]:
     iterations = [seen.evaluations[row]["iteration"] for row in rows]
     last = max((one["iteration"] for one in seen.evaluations), default=0)
     bar = {
@@ -76,10 +90,11 @@ def _by_iteration(seen: StudyView, a: int, b: int, rows: Sequence[int]) -> Trace
         "color": iterations, "colorscale": SCALE, "cmin": 0, "cmax": max(last, 1), "size": 6.5, "opacity": 0.85,
         "showscale": last > 0, "colorbar": bar,
     }  # fmt: skip
-    return points("evaluation", seen.column(a, rows), seen.column(b, rows), rows, marker=marker)
+    trace = points("evaluation", seen.column(a, rows), seen.column(b, rows), rows, marker=marker)
+    yield from by_status(trace, seen.unstable(rows))
 
 
-def _front_points(seen: StudyView, a: int, b: int) -> Trace:
+def _front_points(seen: StudyView, a: int, b: int) -> Iterator[Trace]:
     rows = seen.front
     last = max((one["iteration"] for one in seen.evaluations), default=0)
     marker = {
@@ -91,7 +106,7 @@ def _front_points(seen: StudyView, a: int, b: int) -> Trace:
         "error_x": error_bars(x, seen.bounds(a, rows), "@ink"),  # type: ignore[arg-type]
         "error_y": error_bars(y, seen.bounds(b, rows), "@ink"),  # type: ignore[arg-type]
     }
-    return points("front", x, y, rows, marker=marker, **bars)
+    yield from by_status(points("front", x, y, rows, marker=marker, **bars), seen.unstable(rows))
 
 
 def parallel(seen: StudyView) -> Figure:
@@ -115,7 +130,7 @@ def parallel(seen: StudyView) -> Figure:
             line
             | {
                 "mode": "lines+markers",
-                "line": {"width": 1.5, "color": shade},
+                "line": {"width": 1.5, "color": shade, "dash": "dot" if any(seen.unstable([row])) else "solid"},
                 "marker": {"size": 6, "color": shade},
                 "showlegend": False,
             }
@@ -129,6 +144,7 @@ def parallel(seen: StudyView) -> Figure:
         id="parallel",
         title="The front over all objectives",
         says=f"One line per network, from worst (below) to best (above) on the front; colours follow {seen.names[0]}."
+        + (" Dotted lines are of unstable measurements." if any(seen.unstable(rows)) else "")
         + ("" if len(rows) == len(seen.front) else f" {len(rows)} of {len(seen.front)} are drawn."),
         data=data,
         layout={

@@ -44,6 +44,10 @@ class StudyView:
         """Return the intervals of an objective's values, ``None`` where there is none."""
         return [(self.evaluations[row].get("intervals") or {}).get(self.names[column]) for row in rows]
 
+    def unstable(self, rows: Sequence[int]) -> list[bool]:
+        """Tell of some evaluations whether they have not converged."""
+        return [self.evaluations[row]["status"] == "unstable" for row in rows]
+
     def hypervolumes(self) -> list[float]:
         """Return the hypervolume after each evaluation, from the study's reference point."""
         stored = self.result["hypervolume"]["reference"]

@@ -14,8 +14,9 @@ from hwnas.search.report.transfer_figures import (
     loss_figure,
     pair_figure,
 )
-from hwnas.search.transfer.verdict import KINDS, verdict
-from hwnas.search.words import MISSING, facts, letter, listed, quality_title, spelled
+from hwnas.search.transfer.sentence import ceiling_of, run_to_run
+from hwnas.search.transfer.verdict import KINDS, troubles, verdict
+from hwnas.search.words import MISSING, facts, letter, listed, percent, quality_title, spelled
 
 # A table of more rows serves nobody on screen; the page's JSON has them all.
 _MAX_TABLE_ROWS = 200
@@ -74,6 +75,9 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         quality=quality,
         platforms=_letters(platforms),
         verdict=verdict(result),
+        unstable=[line for line in troubles(result) if " unstable" in line],
+        measurements=_measurements(result),
+        noise=_run_to_run(result),
         matrices=[_matrix(result, *matrix) for matrix in _MATRICES],
         fronts=fronts,
         losses=losses,
@@ -92,21 +96,8 @@ def transfer_page(result: Mapping[str, Any]) -> str:
 
 
 def _matrix(result: Mapping[str, Any], name: str, title: str, says: str, palest: float) -> dict[str, Any]:
-    values, interval = result[name], (result.get("intervals") or {}).get(name)
-    counts = result.get("n_pairs" if name in {"kendall_tau", "spearman"} else "n_members")
-    cells = [
-        [
-            {
-                "value": value,
-                "shade": 0 if value is None else round(100 * min(max((value - palest) / (1 - palest), 0), 1)),
-                "low": interval and interval["low"][i][j],
-                "high": interval and interval["high"][i][j],
-                "count": counts and counts[i][j],
-            }
-            for j, value in enumerate(row)
-        ]
-        for i, row in enumerate(values)
-    ]
+    places = range(len(result[name]))
+    cells = [[_cell(result, name, palest, i, j) for j in places] for i in places]
     return {
         "name": name,
         "title": title,
@@ -114,6 +105,37 @@ def _matrix(result: Mapping[str, Any], name: str, title: str, says: str, palest:
         "cells": cells,
         "directed": name in {"hypervolume_ratio", "front_overlap"},
     }
+
+
+def _cell(result: Mapping[str, Any], name: str, palest: float, i: int, j: int) -> dict[str, Any]:
+    value, bounds = result[name][i][j], (result.get("intervals") or {}).get(name) if i != j else None
+    counts = result.get("n_pairs" if name in {"kendall_tau", "spearman"} else "n_members")
+    noisy = name == "kendall_tau" and run_to_run(result, (i, j)) > 0
+    if noisy and i == j:
+        value, bounds = ceiling_of(result, i, i), result["ceiling"]
+    return {
+        "value": value,
+        "shade": 0 if value is None else round(100 * min(max((value - palest) / (1 - palest), 0), 1)),
+        "low": bounds["low"][i][j] if bounds and "low" in bounds else None,
+        "high": bounds["high"][i][j] if bounds and "high" in bounds else None,
+        "count": counts and counts[i][j],
+        "ceiling": ceiling_of(result, i, j) if noisy and i != j else None,
+    }
+
+
+def _measurements(result: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return how many measurements there are, and how many of them are unstable; ``None`` where nothing is noisy."""
+    noise = result.get("noise")
+    noisy = [place for place in range(len(result["platforms"])) if run_to_run(result, (place,)) > 0]
+    if not noise or not noisy:
+        return None
+    return {name: sum(noise[of][place] for place in noisy) for name, of in (("total", "measured"), ("unstable",) * 2)}
+
+
+def _run_to_run(result: Mapping[str, Any]) -> str:
+    """Spell by how much two runs of the noisiest platform differ; empty where nothing is noisy."""
+    differing = run_to_run(result, range(len(result["platforms"])))
+    return f"differing by {percent(differing)}" if differing else ""
 
 
 def _stage_effects(result: Mapping[str, Any]) -> PageTable | None:

@@ -11,14 +11,17 @@ from hwnas.search.report.figures import (
     PageTable,
     Trace,
     axis,
+    by_status,
     colour,
     error_bars,
+    hollow_key,
     points,
     rounded,
     staircase,
     symbol,
     text,
 )
+from hwnas.search.transfer.sentence import ceiling_of, run_to_run
 from hwnas.search.transfer.verdict import KINDS
 from hwnas.search.words import MISSING, letter, listed, quality_title, units
 
@@ -47,17 +50,17 @@ def front_figure(
     """Every platform's front, re-measured on ``target`` (the paper's Fig. 10 and 11)."""
     rows, platforms = result["rows"], result["platforms"]
     drawn = drawn_rows(result) if drawn is None else drawn
-    data: list[Trace] = [_others(rows, target, drawn)]
+    data: list[Trace] = [*_others(rows, target, drawn)]
     table: list[list[Cell]] = []
     # The own front is drawn last, on top.
     for source in sorted(range(len(platforms)), key=lambda index: index == target):
         numbers = [n for n, row in enumerate(rows) if source in row["front_of"] and _both(row, target)]
         x, y = [rows[n]["latency_ms"][target] for n in numbers], [rows[n]["quality"] for n in numbers]
-        data += _front_traces(
-            source, source == target, x, y, [rows[n]["interval_ms"][target] for n in numbers], numbers, quality
-        )
+        bounds, unstable = ([rows[n]["interval_ms"][target] for n in numbers], _unstable(rows, numbers, target))
+        data += _front_traces(source, source == target, x, y, bounds, unstable, numbers, quality)
         table += [[letter(source), *point, rows[n]["key"]] for *point, n in sorted(zip(x, y, numbers, strict=True))]
     here = letter(target)
+    data += [hollow_key()] if any(_unstable(rows, sorted(drawn), target)) else []
     return Figure(
         id=f"front-{target}",
         title=f"On {here}",
@@ -84,27 +87,35 @@ def _front_traces(
     x: Sequence[float],
     y: Sequence[float],
     bounds: Sequence[Any],
+    unstable: Sequence[bool],
     numbers: Sequence[int],
     quality: Mapping[str, Any],
 ) -> Iterator[Trace]:
     shade, name = colour(source), f"searched on {letter(source)}"
     marker = {
         "color": shade,
-        "size": 8 if own else 7.5,
-        "symbol": symbol(source) + ("" if own else "-open"),
-        "line": {"width": 1.6, "color": shade},
+        "size": 9 if own else 7,
+        "symbol": symbol(source),
+        "opacity": 1 if own else 0.75,
     }
     bound = staircase(x, y, shade, y_up=quality["maximise"], legendgroup=name, meta={"platform": source})
     bound["line"] |= {"dash": "solid" if own else "dot", "width": 2 if own else 1.2}
     yield bound
     shown = {"error_x": error_bars(x, bounds, shade)} if any(bounds) else {}
-    yield points(name, x, y, numbers, marker=marker, legendgroup=name, meta={"platform": source}, **shown)
+    drawn = points(name, x, y, numbers, marker=marker, legendgroup=name, meta={"platform": source}, **shown)
+    yield from by_status(drawn, unstable)
 
 
-def _others(rows: Sequence[Mapping[str, Any]], target: int, drawn: frozenset[int]) -> Trace:
+def _unstable(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], *targets: int) -> list[bool]:
+    """Tell of each row whether one of its measurements on these platforms did not converge."""
+    return [any(rows[n]["status"][target] == "unstable" for target in targets) for n in numbers]
+
+
+def _others(rows: Sequence[Mapping[str, Any]], target: int, drawn: frozenset[int]) -> Iterator[Trace]:
     numbers = [n for n in sorted(drawn) if not rows[n]["front_of"] and _both(rows[n], target)]
     x, y = [rows[n]["latency_ms"][target] for n in numbers], [rows[n]["quality"] for n in numbers]
-    return points("on no front", x, y, numbers, marker={"color": "@faint", "size": 5})
+    trace = points("on no front", x, y, numbers, marker={"color": "@faint", "size": 5})
+    yield from by_status(trace, _unstable(rows, numbers, target))
 
 
 def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: int) -> Figure | None:
@@ -119,7 +130,7 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
     for source, name in enumerate(platforms):
         of_source = [regret for regret in regrets if regret["searched_on"] == name]
         if source != target and of_source:
-            data.append(_loss_trace(source, of_source))
+            data += _loss_traces(source, of_source)
     table = [
         [
             r["budget_ms"],
@@ -127,6 +138,7 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
             r["own"],
             "nothing fits" if r["transferred"] is None else r["transferred"],
             r["lost"],
+            _span(r),
         ]
         for r in regrets
     ]
@@ -134,14 +146,22 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
         id=f"loss-{target}",
         title=f"Deployed on {here}",
         says=f"Zero is {here}\u2019s own front, {platforms[target]}; "
-        "above it the other front is worse, below it is better.",
-        data=data,
+        "above it the other front is worse, below it is better."
+        + (" Error bars are what the noise of the measurements leaves open." if any(map(_spread, regrets)) else ""),
+        data=[*data, *([hollow_key("hollow: noise could explain it")] if any(map(_explained, regrets)) else [])],
         layout={
             "xaxis": axis(f"latency budget on {here} (ms)"),
             "yaxis": axis(lost, zeroline=True, zerolinecolor=colour(target), zerolinewidth=2),
         },
         table=PageTable(
-            ["budget (ms)", "searched on", f"own front ({quality['unit']})", f"that front ({quality['unit']})", lost],
+            [
+                "budget (ms)",
+                "searched on",
+                f"own front ({quality['unit']})",
+                f"that front ({quality['unit']})",
+                lost,
+                "with noise",
+            ],
             table,
         ),
         choice=f"{here} \u00b7 {platforms[target]}",
@@ -150,19 +170,48 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
     )
 
 
-def _loss_trace(source: int, regrets: Sequence[Mapping[str, Any]]) -> Trace:
-    name = f"searched on {letter(source)}"
-    return {
+def _loss_traces(source: int, regrets: Sequence[Mapping[str, Any]]) -> Iterator[Trace]:
+    name, lost = f"searched on {letter(source)}", [regret["lost"] for regret in regrets]
+    line: Trace = {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines",
         "name": name,
+        "legendgroup": name,
+        "showlegend": False,
         "x": [regret["budget_ms"] for regret in regrets],
-        "y": [regret["lost"] for regret in regrets],
+        "y": lost,
         "meta": {"platform": source},
         "line": {"color": colour(source), "width": 2},
+        "hoverinfo": "skip",
+    }
+    marks = line | {
+        "mode": "markers",
+        "showlegend": True,
         "marker": {"color": colour(source), "size": 8, "symbol": symbol(source)},
+        "hoverinfo": "x+y",
         "hovertemplate": "%{x} ms: %{y:.2f} lost<extra></extra>",
     }
+    if any(map(_spread, regrets)):
+        marks["error_y"] = error_bars(lost, [regret["lost_interval"] for regret in regrets], colour(source))
+    yield line
+    yield from by_status(marks, [_explained(regret) for regret in regrets])
+
+
+def _spread(regret: Mapping[str, Any]) -> bool:
+    """Tell whether noise leaves open what is lost."""
+    low, high = regret.get("lost_interval") or (0.0, 0.0)
+    return bool(low < high)
+
+
+def _explained(regret: Mapping[str, Any]) -> bool:
+    """Tell whether noise alone could be all that is lost, or gained."""
+    low, high = regret.get("lost_interval") or (0.0, 0.0)
+    return bool(low < high and low <= 0 <= high)
+
+
+def _span(regret: Mapping[str, Any]) -> str | None:
+    low, high = regret.get("lost_interval") or (0.0, 0.0)
+    return f"{low:.2f} to {high:.2f}" if low < high else None
 
 
 def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int] | None = None) -> Figure:
@@ -177,17 +226,20 @@ def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int]
         (f"front of {b}", colour(j), symbol(j), lambda of: j in of and i not in of),
         ("front of both", "@ink", "star", lambda of: i in of and j in of),
     )
-    data = []
+    data: list[Trace] = []
     for name, shade, mark, belongs in kinds:
         numbers = [n for n in here if n in drawn and belongs(rows[n]["front_of"])]
         x, y = [rows[n]["latency_ms"][i] for n in numbers], [rows[n]["latency_ms"][j] for n in numbers]
-        data.append(
-            points(name, x, y, numbers, marker={"color": shade, "symbol": mark, "size": 5 if shade == "@faint" else 8})
+        trace = points(
+            name, x, y, numbers, marker={"color": shade, "symbol": mark, "size": 5 if shade == "@faint" else 8}
         )
+        data += by_status(trace, _unstable(rows, numbers, i, j))
+    data += [hollow_key()] if any(_unstable(rows, here, i, j)) else []
     return Figure(
         id=f"pair-{i}-{j}",
         title=f"{a} against {b}",
-        says=f"{len(here)} sub-networks measured on both; Kendall tau {MISSING if tau is None else f'{tau:.3f}'}.",
+        says=f"{len(here)} sub-networks measured on both; Kendall tau {MISSING if tau is None else f'{tau:.3f}'}"
+        f"{_allowed(result, i, j)}.",
         data=data,
         layout={"xaxis": axis(f"latency on {a} (ms)"), "yaxis": axis(f"latency on {b} (ms)")},
         table=PageTable(
@@ -208,6 +260,11 @@ def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int]
         height=400,
         platforms=(i, j),
     )
+
+
+def _allowed(result: Mapping[str, Any], i: int, j: int) -> str:
+    """Say what noise allows, where there is noise."""
+    return f", where noise allows {ceiling_of(result, i, j):.3f}" if run_to_run(result, (i, j)) else ""
 
 
 def effect_figure(result: Mapping[str, Any]) -> Figure | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ import numpy as np
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.stopping import Reference
+from hwnas.search.words import troubled
 from hwnas.supernets.contents import of_records
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import is_time, number, number_or_none
@@ -174,7 +174,7 @@ class Study:
         notes += self.facts.get("remarks", [])
         for status in ("failed", "unstable"):
             found = [one.reason for one in self.archive if one.status == status]
-            notes += [f"{_counted(found, len(self.archive))} {status}{_why(found)}"] if found else []
+            notes += [troubled(status, found, len(self.archive), "evaluations")] if found else []
         if self.nearest is not None:
             notes.append(self._impossible(self.archive[self.nearest]))
         if self.stopped and not self.stopped.endswith("evaluations are done"):
@@ -220,18 +220,6 @@ class Study:
             "settings": {"preset": self.settings["preset"], **self.settings["settings"], **self._protocol()},
             "warm_start": self.settings["warm_start"],
         }
-
-
-def _counted(found: Sequence[str], total: int) -> str:
-    return f"{len(found)} of {total} evaluations {'are' if len(found) > 1 else 'is'}"
-
-
-def _why(reasons: Sequence[str]) -> str:
-    """Return the most frequent reason, and how many have it where there are others."""
-    (reason, n), *others = Counter(reasons).most_common()
-    if not reason:
-        return ""
-    return f": {reason}{f' ({n} of them)' if others else ''}"
 
 
 def times(archive: Archive) -> dict[str, float]:

@@ -60,8 +60,10 @@ def bootstrap(
 
 
 def _centred(draws: FloatArray, exact: FloatArray) -> FloatArray:
-    """Return draws, the mean of which is moved to that of others; over the first axis."""
-    return draws - (mean_of_known(draws) - mean_of_known(exact))
+    """Return draws, the mean of which is moved to that of others, within what either has; over the first axis."""
+    both = np.stack([draws, exact])
+    least, most = (reduce(both, axis=(0, 1)) for reduce in (np.fmin.reduce, np.fmax.reduce))
+    return np.asarray(np.clip(draws - (mean_of_known(draws) - mean_of_known(exact)), least, most))
 
 
 def quantiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:

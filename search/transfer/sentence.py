@@ -37,6 +37,12 @@ def settled(result: Mapping[str, Any], *places: int) -> bool:
     return not noise or all(2 * noise["unstable"][place] <= noise["measured"][place] for place in places)
 
 
+def ceiling_of(result: Mapping[str, Any], i: int, j: int) -> float:
+    """Return the tau that noise allows two platforms, or one with itself; 1 where it is not known."""
+    ceiling = (result.get("ceiling") or {}).get("kendall_tau")
+    return float(ceiling[i][j]) if ceiling and ceiling[i][j] is not None else 1.0
+
+
 def run_to_run(result: Mapping[str, Any], places: Sequence[int]) -> float:
     """Return by which fraction two runs differ on the noisiest of these platforms; 0 of what is exact."""
     noise = result.get("noise")

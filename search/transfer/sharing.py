@@ -8,12 +8,10 @@ from typing import Any
 from hwnas.search.transfer.decision import ALIKE, DIFFERENT, FEW, NOISE, UNKNOWN
 from hwnas.search.transfer.grouping import SHARED_TAU
 from hwnas.search.transfer.sentence import Name, Sentence, known, names, run_to_run
-from hwnas.search.words import percent
+from hwnas.search.words import QUIET, percent
 
 # More names than these in a row are counted.
 _NAMED = 4
-
-QUIET = "quiet the machine or use --effort thorough"
 
 
 def sharing(result: Mapping[str, Any], *, carried: bool) -> Iterator[Sentence]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwnas.search.transfer.sentence import Name, Sentence, known, run_to_run, settled
+from hwnas.search.transfer.sentence import Name, Sentence, ceiling_of, known, run_to_run, settled
 from hwnas.search.transfer.sharing import sharing
-from hwnas.search.words import number, percent, units
+from hwnas.search.words import number, percent, troubled, units
 
 # A terminal may not have what typesetting asks for.
 _PLAIN = str.maketrans({"\u202f": " ", "\u2019": "'"})
@@ -46,10 +46,28 @@ def verdict(result: Mapping[str, Any]) -> list[Sentence]:
 
 
 def words(result: Mapping[str, Any]) -> list[str]:
-    """Return the same as plain text, the platforms by their full names."""
+    """Return the same as plain text, the platforms by their full names, and how many measurements are in trouble."""
+    platforms = result["platforms"]
+    said = [[platforms[part.index] if isinstance(part, Name) else part for part in one] for one in verdict(result)]
+    return ["".join(parts).translate(_PLAIN) for parts in said] + troubles(result)
+
+
+def troubles(result: Mapping[str, Any]) -> list[str]:
+    """Return how many measurements failed or did not converge, and why: a line each."""
+    # What a table knows was not measured.
+    measured = [one for one in _measurements(result) if one[2] or one[0] != "ok"]
+    found = []
+    for state in ("failed", "unstable"):
+        reasons = [reason for status, reason, _ in measured if status == state]
+        found += [f"{troubled(state, reasons, len(measured)).rstrip('.')}."] if reasons else []
+    return found
+
+
+def _measurements(result: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """Return the status, the reason and the interval of every measurement."""
+    fields = ("status", "reason", "interval_ms")
     return [
-        "".join(result["platforms"][part.index] if isinstance(part, Name) else part.translate(_PLAIN) for part in one)
-        for one in verdict(result)
+        one for row in result.get("rows") or () for one in zip(*(row.get(name) or () for name in fields), strict=True)
     ]
 
 
@@ -181,7 +199,7 @@ def _adapting(result: Mapping[str, Any]) -> Iterator[Sentence]:
     reached = [
         (n, source, target)
         for n, source, target in known(found.get("adapted") or [], lambda i, j: i != j)
-        if settled(result, source, target) and _retest(result, target) >= found["target_tau"]
+        if settled(result, source, target) and ceiling_of(result, target, target) >= found["target_tau"]
     ]
     if not reached:
         return
@@ -196,9 +214,3 @@ def _adapting(result: Mapping[str, Any]) -> Iterator[Sentence]:
         Name(best[target][1]),
         f" (Kendall tau {found['target_tau']} on others); {from_nothing}.",
     )
-
-
-def _retest(result: Mapping[str, Any], place: int) -> float:
-    """Return the tau of two runs of a platform; 1 where it is not known."""
-    ceiling = (result.get("ceiling") or {}).get("kendall_tau")
-    return float(ceiling[place][place]) if ceiling and ceiling[place][place] is not None else 1.0

@@ -163,7 +163,7 @@ def test_a_search_that_a_table_knows_nothing_of_says_why(files):
     files[0].write_text("\n".join(rows[:3]) + "\n")
     study = go(None, 12)
     (told,) = (note for note in study.notes() if "failed" in note)
-    assert "evaluations are failed: latency: table:file=latency.csv has no latency for it: the table has 2 of" in told
+    assert "evaluations failed: latency: table:file=latency.csv has no latency for it: the table has 2 of" in told
     assert "the space's 18 sub-networks" in told
 
 

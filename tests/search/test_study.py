@@ -138,7 +138,7 @@ def test_a_failed_evaluation_is_kept_with_its_reason_and_told_as_nan(score, echo
     assert np.isnan(echo.last.told[0][1][1]).all()
     assert 1 not in study.front
     assert study.to_json()["evaluations"][1]["objectives"] == {"score": None, "macs": 19.0}
-    assert "1 of 3 evaluations is failed: score: it was failed" in study.notes()
+    assert "1 of 3 evaluations failed: score: it was failed" in study.notes()
 
 
 def test_evals_cut_the_last_batch(echo):

@@ -1,0 +1,99 @@
+"""How sure a front is, when the values that it was found by are noisy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from hwnas.search.hypervolume import non_dominated
+from hwnas.search.objectives import Directions
+from hwnas.search.words import QUIET, percent
+from hwnas.supernets.space import BoolArray, FloatArray
+
+# Intervals are of 95 % confidence.
+_Z = NormalDist().inv_cdf(0.975)
+_DRAWS = 200
+# A member of the front is there for certain where so many draws of the noise leave it there, and doubtful below half.
+_CERTAIN, _DOUBTFUL = 0.95, 0.5
+
+
+@dataclass(frozen=True)
+class FrontNoise:
+    """How sure the members of a front are.
+
+    Attributes:
+        shares: of the draws of noise, in how many each member stays on the front, ``(k,)``; all 1: nothing is noisy.
+        run_to_run: by which fraction two runs typically differ in a member's noisiest objective; 0: nothing is noisy.
+        unstable: members that have not converged.
+    """
+
+    shares: FloatArray
+    run_to_run: float
+    unstable: int
+
+    @property
+    def certain(self) -> int:
+        """How many members are there for certain."""
+        return int((self.shares >= _CERTAIN).sum())
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether noise could explain most of the front, or most of it has not converged."""
+        if not len(self.shares):
+            return False
+        return bool(np.median(self.shares) < _DOUBTFUL) or 2 * self.unstable > len(self.shares)
+
+    def __str__(self) -> str:
+        """Say in one sentence that it is doubtful, and why."""
+        n = len(self.shares)
+        some = f", {self.unstable} of them unstable," if self.unstable else ""
+        return (
+            f"Too noisy to tell which sub-networks are on the front: the {n} that are by these measurements{some} "
+            f"differ by {percent(self.run_to_run)} from run to run; {QUIET}."
+        )
+
+
+def front_noise(outcome: Mapping[str, Any]) -> FrontNoise:
+    """Draw the noise of a study's values, and count who stays on its front.
+
+    Args:
+        outcome: the JSON of ``hwnas search``.
+    """
+    evaluations, front = outcome["evaluations"], list(outcome["front"])
+    names = [one["name"] for one in outcome["objectives"]]
+    values = _table(evaluations, names, lambda one, name: one["objectives"].get(name))
+    errors = _table(evaluations, names, _error)
+    unstable = sum(evaluations[index]["status"] == "unstable" for index in front)
+    relative = np.divide(errors, np.abs(values), out=np.zeros_like(values), where=values != 0)
+    if not front or not np.nan_to_num(errors).any():
+        return FrontNoise(np.ones(len(front)), 0.0, unstable)
+    run_to_run = NormalDist().inv_cdf(0.75) * 2**0.5 * float(np.median(relative[front].max(axis=1)))
+    feasible = np.array([one["status"] != "failed" and one.get("violation", 0) == 0 for one in evaluations])
+    minimised = Directions([one["maximise"] for one in outcome["objectives"]]).minimised(values)
+    return FrontNoise(_staying(minimised, errors, feasible)[front], run_to_run, unstable)
+
+
+def _staying(minimised: FloatArray, errors: FloatArray, feasible: BoolArray) -> FloatArray:
+    """Return in which share of draws each point is on the front, ``(n,)``."""
+    rng = np.random.default_rng(0)  # one result is described in one way
+    alive = np.flatnonzero(feasible & np.isfinite(minimised).all(axis=1))
+    points, spread = minimised[alive], errors[alive]
+    stays = np.zeros(len(minimised))
+    for _ in range(_DRAWS):
+        stays[alive] += non_dominated(points + spread * rng.normal(size=points.shape))
+    return stays / _DRAWS
+
+
+def _table(evaluations: Sequence[Mapping[str, Any]], names: Sequence[str], cell: Any) -> FloatArray:
+    rows = [[np.nan if (value := cell(one, name)) is None else value for name in names] for one in evaluations]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+
+
+def _error(one: Mapping[str, Any], name: str) -> float:
+    """Return the standard error of a value; 0 of an exact one."""
+    low, high = (one.get("intervals") or {}).get(name) or (0.0, 0.0)
+    return 0.0 if low is None or high is None else (high - low) / (2 * _Z)
