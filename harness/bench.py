@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from hwnas import backends
 from hwnas.backends.backend import RunningBackend
+from hwnas.harness.host.calm import LoadWatch
 from hwnas.harness.host.lock import DeviceLock
 from hwnas.harness.host.threads import affinity, physical_cores
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.platform import Platform, surroundings
+from hwnas.harness.progress import MeasuringProgress, OnProgress
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.harness.worker.messages import Failed, Measured, Order, Prepared, Progressed
 from hwnas.harness.worker.process import WorkerDied, WorkerProcess, start_worker
-from hwnas.harness.worker.timed import Tick
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
@@ -32,26 +34,6 @@ _DEATHS = 4
 
 Network = tuple[str, IntArray]  # its key and its vector, (n_var,)
 OnMeasurement = Callable[[Measurement], Measurement]
-
-
-@dataclass(frozen=True)
-class MeasuringProgress:
-    """How far a measurement has come.
-
-    Attributes:
-        phase: "waiting" (for the device), "starting", "preparing" or "timing".
-        done: networks done in this phase.
-        total: networks in it.
-        message: the same in words.
-    """
-
-    phase: str
-    done: int
-    total: int
-    message: str
-
-
-OnProgress = Callable[[MeasuringProgress], None]
 
 
 class Bench(Protocol):
@@ -136,6 +118,8 @@ class LocalBench:
         rng: draws the order of the networks in each round.
         check: compare every network's outputs with the torch module's.
         silence_s: a worker that says nothing for this long has hung.
+        wait_s: where other programs keep the CPUs busy, wait so long for calm before anything is measured; 0: only say
+            so; ``None``: do not look.
         unit: which of several equal devices of this host it is, where there are several; each has its own lock.
 
     Attributes:
@@ -153,6 +137,7 @@ class LocalBench:
         rng: np.random.Generator | None = None,
         check: bool = True,
         silence_s: float = SILENCE_S,
+        wait_s: float | None = 0.0,
         unit: int | None = None,
     ) -> None:
         self._net, self._platform, self._anchors = net, platform, anchors
@@ -166,6 +151,7 @@ class LocalBench:
         self.environment, self.fingerprint = surroundings(platform)
         # Workers run on the CPUs that the environment records, whatever a library does to this process's own later.
         self._cpus = affinity()
+        self._watch = LoadWatch(self._cores, platform.settings.threads, wait_s, lambda text: self._say("busy", text))
         self._builder = MeasurementBuilder(net, platform, self.fingerprint, anchors)
         self._worker: WorkerProcess | None = None
         self._prepared = 0  # networks, by this worker
@@ -256,12 +242,13 @@ class LocalBench:
     def _run(self, left: Mapping[int, Network]) -> Iterator[Measurement]:
         """Send networks to the worker; yield each one's measurement as soon as it is there."""
         worker = self._fresh(len(left))
+        self._watch.begin()
         seed = int(self._rng.integers(2**32))
         prepared = 0
         for message in worker.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
             match message:
                 case Progressed(tick=tick):
-                    self.on_progress(_timing(tick))
+                    self.on_progress(MeasuringProgress.timing(tick))
                 case Prepared(again=again):
                     if not again:
                         prepared += 1
@@ -271,6 +258,10 @@ class LocalBench:
                 case Failed(number=number, reason=reason):
                     yield self._builder.failed(left[number][1], reason)
                 case Measured(number=number) if number < 0:
+                    if number == -1:  # the first of those that are timed together
+                        self._builder.load = self._watch.mark()
+                        if not message.interim:  # where memory is short, the rest is prepared and timed after them
+                            self._watch.begin()
                     self._builder.anchor(message)
                 case Measured(number=number):
                     yield self._builder.measurement(left[number][1], message)
@@ -301,10 +292,12 @@ class LocalBench:
         """Return the worker; if there is none, wait for the device and start one."""
         if self._worker is None:
             if self._lock is None:
-                lock = DeviceLock(self._locked, lambda text: self.on_progress(MeasuringProgress("waiting", 0, 1, text)))
+                lock = DeviceLock(self._locked, lambda text: self._say("waiting", text))
                 self._lock = lock.__enter__()
-            self.on_progress(MeasuringProgress("starting", 0, 1, f"starting a worker for {self._platform}"))
+            self._watch.wait()
+            self._say("starting", f"starting a worker for {self._platform}")
             self._worker = self._started()
+            self._watch.mark()
             ready = self._worker.ready
             noise, threads = asdict(ready.noise), ready.threads
             self._protocol = self._builder.begin(ready.protocol, noise, None if threads is None else threads.verified)
@@ -317,7 +310,6 @@ class LocalBench:
         if not isinstance(self._backend, RunningBackend):
             raise MeasurementError(f"the backend {self._platform.backend!r} runs nothing")
         settings = self._platform.settings
-        cores = (physical_cores(settings.threads, self._cpus) if settings.device == "cpu" else None) or self._cpus
         order = Order(
             supernet=self._net.name,
             backend=self._platform.backend,
@@ -325,7 +317,7 @@ class LocalBench:
             anchors=self._anchors.tolist(),
             protocol=self._choice.to_record(),
             check=self._check,
-            cores=sorted(cores),
+            cores=sorted(self._cores),
             marker=-1,
         )
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(settings.threads))
@@ -338,15 +330,17 @@ class LocalBench:
         except MeasurementError as error:
             raise MeasurementError(f"{self._platform}: {error}") from None
 
+    @cached_property
+    def _cores(self) -> set[int]:
+        """The CPUs that workers run on."""
+        settings = self._platform.settings
+        return (physical_cores(settings.threads, self._cpus) if settings.device == "cpu" else None) or self._cpus
+
+    def _say(self, phase: str, words: str) -> None:
+        self.on_progress(MeasuringProgress.begun(phase, words))
+
     def _stop(self) -> None:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
         self._prepared = 0
-
-
-def _timing(tick: Tick) -> MeasuringProgress:
-    words = (
-        f"round {tick.round}: {tick.converged} of {tick.total} networks have converged" if tick.round else "warming up"
-    )
-    return MeasuringProgress("timing", tick.converged, tick.total, words)

@@ -106,15 +106,16 @@ def candidates(
             as well.
         graphs: the wanted sub-networks' keys, and the digest that each must still have.
         contents: by key, digests of the files that options of the platform name; their names do not matter.
-        states: the statuses that are accepted. Of measurements that were cut short, only converged ones are.
+        states: the statuses that are accepted. Of measurements that were cut short, only converged ones are, and none
+            that was taken beside a heavy load.
     """
     found: dict[str, list[Measurement]] = {}
     for name in protocol.serving():
         wanted = {"fingerprint": fingerprint, "protocol": name, "keys": graphs, "status": states}
         for record in reversed(_records(store, supernet, platform, contents or {}, wanted)):
             measurement = _read(store, record)
-            cut_short = measurement.interim and measurement.status != "ok"
-            if measurement.graph == graphs.get(measurement.key) and not cut_short:
+            doubtful = measurement.load is not None or (measurement.interim and measurement.status != "ok")
+            if measurement.graph == graphs.get(measurement.key) and not doubtful:
                 found.setdefault(measurement.key, []).append(restated(measurement, protocol))
     return found
 

@@ -18,9 +18,7 @@ from hwnas.harness.bench import (
     Bench,
     Elsewhere,
     LocalBench,
-    MeasuringProgress,
     Network,
-    OnProgress,
     ParallelBench,
 )
 from hwnas.harness.cache import StoredValues
@@ -29,6 +27,7 @@ from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.request import Given
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
+from hwnas.harness.progress import MeasuringProgress, OnProgress
 from hwnas.harness.project_file import chosen
 from hwnas.harness.store import Store
 from hwnas.harness.worker.builder import MeasurementBuilder
@@ -77,6 +76,8 @@ class Measurer:
             smallest, a middle and the largest.
         since: stored measurements taken since then (ISO 8601, UTC) are used as they are, converged or not; older ones
             only if the anchors agree. So an interrupted study goes on without measuring anything twice.
+        wait_s: where other programs keep the CPUs busy, wait so long for calm before anything is measured; 0: only say
+            so; ``None``: do not look. What is measured beside them is marked, and is not used again.
         unconverged: use stored measurements that did not converge as well, if the anchors agree.
 
     Raises:
@@ -97,6 +98,7 @@ class Measurer:
         check: bool = True,
         silence_s: float = SILENCE_S,
         since: str | None = None,
+        wait_s: float | None = 0.0,
         unconverged: bool = False,
         anchors: npt.ArrayLike | None = None,
     ) -> None:
@@ -112,6 +114,7 @@ class Measurer:
             "rng": np.random.default_rng(seed),
             "check": check,
             "silence_s": silence_s,
+            "wait_s": wait_s,
         }
         self._bench: Bench = (
             self.platform.bench(net, vectors, **options)

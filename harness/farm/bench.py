@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.bench import SILENCE_S, MeasuringProgress, Network, OnMeasurement, OnProgress
+from hwnas.harness.bench import SILENCE_S, Network, OnMeasurement
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder
@@ -18,6 +18,7 @@ from hwnas.harness.farm.offer import OfferedPlatform, place, token
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
+from hwnas.harness.progress import MeasuringProgress, OnProgress
 from hwnas.harness.validation import Refusal, validating
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.errors import MeasurementError
@@ -60,6 +61,7 @@ class FarmBench:
         rng: draws the orders' seeds.
         check: compare every network's outputs with the torch module's.
         silence_s: a measuring process that says nothing for this long has hung.
+        wait_s: where other programs keep a worker's CPUs busy, it waits so long for calm; ``None``: it does not look.
     """
 
     def __init__(  # noqa: PLR0913 - as a local bench
@@ -74,6 +76,7 @@ class FarmBench:
         rng: np.random.Generator | None = None,
         check: bool = True,
         silence_s: float = SILENCE_S,
+        wait_s: float | None = 0.0,
     ) -> None:
         self._cluster, self._platform, self._net, self._anchors = cluster, platform, net, anchors
         self._choice = ProtocolChoice.wanted(protocol)
@@ -82,6 +85,7 @@ class FarmBench:
         self._rng = np.random.default_rng(0) if rng is None else rng
         self._check = check
         self._silence_s = silence_s
+        self._wait_s = wait_s
         self._begun = False
         self.environment: dict[str, Any] = dict(platform.environment)
         self.fingerprint = platform.fingerprint
@@ -230,6 +234,7 @@ class FarmBench:
             check=self._check,
             silence_s=self._silence_s,
             contents=dict(self._platform.settings.contents),
+            wait_s=self._wait_s,
         ).to_text()
 
     def _interim(self, record: Mapping[str, Any], keys: Collection[str], on_measurement: OnMeasurement) -> None:

@@ -10,12 +10,13 @@ from threading import Lock
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import LocalBench, OnProgress
+from hwnas.harness.bench import LocalBench
 from hwnas.harness.farm.messages import MeasureDescription
 from hwnas.harness.farm.offer import Offer
 from hwnas.harness.measurement.protocol import ProtocolChoice
 from hwnas.harness.pinned import pinned, pinned_settings
 from hwnas.harness.platform import Platform, parse, surroundings
+from hwnas.harness.progress import OnProgress
 from hwnas.supernets.contents import SHOWN
 from hwnas.supernets.errors import MeasurementError
 
@@ -55,7 +56,7 @@ class OpenBenches:
             MeasurementError: the environment or the platform's files are not those of the description.
         """
         choice = ProtocolChoice.from_record(what.protocol)
-        key = replace(what, protocol={}).to_text()
+        key = replace(what, protocol={}, wait_s=None).to_text()
         with self._lock:
             found = self._open.pop(key, None)
         if found is not None and not choice.allows(found.bench.begin()):
@@ -94,6 +95,7 @@ class OpenBenches:
             on_progress=self._progress_of(what.device),
             check=what.check,
             silence_s=what.silence_s,
+            wait_s=what.wait_s,
             unit=self._offer.unit,
         )
         return OpenBench(bench, platform)

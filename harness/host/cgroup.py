@@ -20,6 +20,19 @@ def quota(proc: Path = PROC, root: Path = ROOT) -> float | None:
     return min(limits, default=None)
 
 
+def used(proc: Path = PROC, root: Path = ROOT) -> tuple[float, float] | None:
+    """Return the tightest quota, in CPUs, and the CPU time that its group has used, in seconds.
+
+    ``None`` if there is no quota, or the time is not known.
+    """
+    limits = [(limit, folder) for folder in _folders(proc, root) if (limit := _limit(folder)) is not None]
+    if not limits:
+        return None
+    limit, folder = min(limits, key=lambda one: one[0])
+    seconds = _used_s(folder)
+    return None if seconds is None else (limit, seconds)
+
+
 def stat_files(proc: Path = PROC, root: Path = ROOT) -> list[Path]:
     """Return the ``cpu.stat`` files of the groups that have a quota: throttling is counted there."""
     return [folder / "cpu.stat" for folder in _folders(proc, root) if _limit(folder) and (folder / "cpu.stat").exists()]
@@ -70,6 +83,17 @@ def _limit(folder: Path) -> float | None:
     except OSError:
         return None
     return None if given in ("max", "-1") else int(given) / int(period)
+
+
+def _used_s(folder: Path) -> float | None:
+    """Return a group's CPU time: ``usage_usec`` in ``cpu.stat`` (2), or ``cpuacct.usage`` in ns (1)."""
+    try:
+        if (folder / "cpuacct.usage").exists():
+            return int((folder / "cpuacct.usage").read_text()) / 1e9
+        counts = dict(line.split() for line in (folder / "cpu.stat").read_text().splitlines())
+        return int(counts["usage_usec"]) / 1e6
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _memory(folder: Path) -> tuple[int, int] | None:

@@ -20,6 +20,8 @@ from hwnas.supernets.values import fault, number_or_none
 SCHEMA = 1
 
 STATES = ("ok", "unstable", "failed")
+# In the context of what was measured beside a heavy load: the share of the CPUs that other programs used, and which.
+LOAD = "load"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,11 @@ class Measurement:
     def interim(self) -> bool:
         """Whether it was reported before its batch ended; the final measurement replaces it, unless there is none."""
         return bool(self.context.get("interim", False))
+
+    @property
+    def load(self) -> Mapping[str, Any] | None:
+        """What kept CPUs busy beside it, "busy" and "programs", if that left too few; ``None``: enough were left."""
+        return self.context.get(LOAD)
 
     @property
     def latency_ms(self) -> float:
@@ -270,6 +277,7 @@ def _check(made: Measurement) -> None:
     if (made.status == "failed") != math.isnan(made.latency_s):
         raise ValueError(f"latency_s: cannot be {made.latency_s} of a measurement that is {made.status}")
     _check_anchors(made.context.get("anchors", {}))
+    _check_load(made.context.get(LOAD, {"busy": 0.0, "programs": []}))
 
 
 def _check_anchors(anchors: Any) -> None:
@@ -279,6 +287,17 @@ def _check_anchors(anchors: Any) -> None:
         reason = fault(latency_s, time=True)
         if reason is not None:
             raise ValueError(f"anchor {key!r:.40}: {reason}")
+
+
+def _check_load(load: Any) -> None:
+    if not isinstance(load, dict) or not isinstance(load["programs"], list):
+        raise TypeError(f"load: expected busy and programs, got {load!r:.40}")
+    for number in (load["busy"], *(one["cpus"] for one in load["programs"])):
+        reason = fault(number)
+        if reason is not None:
+            raise ValueError(f"load: {reason}")
+    if not all(isinstance(one["name"], str) for one in load["programs"]):
+        raise TypeError("load: expected programs by name")
 
 
 def _latency(value: Any) -> float:

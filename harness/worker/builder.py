@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.harness.measurement.graph import digests
-from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.measurement import LOAD, Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import Summary, summarise
@@ -34,6 +34,7 @@ class MeasurementBuilder:
 
     Attributes:
         anchors_now: the anchors' keys and latencies, seconds, in the latest batch.
+        load: what other programs kept busy beside the batch, where that is too much, as a record; else ``None``.
     """
 
     def __init__(self, net: SuperNetwork, platform: Platform, fingerprint: str, anchors: IntArray) -> None:
@@ -44,6 +45,7 @@ class MeasurementBuilder:
         self._noise: dict[str, Any] | None = None
         self._threads_verified: bool | None = None
         self.anchors_now: dict[str, float] = {}
+        self.load: dict[str, Any] | None = None
 
     def begin(
         self, protocol: Mapping[str, Any], noise: Mapping[str, Any] | None, threads_verified: bool | None = None
@@ -96,6 +98,7 @@ class MeasurementBuilder:
         if message.interim and not message.converged:
             verdict = unfinished(verdict, message.batch.rounds)
         context = {**message.batch.to_record(), "anchors": dict(self.anchors_now), "noise": self._noise}
+        context |= {} if self.load is None else {LOAD: self.load}
         return self._write(
             row,
             verdict.status,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hwnas import backends
 from hwnas.backends.backend import known_latency
+from hwnas.harness.measurement.measurement import LOAD
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
 from hwnas.harness.store import decoded
@@ -153,6 +154,8 @@ def _known(
     meant = [record for record in records if (record.get("contents") or {}) == platform.settings.contents]
     # What takes the place of an interim value has its number and a later time.
     final = [record for record in meant if not record.get("context", {}).get("interim", False)]
+    # What was taken beside a heavy load says how heavy that was.
+    final = [record for record in final if LOAD not in record.get("context", {})]
     if end is not None:
         final = [record for record in final if record["id"] <= end[0] and str(record["measured_at"]) <= end[1]]
     known = {str(record["key"]): (_vector(net, record), _stored(record)) for record in final}

@@ -73,8 +73,9 @@ def test_the_client_looks_up_and_keeps_values(net, cluster):
     X = net.space.sample(3, 0)
     with Store.open(":memory:") as store:
         numbers = replace(QUICK, anchor_agree=0.5)
-        take(net, find(DEVICE, cluster), X, store=store, protocol=numbers)
-        again = take(net, find(DEVICE, cluster), X, store=store, protocol=numbers)
+        settings = {"store": store, "protocol": numbers, "wait_s": None}
+        take(net, find(DEVICE, cluster), X, **settings)
+        again = take(net, find(DEVICE, cluster), X, **settings)
         assert all(one.cached for one in again)
         assert len(store.measurements()) == 3
 
