@@ -90,6 +90,7 @@ def build_table(
     *,
     store: Store | None = None,
     protocol: Given = None,
+    wait_s: float | None = 0.0,
     progress: Callable[[MeasuringProgress], None] | None = None,
     fresh: bool = False,
     check: bool = True,
@@ -103,6 +104,7 @@ def build_table(
             interrupted build can be continued. Blocks that did not converge are not measured again either, as long as
             the anchors agree.
         protocol: see ``hwnas.harness.measure.Measurer``; numbers without a profile are changed in ``PROTOCOL``.
+        wait_s: see ``Measurer``.
         progress: see ``Measurer``; it counts blocks here.
         fresh: see ``Measurer.measure``.
         check: see ``Measurer``.
@@ -123,6 +125,7 @@ def build_table(
         platform,
         store=store,
         protocol=chosen(protocol, base=PROTOCOL),
+        wait_s=wait_s,
         progress=counted,
         check=check,
         anchors=_anchors(blocks),

@@ -145,6 +145,7 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
     seed: int = 0,
     store: Store | None = None,
     protocol: Given = None,
+    wait_s: float | None = 0.0,
     progress: Callable[[MeasuringProgress], None] | None = None,
     fresh: bool = False,
     check: bool = True,
@@ -161,6 +162,7 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
         seed: of the choice of sub-networks.
         store: see ``hwnas.harness.measure.Measurer``.
         protocol: see ``Measurer``.
+        wait_s: see ``Measurer``.
         progress: see ``Measurer``.
         fresh: see ``Measurer.measure``.
         check: see ``Measurer``.
@@ -180,7 +182,8 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
     )
     X = np.concatenate([fitted_on, _others(net, n, fitted_on, rng)])
     plain_s = replace(table, correction=None).latency(net, X)  # before hours of measuring: a block may be missing
-    with Measurer(net, platform, store=store, protocol=protocol, progress=progress, check=check) as measurer:
+    options = {"protocol": protocol, "wait_s": wait_s, "progress": progress}
+    with Measurer(net, platform, store=store, check=check, **options) as measurer:  # type: ignore[arg-type]
         measured = measurer.measure(X, fresh=fresh)
     latency_s = np.array([one.latency_s for one in measured])
     there = np.isfinite(latency_s)

@@ -277,7 +277,8 @@ def _check(made: Measurement) -> None:
     if (made.status == "failed") != math.isnan(made.latency_s):
         raise ValueError(f"latency_s: cannot be {made.latency_s} of a measurement that is {made.status}")
     _check_anchors(made.context.get("anchors", {}))
-    _check_load(made.context.get(LOAD, {"busy": 0.0, "programs": []}))
+    if LOAD in made.context:
+        check_load(made.context[LOAD])
 
 
 def _check_anchors(anchors: Any) -> None:
@@ -289,7 +290,8 @@ def _check_anchors(anchors: Any) -> None:
             raise ValueError(f"anchor {key!r:.40}: {reason}")
 
 
-def _check_load(load: Any) -> None:
+def check_load(load: Any) -> None:
+    """Raise ``TypeError``, ``LookupError`` or ``ValueError`` where a stored load is not what it should be."""
     if not isinstance(load, dict) or not isinstance(load["programs"], list):
         raise TypeError(f"load: expected busy and programs, got {load!r:.40}")
     for number in (load["busy"], *(one["cpus"] for one in load["programs"])):

@@ -105,10 +105,9 @@ def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:
         "disturbed": "many samples were disturbed: let the machine come to rest",
     }
     for cause, step in steps.items():
-        if shares.get(cause, 0.0) >= _WORTH_NAMING:
-            return (
-                f"{step} ({shares[cause]:.0%} of the time)" if cause != "disturbed" else f"{step} ({shares[cause]:.0%})"
-            )
+        share = min(1.0, shares.get(cause, 0.0))  # of several threads, each can wait all the time
+        if share >= _WORTH_NAMING:
+            return f"{step} ({share:.0%}{' of the time' * (cause != 'disturbed')})"
     if protocol.effort != EFFORTS[-1]:
         return f"measure it with --effort {EFFORTS[-1]}"
     return f"measure it longer: --cap {2 * protocol.cap_s:g}"

@@ -25,11 +25,13 @@ from hwnas.cli.options import (
     TlsCaFile,
     TlsCert,
     TlsKey,
+    Wait,
     Weights,
     Workers,
     farm_options,
     protocol_asked,
     reference_point,
+    wait_s,
 )
 from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import comparing
@@ -68,6 +70,7 @@ def compare(
     ] = None,
     protocol: Protocol = None,
     cap: Cap = None,
+    wait: Wait = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     scheduler: Scheduler = None,
@@ -87,7 +90,7 @@ def compare(
     from hwnas.search.report import compare_page
 
     net = supernets.get(supernet)
-    asked = protocol_asked(protocol, cap)
+    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, comparing(quiet) as progress:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
@@ -105,6 +108,7 @@ def compare(
             best=best,
             thresholds=threshold,
             protocol=asked,
+            wait_s=calm_s,
             store=opened,
             progress=progress,
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwnas.cli.options import Evals, Quiet, Seed
+from hwnas.cli.options import Evals, Quiet, Seed, wait_s
 from hwnas.cli.output import Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
 from hwnas.cli.search import front_table
@@ -65,6 +65,7 @@ def demo(
                 seed=seed,
                 settings=SETTINGS,
                 samples=SAMPLES,
+                wait_s=wait_s(None),
                 store=store,
                 progress=progress,
             )

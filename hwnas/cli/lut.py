@@ -24,9 +24,11 @@ from hwnas.cli.options import (
     TlsCaFile,
     TlsCert,
     TlsKey,
+    Wait,
     farm_options,
     output_file,
     protocol_asked,
+    wait_s,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results
 from hwnas.cli.progress import telling
@@ -92,6 +94,7 @@ def build(
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The table, as YAML.", callback=output_file)],
     protocol: Protocol = None,
     cap: Cap = None,
+    wait: Wait = None,
     fresh: Fresh = False,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -108,7 +111,7 @@ def build(
     from hwnas.harness.store import Store
 
     net = supernets.get(supernet)
-    asked = protocol_asked(protocol, cap)
+    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with (
         platforms_of(farm, [platform]) as (where,),
@@ -116,7 +119,7 @@ def build(
         telling(str(where), quiet) as progress,
     ):
         context.obj.note_saved(f"the blocks that were measured are stored in {opened.name}")
-        built = build_table(net, where, store=opened, protocol=asked, progress=progress, fresh=fresh)
+        built = build_table(net, where, store=opened, protocol=asked, wait_s=calm_s, progress=progress, fresh=fresh)
     with Delivery(f"the blocks are in the store {store}: this command again measures none that is there") as deliver:
         deliver(built.write, out, net.name)
     if quiet:
@@ -144,6 +147,7 @@ def check(
     seed: Seed = 0,
     protocol: Protocol = None,
     cap: Cap = None,
+    wait: Wait = None,
     fresh: Fresh = False,
     json: JsonFile = None,
     store: StoreUrl = DEFAULT_STORE,
@@ -156,7 +160,7 @@ def check(
     from hwnas.harness.store import Store
     from hwnas.latency_luts.write import check_can_be_corrected, store_correction
 
-    asked = protocol_asked(protocol, cap)
+    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     table = latency_luts.read(file)
     net = supernets.get(_or_header(supernet, table.header, "supernet", file))
     where = parse(_or_header(platform, table.header, "platform", file))
@@ -174,6 +178,7 @@ def check(
             seed=seed,
             store=opened,
             protocol=asked,
+            wait_s=calm_s,
             progress=progress,
             fresh=fresh,
         )

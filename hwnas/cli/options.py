@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -119,6 +121,17 @@ Cap = Annotated[
         "--cap", metavar="SECONDS", help="The most time to spend on one network; short for --protocol cap_s=SECONDS."
     ),
 ]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="Where other programs keep the CPUs busy, wait so long for calm; default: 30 at a terminal, 0 in scripts.",
+    ),
+]
+# Somebody who sits at a terminal can end what keeps the machine busy; a script cannot.
+_WAIT_S = 30.0
 
 DEFAULT_STORE = "hwnas.db"
 
@@ -138,6 +151,15 @@ def protocol_asked(protocol: list[str] | None, cap: float | None) -> dict[str, A
     from hwnas.harness.measurement.request import asked, parse
 
     return asked(parse([*(protocol or ()), *([] if cap is None else [f"cap_s={cap!r}"])]))
+
+
+def wait_s(given: float | None) -> float:
+    """Return the value of ``--wait``, or its default; raises ``UsageError`` where that is no time."""
+    if given is None:
+        return _WAIT_S if sys.stderr is not None and sys.stderr.isatty() else 0.0
+    if not math.isfinite(given):
+        raise UsageError(f"wait: expected a finite number of seconds, got {given}")
+    return given
 
 
 def reference_point(texts: list[str] | None) -> dict[str, float] | None:

@@ -24,13 +24,16 @@ from hwnas.cli.options import (
     TlsCaFile,
     TlsCert,
     TlsKey,
+    Wait,
     farm_options,
     output,
     protocol_asked,
+    wait_s,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
+from hwnas.search.beside_load import beside_load, status_shown
 from hwnas.search.words import shortened, troubled
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def profile(
     platform: Platforms,
     protocol: Protocol = None,
     cap: Cap = None,
+    wait: Wait = None,
     effort: Effort = None,
     passes: Annotated[
         int, typer.Option(min=1, max=2, help="With 2, measure everything again in another order and compare.")
@@ -97,13 +101,13 @@ def profile(
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)
-    asked = protocol_asked(protocol, cap)
+    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     taken: list[_Taken] = []
     with platforms_of(farm, platform) as platforms, Store.open(store) as opened:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
         for where in platforms:
-            with measuring(net, where, opened, quiet, protocol=asked, effort=effort) as measurer:
+            with measuring(net, where, opened, quiet, protocol=asked, wait_s=calm_s, effort=effort) as measurer:
                 first = measurer.measure(X, fresh=fresh or passes > 1)
                 second = measurer.measure(X, fresh=True) if passes > 1 else []
                 taken.append(_Taken(str(where), measurer.environment, first, second))
@@ -178,11 +182,14 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
         f"{row['macs'] / 1e6:.1f}M",
         f"{row['params'] / 1e6:.2f}M",
         "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**20:.0f} MiB",
-        row["status"],
+        status_shown(row["status"], row["context"].get("load")),
     ]
 
 
 def _remark_on(rows: list[dict[str, Any]]) -> None:
+    marked = beside_load(row["context"].get("load") for row in rows)
+    if marked:
+        remark(marked)
     short = shortened(row["key"] for row in rows)
     unstable = [row["reason"] for row in rows if row["status"] == "unstable"]
     if len(unstable) > 1:

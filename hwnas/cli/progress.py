@@ -55,6 +55,7 @@ def telling(what: str, quiet: bool) -> Iterator[Callable[[Measuring], None]]:
         line = bars.add_task(plain(what), total=None, note="")
 
         def show(event: Measuring) -> None:
+            _warn(bars, event)
             bars.start()
             bars.update(line, total=event.total, completed=event.done, note=plain(event.message), refresh=True)
 
@@ -68,6 +69,7 @@ def searching(quiet: bool) -> Iterator[Callable[[Searching], None]]:
         lines: dict[str, TaskID] = {}
 
         def show(event: Searching) -> None:
+            _warn(bars, event.measuring)
             bars.start()
             if event.study not in lines:
                 lines[event.study] = bars.add_task(plain(event.study), total=event.total, note="")
@@ -90,6 +92,7 @@ def transferring(quiet: bool) -> Iterator[Callable[[Transferring], None]]:
             inner = event.event
             if inner is None:
                 return
+            _warn(bars, inner.measuring if event.phase == "search" else inner)
             note = _note(inner) if event.phase == "search" else inner.message
             bars.update(lines[event.step], completed=inner.done, total=inner.total, note=plain(note), refresh=True)
 
@@ -103,6 +106,7 @@ def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
         line = bars.add_task("searches", total=None, note="")
 
         def show(event: Comparing) -> None:
+            _warn(bars, event.searching and event.searching.measuring)
             bars.start()
             note = event.last
             if event.searching is not None:
@@ -168,6 +172,12 @@ def evaluating(total: int, quiet: bool) -> Iterator[EvaluatingBar]:
     """Show finished sub-networks, and the images tested of the one under way."""
     with _bars(quiet) as bars:
         yield EvaluatingBar(bars, total)
+
+
+def _warn(bars: Progress, event: Measuring | None) -> None:
+    """Print a warning of a measurer as a line of its own, which stays."""
+    if event is not None and event.phase == "busy" and not bars.disable:
+        bars.console.print(f"[dim]{plain(event.message)}[/]", soft_wrap=True)
 
 
 def _note(event: Searching) -> str:

@@ -26,15 +26,18 @@ from hwnas.cli.options import (
     TlsCaFile,
     TlsCert,
     TlsKey,
+    Wait,
     Weights,
     Workers,
     farm_options,
     protocol_asked,
     reference_point,
+    wait_s,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark
 from hwnas.cli.progress import searching
 from hwnas.cli.tables import Cell, Column, TextTable
+from hwnas.search.beside_load import status_shown
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ def search(
     ] = None,
     protocol: Protocol = None,
     cap: Cap = None,
+    wait: Wait = None,
     json: JsonFile = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -100,7 +104,7 @@ def search(
     from hwnas.search.study.run import search as run
 
     net = supernets.get(supernet)
-    asked = protocol_asked(protocol, cap)
+    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
 
@@ -130,6 +134,7 @@ def search(
             transfer_from=transfer_from,
             parallel=parallel,
             protocol=asked,
+            wait_s=calm_s,
             progress=show,
         )
     outcome = found.to_json()
@@ -161,7 +166,7 @@ def front_table(outcome: dict[str, Any]) -> TextTable:
     short = shortened(row.get("key", "") for row in shown)
     for row in shown:
         found = (_value(row, objective["name"]) for objective in objectives)
-        table.add(short[row.get("key", "")], str(row["index"]), *found, row["status"])
+        table.add(short[row.get("key", "")], str(row["index"]), *found, status_shown(row["status"], row.get("load")))
     return table
 
 

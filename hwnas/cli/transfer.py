@@ -26,10 +26,12 @@ from hwnas.cli.options import (
     TlsCaFile,
     TlsCert,
     TlsKey,
+    Wait,
     Weights,
     Workers,
     farm_options,
     protocol_asked,
+    wait_s,
 )
 from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import transferring
@@ -60,6 +62,7 @@ def transfer(
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure each front again on its own platform too.")] = False,
     protocol: Protocol = None,
     cap: Cap = None,
+    wait: Wait = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     scheduler: Scheduler = None,
@@ -87,7 +90,7 @@ def transfer(
     from hwnas.search.transfer.verdict import words
 
     net = supernets.get(supernet)
-    asked = protocol_asked(protocol, cap)
+    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as opened, transferring(quiet) as progress:
         context.obj.note_saved(f"what was searched and measured is stored in {opened.name}")
@@ -104,6 +107,7 @@ def transfer(
             samples=samples,
             fresh=fresh,
             protocol=asked,
+            wait_s=calm_s,
             store=opened,
             progress=progress,
         )

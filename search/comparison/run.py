@@ -77,6 +77,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     best: float | None = None,
     thresholds: Sequence[float] | None = None,
     protocol: Given = None,
+    wait_s: float | None = 0.0,
     store: Store | None = None,
     workers: int | None = None,
     progress: Callable[[CompareProgress], None] | None = None,
@@ -103,6 +104,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
         best: the hypervolume that counts as 1; ``None``: that of all searches' fronts together.
         thresholds: normalised hypervolumes; ``None``: what each algorithm but the best one reached.
         protocol: as for ``search``.
+        wait_s: as for ``search``.
         store: for measurements and measured studies; ``None``: the searches share measurements, then discard them.
         workers: processes; ``None``: as many as CPUs may be used; 1: none but this one. A script that lets there be
             more needs ``if __name__ == "__main__":``, as everywhere in Python.
@@ -123,6 +125,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
         "constraints": tuple(constraints),
         "reference": reference,
         "protocol": protocol,
+        "wait_s": wait_s,
     }
     jobs = [_Job(contestant, seed, options) for contestant in contestants for seed in chosen]
     notify = progress or (lambda _: None)

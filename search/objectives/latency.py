@@ -117,6 +117,7 @@ def _outcome(measured: Sequence[Measurement], repeated: Sequence[Measurement]) -
         tuple(one.reason for one in measured),
         np.array([one.interval for one in measured]).reshape(-1, 2) * _MS,
         tuple(_beside(one, repeated) for one in measured),
+        tuple(one.load for one in measured),
     )
 
 

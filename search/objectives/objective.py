@@ -38,6 +38,8 @@ class Outcome:
         intervals: ``(n, 2)`` bounds on the values, or ``None`` where the values are exact.
         beside: per sub-network, the values of others, by key, that were measured again in the same batch; empty where
             nothing is measured.
+        loads: per sub-network, what other programs did beside its measurement where that was too much, see
+            ``hwnas.harness.measurement.measurement.Measurement.load``; empty where nothing is measured.
     """
 
     values: FloatArray
@@ -45,6 +47,7 @@ class Outcome:
     reasons: tuple[str, ...]
     intervals: FloatArray | None = None
     beside: tuple[Mapping[str, float], ...] = ()
+    loads: tuple[Mapping[str, Any] | None, ...] = ()
 
     @classmethod
     def of(cls, values: FloatArray, missing: str) -> Outcome:
@@ -181,6 +184,7 @@ class Sources:
         since: what was measured since then (ISO 8601, UTC) is not measured again; see
             ``hwnas.harness.measure.Measurer``.
         protocol: what is asked of the timing protocol; see ``Measurer``.
+        wait_s: how long to wait where other programs keep the CPUs busy; see ``Measurer``.
     """
 
     net: SuperNetwork
@@ -191,6 +195,7 @@ class Sources:
     since: str | None = None
     quality_options: QualityOptions | None = None
     protocol: Given = None
+    wait_s: float | None = 0.0
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Self:
@@ -251,6 +256,7 @@ class Sources:
             progress=self.progress,
             since=self.since,
             protocol=self.protocol,
+            wait_s=self.wait_s,
         )
         return self._opened.enter_context(made)
 

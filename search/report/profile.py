@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hwnas.search.beside_load import beside_load, status_shown
 from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
 from hwnas.search.report.precisions import gains
@@ -103,7 +104,7 @@ def _table(rows: list[dict[str, Any]]) -> PageTable:
         latency = row["latency_ms"]
         disturbed = None if row["disturbed"] is None else round(100 * row["disturbed"], 1)
         known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"], latency["n"]]
-        cells.append([row["label"], row["platform"], *known, disturbed, row["status"]])
+        cells.append([row["label"], row["platform"], *known, disturbed, _status(row)])
     return PageTable(columns, cells, "From and to bound the statistic at 95 % confidence.")
 
 
@@ -113,9 +114,16 @@ def _unstable(rows: list[dict[str, Any]]) -> list[str]:
     return [troubled("unstable", reasons, len(rows))] if reasons else []
 
 
+def _status(row: Mapping[str, Any]) -> str:
+    return status_shown(row["status"], (row.get("context") or {}).get("load"))
+
+
 def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:
     converged = sum(row["status"] == "ok" for row in rows)
     yield f"{converged} of {len(rows)} measurements converged."
+    marked = beside_load((row.get("context") or {}).get("load") for row in rows)
+    if marked:
+        yield f"{marked}."
     for name in platforms:
         values = [row["latency_ms"]["value"] for row in rows if row["platform"] == name]
         known = [value for value in values if value is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hwnas.search.beside_load import status_shown
 from hwnas.search.front_noise import FrontNoise, front_noise
 from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.report.page import render
@@ -104,7 +105,7 @@ def _duration(seconds: float) -> str:
 def _network(seen: StudyView, one: Mapping[str, Any]) -> dict[str, Any]:
     lines = [
         f"evaluation {one['index']}, iteration {one['iteration']}"
-        + ("" if one["status"] == "ok" else f", {one['status']}")
+        + ("" if (status := status_shown(one["status"], one.get("load"))) == "ok" else f", {status}")
     ]
     for column, name in enumerate(seen.names):
         value, bounds = one["objectives"].get(name), (one.get("intervals") or {}).get(name)
@@ -128,7 +129,7 @@ def _front_table(seen: StudyView) -> PageTable:
                 row,
                 *(json_numbers(value) for value in seen.values[row]),
                 *([intervals or None] if measured else []),
-                one["status"],
+                status_shown(one["status"], one.get("load")),
                 "; ".join(spelled(one["config"])),
             ]
         )

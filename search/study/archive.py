@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.harness.measurement.measurement import LOAD, check_load
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.objectives import STATES, Directions
 from hwnas.supernets.space import Config, FloatArray
@@ -30,6 +31,8 @@ class Evaluation:
         reason: why, where it is not "ok".
         intervals: bounds on measured values, by name.
         beside: by objective, what others that had been measured before were in the same batch, by their keys.
+        load: what other programs did beside its measurement, if that left too few CPUs; see
+            ``hwnas.harness.measurement.measurement.Measurement.load``.
         violation: how far it is from meeting the constraints, relative to them; 0: it meets them.
         measure_s: seconds of evaluating in the study up to and with this one.
         search_s: seconds of the algorithm's own work up to this one.
@@ -46,6 +49,7 @@ class Evaluation:
     reason: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    load: Mapping[str, Any] | None = None
     violation: float = 0.0
     measure_s: float = 0.0
     search_s: float = 0.0
@@ -68,6 +72,7 @@ class Evaluation:
             "status": self.status,
             "reason": self.reason,
             "beside": {name: {key: _or_none(value) for key, value in one.items()} for name, one in self.beside.items()},
+            **({LOAD: dict(self.load)} if self.load else {}),
             "violation": _or_none(self.violation),
             "measure_s": self.measure_s,
             "search_s": self.search_s,
@@ -97,6 +102,7 @@ class Evaluation:
                 name: {key: number_or_none(value) for key, value in one.items()}
                 for name, one in record.get("beside", {}).items()
             },
+            load=_load(record),
             violation=np.inf if violation is None else _at_least_0("violation", violation),
             measure_s=_at_least_0("measure_s", record["measure_s"]),
             search_s=_at_least_0("search_s", record["search_s"]),
@@ -119,6 +125,13 @@ def _values(record: Mapping[str, Any]) -> dict[str, float]:
             raise ValueError(f"{name}: {reason} in an evaluation that is {status}")
         values[name] = float(value)
     return values
+
+
+def _load(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if LOAD not in record:
+        return None
+    check_load(record[LOAD])
+    return _of_kind(record, LOAD, dict)  # type: ignore[no-any-return]
 
 
 def _of_kind(record: Mapping[str, Any], name: str, kind: type) -> Any:

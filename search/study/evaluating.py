@@ -148,6 +148,7 @@ class Evaluating:
                     reason=reason,
                     intervals=_intervals(outcomes, row),
                     beside={name: dict(one.beside[row]) for name, one in outcomes.items() if one.beside},
+                    load=next((one.loads[row] for one in outcomes.values() if one.loads and one.loads[row]), None),
                     violation=float(violations[row]),
                     **self._clock.now(),
                 )
@@ -183,5 +184,7 @@ def _intervals(outcomes: Mapping[str, Outcome], row: int) -> dict[str, tuple[flo
 
 def _only(outcome: Outcome, row: int) -> Outcome:
     intervals: Any = None if outcome.intervals is None else outcome.intervals[row : row + 1]
-    beside = outcome.beside[row : row + 1]
-    return Outcome(outcome.values[row : row + 1], (outcome.status[row],), (outcome.reasons[row],), intervals, beside)
+    beside, loads = outcome.beside[row : row + 1], outcome.loads[row : row + 1]
+    return Outcome(
+        outcome.values[row : row + 1], (outcome.status[row],), (outcome.reasons[row],), intervals, beside, loads
+    )

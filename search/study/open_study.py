@@ -72,6 +72,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
     preset: str | None = None,
     evals: int = 150,
     protocol: Given = None,
+    wait_s: float | None = 0.0,
     store: Store | None = None,
     name: str | None = None,
     resume: bool = False,
@@ -92,6 +93,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         preset: named settings of the algorithm ("paper").
         evals: the most evaluations, those of a resumed study among them. A study may be resumed with more.
         protocol: what is asked of the timing protocol; see ``hwnas.harness.measure.Measurer``.
+        wait_s: how long to wait where other programs keep the CPUs busy; see ``hwnas.harness.measure.Measurer``.
         store: keeps evaluations, each from the ``tell`` on that it comes with; ``None``: nothing does.
         name: the study's; ``None``: a fresh one.
         resume: go on with the study of that name. What was asked for and not told is asked for again first.
@@ -107,7 +109,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
     request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}))
     with ExitStack() as opened:
         sources = opened.enter_context(
-            Sources(net, platform, quality, store, None, place.since, quality_options, protocol)
+            Sources(net, platform, quality, store, None, place.since, quality_options, protocol, wait_s)
         )
         plan = _planned(request, sources)
         if not place.begun:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from hwnas.search.beside_load import beside_load
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.stopping import Reference
@@ -175,6 +176,8 @@ class Study:
         for status in ("failed", "unstable"):
             found = [one.reason for one in self.archive if one.status == status]
             notes += [troubled(status, found, len(self.archive), "evaluations")] if found else []
+        marked = beside_load((one.load for one in self.archive), "evaluations")
+        notes += [marked] if marked else []
         if self.nearest is not None:
             notes.append(self._impossible(self.archive[self.nearest]))
         if self.stopped and not self.stopped.endswith("evaluations are done"):

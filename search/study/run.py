@@ -82,6 +82,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     transfer_from: str | None = None,
     parallel: int | None = None,
     protocol: Given = None,
+    wait_s: float | None = 0.0,
     progress: Report | None = None,
 ) -> Study:
     """Search a super-network.
@@ -111,6 +112,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
             that none waits, or one where there is one device. A study keeps the number that it was begun with.
         protocol: what is asked of the timing protocol, see ``hwnas.harness.measure.Measurer``; a study keeps it.
+        wait_s: how long to wait where other programs keep the CPUs busy; see ``hwnas.harness.measure.Measurer``.
         progress: is called with a ``SearchProgress`` after each batch, and while a batch is measured.
 
     Returns:
@@ -122,7 +124,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     """
     place = Place(store, study, resume, evals, net)
     run = _Run(place, evals, progress, parallel)
-    with Sources(net, platform, quality, store, run.report, place.since, quality_options, protocol) as sources:
+    with Sources(net, platform, quality, store, run.report, place.since, quality_options, protocol, wait_s) as sources:
         request = Request(
             algorithm,
             seed,

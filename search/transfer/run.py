@@ -12,6 +12,7 @@ import numpy as np
 from hwnas.harness.host.environment import merged
 from hwnas.harness.project_file import asked_of
 from hwnas.harness.quality import qualities
+from hwnas.search.beside_load import beside_load
 from hwnas.search.objectives import Sources
 from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
 from hwnas.search.study.archive import Evaluation
@@ -22,6 +23,7 @@ from hwnas.search.transfer.adapting import adapting
 from hwnas.search.transfer.effects import EffectModel, enough_for_stages
 from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
+from hwnas.search.transfer.sentence import BESIDE
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from hwnas.search.transfer.tables import all_tabulated, fronts, in_every_table
 from hwnas.supernets.errors import UsageError
@@ -74,6 +76,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     samples: int = 30,
     fresh: bool = False,
     protocol: Given = None,
+    wait_s: float | None = 0.0,
     store: Store | None = None,
     progress: Report | None = None,
 ) -> TransferResult:
@@ -97,6 +100,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
             this call have measured serves there as it is, and older measurements while the machine is as it was.
         protocol: what is asked of the timing protocol; see ``hwnas.harness.measure.Measurer``.
+        wait_s: how long to wait where other programs keep the CPUs busy; see ``hwnas.harness.measure.Measurer``.
         store: for studies and measurements. The searches of this call are studies whose names follow from
             all that decides them, so the same call goes on where an earlier one was interrupted, and where that came to
             its end there is nothing left to do.
@@ -126,7 +130,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
                 found[place] = continued(
                     net, where[place], store, "transfer", quality=spec, quality_options=quality_options,
                     algorithm=algorithm, evals=evals, seed=seed, preset=preset, settings=settings,
-                    constraints=constraints, protocol=protocol, progress=notify.begin("search", place),
+                    constraints=constraints, protocol=protocol, wait_s=wait_s, progress=notify.begin("search", place),
                 )  # fmt: skip
                 check_files({place: found[place]}, where, sources.quality)
         ordered = [found[place] for place in places]
@@ -134,7 +138,9 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         own = [study for study in ordered if all(study is not one for one in done)]
         X = shared(net, ordered, samples, rng)
         since = None if fresh else min([begun, *_begun(store, own)])
-        measured, environments = _everywhere(net, where, X, notify, store=store, since=since, protocol=protocol)
+        measured, environments = _everywhere(
+            net, where, X, notify, store=store, since=since, protocol=protocol, wait_s=wait_s
+        )
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
         net, X, rows, rng,
@@ -252,7 +258,8 @@ def _everywhere(
     for place, platform in places.items():
         with Measurer(net, platform, progress=notify.begin("measure", place), **options) as measurer:
             measured.append(measurer.measure(X, fresh=options["since"] is None))
-            environments[place] = dict(measurer.environment)
+            marked = beside_load(one.load for one in measured[-1])
+            environments[place] = {**measurer.environment, **({BESIDE: marked} if marked else {})}
     return measured, environments
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# In a platform's environment: what is to be said of values that were measured beside other programs.
+BESIDE = "beside_load"
+
 
 @dataclass(frozen=True)
 class Name:

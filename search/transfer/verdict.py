@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwnas.search.transfer.sentence import Name, Sentence, ceiling_of, known, run_to_run, settled
+from hwnas.search.transfer.sentence import BESIDE, Name, Sentence, ceiling_of, known, run_to_run, settled
 from hwnas.search.transfer.sharing import sharing
 from hwnas.search.words import number, percent, troubled, units
 
@@ -38,11 +38,22 @@ def verdict(result: Mapping[str, Any]) -> list[Sentence]:
         *_drivers(result),
         *_adapting(result),
     ]
+    sentences += _beside(result)
     if result["n_shared"] < FEW:
         sentences.append(
             (f"Only {result['n_shared']} sub-networks are shared: take the correlations as a first hint.",)
         )
     return sentences
+
+
+def _beside(result: Mapping[str, Any]) -> Iterator[Sentence]:
+    """Say of each platform what was measured beside other programs."""
+    environment = result.get("environment") or {}
+    own = environment.get("platforms") or {}
+    for index, platform in enumerate(result["platforms"]):
+        said = (own.get(platform) or {}).get(BESIDE) or environment.get(BESIDE)
+        if said:
+            yield "On ", Name(index), f", {said}."
 
 
 def words(result: Mapping[str, Any]) -> list[str]:

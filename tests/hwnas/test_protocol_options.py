@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hwnas.cli import run
+from hwnas.cli.options import wait_s
+from hwnas.harness.host.load import Process, Reading
 from hwnas.harness.measurement.protocol import profile
 
 BRIEF = ["rounds=2", "check_every=1", "interval=10", "steady=10", "tau=-1", "warmup_s=0", "samples=1",
@@ -71,3 +76,44 @@ def test_a_study_keeps_what_was_asked_of_the_protocol(capsys):
     assert run([*command[: -len(PROTOCOL)], "--resume"]) == 2
     assert "is None); give the same ones" in capsys.readouterr().err
     assert run([*command, "--resume"]) == 0
+
+
+# --- waiting for calm ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[:2]))
+@pytest.mark.parametrize("given", ["-1", "nan", "inf", "soon"])
+def test_a_wait_that_is_no_time_is_refused(command, given, capsys):
+    assert run([*command, "--wait", given]) == 2
+    assert "wait" in capsys.readouterr().err
+    assert not Path("hwnas.db").exists()
+
+
+def test_it_waits_by_itself_only_for_somebody_at_a_terminal(monkeypatch):
+    assert wait_s(None) == 0.0
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert (wait_s(None), wait_s(0.0), wait_s(2.5)) == (30.0, 0.0, 2.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [COMMANDS[0], [*COMMANDS[1], "--objective", "latency", "--objective", "macs"]])
+def test_who_measures_is_told_before(command, monkeypatch, capsys):
+    """A load that does not end: the command says so, waits no longer than asked, and marks what it measured."""
+    now = time.monotonic
+    stress = {(1, 7): Process("stress", 0, 0.0, 0.0)}
+
+    def read():
+        processes = {key: replace(one, own_s=2 * now()) for key, one in stress.items()}
+        return Reading(now(), {cpu: now() for cpu in os.sched_getaffinity(0)}, processes)
+
+    monkeypatch.setattr("hwnas.harness.host.load.read", read)
+    more = ["--evals", "2", "-a", "random"] if command[0] == "search" else []
+    assert run([*command, *more, *PROTOCOL, "--wait", "0.2", "--json", "found.json", "--store", "sqlite://"]) == 0
+    said = capsys.readouterr().err
+    assert said.index("waiting up to 0.2 s for calm") < said.index("is marked, and not used again")
+    assert "CPUs busy: stress (process 1, 200 % of a CPU)" in said
+    assert "were measured while other programs (stress) kept up to 100 % of the CPUs busy" in said
+    found = json.loads(Path("found.json").read_text())
+    rows = found.get("measurements") or found["evaluations"]
+    loads = [row.get("load") or row["context"]["load"] for row in rows]
+    assert all(load == {"busy": 1.0, "programs": [{"name": "stress", "cpus": 2.0}]} for load in loads)
