@@ -191,11 +191,14 @@ def _close(then: float, now: float, within: float) -> bool:
 
 
 def restated(measurement: Measurement, protocol: TimingProtocol) -> Measurement:
-    """Return a measurement with the statistic of another protocol, from the same samples."""
+    """Return a measurement with the statistic of another protocol, from the same samples.
+
+    A pace is not divided out: its zero is where its batch keeps the values of the other statistic.
+    """
     if measurement.statistic == protocol.statistic or measurement.protocol is None:
         return measurement
     numbers = replace(measurement.protocol, statistic=protocol.statistic)
-    again = replace(measurement, statistic=protocol.statistic, protocol=numbers)
+    again = replace(measurement, statistic=protocol.statistic, protocol=numbers, pace=None)
     summary = again.summary
     return replace(again, latency_s=summary.value) if summary else measurement
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwnas.harness.measurement.estimate import estimate
+from hwnas.harness.measurement.pace import Calm, Pace, clean, summary
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.samples import Samples
-from hwnas.harness.measurement.statistics import Summary, orders, statistic_of, summarise, tau
-from hwnas.supernets.space import BoolArray, FloatArray
+from hwnas.harness.measurement.statistics import Summary, orders, summarise, tau
+from hwnas.supernets.space import FloatArray
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Convergence:
         ranked: indices of the networks whose ranks agree between the two halves of the samples.
         tau: Kendall's tau between the two halves.
         all_converged: every network that runs is narrow and steady, and ``tau`` is high enough.
+        paces: of each network, the host's pace at its visits so far; empty before there are samples.
     """
 
     summaries: tuple[Summary, ...]
@@ -57,6 +60,7 @@ class Convergence:
     ranked: frozenset[int]
     tau: float
     all_converged: bool
+    paces: tuple[Pace | None, ...] = ()
 
     def rules(self, index: int) -> Rules:
         """Return which stopping rules a network meets."""
@@ -79,40 +83,33 @@ def assess(samples: Sequence[Samples], protocol: TimingProtocol, threads: int, j
         threads: compute threads of the platform.
         judged: indices of the networks that have to converge.
     """
-    clean = [~one.disturbed(protocol.disturbed, threads) if one.n else np.empty(0, dtype=bool) for one in samples]
-    summaries = tuple(
-        summarise(one.seconds, mask, protocol.statistic, protocol.confidence, one.visit)
-        for one, mask in zip(samples, clean, strict=True)
-    )
+    masks = [clean(one, protocol, threads) for one in samples]
+    paces = tuple(estimate(samples, masks, protocol.statistic))
+    summaries = tuple(summary(one, protocol, threads, pace) for one, pace in zip(samples, paces, strict=True))
+    calm = [Calm.of(one, protocol, threads, pace) for one, pace in zip(samples, paces, strict=True)]
     running = [index for index in judged if samples[index].n]
     enough = [i for i in running if samples[i].n >= protocol.samples]
     narrow = frozenset(i for i in enough if summaries[i].width <= protocol.interval)
     known = frozenset(i for i in enough if summaries[i].width <= protocol.accept * protocol.interval)
     # Even and odd rounds both span the whole time, and with several sessions they are of different ones.
-    parity = [_halves(samples[i], clean[i], samples[i].rounds % 2 == 0, protocol.statistic) for i in running]
+    parity = [calm[i].halves for i in running]
     agreement, kept = _agreeing(np.array(parity).reshape(-1, 2), protocol)
     ranked = frozenset(running[position] for position in kept)
-    trends = _trends(samples, clean, protocol.statistic)
+    trends = _trends(calm)
     steady = frozenset(i for i in running if abs(trends[i] - 1) <= protocol.steady)
     converged = len(narrow) == len(running) == len(steady) and agreement >= protocol.tau
-    return Convergence(summaries, narrow, known, steady, ranked, agreement, converged)
+    return Convergence(summaries, narrow, known, steady, ranked, agreement, converged, paces)
 
 
-def _halves(samples: Samples, clean: BoolArray, first: BoolArray, statistic: str) -> tuple[float, float]:
-    """Return the statistic of the samples in ``first``, (n,), and of the others; nan for no samples."""
-    one, other = (statistic_of(samples.seconds[half], clean[half], statistic) for half in (first, ~first))
-    return one, other
-
-
-def _trends(samples: Sequence[Samples], clean: Sequence[BoolArray], statistic: str) -> FloatArray:
+def _trends(networks: Sequence[Calm]) -> FloatArray:
     """Return how much slower each network was in its late rounds than in its early ones, (n,).
 
     The host's own drift is divided out: it is the median over all networks, the anchors among them.
     """
     ratios = []
-    for one, mask in zip(samples, clean, strict=True):
-        early = one.rounds <= np.median(one.rounds) if one.n else np.empty(0, dtype=bool)
-        first, second = _halves(one, mask, early, statistic)
+    for one in networks:
+        early = one.rounds <= np.median(one.rounds) if len(one.rounds) else np.empty(0, dtype=bool)
+        first, second = one.parts(early)
         ratios.append(second / first)
     known = [ratio for ratio in ratios if not math.isnan(ratio)]
     return np.array(ratios) / (np.median(known) if known else math.nan)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.harness.measurement.pace import Calm, Pace, summary
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.samples import Samples
-from hwnas.harness.measurement.statistics import Summary, statistic_of, summarise
+from hwnas.harness.measurement.statistics import Summary, statistic_of
 from hwnas.supernets.errors import MALFORMED, StoreError
 from hwnas.supernets.space import BoolArray, Config, FloatArray
 from hwnas.supernets.values import fault, number_or_none
@@ -43,6 +44,7 @@ class Measurement:
         batch: samples per inference.
         threads: compute threads; they say how CPU time explains wall time.
         samples: the raw samples; none of a table's value.
+        pace: of the host at its visits, which its value is without; ``None``: not known.
         protocol: the protocol it was taken with; ``None`` for a table's value.
         fingerprint: of the environment.
         measured_at: ISO 8601, UTC.
@@ -74,6 +76,7 @@ class Measurement:
     batch: int = 1
     threads: int = 1
     samples: Samples = field(default_factory=Samples.none)
+    pace: Pace | None = None
     protocol: TimingProtocol | None = None
     fingerprint: str = ""
     measured_at: str = ""
@@ -126,17 +129,14 @@ class Measurement:
         """The statistics of the samples, or ``None`` where there are none."""
         if self.protocol is None or not self.samples.n:
             return None
-        clean = ~self.samples.disturbed(self.protocol.disturbed, self.threads)
-        return summarise(
-            self.samples.seconds, clean, self.protocol.statistic, self.protocol.confidence, self.samples.visit
-        )
+        return summary(self.samples, self.protocol, self.threads, self.pace)
 
     @property
     def halves(self) -> tuple[float, float]:
         """The latency by the even rounds alone and by the odd ones alone, seconds; nan where there are no samples."""
-        even, clean = self.samples.rounds % 2 == 0, ~self._disturbed_samples()
-        one, other = (statistic_of(self.samples_s[half], clean[half], self.statistic) for half in (even, ~even))
-        return one, other
+        if self.protocol is None or not self.samples.n:
+            return math.nan, math.nan
+        return Calm.of(self.samples, self.protocol, self.threads, self.pace).halves
 
     @property
     def disturbed(self) -> float:
@@ -156,21 +156,23 @@ class Measurement:
         """
         if self.protocol is None or not self.samples.stage_ns.shape[1]:
             return {}
-        clean = ~self.samples.disturbed(self.protocol.disturbed, self.threads)
-        parts = (self.samples.stage_ns / self.samples.group[:, None] / 1e9).T
-        values = [statistic_of(part, clean, self.statistic) for part in parts]
+        calm = Calm.of(self.samples, self.protocol, self.threads, self.pace)
+        # The host slows all stages of a visit by as much.
+        parts = (self.samples.stage_ns / self.samples.group[:, None] / 1e9).T * (calm.seconds / self.samples.seconds)
+        values = [statistic_of(part, calm.clean, calm.statistic) for part in parts]
         return dict(zip(self.stages, values, strict=True))
 
     # --- records -----------------------------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
         """Return everything, JSON-able, for the store."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("samples", "protocol", "cached")}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _APART}
         numbers = self.protocol
         return {
             **{name: _plain(value) for name, value in plain.items()},
             "schema": SCHEMA,
             "samples": self.samples.to_record(),
+            **({"pace": self.pace.to_record()} if self.pace else {}),
             "protocol": numbers.name if numbers else "table",
             "protocol_numbers": numbers.to_record() if numbers else None,
         }
@@ -203,7 +205,9 @@ class Measurement:
             values[name] = math.nan if values.get(name) is None else float(values[name])
         numbers = record["protocol_numbers"]
         values["protocol"] = TimingProtocol.from_record(numbers) if numbers else None
-        values["samples"] = Samples.from_record(record["samples"])
+        samples, pace = Samples.from_record(record["samples"]), record.get("pace")
+        values["samples"] = samples
+        values["pace"] = None if pace is None else Pace.from_record(pace, len(samples.round))
         values["stages"], values["read_back"] = tuple(record["stages"]), tuple(record["read_back"])
         return cls(**{**values, **changes})
 
@@ -234,6 +238,7 @@ class Measurement:
             "protocol": self.protocol.to_record() if self.protocol else None,
             "fingerprint": self.fingerprint,
             **({"contents": dict(self.contents)} if self.contents else {}),
+            **({"pace": self.pace.to_record()} if samples and self.pace else {}),
             "measured_at": self.measured_at,
             "cached": self.cached,
             "context": _plain(self.context),
@@ -255,6 +260,7 @@ class Measurement:
         return {"value": _plain(self.latency_ms), "statistic": self.statistic, **times, "n": summary.n}
 
 
+_APART = ("samples", "pace", "protocol", "cached")  # of the record
 _TEXTS = ("supernet", "key", "platform", "reason", "statistic", "graph", "fingerprint", "measured_at")
 _MAPPINGS = ("config", "context", "contents")
 _COUNTS = ("macs", "params", "batch", "threads", "sessions")

@@ -80,7 +80,7 @@ def summarise(
     if not samples.size:
         nan = math.nan
         return Summary(statistic, nan, -math.inf, math.inf, nan, nan, nan, nan, 0, 0)
-    chosen = _counted(clean)
+    chosen = counted(clean)
     kept = np.sort(samples[chosen])
     worth = len(kept)
     if visit is not None:
@@ -121,11 +121,11 @@ def observations(below: BoolArray, visit: IntArray) -> int:
 
 def statistic_of(samples: FloatArray, clean: BoolArray, statistic: str) -> float:
     """Return the value of ``summarise`` without its interval, and so without being clipped to it."""
-    return _value(np.sort(samples[_counted(clean)]), statistic) if samples.size else math.nan
+    return _value(np.sort(samples[counted(clean)]), statistic) if samples.size else math.nan
 
 
-def _counted(clean: BoolArray) -> BoolArray:
-    """Return which samples count, (n,)."""
+def counted(clean: BoolArray) -> BoolArray:
+    """Return which samples count, (n,): the undisturbed ones, or all where these are too few."""
     return clean if int(clean.sum()) >= _LEAST_CLEAN * len(clean) else np.ones_like(clean)
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import LOAD, Measurement
+from hwnas.harness.measurement.pace import Pace, summary
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.samples import Samples
-from hwnas.harness.measurement.statistics import Summary, summarise
+from hwnas.harness.measurement.statistics import Summary
 from hwnas.harness.measurement.verdict import judge, unfinished
 from hwnas.harness.platform import Platform
 from hwnas.harness.worker.messages import Measured, PreparationFacts, Prepared
@@ -71,7 +72,8 @@ class MeasurementBuilder:
         if message.number == -1:
             self.anchors_now = {}
         if samples.n:
-            self.anchors_now[self._anchor_keys[-1 - message.number]] = self._summary(samples).value
+            value = self._summary(samples, _pace(message, samples)).value
+            self.anchors_now[self._anchor_keys[-1 - message.number]] = value
 
     def prepared(self, message: Prepared) -> None:
         """Remember facts of a network's preparation, such as its time and memory, until the network is measured."""
@@ -85,10 +87,11 @@ class MeasurementBuilder:
         if message.failure is not None:
             return self._write(row, "failed", message.failure, math.nan, **_prepared(preparation))
         samples = Samples.from_record(message.samples)
-        summary = self._summary(samples)
+        pace = _pace(message, samples)
+        found = self._summary(samples, pace)
         verdict = judge(
             samples,
-            summary,
+            found,
             self._numbers,
             threads=self._platform.settings.threads,
             rules=message.rules,
@@ -103,8 +106,9 @@ class MeasurementBuilder:
             row,
             verdict.status,
             verdict.reason,
-            math.nan if verdict.status == "failed" else summary.value,
+            math.nan if verdict.status == "failed" else found.value,
             samples=samples,
+            pace=pace,
             spent_s=message.spent_s,
             context=context | ({"interim": True} if message.interim else {}),
             sessions=message.sessions,
@@ -129,10 +133,8 @@ class MeasurementBuilder:
             raise RuntimeError("no worker has said which protocol it follows")
         return self._protocol
 
-    def _summary(self, samples: Samples) -> Summary:
-        numbers = self._numbers
-        clean = ~samples.disturbed(numbers.disturbed, self._platform.settings.threads)
-        return summarise(samples.seconds, clean, numbers.statistic, numbers.confidence, samples.visit)
+    def _summary(self, samples: Samples, pace: Pace | None) -> Summary:
+        return summary(samples, self._numbers, self._platform.settings.threads, pace)
 
     def _write(self, row: IntArray, status: str, reason: str, latency_s: float, **more: Any) -> Measurement:
         one = np.asarray(row)[None, :]
@@ -157,6 +159,10 @@ class MeasurementBuilder:
             measured_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
             **more,
         )
+
+
+def _pace(message: Measured, samples: Samples) -> Pace | None:
+    return None if message.pace is None else Pace.from_record(message.pace, len(samples.round))
 
 
 def _throttled(read_back: list[dict[str, Any]]) -> str:

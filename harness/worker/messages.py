@@ -179,6 +179,7 @@ class Measured(Message):
         batch: facts of its batch.
         read_back: the settings that each stage's session reports after the work.
         sessions: how often it was prepared.
+        pace: ``hwnas.harness.measurement.pace.Pace`` as a record; ``None``: the batch does not show it.
         interim: its batch goes on.
         converged: its value will not change any more: it has converged, or its batch has ended.
     """
@@ -192,6 +193,7 @@ class Measured(Message):
     batch: BatchFacts
     read_back: list[dict[str, Any]]
     sessions: int
+    pace: dict[str, Any] | None = None
     interim: bool = False
     converged: bool = True
     say: Literal["measured"] = "measured"

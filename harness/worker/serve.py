@@ -238,7 +238,8 @@ def _measured(
         facts: of the batch.
         end: the settings that its sessions report after the work, and why they do not; ``None``: they are read here.
     """
-    timed = result.timed[index]
+    timed, paces = result.timed[index], result.convergence.paces
+    pace = paces[index] if paces else None
     read_back, failure = _read_back(inference) if end is None else end
     return Measured(
         number=number,
@@ -250,6 +251,7 @@ def _measured(
         batch=facts,
         read_back=read_back,
         sessions=inference.n_sessions,
+        pace=pace.to_record() if pace else None,
     )
 
 

@@ -40,6 +40,7 @@ from hwnas.harness.farm.service import WorkerService
 from hwnas.harness.farm.status import status
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.pace import Pace
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.platform import Platform
@@ -176,6 +177,7 @@ SAMPLES = {
     "throttled_ns": [0, 0],
     "stage_ns": [[], []],
 }
+PACE = {"slower_ppm": [100, -50], "statistic": "median", "error": 0.001}
 MEASUREMENT = Measurement(
     supernet="ncf",
     config=NCF.space.decode(X)[0],
@@ -190,6 +192,7 @@ MEASUREMENT = Measurement(
     params=2,
     protocol=PROTOCOL,
     samples=Samples.from_record(SAMPLES),
+    pace=Pace.from_record(PACE, 2),
     fingerprint="f",
     measured_at="2030-01-01T00:00:00+00:00",
 )

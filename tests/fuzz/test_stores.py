@@ -16,7 +16,7 @@ from fuzzing import fuzz, put, refused_or_read
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import contents, documents
-from test_messages import KEYS, MEASUREMENT, NCF, SAMPLES
+from test_messages import KEYS, MEASUREMENT, NCF, PACE, SAMPLES
 
 from hwnas.cli import measurements
 from hwnas.harness import cache
@@ -232,6 +232,23 @@ def test_a_study_that_is_damaged_is_named(tmp_path, settings):
         {"samples": {**SAMPLES, "group": [0, 1]}},
         {"samples": {**SAMPLES, "cpu_ns": [5]}},
         {"protocol_numbers": {"x": 1}},
+        {"pace": []},
+        {"pace": {}},
+        {"pace": {**PACE, "slower_ppm": [1, 2, 3]}},
+        {"pace": {**PACE, "slower_ppm": [1, 2**70]}},
+        {"pace": {**PACE, "slower_ppm": [1, 10**9]}},
+        {"pace": {**PACE, "slower_ppm": [1, None]}},
+        {"pace": {**PACE, "slower_ppm": [[1, 2]]}},
+        {"pace": {**PACE, "slower_ppm": [0.5, 1]}},
+        {"pace": {**PACE, "statistic": "mean"}},
+        {"pace": {**PACE, "statistic": ["median"]}},
+        {"pace": {**PACE, "error": -0.1}},
+        {"pace": {**PACE, "error": math.nan}},
+        {"pace": {**PACE, "error": math.inf}},
+        {"pace": {**PACE, "error": "0.1"}},
+        {"pace": {**PACE, "error": True}},
+        {"pace": {**PACE, "error": 10**400}},
+        {"pace": {**PACE, "error": 1000.0}},
     ],
 )
 def test_a_measurement_that_is_damaged_is_an_error(changes):

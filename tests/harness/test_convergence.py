@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hwnas.harness.measurement.convergence import Convergence, Rules, _agreeing, _trends, assess
+from hwnas.harness.measurement.pace import Calm
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import tau
@@ -188,32 +189,32 @@ def test_networks_within_the_resolution_are_tied_when_ranks_are_compared():
     assert _agreeing(mixed, tied)[1] == [1, 2, 3]
 
 
+def calm(nets, statistic):
+    return [Calm(one.seconds, np.ones(one.n, dtype=bool), one.rounds, statistic) for one in nets]
+
+
 def test_trends_are_relative_to_the_batchs():
     nets = [taken(*[[ms] * 2] * 4, *[[late * ms] * 2] * 4) for ms, late in ((1.0, 1.1), (2.0, 1.1), (3.0, 1.32))]
-    clean = [np.ones(one.n, dtype=bool) for one in nets]
-    assert _trends(nets, clean, "median") == pytest.approx([1.0, 1.0, 1.2])
+    assert _trends(calm(nets, "median")) == pytest.approx([1.0, 1.0, 1.2])
 
 
 def test_a_trend_needs_early_and_late_rounds():
     one_round, none = taken([1.0, 1.0]), Samples.none()
     nets = [one_round, level(2.0), none]
-    clean = [np.ones(one.n, dtype=bool) for one in nets]
-    assert np.isnan(_trends(nets, clean, "median")).tolist() == [True, False, True]
-    assert np.isnan(_trends([one_round, none], [clean[0], clean[2]], "median")).all()
+    assert np.isnan(_trends(calm(nets, "median"))).tolist() == [True, False, True]
+    assert np.isnan(_trends(calm([one_round, none], "median"))).all()
 
 
 def test_the_middle_round_is_an_early_one():
     nine = taken(*[[1.0]] * 5, *[[2.0]] * 4)
     other = taken(*[[1.0]] * 9)
-    clean = [np.ones(9, dtype=bool)] * 3
-    assert _trends([nine, other, other], clean, "median") == pytest.approx([2.0, 1.0, 1.0])
+    assert _trends(calm([nine, other, other], "median")) == pytest.approx([2.0, 1.0, 1.0])
 
 
 def test_a_round_between_early_and_late_is_early():
     # Of three rounds the second is the middle one: early are 2 and 1 ms, late is 3.
     nets = [taken([2.0], [1.0], [3.0]), *[taken([1.0], [1.0], [1.0])] * 2]
-    clean = [np.ones(3, dtype=bool)] * 3
-    assert _trends(nets, clean, "min") == pytest.approx([3.0, 1.0, 1.0])
+    assert _trends(calm(nets, "min")) == pytest.approx([3.0, 1.0, 1.0])
 
 
 def test_the_intervals_count_visits_where_a_visit_repeats_itself():

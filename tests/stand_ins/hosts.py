@@ -1,0 +1,111 @@
+"""Batches of samples on simulated hosts whose pace is known: quickly made, without running a loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwnas.harness.measurement.samples import Samples
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a host does to the visits that follow each other. Times are factors' logarithms.
+
+    Attributes:
+        wander: standard deviation of a pace that wanders,
+        memory: and over how many visits it forgets where it was.
+        mode: how much slower a slow mode is,
+        mode_visits: and how many visits it and the other mode last on average.
+        sensitivity: standard deviation between networks of how much they feel the pace.
+        jitter: of each sample, one-sided.
+        spikes: share of the samples that CPU time does not explain, though they take a tenth longer or more.
+        session: standard deviation between a network's four sessions.
+    """
+
+    wander: float = 0.0
+    memory: float = 30.0
+    mode: float = 0.0
+    mode_visits: float = 12.0
+    sensitivity: float = 0.0
+    jitter: float = 0.01
+    spikes: float = 0.05
+    session: float = 0.002
+
+    def pace(self, visits: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the pace at so many visits; 0 is the calm end of a host that has modes."""
+        kept = np.exp(-1 / self.memory)
+        steps = np.sqrt(1 - kept**2) * rng.standard_normal(visits)
+        wandering = np.empty(visits)
+        now = rng.standard_normal()
+        for visit, step in enumerate(steps):
+            now = kept * now + step
+            wandering[visit] = now
+        slow = (np.cumsum(rng.random(visits) < 1 / self.mode_visits) + rng.integers(2)) % 2
+        return self.wander * wandering + self.mode * slow
+
+
+QUIET = Host(jitter=0.004, spikes=0.02)
+NOISY = Host(jitter=0.015, spikes=0.1)
+WANDERING = Host(wander=0.05)
+# As the virtual machine was that the recorded passes were taken on.
+MODES = Host(wander=0.03, memory=100, mode=0.3, jitter=0.015, spikes=0.1)
+UNEQUAL = Host(wander=0.05, sensitivity=0.2)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A simulated batch.
+
+    Attributes:
+        samples: of each network.
+        truth: (n,) logarithm of what each takes at the host's calm end: the mean pace of its calmest 30 %.
+    """
+
+    samples: list[Samples] = field(repr=False)
+    truth: np.ndarray
+
+
+def batch(host: Host, log_s: np.ndarray, rng: np.random.Generator, *, rounds: int = 80, runs: int = 1) -> Batch:
+    """Measure networks in rounds.
+
+    Args:
+        host: what it is like.
+        log_s: (n,) logarithm of the networks' seconds where the pace is 0.
+        rng: draws everything.
+        rounds: so many.
+        runs: samples of a visit.
+    """
+    n = len(log_s)
+    feels = 1 + host.sensitivity * rng.standard_normal(n)
+    sessions = host.session * rng.standard_normal((n, 4))
+    network = np.concatenate([rng.permutation(n) for _ in range(rounds)])
+    number = np.repeat(np.arange(1, rounds + 1), n)
+    pace = host.pace(len(network), rng)
+    log = log_s[network] + feels[network] * pace + sessions[network, number % 4]
+    at = np.concatenate([[0.0], np.cumsum(2 * runs * np.exp(log))[:-1]])
+    samples = [_taken(log[network == i], at[network == i], number[network == i], host, runs, rng) for i in range(n)]
+    calm = np.sort(pace)[: round(0.3 * len(pace))].mean()
+    return Batch(samples, log_s + feels * calm)
+
+
+def _taken(log, at, number, host, runs, rng):
+    n, none = len(log) * runs, np.zeros(len(log), dtype=np.int64)
+    single = np.repeat(log, runs) + host.jitter * np.abs(rng.standard_normal(n))
+    spike = (rng.random(n) < host.spikes) * (0.1 + rng.exponential(0.1, n))
+    wall, cpu = (np.round(1e9 * np.exp(one)).astype(np.int64) for one in (single + spike, single))
+    visit = np.repeat(np.arange(len(log)), runs)
+    return Samples(
+        at_ns=np.round(1e9 * (np.repeat(at, runs) + np.arange(n) % runs * np.exp(single))).astype(np.int64),
+        wall_ns=wall,
+        cpu_ns=cpu,
+        switches=np.zeros(n, dtype=np.int64),
+        group=np.ones(n, dtype=np.int64),
+        visit=visit,
+        round=number,
+        waiting_ns=none,
+        steal_ns=none,
+        throttled_ns=none,
+        stage_ns=np.empty((n, 0), dtype=np.int64),
+    )
