@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Mapping
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -73,6 +73,8 @@ class _Helper:
 
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        # The first process of all would start it, and that unblocks signals.
+        resource_tracker.ensure_running()
         with deaf_to_terminals():
             self._process.start()
         theirs.close()

@@ -101,6 +101,7 @@ def _tau(a: FloatArray, b: FloatArray) -> float:
 
 
 def _rho(a: FloatArray, b: FloatArray) -> float:
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
 
-    return float(spearmanr(a, b).statistic)
+    # What scipy's spearmanr does, without its p-value, which takes several times as long.
+    return float(np.corrcoef(np.column_stack((rankdata(a), rankdata(b))), rowvar=False)[1, 0])

@@ -63,6 +63,22 @@ def test_who_has_enough_leaves_no_process():
     assert [child for child in left if "resource_tracker" not in " ".join(child.cmdline())] == []
 
 
+DEAF = """
+from tasks import blocked_signals
+from hwnas.search.processes import side_by_side
+
+if __name__ == "__main__":
+    print(sorted(dict(side_by_side(blocked_signals, {"a": (), "b": ()}, 2)).items()))
+"""
+
+
+def test_none_of_them_hears_what_a_terminal_sends_not_even_the_first(tmp_path):
+    (tmp_path / "deaf.py").write_text(DEAF)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.check_output([sys.executable, str(tmp_path / "deaf.py")], env=environment, text=True)
+    assert said == f"{[(name, ['SIGHUP', 'SIGINT']) for name in 'ab']}\n"
+
+
 def semaphores():
     return {file.name for file in Path("/dev/shm").glob("sem.mp-*")}
 

@@ -12,6 +12,10 @@ def double(number):
     return 2 * number
 
 
+def blocked_signals():
+    return sorted(signal.Signals(number).name for number in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+
 def fail(kind):
     if kind == "die":
         os.kill(os.getpid(), signal.SIGKILL)
