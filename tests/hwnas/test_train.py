@@ -17,17 +17,18 @@ import pytest
 from hwnas import supernets
 from hwnas.cli import run
 from hwnas.harness import data
+from hwnas.harness.data.idx import read_idx
 from hwnas.harness.quality import classification
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.training import checkpoint
 
-SUPERNET = "ofa-resnet50:r=12+28,classes=10,channels=1,scale=0.125,stem_stride=2"
-STEPS = 40
+SUPERNET = "ofa-resnet50:r=12+20,classes=10,channels=1,scale=0.125,stem_stride=2"
+STEPS = 25
 
 
-def training(data, out, *more):
+def training(data, out, *more, batch=8):
     settings = ["--lr", "0.2", "--warmup", "10", "--samples", "1", "--distillation", "0", "--quiet"]
-    return ["train", SUPERNET, "--data", f"images:{data},batch=64", "-o", str(out), *settings, *more]
+    return ["train", SUPERNET, "--data", f"images:{data},batch={batch}", "-o", str(out), *settings, *more]
 
 
 @pytest.fixture(autouse=True)
@@ -38,42 +39,54 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def weights(fashion_mnist, tmp_path_factory):
+def images(fashion_mnist, tmp_path_factory):
+    """The first 6,000 training and 2,000 test images of Fashion-MNIST: to read all of them takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("images")
+    for part, count in (("train", 6_000), ("t10k", 2_000)):
+        for what in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            values = read_idx(fashion_mnist / f"{part}-{what}.gz")[:count]
+            shape = np.array(values.shape, ">u4").tobytes()
+            (folder / f"{part}-{what}").write_bytes(bytes([0, 0, 8, values.ndim]) + shape + values.tobytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(images, tmp_path_factory):
     """A super-network that was trained for seconds."""
     file = tmp_path_factory.mktemp("trained") / "w.pt"
     report = file.with_suffix(".json")
-    assert run(training(fashion_mnist, file, "--steps", str(STEPS), "--json", str(report))) == 0
+    assert run(training(images, file, "--steps", str(STEPS), "--json", str(report), batch=64)) == 0
     told = json.loads(report.read_text())
     assert (told["schema"], told["steps"], told["weights"]) == (1, STEPS, str(file))
     assert told["loss"] < 2.3  # what guessing among ten loses
     return str(file)
 
 
-def evaluate(weights, data, capsys, *configs, images="500"):
+def evaluate(weights, data, capsys, *configs):
     chosen = [part for config in configs for part in ("-c", config)]
-    quality = ["--quality", f"images:{data}", "--weights", weights, "--images", images]
+    quality = ["--quality", f"images:{data}", "--weights", weights, "--images", "500"]
     assert run(["evaluate", SUPERNET, *chosen, *quality, "--json", "-", "--quiet"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.slow
-def test_what_was_trained_is_better_than_guessing_and_told_with_its_interval(weights, fashion_mnist, capsys):
-    told = evaluate(weights, fashion_mnist, capsys, "min", "max")
+def test_what_was_trained_is_better_than_guessing_and_told_with_its_interval(weights, images, capsys):
+    told = evaluate(weights, images, capsys, "min", "max")
     assert (told["quality"]["metric"], told["quality"]["predicted"]) == ("top1", False)
-    assert "500 of 10,000 images" in told["quality"]["source"]
+    assert "500 of 2,000 images" in told["quality"]["source"]
     for row in told["evaluations"]:
         assert 20 < row["low"] < row["value"] < row["high"] < 100
         assert (row["n"], row["value"] <= row["others"]["top5"]) == (500, True)
 
 
 @pytest.mark.slow
-def test_a_table_for_people(weights, fashion_mnist, capsys):
-    arguments = ["-c", "max", "--quality", f"images:{fashion_mnist}", "--weights", weights, "--images", "200"]
+def test_a_table_for_people(weights, images, capsys):
+    arguments = ["-c", "max", "--quality", f"images:{images}", "--weights", weights, "--images", "200"]
     assert run(["evaluate", SUPERNET, *arguments]) == 0
     shown = capsys.readouterr()
     assert "top1 %" in shown.out
     assert "95 % interval" in shown.out
-    assert "top1 measured on 200 of 10,000 images" in " ".join(shown.err.split())
+    assert "top1 measured on 200 of 2,000 images" in " ".join(shown.err.split())
 
 
 def test_a_predicted_quality_is_evaluated_too(capsys):
@@ -85,9 +98,9 @@ def test_a_predicted_quality_is_evaluated_too(capsys):
 
 
 @pytest.mark.slow
-def test_searching_what_was_evaluated_is_free(weights, fashion_mnist, capsys, monkeypatch):
+def test_searching_what_was_evaluated_is_free(weights, images, capsys, monkeypatch):
     search = ["search", SUPERNET, "-p", "torch:threads=1", "--objective", "macs", "--objective", "top1"]
-    search += ["--quality", f"images:{fashion_mnist}", "--weights", weights, "--images", "200"]
+    search += ["--quality", f"images:{images}", "--weights", weights, "--images", "200"]
     search += ["--algorithm", "random", "--evals", "4", "--json", "-", "--quiet"]
     assert run(search) == 0
     first = json.loads(capsys.readouterr().out)
@@ -102,20 +115,20 @@ def test_searching_what_was_evaluated_is_free(weights, fashion_mnist, capsys, mo
 
 
 @pytest.mark.slow
-def test_a_study_is_not_resumed_with_other_weights(weights, fashion_mnist, capsys, tmp_path):
+def test_a_study_is_not_resumed_with_other_weights(weights, images, capsys, tmp_path):
     search = ["search", SUPERNET, "-p", "torch:threads=1", "--objective", "macs", "--objective", "top1", "--study", "s"]
-    search += ["--quality", f"images:{fashion_mnist}", "--images", "50", "--algorithm", "random", "--quiet"]
+    search += ["--quality", f"images:{images}", "--images", "50", "--algorithm", "random", "--quiet"]
     assert run([*search, "--weights", weights, "--evals", "2"]) == 0
     other = tmp_path / "other.pt"
-    assert run(training(fashion_mnist, other, "--steps", "1")) == 0
+    assert run(training(images, other, "--steps", "1")) == 0
     assert run([*search, "--weights", str(other), "--evals", "3", "--resume"]) == 2
     assert "cannot be resumed with other settings" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow
-def test_killed_with_kill_9_and_resumed(fashion_mnist, tmp_path):
+def test_killed_with_kill_9_and_resumed(images, tmp_path):
     file = tmp_path / "w.pt"
-    command = training(fashion_mnist, file, "--steps", "12", "--checkpoint-every", "0")
+    command = training(images, file, "--steps", "12", "--checkpoint-every", "0")
     child = subprocess.Popen([sys.executable, "-m", "hwnas", *command], env={**os.environ, "OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 60
     while not file.exists() and time.monotonic() < deadline:
@@ -138,8 +151,8 @@ def test_killed_with_kill_9_and_resumed(fashion_mnist, tmp_path):
         (["-o", "nowhere/w.pt"], "cannot write 'nowhere/w.pt': there is no directory"),
     ],
 )
-def test_refusals(fashion_mnist, capsys, more, message):
-    assert run(training(fashion_mnist, "w.pt", "--steps", "1", *more)) == 2
+def test_refusals(images, capsys, more, message):
+    assert run(training(images, "w.pt", "--steps", "1", *more)) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not Path("w.pt").exists()
 
@@ -149,16 +162,16 @@ def test_refusals(fashion_mnist, capsys, more, message):
     [("--lr", "inf"), ("--lr", "nan"), ("--epochs", "inf"), ("--epochs", "nan"), ("--epochs", "1e300"),
      ("--clip", "nan"), ("--weight-decay", "inf"), ("--distillation", "nan"), ("--checkpoint-every", "nan")],
 )  # fmt: skip
-def test_numbers_that_are_none_are_wrong_arguments(fashion_mnist, capsys, option, value):
-    arguments = ["train", SUPERNET, "--data", f"images:{fashion_mnist}", "-o", "w.pt", "--quiet", option, value]
+def test_numbers_that_are_none_are_wrong_arguments(images, capsys, option, value):
+    arguments = ["train", SUPERNET, "--data", f"images:{images}", "-o", "w.pt", "--quiet", option, value]
     assert run(arguments) == 2
     assert option.strip("-").replace("-", "_") in capsys.readouterr().err.replace("-", "_")
     assert not Path("w.pt").exists()
 
 
 @pytest.mark.slow
-def test_a_training_that_diverges_has_failed_in_one_line(fashion_mnist, capsys):
-    assert run(training(fashion_mnist, "w.pt", "--steps", "3", "--lr", "1e30", "--warmup", "0")) == 1
+def test_a_training_that_diverges_has_failed_in_one_line(images, capsys):
+    assert run(training(images, "w.pt", "--steps", "3", "--lr", "1e30", "--warmup", "0")) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: w.pt: the training diverged in step ")
     assert "no checkpoint had been written; try a lower learning rate than 1e+30" in line
@@ -186,9 +199,9 @@ def study_module():
 
 
 @pytest.mark.slow
-def test_the_study_in_small(study_module, weights, fashion_mnist, tmp_path, monkeypatch):
+def test_the_study_in_small(study_module, weights, images, tmp_path, monkeypatch):
     monkeypatch.setattr(study_module, "SUBNETWORKS", 6)
-    study = study_module.TrainingStudy(supernets.get(SUPERNET), str(fashion_mnist), tmp_path)
+    study = study_module.TrainingStudy(supernets.get(SUPERNET), str(images), tmp_path)
     study.weights.write_bytes(Path(weights).read_bytes())
     study.accuracy()
     rows = json.loads(study.halves.read_text())
@@ -202,10 +215,10 @@ def test_the_study_in_small(study_module, weights, fashion_mnist, tmp_path, monk
 
 
 @pytest.mark.slow
-def test_the_studys_training_is_not_repeated(study_module, fashion_mnist, tmp_path):
-    study = study_module.TrainingStudy(supernets.get(SUPERNET), str(fashion_mnist), tmp_path)
-    study.train(2 / 468)
+def test_the_studys_training_is_not_repeated(study_module, images, tmp_path):
+    study = study_module.TrainingStudy(supernets.get(SUPERNET), str(images), tmp_path)
+    study.train(2 / 46)
     first = json.loads(study.training.read_text())
-    study.train(2 / 468)
+    study.train(2 / 46)
     assert checkpoint.read(study.weights, SUPERNET).step == 2
     assert first["options"]["steps"] == 2
