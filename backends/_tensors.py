@@ -24,14 +24,20 @@ def moved(stage: Stage, dtype: torch.dtype, device: str) -> tuple[torch.nn.Modul
 
 def arrays(result: Any) -> tuple[npt.NDArray[np.generic], ...]:
     """Return a module's result as a flat list of arrays; reduced precision as float32, for numpy has no bf16."""
+    return tuple(one if isinstance(one, np.ndarray) else _array(one) for one in _flattened(result))
+
+
+def _array(tensor: torch.Tensor) -> npt.NDArray[np.generic]:
     import torch
 
-    reduced = (torch.bfloat16, torch.float16)
-    tensors = (tensor.detach().cpu() for tensor in _flattened(result))
-    return tuple((tensor.float() if tensor.dtype in reduced else tensor).numpy() for tensor in tensors)
+    tensor = tensor.detach().cpu()
+    array: npt.NDArray[np.generic] = (
+        tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+    ).numpy()
+    return array
 
 
-def _flattened(result: Any) -> Iterator[torch.Tensor]:
+def _flattened(result: Any) -> Iterator[Any]:
     """Yield the tensors of a result, in order: depth first through tuples, lists and dicts."""
     if isinstance(result, (tuple, list)):
         for part in result:

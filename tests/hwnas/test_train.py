@@ -40,7 +40,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def images(fashion_mnist, tmp_path_factory):
-    """The first 6,000 training and 2,000 test images of Fashion-MNIST: to read all of them takes longer than most tests."""
+    """6,000 training and 2,000 test images of Fashion-MNIST: to read all takes longer than most tests do."""
     folder = tmp_path_factory.mktemp("images")
     for part, count in (("train", 6_000), ("t10k", 2_000)):
         for what in ("images-idx3-ubyte", "labels-idx1-ubyte"):
