@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.search.hypervolume import non_dominated
 from hwnas.search.objectives import Directions
-from hwnas.search.words import QUIET, percent
+from hwnas.search.words import percent, quieter
 from hwnas.supernets.space import BoolArray, FloatArray
 
 # Intervals are of 95 % confidence.
 _Z = NormalDist().inv_cdf(0.975)
 _DRAWS = 200
+_LEVELS = ("", *EFFORTS)
 # A member of the front is there for certain where so many draws of the noise leave it there, and doubtful below half.
 _CERTAIN, _DOUBTFUL = 0.95, 0.5
 
@@ -29,11 +31,15 @@ class FrontNoise:
         shares: of the draws of noise, in how many each member stays on the front, ``(k,)``; all 1: nothing is noisy.
         run_to_run: by which fraction two runs typically differ in a member's noisiest objective; 0: nothing is noisy.
         unstable: members that have not converged.
+        unsettled: members that have not, or were measured while other programs kept the CPUs busy.
+        effort: with which the noisiest of them were measured; ``None``: not known.
     """
 
     shares: FloatArray
     run_to_run: float
     unstable: int
+    unsettled: int
+    effort: str | None = None
 
     @property
     def certain(self) -> int:
@@ -45,15 +51,16 @@ class FrontNoise:
         """Whether noise could explain most of the front, or most of it has not converged."""
         if not len(self.shares):
             return False
-        return bool(np.median(self.shares) < _DOUBTFUL) or 2 * self.unstable > len(self.shares)
+        return bool(np.median(self.shares) < _DOUBTFUL) or 2 * self.unsettled > len(self.shares)
 
     def __str__(self) -> str:
         """Say in one sentence that it is doubtful, and why."""
         n = len(self.shares)
         some = f", {self.unstable} of them unstable," if self.unstable else ""
+        some = some or (", most of them beside other programs," if 2 * self.unsettled > n else "")
         return (
             f"Too noisy to tell which sub-networks are on the front: the {n} that are by these measurements{some} "
-            f"differ by {percent(self.run_to_run)} from run to run; {QUIET}."
+            f"differ by {percent(self.run_to_run)} from run to run; {quieter(self.effort)}."
         )
 
 
@@ -67,14 +74,17 @@ def front_noise(outcome: Mapping[str, Any]) -> FrontNoise:
     names = [one["name"] for one in outcome["objectives"]]
     values = _table(evaluations, names, lambda one, name: one["objectives"].get(name))
     errors = _table(evaluations, names, _error)
-    unstable = sum(evaluations[index]["status"] == "unstable" for index in front)
+    members = [evaluations[index] for index in front]
+    unstable = sum(one["status"] == "unstable" for one in members)
+    unsettled = sum(one["status"] == "unstable" or bool(one.get("load")) for one in members)
+    effort = min((one.get("effort") or "" for one in members), key=_LEVELS.index, default="") or None
     relative = np.divide(errors, np.abs(values), out=np.zeros_like(values), where=values != 0)
     if not front or not np.nan_to_num(errors).any():
-        return FrontNoise(np.ones(len(front)), 0.0, unstable)
+        return FrontNoise(np.ones(len(front)), 0.0, unstable, unsettled, effort)
     run_to_run = NormalDist().inv_cdf(0.75) * 2**0.5 * float(np.median(relative[front].max(axis=1)))
     feasible = np.array([one["status"] != "failed" and one.get("violation", 0) == 0 for one in evaluations])
     minimised = Directions([one["maximise"] for one in outcome["objectives"]]).minimised(values)
-    return FrontNoise(_staying(minimised, errors, feasible)[front], run_to_run, unstable)
+    return FrontNoise(_staying(minimised, errors, feasible)[front], run_to_run, unstable, unsettled, effort)
 
 
 def _staying(minimised: FloatArray, errors: FloatArray, feasible: BoolArray) -> FloatArray:

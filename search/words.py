@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MISSING = "\N{EN DASH}"
-# What to do where noise leaves a question open.
-QUIET = "quiet the machine or use --effort thorough"
 # Digits of a key that a table shows at least.
 _HEAD, _TAIL = 8, 7
 
@@ -85,6 +83,16 @@ def facts(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
     if isinstance(tree, list):
         return [fact for place, value in enumerate(tree, 1) for fact in facts(value, f"{prefix} {place}")]
     return [(prefix, MISSING if tree is None else str(tree))]
+
+
+def quieter(effort: str | None) -> str:
+    """Return what to do where noise leaves a question open.
+
+    Args:
+        effort: with which it was measured; ``None``: not known.
+    """
+    longer = "give it more time (--cap SECONDS)" if effort == "thorough" else "use --effort thorough"
+    return f"quiet the machine or {longer}"
 
 
 def troubled(status: str, reasons: Sequence[str], total: int, noun: str = "measurements") -> str:

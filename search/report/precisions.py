@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from hwnas.backends.quantise.instructions import int8_instructions
-from hwnas.search.words import QUIET, listed, number, percent
+from hwnas.search.words import listed, number, percent, quieter
 from hwnas.supernets.spec import parse_spec
 
 _FULL = "fp32"
@@ -31,6 +31,7 @@ class Gain:
             not.
         why: why it is not faster everywhere; empty where it is.
         bounds: of each factor, as far as the intervals of both latencies leave it open; empty: the same as the factors.
+        effort: with which it was measured; ``None``: not known.
     """
 
     platform: str
@@ -41,6 +42,7 @@ class Gain:
     layers: str
     why: str
     bounds: tuple[tuple[float, float], ...] = ()
+    effort: str | None = None
 
     @property
     def decided(self) -> bool:
@@ -53,7 +55,7 @@ class Gain:
             low, high = min(low for low, _ in self.bounds), max(high for _, high in self.bounds)
             between = f"{number(low, 3)} to {number(high, 3)}" if isfinite(high) else f"{number(low, 3)} or more"
             doubt = f"too noisy to tell whether {self.precision} is faster than {_FULL}"
-            return f"{self.base}: {doubt}: {between} times as fast; {QUIET}"
+            return f"{self.base}: {doubt}: {between} times as fast; {quieter(self.effort)}"
         low, high = min(self.factors), max(self.factors)
         over = f" ({number(low, 3)} to {number(high, 3)} over {len(self.factors)} sub-networks)"
         speed = f"{self.base}: {self.precision} is {number(median(self.factors), 3)} times as fast as {_FULL}"
@@ -92,7 +94,8 @@ def _gains(measured: Mapping[str, Mapping[str, Mapping[str, Any]]], environment:
         layers = _int8_layers(here[shared[0]])
         bounds = tuple(_between(measured[base][key], here[key]) for key in shared)
         why = _reason(precision, layers, environment) if _slower(factors, bounds) else ""
-        yield Gain(platform, base, precision, factors, max(errors, default=None), layers, why, bounds)
+        effort = (here[shared[0]].get("protocol") or {}).get("effort")
+        yield Gain(platform, base, precision, factors, max(errors, default=None), layers, why, bounds, effort)
 
 
 def _in_full(platform: str) -> tuple[str, str]:

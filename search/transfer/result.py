@@ -77,6 +77,8 @@ class SharedRows:
         reasons: why, where it is not "ok".
         fronts: ``(n_rows, n_platforms)``: the row is on the front that was found on that platform.
         noise: of the latencies; ``None``: what their bounds say.
+        loaded: ``(n_rows, n_platforms)``: other programs kept the CPUs busy meanwhile; ``None``: never.
+        effort: the least with which one was measured; ``None``: not known.
     """
 
     supernet: str
@@ -92,6 +94,8 @@ class SharedRows:
     reasons: tuple[tuple[str, ...], ...]
     fronts: BoolArray
     noise: Noise | None = None
+    loaded: BoolArray | None = None
+    effort: str | None = None
 
     @property
     def known_noise(self) -> Noise:
@@ -106,9 +110,10 @@ class SharedRows:
 
     @property
     def settled(self) -> tuple[bool, ...]:
-        """Of each platform, whether most of its measurements have converged."""
-        counts = self.counts
-        return tuple(ok >= unstable for ok, unstable in zip(counts["ok"], counts["unstable"], strict=True))
+        """Of each platform, whether most of its measurements have converged, on a machine with little else to do."""
+        status = np.array(self.status, dtype=object).reshape(len(self.keys), len(self.platforms))
+        settled = (status == "ok") & ~(np.zeros(status.shape, dtype=bool) if self.loaded is None else self.loaded)
+        return tuple((2 * settled.sum(axis=0) >= (status != "failed").sum(axis=0)).tolist())
 
     @property
     def loss(self) -> FloatArray:
@@ -215,6 +220,9 @@ class TransferResult:
             "run_to_run": json_numbers(self.rows.known_noise.run_to_run),
             "measured": [ok + unstable for ok, unstable in zip(counts["ok"], counts["unstable"], strict=True)],
             "unstable": counts["unstable"],
+            "loaded": [0] * len(counts["ok"]) if self.rows.loaded is None else self.rows.loaded.sum(axis=0).tolist(),
+            "settled": list(self.rows.settled),
+            "effort": self.rows.effort,
             "hypervolume_ratio": _bounds(self.volume_bounds),
         }
 

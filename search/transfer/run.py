@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.host.environment import merged
+from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.harness.project_file import asked_of
 from hwnas.harness.quality import qualities
 from hwnas.search.beside_load import beside_load
@@ -289,7 +290,15 @@ def _rows(
         reasons=tuple(tuple(one.reason for one in row) for row in by_row),
         fronts=fronts,
         noise=Noise.of_measurements(measured),
+        loaded=np.array([[one.load is not None for one in row] for row in by_row], dtype=bool),
+        effort=_least_effort(measured),
     )
+
+
+def _least_effort(measured: Sequence[Sequence[Measurement]]) -> str | None:
+    """Return the least effort with which one was measured; ``None`` where nothing was."""
+    levels = [one.protocol.effort for column in measured for one in column if one.protocol is not None]
+    return min(levels, key=EFFORTS.index, default=None)
 
 
 def _label(quality: Quality) -> QualityLabel:

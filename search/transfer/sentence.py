@@ -35,9 +35,9 @@ def known(matrix: Sequence[Sequence[float | None]], wanted: Callable[[int, int],
 
 
 def settled(result: Mapping[str, Any], *places: int) -> bool:
-    """Tell whether most measurements of each of these platforms have converged; results without noise are exact."""
+    """Tell whether most measurements of each of these platforms can be relied on; results without noise are exact."""
     noise = result.get("noise")
-    return not noise or all(2 * noise["unstable"][place] <= noise["measured"][place] for place in places)
+    return not noise or all(noise["settled"][place] for place in places)
 
 
 def ceiling_of(result: Mapping[str, Any], i: int, j: int) -> float:

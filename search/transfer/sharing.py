@@ -8,7 +8,7 @@ from typing import Any
 from hwnas.search.transfer.decision import ALIKE, DIFFERENT, FEW, NOISE, UNKNOWN
 from hwnas.search.transfer.grouping import SHARED_TAU
 from hwnas.search.transfer.sentence import Name, Sentence, known, names, run_to_run
-from hwnas.search.words import QUIET, percent
+from hwnas.search.words import percent, quieter
 
 # More names than these in a row are counted.
 _NAMED = 4
@@ -61,7 +61,7 @@ def _undecided(result: Mapping[str, Any], order: str) -> Sentence:
     if order == NOISE:
         return (
             "Too noisy to tell whether the platforms order sub-networks alike: ",
-            f"{_noise(result, [0, 1])} ({_tau(result, [0, 1])}); {QUIET}.",
+            f"{_noise(result, [0, 1])} ({_tau(result, [0, 1])}); {_quieter(result)}.",
         )
     return (
         f"Whether one search serves both cannot be decided with {result['n_shared']} sub-networks ",
@@ -72,9 +72,14 @@ def _undecided(result: Mapping[str, Any], order: str) -> Sentence:
 def _noise(result: Mapping[str, Any], places: Sequence[int]) -> str:
     """Spell how many measurements of some platforms differ by how much from run to run."""
     noise = result["noise"]
-    n, unstable = (sum(noise[what][place] for place in places) for what in ("measured", "unstable"))
-    some = f", {unstable} of them unstable," if unstable else ""
+    n, unstable, loaded = (sum(noise[what][place] for place in places) for what in ("measured", "unstable", "loaded"))
+    kinds = [f"{unstable} of them unstable"] * (unstable > 0) + [f"{loaded} beside other programs"] * (loaded > 0)
+    some = "".join(f", {kind}" for kind in kinds) + "," * bool(kinds)
     return f"these {n} measurements{some} differ by {percent(run_to_run(result, places))} from run to run"
+
+
+def _quieter(result: Mapping[str, Any]) -> str:
+    return quieter(result["noise"].get("effort"))
 
 
 def _some_alike(
@@ -94,7 +99,7 @@ def _some_alike(
     if noisy:
         yield (
             *("Too noisy to tell with whom ", *_listed(noisy)),
-            f" could share a search: {_noise(result, noisy)}; {QUIET}.",
+            f" could share a search: {_noise(result, noisy)}; {_quieter(result)}.",
         )
     if few:
         yield (

@@ -105,7 +105,7 @@ def test_unstable_points_are_hollow_and_the_legend_says_so():
     assert sorted(hollow) == [1, 7]
     assert sorted([*hollow, *filled]) == list(range(45))
     assert any(trace.get("name") == "hollow: unstable" for trace in traces)
-    assert "2 of 45 evaluations are unstable:</strong> it changed They are drawn hollow." in page
+    assert "2 of 45 evaluations are unstable:</strong> it changed. They are drawn hollow." in page
     assert '<span class="tag">2 unstable</span>' in page
     assert "hollow" not in search_page(steps(0.004))
 
