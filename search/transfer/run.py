@@ -77,6 +77,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     samples: int = 30,
     fresh: bool = False,
     protocol: Given = None,
+    effort: str | None = None,
     wait_s: float | None = 0.0,
     store: Store | None = None,
     progress: Report | None = None,
@@ -101,6 +102,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
             this call have measured serves there as it is, and older measurements while the machine is as it was.
         protocol: what is asked of the timing protocol; see ``hwnas.harness.measure.Measurer``.
+        effort: with which the fronts and the other sub-networks are measured on all platforms; see there.
         wait_s: how long to wait where other programs keep the CPUs busy; see ``hwnas.harness.measure.Measurer``.
         store: for studies and measurements. The searches of this call are studies whose names follow from
             all that decides them, so the same call goes on where an earlier one was interrupted, and where that came to
@@ -140,14 +142,14 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         X = shared(net, ordered, samples, rng)
         since = None if fresh else min([begun, *_begun(store, own)])
         measured, environments = _everywhere(
-            net, where, X, notify, store=store, since=since, protocol=protocol, wait_s=wait_s
+            net, where, X, notify, store=store, since=since, protocol=protocol, effort=effort, wait_s=wait_s
         )
         rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
         net, X, rows, rng,
         settings={
             "algorithm": algorithm, "evals": evals, "seed": seed, "preset": preset, "constraints": list(constraints),
-            "samples": samples, "fresh": fresh, **_asked(protocol),
+            "samples": samples, "fresh": fresh, **_asked(protocol), **({"effort": effort} if effort else {}),
         },
         searches=[_summary(study, notes[place]) for place, study in zip(places, ordered, strict=True)],
         environment=merged(environments),

@@ -65,6 +65,16 @@ def test_a_front_that_has_not_converged_is_doubtful_however_narrow_its_intervals
     assert not front_noise(steps(0.001, status=dict.fromkeys(range(2), "unstable"))).doubtful
 
 
+def test_a_front_that_was_measured_beside_other_programs_is_doubtful():
+    loaded = steps(0.001)
+    for one in loaded["evaluations"][:3]:
+        one |= {"load": {"busy": 0.9, "programs": []}, "effort": "thorough"}
+    found = front_noise(loaded)
+    assert found.doubtful
+    assert "these measurements, most of them beside other programs, differ by" in str(found)
+    assert "--effort thorough" in str(found)  # not all were measured so
+
+
 def test_no_front_is_not_doubtful():
     assert not front_noise(study([1.0], [70.0], 0.1, [])).doubtful
 

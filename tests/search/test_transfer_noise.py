@@ -245,6 +245,19 @@ def test_the_json_has_the_ceiling_beside_the_tau_and_what_noise_leaves_of_losses
     assert any(low < 0 < high for low, high in spans)
 
 
+def test_what_was_measured_beside_other_programs_decides_nothing(rows):
+    latency = rows.latency_s.copy()
+    latency[:, 1] = latency[::-1, 0]
+    exact = replace(rows, latency_s=latency, noise=noise_of(np.full((40, 2), 1e-4)), effort="thorough")
+    loaded = replace(exact, loaded=np.column_stack([np.ones(40, dtype=bool), np.zeros(40, dtype=bool)]))
+    first, *others = analyse(loaded, np.random.default_rng(0), resamples=40).words()
+    assert first.startswith("Too noisy to tell")
+    assert ", 12 of them unstable, 40 beside other programs, differ by" in first
+    assert first.endswith("quiet the machine or give it more time (--cap SECONDS).")
+    assert not any("you lose" in one or "keeps" in one for one in others)
+    assert "differently" in analyse(exact, np.random.default_rng(0), resamples=40).words()[0]
+
+
 def test_where_most_have_not_converged_nothing_is_said_to_be_lost(rows):
     latency = rows.latency_s.copy()
     latency[:, 1] = latency[::-1, 0]
