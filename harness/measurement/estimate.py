@@ -38,11 +38,13 @@ _LOOKED_AT = 600
 _SWEEPS = 3
 # Parts of a network's samples that are compared with each other; as many as it has sessions at most.
 _PARTS = 4
+# Medians without the pace take the place of the statistic where their standard error is so much smaller.
+_BETTER = 0.9
 # Networks feel the host unequally. Each gets a sensitivity of its own where so much of their variance is not noise.
 # Where less is, correcting for it costs the ranks more than it gives, and it is part of the error.
 _RELIABLE = 0.8
 _ITERATIONS = 12
-_CHI2_MEDIAN = 2.366  # of a chi-squared variable with _PARTS - 1 degrees of freedom
+_WANDERING = 4.0  # times the median; of networks whose parts differ by chance, one in forty differs more
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,7 @@ def estimate(samples: Sequence[Samples], clean: Sequence[BoolArray], statistic: 
     error = np.full(visits.n, _spread(visits, visits.log, typical))
     slower, chosen = np.zeros(len(visits.log)), statistic
     paced = _paced(visits, typical)
-    if paced is not None and paced[1] < error[0]:
+    if paced is not None and paced[1] < _BETTER * error[0]:
         slower, spread, unfelt = paced
         error, chosen = np.hypot(spread, unfelt), "median"
     for position, index in enumerate(running):
@@ -192,7 +194,9 @@ def _sensitivities(visits: _Visits, pace: FloatArray) -> tuple[FloatArray, Float
     error = np.sqrt(total((centred * score) ** 2)) / (curvature * (total(centred**2) + 1e-12))
     felt = (1 + slope) / max(0.1, 1 + _median(slope))
     noise = _median(error) ** 2
-    variance = max(0.0, (1.4826 * _median(np.abs(felt - _median(felt)))) ** 2 - noise)
+    # A variance that noise explains within its standard error is none.
+    chance = 1 + 1.5 * math.sqrt(2 / (n - 1))
+    variance = max(0.0, (1.4826 * _median(np.abs(felt - _median(felt)))) ** 2 - chance * noise)
     depth = abs(_median(pace))
     if variance < _RELIABLE * (variance + noise) or variance == 0:
         return np.ones(n), np.full(n, depth * math.sqrt(variance))
@@ -215,8 +219,9 @@ def _between(visits: _Visits, part: IntArray, values: FloatArray, typical: _Typi
     cells = _each_of(visits.network * _PARTS + part, visits.n * _PARTS, values, typical).reshape(visits.n, _PARTS)
     rest = cells - np.nanmedian(cells, axis=0)
     rest = rest - np.nanmean(rest, axis=1, keepdims=True)
-    # The median: a network that wanders says nothing about the others.
-    variance = _median(np.nansum(rest**2, axis=1)) / _CHI2_MEDIAN
+    # A network that wanders says nothing about the others.
+    squares = np.nansum(rest**2, axis=1)
+    variance = float(np.minimum(squares, _WANDERING * _median(squares)).mean()) / (_PARTS - 1)
     return math.sqrt(variance / _PARTS * visits.n / (visits.n - 1))
 
 

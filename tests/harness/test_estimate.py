@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hosts import MODES, NOISY, QUIET, UNEQUAL, WANDERING, Host, batch
+from hosts import MODES, NOISY, QUIET, UNEQUAL, WANDERING, Host, batch, recorded
 
 from hwnas.harness.measurement.convergence import assess
 from hwnas.harness.measurement.pace import clean, summary
@@ -187,26 +186,3 @@ def test_recorded_passes_agree(assets, networks_of, least_tau, most_apart):
     assert tau(np.exp(first[0]), np.exp(second[0])) >= least_tau
     assert np.median(np.abs(apart(first, second))) <= most_apart
     assert np.mean(np.abs(apart(first, second)) <= bounds(first, second)) >= 0.925  # 37 of 40
-
-
-def recorded(path: Path) -> list[Samples]:
-    with np.load(path) as raw:
-        of_visits = ("waiting_ns", "steal_ns")
-        made = []
-        for network in range(len(raw["keys"])):
-            mine = raw["network"] == network
-            visit, first = np.unique(raw["visit"][mine], return_index=True)
-            assert np.array_equal(visit, np.arange(len(visit)))
-            plain = {name: raw[name][mine] for name in ("at_ns", "wall_ns", "cpu_ns", "group", "visit")}
-            once = {name: raw[name][mine][first] for name in ("round", *of_visits)}
-            n, none = mine.sum(), np.zeros(len(visit), dtype=np.int64)
-            made.append(
-                Samples(
-                    **plain,
-                    **once,
-                    switches=np.zeros(n, dtype=np.int64),
-                    throttled_ns=none,
-                    stage_ns=np.empty((n, 0), dtype=np.int64),
-                )
-            )
-    return made

@@ -1,8 +1,9 @@
-"""Batches of samples on simulated hosts whose pace is known: quickly made, without running a loop."""
+"""Batches of samples: of simulated hosts whose pace is known, made without running a loop, and recorded ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -109,3 +110,27 @@ def _taken(log, at, number, host, runs, rng):
         throttled_ns=none,
         stage_ns=np.empty((n, 0), dtype=np.int64),
     )
+
+
+def recorded(path: Path) -> list[Samples]:
+    """Return the samples of a recorded pass, of each network: arrays by the names of ``Samples``, and ``network``."""
+    with np.load(path) as raw:
+        of_visits = ("waiting_ns", "steal_ns")
+        made = []
+        for network in range(len(raw["keys"])):
+            mine = raw["network"] == network
+            visit, first = np.unique(raw["visit"][mine], return_index=True)
+            assert np.array_equal(visit, np.arange(len(visit)))
+            plain = {name: raw[name][mine] for name in ("at_ns", "wall_ns", "cpu_ns", "group", "visit")}
+            once = {name: raw[name][mine][first] for name in ("round", *of_visits)}
+            n, none = mine.sum(), np.zeros(len(visit), dtype=np.int64)
+            made.append(
+                Samples(
+                    **plain,
+                    **once,
+                    switches=np.zeros(n, dtype=np.int64),
+                    throttled_ns=none,
+                    stage_ns=np.empty((n, 0), dtype=np.int64),
+                )
+            )
+    return made
