@@ -48,6 +48,7 @@ class BuiltTable:
         cached: the number of blocks that were in the store already.
         unconverged: by key, why blocks did not converge; their values are in the table all the same.
         contents: digests of the files that the platform names.
+        loads: of every block, see ``hwnas.harness.measurement.measurement.Measurement.load``.
     """
 
     entries: Mapping[str, Entry]
@@ -58,6 +59,7 @@ class BuiltTable:
     cached: int = 0
     unconverged: Mapping[str, str] = field(default_factory=dict)
     contents: Contents = field(default_factory=dict)
+    loads: tuple[Mapping[str, Any] | None, ...] = ()
 
     def write(self, file: str | Path, supernet: str) -> None:
         """Write it as a file that ``lut:file=`` and once-for-all's tools read; see ``write_table``."""
@@ -145,6 +147,7 @@ def build_table(
         cached=sum(one.cached for one in measured),
         unconverged={name: one.reason for name, one in zip(names, measured, strict=True) if one.status != "ok"},
         contents=contents(measurer.platform),
+        loads=tuple(one.load for one in measured),
     )
 
 

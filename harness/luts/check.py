@@ -72,6 +72,8 @@ class TableCheck:
         corrected_s: the corrected ones, ``(n,)``, or ``None`` where the table has no correction.
         calibration: whether the correction was fitted on each sub-network, ``(n,)``.
         correction: the correction that was applied, or ``None``.
+        unconverged: why measurements did not converge, one reason for each that did not.
+        loads: see ``hwnas.harness.measurement.measurement.Measurement.load``, one per sub-network.
     """
 
     supernet: str
@@ -84,6 +86,8 @@ class TableCheck:
     corrected_s: FloatArray | None
     calibration: BoolArray
     correction: Correction | None = None
+    unconverged: tuple[str, ...] = ()
+    loads: tuple[Mapping[str, Any] | None, ...] = ()
 
     def scores(self, predicted_s: FloatArray) -> Scores:
         """Return the scores of predictions on the held-out sub-networks, which no correction was fitted on."""
@@ -120,6 +124,7 @@ class TableCheck:
             "corrected": None if corrected is None else self.scores(corrected).to_json(),
             "correction": None if self.correction is None else dict(self.correction.terms),
             "n_calibration": int(self.calibration.sum()),
+            "unconverged": list(self.unconverged),
             "worst": self.worst(),
             "rows": [
                 {
@@ -207,6 +212,8 @@ def check_table(  # noqa: PLR0913 - all but the first three are options by name
         corrected_s=None if applied is None else replace(table, correction=applied).latency(net, X[there]),
         calibration=calibration[there],
         correction=applied,
+        unconverged=tuple(one.reason for one in measured if one.status == "unstable"),
+        loads=tuple(one.load for one, here in zip(measured, there, strict=True) if here),
     )
 
 

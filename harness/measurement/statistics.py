@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
-_QUANTILES = {"p10": 0.1, "p15": 0.15, "median": 0.5}
+_QUANTILES = {"p10": 0.1, "p15": 0.15, "median": 0.5, "p95": 0.95, "p99": 0.99}
 # The smallest of n samples is a quantile too, of a level that shrinks with n. Its interval reaches up to the upper
 # bound of this one: the fastest runs must be a mode of their own and not a few lucky samples.
 _FLOOR = 0.05
@@ -30,8 +30,8 @@ class Summary:
     """The statistics of a network's samples, in seconds.
 
     Attributes:
-        statistic: "min", "p10", "p15" or "median", which ``value`` is; "p15" by a smooth estimate, within ``low`` and
-            ``high``.
+        statistic: "min", "p10", "p15", "median", "p95" or "p99", which ``value`` is; "p15" by a smooth estimate, within
+            ``low`` and ``high``.
         value: the statistic.
         low: lower end of the statistic's interval.
         high: upper end.
@@ -73,7 +73,7 @@ def summarise(
         samples: of one network.
         clean: (n,) those that the statistic is taken over. Where they are fewer than a fifth, all count: what is left
             would be a selection, not a sample.
-        statistic: "min", "p10", "p15" or "median".
+        statistic: "min", "p10", "p15", "median", "p95" or "p99".
         confidence: of the interval.
         visit: (n,) the visit that each sample belongs to; ``None``: all samples are independent.
     """
@@ -172,7 +172,7 @@ def interval(
 
     Args:
         ordered: the samples, ascending.
-        statistic: "min", "p10", "p15" or "median".
+        statistic: "min", "p10", "p15", "median", "p95" or "p99".
         confidence: of the interval.
         worth: how many independent observations the samples are worth; the bounds are those of so many, at the same
             levels among the samples. ``None``: every sample is one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +33,8 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results
 from hwnas.cli.progress import telling
 from hwnas.cli.tables import Column, ColumnKind, TextTable
+from hwnas.search.beside_load import Load, beside_load
+from hwnas.search.words import troubled
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore stored measurements and measure everything again.")]
 
@@ -126,8 +128,7 @@ def build(
         return
     reused = f", {built.cached} of them from the store" if built.cached else ""
     remark(f"{out}: {len(built.entries)} blocks of {net.name}{reused}, in {built.seconds:.0f} s")
-    for name, reason in built.unconverged.items():
-        remark(f"{name} did not converge: {reason}")
+    _remark_on_noise(list(built.unconverged.values()), built.loads, "blocks", "their names are in the table's header")
     remark(f"how well its sums predict whole sub-networks: hwnas lut check {out} -p {built.platform} --calibrate 20")
 
 
@@ -189,8 +190,19 @@ def check(
         deliver.result(outcome, _scores(outcome), _worst(outcome), json=json)
         if json != STANDARD_OUTPUT and not quiet:
             remark(_gain(outcome))
+            noisy = "the errors above contain their noise"
+            _remark_on_noise(outcome["unconverged"], found.loads, "measured sub-networks", noisy)
     if json != STANDARD_OUTPUT and calibrate and not quiet:
         remark(f"the correction is stored in {file}: lut:file={file} applies it")
+
+
+def _remark_on_noise(reasons: list[str], loads: Sequence[Load | None], noun: str, more: str) -> None:
+    """Say in one line how many did not converge, and in another how many were measured beside other programs."""
+    if reasons:
+        remark(f"{troubled('unstable', reasons, len(loads), noun)}; {more}")
+    marked = beside_load(loads, noun)
+    if marked:
+        remark(marked)
 
 
 def _or_header(given: str | None, header: Mapping[str, Any], name: str, file: str) -> str:

@@ -55,6 +55,7 @@ _COLUMNS = (
     Column("status"),
     Column("ms in each stage", ColumnKind.TEXT, rank=6),
 )
+_PERCENTILES = (Column("median", right=True), Column("p95", right=True), Column("p99", right=True))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,6 +79,10 @@ def profile(
         bool, typer.Option("--fresh", help="Ignore stored measurements and measure everything again.")
     ] = False,
     json: JsonFile = None,
+    percentiles: Annotated[
+        bool,
+        typer.Option("--percentiles", help="Show the median, 95th and 99th percentile of all samples too."),
+    ] = False,
     samples: Annotated[bool, typer.Option("--samples", help="Put every raw sample into the JSON.")] = False,
     html: HtmlFile = None,
     pytest_benchmark: Annotated[
@@ -111,7 +116,7 @@ def profile(
                 first = measurer.measure(X, fresh=fresh or passes > 1)
                 second = measurer.measure(X, fresh=True) if passes > 1 else []
                 taken.append(_Taken(str(where), measurer.environment, first, second))
-    rows = [one.to_json(samples=samples) for part in taken for one in part.first]
+    rows = [_row(one, samples, percentiles) for part in taken for one in part.first]
     environment = _environment(taken)
     retests = [retest(part.first, part.second) for part in taken if part.second]
     gained = gains(rows, environment)
@@ -119,7 +124,7 @@ def profile(
     extra = {"retest": [asdict(one) for one in retests], "precisions": [asdict(one) for one in gained]}
     document |= {name: each for name, each in extra.items() if each}
     with Delivery(f"the measurements are in the store: hwnas measurements --store {store} --json FILE") as deliver:
-        deliver.result(document, _table(rows), json=json, html=html, page=lambda _: _page(taken))
+        deliver.result(document, _table(rows), json=json, html=html, page=lambda _: _page(taken, percentiles))
         if pytest_benchmark is not None:
             everything = [one for part in taken for one in part.first]
             deliver(write_json, pytest_benchmark, to_pytest_benchmark(everything, taken[0].environment))
@@ -141,10 +146,17 @@ class _Taken:
     second: list[Measurement]
 
 
-def _page(taken: list[_Taken]) -> str:
+def _row(measurement: Measurement, samples: bool, percentiles: bool) -> dict[str, Any]:
+    from hwnas.harness.measurement.percentiles import percentiles_json
+
+    row = measurement.to_json(samples=samples)
+    return row | ({"percentiles_ms": percentiles_json(measurement)} if percentiles else {})
+
+
+def _page(taken: list[_Taken], percentiles: bool) -> str:
     from hwnas.search.report import profile_page
 
-    rows = [one.to_json(samples=True) for part in taken for one in part.first]
+    rows = [_row(one, True, percentiles) for part in taken for one in part.first]
     return profile_page({"schema": SCHEMA, "environment": _environment(taken), "measurements": rows})
 
 
@@ -156,7 +168,8 @@ def _environment(taken: list[_Taken]) -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]]) -> TextTable:
     staged = any(row["stages_ms"] for row in rows)
-    table = TextTable(_COLUMNS if staged else _COLUMNS[:-1])
+    columns = [*_COLUMNS[:4], *(_PERCENTILES if any("percentiles_ms" in row for row in rows) else ()), *_COLUMNS[4:]]
+    table = TextTable(columns if staged else columns[:-1])
     short = shortened(row["key"] for row in rows)
     for row in rows:
         table.add(short[row["key"]], *_cells(row), *([_stages(row)] if staged else []))
@@ -176,6 +189,7 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
         if latency["value"] is None
         else (f"{(value := format(latency['value'], '.3f'))} ({latency['statistic']})", value),
         interval,
+        *(number(one["value"], ".3f") for one in row.get("percentiles_ms", {}).values()),
         number(row["throughput_per_s"], ".1f"),
         number(row["first_inference_ms"], ".2f"),
         number(row["prepare_s"], ".2f"),
@@ -187,6 +201,13 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
 
 
 def _remark_on(rows: list[dict[str, Any]]) -> None:
+    from hwnas.harness.measurement.percentiles import explained
+
+    statistics = dict.fromkeys(row["latency_ms"]["statistic"] for row in rows if row["status"] != "failed")
+    percentiles = any("percentiles_ms" in row for row in rows)
+    if statistics:
+        what = "; ".join(explained(one) for one in statistics)
+        remark(f"latency: {what}{'; median, p95 and p99: of all samples, disturbed ones too' * percentiles}")
     marked = beside_load(row["context"].get("load") for row in rows)
     if marked:
         remark(marked)

@@ -56,7 +56,8 @@ def search(
     supernet: Supernet,
     platform: Platform,
     objective: Annotated[
-        list[str] | None, typer.Option(help="Objective; repeatable. Default: latency and the quality.")
+        list[str] | None,
+        typer.Option(help="Objective, like latency:p95 or macs; repeatable. Default: latency and the quality."),
     ] = None,
     quality: Quality = None,
     weights: Weights = None,

@@ -1,31 +1,32 @@
-"""Latency in milliseconds, known from a table or measured."""
+"""Latency in milliseconds and its percentiles, and throughput, known from a table or measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hwnas.backends.backend import Tabulated, known_latency
 from hwnas.harness.pinned import identity
+from hwnas.search.objectives._measured import LATENCY, READINGS, THROUGHPUT, MeasuredBatches, Reading, outcome
 from hwnas.search.objectives.objective import Outcome, Sources
 from hwnas.search.objectives.rows import Rows
+from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import IntArray
 
 if TYPE_CHECKING:
     from hwnas.backends import KnowingBackend
     from hwnas.harness.measure import Measurer
-    from hwnas.harness.measurement.measurement import Measurement
     from hwnas.harness.platform import Platform
     from hwnas.supernets.supernet import SuperNetwork
+
+NAMES = tuple(READINGS)
 
 _MS = 1e3
 
 
 class _Latency:
-    name = "latency"
+    name = LATENCY
     unit = "ms"
     maximise = False
     batched = True
@@ -72,15 +73,42 @@ class KnownLatency(_Latency):
         )
 
 
+class KnownThroughput(KnownLatency):
+    """Samples per second, from a table's latency."""
+
+    name, unit, maximise = THROUGHPUT, READINGS[THROUGHPUT].unit, True
+
+    def evaluate(self, X: IntArray) -> Outcome:
+        """Return the throughputs in samples per second."""
+        found = super().evaluate(X)
+        return replace(found, values=self._platform.settings.batch * _MS / found.values)
+
+
 class MeasuredLatency(_Latency):
-    """Latency measured on the platform; the measurer stores every measurement as soon as it is taken."""
+    """Latency measured on the platform; the measurer stores every measurement as soon as it is taken.
+
+    Args:
+        measurer: on the platform, started.
+        platform: the platform.
+        reading: what the values of this objective are.
+        batches: measures for several objectives at once; ``None``: there is no other one.
+    """
 
     costs_nothing = False
     exact = False
 
-    def __init__(self, measurer: Measurer, platform: Platform) -> None:
+    def __init__(
+        self,
+        measurer: Measurer,
+        platform: Platform,
+        reading: Reading = READINGS[LATENCY],
+        batches: MeasuredBatches | None = None,
+    ) -> None:
         self._measurer = measurer
+        self._batches = batches or MeasuredBatches(measurer)
         self._platform = platform
+        self._reading = reading
+        self.name, self.unit, self.maximise = reading.name, reading.unit, reading.maximise
         self.source = f"{identity(platform)} on {measurer.fingerprint}"
 
     def recorded_as(self, source: str) -> bool:
@@ -88,12 +116,12 @@ class MeasuredLatency(_Latency):
         return source == f"{self._platform} on {self._measurer.fingerprint}"
 
     def evaluate(self, X: IntArray) -> Outcome:
-        """Return the latencies in ms, measured side by side."""
+        """Return the values, measured side by side."""
         return self.evaluate_beside(X, X[:0])
 
     def evaluate_beside(self, X: IntArray, again: IntArray) -> Outcome:
-        """Return the latencies in ms, measured side by side with sub-networks that were measured before."""
-        return _outcome(*self._measurer.measure_beside(X, again))
+        """Return the values, measured side by side with sub-networks that were measured before."""
+        return outcome(self._reading, *self._batches.measure(self.name, X, again))
 
     @property
     def devices(self) -> int:
@@ -102,46 +130,32 @@ class MeasuredLatency(_Latency):
 
     def start(self, X: IntArray, again: IntArray) -> int:
         """Send sub-networks to be measured; return a ticket."""
-        return self._measurer.start(X, again)
+        return self._batches.start(X, again)
 
     def arrived(self, timeout_s: float) -> tuple[int, Outcome] | None:
-        """Return the ticket and the latencies in ms of what is done, or ``None`` after so long."""
-        found = self._measurer.arrived(timeout_s)
-        return None if found is None else (found[0], _outcome(*found[1]))
+        """Return the ticket and the values of what is done, or ``None`` after so long."""
+        found = self._batches.arrived(self.name, timeout_s)
+        return None if found is None else (found[0], outcome(self._reading, *found[1]))
 
 
-def _outcome(measured: Sequence[Measurement], repeated: Sequence[Measurement]) -> Outcome:
-    return Outcome(
-        np.array([one.latency_s * _MS for one in measured]),
-        tuple(one.status for one in measured),
-        tuple(one.reason for one in measured),
-        np.array([one.interval for one in measured]).reshape(-1, 2) * _MS,
-        tuple(_beside(one, repeated) for one in measured),
-        tuple(one.load for one in measured),
-    )
+def create(name: str, sources: Sources) -> KnownLatency | MeasuredLatency:
+    """Make the objective; starts the measurer where the platform's backend has to run sub-networks.
 
-
-def _beside(measurement: Measurement, repeated: Sequence[Measurement]) -> dict[str, float]:
-    """Return the anchors of a measurement's batch, and those of the others that were in the same one.
-
-    A batch is known by what its anchors were: a stored value has those of its own, and a device's are not another's.
+    Raises:
+        UsageError: it is a percentile, of which a table has none.
     """
-    anchors = _anchors(measurement)
-    if measurement.cached:
-        return anchors
-    return anchors | {one.key: one.latency_s * _MS for one in repeated if _anchors(one) == anchors}
-
-
-def _anchors(measurement: Measurement) -> dict[str, float]:
-    return {key: seconds * _MS for key, seconds in measurement.context.get("anchors", {}).items()}
-
-
-def create(_name: str, sources: Sources) -> KnownLatency | MeasuredLatency:
-    """Make the objective; starts the measurer where the platform's backend has to run sub-networks."""
     from hwnas import backends
 
     platform = sources.where
     backend = backends.get(platform.backend)
-    if isinstance(backend, backends.KnowingBackend):
-        return KnownLatency(sources.net, backend, platform)
-    return MeasuredLatency(sources.measurer, platform)
+    if not isinstance(backend, backends.KnowingBackend):
+        batches = sources.shared.setdefault("batches", MeasuredBatches(sources.measurer))
+        return MeasuredLatency(sources.measurer, platform, READINGS[name], batches)
+    if name == THROUGHPUT:
+        return KnownThroughput(sources.net, backend, platform)
+    if name != LATENCY:
+        raise UsageError(
+            f"objective {name!r}: {platform} has one latency of each sub-network, and no percentiles; ask for latency, "
+            "or name a platform that measures"
+        )
+    return KnownLatency(sources.net, backend, platform)

@@ -185,6 +185,7 @@ class Sources:
             ``hwnas.harness.measure.Measurer``.
         protocol: what is asked of the timing protocol; see ``Measurer``.
         wait_s: how long to wait where other programs keep the CPUs busy; see ``Measurer``.
+        shared: what objectives of one search share, by a name that they agree on.
     """
 
     net: SuperNetwork
@@ -196,6 +197,7 @@ class Sources:
     quality_options: QualityOptions | None = None
     protocol: Given = None
     wait_s: float | None = 0.0
+    shared: dict[str, Any] = field(default_factory=dict, repr=False)
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Self:

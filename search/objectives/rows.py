@@ -45,6 +45,6 @@ def check_searchable(objectives: Sequence[Objective], space: SearchSpace) -> Non
 
 
 def _instead(name: str) -> str:
-    if name == "latency":
+    if name in ("latency", "throughput"):
         return "a backend, or a lookup table of blocks: lut:file=FILE"
     return "a source that predicts: surrogate:FILE, fitted to the table"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hwnas.harness.measurement.percentiles import PERCENTILES, explained
 from hwnas.search.beside_load import beside_load, status_shown
 from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
@@ -88,24 +89,26 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
 
 
 def _table(rows: list[dict[str, Any]]) -> PageTable:
-    columns = [
-        "sub-network",
-        "platform",
-        "latency (ms)",
-        "statistic",
-        "from",
-        "to",
-        "samples",
-        "disturbed (%)",
-        "status",
-    ]
+    asked = any("percentiles_ms" in row for row in rows)
+    columns = ["sub-network", "platform", "latency (ms)", "statistic", "from", "to"]
+    columns += [f"{name} (ms)" for name in PERCENTILES] if asked else []
+    columns += ["samples", "disturbed (%)", "status"]
     cells = []
     for row in rows:
         latency = row["latency_ms"]
         disturbed = None if row["disturbed"] is None else round(100 * row["disturbed"], 1)
-        known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"], latency["n"]]
-        cells.append([row["label"], row["platform"], *known, disturbed, _status(row)])
-    return PageTable(columns, cells, "From and to bound the statistic at 95 % confidence.")
+        known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"]]
+        more = [row["percentiles_ms"][name]["value"] for name in PERCENTILES] if asked else []
+        cells.append([row["label"], row["platform"], *known, *more, latency["n"], disturbed, _status(row)])
+    return PageTable(columns, cells, _caption(rows, asked))
+
+
+def _caption(rows: list[dict[str, Any]], percentiles: bool) -> str:
+    """Say what the values of the table are."""
+    statistics = dict.fromkeys(row["latency_ms"]["statistic"] for row in rows if row["status"] != "failed")
+    what = f"The latency is {'; '.join(explained(one) for one in statistics)}. " if statistics else ""
+    bounds = "From and to bound it at 95 % confidence."
+    return f"{what}{bounds}{' Percentiles are of all samples, disturbed ones too.' * percentiles}"
 
 
 def _unstable(rows: list[dict[str, Any]]) -> list[str]:

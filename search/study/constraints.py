@@ -14,7 +14,7 @@ from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import fault
 
 _FORM = re.compile(
-    r"\s*([\w.@-]+)\s*(<=|>=|<|>|=+)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]+|%)?\s*", re.ASCII
+    r"\s*([\w.@:-]+)\s*(<=|>=|<|>|=+)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(/?[^\W\d]+|%)?\s*", re.ASCII
 )
 
 # What may stand behind a number, by the unit of the objective: the factor that leads to that unit. "us" is spelled so.

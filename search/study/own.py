@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwnas.search.objectives import Outcome
-from hwnas.supernets.errors import UsageError
+from hwnas.search.objectives import Outcome, registry
+from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.values import fault, is_time
 
@@ -61,13 +61,13 @@ def own_objective(spelled: str) -> OwnObjective | None:
     Raises:
         UsageError: it has a colon and another form.
     """
-    if ":" not in spelled:
+    if ":" not in spelled or spelled in registry.names():
         return None
     match = _FORM.fullmatch(spelled)
     if match is None:
         raise UsageError(
             f"objective {spelled!r}: expected NAME:min or NAME:max for one of your own, like top1:max, or with a unit "
-            "energy[mJ]:min"
+            f"energy[mJ]:min; or one that hwnas evaluates{suggestion(spelled, registry.names())}"
         )
     name, unit, direction = match.groups()
     return OwnObjective(name, unit or "", direction == "max")

@@ -137,7 +137,8 @@ class Plan:
         others = [name for name in names if name not in {one.name for one in self.objectives}]
         limited = make(others, self._sources) if others else ()
         for one in limited:
-            if not one.costs_nothing:
+            # What is read from measurements that are taken anyway takes none of its own.
+            if not one.costs_nothing and not (isinstance(one, MeasuredLatency) and self._measured()):
                 raise UsageError(f"constraint on {one.name}: it has to be measured, so it must be an objective too")
         return limited
 

@@ -16,7 +16,7 @@ class EvaluationTask:
     Attributes:
         space: the search space.
         objectives: of the search.
-        limited: what is only constrained; it costs nothing to evaluate.
+        limited: what is only constrained; it costs nothing to evaluate, or is read from what an objective measures.
         constraints: on any of both.
     """
 

@@ -44,7 +44,8 @@ def test_counts_are_the_networks_own_in_millions(sources):
 def test_the_qualitys_metric_is_an_objective_by_both_names(sources):
     assert [one.name for one in make(["top1", "macs"], sources)] == ["top1", "macs"]
     assert make(["quality"], sources)[0].name == "top1"
-    assert names(sources) == ["latency", "macs", "model-size", "params", "peak-memory", "top1"]
+    measured = ["latency", "latency:median", "latency:p95", "latency:p99"]
+    assert names(sources) == [*measured, "macs", "model-size", "params", "peak-memory", "throughput", "top1"]
     assert DEFAULT == ("latency", "quality")
 
 
