@@ -16,7 +16,19 @@ from hwnas.experiments.files import platform_files
 from hwnas.experiments.problem import ExperimentProblem
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
-from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, error_bars, rounded, symbol
+from hwnas.search.report.figures import (
+    Cell,
+    Figure,
+    PageTable,
+    Trace,
+    axis,
+    by_status,
+    colour,
+    error_bars,
+    hollow_key,
+    rounded,
+    symbol,
+)
 from hwnas.search.words import MISSING, quality_title
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
@@ -186,19 +198,23 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
     quality = data["quality"]
     traces: list[Trace] = []
     rows: list[list[Cell]] = []
+    keyed = False
     for place, (key, name) in enumerate((("full", "fp32"), ("reduced", data["precision"]))):
         measured = platform["rows"][key]
         there = [row for row, value in enumerate(measured["latency_ms"]) if value is not None]
         x, y = [measured["latency_ms"][row] for row in there], [data["values"][row] for row in there]
         pairs = [measured["interval_ms"][row] for row in there]
         bounds = [None if None in pair else pair for pair in pairs]
-        traces.append(
+        unstable = [measured["status"][row] == "unstable" for row in there]
+        traces += by_status(
             {
                 "type": "scatter", "mode": "markers", "name": name, "x": rounded(x), "y": rounded(y),
                 "marker": {"color": colour(place), "symbol": symbol(place), "size": 8},
                 "error_x": error_bars(x, bounds, colour(place)), "hovertemplate": "%{x} ms, %{y}<extra></extra>",
-            }
+            },
+            unstable,
         )  # fmt: skip
+        keyed = keyed or any(unstable)
         rows += [
             [name, data["keys"][row], measured["latency_ms"][row], data["values"][row], measured["status"][row]]
             for row in there
@@ -208,7 +224,7 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
         id=f"precisions-{number}",
         title=platform["platform"],
         says="Bars are the measurements\u2019 intervals.",
-        data=traces,
+        data=[*traces, *([hollow_key()] if keyed else [])],
         layout={"xaxis": axis("latency (ms)"), "yaxis": axis(title)},
         table=PageTable(["precision", "network", "latency (ms)", title, "status"], rows),
         choice=platform["platform"],
@@ -219,23 +235,28 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
 def _gains(data: Mapping[str, Any]) -> Figure:
     macs = [count / 1e6 for count in data["macs"]]
     traces: list[Trace] = []
-    columns = []
+    columns, keyed = [], False
     for place, platform in enumerate(data["platforms"]):
         factors = [json_number(one) for one in _factors(platform)]
         columns.append(factors)
-        traces.append(
+        unstable = [
+            "unstable" in pair for pair in zip(*(one["status"] for one in platform["rows"].values()), strict=True)
+        ]
+        traces += by_status(
             {
                 "type": "scatter", "mode": "markers", "name": platform["platform"], "x": rounded(macs),
                 "y": rounded(factors), "marker": {"color": colour(place), "symbol": symbol(place), "size": 8},
                 "hovertemplate": "%{x} M MACs: %{y} times<extra></extra>",
-            }
+            },
+            unstable,
         )  # fmt: skip
+        keyed = keyed or any(unstable)
     rows: list[list[Cell]] = [[key, *(column[row] for column in columns)] for row, key in enumerate(data["keys"])]
     return Figure(
         id="gains",
         title=f"{data['precision']} against fp32",
         says="Latency in fp32 over that of the same sub-network in reduced precision.",
-        data=traces,
+        data=[*traces, *([hollow_key()] if keyed else [])],
         layout={"xaxis": axis("MACs (M)"), "yaxis": axis("times as fast")},
         table=PageTable(["network", *(platform["platform"] for platform in data["platforms"])], rows),
     )

@@ -17,6 +17,7 @@ from hwnas.experiments.studies import Search, run_all
 from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.report.transfer import network_shown
 from hwnas.search.report.transfer_figures import drawn_rows, front_figure, loss_figure, pair_figure
+from hwnas.search.transfer.verdict import troubles
 from hwnas.search.words import MISSING, letter, number
 from hwnas.supernets.errors import UsageError, suggestion
 
@@ -166,7 +167,7 @@ def sections(_experiment: Experiment, data: Mapping[str, Any], _published: Publi
     made = [
         Section(
             "Fronts of one platform, shown on another",
-            f"{letters}. Every network on a front was measured again on every platform.",
+            " ".join([f"{letters}. Every network on a front was measured again on every platform.", *troubles(found)]),
             fronts,
             label="Deployed on",
         ),
