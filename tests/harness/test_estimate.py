@@ -88,10 +88,10 @@ def test_where_the_host_wanders_values_are_nearer_to_the_truth(host, gain, runs)
 
 
 @pytest.mark.parametrize("host", [QUIET, NOISY, WANDERING, MODES, UNEQUAL, replace(MODES, sensitivity=0.05)])
-@pytest.mark.parametrize(("n", "rounds", "runs"), [(30, 80, 1), (9, 40, 4)])
-def test_the_truth_is_within_the_interval_as_often_as_it_says(host, n, rounds, runs):
-    covered = [within(estimated(one.samples), one.truth) for one in repeated(host, 6, n, rounds=rounds, runs=runs)]
-    # Of 54 to 180 networks whose errors are not independent.
+@pytest.mark.parametrize(("n", "rounds", "runs", "times"), [(30, 80, 1, 8), (9, 40, 4, 16)])
+def test_the_truth_is_within_the_interval_as_often_as_it_says(host, n, rounds, runs, times):
+    covered = [within(estimated(one.samples), one.truth) for one in repeated(host, times, n, rounds=rounds, runs=runs)]
+    # Of 144 or 240 networks, whose errors are not independent.
     assert np.mean(covered) >= 0.9
 
 
@@ -119,17 +119,19 @@ def test_the_batch_as_a_whole_keeps_its_values(host):
     assert abs(np.median(off)) < 0.02  # of a pace that has 30 % between its modes
 
 
-@pytest.mark.parametrize("host", [QUIET, WANDERING, MODES])
+@pytest.mark.parametrize("host", [QUIET, WANDERING, MODES, UNEQUAL])
 def test_a_value_does_not_depend_on_the_other_networks_of_its_batch(host):
     rng = np.random.default_rng(5)
-    same, agree = networks(8, rng), []
-    for seed in range(5):
+    same, feels, agree = networks(8, rng), 1 + host.sensitivity * rng.standard_normal(32), []
+    for seed in range(8):
         two = []
         for others in (networks(6, rng), networks(24, rng, spread=0.3)):
-            made = batch(host, np.concatenate([same, others]), np.random.default_rng([seed, len(others)]))
-            two.append(estimated(made.samples)[:, : len(same)])
+            both = np.concatenate([same, others])
+            made = batch(host, both, np.random.default_rng([seed, len(others)]), feels=feels[: len(both)])
+            # What the host's calm end was then is not the batch's doing.
+            two.append((estimated(made.samples) - made.truth)[:, : len(same)])
         agree.append(np.abs(apart(*two)) <= bounds(*two))
-    assert np.mean(agree) >= 0.93
+    assert np.mean(agree) >= 0.9  # of 64, whose errors are not independent
 
 
 def test_few_networks_or_visits_show_no_pace():

@@ -68,18 +68,20 @@ class Batch:
     truth: np.ndarray
 
 
-def batch(host: Host, log_s: np.ndarray, rng: np.random.Generator, *, rounds: int = 80, runs: int = 1) -> Batch:
+def batch(host, log_s, rng, *, rounds: int = 80, runs: int = 1, feels: np.ndarray | None = None) -> Batch:
     """Measure networks in rounds.
 
     Args:
         host: what it is like.
         log_s: (n,) logarithm of the networks' seconds where the pace is 0.
-        rng: draws everything.
+        rng: draws everything else.
         rounds: so many.
         runs: samples of a visit.
+        feels: (n,) how much each network feels the pace; ``None``: drawn too.
     """
     n = len(log_s)
-    feels = 1 + host.sensitivity * rng.standard_normal(n)
+    drawn = 1 + host.sensitivity * rng.standard_normal(n)
+    feels = drawn if feels is None else feels
     sessions = host.session * rng.standard_normal((n, 4))
     network = np.concatenate([rng.permutation(n) for _ in range(rounds)])
     number = np.repeat(np.arange(1, rounds + 1), n)
