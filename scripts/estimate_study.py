@@ -112,14 +112,23 @@ def passes(first: Sequence[Samples], second: Sequence[Samples], of: Estimate) ->
     return f"{agree:.3f} | {np.median(apart):.2%} | {within:.0%} | {widths[0]:.1%}, {widths[1]:.1%}"
 
 
-def simulated(host: str, n: int, rounds: int, runs: int, times: int) -> str:
+def host(samples: Sequence[Samples]) -> str:
+    """Return what the visits of a pass say of its host."""
+    at = np.argsort(np.concatenate([one.at_ns for one in samples]))
+    beyond = np.concatenate([np.log(one.seconds) - np.median(np.log(one.seconds)) for one in samples])[at]
+    low, high = np.expm1(np.quantile(beyond, [0.15, 0.85]))
+    after = np.corrcoef(beyond[1:], beyond[:-1])[0, 1]
+    return f"70 % of samples at {low:+.0%} to {high:+.0%} of the network's median; the next correlates by {after:.2f}"
+
+
+def simulated(name: str, n: int, rounds: int, runs: int, times: int) -> str:
     """Return how far the values of simulated batches are from the truth, as the cells of a row."""
     cells = []
     made = []
     for seed in range(times):
         rng = np.random.default_rng(seed)
         log_s = np.log(0.008) + 0.04 * rng.standard_normal(n)
-        made.append(batch(HOSTS[host], log_s, rng, rounds=rounds, runs=runs))
+        made.append(batch(HOSTS[name], log_s, rng, rounds=rounds, runs=runs))
     for of in (as_it_is, as_taken):
         off, inside = [], []
         for one in made:
@@ -142,15 +151,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for first, second in zip(given.passes[::2], given.passes[1::2], strict=True):
         pair = recorded(first), recorded(second)
         columns = "estimate | tau between two passes | median difference | within the intervals | their widths"
-        sys.stdout.write(f"\n{first.stem}, {second.stem}\n\n| {columns} |\n|{' --- |' * 5}\n")
+        sys.stdout.write(
+            f"\n{first.stem}: {host(pair[0])}\n{second.stem}: {host(pair[1])}\n\n| {columns} |\n|{' --- |' * 5}\n"
+        )
         for name, of in ESTIMATES.items():
             sys.stdout.write(f"| {name} | {passes(*pair, of)} |\n")
     columns = "host | networks, rounds, runs | error | in the interval | version 6: error | in the interval"
     sys.stdout.write(f"\n| {columns} |\n|{' --- |' * 6}\n")
-    for host in HOSTS:
+    for kind in HOSTS:
         for n, rounds, runs in ((40, 80, 1), (9, 40, 4)):
-            cells = simulated(host, n, rounds, runs, given.times)
-            sys.stdout.write(f"| {host} | {n}, {rounds}, {runs} | {cells} |\n")
+            cells = simulated(kind, n, rounds, runs, given.times)
+            sys.stdout.write(f"| {kind} | {n}, {rounds}, {runs} | {cells} |\n")
             sys.stdout.flush()
 
 
