@@ -65,8 +65,8 @@ class Noise:
     @property
     def run_to_run(self) -> FloatArray:
         """By which fraction two runs typically differ in a sub-network's latency, the median, ``(n_platforms,)``."""
-        total = np.hypot(np.median(self.own, axis=0), self.shared) if len(self.own) else np.zeros(len(self.shared))
-        return np.asarray(np.expm1(_NORMAL.inv_cdf(0.75) * np.sqrt(2) * total))
+        own = np.array([np.median(column[column > 0]) if (column > 0).any() else 0.0 for column in self.own.T])
+        return np.asarray(np.expm1(_NORMAL.inv_cdf(0.75) * np.sqrt(2) * np.hypot(own, self.shared)))
 
     def errors(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw errors of the logarithms ``n`` times, ``(n, n_rows, n_platforms)``."""

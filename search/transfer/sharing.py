@@ -7,7 +7,7 @@ from typing import Any
 
 from hwnas.search.transfer.decision import ALIKE, DIFFERENT, FEW, NOISE, UNKNOWN
 from hwnas.search.transfer.grouping import SHARED_TAU
-from hwnas.search.transfer.sentence import Name, Sentence, known, names, run_to_run
+from hwnas.search.transfer.sentence import Name, Sentence, ceiling_of, known, names, run_to_run
 from hwnas.search.words import percent, quieter
 
 # More names than these in a row are counted.
@@ -135,7 +135,6 @@ def _tau(result: Mapping[str, Any], group: Sequence[int]) -> str:
     i, j = group
     bounds = (interval["low"][i][j], interval["high"][i][j]) if interval else (None, None)
     sure = "" if None in bounds else f", 95\u202f% interval {bounds[0]:.2f} to {bounds[1]:.2f}"
-    ceiling = (result.get("ceiling") or {}).get("kendall_tau")
     # Of platforms that are exact it is 1, which goes without saying.
-    allowed = f"; noise allows {ceiling[i][j]:.2f}" if ceiling and run_to_run(result, group) else ""
+    allowed = f"; noise allows {ceiling_of(result, i, j):.2f}" if run_to_run(result, group) else ""
     return f"Kendall tau {low:.2f}{sure}{allowed}"

@@ -89,7 +89,8 @@ def test_a_damaged_load_is_a_damaged_evaluation(study, damaged):
 
 def test_a_profile_says_which_of_its_values_were_measured_beside_a_load(capsys):
     row = {
-        "key": "000", "platform": "scripted", "status": "ok", "reason": "", "latency_ms": {"value": None},
+        "key": "000", "platform": "scripted", "status": "ok", "reason": "",
+        "latency_ms": {"value": None, "statistic": "p15"},
         "throughput_per_s": None, "first_inference_ms": None, "prepare_s": None, "macs": 1, "params": 1,
         "memory_bytes": None, "stages_ms": {}, "context": {"load": LOAD},
     }  # fmt: skip

@@ -189,6 +189,35 @@ def test_tables_and_failures_have_no_noise_and_values_without_an_interval_have_m
     assert found.own[1, 1] > 0.1 > found.own[2, 1] > 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("error", [0.0, 0.2])
+def test_hardly_any_sub_networks_make_no_warnings_and_no_claims(n, error, rng):
+    latency = 1e-3 * np.exp(rng.normal(size=(n, 2)))
+    few = SharedRows(
+        "net", ("device:x", "device:y"), tuple(map(str, range(n))), ({"d": [1]},) * n, 70 + rng.random(n),
+        QualityLabel("table", "top1", "%"), latency, latency * np.exp(-error), latency * np.exp(error),
+        (("ok", "ok"),) * n, (("", ""),) * n, np.ones((n, 2), dtype=bool),
+    )  # fmt: skip
+    said = analyse(few, rng, resamples=20).words()
+    assert not any("differently" in one for one in said)
+
+
+def test_a_platform_on_which_everything_failed_is_not_known(rows):
+    latency = rows.latency_s.copy()
+    latency[:, 1] = np.nan
+    own = rows.noise.own * [[1, 0]]
+    dead = replace(
+        rows, latency_s=latency, low_s=latency, high_s=latency, noise=noise_of(own),
+        status=(("ok", "failed"),) * 40, reasons=(("", "died"),) * 40,
+    )  # fmt: skip
+    found = analyse(dead, np.random.default_rng(0), resamples=20)
+    assert found.orders[0][1] == "unknown"
+    assert found.words()[0] == "No pair of platforms shares enough measured sub-networks to compare their orders."
+    assert "40 of 80 measurements failed: died." in found.words()
+    assert found.to_json()["noise"]["run_to_run"][1] == 0
+
+
 # --- the report ----------------------------------------------------------------------------------------------------
 
 
