@@ -65,21 +65,16 @@ def words(result: Mapping[str, Any]) -> list[str]:
 
 def troubles(result: Mapping[str, Any]) -> list[str]:
     """Return how many measurements failed or did not converge, and why: a line each."""
+    fields = ("status", "reason", "interval_ms")
+    by_row = [zip(*(row.get(name) or () for name in fields), strict=True) for row in result.get("rows") or ()]
     # What a table knows was not measured.
-    measured = [one for one in _measurements(result) if one[2] or one[0] != "ok"]
+    measured = [column for column in zip(*by_row, strict=True) if any(one[2] or one[0] != "ok" for one in column)]
     found = []
     for state in ("failed", "unstable"):
-        reasons = [reason for status, reason, _ in measured if status == state]
-        found += [f"{troubled(state, reasons, len(measured)).rstrip('.')}."] if reasons else []
+        reasons = [reason for column in measured for status, reason, _ in column if status == state]
+        total = sum(map(len, measured))
+        found += [f"{troubled(state, reasons, total).rstrip('.')}."] if reasons else []
     return found
-
-
-def _measurements(result: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
-    """Return the status, the reason and the interval of every measurement."""
-    fields = ("status", "reason", "interval_ms")
-    return [
-        one for row in result.get("rows") or () for one in zip(*(row.get(name) or () for name in fields), strict=True)
-    ]
 
 
 def _volumes(result: Mapping[str, Any]) -> list[tuple[float, float, float, int, int]]:
@@ -95,7 +90,9 @@ def _volumes(result: Mapping[str, Any]) -> list[tuple[float, float, float, int, 
 
 def _carried(result: Mapping[str, Any]) -> bool:
     volumes = _volumes(result)
-    return bool(volumes) and all(value >= _CARRIED and low >= _CARRIED_AT_LEAST for value, low, *_ in volumes)
+    return bool(volumes) and all(
+        value >= _CARRIED and low >= _CARRIED_AT_LEAST and settled(result, i, j) for value, low, _, i, j in volumes
+    )
 
 
 def _kept(result: Mapping[str, Any]) -> Iterator[Sentence]:

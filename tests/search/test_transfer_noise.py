@@ -179,6 +179,12 @@ def test_what_anchors_differ_by_from_batch_to_batch_is_noise_that_a_batch_shares
     assert abs(np.corrcoef(errors[:, 0], errors[:, 9])[0, 1]) < 0.2
 
 
+def test_no_value_is_known_much_better_than_the_others_of_its_platform(rng):
+    lucky = measurement(rng, noise=0.0)
+    found = Noise.of_measurements([[lucky, *(measurement(rng, noise=0.02) for _ in range(9))]]).own[:, 0]
+    assert found[0] == pytest.approx(np.median(found) / 2, rel=0.2)
+
+
 def test_tables_and_failures_have_no_noise_and_values_without_an_interval_have_much(rng):
     table = Measurement("net", {}, "0", "table:x", "ok", "", "table", 1e-3, 1, 1)
     failed = Measurement("net", {}, "0", "device:x", "failed", "died", "median", np.nan, 1, 1)
@@ -298,3 +304,5 @@ def test_where_most_have_not_converged_nothing_is_said_to_be_lost(rows):
     said = analyse(torn, np.random.default_rng(0), resamples=40).words()
     assert said[0].startswith("Too noisy to tell")
     assert not any("you lose" in one or "keeps" in one for one in said)
+    same = replace(torn, fronts=np.column_stack([torn.fronts[:, 0]] * 2))
+    assert not any("keeps" in one for one in analyse(same, np.random.default_rng(0), resamples=40).words())
