@@ -325,3 +325,17 @@ def test_a_measurement_of_a_newer_schema_is_refused(newer):
     fault = f"the measurement is of schema {SCHEMA + newer}, this version reads up to {SCHEMA}: update hwnas"
     with pytest.raises(StoreError, match=fault):
         Measurement.from_record(record | {"schema": SCHEMA + newer})
+
+
+def test_what_was_taken_beside_a_load_serves_only_a_study_that_goes_on():
+    load = {"busy": 0.9, "programs": [{"name": "stress", "cpus": 1.8}]}
+    marked = measurement(context={"anchors": ANCHORS, "load": load})
+    assert serving(marked) == {}
+    assert serving(measurement(latency_s=1.3e-3), marked)["001"].latency_s == 1.3e-3
+    assert taken_since(marked)["001"].load == load
+
+
+@pytest.mark.parametrize("load", [3, [], {"busy": 0.9}, {"busy": "x", "programs": []}, {"busy": 1, "programs": [{}]}])
+def test_a_stored_load_that_is_damaged_is_named(load):
+    with pytest.raises(StoreFaultError, match="the record of a measurement is damaged"):
+        serving(measurement(context={"anchors": ANCHORS, "load": load}))

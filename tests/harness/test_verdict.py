@@ -163,6 +163,11 @@ def test_as_many_samples_as_are_wanted_are_not_few():
             "the hypervisor gave its CPUs to others: measure on a less shared machine (2% of the time)",
         ),
         (samples(steal_ns=0.0199), LONGER.format(cap=2 * NOISY.cap_s)),
+        # Each of several threads can wait all the time.
+        (
+            samples(waiting_ns=1.7),
+            "other programs kept the CPUs busy: end them, or use fewer threads than CPUs (100% of the time)",
+        ),
     ],
 )
 def test_the_next_step_is_said_with_its_share(taken, step):
@@ -212,3 +217,18 @@ def test_a_network_that_was_cut_short_is_unstable_unless_it_failed():
     assert "after 1 round;" in unfinished(cut, 1).reason
     failed = Verdict("failed", "it kept 2 CPUs busy")
     assert unfinished(failed, 12) is failed
+
+
+@pytest.mark.parametrize(
+    ("numbers", "step"),
+    [
+        ({"effort": "quick"}, "measure it with --effort thorough"),
+        ({"effort": "normal", "cap_s": 9.0}, "measure it with --effort thorough"),
+        ({"cap_s": 3.5}, "measure it longer: --cap 7"),
+    ],
+)
+def test_there_is_one_thing_to_do_that_can_be_done(numbers, step):
+    rules = Rules(narrow=False, steady=True, ranked=True)
+    summary = summarise(samples().seconds, np.ones(50, dtype=bool), "p10")
+    said = judge(samples(), summary, profile("noisy", **numbers), threads=1, rules=rules, spent_s=2.0)
+    assert said.reason.endswith(f"; {step}")
