@@ -49,6 +49,9 @@ def percentiles_json(measurement: Measurement) -> dict[str, Any]:
     return found
 
 
-def explained(statistic: str) -> str:
-    """Say in words what the value of a measurement is, from the name of its statistic."""
-    return _EXPLAINED.get(statistic, statistic)
+def explained(measurement: Measurement) -> str:
+    """Say in words what the value of a measurement is: its statistic, and whether the host's pace is divided out."""
+    pace = measurement.pace
+    if pace is None or not pace.slower.any():
+        return _EXPLAINED.get(measurement.statistic, measurement.statistic)
+    return f"{_EXPLAINED.get(pace.statistic, pace.statistic)}, the host's pace divided out"

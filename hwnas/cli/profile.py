@@ -147,9 +147,9 @@ class _Taken:
 
 
 def _row(measurement: Measurement, samples: bool, percentiles: bool) -> dict[str, Any]:
-    from hwnas.harness.measurement.percentiles import percentiles_json
+    from hwnas.harness.measurement.percentiles import explained, percentiles_json
 
-    row = measurement.to_json(samples=samples)
+    row = {**measurement.to_json(samples=samples), "statistic_in_words": explained(measurement)}
     return row | ({"percentiles_ms": percentiles_json(measurement)} if percentiles else {})
 
 
@@ -201,13 +201,11 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
 
 
 def _remark_on(rows: list[dict[str, Any]]) -> None:
-    from hwnas.harness.measurement.percentiles import explained
-
-    statistics = dict.fromkeys(row["latency_ms"]["statistic"] for row in rows if row["status"] != "failed")
+    statistics = dict.fromkeys(row["statistic_in_words"] for row in rows if row["status"] != "failed")
     percentiles = any("percentiles_ms" in row for row in rows)
     if statistics:
-        what = "; ".join(explained(one) for one in statistics)
-        remark(f"latency: {what}{'; median, p95 and p99: of all samples, disturbed ones too' * percentiles}")
+        tail = "; median, p95 and p99: of all samples, disturbed ones too" if percentiles else ""
+        remark(f"latency: {'; '.join(statistics)}{tail}")
     marked = beside_load(row["context"].get("load") for row in rows)
     if marked:
         remark(marked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwnas.harness.measurement.percentiles import PERCENTILES, explained
+from hwnas.harness.measurement.percentiles import PERCENTILES
 from hwnas.search.beside_load import beside_load, status_shown
 from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
@@ -105,8 +105,10 @@ def _table(rows: list[dict[str, Any]]) -> PageTable:
 
 def _caption(rows: list[dict[str, Any]], percentiles: bool) -> str:
     """Say what the values of the table are."""
-    statistics = dict.fromkeys(row["latency_ms"]["statistic"] for row in rows if row["status"] != "failed")
-    what = f"The latency is {'; '.join(explained(one) for one in statistics)}. " if statistics else ""
+    # Profiles of earlier versions do not say it in words.
+    said = dict.fromkeys(row.get("statistic_in_words", "") for row in rows if row["status"] != "failed")
+    statistics = [one for one in said if one]
+    what = f"The latency is {'; '.join(statistics)}. " if statistics else ""
     bounds = "From and to bound it at 95 % confidence."
     return f"{what}{bounds}{' Percentiles are of all samples, disturbed ones too.' * percentiles}"
 

@@ -92,7 +92,7 @@ def test_a_profile_says_which_of_its_values_were_measured_beside_a_load(capsys):
         "key": "000", "platform": "scripted", "status": "ok", "reason": "",
         "latency_ms": {"value": None, "statistic": "p15"},
         "throughput_per_s": None, "first_inference_ms": None, "prepare_s": None, "macs": 1, "params": 1,
-        "memory_bytes": None, "stages_ms": {}, "context": {"load": LOAD},
+        "memory_bytes": None, "statistic_in_words": "the median", "stages_ms": {}, "context": {"load": LOAD},
     }  # fmt: skip
     (cells,) = profile_command._table([row]).rows
     assert "ok, busy" in cells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from hwnas import supernets
 from hwnas.cli import run
 from hwnas.harness.measurement.measurement import Measurement
+from hwnas.harness.measurement.pace import Pace
 from hwnas.harness.measurement.percentiles import PERCENTILES, explained, percentile, percentiles_json
 from hwnas.harness.measurement.protocol import STATISTICS, profile
 from hwnas.harness.measurement.samples import Samples
@@ -104,7 +106,12 @@ def test_a_tables_value_has_no_percentiles():
 
 
 def test_every_statistic_is_explained():
-    assert all(explained(name) != name for name in (*STATISTICS, "table"))
+    made = measurement([0.001, 0.002])
+    for name in (*STATISTICS, "table"):
+        assert explained(replace(made, statistic=name)) not in ("", name)
+    paced = Pace(np.array([0.1, 0.0]), "median", 0.01)
+    assert explained(replace(made, pace=paced)) == "the median of undisturbed samples, the host's pace divided out"
+    assert explained(replace(made, pace=replace(paced, slower=np.zeros(2)))) == explained(made)
     assert set(READINGS) == {"latency", "throughput", *(f"latency:{name}" for name in PERCENTILES)}
 
 
