@@ -189,7 +189,8 @@ def test_tables_and_failures_have_no_noise_and_values_without_an_interval_have_m
     table = Measurement("net", {}, "0", "table:x", "ok", "", "table", 1e-3, 1, 1)
     failed = Measurement("net", {}, "0", "device:x", "failed", "died", "median", np.nan, 1, 1)
     few = measurement(rng, noise=0.01, n=4)
-    found = Noise.of_measurements([[table, table, table], [failed, few, measurement(rng, noise=0.01)]])
+    calm = [measurement(rng, noise=0.01) for _ in range(4)]
+    found = Noise.of_measurements([[table] * 6, [failed, few, *calm]])
     assert (found.own[:, 0] == 0).all()
     assert found.own[0, 1] == 0
     assert found.own[1, 1] > 0.1 > found.own[2, 1] > 0
