@@ -18,6 +18,7 @@ from hwnas.experiments.problem import ExperimentProblem, Use
 from hwnas.harness.platform import parse
 from hwnas.harness.store import Store
 from hwnas.search.processes import side_by_side
+from hwnas.search.study.conclusion import is_whole
 from hwnas.search.study.plan import preview
 from hwnas.search.study.result import Study
 from hwnas.search.study.run import search
@@ -70,9 +71,10 @@ class Search:
         """
         name = self.study(run, files)
         there = store.study(name)
-        whole = there is not None and there.evaluations >= self.evals
         net = supernets.get(self.problem.supernet)
-        study = load(store, name, net) if whole else self._searched(net, store, name, resume=there is not None)
+        known = load(store, name, net) if there is not None and there.evaluations >= self.evals else None
+        whole = known is not None and is_whole(known)
+        study = known if known and whole else self._searched(net, store, name, resume=there is not None)
         files.check(of_records(study.settings.get("contents", {})))
         return study
 

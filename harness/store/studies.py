@@ -192,7 +192,8 @@ class Studies(Part):
     def snapshot(self, study: StudyRecord) -> Any:
         """Return the latest snapshot of a study, or ``None``.
 
-        A damaged snapshot is ignored: it only saves time, and has nothing that the study's evaluations lack.
+        A damaged snapshot is ignored: it only saves time, and has nothing that the study's evaluations and the
+        measurements lack.
         """
         import sqlalchemy as sa
 

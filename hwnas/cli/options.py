@@ -102,7 +102,7 @@ Effort = Annotated[
     typer.Option(
         "--effort",
         metavar="LEVEL",
-        help="How precisely to measure: quick (0.25 s a sub-network), normal (1 s) or thorough (2 s, the default).",
+        help="How precisely to measure: quick (0.15 s a sub-network), normal (1 s) or thorough (2 s, the default).",
         callback=effort,
     ),
 ]

@@ -158,6 +158,7 @@ def outcome(reading: Reading, measured: Sequence[Measurement], repeated: Sequenc
         np.array(bounds).reshape(-1, 2),
         tuple(_beside(reading, one, repeated) for one in measured),
         tuple(one.context.get(LOAD) for one in measured),
+        tuple("" if one.protocol is None else one.protocol.effort for one in measured),
     )
 
 

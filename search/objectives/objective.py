@@ -40,6 +40,8 @@ class Outcome:
             nothing is measured.
         loads: per sub-network, what other programs did beside its measurement where that was too much, see
             ``hwnas.harness.measurement.measurement.Measurement.load``; empty where nothing is measured.
+        efforts: per sub-network, with how much effort it was measured ("quick", "normal", "thorough"); empty where
+            nothing is measured.
     """
 
     values: FloatArray
@@ -48,6 +50,7 @@ class Outcome:
     intervals: FloatArray | None = None
     beside: tuple[Mapping[str, float], ...] = ()
     loads: tuple[Mapping[str, Any] | None, ...] = ()
+    efforts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, values: FloatArray, missing: str) -> Outcome:
@@ -185,6 +188,7 @@ class Sources:
             ``hwnas.harness.measure.Measurer``.
         protocol: what is asked of the timing protocol; see ``Measurer``.
         wait_s: how long to wait where other programs keep the CPUs busy; see ``Measurer``.
+        effort: of measuring: "quick", "normal" or "thorough"; ``None``: thorough.
         shared: what objectives of one search share, by a name that they agree on.
     """
 
@@ -197,6 +201,7 @@ class Sources:
     quality_options: QualityOptions | None = None
     protocol: Given = None
     wait_s: float | None = 0.0
+    effort: str | None = None
     shared: dict[str, Any] = field(default_factory=dict, repr=False)
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
 
@@ -259,6 +264,7 @@ class Sources:
             since=self.since,
             protocol=self.protocol,
             wait_s=self.wait_s,
+            effort=self.effort,
         )
         return self._opened.enter_context(made)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.harness.measurement.measurement import LOAD, check_load
+from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.objectives import STATES, Directions
 from hwnas.supernets.space import Config, FloatArray
@@ -34,6 +35,8 @@ class Evaluation:
         load: what other programs did beside its measurement, if that left too few CPUs; see
             ``hwnas.harness.measurement.measurement.Measurement.load``.
         violation: how far it is from meeting the constraints, relative to them; 0: it meets them.
+        effort: with how much it was measured: "quick", "normal" or "thorough"; "": nothing of it is measured.
+        while_searching: of one that was measured again for the final front, the values that the search had seen.
         measure_s: seconds of evaluating in the study up to and with this one.
         search_s: seconds of the algorithm's own work up to this one.
         total_s: seconds of the study up to this one, everything included.
@@ -51,6 +54,8 @@ class Evaluation:
     beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     load: Mapping[str, Any] | None = None
     violation: float = 0.0
+    effort: str = ""
+    while_searching: Mapping[str, float] = field(default_factory=dict)
     measure_s: float = 0.0
     search_s: float = 0.0
     total_s: float = 0.0
@@ -62,6 +67,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; a value that is not there is ``None``."""
+        searched = {name: _or_none(value) for name, value in self.while_searching.items()}
         return {
             "index": self.index,
             "iteration": self.iteration,
@@ -74,6 +80,8 @@ class Evaluation:
             "beside": {name: {key: _or_none(value) for key, value in one.items()} for name, one in self.beside.items()},
             **({LOAD: dict(self.load)} if self.load else {}),
             "violation": _or_none(self.violation),
+            **({"effort": self.effort} if self.effort else {}),
+            **({"while_searching": searched} if searched else {}),
             "measure_s": self.measure_s,
             "search_s": self.search_s,
             "total_s": self.total_s,
@@ -104,6 +112,8 @@ class Evaluation:
             },
             load=_load(record),
             violation=np.inf if violation is None else _at_least_0("violation", violation),
+            effort=_effort(record.get("effort", "")),
+            while_searching={name: number_or_none(value) for name, value in record.get("while_searching", {}).items()},
             measure_s=_at_least_0("measure_s", record["measure_s"]),
             search_s=_at_least_0("search_s", record["search_s"]),
             total_s=_at_least_0("total_s", record["total_s"]),
@@ -132,6 +142,12 @@ def _load(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     check_load(record[LOAD])
     return _of_kind(record, LOAD, dict)  # type: ignore[no-any-return]
+
+
+def _effort(name: object) -> str:
+    if name not in ("", *EFFORTS):
+        raise ValueError(f"effort: expected one of {', '.join(EFFORTS)}, got {name!r:.40}")
+    return str(name)
 
 
 def _of_kind(record: Mapping[str, Any], name: str, kind: type) -> Any:
@@ -197,6 +213,12 @@ class Archive:
         """The minimised objectives, ``(n, m)``; nan where one failed."""
         return np.array(self._rows).reshape(len(self), len(self.names))
 
+    def concluded(self, final: Sequence[Evaluation]) -> Archive:
+        """Return an archive in which these evaluations, which were measured again, take the place of the same ones."""
+        archive, again = Archive(self.names, self._directions), {one.index: one for one in final}
+        archive.add([again.get(one.index, one) for one in self])
+        return archive
+
     def row(self, index: int) -> FloatArray:
         """Return the minimised objectives of one evaluation, ``(m,)``."""
         return self._rows[index]
@@ -248,6 +270,8 @@ class Archive:
 
     def _best(self, indices: Sequence[int]) -> list[int]:
         feasible = [index for index in indices if self._evaluations[index].feasible]
+        # What was measured in full is compared with its like: a brief measurement may be too good by chance.
+        feasible = [index for index in feasible if self._evaluations[index].while_searching] or feasible
         if not feasible:
             return []
         kept = non_dominated(self._row_array(feasible))

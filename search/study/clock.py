@@ -6,9 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.threads import one_thread
+
+
+class Times(TypedDict):
+    """The three counts, as evaluations have them."""
+
+    measure_s: float
+    search_s: float
+    total_s: float
 
 
 @dataclass
@@ -46,7 +55,7 @@ class Clock:
         now = self.now()
         return {"measure": now["measure_s"], "search": now["search_s"], "total": now["total_s"]}
 
-    def now(self) -> dict[str, float]:
+    def now(self) -> Times:
         """Return the three counts, the total brought up to now."""
         present = time.perf_counter()
         self.total_s += present - self._since

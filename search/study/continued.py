@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hwnas.search.objectives import Sources
+from hwnas.search.study.conclusion import is_whole
 from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.result import Study
 from hwnas.search.study.run import search
@@ -47,7 +48,9 @@ def continued(
     name = _name(net, platform, store, part_of, options)
     there = store.study(name)
     if there is not None and there.evaluations >= options["evals"]:
-        return load(store, name, net)
+        study = load(store, name, net)
+        if is_whole(study):
+            return study
     return search(net, platform, store=store, study=name, resume=there is not None, progress=progress, **options)
 
 

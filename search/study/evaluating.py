@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from hwnas.search.study.asking import Batch
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.constraints import total_violation
 from hwnas.search.study.drift import Drift
+from hwnas.search.study.outcomes import effort_of, intervals_of, only_row, status_of
 from hwnas.search.study.stored import StudyCheckpoint
 from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import IntArray
@@ -101,7 +101,7 @@ class Evaluating:
         for row in range(len(X)):
             with self._clock.measuring():
                 alone = {one.name: one.evaluate(X[row : row + 1]) for one in single}
-            outcomes = {name: _only(outcome, row) for name, outcome in batched.items()} | alone
+            outcomes = {name: only_row(outcome, row) for name, outcome in batched.items()} | alone
             self._store(X[row : row + 1], outcomes, iteration)
 
     def _outcome(self, objective: Objective, X: IntArray) -> Outcome:
@@ -113,10 +113,10 @@ class Evaluating:
         """Return whom to measure again beside a batch of ``size``, ``(k, n_var)``.
 
         They are those of the front that were measured least often, the latest first; none where the objective does not
-        drift, or the batch is so large that it ranks by itself.
+        drift, a brief search on a machine that has not moved, or the batch is so large that it ranks by itself.
         """
         front: list[int] = []
-        if drift is not None and size <= SMALL:
+        if drift is not None and drift.repeats and size <= SMALL:
             front = sorted(self._archive.front, key=lambda one: (drift.times(self._archive[one].key), -one))
         vectors = [self._archive[index].vector for index in front[:_AGAIN]]
         return np.array(vectors, dtype=np.int64).reshape(len(vectors), self._task.space.n_var)
@@ -135,7 +135,7 @@ class Evaluating:
         keys, configs = self._task.space.keys(X), self._task.space.decode(X)
         made = []
         for row, vector in enumerate(X):
-            status, reason = _status(outcomes, row)
+            status, reason = status_of(outcomes, row)
             made.append(
                 Evaluation(
                     index=len(self._archive) + row,
@@ -146,10 +146,11 @@ class Evaluating:
                     objectives={name: float(column[row]) for name, column in values.items()},
                     status=status,
                     reason=reason,
-                    intervals=_intervals(outcomes, row),
+                    intervals=intervals_of(outcomes, row),
                     beside={name: dict(one.beside[row]) for name, one in outcomes.items() if one.beside},
                     load=next((one.loads[row] for one in outcomes.values() if one.loads and one.loads[row]), None),
                     violation=float(violations[row]),
+                    effort=effort_of(outcomes, row),
                     **self._clock.now(),
                 )
             )
@@ -161,30 +162,4 @@ class Evaluating:
         for one in evaluations:
             self._iteration = max(self._iteration, one.iteration)
             for name, drift in self._drifts.items():
-                drift.learn(one.key, one.objectives[name], one.beside.get(name, {}))
-
-
-def _status(outcomes: Mapping[str, Outcome], row: int) -> tuple[str, str]:
-    """Return the worst status of all objectives and the reasons of those that are not ok."""
-    found = [outcome.status[row] for outcome in outcomes.values()]
-    worst = next((status for status in ("failed", "unstable") if status in found), "ok")
-    reasons = [f"{name}: {one.reasons[row]}" for name, one in outcomes.items() if one.status[row] != "ok"]
-    return worst, "; ".join(reasons)
-
-
-def _intervals(outcomes: Mapping[str, Outcome], row: int) -> dict[str, tuple[float, float]]:
-    return {
-        name: (float(one.intervals[row, 0]), float(one.intervals[row, 1]))
-        for name, one in outcomes.items()
-        if one.intervals is not None
-        and np.isfinite(one.intervals[row]).all()
-        and one.intervals[row, 0] <= one.intervals[row, 1]
-    }
-
-
-def _only(outcome: Outcome, row: int) -> Outcome:
-    intervals: Any = None if outcome.intervals is None else outcome.intervals[row : row + 1]
-    beside, loads = outcome.beside[row : row + 1], outcome.loads[row : row + 1]
-    return Outcome(
-        outcome.values[row : row + 1], (outcome.status[row],), (outcome.reasons[row],), intervals, beside, loads
-    )
+                drift.learn(one.key, one.objectives[name], one.beside.get(name, {}), one.intervals.get(name))

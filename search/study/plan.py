@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.harness.pinned import contents
 from hwnas.harness.project_file import asked_of
 from hwnas.search import algorithms
@@ -34,6 +35,8 @@ from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
+
+THOROUGH = EFFORTS[-1]
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,8 @@ class Plan:
     @cached_property
     def drifts(self) -> dict[str, Drift]:
         """What is learned of the drift of measured objectives, by name."""
-        return {one.name: Drift() for one in self.objectives if isinstance(one, Repeatable)}
+        brief = self._sources.effort not in (None, THOROUGH)
+        return {one.name: Drift(brief=brief) for one in self.objectives if isinstance(one, Repeatable)}
 
     def _noise(self, objective: Objective) -> float | Callable[[], float | None] | None:
         if objective.name in self.drifts:
@@ -257,7 +261,13 @@ class Plan:
             "contents": to_records(self._contents()),
             **({} if self._observed is None else {"transfer_until": list(self._observed.until)}),
             **self._protocol(),
+            **self._effort(),
         }
+
+    def _effort(self) -> dict[str, Any]:
+        """Return the effort of measuring; studies from before there were efforts are thorough ones, and say nothing."""
+        effort = self._sources.effort
+        return {"effort": effort} if self.drifts and effort not in (None, THOROUGH) else {}
 
     def _contents(self) -> dict[str, Content]:
         """Return what the files hold that decide values, or which sub-networks are evaluated, and what was observed."""

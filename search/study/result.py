@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from hwnas.search.beside_load import beside_load
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.final import FinalFront
 from hwnas.search.study.stopping import Reference
 from hwnas.search.words import troubled
 from hwnas.supernets.contents import of_records
@@ -45,7 +46,7 @@ class Study:
         name: in the store.
         settings: what decides which sub-networks it evaluates; see ``hwnas.search.study.plan.Plan.settings``.
         facts: what is to be known about its values: "quality", "environment", "reference"; "remarks" where there are
-            some on how it was resumed.
+            some on how it was resumed; "final" where its front was measured again, with what effort.
         archive: its evaluations.
         time_s: seconds, "measure", "search" and "total".
         stopped: why it ended; "" where that is not known.
@@ -88,6 +89,11 @@ class Study:
             _expect("note", self.facts["quality"]["note"], str)
         _expect("environment", self.facts["environment"], Mapping)
         return self
+
+    def concluded(self, final: FinalFront) -> Self:
+        """Return the study with the values of its final front."""
+        facts = {**self.facts, "final": {"effort": final.effort, "sub_networks": len(final.found)}}
+        return replace(self, facts=facts, archive=self.archive.concluded(final.found))
 
     def _check_begun(self) -> None:
         """Check what a search that goes on compares; studies of earlier versions lack some of it."""
@@ -220,6 +226,8 @@ class Study:
             "notes": self.notes(),
             "quality": self.facts["quality"],
             "environment": self.facts["environment"],
+            **({"effort": self.settings["effort"]} if "effort" in self.settings else {}),
+            **({"final": dict(self.facts["final"])} if "final" in self.facts else {}),
             "settings": {"preset": self.settings["preset"], **self.settings["settings"], **self._protocol()},
             "warm_start": self.settings["warm_start"],
         }

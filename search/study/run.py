@@ -12,13 +12,14 @@ from hwnas.search.objectives import Sources
 from hwnas.search.objectives.rows import check_searchable
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.clock import Clock
+from hwnas.search.study.conclusion import conclude, effort_of, final_size, in_full
 from hwnas.search.study.loop import Loop
 from hwnas.search.study.own import OwnObjective
 from hwnas.search.study.place import Place, Placed
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import THOROUGH, Plan, Request
 from hwnas.search.study.result import ObjectiveLabel, Study
 from hwnas.search.study.stopping import Stop, stop_rule
-from hwnas.search.study.stored import load
+from hwnas.search.study.stored import StudyCheckpoint, load
 from hwnas.search.study.window import startable, window_of
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.supernet import SuperNetwork
@@ -83,6 +84,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     parallel: int | None = None,
     protocol: Given = None,
     wait_s: float | None = 0.0,
+    effort: str | None = None,
+    final_front: int | None = None,
     progress: Report | None = None,
 ) -> Study:
     """Search a super-network.
@@ -113,6 +116,10 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             that none waits, or one where there is one device. A study keeps the number that it was begun with.
         protocol: what is asked of the timing protocol, see ``hwnas.harness.measure.Measurer``; a study keeps it.
         wait_s: how long to wait where other programs keep the CPUs busy; see ``hwnas.harness.measure.Measurer``.
+        effort: of measuring while it searches: "quick", "normal" or "thorough"; ``None``: quick, or that of the study
+            that is resumed.
+        final_front: the most sub-networks that are measured again at its end, thoroughly and side by side: those that
+            may be on the front. 0: none. ``None``: 20 where something is measured, and with less effort than that.
         progress: is called with a ``SearchProgress`` after each batch, and while a batch is measured.
 
     Returns:
@@ -124,7 +131,9 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     """
     place = Place(store, study, resume, evals, net)
     run = _Run(place, evals, progress, parallel)
-    with Sources(net, platform, quality, store, run.report, place.since, quality_options, protocol, wait_s) as sources:
+    effort = effort_of(effort, protocol, place.begun)
+    options = net, platform, quality, store, run.report, place.since, quality_options
+    with Sources(*options, protocol, wait_s, effort) as sources:
         request = Request(
             algorithm,
             seed,
@@ -143,7 +152,12 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         if not place.begun:
             check_searchable((*plan.objectives, *plan.limited), net.space)
         remarks = _moved_on(warm_start, store, place.begun)
-        return run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
+        found = run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
+        size = final_size(plan, effort, final_front)
+    if not size:
+        return found
+    # What measured by now is closed: the device is free, and a process that has prepared nothing else measures.
+    return conclude(found, plan, run.checkpoint, size, lambda: Sources(*options, in_full(protocol), wait_s, THOROUGH))
 
 
 def _check_evaluated(plan: Plan) -> None:
@@ -157,7 +171,11 @@ def _check_evaluated(plan: Plan) -> None:
 
 
 class _Run:
-    """One call of ``search``: what drives the loop, and what is reported of it."""
+    """One call of ``search``: what drives the loop, and what is reported of it.
+
+    Attributes:
+        checkpoint: what the store has of the study, once it has a place there.
+    """
 
     def __init__(self, place: Place, evals: int, progress: Report | None, parallel: int | None) -> None:
         self._place = place
@@ -168,6 +186,7 @@ class _Run:
         self._plan: Plan | None = None
         self._archive: Archive | None = None
         self._placed: Placed | None = None
+        self.checkpoint = StudyCheckpoint()
 
     def go(self, plan: Plan, algorithm: Algorithm, stop: Stop, remarks: Sequence[str]) -> Study:
         """Run the loop to its end and return the study."""
@@ -177,6 +196,7 @@ class _Run:
         # One batch at a time is how studies always were.
         settings = plan.settings() | ({"parallel": window} if window > 1 else {})
         self._placed = placed = self._place.take(plan, settings, remarks)
+        self.checkpoint = placed.checkpoint
         archive = self._archive = plan.archive()
         clock = Clock()
         loop = Loop(

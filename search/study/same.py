@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # Settings that name platforms, and what the contents of their files are called in front of the option's key.
 _PLATFORMS = ("platform", "transfer_from")
-# What is in the settings only where it was asked for.
-_ASKED = {"protocol"}
+# What is in the settings only where it was asked for, or is not as it always was.
+_ASKED = {"protocol", "effort"}
 # What is compared as contents are.
 _BY_CONTENT = {"contents", "transfer_until"}
 # Platforms that a search starts from, for the names of their contents.
@@ -78,7 +78,7 @@ def _others(
         if key in _PLATFORMS:
             same = _identity(old, then, key) == _identity(new, now, key)
         else:
-            same = old == new or (key == "sources" and _recorded_as(old, new, renamed))
+            same = old == new or (key == "sources" and _recorded_as(old, settings[key], renamed))
         changed += [] if same else [f"{key} was {old!r}, is {new!r}"]
     return sorted(changed)
 

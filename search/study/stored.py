@@ -12,6 +12,7 @@ import numpy as np
 from hwnas.harness.store import decoded
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.final import FinalFront
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import ConfigError, UnknownNameError
 from hwnas.supernets.space import IntArray, SearchSpace
@@ -19,6 +20,9 @@ from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store, StudyRecord
+
+# Where a snapshot has the final front of a study that has ended.
+FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,17 @@ class StudyCheckpoint:
         evaluations: what there is already.
         snapshot: the latest, as JSON values; ``None``: there is none.
         put: stores evaluations; they are safe when it returns.
-        save: stores a snapshot in place of the latest.
+        save: stores a snapshot in place of the latest; a final front that is stored is of no use then.
+        final: what was measured again of the study when it had ended; ``None``: nothing yet.
+        conclude: stores a final front.
     """
 
     evaluations: Sequence[Evaluation] = ()
     snapshot: Any = None
     put: Callable[[Sequence[Evaluation]], None] = lambda _: None
     save: Callable[[Mapping[str, Any]], None] = lambda _: None
+    final: FinalFront | None = None
+    conclude: Callable[[FinalFront], None] = lambda _: None
 
 
 def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> StudyCheckpoint:
@@ -79,12 +87,21 @@ def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Study
     def put(evaluations: Sequence[Evaluation]) -> None:
         store.add_evaluations(record, evaluations[0].index, [one.to_json() for one in evaluations])
 
+    latest: dict[str, Any] = {}
+
     def save(snapshot: Mapping[str, Any]) -> None:
+        latest.clear()
+        latest.update(snapshot)
         store.put_snapshot(record, snapshot)
+
+    def conclude(final: FinalFront) -> None:
+        store.put_snapshot(record, {**latest, FINAL: final.to_json()})
 
     # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
     snapshot = store.snapshot(record)
-    return StudyCheckpoint(_whole(store, record, net).evaluations, snapshot, put, save)
+    latest.update(snapshot if isinstance(snapshot, Mapping) else {})
+    whole = _whole(store, record, net)
+    return StudyCheckpoint(whole.evaluations, snapshot, put, save, _final(store, record, whole, snapshot), conclude)
 
 
 def load(store: Store, name: str, net: SuperNetwork | None = None) -> Study:
@@ -100,7 +117,22 @@ def load(store: Store, name: str, net: SuperNetwork | None = None) -> Study:
         UnknownNameError: there is none; the message suggests the nearest.
         StoreError: it is there, but damaged.
     """
-    return _whole(store, record_of(store, name), net)
+    record = record_of(store, name)
+    whole = _whole(store, record, net)
+    final = _final(store, record, whole, store.snapshot(record))
+    if final is None:
+        return whole
+    with understood(store, name):
+        return whole.concluded(final).checked()
+
+
+def _final(store: Store, record: StudyRecord, study: Study, snapshot: Any) -> FinalFront | None:
+    """Return the final front in a snapshot of a study; ``None``: there is none, or the study has gone on since."""
+    if not isinstance(snapshot, Mapping) or FINAL not in snapshot:
+        return None
+    with understood(store, record.name):
+        final = FinalFront.from_json(snapshot[FINAL])
+        return final if final.of(study.archive) else None
 
 
 def _whole(store: Store, record: StudyRecord, net: SuperNetwork | None) -> Study:

@@ -118,7 +118,8 @@ class Case:
     def __init__(self, monkeypatch, kind=Score, extra=False, **options):
         self.patch, self.kind, self.extra, self.asks = monkeypatch, kind, extra, 0
         self.fails = options.pop("fails", 0)
-        self.options = {"evals": EVALS, "settings": SETTINGS} | options
+        # Thoroughly: some of the front are measured again beside each batch, and nothing after the last.
+        self.options = {"evals": EVALS, "settings": SETTINGS, "effort": "thorough"} | options
         self._count(DefaultLinas, "ask")
         self._count(PublishedLinas, "ask")
 

@@ -612,7 +612,7 @@ BATCHES = [[[0, 0, 0], [1, 1, 1]], [[2, 0, 0], [1, 0, 0]], [[2, 2, 2], [0, 0, 1]
 
 def test_the_front_is_measured_again_beside_small_batches_and_drift_is_not_told(drifting, echo):
     echo.batches = list(BATCHES)
-    study = tiny(objectives=["score", "macs"], algorithm="echo", settings={}, evals=8)
+    study = tiny(objectives=["score", "macs"], algorithm="echo", settings={}, evals=8, effort="thorough")
     assert drifting.again[0] == []
     assert drifting.again[1] == ["000"]  # the front by then
     assert all(len(again) <= 2 for again in drifting.again)
@@ -627,7 +627,7 @@ def test_the_front_is_measured_again_beside_small_batches_and_drift_is_not_told(
 def test_large_batches_rank_enough_side_by_side(drifting, echo):
     X = np.unique(Tiny.space.canonical(Tiny.space.sample(200, 0)), axis=0)
     echo.batches = [X[:1].tolist(), X[1:].tolist()]
-    tiny(objectives=["score", "macs"], algorithm="echo", settings={}, evals=27)
+    tiny(objectives=["score", "macs"], algorithm="echo", settings={}, evals=27, effort="thorough")
     assert drifting.again == [[], []]
 
 

@@ -1,0 +1,51 @@
+"""What the outcomes of all objectives say of one sub-network of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hwnas.harness.measurement.protocol import EFFORTS
+from hwnas.search.objectives import Outcome
+
+
+def status_of(outcomes: Mapping[str, Outcome], row: int) -> tuple[str, str]:
+    """Return the worst status of all objectives and the reasons of those that are not ok."""
+    found = [outcome.status[row] for outcome in outcomes.values()]
+    worst = next((status for status in ("failed", "unstable") if status in found), "ok")
+    reasons = [f"{name}: {one.reasons[row]}" for name, one in outcomes.items() if one.status[row] != "ok"]
+    return worst, "; ".join(reasons)
+
+
+def effort_of(outcomes: Mapping[str, Outcome], row: int) -> str:
+    """Return the least effort with which one of the objectives was measured; "" where none was."""
+    found = {one.efforts[row] for one in outcomes.values() if one.efforts}
+    return next((effort for effort in EFFORTS if effort in found), "")
+
+
+def intervals_of(outcomes: Mapping[str, Outcome], row: int) -> dict[str, tuple[float, float]]:
+    """Return the bounds on values, by objective, as far as there are finite ones."""
+    return {
+        name: (float(one.intervals[row, 0]), float(one.intervals[row, 1]))
+        for name, one in outcomes.items()
+        if one.intervals is not None
+        and np.isfinite(one.intervals[row]).all()
+        and one.intervals[row, 0] <= one.intervals[row, 1]
+    }
+
+
+def only_row(outcome: Outcome, row: int) -> Outcome:
+    """Return the outcome of one sub-network alone."""
+    intervals: Any = None if outcome.intervals is None else outcome.intervals[row : row + 1]
+    one = slice(row, row + 1)
+    return Outcome(
+        outcome.values[one],
+        outcome.status[one],
+        outcome.reasons[one],
+        intervals,
+        outcome.beside[one],
+        outcome.loads[one],
+        outcome.efforts[one],
+    )
