@@ -106,6 +106,24 @@ Effort = Annotated[
         callback=effort,
     ),
 ]
+SearchEffort = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        metavar="LEVEL",
+        help="How precisely to measure while searching: quick (the default), normal or thorough.",
+        callback=effort,
+    ),
+]
+FinalFront = Annotated[
+    int | None,
+    typer.Option(
+        "--final-front",
+        metavar="N",
+        min=0,
+        help="Measure up to N sub-networks that may be on the front thoroughly when the search ends; default: 20.",
+    ),
+]
 Protocol = Annotated[
     list[str] | None,
     typer.Option(

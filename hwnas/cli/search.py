@@ -11,6 +11,7 @@ from hwnas.cli.options import (
     Algorithm,
     Cap,
     Evals,
+    FinalFront,
     JsonFile,
     LocalCluster,
     Platform,
@@ -19,6 +20,7 @@ from hwnas.cli.options import (
     Quiet,
     References,
     Scheduler,
+    SearchEffort,
     Seed,
     StoreUrl,
     Subset,
@@ -88,6 +90,8 @@ def search(
     protocol: Protocol = None,
     cap: Cap = None,
     wait: Wait = None,
+    effort: SearchEffort = None,
+    final_front: FinalFront = None,
     json: JsonFile = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -134,6 +138,8 @@ def search(
             warm_start=warm_start,
             transfer_from=transfer_from,
             parallel=parallel,
+            effort=effort,
+            final_front=final_front,
             protocol=asked,
             wait_s=calm_s,
             progress=show,
@@ -190,7 +196,8 @@ def _summary(outcome: dict[str, Any]) -> None:
     from hwnas.search.front_noise import front_noise
 
     time = outcome["time_s"]
-    measured = f"{time['measure']:.1f} s measuring, {time['search']:.1f} s searching"
+    final = f", {time['final']:.1f} s measuring the front again" if "final" in time else ""
+    measured = f"{time['measure']:.1f} s measuring{final}, {time['search']:.1f} s searching"
     size = len(outcome["front"])
     shown = f" ({FRONT_ROWS} shown)" if size > FRONT_ROWS else ""
     remark(
