@@ -68,15 +68,16 @@ def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, s
     """
     if checkpoint.final is not None and checkpoint.final.of(study.archive):
         return study.concluded(checkpoint.final)
-    indices = candidates(study.archive, plan.task, plan.drifts, size, plan.request.seed)
-    if not indices:
+    likely = candidates(study.archive, plan.task, plan.drifts, plan.request.seed)
+    if not likely:
         return study
+    indices = likely[:size]
     X = np.array([study.archive[index].vector for index in indices], dtype=np.int64)
     clock = Clock()
     with sources() as opened, clock.measuring():
         again = {one.name: one.evaluate(X) for one in make(plan.drifts, opened)}
     found = measured_again([study.archive[index] for index in indices], plan.task, again)
-    final = FinalFront(THOROUGH, len(study.archive), found)
+    final = FinalFront(THOROUGH, len(study.archive), found, len(likely) - len(indices))
     checkpoint.conclude(final)
     spent = {**study.time_s, "final": clock.measure_s, "total": study.time_s["total"] + clock.measure_s}
     return replace(study, time_s=spent).concluded(final)

@@ -38,22 +38,29 @@ class FinalFront:
         effort: of the measurements.
         evaluations: how many evaluations the study had then; it is of no use once there are more.
         found: the evaluations with their new values.
+        left_out: how many more may be on the front, for which there was no room.
     """
 
     effort: str
     evaluations: int
     found: tuple[Evaluation, ...]
+    left_out: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is to be known of it beside the values, as JSON values."""
+        return {"effort": self.effort, "sub_networks": len(self.found), "left_out": self.left_out}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         found = [one.to_json() for one in self.found]
-        return {"effort": self.effort, "evaluations": self.evaluations, "found": found}
+        whole = {"effort": self.effort, "evaluations": self.evaluations, "found": found}
+        return {**whole, "left_out": self.left_out}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Return what ``to_json`` wrote; raises one of ``hwnas.supernets.errors.MALFORMED`` of others."""
         found = tuple(Evaluation.from_json(one) for one in record["found"])
-        return cls(str(record["effort"]), int(record["evaluations"]), found)
+        return cls(str(record["effort"]), int(record["evaluations"]), found, int(record["left_out"]))
 
     def of(self, archive: Archive) -> bool:
         """Tell whether it is of these evaluations, and of no more and no less."""
@@ -62,8 +69,8 @@ class FinalFront:
         )
 
 
-def candidates(archive: Archive, task: EvaluationTask, drifts: Mapping[str, Drift], size: int, seed: int) -> list[int]:
-    """Return the indices of the evaluations that may be on the front, the likeliest first, at most ``size``.
+def candidates(archive: Archive, task: EvaluationTask, drifts: Mapping[str, Drift], seed: int) -> list[int]:
+    """Return the indices of the evaluations that may be on the front, the likeliest first.
 
     Values are drawn within their noise, and it is counted how often each evaluation is on the front of those drawn:
     its probability of being on the true one.
@@ -72,11 +79,10 @@ def candidates(archive: Archive, task: EvaluationTask, drifts: Mapping[str, Drif
         archive: what was evaluated.
         task: the objectives and constraints.
         drifts: of the objectives that are measured, by name; they know the noise of their values.
-        size: the most evaluations.
         seed: of the draws.
     """
     shown = [one for one in archive if one.status != "failed"]
-    if not shown or size < 1:
+    if not shown:
         return []
     rng = np.random.default_rng(seed)
     values = {one.name: np.array([_value(each, one.name, drifts) for each in shown]) for one in task.quantities}
@@ -92,8 +98,7 @@ def candidates(archive: Archive, task: EvaluationTask, drifts: Mapping[str, Drif
         feasible = np.flatnonzero(total_violation(task.constraints, drawn, len(shown)) == 0)
         F = np.stack([signs[one.name] * drawn[one.name][feasible] for one in task.objectives], axis=1)
         times[feasible[non_dominated(F)]] += 1 if draw else _DRAWS
-    likely = [row for row in np.argsort(-times, kind="stable") if times[row] >= _LEAST * _DRAWS]
-    return [shown[row].index for row in likely[:size]]
+    return [shown[row].index for row in np.argsort(-times, kind="stable") if times[row] >= _LEAST * _DRAWS]
 
 
 def _value(evaluation: Evaluation, name: str, drifts: Mapping[str, Drift]) -> float:

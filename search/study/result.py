@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.search.beside_load import beside_load
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
@@ -92,7 +93,7 @@ class Study:
 
     def concluded(self, final: FinalFront) -> Self:
         """Return the study with the values of its final front."""
-        facts = {**self.facts, "final": {"effort": final.effort, "sub_networks": len(final.found)}}
+        facts = {**self.facts, "final": final.facts()}
         return replace(self, facts=facts, archive=self.archive.concluded(final.found))
 
     def _check_begun(self) -> None:
@@ -179,16 +180,34 @@ class Study:
         # The source's own words say where its values are from, and how good they are.
         notes = [str(quality["note"])] if _predicted(quality) else []
         notes += self.facts.get("remarks", [])
-        for status in ("failed", "unstable"):
-            found = [one.reason for one in self.archive if one.status == status]
-            notes += [troubled(status, found, len(self.archive), "evaluations")] if found else []
+        notes += self._states("failed", list(self.archive), "evaluations")
+        # Of those that were measured briefly, many are unstable by the measure of those that are reported.
+        reported = [self.archive[index] for index in self.front] if "final" in self.facts else list(self.archive)
+        called = "sub-networks of the front" if "final" in self.facts else "evaluations"
+        notes += self._states("unstable", reported, called)
         marked = beside_load((one.load for one in self.archive), "evaluations")
         notes += [marked] if marked else []
+        notes += self._left_out()
         if self.nearest is not None:
             notes.append(self._impossible(self.archive[self.nearest]))
         if self.stopped and not self.stopped.endswith("evaluations are done"):
             notes.append(f"stopped: {self.stopped}")
         return notes
+
+    @staticmethod
+    def _states(status: str, among: Sequence[Evaluation], called: str) -> list[str]:
+        found = [one.reason for one in among if one.status == status]
+        return [troubled(status, found, len(among), called)] if found else []
+
+    def _left_out(self) -> list[str]:
+        """Say where more may be on the front than was measured again."""
+        if "final" not in self.facts:
+            return []
+        final = self.facts["final"]
+        more, all_of_them = final["left_out"], final["left_out"] + final["sub_networks"]
+        effort = self.settings.get("effort", EFFORTS[-1])
+        found = f"{more} more may be on the front, known by {effort} measurements only: --final-front {all_of_them}"
+        return [f"{found} measures all of them in full"] if more else []
 
     def _impossible(self, nearest: Evaluation) -> str:
         limits = ", ".join(self.constraints)

@@ -10,7 +10,7 @@ import scripted_supernet
 
 from hwnas.harness import cache
 from hwnas.harness.measurement.measurement import SCHEMA, Measurement
-from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.protocol import EFFORTS, profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.store import Store, measurements
 from hwnas.supernets.errors import StoreError, StoreFaultError
@@ -129,16 +129,24 @@ def test_a_quiet_hosts_value_serves_a_noisy_one_by_the_same_samples_and_not_the_
     assert serving(measurement(), protocol=QUIET) == {}
 
 
-def taken_since(*stored, since="2030-01-01T00:00:00.750000+00:00"):
+def taken_since(*stored, since="2030-01-01T00:00:00.750000+00:00", **options):
     with Store.open(":memory:") as store:
         for one in stored:
             store.put_measurement(one.to_record())
-        return cache.taken_since(store, "toy", "scripted:threads=1", "host", since, {"001": "graph"})
+        return cache.taken_since(store, "toy", "scripted:threads=1", "host", since, {"001": "graph"}, **options)
 
 
 def test_what_was_taken_since_serves_settled_or_not():
     assert taken_since(measurement(status="unstable", reason="x", context={}))["001"].status == "unstable"
     assert taken_since(measurement(protocol=QUIET))["001"].cached
+
+
+@pytest.mark.parametrize("taken", EFFORTS)
+@pytest.mark.parametrize("wanted", EFFORTS)
+def test_what_was_taken_since_serves_where_it_was_worth_as_much_effort(taken, wanted):
+    one = measurement(profile("noisy", effort=taken))
+    assert bool(taken_since(one, effort=wanted)) == (EFFORTS.index(taken) >= EFFORTS.index(wanted))
+    assert bool(serving(one, protocol=profile("noisy", effort=wanted))) == bool(taken_since(one, effort=wanted))
 
 
 @pytest.mark.parametrize(

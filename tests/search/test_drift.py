@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
+from simulated import Machine, Network
 
-from hwnas.search.study.drift import Drift
+from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.worker.timing import time_batch
+from hwnas.search.study.drift import SESSION, Drift
 
 
 def simulated(rng, *, drift_sd, noise_sd, batches=30, each=4, again=5):
@@ -155,3 +158,59 @@ def test_what_is_learned_later_counts():
     assert drift.value("a", 0.0) == pytest.approx(3.0)
     drift.learn("a", 3.3, {"x": 1.1})
     assert 3.0 < drift.value("a", 0.0) < 3.3
+
+
+# --- brief measurements ----------------------------------------------------------------------------------------------
+
+HOSTS = {
+    "calm": {"jitter": 0.003},
+    "uneven": {"jitter": 0.05},
+    "interrupted": {"jitter": 0.03, "spikes": 0.2, "hidden": 0.7},
+    "of two speeds": {"jitter": 0.02, "slow_mode": 0.1, "mode_s": 0.05},
+    "drifting": {"jitter": 0.02, "drift": 0.08, "period_s": 30},
+}
+
+
+def measured_briefly(host, seed, batches=8):
+    """Return the noise that is told after a brief search on a simulated host, and the deviation from the truth."""
+    protocol, machine, rng = profile("noisy", effort="quick"), Machine(seed=seed, **host), np.random.default_rng(seed)
+    drift, truth = Drift(brief=True), {}
+    for batch in range(batches):
+        true = rng.uniform(3e-3, 12e-3, 4)
+        networks = [Network(machine, seconds) for seconds in (3e-3, 6e-3, 1e-2, *true)]
+        summaries = time_batch(networks, protocol, machine, rng, anchors=3).convergence.summaries
+        beside = {f"anchor {number}": one.value for number, one in enumerate(summaries[:3])}
+        for number, one in enumerate(summaries[3:]):
+            truth[f"{batch}.{number}"] = true[number]
+            drift.learn(f"{batch}.{number}", one.value, beside, (one.low, one.high))
+        machine.now += int(1e9)
+    return drift.noise, np.std([np.log(drift.value(key, np.nan) / seconds) for key, seconds in truth.items()])
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_noise_of_brief_measurements_is_told_within_a_factor_of_one_and_a_half(host):
+    found = np.array([measured_briefly(HOSTS[host], seed) for seed in range(4)])
+    told, true = np.sqrt((found**2).mean(axis=0))
+    assert 1 / 1.5 < told / true < 1.5
+
+
+def test_before_anything_is_repeated_intervals_tell_the_noise():
+    drift = Drift(brief=True)
+    drift.learn("a", 10.0, {}, (9.608, 10.392))
+    assert drift.noise == pytest.approx(np.hypot(0.02, SESSION))
+    thorough = Drift()
+    thorough.learn("a", 10.0, {}, (9.608, 10.392))
+    assert thorough.noise == pytest.approx(0.02)
+    thorough.learn("b", np.inf, {}, (9.608, np.inf))  # no value, and so no noise
+    assert thorough.noise == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(("moved", "repeats"), [(0.0, False), (0.005, False), (0.1, True), (-0.1, True)])
+def test_a_brief_search_repeats_the_front_only_where_the_machine_has_moved(moved, repeats):
+    brief, thorough = Drift(brief=True), Drift()
+    assert not brief.repeats
+    assert thorough.repeats
+    for batch, shift in enumerate((0.0, 0.0, moved)):
+        anchors = {"x": 5.0 * np.exp(shift), "y": 7.0 * np.exp(shift), "z": 9.0 * np.exp(shift)}
+        brief.learn(f"{batch}", 6.0 * np.exp(shift), anchors)
+    assert brief.repeats == repeats

@@ -1,0 +1,261 @@
+"""The front that is reported: what may be on it by its noise is measured again, in full."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from weighed import Weighed
+
+from hwnas.harness.store import Store
+from hwnas.search import objectives
+from hwnas.search.objectives import Directions, Outcome
+from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.constraints import Constraint
+from hwnas.search.study.drift import Drift
+from hwnas.search.study.final import FinalFront, candidates, measured_again
+from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
+from hwnas.search.study.task import EvaluationTask
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import Choice, SearchSpace
+
+SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(4)))
+NET = Weighed(SPACE, macs=[10, 3, 1, 2], params=[7, 5, 2, 9])
+TIME = SimpleNamespace(name="time", unit="ms", maximise=False, source="a clock")
+GAIN = SimpleNamespace(name="gain", unit="%", maximise=True, source="a table")
+
+
+def evaluation(index, time, gain, status="ok", interval=None, violation=0.0):
+    vector = tuple(int(digit) for digit in np.base_repr(index, 4).zfill(4))
+    values = {"time": np.nan if status == "failed" else time, "gain": gain}
+    key = "".join(map(str, vector))
+    intervals = {} if interval is None else {"time": interval}
+    return Evaluation(index, 0, vector, {}, key, values, status, intervals=intervals, violation=violation)
+
+
+def archive_of(*evaluations):
+    archive = Archive(["time", "gain"], Directions([False, True]))
+    archive.add(evaluations)
+    return archive
+
+
+def task_of(*constraints):
+    return EvaluationTask(SPACE, (TIME, GAIN), (), constraints)
+
+
+def drift_of(archive, noise):
+    """Return what has learned the values of an archive, and that they are known so well."""
+    drift = Drift()
+    for one in archive:
+        value = one.objectives["time"]
+        drift.learn(one.key, value, {}, (value * (1 - 1.96 * noise), value * (1 + 1.96 * noise)))
+    return {"time": drift}
+
+
+def chosen(archive, noise, task=None):
+    return candidates(archive, task or task_of(), drift_of(archive, noise), seed=0)
+
+
+@pytest.mark.parametrize(("noise", "wanted"), [(0.0, {0, 2}), (0.001, {0, 2}), (0.03, {0, 1, 2}), (0.5, {0, 1, 2, 3})])
+def test_the_noise_says_who_may_be_on_the_front(noise, wanted):
+    # 1 is dominated by 2 %, 3 by half.
+    archive = archive_of(
+        evaluation(0, 10.0, 70.0), evaluation(1, 10.2, 69.9), evaluation(2, 20.0, 80.0), evaluation(3, 30.0, 75.0)
+    )
+    assert set(chosen(archive, noise)) == wanted
+
+
+def test_what_is_on_the_front_that_was_seen_comes_first():
+    archive = archive_of(*(evaluation(index, 10.0 + 0.01 * index, 70.0 - 0.01 * index) for index in range(6)))
+    assert chosen(archive, 0.02)[0] == 0
+
+
+def test_without_drift_the_intervals_say_how_well_values_are_known():
+    wide, narrow = (9.8, 10.6), (10.19, 10.21)
+    for interval, wanted in ((wide, {0, 1}), (narrow, {0})):
+        archive = archive_of(evaluation(0, 10.0, 70.0), evaluation(1, 10.2, 69.9, interval=interval))
+        assert set(candidates(archive, task_of(), {}, seed=0)) == wanted
+
+
+def test_what_failed_is_no_candidate_and_what_may_meet_a_constraint_is_one():
+    limit = Constraint("time", False, 10.0, "ms")
+    archive = archive_of(
+        evaluation(0, 9.0, 70.0),
+        evaluation(1, 10.1, 75.0, violation=0.01),  # 1 % beyond, known to 2 %
+        evaluation(2, 20.0, 90.0, violation=1.0),
+        evaluation(3, 5.0, 95.0, status="failed"),
+    )
+    assert set(chosen(archive, 0.02, task_of(limit))) == {0, 1}
+    assert candidates(archive_of(evaluation(0, 1.0, 1.0, status="failed")), task_of(), {}, seed=0) == []
+
+
+def test_what_is_measured_again_has_its_new_values_and_remembers_the_old():
+    limit = Constraint("time", False, 10.0, "ms")
+    before = evaluation(0, 9.0, 70.0, interval=(8.0, 10.0))
+    time = Outcome(np.array([12.0]), ("unstable",), ("noise",), np.array([[11.0, 13.0]]), ({},), ("thorough",))
+    (after,) = measured_again([before], task_of(limit), {"time": time})
+    assert after.objectives == {"time": 12.0, "gain": 70.0}
+    assert after.while_searching == {"time": 9.0}
+    assert (after.status, after.reason, after.effort) == ("unstable", "time: noise", "thorough")
+    assert after.intervals["time"] == (11.0, 13.0)
+    assert after.violation == pytest.approx(0.2)
+    assert not after.feasible
+
+
+def test_the_front_is_of_what_was_measured_in_full():
+    lucky = evaluation(0, 5.0, 80.0)  # too good by chance, and not measured again
+    others = [evaluation(1, 10.0, 70.0), evaluation(2, 20.0, 80.0)]
+    outcome = Outcome(np.array([11.0, 19.0]), ("ok", "ok"), ("", ""), None, ({}, {}), ("thorough",) * 2)
+    found = measured_again(others, task_of(), {"time": outcome})
+    archive = archive_of(lucky, *others)
+    assert archive.front == [0]
+    assert archive.concluded(found).front == [1, 2]
+    assert archive.concluded(found).row(1).tolist() == [11.0, -70.0]
+    assert archive.front == [0]
+
+
+def test_a_final_front_survives_its_record():
+    outcome = Outcome(np.array([12.0]), ("ok",), ("",), None, ({},), ("thorough",))
+    final = FinalFront("thorough", 3, measured_again([evaluation(0, 9.0, 70.0)], task_of(), {"time": outcome}), 2)
+    assert FinalFront.from_json(final.to_json()) == final
+    assert final.facts() == {"effort": "thorough", "sub_networks": 1, "left_out": 2}
+
+
+# --- in a search -----------------------------------------------------------------------------------------------------
+
+
+class Measured:
+    """An objective that is measured with an effort: briefly, it is wrong by a tenth at most."""
+
+    name, unit, maximise, source, costs_nothing, exact, batched = "time", "ms", False, "script", False, False, True
+
+    def __init__(self, sources, calls):
+        self.effort, self.calls = sources.effort, calls
+
+    def evaluate(self, X):
+        return self.evaluate_beside(X, X[:0])
+
+    def evaluate_beside(self, X, again):
+        self.calls.append((self.effort, SPACE.keys(X)))
+        true = 10.0 + X.sum(axis=1)
+        error = 0.0 if self.effort == "thorough" else 0.1 * np.sin(100 * (X @ [1.0, 3.0, 7.0, 11.0]))
+        value = true * (1 + error)
+        bounds = np.stack([value * 0.9, value * 1.1], axis=1)
+        n = len(X)
+        return Outcome(value, ("ok",) * n, ("",) * n, bounds, ({},) * n, (self.effort,) * n)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    made = []
+    provider = SimpleNamespace(create=lambda name, sources: Measured(sources, made))
+    monkeypatch.setitem(objectives.registry._providers, "time", provider)
+    return made
+
+
+def searched(**options):
+    given = {"objectives": ["time", "params"], "algorithm": "random", "evals": 30, "seed": 1} | options
+    return search(NET, **given)
+
+
+def test_a_search_measures_briefly_and_its_front_in_full(calls):
+    study = searched()
+    efforts = [effort for effort, _ in calls]
+    assert efforts == ["quick"] * (len(calls) - 1) + ["thorough"]
+    again = set(calls[-1][1])
+    for index in study.front:
+        one = study.archive[index]
+        assert one.key in again
+        assert one.effort == "thorough"
+        assert one.objectives["time"] == 10.0 + sum(one.vector)
+        assert one.while_searching["time"] != one.objectives["time"]
+    assert study.facts["final"]["sub_networks"] == len(again)
+    assert {one.effort for one in study.archive if one.key not in again} == {"quick"}
+    shown = study.to_json()
+    assert shown["effort"] == "quick"
+    assert shown["final"]["effort"] == "thorough"
+    assert shown["time_s"]["final"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("options", "efforts"),
+    [
+        ({"final_front": 0}, {"quick"}),
+        ({"effort": "normal"}, {"normal", "thorough"}),
+        ({"effort": "thorough"}, {"thorough"}),
+    ],
+)
+def test_how_much_is_measured_can_be_said(calls, options, efforts):
+    study = searched(**options)
+    assert {effort for effort, _ in calls} == efforts
+    assert ("final" in study.facts) == (len(efforts) == 2)
+
+
+def test_a_small_final_front_has_the_likeliest_and_says_what_it_leaves_out(calls):
+    study = searched(final_front=2)
+    assert len(calls[-1][1]) == 2
+    assert study.facts["final"]["left_out"] > 0
+    assert any("more may be on the front" in note for note in study.notes())
+    with pytest.raises(UsageError, match="final_front: expected 0 or more"):
+        searched(final_front=-1)
+
+
+def test_where_nothing_is_measured_there_is_nothing_to_measure_again():
+    study = search(NET, objectives=["macs", "params"], algorithm="random", evals=5, seed=0)
+    assert "final" not in study.facts
+    assert "effort" not in study.settings
+    assert "effort" not in study.to_json()["evaluations"][0]
+
+
+def test_the_store_has_the_final_front(calls):
+    with Store.open(":memory:") as store:
+        study = searched(store=store, study="s")
+        again = load(store, "s")
+        assert again.front == study.front
+        assert [one.to_json() for one in again.archive] == [one.to_json() for one in study.archive]
+        assert again.facts["final"] == study.facts["final"]
+
+
+def test_a_search_that_was_interrupted_in_its_final_front_goes_on_there(calls, monkeypatch):
+    whole = searched()
+    with Store.open(":memory:") as store:
+        evaluate = Measured.evaluate_beside
+
+        def interrupted(self, X, again):
+            if self.effort == "thorough":
+                raise KeyboardInterrupt
+            return evaluate(self, X, again)
+
+        monkeypatch.setattr(Measured, "evaluate_beside", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            searched(store=store, study="s")
+        monkeypatch.setattr(Measured, "evaluate_beside", evaluate)
+        calls.clear()
+        study = searched(store=store, study="s", resume=True)
+        assert [effort for effort, _ in calls] == ["thorough"]
+        assert study.front == whole.front
+        calls.clear()
+        assert searched(store=store, study="s", resume=True).front == whole.front
+        assert calls == []  # all of it is in the store
+
+
+def test_a_study_that_goes_on_learns_from_what_it_saw_and_has_another_final_front(calls):
+    whole = searched(algorithm="linas", evals=30)
+    with Store.open(":memory:") as store:
+        searched(algorithm="linas", evals=20, store=store, study="s")
+        study = searched(algorithm="linas", evals=30, store=store, study="s", resume=True)
+        assert [one.key for one in study.archive] == [one.key for one in whole.archive]
+        assert study.front == whole.front
+        assert load(store, "s").front == whole.front
+
+
+def test_a_study_keeps_its_effort(calls):
+    with Store.open(":memory:") as store:
+        searched(evals=5, store=store, study="s", effort="normal")
+        calls.clear()
+        searched(evals=8, store=store, study="s", resume=True)
+        assert {effort for effort, _ in calls} == {"normal", "thorough"}
+        with pytest.raises(UsageError, match="effort was 'normal', is 'quick'"):
+            searched(evals=8, store=store, study="s", resume=True, effort="quick")
