@@ -83,6 +83,9 @@ def front_noise(outcome: Mapping[str, Any]) -> FrontNoise:
         return FrontNoise(np.ones(len(front)), 0.0, unstable, unsettled, effort)
     run_to_run = NormalDist().inv_cdf(0.75) * 2**0.5 * float(np.median(relative[front].max(axis=1)))
     feasible = np.array([one["status"] != "failed" and one.get("violation", 0) == 0 for one in evaluations])
+    if "final" in outcome:
+        # The front is of those that were measured in full.
+        feasible &= np.array(["while_searching" in one for one in evaluations])
     minimised = Directions([one["maximise"] for one in outcome["objectives"]]).minimised(values)
     return FrontNoise(_staying(minimised, errors, feasible)[front], run_to_run, unstable, unsettled, effort)
 
