@@ -15,9 +15,9 @@ from hwnas.supernets.writing import make_folder
 
 SUPERNET = "ofa-mbv3-w1.0"
 
-# Every batch measures three anchors too: minutes allow for few batches, of more sub-networks than a long search takes.
-SETTINGS = {"first": 8, "batch": 4}
-SAMPLES = 4
+SAMPLES = 10
+# Two minutes are for looking around: the platforms differ by more than brief measurements are noisy.
+EFFORT = "quick"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    evals: Evals = 16,
+    evals: Evals = 30,
     seed: Seed = 0,
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the page, the JSON and the store go.")] = (
         "hwnas-demo"
@@ -63,8 +63,8 @@ def demo(
                 platforms,
                 evals=evals,
                 seed=seed,
-                settings=SETTINGS,
                 samples=SAMPLES,
+                effort=EFFORT,
                 wait_s=wait_s(None),
                 store=store,
                 progress=progress,

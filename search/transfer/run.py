@@ -18,6 +18,7 @@ from hwnas.search.objectives import Sources
 from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.continued import continued
+from hwnas.search.study.plan import THOROUGH
 from hwnas.search.study.result import Study
 from hwnas.search.study.stored import load
 from hwnas.search.transfer.adapting import adapting
@@ -102,7 +103,8 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
             this call have measured serves there as it is, and older measurements while the machine is as it was.
         protocol: what is asked of the timing protocol; see ``hwnas.harness.measure.Measurer``.
-        effort: with which the fronts and the other sub-networks are measured on all platforms; see there.
+        effort: of what is compared: "thorough", which ``None`` stands for, "normal" or "quick". Searches are quick;
+            where it is thorough, their fronts are measured again at their ends.
         wait_s: how long to wait where other programs keep the CPUs busy; see ``hwnas.harness.measure.Measurer``.
         store: for studies and measurements. The searches of this call are studies whose names follow from
             all that decides them, so the same call goes on where an earlier one was interrupted, and where that came to
@@ -113,6 +115,8 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         UsageError: fewer than two platforms, one twice, or a study that does not belong here, or whose files have
             changed since.
     """
+    brief = effort not in (None, THOROUGH)
+    final_front = 0 if brief else None
     begun = datetime.now(tz=UTC).isoformat(timespec="seconds")
     done = [load(_needed(store), study, net) if isinstance(study, str) else study for study in studies]
     check_studies(net, done)
@@ -133,14 +137,16 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
                 found[place] = continued(
                     net, where[place], store, "transfer", quality=spec, quality_options=quality_options,
                     algorithm=algorithm, evals=evals, seed=seed, preset=preset, settings=settings,
-                    constraints=constraints, protocol=protocol, wait_s=wait_s, progress=notify.begin("search", place),
+                    constraints=constraints, protocol=protocol, wait_s=wait_s, final_front=final_front,
+                    progress=notify.begin("search", place),
                 )  # fmt: skip
                 check_files({place: found[place]}, where, sources.quality)
         ordered = [found[place] for place in places]
         notes = {place: not_recorded(study, where[place], sources.quality) for place, study in found.items()}
         own = [study for study in ordered if all(study is not one for one in done)]
         X = shared(net, ordered, samples, rng)
-        since = None if fresh else min([begun, *_begun(store, own)])
+        # What was measured briefly, batch by batch while it was searched, is not compared: all of it is measured anew.
+        since = None if fresh or brief else min([begun, *_begun(store, own)])
         measured, environments = _everywhere(
             net, where, X, notify, store=store, since=since, protocol=protocol, effort=effort, wait_s=wait_s
         )

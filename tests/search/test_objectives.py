@@ -98,11 +98,20 @@ class ScriptedMeasurer:
             interval=(0.0019, 0.0022),
             context=anchors,
             cached=False,
+            load=None,
+            protocol=None,
         )
         bad = SimpleNamespace(
-            latency_s=np.nan, status="failed", reason="it crashed", interval=(np.nan, np.nan), context={}, cached=True
+            latency_s=np.nan,
+            status="failed",
+            reason="it crashed",
+            interval=(np.nan, np.nan),
+            context={},
+            cached=True,
+            load=None,
+            protocol=None,
         )
-        here = SimpleNamespace(key="f", latency_s=0.004, context=anchors)
+        here = SimpleNamespace(key="f", latency_s=0.004, context=anchors, protocol=None)
         elsewhere = SimpleNamespace(key="g", latency_s=0.005, context={"anchors": {"a": 0.003}})
         return [one, bad][: len(X)], [here, elsewhere][: len(again)]
 
