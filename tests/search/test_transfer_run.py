@@ -2,12 +2,12 @@
 
 import csv
 import json
-from functools import partial
 
 import numpy as np
 import pytest
 
 from hwnas import supernets
+from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.store import Store
 from hwnas.latency_luts.keys import key
 from hwnas.latency_luts.table import Entry
@@ -211,18 +211,8 @@ def test_what_is_measured_everywhere_is_measured_once(store, tmp_path):
 # --- noise -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def briefly(monkeypatch):
-    """What never converges is measured for a moment only."""
-    from hwnas.harness import measure
-    from hwnas.harness.measurement.protocol import profile
-
-    brief = profile("quiet", cap_s=0.12, warmup_s=0.0, sessions=1, fresh=0)
-    monkeypatch.setattr(measure, "Measurer", partial(measure.Measurer, protocol=brief, check=False))
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("scripted", "briefly")
+@pytest.mark.usefixtures("scripted")
 def test_devices_that_are_alike_and_noisy_are_too_noisy_to_tell(tmp_path):
     net = supernets.get("toy")
     X = np.array(list(np.ndindex(*net.space.n_options)))
@@ -232,9 +222,9 @@ def test_devices_that_are_alike_and_noisy_are_too_noisy_to_tell(tmp_path):
         table.writerows([json.dumps(config), sum(x)] for config, x in zip(net.space.decode(X), X.tolist(), strict=True))
 
     platforms = ["scripted-device:us=20,noise=0.6", "scripted-device:us=30,noise=0.6"]
-    noisy = transfer(
-        net, platforms, quality=f"table:{tmp_path / 'quality.csv'}", algorithm="random", evals=4, samples=14
-    )
+    brief = profile("quiet", cap_s=0.12, warmup_s=0.0, sessions=1, fresh=0)  # what never converges is not waited for
+    quality = f"table:{tmp_path / 'quality.csv'}"
+    noisy = transfer(net, platforms, quality=quality, algorithm="random", evals=4, samples=14, protocol=brief)
     first = noisy.words()[0]
     assert first.startswith("Too noisy to tell whether the platforms order sub-networks alike: these ")
     assert "unstable" in first
