@@ -94,7 +94,7 @@ def test_what_failed_is_no_candidate_and_what_may_meet_a_constraint_is_one():
 def test_what_is_measured_again_has_its_new_values_and_remembers_the_old():
     limit = Constraint("time", False, 10.0, "ms")
     before = evaluation(0, 9.0, 70.0, interval=(8.0, 10.0))
-    time = Outcome(np.array([12.0]), ("unstable",), ("noise",), np.array([[11.0, 13.0]]), ({},), ("thorough",))
+    time = Outcome(np.array([12.0]), ("unstable",), ("noise",), np.array([[11.0, 13.0]]), ({},), efforts=("thorough",))
     (after,) = measured_again([before], task_of(limit), {"time": time})
     assert after.objectives == {"time": 12.0, "gain": 70.0}
     assert after.while_searching == {"time": 9.0}
@@ -107,7 +107,7 @@ def test_what_is_measured_again_has_its_new_values_and_remembers_the_old():
 def test_the_front_is_of_what_was_measured_in_full():
     lucky = evaluation(0, 5.0, 80.0)  # too good by chance, and not measured again
     others = [evaluation(1, 10.0, 70.0), evaluation(2, 20.0, 80.0)]
-    outcome = Outcome(np.array([11.0, 19.0]), ("ok", "ok"), ("", ""), None, ({}, {}), ("thorough",) * 2)
+    outcome = Outcome(np.array([11.0, 19.0]), ("ok", "ok"), ("", ""), None, ({}, {}), efforts=("thorough",) * 2)
     found = measured_again(others, task_of(), {"time": outcome})
     archive = archive_of(lucky, *others)
     assert archive.front == [0]
@@ -117,7 +117,7 @@ def test_the_front_is_of_what_was_measured_in_full():
 
 
 def test_a_final_front_survives_its_record():
-    outcome = Outcome(np.array([12.0]), ("ok",), ("",), None, ({},), ("thorough",))
+    outcome = Outcome(np.array([12.0]), ("ok",), ("",), None, ({},), efforts=("thorough",))
     final = FinalFront("thorough", 3, measured_again([evaluation(0, 9.0, 70.0)], task_of(), {"time": outcome}), 2)
     assert FinalFront.from_json(final.to_json()) == final
     assert final.facts() == {"effort": "thorough", "sub_networks": 1, "left_out": 2}
@@ -144,7 +144,7 @@ class Measured:
         value = true * (1 + error)
         bounds = np.stack([value * 0.9, value * 1.1], axis=1)
         n = len(X)
-        return Outcome(value, ("ok",) * n, ("",) * n, bounds, ({},) * n, (self.effort,) * n)
+        return Outcome(value, ("ok",) * n, ("",) * n, bounds, ({},) * n, efforts=(self.effort,) * n)
 
 
 @pytest.fixture
