@@ -216,13 +216,16 @@ def _spread(visits: _Visits, values: FloatArray, typical: _Typical) -> float:
 
 
 def _between(visits: _Visits, part: IntArray, values: FloatArray, typical: _Typical) -> float:
-    cells = _each_of(visits.network * _PARTS + part, visits.n * _PARTS, values, typical).reshape(visits.n, _PARTS)
-    rest = cells - np.nanmedian(cells, axis=0)
-    rest = rest - np.nanmean(rest, axis=1, keepdims=True)
+    """Return the standard error by the jackknife: values change by so much when a part of the samples is left out."""
+    others = [part != number for number in range(_PARTS)]
+    without = np.array([_each_of(visits.network[kept], visits.n, values[kept], typical) for kept in others])
+    rest = np.nan_to_num(without - without.mean(axis=0))
+    # What all networks have in common is the host's.
+    rest = rest - np.median(rest, axis=1, keepdims=True)
+    squares = ((rest - rest.mean(axis=0)) ** 2).sum(axis=0) * (_PARTS - 1) / _PARTS
     # A network that wanders says nothing about the others.
-    squares = np.nansum(rest**2, axis=1)
-    variance = float(np.minimum(squares, _WANDERING * _median(squares)).mean()) / (_PARTS - 1)
-    return math.sqrt(variance / _PARTS * visits.n / (visits.n - 1))
+    variance = float(np.minimum(squares, _WANDERING * _median(squares)).mean())
+    return math.sqrt(variance * visits.n / (visits.n - 1))
 
 
 def _each(visits: _Visits, values: FloatArray, typical: _Typical) -> FloatArray:

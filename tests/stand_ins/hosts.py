@@ -68,7 +68,7 @@ class Batch:
     truth: np.ndarray
 
 
-def batch(host, log_s, rng, *, rounds: int = 80, runs: int = 1, feels: np.ndarray | None = None) -> Batch:
+def batch(host, log_s, rng, *, rounds=80, runs=1, feels=None, uneven=False) -> Batch:
     """Measure networks in rounds.
 
     Args:
@@ -78,13 +78,17 @@ def batch(host, log_s, rng, *, rounds: int = 80, runs: int = 1, feels: np.ndarra
         rounds: so many.
         runs: samples of a visit.
         feels: (n,) how much each network feels the pace; ``None``: drawn too.
+        uneven: each network is given as much time, so that fast ones have more rounds; ``rounds`` is the median.
     """
     n = len(log_s)
     drawn = 1 + host.sensitivity * rng.standard_normal(n)
     feels = drawn if feels is None else feels
     sessions = host.session * rng.standard_normal((n, 4))
-    network = np.concatenate([rng.permutation(n) for _ in range(rounds)])
-    number = np.repeat(np.arange(1, rounds + 1), n)
+    each = np.full(n, rounds)
+    if uneven:
+        each = np.maximum(10, rounds * np.exp(np.median(log_s) - log_s)).astype(np.int64)
+    network = np.concatenate([rng.permutation(np.flatnonzero(each >= number)) for number in range(1, each.max() + 1)])
+    number = np.concatenate([np.full((each >= number).sum(), number) for number in range(1, each.max() + 1)])
     pace = host.pace(len(network), rng)
     log = log_s[network] + feels[network] * pace + sessions[network, number % 4]
     at = np.concatenate([[0.0], np.cumsum(2 * runs * np.exp(log))[:-1]])
