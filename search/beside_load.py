@@ -30,10 +30,11 @@ def beside_load(loads: Iterable[Load | None], what: str = "values") -> str:
             used[program["name"]] = max(program["cpus"], used.get(program["name"], 0.0))
     names = sorted(used, key=lambda name: (-used[name], name))[:_NAMED]
     which = f" ({', '.join(names)})" if names else ""
-    busy = max(one["busy"] for one in marked)
+    busy = f"{100 * max(one['busy'] for one in marked):.0f} %"
+    was, it_is = ("was", "it is") if len(marked) == 1 else ("were", "they are")
     return (
-        f"{len(marked)} of {len(each)} {what} were measured while other programs{which} kept up to {100 * busy:.0f} % "
-        "of the CPUs busy: they are marked as busy, and not used again"
+        f"{len(marked)} of {len(each)} {what} {was} measured while other programs{which} kept up to {busy} of the "
+        f"CPUs busy: {it_is} marked as busy, and not used again"
     )
 
 

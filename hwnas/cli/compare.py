@@ -145,7 +145,8 @@ def _remarks(outcome: dict[str, Any], html: str | None) -> None:
     quality = outcome["quality"]
     if quality is not None and quality["predicted"]:
         remark(f"{quality['metric']} is a prediction ({quality['source']})")
-    if outcome["unstable"]:
-        remark(outcome["unstable"])
+    for name in ("unstable", "beside_load"):
+        if outcome.get(name):
+            remark(outcome[name])
     if html is not None:
         remark(f"page: {html}")

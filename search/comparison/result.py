@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.search.beside_load import beside_load
 from hwnas.search.comparison.attainment import attainment_surfaces
 from hwnas.search.hypervolume import hypervolume
 from hwnas.search.objectives import Directions
+from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.result import Study
 from hwnas.search.words import troubled
 from hwnas.supernets.errors import UsageError
@@ -179,6 +181,7 @@ class Comparison:
             {"schema": 1, "supernet", "platform", "quality", "objectives", "constraints", "evals", "seeds": [...],
              "reference": {objective: value}, "best": {"value", "given"},
              "unstable": how many evaluations have not converged, and why; "" where all have,
+             "beside_load": how many were measured beside other programs, where some were,
              "algorithms": [{"name", "algorithm", "preset",
                              "mean": [...], "standard_error": [...] or null,      normalised, after each evaluation
                              "final": {"mean", "standard_error"},
@@ -201,6 +204,7 @@ class Comparison:
             "reference": self._named(self.reference[None])[0],
             "best": {"value": self.best, "given": self.best_given},
             "unstable": self._unstable(),
+            **self._beside_load(),
             "algorithms": [self._contestant_json(one) for one in self.studies],
             "thresholds": [
                 {
@@ -213,9 +217,16 @@ class Comparison:
 
     def _unstable(self) -> str:
         """Say how many evaluations have not converged, and why; empty where all have."""
-        every = [one for runs in self.studies.values() for study in runs for one in study.archive]
+        every = self._evaluations()
         reasons = [one.reason for one in every if one.status == "unstable"]
         return troubled("unstable", reasons, len(every), "evaluations") if reasons else ""
+
+    def _beside_load(self) -> dict[str, str]:
+        marked = beside_load((one.load for one in self._evaluations()), "evaluations")
+        return {"beside_load": marked} if marked else {}
+
+    def _evaluations(self) -> list[Evaluation]:
+        return [one for runs in self.studies.values() for study in runs for one in study.archive]
 
     def _contestant_json(self, contestant: Contestant) -> dict[str, Any]:
         mean, error, runs = self.mean(contestant), self.standard_error(contestant), self.studies[contestant]

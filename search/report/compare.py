@@ -35,7 +35,7 @@ def compare_page(result: Mapping[str, Any]) -> str:
         quality=quality,
         predicted=bool(quality["predicted"]),
         algorithms=[{"index": index, "letter": name, "name": name} for index, name in enumerate(names)],
-        verdict=list(_words(result)),
+        verdict=[*_words(result), *([f"{said}."] if (said := result.get("beside_load")) else [])],
         unstable=[result["unstable"]] if result.get("unstable") else [],
         curves=curves,
         surfaces=surfaces,

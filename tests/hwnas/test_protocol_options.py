@@ -112,7 +112,7 @@ def test_who_measures_is_told_before(command, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert said.index("waiting up to 0.2 s for calm") < said.index("is marked, and not used again")
     assert "CPUs busy: stress (process 1, 200 % of a CPU)" in said
-    assert "were measured while other programs (stress) kept up to 100 % of the CPUs busy" in said
+    assert " measured while other programs (stress) kept up to 100 % of the CPUs busy" in said
     found = json.loads(Path("found.json").read_text())
     rows = found.get("measurements") or found["evaluations"]
     loads = [row.get("load") or row["context"]["load"] for row in rows]

@@ -15,8 +15,9 @@ from hwnas.harness.progress import MeasuringProgress
 from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.beside_load import beside_load, status_shown
+from hwnas.search.comparison.result import Comparison, Contestant
 from hwnas.search.objectives import Outcome
-from hwnas.search.report import search_page
+from hwnas.search.report import compare_page, search_page
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
@@ -97,7 +98,7 @@ def test_a_profile_says_which_of_its_values_were_measured_beside_a_load(capsys):
     (cells,) = profile_command._table([row]).rows
     assert "ok, busy" in cells
     profile_command._remark_on([row])
-    assert "1 of 1 values were measured while other programs (stress" in capsys.readouterr().err
+    assert "1 of 1 values was measured while other programs (stress" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -117,3 +118,10 @@ def test_a_transfer_says_on_which_platform_values_were_measured_beside_a_load():
     everywhere = {**result, "environment": {BESIDE: "all of them"}}
     assert [sentence[1].index for sentence in verdict._beside(everywhere)] == [0, 1]
     assert list(verdict._beside({"platforms": ["torch"]})) == []
+
+
+def test_a_comparison_counts_the_evaluations_of_all_searches(study):
+    runs = {Contestant.parse("random"): [study, study]}
+    outcome = Comparison.of(runs, 4, None, None).to_json()
+    assert outcome["beside_load"].startswith("4 of 8 evaluations were measured while other programs (stress")
+    assert "4 of 8 evaluations were measured" in compare_page(outcome)
