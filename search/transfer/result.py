@@ -10,21 +10,21 @@ import numpy as np
 
 from hwnas.search.transfer.adapting import Adapting
 from hwnas.search.transfer.agreement import Agreement, agreement
-from hwnas.search.transfer.bootstrap import MatrixBounds, bootstrap
+from hwnas.search.transfer.bootstrap import MatrixBounds
 from hwnas.search.transfer.decision import ALIKE, Orders, orders
 from hwnas.search.transfer.effects import EffectModel, Effects
 from hwnas.search.transfer.fronts import (
     Regret,
+    front_overlap,
     hypervolume_ratio,
-    mean_of_known,
     members,
     references,
-    standing,
 )
 from hwnas.search.transfer.grouping import groups
 from hwnas.search.transfer.losses import bounded_regrets, hypervolume_bounds, noisy
+from hwnas.search.transfer.matrices import Matrices
 from hwnas.search.transfer.noise import Noise
-from hwnas.search.transfer.rank import RankCorrelations, rank_correlations, spearman
+from hwnas.search.transfer.rank import RankCorrelations, rank_correlations
 from hwnas.search.transfer.verdict import words
 from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
 from hwnas.supernets.values import json_numbers
@@ -277,34 +277,18 @@ def analyse(  # noqa: PLR0913 - all but the first two are options by name
     """
     latency, loss, fronts, noise = rows.latency_s, rows.loss, rows.fronts, rows.known_noise
     correlations = rank_correlations(latency)
-    # All resamples use one reference point: it belongs to the space, not to the draw.
     reference = references(latency, loss)
-    stands = standing(latency, loss, fronts)
     if resamples is None:
         resamples = _RESAMPLES_MANY if len(loss) > _MANY_ROWS else _RESAMPLES
     found = agreement(latency, noise, rng, resamples, LEVEL)
     draws = noisy(latency, noise, resamples, rng)
     order = orders(correlations.kendall_tau, found, rows.settled)
-
-    def statistics(drawn: IntArray, values: FloatArray = latency) -> dict[str, FloatArray]:
-        # Who stands is judged by the whole fronts: a draw leaves out many that dominate, and flatters the rest.
-        here = stands if values is latency else standing(values, loss, fronts)
-        return {
-            "spearman": spearman(values[drawn]),
-            "hypervolume_ratio": hypervolume_ratio(values[drawn], loss[drawn], fronts[drawn], reference),
-            "front_overlap": mean_of_known(here[drawn]),
-            **({} if effects is None else {"effects": effects.fit(values, drawn).percent}),
-        }
-
-    def with_noise(drawn: IntArray) -> dict[str, FloatArray]:
-        return statistics(drawn, noisy(latency, noise, 1, rng)[0])
-
-    intervals = bootstrap(statistics, len(loss), rng, resamples, LEVEL, None if noise.exact else with_noise)
+    intervals = Matrices(latency, loss, fronts, reference, effects).bounds(noise, rng, resamples, LEVEL)
     return TransferResult(
         rows=rows,
         correlations=correlations,
         hypervolume_ratio=hypervolume_ratio(latency, loss, fronts, reference),
-        front_overlap=mean_of_known(stands),
+        front_overlap=front_overlap(latency, loss, fronts),
         members=members(latency, loss, fronts),
         reference=reference,
         regrets=tuple(bounded_regrets(latency, loss, fronts, draws, LEVEL)),

@@ -64,6 +64,12 @@ def test_rank_correlations_equal_scipys_on_the_pairs_that_have_both_values(table
     assert found.n_pairs.tolist() == [[80, 78, 79], [78, 78, 77], [79, 77, 79]]
 
 
+def test_columns_that_are_all_known_are_correlated_together_as_one_by_one(table):
+    latency = np.round(table[0][np.isfinite(table[0]).all(axis=1)], 1)  # with ties
+    expected = [[stats.spearmanr(a, b).statistic for b in latency.T] for a in latency.T]
+    assert rank_correlations(latency).spearman == pytest.approx(np.array(expected))
+
+
 @pytest.mark.parametrize(
     "latency", [np.ones((5, 2)), np.array([[1.0, 2.0]]), np.full((4, 2), np.nan), np.empty((0, 2))]
 )
