@@ -3,7 +3,8 @@
 ``get(spec, net)`` makes a source. A source is one file here or an installed package's entry point in ``hwnas.quality``;
 it has ``create(name, argument, net)``, where ``argument`` is the text after the colon, or "". A source that runs
 sub-networks on data sets ``USES_WEIGHTS = True`` and has ``create(name, argument, net, options)`` with the
-``QualityOptions``; ``hwnas.harness.quality.evaluated.EvaluatedQuality`` does the rest for it.
+``QualityOptions``; ``hwnas.harness.quality.evaluated.EvaluatedQuality`` does the rest for it. ``BRIEF = 2000`` says how
+many of its examples are enough while a search goes on; what may be on its front is evaluated on all of them at its end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = [
     "Quality",
     "QualityOptions",
     "QualityProgress",
+    "brief_subset",
     "get",
     "names",
     "qualities",
@@ -60,6 +62,12 @@ def get(spec: str | None, net: SuperNetwork, options: QualityOptions | None = No
     except NotServedError as error:
         others = serving(registry, net, but=wanted)
         raise QualityError(f"{error}; for {net.name} use {joined(others)}" if others else str(error)) from None
+
+
+def brief_subset(spec: str | None, net: SuperNetwork) -> int | None:
+    """Return how many examples of a source are enough to search by; ``None``: it uses all of them, or none."""
+    name = (spec or net.default_quality).partition(":")[0]
+    return getattr(registry.provider(name), "BRIEF", None)
 
 
 def _made(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> Quality:

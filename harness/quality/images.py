@@ -21,6 +21,8 @@ from hwnas.supernets.errors import DataError, NotServedError, QualityError
 from hwnas.supernets.supernet import SuperNetwork
 
 USES_WEIGHTS = True
+# So many images are enough to search by: at 76 %, the accuracies of two sub-networks are known to 1 % then.
+BRIEF = 2000
 
 
 def create(name: str, argument: str, net: ImageNetwork, options: QualityOptions) -> EvaluatedQuality:

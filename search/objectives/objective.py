@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_check
 
 import numpy as np
 
+from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.space import FloatArray, IntArray
@@ -188,7 +189,8 @@ class Sources:
             ``hwnas.harness.measure.Measurer``.
         protocol: what is asked of the timing protocol; see ``Measurer``.
         wait_s: how long to wait where other programs keep the CPUs busy; see ``Measurer``.
-        effort: of measuring: "quick", "normal" or "thorough"; ``None``: thorough.
+        effort: of measuring: "quick", "normal" or "thorough"; ``None``: thorough. A quick one evaluates the quality on
+            a part of the examples, where its source says how many are enough.
         shared: what objectives of one search share, by a name that they agree on.
     """
 
@@ -228,6 +230,8 @@ class Sources:
         from hwnas.harness.quality.quality import EvaluatesElsewhere
 
         options = self.quality_options or quality.QualityOptions()
+        if self.brief_quality:
+            options = replace(options, subset=quality.brief_subset(self.quality_spec, self.net))
         found = quality.get(self.quality_spec, self.net, replace(options, store=self.store, progress=self.progress))
         if not isinstance(self.platform, EvaluatesElsewhere) or found.costs_nothing:
             return found
@@ -235,6 +239,14 @@ class Sources:
         if elsewhere is not found:
             self._opened.callback(getattr(elsewhere, "close", lambda: None))
         return elsewhere
+
+    @property
+    def brief_quality(self) -> bool:
+        """Whether the quality is evaluated on a part of its examples, which is enough while a search goes on."""
+        from hwnas.harness import quality
+
+        given = self.quality_options is not None and self.quality_options.subset is not None
+        return self.effort == EFFORTS[0] and not given and bool(quality.brief_subset(self.quality_spec, self.net))
 
     @property
     def used(self) -> Used:

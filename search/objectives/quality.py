@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.harness.quality.quality import ScoredQuality, scored
 from hwnas.search.objectives.objective import Outcome, Sources
 from hwnas.search.objectives.rows import Rows
@@ -22,12 +23,14 @@ class QualityObjective:
 
     Args:
         quality: the source.
+        effort: with how much the values are found, where that can be chosen; "": they are as they are.
     """
 
     exact = False
 
-    def __init__(self, quality: Quality) -> None:
+    def __init__(self, quality: Quality, effort: str = "") -> None:
         self._quality = quality
+        self._effort = effort
         self.name = quality.metric
         self.unit = quality.unit
         self.maximise = quality.maximise
@@ -56,9 +59,13 @@ class QualityObjective:
         if not isinstance(self._quality, ScoredQuality):
             return outcome
         intervals = np.array([(one.low, one.high) for one in scores], dtype=np.float64).reshape(-1, 2)
-        return replace(outcome, intervals=intervals)
+        return replace(outcome, intervals=intervals, efforts=(self._effort,) * len(scores))
 
 
 def create(_name: str, sources: Sources) -> QualityObjective:
     """Make the objective."""
-    return QualityObjective(sources.quality)
+    from hwnas.harness import quality
+
+    graded = quality.brief_subset(sources.quality_spec, sources.net) is not None
+    effort = EFFORTS[0] if sources.brief_quality else EFFORTS[-1]
+    return QualityObjective(sources.quality, effort if graded else "")

@@ -42,13 +42,13 @@ def in_full(protocol: Given) -> Given:
     return None if brief else protocol
 
 
-def final_size(plan: Plan, effort: str, given: int | None) -> int:
+def final_size(plan: Plan, given: int | None) -> int:
     """Return how many sub-networks are measured again at the end, at most; 0 where nothing is measured at all."""
     if given is not None and given < 0:
         raise UsageError(f"final_front: expected 0 or more sub-networks, got {given}")
-    if not plan.drifts:
-        return 0
-    return given if given is not None else DEFAULT_SIZE * (effort != THOROUGH)
+    if given is not None:
+        return given if plan.drifts or plan.brief else 0
+    return DEFAULT_SIZE if plan.brief else 0
 
 
 def is_whole(study: Study) -> bool:
@@ -74,8 +74,9 @@ def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, s
     indices = likely[:size]
     X = np.array([study.archive[index].vector for index in indices], dtype=np.int64)
     clock = Clock()
+    names = dict.fromkeys([*plan.drifts, *sorted(plan.brief)])
     with sources() as opened, clock.measuring():
-        again = {one.name: one.evaluate(X) for one in make(plan.drifts, opened)}
+        again = {one.name: one.evaluate(X) for one in make(names, opened)}
     found = measured_again([study.archive[index] for index in indices], plan.task, again)
     final = FinalFront(THOROUGH, len(study.archive), found, len(likely) - len(indices))
     checkpoint.conclude(final)

@@ -178,6 +178,13 @@ class Plan:
         brief = self._sources.effort not in (None, THOROUGH)
         return {one.name: Drift(brief=brief) for one in self.objectives if isinstance(one, Repeatable)}
 
+    @cached_property
+    def brief(self) -> frozenset[str]:
+        """The objectives whose values are found with less effort than can be: measured briefly, or on few examples."""
+        measured = self.drifts if self._sources.effort not in (None, THOROUGH) else ()
+        sampled = [one.name for one in self.objectives if isinstance(one, QualityObjective)]
+        return frozenset({*measured, *(sampled if sampled and self._sources.brief_quality else ())})
+
     def _noise(self, objective: Objective) -> float | Callable[[], float | None] | None:
         if objective.name in self.drifts:
             drift = self.drifts[objective.name]
@@ -266,8 +273,7 @@ class Plan:
 
     def _effort(self) -> dict[str, Any]:
         """Return the effort of measuring; studies from before there were efforts are thorough ones, and say nothing."""
-        effort = self._sources.effort
-        return {"effort": effort} if self.drifts and effort not in (None, THOROUGH) else {}
+        return {"effort": self._sources.effort} if self.brief else {}
 
     def _contents(self) -> dict[str, Content]:
         """Return what the files hold that decide values, or which sub-networks are evaluated, and what was observed."""

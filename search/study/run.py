@@ -153,7 +153,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             check_searchable((*plan.objectives, *plan.limited), net.space)
         remarks = _moved_on(warm_start, store, place.begun)
         found = run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
-        size = final_size(plan, effort, final_front)
+        size = final_size(plan, final_front)
     if not size:
         return found
     # What measured by now is closed: the device is free, and a process that has prepared nothing else measures.

@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from weighed import Weighed
 
+from hwnas.harness import quality
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.evaluated import EvaluatedQuality
+from hwnas.harness.quality.quality import Score
 from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.objectives import Directions, Outcome
@@ -259,3 +263,63 @@ def test_a_study_keeps_its_effort(calls):
         assert {effort for effort, _ in calls} == {"normal", "thorough"}
         with pytest.raises(UsageError, match="effort was 'normal', is 'quick'"):
             searched(evals=8, store=store, study="s", resume=True, effort="quick")
+
+
+# --- accuracy on few examples ----------------------------------------------------------------------------------------
+
+
+class Images:
+    """A quality source with 10,000 examples, on which it says how many it was tested."""
+
+    USES_WEIGHTS = True
+    BRIEF = 2000
+
+    def __init__(self):
+        self.tested = []
+
+    def serves(self, name, net):
+        return [name]
+
+    def create(self, name, argument, net, options):
+        def score(config):
+            self.tested.append(options.subset)
+            value = 50.0 + sum(int(one) for one in np.ravel(list(config.values())))
+            error = 0.0 if options.subset is None else 2.0 * np.sin(100 * value)
+            return Score(value + error, value + error - 2.0, value + error + 2.0, options.subset or 10_000)
+
+        return EvaluatedQuality(name, "top1", "%", True, net, options, f"{options.subset or 'all'} images", score)
+
+
+@pytest.fixture
+def images(monkeypatch, tmp_path):
+    made = Images()
+    monkeypatch.setitem(quality.registry._providers, "pictures", made)
+    (tmp_path / "weights").write_bytes(b"weights")
+
+    def run(subset=None, **options):
+        made.tested.clear()
+        given = {"objectives": ["params", "top1"], "algorithm": "random", "evals": 20, "seed": 1} | options
+        weights = QualityOptions(weights=str(tmp_path / "weights"), subset=subset)
+        return search(NET, quality="pictures", quality_options=weights, **given), list(made.tested)
+
+    return run
+
+
+def test_a_search_tests_on_few_examples_and_its_front_on_all(images):
+    study, tested = images()
+    assert tested[:20] == [2000] * 20
+    assert set(tested[20:]) == {None}
+    assert len(tested) == 20 + study.facts["final"]["sub_networks"]
+    for index in study.front:
+        one = study.archive[index]
+        assert one.objectives["top1"] == 50.0 + sum(int(value) for value in np.ravel(list(one.config.values())))
+        assert (one.effort, set(one.while_searching)) == ("thorough", {"top1"})
+
+
+@pytest.mark.parametrize(
+    ("options", "subset"), [({"subset": 100}, 100), ({"effort": "normal"}, None), ({"effort": "thorough"}, None)]
+)
+def test_a_subset_that_is_asked_for_is_used_throughout_and_more_effort_uses_all(images, options, subset):
+    study, tested = images(**options)
+    assert tested == [subset] * 20
+    assert "final" not in study.facts
