@@ -20,6 +20,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hwnas.supernets.bare import without_weights
+
 _SEED = 2205_10358  # any fixed number serves
 
 # How many random numbers are drawn and used repeatedly, since drawing every weight would take most of the time. A
@@ -31,7 +33,7 @@ def build_live(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) 
     """Make a module, give it live weights, and return it in evaluation mode.
 
     Args:
-        make: builds the module; it is called under the meta device, so that no weight is initialised twice.
+        make: builds the module; called under ``without_weights``, so that no weight is initialised twice.
         inputs: positional inputs of the forward pass that sets the batch-norm statistics. One sample is enough, and it
             may be a little smaller than the real ones, but not smaller than the kernels: most of a kernel would meet
             padding, and statistics would be too small for the real size.
@@ -39,7 +41,7 @@ def build_live(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) 
     Raises:
         ValueError: the module has a buffer that is not batch-norm's, whose values would be lost.
     """
-    with torch.device("meta"):
+    with without_weights():
         module = make()
     module.to_empty(device="cpu")
     draw_weights(module)

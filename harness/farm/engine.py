@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import sys
 from importlib.metadata import version
@@ -41,6 +42,21 @@ _CALM: dict[str, Any] = {
 }
 
 
+def check_installed() -> None:
+    """Look for the package without importing it, which takes a second.
+
+    Raises:
+        UsageError: it is not installed; names the command.
+    """
+    for name in ("dask", "distributed"):
+        if importlib.util.find_spec(name) is None:
+            raise _missing(f"No module named {name!r}")
+
+
+def _missing(why: str) -> UsageError:
+    return UsageError(f"a farm needs dask.distributed, which is not installed ({why}): pip install 'hwnas[farm]'")
+
+
 def distributed() -> Any:
     """Return the package, configured.
 
@@ -54,9 +70,7 @@ def distributed() -> Any:
         dask.config.set(_CALM)
         package = importlib.import_module("distributed")
     except ImportError as error:
-        raise UsageError(
-            f"a farm needs dask.distributed, which is not installed ({error}): pip install 'hwnas[farm]'"
-        ) from None
+        raise _missing(f"{error}") from None
     if not known:
         dask.config.set(_CALM)
         # hwnas reports errors itself, once and in one line.

@@ -48,12 +48,12 @@ def worker(
     quiet: Quiet = False,
 ) -> None:
     """Offer this machine's platforms to a scheduler, until interrupted. It needs no rights beyond a user's own."""
-    from hwnas.harness.farm.engine import distributed
+    from hwnas.harness.farm.engine import check_installed
     from hwnas.harness.farm.offer import offer_here
     from hwnas.harness.farm.security import Tls, checked
     from hwnas.harness.farm.supervisor import JoinOrder, supervise
 
-    distributed()
+    check_installed()
     tls = Tls(tls_ca_file, tls_cert, tls_key)
     address = checked(scheduler, tls)
     offered = tuple(platform or ())

@@ -135,9 +135,9 @@ class ElasticClassifier(BlockCounts):
 
     def module(self, config: AnyConfig) -> torch.nn.Module:
         """Return the sub-network without weights of its own (on the meta device), in evaluation mode."""
-        import torch
+        from hwnas.supernets.bare import without_weights
 
-        with torch.device("meta"):
+        with without_weights():
             return self._assemble(config).eval()
 
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
@@ -255,9 +255,9 @@ class ElasticClassifier(BlockCounts):
     def _shapes_of(self, block: Block) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a block's own state; cached, since every training step needs those of all blocks."""
         if block not in self._shapes:
-            import torch
+            from hwnas.supernets.bare import without_weights
 
-            with torch.device("meta"):
+            with without_weights():
                 state = image_blocks.layer(block).state_dict()
             self._shapes[block] = {key: tuple(tensor.shape) for key, tensor in state.items()}
         return self._shapes[block]

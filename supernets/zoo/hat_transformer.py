@@ -58,11 +58,10 @@ class HatTransformer(BlockCounts):
 
     def module(self, config: Config | dict[str, Any]) -> torch.nn.Module:
         """Return the sub-network without weights of its own: tokens of source and target to logits."""
-        import torch
-
+        from hwnas.supernets.bare import without_weights
         from hwnas.supernets.transformer.network import Translator
 
-        with torch.device("meta"):
+        with without_weights():
             return Translator(self.architecture(config))
 
     def build(self, config: Config | dict[str, Any], weights: str | None = None) -> torch.nn.Module:

@@ -86,9 +86,9 @@ class NeuralCollaborativeFiltering(BlockCounts):
 
     def module(self, config: Config | dict[str, Any]) -> NeuMF:
         """Return the sub-network of ``config`` on the meta device, without weights."""
-        import torch
+        from hwnas.supernets.bare import without_weights
 
-        with torch.device("meta"):
+        with without_weights():
             return self._module(config)
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:

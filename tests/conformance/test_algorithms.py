@@ -19,6 +19,8 @@ from hwnas.supernets.space import Choice, SearchSpace
 
 NAMES = algorithms.names()
 EVALS = 40
+# What holds of an algorithm holds with a short inner search as with a long one.
+SETTINGS = {"linas": {"inner_evals": 600, "population": 40}}
 
 
 def layered_space(layers=6):
@@ -58,6 +60,7 @@ def problem(space, n_obj, **kwargs):
 
 
 def make(name, space, n_obj, evals=EVALS, seed=0, settings=None, **kwargs):
+    settings = SETTINGS.get(name) if settings is None else settings
     return algorithms.create(name, problem(space, n_obj, **kwargs), evals, np.random.default_rng(seed), settings)
 
 

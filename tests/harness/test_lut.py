@@ -68,7 +68,7 @@ def test_what_the_store_has_is_not_measured_again(net, store):
 @pytest.mark.slow
 def test_a_block_that_did_not_settle_is_not_measured_again_but_one_that_was_cut_short_is(net, store):
     # Nobody's interval is narrow enough, and the anchors always agree.
-    never = replace(QUICK, interval=0.0, accept=0.0, anchor_agree=9.0)
+    never = replace(QUICK, interval=0.0, accept=0.0, anchor_agree=9.0, cap_s=0.1)
     first = build(net, store=store, protocol=never)
     assert len(first.unconverged) == 4
     again = build(net, store=store, protocol=never)

@@ -34,17 +34,26 @@ def published(assets, monkeypatch):
     monkeypatch.setenv("HWNAS_ASSETS", str(assets))
 
 
-def search(*more, seed="0", hash_seed="0"):
-    where = ["ofa-mbv3-w1.2", "-p", "lut:table=note10", "--quality", "ofa-predictor"]
-    command = [*HWNAS, "search", *where, "--algorithm", "linas", "--seed", seed, "--json", "-", "--quiet", *more]
+def search(*more, hash_seed):
+    where = ["ofa-mbv3-w1.2", "-p", "lut:table=note10", "--quality", "ofa-predictor", "--study", "mine"]
+    command = [*HWNAS, "search", *where, "--algorithm", "linas", "--seed", "0", "--json", "-", "--quiet", *more]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
-def test_the_same_search_under_any_hash_seed(published):
-    first, second = (search("--evals", "40", "--store", f"{n}.db", hash_seed=n) for n in ("1", "2"))
+@pytest.fixture(scope="module")
+def mine(assets, tmp_path_factory):
+    """A search and the store that it is in."""
+    store = tmp_path_factory.mktemp("mine") / "mine.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HWNAS_ASSETS", str(assets))
+        return search("--evals", "24", "--store", str(store), hash_seed="1"), store
+
+
+def test_the_same_search_under_any_hash_seed(published, mine):
+    first, second = mine[0], search("--evals", "24", hash_seed="2")
     keys = [evaluation["key"] for evaluation in first["evaluations"]]
-    assert len(set(keys)) == len(keys) == 40
+    assert len(set(keys)) == len(keys) == 24
     assert keys == [evaluation["key"] for evaluation in second["evaluations"]]
     values = [[one["objectives"] for one in found["evaluations"]] for found in (first, second)]
     assert values[0] == values[1]
@@ -52,8 +61,8 @@ def test_the_same_search_under_any_hash_seed(published):
     assert first["hypervolume"] == second["hypervolume"]
 
 
-def test_json_of_a_search_is_the_contracts(published):
-    found = search("--evals", "12", "--study", "mine")
+def test_json_of_a_search_is_the_contracts(mine):
+    found, _ = mine
     assert found["schema"] == 1
     assert (found["study"], found["supernet"], found["platform"]) == ("mine", "ofa-mbv3-w1.2", "lut:table=note10")
     assert (found["algorithm"], found["seed"]) == ("linas", 0)
@@ -68,7 +77,8 @@ def test_json_of_a_search_is_the_contracts(published):
 
 
 # The cheapest real search: small images, one thread, two counts as objectives beside nothing predicted.
-REAL = ["search", "ofa-mbv3-w1.0:r=128", "-p", "onnxruntime:threads=1", "--objective", "latency", "--objective", "macs"]
+REAL = ["search", "ofa-mbv3-w1.0:r=28,classes=10,channels=1,scale=0.25", "-p", "onnxruntime:threads=1"]
+REAL += ["--objective", "latency", "--objective", "macs", "--cap", "0.8"]
 REAL += ["--algorithm", "nsga2", "--evals", "10", "--study", "real", "--quiet"]
 
 
@@ -108,6 +118,7 @@ def test_killed_in_the_middle_nothing_is_lost_or_measured_again(elsewhere):
 
 def test_profile_reports_and_exports(elsewhere, capsys):
     arguments = ["profile", "ofa-mbv3-w1.0:r=128", "-c", "min", "-c", "random:3", "-p", "onnxruntime", "--quiet"]
+    arguments += ["--effort", "quick"]
     files = ["--json", "p.json", "--html", "p.html", "--pytest-benchmark", "b.json", "--samples"]
     assert run([*arguments, *files]) == 0
     assert "onnxruntime:threads=1" in capsys.readouterr().out
@@ -135,13 +146,14 @@ def test_profile_reports_and_exports(elsewhere, capsys):
     assert [one["stats"]["rounds"] for one in benchmarks] == [row["latency_ms"]["n"] for row in found["measurements"]]
 
 
-def test_report_export_and_the_csv_as_a_platform(published, elsewhere, capsys):
-    found = search("--evals", "12", "--study", "mine")
-    assert run(["report", "mine", "--html", "mine.html"]) == 0
+def test_report_export_and_the_csv_as_a_platform(published, elsewhere, mine, capsys):
+    found, store = mine
+    kept = ["--store", str(store)]
+    assert run(["report", "mine", "--html", "mine.html", *kept]) == 0
     assert "mine" in (elsewhere / "mine.html").read_text()
-    assert run(["export", "mine", "--csv", "mine.csv"]) == 0
-    assert run(["studies", "--json", "-"]) == 0
-    assert json.loads(capsys.readouterr().out)["studies"][0]["evaluations"] == 12
+    assert run(["export", "mine", "--csv", "mine.csv", *kept]) == 0
+    assert run(["studies", "--json", "-", *kept]) == 0
+    assert json.loads(capsys.readouterr().out)["studies"][0]["evaluations"] == 24
     (elsewhere / "all.json").write_text(json.dumps([one["config"] for one in found["evaluations"]]))
     table = "table:file=mine.csv,column=latency_ms"
     assert run(["profile", "ofa-mbv3-w1.2", "-c", "all.json", "-p", table, "--json", "p.json"]) == 0

@@ -88,7 +88,19 @@ def test_the_commands_run_beside_files_of_the_same_names(scripts, folder):
 
 
 def test_a_worker_runs_beside_files_of_the_same_names(scripts, folder):
-    measured = run(scripts / "hwnas", "profile", NET, "-p", "torch:threads=1", "-c", "min", "--json", "found.json")
+    measured = run(
+        scripts / "hwnas",
+        "profile",
+        NET,
+        "-p",
+        "torch:threads=1",
+        "-c",
+        "min",
+        "--effort",
+        "quick",
+        "--json",
+        "found.json",
+    )
     assert measured.returncode == 0, measured.stderr
     assert (folder / "found.json").exists()
 

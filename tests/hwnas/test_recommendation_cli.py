@@ -101,6 +101,7 @@ def test_it_is_transferred(here):
 
 def test_it_is_profiled(here):
     arguments = ["profile", NAME, "-c", "min", "-p", "onnxruntime:threads=1", "--json", "profile.json"]
+    arguments += ["--effort", "quick"]
     assert run([*arguments, *here]) == 0
     (measurement,) = written("profile.json")["measurements"]
     assert measurement["status"] in ("ok", "unstable")

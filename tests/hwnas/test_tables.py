@@ -142,12 +142,21 @@ def test_any_table_fits_any_terminal(columns, width):
 # --- commands in a terminal ------------------------------------------------------------------------------------------
 
 
-def in_terminal(arguments, width):
-    """Run a command in a terminal of a width; return what it shows, line by line."""
+ONE_AFTER_THE_OTHER = """
+import sys
+from hwnas.cli import run
+for command in sys.argv[1:]:
+    assert run(command.split()) == 0
+    print("\\f", flush=True)
+"""
+
+
+def in_terminal(commands, width):
+    """Run commands in a terminal of a width; yield what each shows, line by line."""
     mine, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     given = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "dumb"}
-    command = [sys.executable, "-m", "hwnas", *arguments]
+    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, *commands]
     process = subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL, env=given)
     os.close(its)
     shown = b""
@@ -158,7 +167,7 @@ def in_terminal(arguments, width):
         pass
     os.close(mine)
     assert process.wait(60) == 0
-    return shown.decode().split("\r\n")
+    return [one.split("\r\n") for one in shown.decode().split("\f\r\n")][:-1]
 
 
 @pytest.fixture
@@ -177,16 +186,16 @@ def stored(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_commands_at_the_widths_of_terminals(stored, width):
-    shown = in_terminal(["profile", NET.name, "-c", "min", "-p", PLATFORM, "-q"], width)
+    lists = ("weights list", "supernets", "backends", "algorithms", "reproduce list")
+    shown, studies, *others = in_terminal([f"profile {NET.name} -c min -p {PLATFORM} -q", "studies", *lists], width)
     row = next(line for line in shown if "lut:file=" in line)
     assert row.startswith("00000000\N{HORIZONTAL ELLIPSIS}0000000  lut:file=a/")
     assert "table.yaml" in row or width == 60
     assert ".229" in row
     assert row.rstrip().endswith("ok")
-    shown = in_terminal(["studies"], width)
-    assert next(line for line in shown if line.startswith("mine ")).count("yaml") == 1
-    for arguments in (["weights", "list"], ["supernets"], ["backends"], ["algorithms"], ["reproduce", "list"]):
-        shown = in_terminal(arguments, width)
+    assert next(line for line in studies if line.startswith("mine ")).count("yaml") == 1
+    assert len(others) == len(lists)
+    for shown in others:
         assert max(map(cell_len, shown)) <= width
         names = ("ofa-mbv3-w1.0 ", "openvino ", "linas ", "fig3 ")
         assert any(line.startswith(names) for line in shown)

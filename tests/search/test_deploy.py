@@ -155,14 +155,14 @@ def test_a_network_that_computes_nothing_is_not_written():
 @pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True])
 def test_what_computes_something_else_is_not_left(study, tmp_path, monkeypatch, there):
-    write = deploying._FORMS["torch"]
-    monkeypatch.setitem(deploying._FORMS, "torch", lambda stage: write(doubled(stage)))
+    write = deploying._FORMS["onnx"]
+    monkeypatch.setitem(deploying._FORMS, "onnx", lambda stage: write(doubled(stage)))
     folder = tmp_path / "new" / "out"
     if there:
         folder.mkdir(parents=True)
-        (folder / "network.pt2").write_text("an older one")
+        (folder / "network.onnx").write_text("an older one")
     with pytest.raises(BackendError, match="differ from the torch module"):
-        deploy(NET, study, 1, "torch", folder)
+        deploy(NET, study, 1, "onnx", folder)
     assert [path.read_text() for path in folder.glob("*")] == ["an older one"] * there
 
 

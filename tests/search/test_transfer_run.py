@@ -14,12 +14,18 @@ from hwnas.latency_luts.table import Entry
 from hwnas.latency_luts.write import write_table
 from hwnas.search.objectives import rows
 from hwnas.search.study.run import search
-from hwnas.search.transfer import transfer
+from hwnas.search.transfer import result, transfer
 from hwnas.search.transfer.run import shared
 from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.errors import UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """How wide the intervals of a transfer are is no matter here."""
+    monkeypatch.setattr(result, "_RESAMPLES", 20)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +219,8 @@ def test_what_is_measured_everywhere_is_measured_once(store, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
-def test_devices_that_are_alike_and_noisy_are_too_noisy_to_tell(tmp_path):
+def test_devices_that_are_alike_and_noisy_are_too_noisy_to_tell(tmp_path, monkeypatch):
+    monkeypatch.setattr(result, "_RESAMPLES", 200)  # here it matters
     net = supernets.get("toy")
     X = np.array(list(np.ndindex(*net.space.n_options)))
     with (tmp_path / "quality.csv").open("w", newline="") as file:

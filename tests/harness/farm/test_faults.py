@@ -149,7 +149,7 @@ def test_a_search_survives_its_workers_and_its_clients(own, tmp_path):
     """``scripts/farm_chaos.py`` does this at length."""
     script = SCRIPTS / "farm_chaos.py"
     command = [sys.executable, str(script), "--evals", "12", "--workers", "2", "--schedulers", "0", "--us", "50"]
-    command += ["--every", "5", "--fair"]
+    command += ["--every", "5", "--fair", "--algorithm", "random"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     report = json.loads(done.stdout)
     assert report["evaluations"] == report["distinct"] == 12, done.stderr
