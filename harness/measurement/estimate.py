@@ -40,9 +40,9 @@ _SWEEPS = 3
 _PARTS = 4
 # Medians without the pace take the place of the statistic where their standard error is so much smaller.
 _BETTER = 0.9
-# Networks feel the host unequally. Each gets a sensitivity of its own where so much of their variance is not noise.
-# Where less is, correcting for it costs the ranks more than it gives, and it is part of the error.
-_RELIABLE = 0.8
+# Networks feel the host unequally. What is known of how much each does is shrunk by its reliability to this power: 1 is
+# nearest to the truth in the mean, and where little is known of it, ranks repeat better with 2.
+_SHRINKING = 2
 _ITERATIONS = 12
 _WANDERING = 4.0  # times the median; of networks whose parts differ by chance, one in forty differs more
 
@@ -171,8 +171,8 @@ def _unlikely(residuals: FloatArray) -> float:
 def _sensitivities(visits: _Visits, pace: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return how much each network feels the pace, (n,), and the errors of their values due to it, (n,).
 
-    A line for each network, by maximum likelihood with noise of a Cauchy distribution: its slope is shrunk to the
-    others' by what of their variance is noise.
+    A line for each network, by maximum likelihood with noise of a Cauchy distribution. Its slope is shrunk to the
+    others' by its reliability: what of their variance is not noise.
     """
     n, network = visits.n, visits.network
 
@@ -198,10 +198,9 @@ def _sensitivities(visits: _Visits, pace: FloatArray) -> tuple[FloatArray, Float
     chance = 1 + 1.5 * math.sqrt(2 / (n - 1))
     variance = max(0.0, (1.4826 * _median(np.abs(felt - _median(felt)))) ** 2 - chance * noise)
     depth = abs(_median(pace))
-    if variance < _RELIABLE * (variance + noise) or variance == 0:
-        return np.ones(n), np.full(n, depth * math.sqrt(variance))
-    kept = variance / (variance + error**2)
-    return 1 + kept * (felt - 1), depth * np.sqrt(kept) * error
+    kept = (variance / (variance + error**2 + 1e-12)) ** _SHRINKING
+    # What was shrunk away, and the noise of what was not; a value is where the pace is 0, so far from most visits.
+    return 1 + kept * (felt - 1), depth * np.hypot((1 - kept) * math.sqrt(variance), kept * error)
 
 
 def _spread(visits: _Visits, values: FloatArray, typical: _Typical) -> float:
