@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hosts import MODES, NOISY, QUIET, UNEQUAL, WANDERING, Host, batch, recorded
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hwnas.harness.measurement.convergence import assess
-from hwnas.harness.measurement.pace import clean, summary
+from hwnas.harness.measurement.pace import Pace, clean, summary
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import tau
@@ -187,6 +189,65 @@ def test_samples_that_are_all_alike_are_known_exactly(constant):
     value, low, high = estimated(samples)
     assert np.allclose(value, np.log(constant / 1e9))
     assert np.array_equal(low, high)
+
+
+def test_a_pace_without_noise_is_found_as_it_was():
+    """Twelve networks on a host that gets slower and slower, by a third in all."""
+    rng = np.random.default_rng(0)
+    log_s = networks(12, rng)
+    made = batch(Host(jitter=0.0, spikes=0.0, session=0.0), log_s, rng).samples
+    at = np.sort(np.concatenate([one.at_ns for one in made]))
+    paces = [0.3 * np.searchsorted(at, one.at_ns) / len(at) for one in made]
+    walls = [np.round(one.wall_ns * np.exp(pace)).astype(np.int64) for one, pace in zip(made, paces, strict=True)]
+    found = assess(
+        [replace(one, wall_ns=w, cpu_ns=w) for one, w in zip(made, walls, strict=True)], PROTOCOL, 1, range(12)
+    )
+    level = paces[0][40] - found.paces[0].slower[40]
+    for pace, truth in zip(found.paces, paces, strict=True):
+        assert np.abs(pace.slower[2:-2] + level - truth[2:-2]).max() < 1e-3
+    # A calm end of 30 % of the time, whose mean is 4.5 % above the start.
+    assert level == pytest.approx(0.15 * 0.3, abs=0.01)
+    assert [one.value for one in found.summaries] == pytest.approx(np.exp(log_s + level), rel=1e-3)
+
+
+@st.composite
+def any_samples(draw):
+    """What a network's samples may be: of any times, in visits of any number of samples."""
+    sizes = draw(st.lists(st.integers(1, 3), max_size=14))
+    n = sum(sizes)
+
+    def numbers(least, most, count=n):
+        return np.array(draw(st.lists(st.integers(least, most), min_size=count, max_size=count)), dtype=np.int64)
+
+    wall = numbers(1, draw(st.sampled_from([2, 10**6, 10**13])))
+    none = np.zeros(len(sizes), dtype=np.int64)
+    return Samples(
+        at_ns=numbers(0, 10**12),
+        wall_ns=wall,
+        cpu_ns=draw(st.sampled_from([wall, wall // 2, np.full(n, -1)])),
+        switches=np.zeros(n, dtype=np.int64),
+        group=numbers(1, 3),
+        visit=np.repeat(np.arange(len(sizes)), sizes),
+        round=np.cumsum(numbers(1, 4, len(sizes))),
+        waiting_ns=none,
+        steal_ns=none,
+        throttled_ns=none,
+        stage_ns=np.empty((n, 0), dtype=np.int64),
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(samples=st.lists(any_samples(), min_size=4, max_size=7), kind=st.sampled_from(["noisy", "quiet"]))
+def test_whatever_the_samples_are_there_is_an_estimate(samples, kind):
+    found = assess(samples, profile(kind), 1, range(len(samples)))
+    for one, pace, told in zip(samples, found.paces, found.summaries, strict=True):
+        if one.n:
+            assert told.low <= told.value <= told.high
+            assert told.value > 0
+        if pace is not None:
+            assert pace.slower.shape == one.round.shape
+            again = Pace.from_record(pace.to_record(), len(one.round))
+            assert np.array_equal(again.slower, pace.slower)
 
 
 @pytest.mark.parametrize(("networks_of", "least_tau", "most_apart"), [("near", 0.62, 0.011), ("random", 0.96, 0.009)])
