@@ -15,6 +15,8 @@ ALIKE, DIFFERENT, NOISE, FEW, UNKNOWN = "alike", "different", "noise", "few", "u
 # Two platforms order sub-networks alike only where the lower end of the interval is at least this: at 0.9 one pair in
 # twenty is ordered differently.
 _LEAST_TAU = 0.9
+# However noisy it was: of a lower tau, most is the correction for noise.
+_LEAST_MEASURED = 0.8
 
 Orders = tuple[tuple[str, ...], ...]
 
@@ -51,7 +53,8 @@ def decide(tau: Range, ceiling: Range, *, settled: bool = True) -> str:
     """
     if np.isnan(tau.value):
         return UNKNOWN
-    if undiluted(tau.value, ceiling.value) >= SHARED_TAU and undiluted(tau.low, ceiling.high) >= _LEAST_TAU:
+    likely, least = undiluted(tau.value, ceiling.value), undiluted(tau.low, ceiling.high)
+    if tau.value >= _LEAST_MEASURED and likely >= SHARED_TAU and least >= _LEAST_TAU:
         return ALIKE
     if settled and tau.high < min(ceiling.low, SHARED_TAU):
         return DIFFERENT

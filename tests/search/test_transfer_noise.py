@@ -109,6 +109,7 @@ def test_noise_widens_the_interval_of_tau_and_does_not_shift_it(rng):
         ),  # most have not converged: their intervals promise too much
         ((0.93, 0.86, 0.97), (1, 1, 1), True, FEW),
         ((0.1, -0.2, 0.3), (0.0, 0.0, 0.2), True, NOISE),
+        ((0.5, 0.46, 0.6), (0.35, 0.2, 0.45), True, NOISE),  # more alike than noise allows, which is chance
     ],
 )
 def test_what_is_decided(tau, ceiling, settled, said):
