@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from hwnas.harness.measurement.convergence import Rules
+from hwnas.harness.measurement.pace import Pace
 from hwnas.harness.measurement.protocol import EFFORTS, TimingProtocol
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import Summary
@@ -33,6 +36,7 @@ def judge(
     rules: Rules,
     spent_s: float,
     throttled: str = "",
+    pace: Pace | None = None,
 ) -> Verdict:
     """Decide the status of a network that ran.
 
@@ -44,6 +48,7 @@ def judge(
         rules: which stopping rules it meets.
         spent_s: the time spent on it.
         throttled: why the device's clock is throttled, empty where it is not.
+        pace: of the host at its visits; ``None``: not known.
     """
     if samples.cores() > threads + _SLACK_CORES:
         return Verdict("failed", f"it kept {samples.cores():.1f} CPUs busy, with threads={threads}")
@@ -66,7 +71,7 @@ def judge(
     if not rules.ranked:
         shortfalls.append("its rank among the networks of its batch changed between the halves of the samples")
     return Verdict(
-        "unstable", f"{' and '.join(shortfalls)} after {spent_s:.1f} s; {_next_step(samples, protocol, threads)}"
+        "unstable", f"{' and '.join(shortfalls)} after {spent_s:.1f} s; {_next_step(samples, protocol, threads, pace)}"
     )
 
 
@@ -84,8 +89,8 @@ def unfinished(verdict: Verdict, rounds: int) -> Verdict:
     )
 
 
-def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:
-    """Name the most likely cause, from what the host's counters say, and what to do about it."""
+def _next_step(samples: Samples, protocol: TimingProtocol, threads: int, pace: Pace | None) -> str:
+    """Name the most likely cause, from what the host's counters and its pace say, and what to do about it."""
     visits = len(samples.round)
     seconds = samples.wall_ns.sum() / 1e9
     shares = (
@@ -108,6 +113,18 @@ def _next_step(samples: Samples, protocol: TimingProtocol, threads: int) -> str:
         share = min(1.0, shares.get(cause, 0.0))  # of several threads, each can wait all the time
         if share >= _WORTH_NAMING:
             return f"{step} ({share:.0%}{' of the time' * (cause != 'disturbed')})"
+    longer = f"longer: --cap {2 * protocol.cap_s:g}"
     if protocol.effort != EFFORTS[-1]:
-        return f"measure it with --effort {EFFORTS[-1]}"
-    return f"measure it longer: --cap {2 * protocol.cap_s:g}"
+        longer = f"with --effort {EFFORTS[-1]}"
+    moved = _moved(pace)
+    if moved >= _WORTH_NAMING:
+        return f"what no counter shows slowed the machine by {moved:.0%}: measure on a less shared one, or {longer}"
+    return f"measure it {longer}"
+
+
+def _moved(pace: Pace | None) -> float:
+    """Return by how much the host was slower at its slow visits (nine tenths are faster) than at its fast ones."""
+    if pace is None or not pace.slower.any():
+        return 0.0
+    fast, slow = np.quantile(pace.slower, [0.1, 0.9])
+    return math.expm1(float(slow - fast))

@@ -97,6 +97,7 @@ class MeasurementBuilder:
             rules=message.rules,
             spent_s=message.spent_s,
             throttled=_throttled(message.read_back),
+            pace=pace,
         )
         if message.interim and not message.converged:
             verdict = unfinished(verdict, message.batch.rounds)

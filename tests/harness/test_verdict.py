@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwnas.harness.measurement.convergence import Rules
+from hwnas.harness.measurement.pace import Pace
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import summarise
@@ -232,3 +233,17 @@ def test_there_is_one_thing_to_do_that_can_be_done(numbers, step):
     summary = summarise(samples().seconds, np.ones(50, dtype=bool), "p10")
     said = judge(samples(), summary, profile("noisy", **numbers), threads=1, rules=rules, spent_s=2.0)
     assert said.reason.endswith(f"; {step}")
+
+
+@pytest.mark.parametrize(
+    ("slower", "step"),
+    [
+        (0.2, "what no counter shows slowed the machine by 22%: measure on a less shared one, or longer: --cap 4"),
+        (0.01, "measure it longer: --cap 4"),
+        (0.0, "measure it longer: --cap 4"),
+    ],
+)
+def test_a_pace_of_the_host_is_named_where_no_counter_says_more(slower, step):
+    pace = Pace(np.where(np.arange(50) % 2, slower, 0.0), "median", 0.01)
+    assert verdict(narrow=False, pace=pace).reason.endswith(f"; {step}")
+    assert verdict(samples(steal_ns=0.5), narrow=False, pace=pace).reason.endswith("(50% of the time)")
