@@ -59,6 +59,8 @@ def test_half_of_tls_is_none(tmp_path):
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask", None)
     with pytest.raises(UsageError, match=r"pip install 'hwnas\[farm\]'"):
+        engine.check_installed()
+    with pytest.raises(UsageError, match=r"pip install 'hwnas\[farm\]'"):
         engine.distributed()
 
 

@@ -145,10 +145,10 @@ def randomised(net, seed=3):
 
 CASES = [
     ("ofa-mbv3-w1.0:r=128", naive_mobilenet),
-    ("ofa-mbv3-w1.2:r=132", naive_mobilenet),
+    ("ofa-mbv3-w1.2:r=36,stem_stride=2", naive_mobilenet),
     ("ofa-mbv3-w1.0:r=28,classes=10,channels=1,scale=0.5", lambda t, c, x: naive_mobilenet(t, c, x, stem_stride=1)),
-    # 132 px: sides of 33, 17 and 9, so that the pooling of shortcuts rounds up.
-    ("ofa-resnet50:r=132", naive_resnet),
+    # 36 px: sides of 9, 5 and 3, so that the pooling of shortcuts rounds up.
+    ("ofa-resnet50:r=36,stem_stride=2", naive_resnet),
 ]
 
 
