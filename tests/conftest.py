@@ -21,6 +21,8 @@ from hypothesis import HealthCheck, Phase, settings
 # How long an example takes says how busy the machine is. What a test may take in all, pyproject.toml says.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+# ``tox run -e quick`` tries fewer examples of each kind.
+settings.register_profile("quick", settings.get_profile("tests"), max_examples=15)
 # Of a mutant only whether a test fails is asked, not by which least example (scripts/mutants.py).
 settings.register_profile(
     "mutants", settings.get_profile("tests"), database=None, phases=[Phase.explicit, Phase.generate]

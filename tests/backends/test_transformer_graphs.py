@@ -63,6 +63,7 @@ def sentences():
     return source.split(BATCH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["smallest", "largest", 0, 1])
 def test_stages_are_written_by_our_own_exporter(which):
     X = NET.space.sample(2, 5)[which : which + 1] if isinstance(which, int) else getattr(NET.space, which)()
@@ -77,6 +78,7 @@ def test_stages_are_written_by_our_own_exporter(which):
         assert not caches & joined
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "ready"), RUNTIMES)
 def test_the_same_tokens_as_torch_on_fifty_sentences(name, ready):
     if importlib.util.find_spec(name) is None:

@@ -268,6 +268,7 @@ def test_searches_that_open_a_new_store_and_write_at_once_lose_nothing(shared):
         assert {study.evaluations for study in opened.studies()} == {30}
 
 
+@pytest.mark.slow
 def test_what_was_put_survives_a_killed_client(shared):
     process = writer(shared, "a", 100_000)
     said = [process.stdout.readline() for _ in range(20)]

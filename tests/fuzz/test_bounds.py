@@ -21,6 +21,7 @@ def test_a_case_that_does_not_end_is_ended(monkeypatch):
         all(1 for _ in itertools.repeat(0))
 
 
+@pytest.mark.slow
 def test_a_case_that_takes_much_memory_fails(monkeypatch):
     monkeypatch.setattr(fuzzing, "SECONDS", 60)  # to touch so much takes some machines seconds
     with pytest.raises(pytest.fail.Exception, match="MiB, expected at most 1,024"), bounded():

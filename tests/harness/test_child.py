@@ -74,6 +74,7 @@ def test_a_child_ends_with_its_parent_and_leaves_no_files(parent, number):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_child_does_not_hear_what_a_terminal_sends(parent):
     _, pid, _ = parent
     for number in (signal.SIGINT, signal.SIGHUP):

@@ -152,6 +152,7 @@ def preloaded(request):
     return request.param
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_with_glibcs_own_it_grows_by_a_stretch():
     most, reason, recorded = grown()
@@ -159,6 +160,7 @@ def test_with_glibcs_own_it_grows_by_a_stretch():
     assert 0 < most <= heap._ROOM
 
 
+@pytest.mark.slow
 @needs_glibc
 @pytest.mark.parametrize("preloaded", ALLOCATORS, indirect=True)
 def test_with_a_preloaded_allocator_nothing_is_taken_and_it_is_recorded(preloaded):

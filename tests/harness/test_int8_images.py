@@ -43,6 +43,7 @@ def test_without_a_folder_stages_stay_as_they_are():
     assert calibrated(NET, made, ORT, settings()) is made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 24])
 def test_images_fill_whole_batches_and_are_the_inputs(photos, batch):
     (stage,) = calibrated(NET, stages(batch), ORT, settings(photos, batch))

@@ -185,6 +185,7 @@ def test_a_device_of_any_name(tmp_path):
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize("put", [*IN_THE_WAY, None])
 def test_two_users_queue_in_a_folder_of_all(put):

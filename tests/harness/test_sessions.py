@@ -44,6 +44,7 @@ def making(backend, **options):
     return sessions.Preparation(NET, SMALLEST, backend, Settings(), **options)
 
 
+@pytest.mark.slow
 def test_each_time_is_a_session_of_its_own_in_a_room_of_its_own():
     backend, rooms = Counting(), []
 

@@ -173,6 +173,7 @@ def test_a_server_that_stays_away_is_an_error_after_a_while(store, postgresql, m
     store.put_measurement(RECORD | {"key": "2"})
 
 
+@pytest.mark.slow
 def test_a_locked_table_is_given_up_after_a_while(store, postgresql, monkeypatch):
     monkeypatch.setattr("hwnas.harness.store.postgresql._BUSY_S", 1)
     with Store.open(store._database._engine.url.render_as_string(hide_password=False)) as impatient:

@@ -32,6 +32,7 @@ def study():
     assert run(["search", NET.name, "-p", "lut:file=a.yaml", "-a", "random", "--evals", "20", "--study", "on-a"]) == 0
 
 
+@pytest.mark.slow
 def test_a_sub_network_of_the_front_is_written(study, capsys):
     assert run(["export", "on-a", "--front", "2", "--onnx", "out", "--csv", "-"]) == 0
     out, err = capsys.readouterr()
@@ -48,6 +49,7 @@ def test_export_says_what_it_can_do(study, capsys):
     assert "got 99" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_search_starts_from_another_platform(study, capsys):
     table("b.yaml", 2e-11)
     arguments = ["search", NET.name, "-p", "lut:file=b.yaml", "--evals", "16", "--transfer-from", "on-a", "--json", "-"]

@@ -139,6 +139,7 @@ with interrupts.Interrupts(["search", "--store", "postgresql://me:pw@host/db"]) 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_command_that_does_not_end_is_ended_with_the_same_words(start, number):
     process = start(sys.executable, "-c", STUBBORN)
@@ -232,6 +233,7 @@ def test_in_other_threads_a_step_is_a_step():
 # --- a reader that has seen enough ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["backends"], ["algorithms", "--json", "-"], ["--help"]])
 def test_a_reader_that_is_gone_is_no_error(start, command):
     read, write = os.pipe()

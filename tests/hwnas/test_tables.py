@@ -201,6 +201,7 @@ def test_commands_at_the_widths_of_terminals(stored, width):
         assert any(line.startswith(names) for line in shown)
 
 
+@pytest.mark.slow
 def test_the_width_may_be_said(stored, monkeypatch, capsys):
     from hwnas.cli import run
 

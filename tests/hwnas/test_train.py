@@ -157,6 +157,7 @@ def test_refusals(images, capsys, more, message):
     assert not Path("w.pt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--lr", "inf"), ("--lr", "nan"), ("--epochs", "inf"), ("--epochs", "nan"), ("--epochs", "1e300"),

@@ -40,6 +40,7 @@ def published(tmp_path, monkeypatch):
         thread.join(5)
 
 
+@pytest.mark.slow
 def test_fetch_brings_checks_and_names_the_file(published, capsys):
     supernets.get(NAME).shared(seed=1).save(published)
     assert run(["weights", "fetch", NAME]) == 0
@@ -51,6 +52,7 @@ def test_fetch_brings_checks_and_names_the_file(published, capsys):
     supernets.get(NAME).build(config, file)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused(published, capsys):
     supernets.get(NAME.replace("0.25", "1")).shared().save(published)
     assert run(["weights", "fetch", NAME]) == 2

@@ -103,6 +103,7 @@ def test_most_telling_is_the_most_uncertain_given_those_before(X):
         assert left[rows[step]] == pytest.approx(left.max())
 
 
+@pytest.mark.slow
 def test_the_curve_counts_measurements_until_the_target_is_reached(X):
     y = on_b(X)
     from_a = curve(NET.space, X, y, on_a(X), np.random.default_rng(0), splits=2)

@@ -127,6 +127,7 @@ def small(*numbers):
 FORMS = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_what_was_written_is_read_back_and_compared(form):
     pytest.importorskip(FORMS[form])

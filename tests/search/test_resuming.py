@@ -299,6 +299,7 @@ with one_thread():
 """
 
 
+@pytest.mark.slow
 def test_the_first_fit_of_a_process_has_one_thread_as_any_other():
     # Otherwise its sums are others than those of the same fit in a search that was not interrupted.
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "2"}

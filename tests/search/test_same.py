@@ -145,6 +145,7 @@ def test_a_file_that_is_changed_before_it_is_read_ends_the_search(files):
         search(NET, platform, quality="table:quality.csv", algorithm="random", evals=5)
 
 
+@pytest.mark.slow
 def test_the_table_that_a_search_starts_from_counts(store, files, tmp_path):
     table(tmp_path / "start.csv", 100)
     options = {"algorithm": "linas", "transfer_from": "table:file=start.csv", "settings": {"first": 4}}

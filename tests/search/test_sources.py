@@ -60,6 +60,7 @@ def keys(study):
     return [one.key for one in study.archive]
 
 
+@pytest.mark.slow
 def test_a_study_that_has_grown_meanwhile_counts_as_far_as_it_had_come(store, table):
     source(store, table, 12)
     whole = go(store, table, 10, "whole")
@@ -103,6 +104,7 @@ def put(store, rows, at, **more):
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_measurements_count_as_far_as_they_had_come(store, table):
     X = NET.space.canonical(NET.space.sample(60, 3))
     put(store, X[:12], "2026-01-01T00:00:00+00:00")

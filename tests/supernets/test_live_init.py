@@ -20,6 +20,7 @@ def _layer_stds(module, inputs):
     return stds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ofa-mbv3-w1.0", "ofa-mbv3-w1.2"])
 @pytest.mark.parametrize("which", ["smallest", "largest", "random 0", "random 1"])
 def test_every_layer_is_alive_at_every_resolution(name, which):

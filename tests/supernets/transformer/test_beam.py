@@ -31,6 +31,7 @@ def log_probability(module, source, sentence):
     return float(chosen.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
 def test_as_many_beams_as_sentences_find_the_best_of_all(module, penalty):
     words = [token for token in range(16) if token not in (BOS, PAD, EOS)]

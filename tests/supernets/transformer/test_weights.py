@@ -68,6 +68,7 @@ def test_the_same_seed_draws_the_same_weights():
     assert not torch.equal(one[TABLE], three[TABLE])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["ours", "HAT's"])
 def test_a_checkpoint_gives_what_was_saved(tmp_path, form):
     shared, file = NET.shared(seed=3), tmp_path / "weights.pt"

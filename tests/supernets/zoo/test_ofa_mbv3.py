@@ -92,6 +92,7 @@ def test_bad_options(option):
         supernets.get(f"ofa-mbv3-w1.0:{option}")
 
 
+@pytest.mark.slow
 def test_state_dict_round_trip(tmp_path):
     config = W10.space.decode(W10.space.sample(1, 5))[0]
     module = W10.build(config)
@@ -102,6 +103,7 @@ def test_state_dict_round_trip(tmp_path):
     assert torch.equal(loaded.classifier.bias, module.classifier.bias)
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(tmp_path):
     smallest, largest = W10.space.decode(np.concatenate([W10.space.smallest(), W10.space.largest()]))
     torch.save(W10.build(smallest).state_dict(), tmp_path / "small.pth")
