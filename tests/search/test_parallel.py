@@ -61,6 +61,8 @@ def run(monkeypatch):
             names=lambda: ["macs", "score"], create=lambda name, sources: made(name, sources, devices)
         )
         monkeypatch.setattr(objectives, "registry", entry)
+        if algorithm == "linas":  # its loop is the same with a short inner search
+            options = {"settings": {"inner_evals": 600, "population": 40}} | options
         return search(NET, objectives=["macs", "score"], algorithm=algorithm, evals=evals, seed=1, **options)
 
     from hwnas.search.objectives import registry as real

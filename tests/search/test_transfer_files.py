@@ -19,7 +19,7 @@ from hwnas.search.study.run import search
 from hwnas.search.transfer import transfer
 from hwnas.supernets.errors import UsageError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_resamples")]
 
 ALL = np.array(list(itertools.product(range(4), repeat=3)))
 TABLE = "table:quality.csv"

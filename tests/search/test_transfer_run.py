@@ -19,13 +19,9 @@ from hwnas.search.transfer.run import shared
 from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 NET = supernets.get("ofa-mbv3-w1.0")
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """How wide the intervals of a transfer are is no matter here."""
-    monkeypatch.setattr(result, "_RESAMPLES", 20)
 
 
 @pytest.fixture(scope="module")

@@ -89,10 +89,10 @@ class Cluster:
                     raise RuntimeError((self.folder / "log").read_text()) from None
                 time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop the server at once, as a host that is shut down does: connections are cut."""
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server at once ("fast shutdown"), as a host that is shut down does: connections are cut."""
         if self._server is not None:
-            self._server.send_signal(signal.SIGINT)  # "fast shutdown"
+            self._server.send_signal(number)
             self._server.wait(timeout=60)
             self._server = None
 
@@ -120,7 +120,7 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.stop(signal.SIGQUIT)  # it need not write what is removed
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
