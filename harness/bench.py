@@ -259,7 +259,7 @@ class LocalBench:
                     yield self._builder.failed(left[number][1], reason)
                 case Measured(number=number) if number < 0:
                     if number == -1:  # the first of those that are timed together
-                        self._builder.load = self._watch.mark()
+                        self._builder.load = self._watch.mark(self.pid)
                         if not message.interim:  # where memory is short, the rest is prepared and timed after them
                             self._watch.begin()
                     self._builder.anchor(message)
@@ -297,7 +297,7 @@ class LocalBench:
             self._watch.wait()
             self._say("starting", f"starting a worker for {self._platform}")
             self._worker = self._started()
-            self._watch.mark()
+            self._watch.mark(self.pid)
             ready = self._worker.ready
             noise, threads = asdict(ready.noise), ready.threads
             self._protocol = self._builder.begin(ready.protocol, noise, None if threads is None else threads.verified)

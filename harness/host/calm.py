@@ -48,12 +48,15 @@ class LoadWatch:
         """Begin to watch anew."""
         self._before, self._latest = self._now(), None
 
-    def mark(self) -> dict[str, Any] | None:
+    def mark(self, worker: int | None) -> dict[str, Any] | None:
         """Return what to mark with what was measured since ``begin``: ``None`` if enough CPUs were free.
 
         The first time that they are not, it warns.
+
+        Args:
+            worker: the process that measures; ``None``: there is none yet.
         """
-        found = self._heavy()
+        found = self._heavy(worker)
         if found is not None and not self._warned:
             self._warned = True
             self._warn(f"{found}; what is measured beside them is marked, and not used again")
@@ -79,21 +82,21 @@ class LoadWatch:
             found, waited_s = self._look(seconds), waited_s + seconds
         if found is None:
             self._warn(f"the CPUs are calm after {waited_s:.0f} s")
-        self.mark()
+        self.mark(None)
 
     def _look(self, seconds: float) -> Load | None:
         self.begin()
         self._sleep(seconds)
-        return self._heavy()
+        return self._heavy(None)
 
-    def _heavy(self) -> Load | None:
+    def _heavy(self, worker: int | None) -> Load | None:
         """Return the load since ``begin`` if it leaves too few CPUs for the threads, else ``None``.
 
         After too short a time to tell, this is the answer of the last time.
         """
         after = None if self._before is None else self._now()
         if self._before is not None and after is not None and after.at_s - self._before.at_s >= _LEAST_S:
-            self._latest = load.between(self._before, after, self._cpus, os.getpid())
+            self._latest = load.between(self._before, after, self._cpus, os.getpid(), worker)
         return self._latest if self._latest is not None and self._latest.heavy(self._threads) else None
 
     def _now(self) -> Reading | None:

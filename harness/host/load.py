@@ -1,8 +1,8 @@
 """See how much of the CPUs other programs use, and which programs they are, from Linux's ``/proc``.
 
 ``/proc/stat`` counts every CPU's busy time, whoever has caused it: programs of other users and containers count too.
-What this program and its child processes have used themselves is taken off. Only programs that can be seen from here
-are named.
+What this process and its measuring worker have used is taken off; another child process of this one keeps CPUs from
+the worker as any program does. Only programs that can be seen from here are named.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Reading:
     processes: Mapping[tuple[int, int], Process]
     group: tuple[float, float] | None = None
 
-    def family(self, root: int) -> set[tuple[int, int]]:
-        """Return a process and all that descend from it."""
+    def family(self, root: int | None) -> set[tuple[int, int]]:
+        """Return a process and all that descend from it; nothing for no process."""
         children = defaultdict(list)
         for key, process in self.processes.items():
             children[process.parent].append(key)
@@ -74,9 +74,11 @@ class Reading:
             left += [child for child in children[key[0]] if child not in found]
         return found
 
-    def used_s(self, family: Collection[tuple[int, int]]) -> float:
-        """Return the CPU time of processes and of their children that have ended."""
-        return sum(self.processes[key].own_s + self.processes[key].family_s for key in family)
+    def used_s(self, own: int, worker: int | None) -> float:
+        """Return the CPU time of a process, and of a worker and all that descend from it, ended ones included."""
+        alone = sum(process.own_s for key, process in self.processes.items() if key[0] == own)
+        family = (self.processes[key] for key in self.family(worker))
+        return alone + sum(process.own_s + process.family_s for process in family)
 
 
 def read(proc: Path = PROC) -> Reading | None:
@@ -177,41 +179,42 @@ class Load:
         return {"busy": round(self.busy, 3), "programs": programs}
 
 
-def between(before: Reading, after: Reading, cpus: Collection[int], root: int) -> Load | None:
+def between(before: Reading, after: Reading, cpus: Collection[int], own: int, worker: int | None = None) -> Load | None:
     """Return the load that other programs were between two readings; ``None`` where no time lies between them.
 
     Args:
         before: the earlier reading.
         after: the later one.
         cpus: those that are to be used.
-        root: the process whose own use, and that of its descendants, does not count.
+        own: the process whose own use does not count.
+        worker: the process whose use, and that of its descendants, does not count; ``None``: there is none.
     """
     seconds = after.at_s - before.at_s
     known = [cpu for cpu in cpus if cpu in before.busy_s and cpu in after.busy_s]
     if seconds <= 0 or not known:
         return None
-    own, family = after.family(root), before.family(root)
-    own_s = after.used_s(own) - before.used_s(family)
+    own_s = after.used_s(own, worker) - before.used_s(own, worker)
     busy_s = sum(after.busy_s[cpu] - before.busy_s[cpu] for cpu in known)
     left = [(float(len(known)), _within((busy_s - own_s) / seconds, len(known)))]
     if before.group is not None and after.group is not None:
         quota = after.group[0]
         left.append((quota, _within((after.group[1] - before.group[1] - own_s) / seconds, quota)))
     room, used = min(left, key=lambda one: one[0] - one[1])
-    return Load(room, room - used, _programs(before, after, own | family, seconds))
+    ours = {own, *(number for number, _ in after.family(worker))}
+    return Load(room, room - used, _programs(before, after, ours, seconds))
 
 
 def _within(used: float, most: float) -> float:
     return min(max(0.0, used), most)
 
 
-def _programs(before: Reading, after: Reading, but: Collection[tuple[int, int]], seconds: float) -> tuple[Program, ...]:
+def _programs(before: Reading, after: Reading, but: Collection[int], seconds: float) -> tuple[Program, ...]:
     """Return the busiest programs between two readings, except some processes."""
     shares: dict[str, dict[int, float]] = defaultdict(dict)
     for key, process in after.processes.items():
         earlier = before.processes[key].own_s if key in before.processes else 0.0
         share = (process.own_s - earlier) / seconds
-        if key not in but and share >= _WORTH_NAMING:
+        if key[0] not in but and share >= _WORTH_NAMING:
             shares[process.name][key[0]] = share
     found = [Program(_printable(name), sum(each.values()), tuple(each)) for name, each in shares.items()]
     return tuple(sorted(found, key=lambda one: (-one.cpus, one.name))[:_NAMED])

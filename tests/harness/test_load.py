@@ -38,7 +38,7 @@ def reading(at_s, busy=(0.0, 0.0), group=None, **processes):
 
 
 def seen(after, before=None, cpus=(0, 1)):
-    return between(reading(0.0) if before is None else before, after, cpus, OWN)
+    return between(reading(0.0) if before is None else before, after, cpus, OWN, CHILD)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def test_a_system_that_says_nothing_is_not_busy(tmp_path):
     assert READ(tmp_path / "none") is None
     watch = LoadWatch({0}, 1, 30.0, warn=pytest.fail, read=lambda: None, sleep=lambda _: None)
     watch.wait()
-    assert watch.mark() is None
+    assert watch.mark(None) is None
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,17 @@ def test_what_others_use_is_what_is_busy_without_ones_own():
     assert found.programs == (Program("stress", pytest.approx(0.95), (9,)),)
 
 
-def test_what_ones_own_has_used_before_it_ended_is_ones_own():
-    before = reading(0.0, (5.0, 0.0), p101=process("worker", OWN, 5.0))
-    after = reading(1.0, (6.0, 0.0), p100=process("hwnas", 1, 0.0, family_s=6.0))
+def test_what_a_process_of_the_worker_has_used_before_it_ended_is_the_workers():
+    before = reading(0.0, (5.0, 0.0), p101=process("worker", OWN, 0.0), p102=process("its", CHILD, 5.0))
+    after = reading(1.0, (6.0, 0.0), p101=process("worker", OWN, 0.0, family_s=6.0))
     assert seen(after, before).free == 2.0
+
+
+def test_another_child_process_keeps_cpus_from_the_worker_as_any_program_does():
+    after = reading(1.0, (1.0, 1.0), p101=process("worker", OWN, 0.5), p103=process("training", OWN, 1.5))
+    found = seen(after)
+    assert found.free == pytest.approx(0.5)
+    assert [one.name for one in found.programs] == ["training"]
 
 
 def test_only_the_cpus_that_are_used_count():
@@ -193,7 +200,7 @@ def test_it_waits_for_calm_and_no_longer():
     assert first.startswith("other programs keep 2.0 of 2 CPUs busy: stress (process 9, 200 % of a CPU); waiting up to")
     assert second == "the CPUs are calm after 4 s"
     host.sleep(1.0)
-    assert watch.mark() is None
+    assert watch.mark(None) is None
 
 
 def test_it_goes_on_where_no_calm_comes():
@@ -204,7 +211,7 @@ def test_it_goes_on_where_no_calm_comes():
     assert len(host.said) == 2
     assert host.said[1].endswith("; what is measured beside them is marked, and not used again")
     host.sleep(5.0)
-    assert watch.mark() == {"busy": 1.0, "programs": [{"name": "stress", "cpus": 2.0}]}
+    assert watch.mark(None) == {"busy": 1.0, "programs": [{"name": "stress", "cpus": 2.0}]}
     watch.wait()
     assert (host.now, len(host.said)) == (pytest.approx(8.5), 2)  # it has waited, and has warned
 
@@ -214,10 +221,10 @@ def test_without_waiting_it_warns_once_there_is_something_to_say():
     watch = host.watch(0.0)
     watch.wait()
     assert (host.now, host.said) == (0.0, [])
-    assert watch.mark() is None  # too short a time to tell
+    assert watch.mark(None) is None  # too short a time to tell
     host.sleep(2.0)
-    assert watch.mark() is not None
-    assert watch.mark() is not None
+    assert watch.mark(None) is not None
+    assert watch.mark(None) is not None
     assert len(host.said) == 1
 
 
@@ -226,10 +233,10 @@ def test_what_is_measured_after_the_load_has_ended_is_not_marked():
     watch = host.watch(0.0)
     watch.begin()
     host.sleep(3.0)
-    assert watch.mark() is not None
+    assert watch.mark(None) is not None
     watch.begin()
     host.sleep(3.0)
-    assert watch.mark() is None
+    assert watch.mark(None) is None
 
 
 def test_who_does_not_want_to_know_is_told_nothing():
@@ -237,7 +244,7 @@ def test_who_does_not_want_to_know_is_told_nothing():
     watch = host.watch(None)
     watch.wait()
     host.sleep(5.0)
-    assert watch.mark() is None
+    assert watch.mark(None) is None
 
 
 # --- measuring beside a load -----------------------------------------------------------------------------------------
@@ -259,8 +266,7 @@ def busy(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
-def test_values_taken_beside_a_load_are_marked_and_serve_no_other_time(busy, monkeypatch):
-    monkeypatch.setattr(Reading, "family", apart(Reading.family, {one.pid for one in busy}))
+def test_values_taken_beside_a_load_are_marked_and_serve_no_other_time(busy):
     net, said = supernets.get("toy"), []
     with Store.open(":memory:") as store:
 
@@ -281,8 +287,3 @@ def test_values_taken_beside_a_load_are_marked_and_serve_no_other_time(busy, mon
         assert not again.cached  # the first does not serve,
         (resumed,) = take(since=first.measured_at)
         assert resumed.cached  # but for a search that goes on
-
-
-def apart(family, others):
-    """Return what finds descendants without some that are children of this process."""
-    return lambda reading, root: {key for key in family(reading, root) if key[0] not in others}
