@@ -18,6 +18,7 @@ from hwnas.latency_luts.correction import Correction
 from hwnas.supernets.errors import MeasurementError, UsageError
 from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.values import json_number
 
 # 1: the first.
 SCHEMA = 1
@@ -53,7 +54,7 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as JSON-able data."""
-        tau = self.kendall_tau if np.isfinite(self.kendall_tau) else None
+        tau = json_number(self.kendall_tau)
         return {"n": self.n, "mape_percent": self.mape, "bias_percent": self.bias, "kendall_tau": tau}
 
 

@@ -15,7 +15,7 @@ from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import Summary, statistic_of
 from hwnas.supernets.errors import MALFORMED, StoreError
 from hwnas.supernets.space import BoolArray, Config, FloatArray
-from hwnas.supernets.values import fault, number_or_none
+from hwnas.supernets.values import fault, json_number, number_or_none
 
 # 1: first form.
 SCHEMA = 1
@@ -334,7 +334,7 @@ def _check_numbers(protocol: TimingProtocol) -> None:
 def _plain(value: Any) -> Any:
     """Return a value that JSON can hold: nan and infinity become null."""
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return json_number(value)
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, (tuple, list)):

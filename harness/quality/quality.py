@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,7 +14,7 @@ from hwnas.supernets.contents import Contents
 from hwnas.supernets.errors import WorkError
 from hwnas.supernets.plug_ins import FAILURES, blamed
 from hwnas.supernets.space import FloatArray
-from hwnas.supernets.values import Values, bounds, is_time, number_or_none
+from hwnas.supernets.values import Values, bounds, is_time, json_number, number_or_none
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store
@@ -117,8 +117,9 @@ class Score:
 
     def record(self) -> dict[str, Any]:
         """Return the fields as JSON values; unknown numbers are ``None``, and an empty reason is left out."""
-        fields = {name: _or_none(value) for name, value in asdict(self).items() if name != "reason"}
-        fields["others"] = {name: _or_none(value) for name, value in self.others.items()}
+        numbers = {name: json_number(getattr(self, name)) for name in ("value", "low", "high")}
+        others = {name: json_number(value) for name, value in self.others.items()}
+        fields: dict[str, Any] = {**numbers, "n": self.n, "others": others}
         return {**fields, "reason": self.reason} if self.reason else fields
 
     @classmethod
@@ -130,10 +131,6 @@ class Score:
         if not isinstance(reason, str):
             raise TypeError(f"reason: expected a text, got {type(reason).__name__}")
         return cls(value, low, high, int(record["n"]), others, reason)
-
-
-def _or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @runtime_checkable

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hwnas.harness.store.part import Part, Record, decoded, parts
 from hwnas.supernets.documents import parse_json
+from hwnas.supernets.values import json_number
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -184,4 +184,4 @@ def _inflated(samples: bytes) -> bytes:
 
 
 def _or_null(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
+    return None if value is None else json_number(value)

@@ -13,7 +13,7 @@ from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.objectives import STATES, Directions
 from hwnas.supernets.space import Config, FloatArray
-from hwnas.supernets.values import bounds, fault, number, number_or_none
+from hwnas.supernets.values import bounds, fault, json_number, number, number_or_none
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,21 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; a value that is not there is ``None``."""
-        searched = {name: _or_none(value) for name, value in self.while_searching.items()}
+        searched = {name: json_number(value) for name, value in self.while_searching.items()}
         return {
             "index": self.index,
             "iteration": self.iteration,
             "key": self.key,
             "config": self.config,
-            "objectives": {name: _or_none(value) for name, value in self.objectives.items()},
-            "intervals": {name: [_or_none(bound) for bound in bounds] for name, bounds in self.intervals.items()},
+            "objectives": {name: json_number(value) for name, value in self.objectives.items()},
+            "intervals": {name: [json_number(bound) for bound in bounds] for name, bounds in self.intervals.items()},
             "status": self.status,
             "reason": self.reason,
-            "beside": {name: {key: _or_none(value) for key, value in one.items()} for name, one in self.beside.items()},
+            "beside": {
+                name: {key: json_number(value) for key, value in one.items()} for name, one in self.beside.items()
+            },
             **({LOAD: dict(self.load)} if self.load else {}),
-            "violation": _or_none(self.violation),
+            "violation": json_number(self.violation),
             **({"effort": self.effort} if self.effort else {}),
             **({"while_searching": searched} if searched else {}),
             "measure_s": self.measure_s,
@@ -276,7 +278,3 @@ class Archive:
             return []
         kept = non_dominated(self._row_array(feasible))
         return [index for index, keep in zip(feasible, kept, strict=True) if keep]
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

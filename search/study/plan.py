@@ -32,6 +32,7 @@ from hwnas.supernets.contents import Content, to_records
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.values import json_number
 
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
@@ -293,9 +294,7 @@ class Plan:
     def facts(self) -> dict[str, Any]:
         """Return what else is to be known about the values, as JSON values."""
         shown = self.directions.shown(self.reference.point)
-        reference = {
-            one.name: None if np.isnan(value) else value for one, value in zip(self.objectives, shown, strict=True)
-        }
+        reference = {one.name: json_number(value) for one, value in zip(self.objectives, shown, strict=True)}
         return {"reference": reference, "quality": self._quality(), "environment": self._environment()}
 
     def _quality(self) -> dict[str, Any] | None:

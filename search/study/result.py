@@ -18,7 +18,7 @@ from hwnas.search.study.stopping import Reference
 from hwnas.search.words import troubled
 from hwnas.supernets.contents import of_records
 from hwnas.supernets.space import FloatArray
-from hwnas.supernets.values import is_time, number, number_or_none
+from hwnas.supernets.values import is_time, json_number, number, number_or_none
 
 # 1: first form.
 SCHEMA = 1
@@ -238,7 +238,7 @@ class Study:
             "nearest": self.nearest,
             "hypervolume": {
                 "value": self.hypervolume,
-                "reference": {n: _or_none(value) for n, value in zip(names, reference, strict=True)},
+                "reference": {n: json_number(value) for n, value in zip(names, reference, strict=True)},
             },
             "time_s": dict(self.time_s),
             "stopped": self.stopped,
@@ -267,7 +267,3 @@ def _expect(name: str, value: Any, kind: Any) -> None:
 
 def _predicted(quality: Mapping[str, Any] | None) -> bool:
     return quality is not None and bool(quality["predicted"])
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
