@@ -24,8 +24,9 @@ from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import counted, quantile, statistic_of
 from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
-# With fewer networks, or visits of each, the pace of the host is not told from what is a network's own.
-_LEAST_NETWORKS, _LEAST_VISITS = 4, 8
+# With fewer networks the pace of the host is not told from what is a network's own; of fewer visits, a median has no
+# interval of 95 %.
+_LEAST_NETWORKS, _LEAST_VISITS = 4, 6
 # The pace at a visit is told by so many visits before and as many after it, and taken out by a share.
 _REACHES = (2, 3, 4, 6, 9, 13, 19, 28)
 _SHARES = (0.5, 0.75, 1.0)
@@ -57,6 +58,8 @@ class _Visits:
         round: (m,) its round.
         log: (m,) the mean logarithm of its samples' seconds.
         n: how many networks there are.
+        seconds: (s,) of every sample that counts,
+        of: (s,) and the visit that it is of, a position in the arrays above.
     """
 
     network: IntArray
@@ -64,6 +67,12 @@ class _Visits:
     round: IntArray
     log: FloatArray
     n: int
+    seconds: FloatArray
+    of: IntArray
+
+    def without(self, slower: FloatArray) -> FloatArray:
+        """Return the samples' seconds with a pace, (m,), divided out."""
+        return self.seconds * np.exp(-slower)[self.of]
 
 
 _Typical = Callable[[FloatArray], float]
@@ -89,10 +98,10 @@ def estimate(samples: Sequence[Samples], clean: Sequence[BoolArray], statistic: 
         return found
     visits = _visits([samples[i] for i in running], [masks[i] for i in running])
 
-    def typical(values: FloatArray) -> float:
-        return math.log(statistic_of(np.exp(values), np.ones(len(values), dtype=bool), statistic))
+    def typical(seconds: FloatArray) -> float:
+        return statistic_of(seconds, np.ones(len(seconds), dtype=bool), statistic)
 
-    error = np.full(visits.n, _spread(visits, visits.log, typical))
+    error = np.full(visits.n, _spread(visits, visits.seconds, typical))
     slower, chosen = np.zeros(len(visits.log)), statistic
     paced = _paced(visits, typical)
     if paced is not None and paced[1] < _BETTER * error[0]:
@@ -107,14 +116,19 @@ def estimate(samples: Sequence[Samples], clean: Sequence[BoolArray], statistic: 
 
 
 def _visits(samples: Sequence[Samples], masks: Sequence[BoolArray]) -> _Visits:
-    parts = []
+    parts, of, begin = [], [], 0
     for position, (one, mask) in enumerate(zip(samples, masks, strict=True)):
         visit, first, where = np.unique(one.visit[mask], return_index=True, return_inverse=True)
         log = np.bincount(where, np.log(one.seconds[mask])) / np.bincount(where)
         parts.append((np.full(len(visit), position), visit, one.round[visit], log, one.at_ns[mask][first]))
+        of.append(begin + where)
+        begin += len(visit)
     network, visit, rounds, log, at = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(at, kind="stable")
-    return _Visits(network[order], visit[order], rounds[order], log[order], len(samples))
+    rank = np.argsort(order)
+    seconds = np.concatenate([one.seconds[mask] for one, mask in zip(samples, masks, strict=True)])
+    numbers = len(samples), seconds, rank[np.concatenate(of)]
+    return _Visits(network[order], visit[order], rounds[order], log[order], *numbers)
 
 
 def _paced(visits: _Visits, typical: _Typical) -> tuple[FloatArray, float, FloatArray] | None:
@@ -133,11 +147,11 @@ def _paced(visits: _Visits, typical: _Typical) -> tuple[FloatArray, float, Float
             if gain < _LEAST_GAIN + _LEAST_GAIN_OF_ALL / len(beyond):
                 return None
         pace = share * _around(beyond, reach)
-    network = _each(visits, visits.log - pace, _median)
-    pace = pace - _median(_each(visits, visits.log, typical) - network)
+    taken, calm = (_values(visits, *one) for one in ((visits.seconds, typical), (visits.without(pace), _median)))
+    pace = pace - _median(taken - calm)
     sensitivity, unfelt = _sensitivities(visits, pace)
     slower = sensitivity[visits.network] * pace
-    return slower, _spread(visits, visits.log - slower, _median), unfelt
+    return slower, _spread(visits, visits.without(slower), _median), unfelt
 
 
 def _choose(beyond: FloatArray) -> tuple[float, int, float]:
@@ -203,7 +217,7 @@ def _sensitivities(visits: _Visits, pace: FloatArray) -> tuple[FloatArray, Float
     return 1 + kept * (felt - 1), depth * np.hypot((1 - kept) * math.sqrt(variance), kept * error)
 
 
-def _spread(visits: _Visits, values: FloatArray, typical: _Typical) -> float:
+def _spread(visits: _Visits, seconds: FloatArray, typical: _Typical) -> float:
     """Return the standard error of a network's value beside the others', as parts of its samples show it.
 
     Parts of the time differ by what the host does to networks that come in another order, and every fourth round by
@@ -211,13 +225,13 @@ def _spread(visits: _Visits, values: FloatArray, typical: _Typical) -> float:
     """
     edges = np.quantile(visits.round, np.arange(1, _PARTS) / _PARTS)
     parts = np.searchsorted(edges, visits.round), visits.round % _PARTS
-    return max(_between(visits, part, values, typical) for part in parts)
+    return max(_between(visits, part[visits.of], seconds, typical) for part in parts)
 
 
-def _between(visits: _Visits, part: IntArray, values: FloatArray, typical: _Typical) -> float:
+def _between(visits: _Visits, part: IntArray, seconds: FloatArray, typical: _Typical) -> float:
     """Return the standard error by the jackknife: values change by so much when a part of the samples is left out."""
     others = [part != number for number in range(_PARTS)]
-    without = np.array([_each_of(visits.network[kept], visits.n, values[kept], typical) for kept in others])
+    without = np.array([_values(visits, seconds, typical, kept) for kept in others])
     rest = np.nan_to_num(without - without.mean(axis=0))
     # What all networks have in common is the host's.
     rest = rest - np.median(rest, axis=1, keepdims=True)
@@ -225,6 +239,12 @@ def _between(visits: _Visits, part: IntArray, values: FloatArray, typical: _Typi
     # A network that wanders says nothing about the others.
     variance = float(np.minimum(squares, _WANDERING * _median(squares)).mean())
     return math.sqrt(variance * visits.n / (visits.n - 1))
+
+
+def _values(visits: _Visits, seconds: FloatArray, typical: _Typical, kept: BoolArray | None = None) -> FloatArray:
+    """Return the logarithm of each network's value, (n,), of its samples, or of those that are kept."""
+    chosen = slice(None) if kept is None else kept
+    return np.log(_each_of(visits.network[visits.of[chosen]], visits.n, seconds[chosen], typical))
 
 
 def _each(visits: _Visits, values: FloatArray, typical: _Typical) -> FloatArray:

@@ -21,7 +21,7 @@ _PER_UNIT = 1e6  # records hold logarithms in whole millionths
 _LARGEST = 50.0
 # A batch tells one standard error for all its networks, whose own differ. A distribution with heavier tails than the
 # normal one allows for that: Student's.
-_FREEDOM = 12
+_FREEDOM = 8
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,7 +147,7 @@ def test_a_value_does_not_depend_on_the_other_networks_of_its_batch(host):
 def test_few_networks_or_visits_show_no_pace():
     rng = np.random.default_rng(0)
     three = batch(MODES, networks(3, rng), rng).samples
-    short = batch(MODES, networks(9, rng), rng, rounds=7).samples
+    short = batch(MODES, networks(9, rng), rng, rounds=5).samples
     for samples in (three, short, [], [Samples.none()] * 5):
         assert set(assess(samples, PROTOCOL, 1, range(len(samples))).paces) <= {None}
 

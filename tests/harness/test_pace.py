@@ -61,7 +61,7 @@ def test_what_is_told_of_all_samples_is_as_they_were_taken():
 
 def test_an_interval_is_at_least_what_the_batch_says():
     wide = summary(ALTERNATING, NOISY, 1, replace(TWICE, error=0.1))
-    bound = math.exp(0.1 * scipy.stats.t(12).ppf(0.975))
+    bound = math.exp(0.1 * scipy.stats.t(8).ppf(0.975))
     assert (wide.low, wide.high) == pytest.approx((1.01e-3 / bound, 1.01e-3 * bound), rel=1e-3)
     surer = summary(ALTERNATING, replace(NOISY, confidence=0.99), 1, replace(TWICE, error=0.1))
     assert surer.low < wide.low
