@@ -37,7 +37,7 @@ _LEAST_GAIN_OF_ALL = 6.0  # and all visits together by so much more
 # The choice looks at so many visits. More tell the same, and take longer.
 _LOOKED_AT = 600
 _SWEEPS = 3
-# Parts of a network's samples that are compared with each other; as many as it has sessions at most.
+# Parts of the samples that the jackknife leaves out in turn; as many as a network has sessions at most.
 _PARTS = 4
 # Medians without the pace take the place of the statistic where their standard error is so much smaller.
 _BETTER = 0.9
