@@ -11,6 +11,7 @@ import numpy as np
 from hwnas.harness.measurement.protocol import EFFORTS, ProtocolChoice, TimingProtocol
 from hwnas.harness.project_file import requested
 from hwnas.search.objectives import Sources, make
+from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.final import DEFAULT_SIZE, FinalFront, candidates, measured_again
 from hwnas.search.study.plan import THOROUGH, Plan
@@ -74,7 +75,9 @@ def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, s
     indices = likely[:size]
     X = np.array([study.archive[index].vector for index in indices], dtype=np.int64)
     clock = Clock()
-    names = dict.fromkeys([*plan.drifts, *sorted(plan.brief)])
+    # What is only constrained may be read from the same measurements.
+    limited = [one.name for one in plan.limited if isinstance(one, MeasuredLatency)]
+    names = dict.fromkeys([*plan.drifts, *limited, *sorted(plan.brief)])
     with sources() as opened, clock.measuring():
         again = {one.name: one.evaluate(X) for one in make(names, opened)}
     found = measured_again([study.archive[index] for index in indices], plan.task, again)

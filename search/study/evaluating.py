@@ -12,7 +12,7 @@ from hwnas.search.study.asking import Batch
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.constraints import total_violation
 from hwnas.search.study.drift import Drift
-from hwnas.search.study.outcomes import effort_of, intervals_of, only_row, status_of
+from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, only_row, status_of
 from hwnas.search.study.stored import StudyCheckpoint
 from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import IntArray
@@ -148,7 +148,7 @@ class Evaluating:
                     reason=reason,
                     intervals=intervals_of(outcomes, row),
                     beside={name: dict(one.beside[row]) for name, one in outcomes.items() if one.beside},
-                    load=next((one.loads[row] for one in outcomes.values() if one.loads and one.loads[row]), None),
+                    load=load_of(outcomes, row),
                     violation=float(violations[row]),
                     effort=effort_of(outcomes, row),
                     **self._clock.now(),

@@ -18,7 +18,7 @@ from hwnas.search.objectives import Outcome, admitted
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.constraints import total_violation
 from hwnas.search.study.drift import Drift
-from hwnas.search.study.outcomes import effort_of, intervals_of, status_of
+from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, status_of
 from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import FloatArray
 
@@ -140,6 +140,7 @@ def measured_again(
                 reason=reason,
                 intervals={**evaluation.intervals, **intervals_of(outcomes, row)},
                 beside={},
+                load=load_of(outcomes, row),
                 violation=float(total_violation(task.constraints, columns, 1)[0]),
                 effort=effort_of(outcomes, row),
                 while_searching={name: evaluation.objectives[name] for name in outcomes},

@@ -25,6 +25,11 @@ def effort_of(outcomes: Mapping[str, Outcome], row: int) -> str:
     return next((effort for effort in EFFORTS if effort in found), "")
 
 
+def load_of(outcomes: Mapping[str, Outcome], row: int) -> Mapping[str, Any] | None:
+    """Return what other programs did beside its measurement, if that left too few CPUs."""
+    return next((one.loads[row] for one in outcomes.values() if one.loads and one.loads[row]), None)
+
+
 def intervals_of(outcomes: Mapping[str, Outcome], row: int) -> dict[str, tuple[float, float]]:
     """Return the bounds on values, by objective, as far as there are finite ones."""
     return {

@@ -19,8 +19,10 @@ from hwnas.search.comparison.result import Comparison, Contestant
 from hwnas.search.objectives import Outcome
 from hwnas.search.report import compare_page, search_page
 from hwnas.search.study.archive import Evaluation
+from hwnas.search.study.final import measured_again
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
+from hwnas.search.study.task import EvaluationTask
 from hwnas.search.transfer import verdict
 from hwnas.search.transfer.sentence import BESIDE, Name
 from hwnas.supernets.errors import MALFORMED
@@ -125,3 +127,12 @@ def test_a_comparison_counts_the_evaluations_of_all_searches(study):
     outcome = Comparison.of(runs, 4, None, None).to_json()
     assert outcome["beside_load"].startswith("4 of 8 evaluations were measured while other programs (stress")
     assert "4 of 8 evaluations were measured" in compare_page(outcome)
+
+
+@pytest.mark.parametrize("after", [None, LOAD])
+def test_what_is_measured_again_is_marked_by_what_was_beside_it_then(study, after):
+    task = EvaluationTask(SearchSpace((Choice("k", (1, 2)), Choice("w", (1, 2)))), (Measured(),), (), ())
+    again = Outcome(np.array([2.0]), ("ok",), ("",), None, (), (after,))
+    for before in study.evaluations:
+        (found,) = measured_again([before], task, {"latency": again})
+        assert found.load == after

@@ -197,18 +197,21 @@ BRIEF = {
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
-def test_a_search_measures_each_sub_network_once_for_all_of_them():
+@pytest.mark.parametrize(("effort", "again"), [("thorough", 0), ("quick", 3)])
+def test_a_search_measures_each_sub_network_once_for_all_of_them(effort, again):
     with Store.open(":memory:") as store:
         found = search(
             supernets.get("toy"), "scripted:us=20", algorithm="random", evals=5, store=store, protocol=BRIEF,
-            objectives=("latency", "latency:p99", "macs"), constraints=("throughput>=1", "latency:median<=1s"),
+            objectives=("latency", "latency:p99", "params"), constraints=("throughput>=1", "latency:median<=1s"),
+            effort=effort, final_front=again,
         )  # fmt: skip
-        assert store.count_measurements() == 5
+        assert 5 <= store.count_measurements() <= 5 + again
     for one in found.evaluations:
-        assert set(one.objectives) == {"latency", "latency:p99", "macs", "throughput", "latency:median"}
+        assert set(one.objectives) == {"latency", "latency:p99", "params", "throughput", "latency:median"}
         assert one.objectives["latency"] <= one.objectives["latency:p99"]
         assert one.objectives["throughput"] == pytest.approx(1e3 / one.objectives["latency"])
         assert one.violation == 0
+    assert any(one.while_searching for one in found.evaluations) == bool(again)
 
 
 @pytest.mark.slow
