@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.bench import Network
+from hwnas.harness.bench.bench import Network
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import EFFORTS, TimingProtocol

@@ -13,21 +13,15 @@ import numpy.typing as npt
 from hwnas import backends
 from hwnas.backends.backend import KnowingBackend, known_latency
 from hwnas.harness import cache
-from hwnas.harness.bench import (
-    SILENCE_S,
-    Bench,
-    Elsewhere,
-    LocalBench,
-    Network,
-    ParallelBench,
-)
+from hwnas.harness.bench.bench import SILENCE_S, Bench, Elsewhere, Network, ParallelBench
+from hwnas.harness.bench.local import LocalBench
+from hwnas.harness.bench.progress import MeasuringProgress, OnProgress
 from hwnas.harness.cache import StoredValues
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.request import Given
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
-from hwnas.harness.progress import MeasuringProgress, OnProgress
 from hwnas.harness.project_file import chosen
 from hwnas.harness.store import Store
 from hwnas.harness.worker.builder import MeasurementBuilder
@@ -133,6 +127,11 @@ class Measurer:
     def environment(self) -> dict[str, Any]:
         """The environment of the measuring machine; after the first batch with its noise and verified threads."""
         return self._bench.environment
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Where the time of measuring on this machine has gone, in seconds, by phase; empty where others measure."""
+        return dict(self._bench.timings.seconds) if isinstance(self._bench, LocalBench) else {}
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hwnas import backends
 from hwnas.backends.backend import Option, Settings
-from hwnas.harness.bench import Elsewhere
+from hwnas.harness.bench.bench import Elsewhere
 from hwnas.harness.platform import Platform
 from hwnas.harness.worker.int8_images import calibration_digest
 from hwnas.supernets.contents import Content, content_digest, identified

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, 
 from hwnas.supernets.spec import parse_int, parse_spec
 
 _COMMON = ("threads", "batch", "precision", "device")
+
+# Keys in which + separates values; in a file's name + is an ordinary character.
+_SWEPT = ("threads", "batch", "precision")
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,31 @@ def _stands_for(path: Path, name: str, table: Mapping[str, str]) -> str:
             raise PlatformError(f"{path}: [platforms] {' = '.join([*passed, spelled])}: the name stands for itself")
         passed.append(spelled)
     return spelled
+
+
+def swept(texts: Iterable[str]) -> list[str]:
+    """Return the platform strings that ``texts`` stand for, in order; the last key varies fastest.
+
+    A name of ``hwnas.toml`` may contain a +, and may stand for several platforms.
+
+    Raises:
+        PlatformError: a text does not have the form of a platform string.
+    """
+    known = named_platforms()
+    return [one for text in texts for one in _swept(text, known.get(text, text))]
+
+
+def _swept(text: str, spelled: str) -> list[str]:
+    if "+" not in spelled.partition(":")[2]:
+        return [text]
+    name, options = parse_spec(spelled, f"platform {text!r}", PlatformError)
+    if not any("+" in options.get(key, "") for key in _SWEPT):
+        return [text]
+    values = [value.split("+") if key in _SWEPT else [value] for key, value in options.items()]
+    return [
+        f"{name}:{','.join(f'{key}={value}' for key, value in zip(options, chosen, strict=True))}"
+        for chosen in itertools.product(*values)
+    ]
 
 
 def platforms_here() -> list[PlatformHere]:

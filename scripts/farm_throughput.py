@@ -24,12 +24,12 @@ import numpy as np  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
 from hwnas import supernets  # noqa: E402
+from hwnas.harness.bench.progress import MeasuringProgress  # noqa: E402
 from hwnas.harness.farm.cluster import Cluster  # noqa: E402
 from hwnas.harness.farm.platforms import find  # noqa: E402
 from hwnas.harness.measure import Measurer  # noqa: E402
 from hwnas.harness.measurement.protocol import profile  # noqa: E402
 from hwnas.harness.platform import Platform, parse  # noqa: E402
-from hwnas.harness.progress import MeasuringProgress  # noqa: E402
 from hwnas.supernets.space import IntArray  # noqa: E402
 from hwnas.supernets.supernet import SuperNetwork  # noqa: E402
 

@@ -9,7 +9,7 @@ result, and jobs that are repeated when a worker or the scheduler is lost. Dask 
 ``worker``      the process that joins the scheduler; ``supervisor`` restarts it
 ``news``        reports from a worker about an order before it is done
 ``cluster``     the client's side: a connection that recovers, jobs that are repeated
-``bench``       a ``hwnas.harness.bench.Bench`` whose networks are measured by workers
+``bench``       a ``hwnas.harness.bench.bench.Bench`` whose networks are measured by workers
 ``platforms``   finds platforms of the farm by name
 ``local``       a scheduler and workers on this machine
 ``status``      the state of workers, devices and queue

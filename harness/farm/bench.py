@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.bench import SILENCE_S, Network, OnMeasurement
+from hwnas.harness.bench.bench import SILENCE_S, Network, OnMeasurement
+from hwnas.harness.bench.progress import MeasuringProgress, OnProgress
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder
@@ -18,7 +19,6 @@ from hwnas.harness.farm.offer import OfferedPlatform, place, token
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
-from hwnas.harness.progress import MeasuringProgress, OnProgress
 from hwnas.harness.validation import Refusal, validating
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.supernets.errors import MeasurementError
@@ -48,7 +48,7 @@ class _Sent:
 
 
 class FarmBench:
-    """Measures the networks of one super-network on a platform of the farm; see ``hwnas.harness.bench.Bench``.
+    """Measures the networks of one super-network on a platform of the farm; see ``hwnas.harness.bench.bench.Bench``.
 
     Args:
         cluster: the connection.

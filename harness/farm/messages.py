@@ -36,7 +36,7 @@ class MeasureDescription(Message):
         check: compare every network's outputs with the torch module's.
         silence_s: a measuring process that says nothing for this long has hung.
         contents: digests of the files that options of the platform name; ``None``: they are not compared.
-        wait_s: how long to wait for calm before a worker starts there; see ``hwnas.harness.bench.LocalBench``.
+        wait_s: how long to wait for calm before a worker starts there; see ``hwnas.harness.bench.local.LocalBench``.
     """
 
     version: int

@@ -10,13 +10,13 @@ from threading import Lock
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import LocalBench
+from hwnas.harness.bench.local import LocalBench
+from hwnas.harness.bench.progress import OnProgress
 from hwnas.harness.farm.messages import MeasureDescription
 from hwnas.harness.farm.offer import Offer
 from hwnas.harness.measurement.protocol import ProtocolChoice
 from hwnas.harness.pinned import pinned, pinned_settings
 from hwnas.harness.platform import Platform, parse, surroundings
-from hwnas.harness.progress import OnProgress
 from hwnas.supernets.contents import SHOWN
 from hwnas.supernets.errors import MeasurementError
 

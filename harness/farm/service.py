@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from hwnas import supernets
-from hwnas.harness.bench import OnMeasurement
+from hwnas.harness.bench.bench import OnMeasurement
+from hwnas.harness.bench.progress import MeasuringProgress, OnProgress
 from hwnas.harness.farm import files
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import (
@@ -39,7 +40,6 @@ from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.pinned import pinned_settings
 from hwnas.harness.platform import parse, surroundings
-from hwnas.harness.progress import MeasuringProgress, OnProgress
 from hwnas.harness.quality.quality import ScoredQuality
 from hwnas.harness.validation import Refusal
 from hwnas.supernets.errors import HwnasError, MeasurementError, QualityError

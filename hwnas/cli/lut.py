@@ -33,7 +33,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results
 from hwnas.cli.progress import telling
 from hwnas.cli.tables import Column, ColumnKind, TextTable
-from hwnas.search.beside_load import Load, beside_load
+from hwnas.harness.measurement.beside_load import Load, beside_load
 from hwnas.search.words import troubled
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore stored measurements and measure everything again.")]

@@ -115,6 +115,7 @@ SearchEffort = Annotated[
         callback=effort,
     ),
 ]
+Timings = Annotated[bool, typer.Option("--timings", help="Print where the time went.")]
 FinalFront = Annotated[
     int | None,
     typer.Option(

@@ -33,7 +33,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
-from hwnas.search.beside_load import beside_load, status_shown
+from hwnas.harness.measurement.beside_load import beside_load, status_shown
 from hwnas.search.words import shortened, troubled
 
 if TYPE_CHECKING:

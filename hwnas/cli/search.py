@@ -25,6 +25,7 @@ from hwnas.cli.options import (
     StoreUrl,
     Subset,
     Supernet,
+    Timings,
     TlsCaFile,
     TlsCert,
     TlsKey,
@@ -39,7 +40,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark
 from hwnas.cli.progress import searching
 from hwnas.cli.tables import Cell, Column, TextTable
-from hwnas.search.beside_load import status_shown
+from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def search(
     wait: Wait = None,
     effort: SearchEffort = None,
     final_front: FinalFront = None,
+    timings: Timings = False,
     json: JsonFile = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
@@ -149,6 +151,8 @@ def search(
         deliver.result(outcome, front_table(outcome), json=json)
         if json != STANDARD_OUTPUT and not quiet:
             _summary(outcome)
+            if timings:
+                remark(_times(outcome["time_s"]))
     if quiet and not outcome["front"]:
         # What failed is no progress: whoever asked for quiet wants to hear of that alone.
         for line in outcome.get("notes", ()):
@@ -192,8 +196,18 @@ def _thinned(front: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [front[step] for step in steps]
 
 
+def _times(time_s: dict[str, float]) -> str:
+    """Say where the time of a search went."""
+    named = {"waiting": "waiting", "starting": "starting workers", "preparing": "preparing", "timing": "timing"}
+    parts = [(time_s[phase], words) for phase, words in named.items() if time_s.get(phase)]
+    parts.append((time_s["search"], "searching"))
+    other = max(0.0, time_s["total"] - sum(seconds for seconds, _ in parts))
+    spelled = ", ".join(f"{seconds:.1f} s {words}" for seconds, words in [*parts, (other, "else")])
+    return f"where the time went: {spelled}; {time_s['total']:.1f} s in all"
+
+
 def _summary(outcome: dict[str, Any]) -> None:
-    from hwnas.search.front_noise import front_noise
+    from hwnas.search.report.front_noise import front_noise
 
     time = outcome["time_s"]
     final = f", {time['final']:.1f} s measuring the front again" if "final" in time else ""

@@ -84,9 +84,9 @@ def transfer(
     """
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of
+    from hwnas.harness.platform import swept
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
-    from hwnas.harness.sweep import swept
     from hwnas.search.report import transfer_page
     from hwnas.search.transfer import transfer as run
     from hwnas.search.transfer.verdict import words

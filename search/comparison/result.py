@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.search.beside_load import beside_load
+from hwnas.harness.measurement.beside_load import beside_load
 from hwnas.search.comparison.attainment import attainment_surfaces
 from hwnas.search.hypervolume import hypervolume
 from hwnas.search.objectives import Directions

@@ -263,6 +263,11 @@ class Sources:
         found = {} if used.platform is None else contents(used.platform)
         return {**found, **getattr(used.quality, "contents", {})}
 
+    @property
+    def timings(self) -> dict[str, float]:
+        """Where the time of measuring has gone, in seconds, by phase; empty where nothing was measured."""
+        return self.measurer.timings if "measurer" in vars(self) else {}
+
     @cached_property
     def measurer(self) -> Measurer:
         """The measurer on the platform, started; the exit closes it."""

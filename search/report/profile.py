@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hwnas.harness.measurement.beside_load import beside_load, status_shown
 from hwnas.harness.measurement.percentiles import PERCENTILES
-from hwnas.search.beside_load import beside_load, status_shown
 from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
 from hwnas.search.report.precisions import gains

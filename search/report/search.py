@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwnas.search.beside_load import status_shown
-from hwnas.search.front_noise import FrontNoise, front_noise
+from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.report.figures import Cell, PageTable
+from hwnas.search.report.front_noise import FrontNoise, front_noise
 from hwnas.search.report.page import render
 from hwnas.search.report.search_figures import growth, pairs, parallel, projection
 from hwnas.search.report.study_view import StudyView

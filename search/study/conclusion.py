@@ -80,8 +80,10 @@ def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, s
     names = dict.fromkeys([*plan.drifts, *limited, *sorted(plan.brief)])
     with sources() as opened, clock.measuring():
         again = {one.name: one.evaluate(X) for one in make(names, opened)}
+        timings = opened.timings
     found = measured_again([study.archive[index] for index in indices], plan.task, again)
     final = FinalFront(THOROUGH, len(study.archive), found, len(likely) - len(indices))
     checkpoint.conclude(final)
     spent = {**study.time_s, "final": clock.measure_s, "total": study.time_s["total"] + clock.measure_s}
+    spent |= {phase: spent.get(phase, 0.0) + seconds for phase, seconds in timings.items()}
     return replace(study, time_s=spent).concluded(final)

@@ -291,6 +291,11 @@ class Plan:
     def _measured(self) -> bool:
         return any(isinstance(one, MeasuredLatency) for one in self.objectives)
 
+    @property
+    def timings(self) -> dict[str, float]:
+        """Where the time of measuring has gone so far, in seconds, by phase."""
+        return self._sources.timings
+
     def facts(self) -> dict[str, Any]:
         """Return what else is to be known about the values, as JSON values."""
         shown = self.directions.shown(self.reference.point)

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from hwnas.harness.measurement.beside_load import beside_load
 from hwnas.harness.measurement.protocol import EFFORTS
-from hwnas.search.beside_load import beside_load
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.final import FinalFront
@@ -49,7 +49,8 @@ class Study:
         facts: what is to be known about its values: "quality", "environment", "reference"; "remarks" where there are
             some on how it was resumed; "final" where its front was measured again, with what effort.
         archive: its evaluations.
-        time_s: seconds, "measure", "search" and "total".
+        time_s: seconds, "measure", "search" and "total"; "final" where the front was measured again; of this call, how
+            much of measuring was "waiting", "starting" workers, "preparing" and "timing".
         stopped: why it ended; "" where that is not known.
     """
 

@@ -203,7 +203,8 @@ class _Run:
             plan.task, algorithm, archive, placed.checkpoint, clock, plan.drifts, window=window, measured=measured
         )
         stopped = loop.run(self._evals, stop, self.report)
-        return Study(placed.name, placed.settings, placed.facts, archive, clock.spent(), stopped)
+        spent = clock.spent() | plan.timings
+        return Study(placed.name, placed.settings, placed.facts, archive, spent, stopped)
 
     # --- reporting ---------------------------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.host.environment import merged
+from hwnas.harness.measurement.beside_load import beside_load
 from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.harness.project_file import asked_of
 from hwnas.harness.quality import qualities
-from hwnas.search.beside_load import beside_load
 from hwnas.search.objectives import Sources
 from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
 from hwnas.search.study.archive import Evaluation

@@ -21,9 +21,9 @@ from hwnas.harness.data._subwords import Subwords
 from hwnas.harness.farm import offer, platforms, security
 from hwnas.harness.farm.messages import PlatformRead, SettingsRead
 from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.platform import swept
 from hwnas.harness.quality import QualityOptions
 from hwnas.harness.store.kinds import kind_of
-from hwnas.harness.sweep import swept
 from hwnas.search import objectives
 from hwnas.search.comparison import run as compare
 from hwnas.search.objectives import Directions, Sources

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hwnas import supernets
-from hwnas.harness.bench import LocalBench
+from hwnas.harness.bench.local import LocalBench
 from hwnas.harness.host import heap
 from hwnas.harness.host.huge_pages import HUGE
 from hwnas.harness.measurement.protocol import profile

@@ -13,8 +13,7 @@ from hwnas import backends
 from hwnas.harness import platform
 from hwnas.harness.farm.offer import offer_here
 from hwnas.harness.host import threads
-from hwnas.harness.platform import parse, platforms_here
-from hwnas.harness.sweep import swept
+from hwnas.harness.platform import parse, platforms_here, swept
 from hwnas.supernets.errors import PlatformError
 
 

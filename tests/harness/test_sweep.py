@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hwnas.harness.sweep import swept
+from hwnas.harness.platform import swept
 from hwnas.supernets.errors import PlatformError
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hwnas import supernets
 from hwnas.harness import platform
-from hwnas.harness.bench import LocalBench
+from hwnas.harness.bench.local import LocalBench
 from hwnas.harness.host import environment, heap, variables
 from hwnas.supernets.errors import MeasurementError, PlatformError
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from hwnas.cli import profile as profile_command
 from hwnas.cli.progress import _bars, _warn
 from hwnas.cli.search import front_table
-from hwnas.harness.progress import MeasuringProgress
+from hwnas.harness.bench.progress import MeasuringProgress
+from hwnas.harness.measurement.beside_load import beside_load, status_shown
 from hwnas.harness.store import Store
 from hwnas.search import objectives
-from hwnas.search.beside_load import beside_load, status_shown
 from hwnas.search.comparison.result import Comparison, Contestant
 from hwnas.search.objectives import Outcome
 from hwnas.search.report import compare_page, search_page

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwnas.search.front_noise import front_noise
 from hwnas.search.report import compare_page, profile_page, search_page
 from hwnas.search.report.compare import ahead
+from hwnas.search.report.front_noise import front_noise
 from hwnas.search.report.precisions import gains
 from hwnas.search.words import troubled
 

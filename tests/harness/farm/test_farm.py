@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hwnas import supernets
 from hwnas.cli import build_app, run
-from hwnas.harness.bench import ParallelBench
+from hwnas.harness.bench.bench import ParallelBench
 from hwnas.harness.farm import files
 from hwnas.harness.farm.bench import FarmBench
 from hwnas.harness.farm.cluster import Cluster, Job

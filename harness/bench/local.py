@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from hwnas import backends
 from hwnas.backends.backend import RunningBackend
+from hwnas.harness.bench.bench import SILENCE_S, Network, OnMeasurement
+from hwnas.harness.bench.progress import MeasuringProgress, OnProgress
+from hwnas.harness.bench.timings import Timings
 from hwnas.harness.host.calm import LoadWatch
 from hwnas.harness.host.lock import DeviceLock
 from hwnas.harness.host.threads import affinity, physical_cores
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.platform import Platform, surroundings
-from hwnas.harness.progress import MeasuringProgress, OnProgress
 from hwnas.harness.worker.builder import MeasurementBuilder
 from hwnas.harness.worker.messages import Failed, Measured, Order, Prepared, Progressed
 from hwnas.harness.worker.process import WorkerDied, WorkerProcess, start_worker
@@ -25,85 +26,10 @@ from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
-# Importing torch and compiling a large graph take a minute on a busy machine.
-SILENCE_S = 180.0
 # A network that takes the worker down with it gets a second chance, alone.
 _ATTEMPTS = 2
 # A worker that dies so often in a row without a single value will not stop doing so.
 _DEATHS = 4
-
-Network = tuple[str, IntArray]  # its key and its vector, (n_var,)
-OnMeasurement = Callable[[Measurement], Measurement]
-
-
-class Bench(Protocol):
-    """Measures the networks of one super-network on one platform, side by side with anchors.
-
-    Attributes:
-        environment: of the machine that measures.
-        fingerprint: of it; values of different ones are never mixed.
-        anchors_now: the anchors' keys and latencies, seconds, in the latest batch.
-    """
-
-    @property
-    def environment(self) -> dict[str, Any]: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def anchors_now(self) -> Mapping[str, float]: ...
-
-    def begin(self) -> TimingProtocol:
-        """Start a worker, unless there is one already; return the protocol that it follows."""
-        ...
-
-    def take(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> dict[str, Measurement]:
-        """Measure networks along with the anchors; without networks, the anchors alone.
-
-        Args:
-            networks: keys and vectors.
-            on_measurement: called with each measurement as soon as it is there, and with interim ones before; returns
-                what is to be returned in its place.
-
-        Returns:
-            The measurements, by key.
-        """
-        ...
-
-    def close(self) -> None:
-        """End the worker and release the device."""
-        ...
-
-
-@runtime_checkable
-class Elsewhere(Protocol):
-    """A platform whose networks are measured by other machines."""
-
-    def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> Bench:
-        """Return a bench there; ``options`` are those of ``LocalBench``, but for ``unit``."""
-        ...
-
-
-@runtime_checkable
-class ParallelBench(Protocol):
-    """A bench with several devices.
-
-    Attributes:
-        parallel: how many measure at a time.
-    """
-
-    @property
-    def parallel(self) -> int: ...
-
-    def send(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> int:
-        """Send networks to be measured side by side, and return a ticket at once.
-
-        ``on_measurement`` is called with interim measurements until the ticket has arrived.
-        """
-        ...
-
-    def arrived(self, timeout_s: float) -> Iterator[tuple[int, list[Measurement]]]:
-        """Yield tickets whose networks are all measured; wait for the first one at most ``timeout_s``."""
-        ...
 
 
 class LocalBench:
@@ -124,6 +50,7 @@ class LocalBench:
 
     Attributes:
         on_progress: as given; may be replaced between two batches.
+        timings: where the time has gone.
     """
 
     def __init__(  # noqa: PLR0913 - all of it is one order to a worker
@@ -147,6 +74,7 @@ class LocalBench:
         self._rng = np.random.default_rng(0) if rng is None else rng
         self._check = check
         self._silence_s = silence_s
+        self.timings = Timings()
         self._backend = backends.get(platform.backend)
         self.environment, self.fingerprint = surroundings(platform)
         # Workers run on the CPUs that the environment records, whatever a library does to this process's own later.
@@ -246,6 +174,7 @@ class LocalBench:
         seed = int(self._rng.integers(2**32))
         prepared = 0
         for message in worker.measure([(number, row.tolist()) for number, (_, row) in left.items()], seed):
+            self.timings.lap("preparing" if isinstance(message, Prepared | Failed) else "timing")
             match message:
                 case Progressed(tick=tick):
                     self.on_progress(MeasuringProgress.timing(tick))
@@ -290,13 +219,16 @@ class LocalBench:
 
     def _start(self) -> WorkerProcess:
         """Return the worker; if there is none, wait for the device and start one."""
+        self.timings.begin()
         if self._worker is None:
             if self._lock is None:
                 lock = DeviceLock(self._locked, lambda text: self._say("waiting", text))
                 self._lock = lock.__enter__()
             self._watch.wait()
+            self.timings.lap("waiting")
             self._say("starting", f"starting a worker for {self._platform}")
             self._worker = self._started()
+            self.timings.lap("starting")
             self._watch.mark(self.pid)
             ready = self._worker.ready
             noise, threads = asdict(ready.noise), ready.threads
