@@ -196,7 +196,7 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
         f"{row['macs'] / 1e6:.1f}M",
         f"{row['params'] / 1e6:.2f}M",
         "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**20:.0f} MiB",
-        status_shown(row["status"], row["context"].get("load")),
+        (status_shown(row["status"], row["context"].get("load")), f"{row['status']}{'*' * ('load' in row['context'])}"),
     ]
 
 
