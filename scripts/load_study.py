@@ -23,8 +23,8 @@ from hwnas.search.transfer import TransferResult, transfer
 from hwnas.search.transfer.fronts import Regret
 
 PLATFORMS = ("onnxruntime:threads=1", "openvino:threads=1")
-# A process that keeps a CPU busy ends by itself, should this one be killed.
-_BUSY = "import time\nend = time.monotonic() + 900\nwhile time.monotonic() < end: pass"
+# A process that keeps a CPU busy, and ends with the one that started it.
+_BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(100_000))"
 
 
 def main() -> int:

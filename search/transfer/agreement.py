@@ -19,6 +19,8 @@ from hwnas.supernets.space import FloatArray, IntArray
 
 # Draws of noise that the ceiling is the mean of: of all rows, and of each resample.
 _DRAWS, _DRAWS_OF_RESAMPLE = 50, 5
+# Values that are held at once.
+_MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,28 @@ def _retest(latency: FloatArray, noise: Noise, rows: IntArray, draws: int, rng: 
     """
     if noise.exact:
         return np.ones((len(rows), latency.shape[1]))
-    values = np.log(latency)
-    twice, four_times = [], []
-    for own in np.repeat(rows, draws, axis=0):
-        error, one, other = noise.errors(3, rng)
-        runs = values + error, values - error
-        wider = runs[0] + np.sqrt(2) * one, runs[1] + np.sqrt(2) * other
-        twice.append([run[own] for run in runs])
-        four_times.append([run[own] for run in wider])
-    taus = [_within(np.array(runs)).reshape(len(rows), draws, -1) for runs in (twice, four_times)]
+    drawn = np.repeat(rows, draws, axis=0)
+    n_parts = -(-drawn.size * latency.shape[1] // _MOST_VALUES)
+    parts = [_half_runs(np.log(latency), noise, part, rng) for part in np.array_split(drawn, n_parts)]
+    taus = [np.concatenate(each).reshape(len(rows), draws, -1) for each in zip(*parts, strict=True)]
     return retest_tau(*(mean_of_known(each.swapaxes(0, 1)) for each in taus))
+
+
+def _half_runs(values: FloatArray, noise: Noise, rows: IntArray, rng: np.random.Generator) -> list[FloatArray]:
+    """Return the tau between two runs of twice and of four times the noise's variance, ``(n_draws, n_platforms)`` each.
+
+    Args:
+        values: logarithms of latencies, ``(n_rows, n_platforms)``.
+        noise: of the same.
+        rows: the rows of each draw, ``(n_draws, n_rows)``.
+        rng: draws noise.
+    """
+    n_draws, (n_rows, n_platforms) = len(rows), values.shape
+    error, one, other = noise.errors(3 * n_draws, rng).reshape(3, n_draws, n_rows, n_platforms)
+    twice = np.stack([values + error, values - error])
+    four_times = twice + np.sqrt(2) * np.stack([one, other])
+    chosen = (slice(None), np.arange(n_draws)[:, None], rows)
+    return [_within(runs[chosen].swapaxes(0, 1)) for runs in (twice, four_times)]
 
 
 def _within(runs: FloatArray) -> FloatArray:
@@ -135,7 +149,8 @@ def _tau(latency: FloatArray, noise: Noise, rows: IntArray, rng: np.random.Gener
     found = _pairs(quiet)
     if noise.exact:
         return found
-    noisy = _pairs(quiet * np.exp(np.array([noise.errors(1, rng)[0][own] for own in rows])))
+    errors = noise.errors(len(rows), rng)[np.arange(len(rows))[:, None], rows]
+    noisy = _pairs(quiet * np.exp(errors))
     # The mean over the draws; where a pair has no tau at all, nothing is to be taken out.
     lowered = mean_of_known(noisy) - mean_of_known(found)
     return np.asarray(np.clip(noisy - lowered, -1.0, 1.0))

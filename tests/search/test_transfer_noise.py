@@ -35,11 +35,11 @@ def decided(latency, noise, rng, resamples=40):
     return orders(rank_correlations(latency).kendall_tau, found, SETTLED)[0][1]
 
 
-@pytest.mark.parametrize("noise", [0.02, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
 def test_platforms_that_are_alike_are_hardly_ever_called_different_however_noisy(noise, rng):
-    said = [decided(*pair(rng, noise=noise), rng) for _ in range(60)]
-    # Of intervals of 95 %, chance alone keeps one pair in a hundred from overlapping: 4 of 60 have odds of 1 in 300.
-    assert said.count(DIFFERENT) <= 3
+    said = [decided(*pair(rng, noise=noise), rng) for _ in range(50)]
+    # Of intervals of 95 %, chance alone keeps one pair in a hundred from overlapping: 3 of 50 have odds of 1 in 70.
+    assert said.count(DIFFERENT) <= 2
     assert noise < 0.1 or ALIKE not in said
 
 
