@@ -10,6 +10,7 @@ from rich.markup import escape
 from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, ColumnKind, TextTable
+from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.words import shortened
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.values import number_or_none
@@ -115,7 +116,7 @@ def _cells(row: dict[str, Any], short: dict[str, str]) -> tuple[str, ...]:
         short[str(row["key"])],
         escape(row["platform"]),
         "" if latency is None else f"{1e3 * latency:.3f}",
-        escape(row["status"]),
+        escape(status_shown(row["status"], row.get("context", {}).get("load"))),
         escape(row["fingerprint"]),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from hwnas.cli import measurements as measurements_command
 from hwnas.cli import profile as profile_command
 from hwnas.cli.progress import _bars, _warn
 from hwnas.cli.search import front_table
@@ -136,3 +137,12 @@ def test_what_is_measured_again_is_marked_by_what_was_beside_it_then(study, afte
     for before in study.evaluations:
         (found,) = measured_again([before], task, {"latency": again})
         assert found.load == after
+
+
+@pytest.mark.parametrize(("context", "shown"), [({}, "ok"), ({"load": LOAD}, "ok, busy")])
+def test_the_list_of_measurements_shows_which_are_marked(context, shown):
+    row = {
+        "id": 1, "measured_at": "", "supernet": "toy", "key": "000", "platform": "p", "latency_s": 1.0, "status": "ok",
+        "fingerprint": "f", "context": context,
+    }  # fmt: skip
+    assert shown in measurements_command._cells(row, {"000": "000"})
