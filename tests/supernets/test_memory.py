@@ -27,8 +27,8 @@ IN_PLACE = (nn.BatchNorm2d, nn.ReLU, nn.Hardswish, nn.Hardsigmoid, nn.Flatten)
 
 def live_peak(module: nn.Module, side: int, channels: int) -> int:
     """The second way: give every node of the traced graph a storage, and add up those that live at each node."""
-    traced = fx.symbolic_trace(module).to("meta")  # shapes are enough
-    ShapeProp(traced).propagate(torch.zeros(1, channels, side, side, device="meta"))
+    traced = fx.symbolic_trace(module)
+    ShapeProp(traced).propagate(torch.zeros(1, channels, side, side))
     nodes = [node for node in traced.graph.nodes if node.op != "output"]
     order = {node: number for number, node in enumerate(nodes)}
     parts = dict(traced.named_modules())
