@@ -16,6 +16,7 @@ from hwnas.harness.worker.messages import SAID, Acknowledgement, Done, Failed, N
 from hwnas.supernets import errors
 
 _ATTEMPTS = 2  # to start a worker
+_STARTING_S = 60.0  # the least patience with its first message: it loads libraries before, maybe on busy CPUs
 _TAIL = 600  # characters of the worker's last words that go into a message
 
 
@@ -38,7 +39,7 @@ class WorkerProcess:
         order: the first message; its ``marker``, a file descriptor, is filled in here.
         environment: variables that must be set before the worker imports anything, on top of what
             ``hwnas.harness.host.variables`` lets through of this process's own.
-        silence_s: a worker that says nothing for this long has hung.
+        silence_s: a worker that says nothing for this long has hung; before its first message, at least a minute.
         listen: called with each message that comes before it is ready.
 
     Raises:
@@ -84,8 +85,9 @@ class WorkerProcess:
 
     def _open(self, order: Order) -> Ready:
         self._send(order)
+        patience_s = max(self._silence_s, _STARTING_S)
         while True:
-            message = self._next()
+            message, patience_s = self._next(patience_s), self._silence_s
             if isinstance(message, Refusal):
                 raise message.raised()
             self._send(Acknowledgement())
@@ -100,7 +102,7 @@ class WorkerProcess:
             WorkerDied: it ended or went silent; the messages yielded before are valid.
         """
         self._send(Networks([(number, [int(v) for v in vector]) for number, vector in networks], seed))
-        while not isinstance(message := self._next(), Done):
+        while not isinstance(message := self._next(self._silence_s), Done):
             yield message
             self._send(Acknowledgement())
         self._send(Acknowledgement())
@@ -117,9 +119,9 @@ class WorkerProcess:
         except Closed:
             raise self._died() from None
 
-    def _next(self) -> Said:
+    def _next(self, patience_s: float) -> Said:
         try:
-            said: Said = self._channel.receive(SAID, self._silence_s)
+            said: Said = self._channel.receive(SAID, patience_s)
         except Closed:
             raise self._died() from None
         except Garbled as error:
@@ -127,7 +129,7 @@ class WorkerProcess:
             raise WorkerDied(f"the worker sent no valid message: {error}{self._tail()}", self._at()) from None
         except Silence:
             self._process.kill()
-            raise WorkerDied(f"the worker sent nothing for {self._silence_s:g} s{self._tail()}", self._at()) from None
+            raise WorkerDied(f"the worker sent nothing for {patience_s:g} s{self._tail()}", self._at()) from None
         return said
 
     def _died(self) -> WorkerDied:
