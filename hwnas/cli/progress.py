@@ -174,9 +174,10 @@ def evaluating(total: int, quiet: bool) -> Iterator[EvaluatingBar]:
         yield EvaluatingBar(bars, total)
 
 
-def _warn(bars: Progress, event: Measuring | None) -> None:
+def _warn(bars: Progress, event: Measuring | QualityProgress | None) -> None:
     """Print a warning of a measurer as a line of its own, which stays."""
-    if event is not None and event.phase == "busy" and not bars.disable:
+    # An evaluation of accuracy has no phases.
+    if event is not None and getattr(event, "phase", "") == "busy" and not bars.disable:
         bars.console.print(f"[dim]{plain(event.message)}[/]", soft_wrap=True)
 
 
