@@ -134,7 +134,11 @@ def _tau(result: Mapping[str, Any], group: Sequence[int]) -> str:
         return f"Kendall tau at least {low:.2f}"
     i, j = group
     bounds = (interval["low"][i][j], interval["high"][i][j]) if interval else (None, None)
-    sure = "" if None in bounds else f", 95\u202f% interval {bounds[0]:.2f} to {bounds[1]:.2f}"
+    sure = "" if None in bounds else f", 95\u202f% interval {_two_digits(bounds[0])} to {_two_digits(bounds[1])}"
     # Of platforms that are exact it is 1, which goes without saying.
     allowed = f"; noise allows {ceiling_of(result, i, j):.2f}" if run_to_run(result, group) else ""
     return f"Kendall tau {low:.2f}{sure}{allowed}"
+
+
+def _two_digits(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # and never -0.00
