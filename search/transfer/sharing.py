@@ -133,8 +133,9 @@ def _tau(result: Mapping[str, Any], group: Sequence[int]) -> str:
     if len(group) > 2:
         return f"Kendall tau at least {low:.2f}"
     i, j = group
-    bounds = (interval["low"][i][j], interval["high"][i][j]) if interval else (None, None)
-    sure = "" if None in bounds else f", 95\u202f% interval {_two_digits(bounds[0])} to {_two_digits(bounds[1])}"
+    bounds = [interval[end][i][j] for end in ("low", "high")] if interval else []
+    between = " to ".join(_two_digits(bound) for bound in bounds if bound is not None)
+    sure = f", 95\u202f% interval {between}" if " to " in between else ""
     # Of platforms that are exact it is 1, which goes without saying.
     allowed = f"; noise allows {ceiling_of(result, i, j):.2f}" if run_to_run(result, group) else ""
     return f"Kendall tau {low:.2f}{sure}{allowed}"
