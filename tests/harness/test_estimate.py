@@ -79,6 +79,7 @@ def test_a_quiet_host_has_no_pace_to_divide_out(host, runs):
         assert np.array_equal(estimated(one.samples)[0], as_taken(one.samples)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [1, 4])
 @pytest.mark.parametrize(("host", "gain"), [(WANDERING, 1.5), (MODES, 1.2), (UNEQUAL, 1.2)])
 def test_where_the_host_wanders_values_are_nearer_to_the_truth(host, gain, runs):
@@ -89,6 +90,7 @@ def test_where_the_host_wanders_values_are_nearer_to_the_truth(host, gain, runs)
     assert np.mean(without) > gain * np.mean(with_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", [QUIET, NOISY, WANDERING, MODES, UNEQUAL, replace(MODES, sensitivity=0.05)])
 @pytest.mark.parametrize(("n", "rounds", "runs", "times"), [(30, 80, 1, 8), (9, 40, 4, 16)])
 def test_the_truth_is_within_the_interval_as_often_as_it_says(host, n, rounds, runs, times):
@@ -97,6 +99,7 @@ def test_the_truth_is_within_the_interval_as_often_as_it_says(host, n, rounds, r
     assert np.mean(covered) >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.04, 0.3])
 @pytest.mark.parametrize("n", [9, 30])
 @pytest.mark.parametrize("host", [QUIET, WANDERING])
@@ -119,6 +122,7 @@ def test_a_network_that_feels_the_host_more_is_not_slower_for_it():
     assert np.mean([within(estimated(one.samples), one.truth) for one in made]) >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", [QUIET, NOISY, WANDERING, MODES, UNEQUAL])
 def test_the_batch_as_a_whole_keeps_its_values(host):
     """The pace's zero is where the batch's 15th percentiles are: the host's calm end, and not its mean."""
@@ -129,6 +133,7 @@ def test_the_batch_as_a_whole_keeps_its_values(host):
     assert abs(np.median(off)) < 0.02  # of a pace that has 30 % between its modes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", [QUIET, WANDERING, MODES, UNEQUAL])
 def test_a_value_does_not_depend_on_the_other_networks_of_its_batch(host):
     rng = np.random.default_rng(5)

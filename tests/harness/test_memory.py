@@ -50,6 +50,7 @@ def test_memory_gets_into_huge_pages():
     assert after > 0.5
 
 
+@pytest.mark.slow
 def test_memory_that_a_library_has_bound_to_a_node_is_no_longer_kept_apart():
     libc = ctypes.CDLL(None)
     region = mmap.mmap(-1, 32 * memory.HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -154,6 +154,7 @@ def test_a_server_that_restarts_is_waited_for(store, postgresql):
     assert keys(store) == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_is_an_error_after_a_while(store, postgresql, monkeypatch):
     monkeypatch.setattr(database, "_WAITS", (0.01, 0.02))
     store.put_measurement(RECORD)

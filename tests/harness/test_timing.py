@@ -193,6 +193,7 @@ def test_the_sessions_of_a_network_take_turns():
         assert np.median(samples.wall_ns[samples.rounds % 4 == session]) == pytest.approx(ns, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_sessions_that_differ_more_than_networks_do_not_pass_for_ranked():
     def converged(n_sessions):
         machine, rng = Machine(seed=7, jitter=0.001), np.random.default_rng(3)

@@ -87,6 +87,7 @@ def test_two_files_of_one_name_are_refused_before_any_work(mine, capsys):
     assert not (mine.parent / "reproduction").exists()
 
 
+@pytest.mark.slow
 def test_a_problem_that_is_called_as_a_path_leaves_nothing_elsewhere(mine):
     before = set(mine.parent.parent.rglob("*"))
     mine.write_text(MINE.replace("problems.mine", 'problems."../../../../up/mine"'))

@@ -187,6 +187,7 @@ def measured_briefly(host, seed, batches=8):
     return drift.noise, np.std([np.log(drift.value(key, np.nan) / seconds) for key, seconds in truth.items()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_noise_of_brief_measurements_is_told_within_a_factor_of_one_and_a_half(host):
     found = np.array([measured_briefly(HOSTS[host], seed) for seed in range(4)])

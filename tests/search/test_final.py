@@ -245,6 +245,7 @@ def test_a_search_that_was_interrupted_in_its_final_front_goes_on_there(calls, m
         assert calls == []  # all of it is in the store
 
 
+@pytest.mark.slow
 def test_a_study_that_goes_on_learns_from_what_it_saw_and_has_another_final_front(calls):
     whole = searched(algorithm="linas", evals=30)
     with Store.open(":memory:") as store:

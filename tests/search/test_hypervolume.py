@@ -71,6 +71,7 @@ def test_non_dominated_leaves_failed_rows_out():
     assert not non_dominated(points[:1]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("m", [1, 2, 3, 4])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

@@ -72,6 +72,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_none_of_them_hears_what_a_terminal_sends_not_even_the_first(tmp_path):
     (tmp_path / "deaf.py").write_text(DEAF)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

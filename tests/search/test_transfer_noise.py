@@ -35,6 +35,7 @@ def decided(latency, noise, rng, resamples=40):
     return orders(rank_correlations(latency).kendall_tau, found, SETTLED)[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
 def test_platforms_that_are_alike_are_hardly_ever_called_different_however_noisy(noise, rng):
     said = [decided(*pair(rng, noise=noise), rng) for _ in range(50)]
@@ -49,17 +50,20 @@ def test_the_former_rule_called_them_different(rng):
     assert sum(high < 0.95 for high in taus) == 20
 
 
+@pytest.mark.slow
 def test_platforms_that_differ_are_called_so_where_there_is_little_noise(rng):
     said = [decided(*pair(rng, noise=0.01, apart=0.15), rng) for _ in range(30)]
     assert said.count(DIFFERENT) >= 29
 
 
+@pytest.mark.slow
 def test_platforms_that_are_alike_are_called_so_where_there_is_little_noise(rng):
     said = [decided(*pair(rng, noise=0.002), rng) for _ in range(30)]
     assert said.count(ALIKE) >= 28
     assert DIFFERENT not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clustered", [0.0, 0.6])
 @pytest.mark.parametrize(("spread", "noise"), [(0.2, 0.1), (0.2, 0.02), (0.05, 0.05)])
 def test_the_ceiling_is_about_the_tau_that_two_runs_really_have(clustered, spread, noise, rng):

@@ -41,6 +41,7 @@ def rewritten(file, change):
     torch.save(document, file)
 
 
+@pytest.mark.slow
 def test_a_state_is_the_modules_for_every_config(net):
     assert isinstance(net, Trainable)
     shared = net.shared()
@@ -216,6 +217,7 @@ def test_code_in_a_file_is_not_run(file):
         NET.shared(str(file))
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_read_anew(file):
     before = NET.build(SAMPLED, str(file)).state_dict()["classifier.bias"]
     rewritten(file, lambda state: {**state, "classifier.linear.bias": torch.ones(10)})

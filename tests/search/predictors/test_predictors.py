@@ -115,6 +115,7 @@ def test_bar_on_measured_accuracy(kind, measured):
     assert tau >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ridge", "stacked"])
 def test_bar_on_table_latency(kind, assets):
     del assets
