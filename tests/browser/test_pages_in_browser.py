@@ -1,5 +1,6 @@
 """What only a browser can tell of the pages."""
 
+import functools
 import json
 import runpy
 from pathlib import Path
@@ -28,8 +29,15 @@ def sample(name):
     return json.loads((SAMPLES / f"{name}.json").read_text())
 
 
+@functools.cache
 def page(name):
     return PAGES[name](sample(name))
+
+
+@functools.cache
+def page_of_many_platforms():
+    make = runpy.run_path(str(SAMPLES / "make.py"))
+    return transfer_page(make["transfer_sample"](tuple(make["PLATFORMS"]), samples=0, resamples=0))
 
 
 def wait(browser, script, *arguments):
@@ -161,8 +169,7 @@ def test_of_many_figures_one_is_chosen_by_keyboard(show):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
-    make = runpy.run_path(str(SAMPLES / "make.py"))
-    browser = show(transfer_page(make["transfer_sample"](tuple(make["PLATFORMS"]), samples=0, resamples=0)))
+    browser = show(page_of_many_platforms())
 
     def visible():
         return browser.execute_script(
@@ -239,8 +246,7 @@ def test_where_the_chosen_figure_is_switched_off_another_takes_its_place(show):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
-    make = runpy.run_path(str(SAMPLES / "make.py"))
-    browser = show(transfer_page(make["transfer_sample"](tuple(make["PLATFORMS"]), samples=0, resamples=0)))
+    browser = show(page_of_many_platforms())
     shown = "return [...document.querySelectorAll('figure[id^=front]')].filter((f) => f.offsetParent).map((f) => f.id)"
     assert browser.execute_script(shown) == ["front-0"]
     boxes = browser.find_elements(By.CSS_SELECTOR, "[data-filter]")
