@@ -43,7 +43,9 @@ def build_live(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) 
     """
     with without_weights():
         module = make()
-    module.to_empty(device="cpu")
+    # Not by to_empty(): what is done to a meta tensor is done in Python, which loads a library for symbols.
+    empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in module.state_dict().items()}
+    module.load_state_dict(empty, assign=True)
     draw_weights(module)
     module.eval()
     set_statistics(module, inputs)

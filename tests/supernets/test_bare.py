@@ -19,7 +19,7 @@ for name in supernets.names():
     net = supernets.get(name)
     (config,) = net.space.decode(net.space.smallest())
     net.stages(config, 1)
-    print(name, "torch._dynamo" in sys.modules)
+    print(name, sorted({"sympy", "torch._dynamo"} & sys.modules.keys()))
 """
 
 
@@ -43,4 +43,4 @@ def test_shapes_are_there_and_nothing_is_drawn():
 @pytest.mark.slow
 def test_a_worker_that_builds_a_network_does_not_load_torchs_compiler():
     said = subprocess.run([sys.executable, "-c", BUILT], capture_output=True, text=True, check=True).stdout
-    assert said == "".join(f"{name} False\n" for name in supernets.names())
+    assert said == "".join(f"{name} []\n" for name in supernets.names())
