@@ -25,7 +25,7 @@ from hwnas.supernets.space import FloatArray
 # Sub-networks of a final front where its number is not given: measured in full, they take a minute or less.
 DEFAULT_SIZE = 20
 # Fronts that are drawn, and the share of them that a sub-network has to be on to be worth its time.
-_DRAWS, _LEAST = 400, 0.02
+_DRAWS, _LEAST = 400, 0.05
 # Half the width of a 95 % interval in standard deviations.
 _HALF_WIDTH = 1.96
 
