@@ -96,6 +96,7 @@ def test_several_inputs_and_outputs(backend):
     session.close()
 
 
+@pytest.mark.slow
 def test_sessions_do_not_disturb_each_other(backend):
     stages = [_stage(*SMALL), _stage("ofa-mbv3-w1.2:r=128", 1, 1)]
     sessions = [backend.prepare(stage, _default(backend)) for stage in stages]
@@ -222,6 +223,7 @@ def test_int8_computes_something_a_little_else(backend):
     assert 1e-4 < error < 0.1
 
 
+@pytest.mark.slow
 def test_int8_is_calibrated_on_what_is_typical(backend):
     """Ranges a hundred times as wide as needed leave two or three of the 256 levels.
 

@@ -114,6 +114,7 @@ def test_opening_again_finds_everything(shared):
         assert second.study("s") is not None
 
 
+@pytest.mark.slow
 def test_threads_may_share_a_store(store):
     failures = []
 

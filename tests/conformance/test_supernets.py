@@ -52,6 +52,7 @@ def test_parameters_are_the_modules(net, X):
         assert sum(parameter.numel() for parameter in module.parameters()) == net.params(x[None])[0]
 
 
+@pytest.mark.slow
 def test_one_network_one_module(net):
     X = net.space.sample(50, 1)
     row = next(x for x in X if not np.array_equal(net.space.canonical(x[None])[0], x))

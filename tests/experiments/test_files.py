@@ -75,6 +75,7 @@ def latencies(tmp_path, name):
         return [one["objectives"]["latency"] for one in store.evaluations(store.study(name))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["lut", "quality"])
 def test_searches_and_what_is_made_of_them_follow_what_files_hold(tmp_path, which):
     lut, quality = tmp_path / "lut.yaml", tmp_path / "quality.csv"

@@ -241,6 +241,7 @@ def any_samples(draw):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(samples=st.lists(any_samples(), min_size=4, max_size=7), kind=st.sampled_from(["noisy", "quiet"]))
 def test_whatever_the_samples_are_there_is_an_estimate(samples, kind):

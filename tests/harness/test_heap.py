@@ -171,6 +171,7 @@ def test_with_a_preloaded_allocator_nothing_is_taken_and_it_is_recorded(preloade
     assert recorded == preloaded
 
 
+@pytest.mark.slow
 @needs_glibc
 @pytest.mark.parametrize("tunables", ["glibc.malloc.mmap_max=65536", "glibc.malloc.mmap_threshold=4096"])
 def test_tunables_that_give_large_blocks_mappings_are_seen(tunables):

@@ -129,6 +129,7 @@ def _unreadable(path):
 IN_THE_WAY = (_folder, _link, _pipe, _socket, _unreadable)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("put", IN_THE_WAY)
 def test_what_is_in_the_way_keeps_nobody_from_queueing(tmp_path, put):
     put(tmp_path / "hwnas-cpu.lock")

@@ -39,6 +39,7 @@ def test_contents_survive(rng):
     assert np.array_equal(data, before)
 
 
+@pytest.mark.slow
 def test_memory_gets_into_huge_pages():
     region = mmap.mmap(-1, 32 * memory.HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     region.write(b"x" * len(region))

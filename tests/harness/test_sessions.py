@@ -64,6 +64,7 @@ def test_each_time_is_a_session_of_its_own_in_a_room_of_its_own():
     assert not backend.open
 
 
+@pytest.mark.slow
 def test_whose_turn_it_is_runs():
     made = making(Counting())
     for _ in range(2):

@@ -73,6 +73,7 @@ def test_a_network_too_small_to_share_is_no_error():
     assert "too small" in check.note
 
 
+@pytest.mark.slow
 def test_without_schedstat_psutil_says_it(monkeypatch, tmp_path):
     monkeypatch.setattr(threads, "_TASKS", tmp_path / "none")
     check = threads.verify(burn, 1)

@@ -88,6 +88,7 @@ def test_what_cannot_settle_is_never_ok(seed, kind, bad):
     assert statuses(result, protocol) == ["ok", "unstable", "ok"]
 
 
+@pytest.mark.slow
 def test_a_batch_whose_ranks_do_not_settle_is_unstable():
     # Each network in turn is slow for seconds: every interval would be narrow, if only the fast half of it counted.
     machine = Machine(seed=1, slow_mode=0.5, mode_s=3.0, jitter=0.05)
@@ -220,6 +221,7 @@ def test_nobody_waits_for_anchors():
     assert not alone.convergence.all_converged
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_samples():
     def run(seed):
         machine = Machine(seed=3, jitter=0.01)

@@ -20,6 +20,7 @@ def test_each_moment_belongs_to_one_phase_or_to_none():
     assert timings.seconds == {"waiting": 0.0, "starting": 1.0, "preparing": 3.5, "timing": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_a_measurer_says_where_its_time_went():
     net = supernets.get("toy")

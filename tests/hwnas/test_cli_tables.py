@@ -42,6 +42,7 @@ def test_a_sub_network_of_the_front_is_written(study, capsys):
     assert "Number 2 of the front of the study `on-a`" in Path("out/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_export_says_what_it_can_do(study, capsys):
     assert run(["export", "on-a"]) == 2
     assert "expected at least one of --csv FILE, --onnx DIR" in capsys.readouterr().err

@@ -40,11 +40,13 @@ def test_every_task_is_done_once_and_comes_with_its_name(workers):
     assert found == {str(number): 2 * number for number in range(5)}
 
 
+@pytest.mark.slow
 def test_what_a_task_raises_is_raised_here():
     with pytest.raises(ValueError, match="odd"):
         list(side_by_side(fail, {"a": ("odd",), "b": ("odd",)}, 2))
 
 
+@pytest.mark.slow
 def test_an_error_that_cannot_be_sent_keeps_its_words():
     with pytest.raises(WorkError, match="did you mean 'apple'"):
         list(side_by_side(fail, {"a": ("name",), "b": ("name",)}, 2))

@@ -325,6 +325,7 @@ def test_a_state_is_kept_to_the_last_bit():
 # --- snapshots --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_snapshot_counts_what_the_store_has(case, store, monkeypatch):
     put, seen = store.put_snapshot, []
 
@@ -386,6 +387,7 @@ def test_a_damaged_snapshot_costs_time_and_nothing_else(monkeypatch, store, dama
     assert case.run(store=store, study="s", resume=True) == (whole, all_asks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snapshot", [[], "text", 5, {}])
 def test_a_snapshot_that_is_something_else_costs_time_and_nothing_else(monkeypatch, store, snapshot):
     case = Case(monkeypatch)

@@ -72,6 +72,7 @@ def test_a_study_that_has_grown_meanwhile_counts_as_far_as_it_had_come(store, ta
     assert keys(go(store, table, 10, "later")) != keys(whole)
 
 
+@pytest.mark.slow
 def test_a_study_of_other_evaluations_under_the_name_is_refused(store, table):
     source(store, table, 12)
     go(store, table, 6, "b")
@@ -132,6 +133,7 @@ def as_it_was(store, tmp_path, name, change):
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_study_from_before_goes_on_with_all_there_is_and_a_remark(store, table, tmp_path):
     source(store, table, 12)
     go(store, table, 6, "b")
@@ -145,6 +147,7 @@ def test_a_study_from_before_goes_on_with_all_there_is_and_a_remark(store, table
     assert [note.partition(":")[0] for note in study.notes()] == ["transfer-from study on-a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", [7, [], ["x", ""], {"a": 1}, [float("inf"), ""]])
 def test_a_damaged_end_is_named(store, table, tmp_path, damaged):
     source(store, table, 12)
@@ -161,6 +164,7 @@ def warm(store, table, evals, **more):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_warm_start_keeps_its_front_and_says_that_the_study_has_another(store, table):
     source(store, table, 8)
     begun = keys(warm(store, table, 9))

@@ -153,6 +153,7 @@ def test_the_same_content_elsewhere_is_the_same_source(photos, weights, tmp_path
         assert make(store=store).scores(NET.space.smallest()) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["val", "train"])
 def test_stored_values_of_images_that_were_swapped_do_not_serve(photos, weights, tmp_path, monkeypatch, part):
     make = copied(photos, weights, tmp_path, monkeypatch)
@@ -320,6 +321,7 @@ def test_without_a_store_nothing_is_run_twice_in_a_batch(weights):
     assert len(made) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "imagenet"])
 def test_a_network_whose_logits_are_none_has_no_accuracy(photos, tmp_path, name):
     shared = NET.shared(None, 0)

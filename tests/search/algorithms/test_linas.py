@@ -72,6 +72,7 @@ def test_default_asks_few_at_a_time_after_a_design():
     assert {len(X) for X in asked[1:]} <= {1, 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting", ["design=random", "predictor=ridge", "features=one-hot", "selection=rank", "exact=false"]
 )
