@@ -77,6 +77,10 @@ class Worker:
         self._preparing = choice.of("noisy")
         self._anchors = self._prepare_anchors(order.anchors)
         self._protocol = self._begin(choice)
+        # Before and after each batch garbage is collected. What libraries have made, a million objects, stays: to look
+        # at it each time takes as long as to measure a network briefly.
+        gc.collect()
+        gc.freeze()
 
     def serve(self) -> None:
         """Measure batches until the parent closes the channel."""
