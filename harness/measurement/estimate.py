@@ -26,7 +26,7 @@ from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
 # With fewer networks the pace of the host is not told from what is a network's own; of fewer visits, a median has no
 # interval of 95 %.
-_LEAST_NETWORKS, _LEAST_VISITS = 4, 6
+_LEAST_NETWORKS, _LEAST_VISITS = 4, 12
 # The pace at a visit is told by so many visits before and as many after it, and taken out by a share.
 _REACHES = (2, 3, 4, 6, 9, 13, 19, 28)
 _SHARES = (0.5, 0.75, 1.0)

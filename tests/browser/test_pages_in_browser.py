@@ -79,6 +79,24 @@ def test_a_page_draws_everything_fetches_nothing_follows_the_theme_and_fits_a_ph
     assert complaints(browser) == []
 
 
+def most_alone(browser, figure, curve):
+    """Return the point of a curve that is farthest from all others: the mouse shows whichever is nearest."""
+    return browser.execute_script(
+        """
+        const plot = document.querySelector(`[data-figure="${arguments[0]}"]`);
+        const {xaxis, yaxis} = plot._fullLayout, mine = plot.data[arguments[1]];
+        const place = (trace, i) => [xaxis.d2p(trace.x[i]), yaxis.d2p(trace.y[i])];
+        const others = (i) => plot.data.flatMap((trace) => [...trace.x].map((_, j) => [trace, j]))
+            .filter(([trace, j]) => trace !== mine || j !== i).map(([trace, j]) => place(trace, j));
+        const apart = (i, [x, y]) => Math.hypot(x - place(mine, i)[0], y - place(mine, i)[1]);
+        const alone = (i) => Math.min(...others(i).map((one) => apart(i, one)).filter((distance) => !isNaN(distance)));
+        return [...mine.x].map((_, i) => i).reduce((best, i) => alone(i) > alone(best) ? i : best);
+        """,
+        figure,
+        curve,
+    )
+
+
 def hover(browser, figure, curve, point):
     """Put the mouse on a point; return what is shown beside it."""
     from selenium.webdriver import ActionChains
@@ -115,10 +133,13 @@ def test_hover_shows_the_config_and_the_measurement(show):
     draw_all(browser)
     browser.execute_script("document.querySelector('#front-0').scrollIntoView({block: 'center'})")
     curve = trace_named(browser, "front-0", "searched on A")
+    point = most_alone(browser, "front-0", curve)
     number = browser.execute_script(
-        "return document.querySelector('[data-figure=front-0]').data[arguments[0]].customdata[0]", curve
+        "return document.querySelector('[data-figure=front-0]').data[arguments[0]].customdata[arguments[1]]",
+        curve,
+        point,
     )
-    shown = hover(browser, "front-0", curve, 0).replace("\u00a0", " ")
+    shown = hover(browser, "front-0", curve, point).replace("\u00a0", " ")
     row = result["rows"][number]
     depths = " ".join(map(str, row["config"]["d"]))
     assert f"d: {depths}" in shown
