@@ -12,7 +12,7 @@ import numpy as np
 from hwnas.harness.bench.bench import Network
 from hwnas.harness.measurement.graph import digests
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import EFFORTS, TimingProtocol
+from hwnas.harness.measurement.protocol import EFFORTS, QUICK, THOROUGH, TimingProtocol
 from hwnas.harness.store import Store
 from hwnas.supernets.contents import identified
 from hwnas.supernets.errors import StoreError, StoreFaultError
@@ -43,7 +43,7 @@ class StoredValues:
     since: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
     unconverged: bool = False
-    effort: str = EFFORTS[0]
+    effort: str = QUICK
     _interim: dict[str, int] = field(default_factory=dict, repr=False)  # the numbers of those in the store, by key
 
     def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
@@ -129,7 +129,7 @@ def taken_since(
     graphs: Mapping[str, str],
     contents: Mapping[str, str] | None = None,
     *,
-    effort: str = EFFORTS[0],
+    effort: str = QUICK,
 ) -> dict[str, Measurement]:
     """Return the latest measurement of each sub-network that was taken here since then, converged or not.
 
@@ -205,4 +205,4 @@ def restated(measurement: Measurement, protocol: TimingProtocol) -> Measurement:
 
 def _effort(measurement: Measurement) -> int:
     """Return the number of a measurement's level of effort, from the least on."""
-    return EFFORTS.index(EFFORTS[-1] if measurement.protocol is None else measurement.protocol.effort)
+    return EFFORTS.index(THOROUGH if measurement.protocol is None else measurement.protocol.effort)

@@ -24,7 +24,7 @@ from hwnas.supernets.values import fault
 VERSION = 7
 
 STATISTICS = ("min", "p10", "p15", "median")
-EFFORTS = ("quick", "normal", "thorough")
+EFFORTS = QUICK, NORMAL, THOROUGH = ("quick", "normal", "thorough")
 # No count of the protocol is meant to be larger, and what is stored has to fit 64 bits.
 _LARGEST_COUNT = 10**9
 
@@ -80,7 +80,7 @@ class TimingProtocol:
     interval: float
     steady: float
     tau: float
-    effort: str = "thorough"
+    effort: str = THOROUGH
     accept: float = 2.0
     confidence: float = 0.95
     tau_times: int = 2
@@ -132,7 +132,7 @@ class TimingProtocol:
         """The name under which values are stored: profile, version, effort, and a digest of the overridden numbers."""
         changed = self._changed()
         digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
-        effort = "" if self.effort == EFFORTS[-1] else f"-{self.effort}"
+        effort = "" if self.effort == THOROUGH else f"-{self.effort}"
         return f"{self.profile}/{VERSION}{effort}" + (f"+{digest}" if changed else "")
 
     def serving(self) -> list[str]:
@@ -170,7 +170,7 @@ class TimingProtocol:
 # What a level of effort changes of a profile. In a search, three of four sub-networks are dominated at once, and the
 # predictor pools what all values say: a value that is known to two percent serves it nearly as well.
 _AT_EFFORT: dict[str, dict[str, Any]] = {
-    "quick": {
+    QUICK: {
         "interval": 0.04,
         "steady": 0.05,
         "tau": 0.9,
@@ -184,8 +184,8 @@ _AT_EFFORT: dict[str, dict[str, Any]] = {
         "warmup_cap_s": 0.1,
         "calibration_s": 0.2,
     },
-    "normal": {"interval": 0.02, "steady": 0.03, "tau": 0.95, "cap_s": 1.0, "sessions": 2},
-    "thorough": {},
+    NORMAL: {"interval": 0.02, "steady": 0.03, "tau": 0.95, "cap_s": 1.0, "sessions": 2},
+    THOROUGH: {},
 }
 
 PROFILES = {
@@ -194,7 +194,7 @@ PROFILES = {
 }
 
 
-def profile(name: str, *, effort: str = EFFORTS[-1], **overrides: Any) -> TimingProtocol:
+def profile(name: str, *, effort: str = THOROUGH, **overrides: Any) -> TimingProtocol:
     """Return the named profile at a level of effort, with some of its numbers replaced.
 
     Raises:
@@ -252,7 +252,7 @@ class ProtocolChoice:
     """
 
     profile: str | None = None
-    effort: str = EFFORTS[-1]
+    effort: str = THOROUGH
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -281,7 +281,7 @@ class ProtocolChoice:
             return cls.exactly(protocol)
         if isinstance(protocol, ProtocolChoice):
             return protocol
-        return cls(protocol, EFFORTS[-1] if effort is None else effort)
+        return cls(protocol, THOROUGH if effort is None else effort)
 
     def of(self, watched: str) -> TimingProtocol:
         """Return the protocol on a host whose noise says the profile ``watched``."""

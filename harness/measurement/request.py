@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hwnas.harness.measurement.protocol import EFFORTS, PROFILES, ProtocolChoice, TimingProtocol
+from hwnas.harness.measurement.protocol import EFFORTS, PROFILES, THOROUGH, ProtocolChoice, TimingProtocol
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.spec import parse_int
 
@@ -53,7 +53,7 @@ def choice(asked_for: Mapping[str, Any], base: TimingProtocol | None = None) -> 
     if base is not None and profile is None:
         exactly = ProtocolChoice.exactly(base)
         return ProtocolChoice(exactly.profile, effort or exactly.effort, {**exactly.numbers, **numbers})
-    return ProtocolChoice(profile, effort or EFFORTS[-1], numbers)
+    return ProtocolChoice(profile, effort or THOROUGH, numbers)
 
 
 def parse(texts: Iterable[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwnas.harness.measurement.convergence import Rules
 from hwnas.harness.measurement.pace import Pace
-from hwnas.harness.measurement.protocol import EFFORTS, TimingProtocol
+from hwnas.harness.measurement.protocol import THOROUGH, TimingProtocol
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import Summary
 
@@ -114,8 +114,8 @@ def _next_step(samples: Samples, protocol: TimingProtocol, threads: int, pace: P
         if share >= _WORTH_NAMING:
             return f"{step} ({share:.0%}{' of the time' * (cause != 'disturbed')})"
     longer = f"longer: --cap {2 * protocol.cap_s:g}"
-    if protocol.effort != EFFORTS[-1]:
-        longer = f"with --effort {EFFORTS[-1]}"
+    if protocol.effort != THOROUGH:
+        longer = f"with --effort {THOROUGH}"
     moved = _moved(pace)
     if moved >= _WORTH_NAMING:
         return f"what no counter shows slowed the machine by {moved:.0%}: measure on a less shared one, or {longer}"

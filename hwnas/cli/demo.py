@@ -16,7 +16,7 @@ from hwnas.supernets.writing import make_folder
 SUPERNET = "ofa-mbv3-w1.0"
 
 SAMPLES = 10
-# Two minutes are for looking around: the platforms differ by more than brief measurements are noisy.
+# Minutes are for looking around. On a machine that is not calm, the verdict may be that it is too noisy to tell.
 EFFORT = "quick"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_check
 
 import numpy as np
 
-from hwnas.harness.measurement.protocol import EFFORTS
+from hwnas.harness.measurement.protocol import QUICK
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.space import FloatArray, IntArray
@@ -246,7 +246,7 @@ class Sources:
         from hwnas.harness import quality
 
         given = self.quality_options is not None and self.quality_options.subset is not None
-        return self.effort == EFFORTS[0] and not given and bool(quality.brief_subset(self.quality_spec, self.net))
+        return self.effort == QUICK and not given and bool(quality.brief_subset(self.quality_spec, self.net))
 
     @property
     def used(self) -> Used:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.harness.measurement.protocol import EFFORTS
+from hwnas.harness.measurement.protocol import QUICK, THOROUGH
 from hwnas.harness.quality.quality import ScoredQuality, scored
 from hwnas.search.objectives.objective import Outcome, Sources
 from hwnas.search.objectives.rows import Rows
@@ -67,5 +67,5 @@ def create(_name: str, sources: Sources) -> QualityObjective:
     from hwnas.harness import quality
 
     graded = quality.brief_subset(sources.quality_spec, sources.net) is not None
-    effort = EFFORTS[0] if sources.brief_quality else EFFORTS[-1]
+    effort = QUICK if sources.brief_quality else THOROUGH
     return QualityObjective(sources.quality, effort if graded else "")

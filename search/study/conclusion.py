@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnas.harness.measurement.protocol import EFFORTS, ProtocolChoice, TimingProtocol
+from hwnas.harness.measurement.protocol import QUICK, THOROUGH, ProtocolChoice, TimingProtocol
 from hwnas.harness.project_file import requested
 from hwnas.search.objectives import Sources, make
 from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.final import DEFAULT_SIZE, FinalFront, candidates, measured_again
-from hwnas.search.study.plan import THOROUGH, Plan
+from hwnas.search.study.plan import Plan
 from hwnas.search.study.result import Study
 from hwnas.search.study.stored import StudyCheckpoint
 from hwnas.supernets.errors import UsageError
@@ -34,7 +34,7 @@ def effort_of(given: str | None, protocol: Given, begun: Mapping[str, Any]) -> s
     if isinstance(protocol, TimingProtocol | ProtocolChoice):
         return protocol.effort
     asked = given or requested(protocol).get("effort")
-    return str(asked or (begun.get("effort", THOROUGH) if begun else EFFORTS[0]))
+    return str(asked or (begun.get("effort", THOROUGH) if begun else QUICK))
 
 
 def in_full(protocol: Given) -> Given:

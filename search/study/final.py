@@ -17,7 +17,7 @@ from hwnas.search.hypervolume import non_dominated
 from hwnas.search.objectives import Outcome, admitted
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.constraints import total_violation
-from hwnas.search.study.drift import Drift
+from hwnas.search.study.drift import HALF_WIDTH, Drift
 from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, status_of
 from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import FloatArray
@@ -26,8 +26,6 @@ from hwnas.supernets.space import FloatArray
 DEFAULT_SIZE = 20
 # Fronts that are drawn, and the share of them that a sub-network has to be on to be worth its time.
 _DRAWS, _LEAST = 400, 0.05
-# Half the width of a 95 % interval in standard deviations.
-_HALF_WIDTH = 1.96
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def _errors(shown: Sequence[Evaluation], name: str, values: FloatArray, drifts: 
     if noise is not None:
         return noise * np.abs(values)
     bounds = np.array([one.intervals.get(name, (value, value)) for one, value in zip(shown, values, strict=True)])
-    return np.asarray(np.diff(bounds, axis=1)[:, 0] / (2 * _HALF_WIDTH), dtype=np.float64)
+    return np.asarray(np.diff(bounds, axis=1)[:, 0] / (2 * HALF_WIDTH), dtype=np.float64)
 
 
 def measured_again(

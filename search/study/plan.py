@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnas.harness.measurement.protocol import EFFORTS
+from hwnas.harness.measurement.protocol import THOROUGH
 from hwnas.harness.pinned import contents
 from hwnas.harness.project_file import asked_of
 from hwnas.search import algorithms
@@ -36,8 +36,6 @@ from hwnas.supernets.values import json_number
 
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
-
-THOROUGH = EFFORTS[-1]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from hwnas.harness.measurement.beside_load import beside_load
-from hwnas.harness.measurement.protocol import EFFORTS
+from hwnas.harness.measurement.protocol import THOROUGH
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.final import FinalFront
@@ -206,7 +206,7 @@ class Study:
             return []
         final = self.facts["final"]
         more, all_of_them = final["left_out"], final["left_out"] + final["sub_networks"]
-        effort = self.settings.get("effort", EFFORTS[-1])
+        effort = self.settings.get("effort", THOROUGH)
         found = f"{more} more may be on the front, known by {effort} measurements only: --final-front {all_of_them}"
         return [f"{found} measures all of them in full"] if more else []
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hwnas.harness.measurement.protocol import THOROUGH
 from hwnas.search.algorithm import Algorithm
 from hwnas.search.objectives import Sources
 from hwnas.search.objectives.rows import check_searchable
@@ -16,7 +17,7 @@ from hwnas.search.study.conclusion import conclude, effort_of, final_size, in_fu
 from hwnas.search.study.loop import Loop
 from hwnas.search.study.own import OwnObjective
 from hwnas.search.study.place import Place, Placed
-from hwnas.search.study.plan import THOROUGH, Plan, Request
+from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.result import ObjectiveLabel, Study
 from hwnas.search.study.stopping import Stop, stop_rule
 from hwnas.search.study.stored import StudyCheckpoint, load

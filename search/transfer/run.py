@@ -11,14 +11,13 @@ import numpy as np
 
 from hwnas.harness.host.environment import merged
 from hwnas.harness.measurement.beside_load import beside_load
-from hwnas.harness.measurement.protocol import EFFORTS
+from hwnas.harness.measurement.protocol import EFFORTS, THOROUGH
 from hwnas.harness.project_file import asked_of
 from hwnas.harness.quality import qualities
 from hwnas.search.objectives import Sources
 from hwnas.search.sampling import row_keys, sample_unseen, unseen_rows
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.continued import continued
-from hwnas.search.study.plan import THOROUGH
 from hwnas.search.study.result import Study
 from hwnas.search.study.stored import load
 from hwnas.search.transfer.adapting import adapting
