@@ -43,13 +43,28 @@ def build_live(make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]) 
     """
     with without_weights():
         module = make()
-    # Not by to_empty(): what is done to a meta tensor is done in Python, which loads a library for symbols.
-    empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in module.state_dict().items()}
-    module.load_state_dict(empty, assign=True)
+    _allocate(module)
     draw_weights(module)
     module.eval()
     set_statistics(module, inputs)
     return module
+
+
+def _allocate(module: nn.Module) -> None:
+    """Give every parameter and buffer memory in place of the meta device's.
+
+    Not by ``to_empty``: what is done to a meta tensor is done in Python, which loads a library for symbols.
+    """
+    made: dict[int, torch.Tensor] = {}  # by what it replaces: parameters may be shared
+    for part in module.modules():
+        tensors = [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]
+        for name, old in tensors:
+            setattr(part, name, made.setdefault(id(old), _empty(old)))
+
+
+def _empty(old: torch.Tensor) -> torch.Tensor:
+    new = torch.empty(old.shape, dtype=old.dtype)
+    return nn.Parameter(new, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else new
 
 
 def draw_weights(module: nn.Module) -> None:
@@ -80,10 +95,13 @@ def set_statistics(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
     def measure(norm: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         assert isinstance(norm, _BatchNorm)  # noqa: S101 - hooked below on nothing else
         x = args[0]
-        variance, mean = torch.var_mean(x, [dim for dim in range(x.dim()) if dim != 1], correction=0)
+        others = [dim for dim in range(x.dim()) if dim != 1]
+        mean = x.mean(others, keepdim=True)
+        # Not by var_mean: over several dimensions it takes longer than the layers themselves.
+        variance = (x - mean).square_().mean()
         if norm.running_mean is not None and norm.running_var is not None:
-            norm.running_mean.copy_(mean)
-            norm.running_var.fill_(variance.mean())
+            norm.running_mean.copy_(mean.flatten())
+            norm.running_var.fill_(variance)
 
     hooks = [norm.register_forward_pre_hook(measure) for norm in _norms(module)]
     if hooks:

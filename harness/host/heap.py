@@ -16,7 +16,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
     "MALLOC_TOP_PAD_": str(32 * HUGE),
 }
+# glibc (2.35 or later) asks for huge pages as the heap grows. To collapse small ones takes five times as long.
+_TUNABLES, _HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
 # A stretch is at least this long; a session that needs more gets the rest elsewhere.
 _STRETCH = 256 << 20
 # So much has to be left of every limit: the stretch, as much again for the session, and the padding.
@@ -40,6 +42,19 @@ _LEAST = 4096
 _HEADER = 8
 # What a replaced allocator replaces, all or some of it.
 _FAMILY = ("malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc")
+
+
+def environment(shell: Mapping[str, str], *, huge_pages: bool) -> dict[str, str]:
+    """Return the allocator's settings for a worker process.
+
+    Args:
+        shell: the variables that the worker inherits; tunables that are set there stay.
+        huge_pages: let the heap grow in huge pages.
+    """
+    tunables = shell.get(_TUNABLES, "")
+    if not huge_pages or _HUGE_PAGES in tunables:
+        return ENVIRONMENT
+    return {**ENVIRONMENT, _TUNABLES: ":".join(filter(None, (tunables, f"{_HUGE_PAGES}=1")))}
 
 
 @contextmanager

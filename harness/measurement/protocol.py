@@ -57,6 +57,7 @@ class TimingProtocol:
         slow_drop: the dropped runs of a visit to a slow network.
         group_s: shorter runs are timed in groups of at least this.
         rounds: the least number of rounds.
+        anchor_every: anchors are visited in one of so many rounds.
         check_every: the least number of rounds between two checks of the stopping rules.
         samples: the least number of samples of a network, whatever the cap says.
         cap_s: the most time spent on one network, warm-up included.
@@ -97,6 +98,7 @@ class TimingProtocol:
     slow_drop: int = 1
     group_s: float = 200e-6
     rounds: int = 16
+    anchor_every: int = 1
     check_every: int = 2
     samples: int = 10
     cap_s: float = 2.0
@@ -121,7 +123,8 @@ class TimingProtocol:
             least = -1 if name == "tau" else 0
             if not isinstance(value, str) and (isinstance(value, bool) or not value >= least):
                 raise UsageError(f"protocol: {name}: expected a number of at least {least}, got {value!r}")
-        for name in ("visit_runs", "slow_runs", "rounds", "samples", "sessions", "batch", "check_every"):
+        counts = ("visit_runs", "slow_runs", "rounds", "check_every", "anchor_every", "samples", "sessions", "batch")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise UsageError(f"protocol: {name}: expected at least 1, got {getattr(self, name)}")
         if self.sessions.bit_count() != 1:
@@ -175,12 +178,14 @@ _AT_EFFORT: dict[str, dict[str, Any]] = {
         "steady": 0.05,
         "tau": 0.9,
         "rounds": 6,
+        "anchor_every": 2,
         "samples": 6,
         "cap_s": 0.15,
         "sessions": 1,
         "fresh": 0,
         "warmup_runs": 2,
-        "warmup_s": 0.01,
+        "warmup_s": 0.005,
+        "warmup_agree": 0.2,
         "warmup_cap_s": 0.1,
         "calibration_s": 0.2,
     },

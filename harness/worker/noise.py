@@ -10,8 +10,9 @@ import numpy as np
 from hwnas.harness.measurement.protocol import PROFILES, TimingProtocol
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.worker.clocks import Clocks
+from hwnas.harness.worker.sampling import TimedNetwork
 from hwnas.harness.worker.timed import Timed
-from hwnas.harness.worker.timing import TimedNetwork, time_batch
+from hwnas.harness.worker.timing import time_batch
 from hwnas.supernets.errors import MeasurementError
 
 # Fewer samples than this are not enough to call a host quiet.

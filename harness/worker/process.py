@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from hwnas.harness.host import heap, variables
 from hwnas.harness.host.child import Child, unnamed_file
+from hwnas.harness.measurement.protocol import ProtocolChoice
 from hwnas.harness.validation import Message, Refusal
 from hwnas.harness.worker.channel import Channel, Closed, Garbled, Silence
 from hwnas.harness.worker.messages import SAID, Acknowledgement, Done, Failed, Networks, Order, Ready, Said
@@ -60,9 +61,10 @@ class WorkerProcess:
         self._words, self._marker = unnamed_file(), unnamed_file()
         self._marker.write(_NOTHING.to_bytes(8, "little", signed=True))
         self._marker.flush()
+        inherited = variables.for_worker(os.environ)
         self._child = Child(
             "hwnas.harness.worker.serve",
-            environment={**variables.for_worker(os.environ), **heap.ENVIRONMENT, **environment},
+            environment={**inherited, **heap.environment(inherited, huge_pages=_in_huge_pages(order)), **environment},
             files=(self._marker.fileno(),),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -147,6 +149,11 @@ class WorkerProcess:
         self._words.seek(max(0, size - 4 * _TAIL))
         text = self._words.read().decode(errors="replace").strip()
         return f"; its last words: {text[-_TAIL:]}" if text else ""
+
+
+def _in_huge_pages(order: Order) -> bool:
+    """Return whether the protocol wants memory in huge pages, whichever profile the worker chooses."""
+    return bool(ProtocolChoice.from_record(order.protocol).of("noisy").huge_pages)
 
 
 def start_worker(order: Order, environment: Mapping[str, str], silence_s: float) -> WorkerProcess:

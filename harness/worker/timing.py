@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -20,41 +19,12 @@ from hwnas.harness.measurement.interim import Interim
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.samples import UNKNOWN, SampleLog
 from hwnas.harness.worker.clocks import Clocks, HostCounters, device_times
+from hwnas.harness.worker.sampling import TimedNetwork, loop_overhead, sample
 from hwnas.harness.worker.timed import BatchResult, Report, Tick, Timed
 from hwnas.supernets.plug_ins import FAILURES, reason_of
 
 _TICK_NS = 1_000_000_000  # between two signs of life
-_BLOCK = 10  # samples of nothing that are timed together
-
-
-class TimedNetwork(Protocol):
-    """One network, ready to run.
-
-    Attributes:
-        n_sessions: how often it was prepared.
-        n_stages: the number of stages that are timed separately; 0 for a single stage.
-        marks: ns spent in each stage since the last ``clear``.
-    """
-
-    n_sessions: int
-    n_stages: int
-    marks: list[int]
-
-    def turn(self, session: int) -> None:
-        """Make ``run`` use the given session from now on."""
-        ...
-
-    def run(self) -> None:
-        """Run one inference."""
-        ...
-
-    def clear(self) -> None:
-        """Set ``marks`` to 0."""
-        ...
-
-    def time_runs(self) -> Callable[[int], Sequence[float]] | None:
-        """Return the device's own way to time n inferences, in seconds, or ``None``."""
-        ...
+_LOOKING = 100  # the stopping rules are applied after so many times as long as that took
 
 
 @dataclass(frozen=True)
@@ -152,14 +122,15 @@ class _Loop:
         return BatchResult(timed, self.convergence, self.round, self.overhead, seconds)
 
     def _rounds(self) -> None:
-        in_a_row, next_look = 0, self.protocol.rounds
-        while open_ := [index for index, network in enumerate(self.networks) if self._wants_more(network)]:
+        in_a_row, next_look, not_before = 0, self.protocol.rounds, 0
+        while open_ := self._open():
             self.round += 1
             for index in self.rng.permutation(open_):
                 self._guarded(int(index), self._visit)
-            if self.round >= next_look:
+            if self.round >= next_look and (begun := self.clocks.wall()) >= not_before:
                 self.convergence = self._assess()
-                # Looking costs milliseconds: what takes long is looked at less often.
+                # Looking costs milliseconds, of a large batch tens of them: it takes a hundredth of the time.
+                not_before = begun + _LOOKING * (self.clocks.wall() - begun)
                 next_look = self.round + max(self.protocol.check_every, self.round // 5)
                 in_a_row = in_a_row + 1 if self.convergence.all_converged else 0
                 if in_a_row >= self.protocol.tau_times:
@@ -167,6 +138,12 @@ class _Loop:
                 self._report(self.interim.due(self.convergence, self._samples_each()))
             elif self.round < self.protocol.rounds:
                 self._report(self.interim.early(self._samples_each()))
+
+    def _open(self) -> list[int]:
+        """Return the networks to visit in the next round; none once no network that is judged wants more."""
+        visited = self.judged if self.round % self.protocol.anchor_every else range(len(self.networks))
+        open_ = [index for index in visited if self._wants_more(self.networks[index])]
+        return open_ if any(index in self.judged for index in open_) else []
 
     def _samples_each(self) -> dict[int, int]:
         """Return how many samples there are of each network that is judged and runs."""
@@ -252,7 +229,7 @@ class _Loop:
             for _ in range(drop):
                 network.runner.run()
             for _ in range(runs - drop):
-                _sample(network.runner, network.log, self.clocks, group, self.origin)
+                sample(network.runner, network.log, self.clocks, group, self.origin)
         counters = self.clocks.host()
         network.log.end_visit(self.round, *_difference(self.counters, counters))
         self.counters = counters
@@ -265,18 +242,6 @@ class _Loop:
         for seconds in device_times(network.time_runs(runs), runs)[drop:]:
             network.log.sample(at, round(1e9 * seconds), UNKNOWN, UNKNOWN, 1, (0,) * network.runner.n_stages)
             at += round(1e9 * seconds)
-
-
-def _sample(runner: TimedNetwork, log: SampleLog, clocks: Clocks, group: int, origin: int) -> None:
-    """Take one sample: a group of runs by the wall clock, the CPU's and the switches counted around it."""
-    run, wall, cpu, switches = runner.run, clocks.wall, clocks.cpu, clocks.switches
-    runner.clear()
-    switches_before, cpu_before, start = switches(), cpu(), wall()
-    for _ in range(group):
-        run()
-    end, cpu_after = wall(), cpu()
-    switched = switches() - switches_before
-    log.sample(start - origin, end - start, cpu_after - cpu_before, switched, group, tuple(runner.marks))
 
 
 def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
@@ -292,38 +257,6 @@ def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
     # A very slow network's visits get shorter rather than fewer: the rounds are what spreads them over time.
     affordable = math.floor(protocol.cap_s * 1e9 / protocol.rounds / (run_ns * group))
     return max(drop + 1, min(runs, affordable)), drop, group
-
-
-def loop_overhead(clocks: Clocks, blocks: int = 20) -> float:
-    """Return the loop's own time per sample, in seconds, by timing a network that does nothing."""
-    nothing, log, fastest = _Nothing(), SampleLog(), math.inf
-    for _ in range(blocks):
-        start = clocks.wall()
-        for _ in range(_BLOCK):
-            _sample(nothing, log, clocks, 1, start)
-        # The fastest block: the others were interrupted.
-        fastest = min(fastest, (clocks.wall() - start) / _BLOCK)
-    return fastest / 1e9
-
-
-class _Nothing:
-    """A network that does nothing."""
-
-    n_sessions = 1
-    n_stages = 0
-    marks: list[int] = []  # noqa: RUF012 - never written to
-
-    def turn(self, session: int) -> None:
-        pass
-
-    def run(self) -> None:
-        pass
-
-    def clear(self) -> None:
-        pass
-
-    def time_runs(self) -> None:
-        return None
 
 
 def _difference(before: HostCounters, after: HostCounters) -> tuple[int, int, int]:

@@ -15,7 +15,8 @@ import pytest
 
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.worker.clocks import system_clocks
-from hwnas.harness.worker.timing import loop_overhead, time_batch
+from hwnas.harness.worker.sampling import loop_overhead
+from hwnas.harness.worker.timing import time_batch
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "protocol_study.py"
 

@@ -90,6 +90,18 @@ def test_a_process_that_was_not_started_for_it_is_left_alone():
     heap.release()
 
 
+def test_the_heap_grows_in_huge_pages_where_the_protocol_wants_them():
+    plain = heap.environment({"GLIBC_TUNABLES": "glibc.malloc.perturb=1"}, huge_pages=False)
+    assert plain == heap.ENVIRONMENT
+    assert heap.environment({}, huge_pages=True) == heap.ENVIRONMENT | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+
+def test_tunables_of_the_users_own_stay():
+    of_both = heap.environment({"GLIBC_TUNABLES": "glibc.malloc.perturb=1"}, huge_pages=True)["GLIBC_TUNABLES"]
+    assert of_both == "glibc.malloc.perturb=1:glibc.malloc.hugetlb=1"
+    assert "GLIBC_TUNABLES" not in heap.environment({"GLIBC_TUNABLES": "glibc.malloc.hugetlb=0"}, huge_pages=True)
+
+
 # --- other allocators ------------------------------------------------------------------------------------------------
 
 # Debian's libjemalloc2, libmimalloc2.0 and libtcmalloc-minimal4.

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from hwnas import supernets
+from hwnas.harness.host.child import Child
 from hwnas.harness.measure import Measurer, measure
 from hwnas.harness.measurement.convergence import Rules
 from hwnas.harness.measurement.measurement import Measurement
@@ -351,6 +352,20 @@ def test_the_worker_sees_its_environment_before_it_imports(net, monkeypatch):
     (measurement,) = take(net, [[0, 0, 1]])
     assert measurement.read_back[0]["threads"] == 1
     assert os.environ["SCRIPTED_THREADS"] == "77"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("huge_pages", [0, 1])
+def test_the_worker_is_started_with_huge_pages_if_the_protocol_says_so(net, monkeypatch, huge_pages):
+    started: list[dict[str, str]] = []
+
+    def child(*args, environment, **more):
+        started.append(environment)
+        return Child(*args, environment=environment, **more)
+
+    monkeypatch.setattr("hwnas.harness.worker.process.Child", child)
+    take(net, [[0, 0, 1]], protocol=replace(QUICK, huge_pages=huge_pages))
+    assert ("hugetlb=1" in started[0].get("GLIBC_TUNABLES", "")) == bool(huge_pages)
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ import pytest
 from hwnas.harness.measurement.convergence import Convergence
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.worker.clocks import HostCounters
-from hwnas.harness.worker.timing import loop_overhead, plan, time_batch
+from hwnas.harness.worker.sampling import loop_overhead
+from hwnas.harness.worker.timing import plan, time_batch
 
 
 class Exact:
@@ -134,6 +135,37 @@ def test_a_batchs_time_is_that_of_its_networks():
 def test_rounds_end_when_so_many_looks_in_a_row_found_all_settled(numbers, rounds):
     clocks = Exact()
     assert exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=replace(SHORT, **numbers)).rounds == rounds
+
+
+def test_looks_are_so_seldom_that_they_take_a_hundredth_of_the_time(monkeypatch):
+    clocks, at = Exact(), []
+
+    def slow(*_):
+        at.append(clocks.now)
+        clocks.now += 1_000_000
+        return Convergence.nothing(1)
+
+    monkeypatch.setattr("hwnas.harness.worker.timing.assess", slow)
+    exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=replace(SHORT, cap_s=1.0))
+    apart = np.diff(at[:-1])  # the last look is at the end, whenever that is
+    assert len(apart) >= 5
+    assert apart.min() >= 100e6
+    assert apart.min() < 110e6
+
+
+def test_anchors_are_visited_in_one_of_so_many_rounds_and_end_with_the_others():
+    clocks, numbers = Exact(), replace(SHORT, anchor_every=3, tau_times=99, cap_s=0.1)
+    anchor, network = Scripted(clocks, 1_000_000), Scripted(clocks, 2_000_000)
+    first, second = exactly(anchor, network, clocks=clocks, protocol=numbers, anchors=1).timed
+    # Of the network, the warm-up and eight visits of five runs fit into 100 ms; the anchor alone would get 18 visits.
+    assert second.samples.round.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert first.samples.round.tolist() == [1, 4, 7]
+
+
+def test_anchors_alone_are_visited_as_any_others_are():
+    clocks, numbers = Exact(), replace(SHORT, anchor_every=3)
+    (timed,) = exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=numbers, anchors=1).timed
+    assert timed.samples.round.tolist() == [1, 2, 3, 4]
 
 
 def test_a_look_that_finds_something_unsettled_begins_the_count_anew(monkeypatch):
