@@ -101,7 +101,7 @@ class Calm:
 
 def clean(samples: Samples, protocol: TimingProtocol, threads: int) -> BoolArray:
     """Return which samples are undisturbed, (n,)."""
-    return ~samples.disturbed(protocol.disturbed, threads) if samples.n else np.empty(0, dtype=bool)
+    return ~samples.disturbed(protocol.disturbed, threads)
 
 
 def summary(samples: Samples, protocol: TimingProtocol, threads: int, pace: Pace | None) -> Summary:

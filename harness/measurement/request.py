@@ -35,7 +35,7 @@ def asked(given: Mapping[str, Any] | str | None) -> dict[str, Any]:
             raise UsageError(f"protocol: {name}: expected one of {', '.join(known)}, got {found[name]!r}")
     made = choice(found)
     numbers = made.of(next(iter(PROFILES)))
-    return {name: value if name in _NAMES else getattr(numbers, name) for name, value in found.items()}
+    return {name: getattr(numbers, name) for name in found}
 
 
 def choice(asked_for: Mapping[str, Any], base: TimingProtocol | None = None) -> ProtocolChoice:

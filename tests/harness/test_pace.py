@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from hwnas.harness.cache import restated
 from hwnas.harness.measurement.convergence import assess
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.pace import Calm, Pace, summary
+from hwnas.harness.measurement.pace import Calm, Pace, clean, summary
 from hwnas.harness.measurement.protocol import STATISTICS, profile
 from hwnas.harness.measurement.samples import SampleLog, Samples
 from hwnas.harness.measurement.statistics import summarise
@@ -51,6 +52,32 @@ def test_a_value_is_that_of_the_samples_without_the_pace():
     assert found.value == pytest.approx(1.01e-3)
     assert (found.low, found.high) == pytest.approx((1.00e-3, 1.02e-3))
     assert Calm.of(ALTERNATING, NOISY, 1, TWICE).seconds == pytest.approx(np.tile([1.00e-3, 1.02e-3], 10))
+
+
+def test_the_statistic_is_that_of_the_pace_and_of_the_samples_without_it():
+    plain = summary(ALTERNATING, QUIET, 1, None)
+    assert plain.value == pytest.approx(1.51e-3)
+    # Another statistic, though nothing is divided out; the protocol's, of what something is divided out of.
+    assert summary(ALTERNATING, QUIET, 1, Pace(np.zeros(10), "min", 0.0)).value == plain.min
+    assert summary(ALTERNATING, QUIET, 1, TWICE).value == pytest.approx(1.01e-3)
+    assert summary(ALTERNATING, QUIET, 1, Pace(np.zeros(10), "median", 0.0)) == plain
+
+
+@pytest.mark.parametrize("pace", [None, Pace(np.zeros(10), "p15", 0.0)])
+def test_samples_that_repeat_each_other_within_a_visit_make_no_interval_narrower(pace):
+    once = [[1.0 + 0.01 * number] for number in range(10)]
+    single, repeated = (summary(taken(*visits), QUIET, 1, pace) for visits in (once, [20 * one for one in once]))
+    assert (single.low, single.high) == (repeated.low, repeated.high)
+    apart = summary(taken(*(20 * once)), QUIET, 1, None)
+    assert apart.high - apart.low < 0.5 * (single.high - single.low)
+
+
+def test_samples_that_the_cpu_does_not_explain_are_disturbed():
+    samples = taken([1.0, 3.0], [1.0, 1.0])
+    samples = replace(samples, cpu_ns=np.array([1_000_000, 1_000_000, 950_000, 960_000]))
+    assert clean(samples, NOISY, 1).tolist() == [True, False, False, True]  # up to 5 % more than the CPU's time
+    assert summary(samples, QUIET, 1, None).n_clean == 2
+    assert clean(Samples.none(), NOISY, 4).shape == (0,)
 
 
 def test_what_is_told_of_all_samples_is_as_they_were_taken():
@@ -94,6 +121,52 @@ def test_where_nothing_is_divided_out_the_record_is_short():
     record = Pace(np.zeros(1000), "p15", 0.001).to_record()
     assert record == {"slower_ppm": [], "statistic": "p15", "error": 0.001}
     assert not Pace.from_record(record, 1000).slower.any()
+
+
+def record(**changes):
+    return {"slower_ppm": [0, 1, -2], "statistic": "p15", "error": 0.01, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"slower_ppm": [1, 2]}, "slower_ppm: expected 3 whole numbers, got [1, 2]"),
+        ({"slower_ppm": [1.0, 2.0, 3.0]}, "slower_ppm: expected 3 whole numbers"),
+        ({"slower_ppm": [[1, 2, 3]]}, "slower_ppm: expected 3 whole numbers"),
+        ({"slower_ppm": "abc"}, "slower_ppm: expected 3 whole numbers"),
+        ({"slower_ppm": [0, 0, 50_000_001]}, "slower_ppm, error: expected logarithms of factors up to 5e+21"),
+        ({"slower_ppm": [0, 0, -50_000_001]}, "slower_ppm, error: expected logarithms of factors up to 5e+21"),
+        ({"error": -1e-9}, "slower_ppm, error: expected logarithms of factors up to 5e+21"),
+        ({"error": 50.001}, "slower_ppm, error: expected logarithms of factors up to 5e+21"),
+        ({"error": math.nan}, "expected a finite number, got nan"),
+        ({"statistic": "mean"}, "statistic: expected one of min, p10, p15, median, got 'mean'"),
+    ],
+)
+def test_what_is_no_record_of_a_pace_is_refused(changes, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Pace.from_record(record(**changes), 3)
+
+
+def test_the_largest_factors_are_read():
+    again = Pace.from_record(record(slower_ppm=[50_000_000, -50_000_000, 0], error=50), 3)
+    assert again.slower.tolist() == [50.0, -50.0, 0.0]
+    assert again.error == 50.0
+    assert Pace.from_record(record(error=0), 3).error == 0.0
+
+
+def test_a_network_without_samples_has_no_value_whatever_the_pace():
+    for pace in (None, Pace(np.zeros(0), "median", 0.1)):
+        found = summary(Samples.none(), NOISY, 1, pace)
+        assert math.isnan(found.value)
+        assert (found.n, found.n_clean) == (0, 0)
+
+
+def test_the_values_of_two_parts_are_of_their_undisturbed_samples():
+    calm = Calm(np.array([1.0, 9.0, 3.0, 5.0]), np.array([True, False, True, True]), np.array([2, 2, 3, 5]), "min")
+    assert calm.halves == (1.0, 3.0)
+    one, other = calm.parts(np.array([False, False, False, True]))
+    assert (one, other) == (5.0, 1.0)
+    assert math.isnan(calm.parts(np.ones(4, dtype=bool))[1])
 
 
 def test_a_measurement_derives_its_value_from_its_record():

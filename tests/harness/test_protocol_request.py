@@ -39,6 +39,29 @@ def test_numbers_are_changed_in_the_base_unless_a_profile_is_asked_for():
     assert choice({}, base).of("quiet") == base
 
 
+def test_an_effort_is_the_bases_unless_one_is_asked_for():
+    base = profile("quiet", effort="normal", cap_s=0.5)
+    assert choice({}, base).of("noisy") == base
+    assert choice({"interval": 0.1}, base).of("noisy") == profile("quiet", effort="normal", cap_s=0.5, interval=0.1)
+    assert choice({"effort": "quick"}, base).of("noisy") == profile("quiet", effort="quick", cap_s=0.5)
+    assert choice({"profile": "noisy"}, base).of("quiet") == profile("noisy")
+
+
+def test_numbers_are_of_the_protocols_kind_however_they_were_given():
+    given = {"visit_runs": 8.0, "cap_s": 5, "effort": "quick", "profile": "quiet"}
+    assert json.dumps(asked(given)) == json.dumps(
+        {"visit_runs": 8, "cap_s": 5.0, "effort": "quick", "profile": "quiet"}
+    )
+    with pytest.raises(UsageError, match=r"got 5$"):  # as it was written
+        asked(parse(["statistic=5"]))
+
+
+def test_nothing_asked_is_nothing_and_spaces_say_nothing():
+    assert asked(None) == asked({}) == asked(parse([])) == {}
+    assert asked("quiet") == {"profile": "quiet"}
+    assert parse([" cap_s = 5 ", " quiet "]) == {"cap_s": 5, "profile": "quiet"}
+
+
 @given(st.sampled_from(TIMES), st.floats(0, 1e6), st.sampled_from(sorted(PROFILES)), st.sampled_from(EFFORTS))
 def test_what_is_written_is_what_is_asked(name, value, base, effort):
     found = asked(parse([base, f"{name}={value!r}", f"effort={effort}"]))
@@ -63,6 +86,10 @@ def test_the_same_number_has_one_name_however_it_is_written():
         (["cap_s=inf"], "cap_s: expected a finite number, got inf"),
         (["cap_s=-1"], "cap_s: expected a number of at least 0"),
         (["cap_s=5,interval=0.1"], "cap_s: expected a finite number, got '5,interval=0.1'"),
+        (["cap_s=5=6"], "cap_s: expected a finite number, got '5=6'"),
+        (["cap_s=\u0663"], "cap_s: expected a finite number, got '\u0663'"),
+        (["effort=fast"], "unknown effort 'fast'"),
+        (["effort=3"], "protocol: effort: expected one of quick, normal, thorough, got 3"),
         (["cap_s="], "expected a profile (noisy or quiet) or NUMBER=VALUE, like cap_s=5"),
         (["=5"], "expected a profile (noisy or quiet) or NUMBER=VALUE, like cap_s=5"),
         ([""], "expected a profile (noisy or quiet) or NUMBER=VALUE, like cap_s=5"),
