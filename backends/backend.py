@@ -33,8 +33,9 @@ class Option:
         help: what it does, in a few words.
         allowed: the values it can take; ``None``: any text.
         default: the value if the key is not given, or ``None``.
-        holds: "file" or "images" (a folder that int8 is calibrated on) if the value names one, whose content decides
-            latencies and is identified by ``Settings.contents``; "" if the value itself does.
+        holds: "file", "images" (a folder that int8 is calibrated on) or "tables" (a folder of lookup tables) if the
+            value names one, whose content decides latencies and is identified by ``Settings.contents``; "" if the value
+            itself does.
     """
 
     key: str

@@ -11,11 +11,14 @@ import numpy.typing as npt
 from hwnas import latency_luts
 from hwnas.backends.backend import Option, Settings
 from hwnas.latency_luts import BindableTable, LatencySum, published
+from hwnas.latency_luts.folders import folder_digest, open_folder
 from hwnas.supernets.contents import content_digest, holding
 from hwnas.supernets.errors import PlatformError, TableError
 from hwnas.supernets.files import expanded
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.supernet import SuperNetwork
+
+_SOURCES = ("table", "file", "dir")
 
 
 def create(name: str) -> LutBackend:
@@ -24,7 +27,7 @@ def create(name: str) -> LutBackend:
 
 
 class LutBackend:
-    """Looks up latencies in a published lookup table (``table=NAME``) or a file (``file=PATH``)."""
+    """Looks up latencies in published lookup tables (``table=NAME``), a file (``file=``) or a folder (``dir=``)."""
 
     # A table was measured with one batch size, thread count and precision, so these are not settings.
     keys: frozenset[str] = frozenset()
@@ -36,6 +39,7 @@ class LutBackend:
         self.options = (
             Option("table", "a published table", allowed=tuple(published.names())),
             Option("file", "a YAML file of block latencies", holds="file"),
+            Option("dir", "a folder of such files, one per input resolution: 160.yaml, 224.yaml", holds="tables"),
         )
 
     def why_not(self) -> str | None:
@@ -50,7 +54,7 @@ class LutBackend:
         """Return the latency of each sub-network in seconds, ``(n,)``.
 
         Raises:
-            PlatformError: neither ``table`` nor ``file`` is given, or both are.
+            PlatformError: none of ``table``, ``file`` and ``dir`` is given, or more than one is.
             TableError: the table lacks a block; lists the nearest, and what the table serves.
         """
         # The protocol does not declare __hash__, but all its implementations are hashed by identity.
@@ -60,13 +64,25 @@ class LutBackend:
 
 
 def _opened(name: str, settings: Settings) -> BindableTable:
-    given = {key: value for key, value in settings.options.items() if key in ("table", "file")}
+    given = {key: value for key, value in settings.options.items() if key in _SOURCES}
     if len(given) != 1:
         raise PlatformError(
-            f"{name}: expected a table or a file, got {'both' if given else 'neither'}; "
-            f"say {name}:table={published.names()[0]} or {name}:file=PATH"
+            f"{name}: expected one of {', '.join(_SOURCES)}, got {' and '.join(given) or 'none'}; "
+            f"say {name}:table={published.names()[-1]}, {name}:file=PATH or {name}:dir=FOLDER"
         )
-    return _published(given["table"]) if "table" in given else _file(given["file"], settings.contents.get("file"))
+    ((source, value),) = given.items()
+    if source == "table":
+        return _published(value)
+    digest = settings.contents.get(source)
+    return _file(value, digest) if source == "file" else _folder(value, digest)
+
+
+def _folder(folder: str, digest: str | None) -> BindableTable:
+    """Return the tables in a folder, and check their digest if one is given."""
+    try:
+        return _read_folder(folder, digest or folder_digest(folder))
+    except OSError as error:
+        raise TableError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
 def _file(file: str, digest: str | None) -> BindableTable:
@@ -89,6 +105,11 @@ def _published(name: str) -> BindableTable:
 def _read(path: Path, digest: str) -> BindableTable:
     with holding(path, digest):
         return latency_luts.read(path)
+
+
+@lru_cache(maxsize=8)
+def _read_folder(folder: str, digest: str) -> BindableTable:
+    return open_folder(folder, digest)
 
 
 @lru_cache(maxsize=8)

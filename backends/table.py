@@ -27,13 +27,14 @@ def create(name: str) -> TableBackend:
 class TableBackend:
     """Looks up latencies in a CSV file; a sub-network that is not in the file has none (nan)."""
 
-    # A column was measured with one batch size, thread count and precision, so these are not settings.
-    keys: frozenset[str] = frozenset()
+    # A column was measured with one thread count and precision, so these are not settings. With which batch size, only
+    # the user knows; it makes a latency of a throughput, and a throughput of a latency.
+    keys = frozenset({"batch"})
     devices = ("cpu",)
     precisions = ("fp32",)
     options = (
         Option("file", "a CSV file of measured sub-networks", holds="file"),
-        Option("column", "its column of latencies, with or without the unit", default=_COLUMN),
+        Option("column", "its column of latencies or of samples per second, with or without the unit", default=_COLUMN),
     )
 
     def __init__(self, name: str) -> None:
@@ -69,13 +70,13 @@ class TableBackend:
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise TableError(f"{file}: no such measured table ({getattr(error, 'strerror', None) or error})") from error
         known_net: Any = net  # a protocol does not promise a hash; every super-network has the one by identity
-        return _latencies(known_net, path, column, digest)
+        return _latencies(known_net, path, column, settings.batch, digest)
 
 
 # A search uses the same column thousands of times; it is cached by the table's content.
 @lru_cache(maxsize=8)
-def _latencies(net: SuperNetwork, path: Path, column: str, digest: str) -> Lookup:
+def _latencies(net: SuperNetwork, path: Path, column: str, batch: int, digest: str) -> Lookup:
     with holding(path, digest):
         table = MeasuredTable.read(path)
-    seconds = table.seconds(table.metric(column))
+    seconds = table.seconds(table.metric(column), batch)
     return Lookup.averaged(net.space, table.vectors(net.space), seconds)

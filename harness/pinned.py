@@ -13,6 +13,7 @@ from hwnas.backends.backend import Option, Settings
 from hwnas.harness.bench.bench import Elsewhere
 from hwnas.harness.platform import Platform
 from hwnas.harness.worker.int8_images import calibration_digest
+from hwnas.latency_luts.folders import folder_digest
 from hwnas.supernets.contents import Content, content_digest, identified
 from hwnas.supernets.errors import HwnasError
 from hwnas.supernets.files import expanded
@@ -55,6 +56,8 @@ def _digest(option: Option, settings: Settings) -> str | None:
     try:
         if option.holds == "images":
             return calibration_digest(name, settings.batch)
+        if option.holds == "tables":
+            return folder_digest(name)
         return content_digest(expanded(name))
     except (OSError, ValueError, HwnasError):  # ValueError: a name that no file can have
         return None

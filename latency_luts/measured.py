@@ -42,7 +42,12 @@ _UNIT = re.compile(
 
 # Names of rates, of which more is better; they have no unit of time, even if it looks so ("images_per_s").
 _RATE = re.compile(
-    r"throughput|(?<![a-z])(fps|ips|qps|rps|tps)(?![a-z])|(?<![a-z])per[\s_]*(s|sec|second)s?[)\]]*$|/\s*s",
+    r"throughput|(?<![a-z])(fps|ips|qps|rps|tps|imgps)(?![a-z])|(?<![a-z])per[\s_]*(s|sec|second)s?[)\]]*$|/\s*s",
+    re.IGNORECASE,
+)
+# Of these, names that end with what the rate is of: samples per second.
+_PER_SECOND = re.compile(
+    r"((?<![a-z])(fps|ips|qps|rps|tps|imgps)|(?<![a-z])per[\s_]*(s|sec|second)s?|/\s*s(ec(ond)?)?)[)\]]*$",
     re.IGNORECASE,
 )
 
@@ -76,6 +81,11 @@ class Metric:
     def is_rate(self) -> bool:
         """Whether it is a rate per second, according to its name."""
         return "latency" not in self.stem and _RATE.search(self.column.strip()) is not None
+
+    @property
+    def is_per_second(self) -> bool:
+        """Whether it is a rate of samples per second; a rate whose name ends with a unit of time says neither."""
+        return self.is_rate and _PER_SECOND.search(self.column.strip()) is not None
 
     @property
     def is_time(self) -> bool:
@@ -230,18 +240,25 @@ class MeasuredTable:
             line, cell = self.lines[error.position], self.columns[column][error.position]
             raise TableError(f"{self.file}: line {line}: {column}: {_short(cell.strip())} {error}") from None
 
-    def seconds(self, metric: Metric) -> FloatArray:
+    def seconds(self, metric: Metric, batch: int = 1) -> FloatArray:
         """Return a latency column in seconds, ``(n,)``; nan for rows that were not measured (an empty cell or 0).
 
+        Args:
+            metric: a time, or a rate of samples per second: the latency of a batch is then its size by the rate.
+            batch: the samples per inference, of a rate.
+
         Raises:
-            TableError: the name has no unit of time, or is a throughput's; the column is 0 throughout, or a value is
-                negative.
+            TableError: the name has no unit of time, or says both a throughput and a unit of time; the column is 0
+                throughout, or a value is negative.
         """
+        if metric.is_per_second:
+            return batch / self.measured(metric)
         if metric.is_rate:
             times = [column for column in self.columns if Metric.of(column).is_time]
             raise TableError(
-                f"{self.file}: {metric.column!r} is a throughput by its name, of which more is better; expected a "
-                f"column of latencies{', like ' + times[0] if times else ''}"
+                f"{self.file}: {metric.column!r} is a throughput by its name, and does not say that it is one per "
+                "second (as images_per_s or imgps do); expected that, or a column of latencies"
+                f"{', like ' + times[0] if times else ''}"
             )
         per_second = _UNITS_PER_S.get(metric.unit)
         if per_second is None:

@@ -33,6 +33,8 @@ class Problem:
             from which a predictor may start, else ``None``. Empty: nothing is.
         violation: by how much vectors (n, n_var) break constraints on exactly known quantities that are no objectives,
             ``(n,)``, 0 where they meet them; ``None``: there are no such constraints.
+        places: the variables that decide what stands in each place of the super-network, as far as that is known: where
+            an objective is a sum over the layers, it is a sum of functions of these.
     """
 
     space: SearchSpace
@@ -43,6 +45,7 @@ class Problem:
     noise: tuple[float | Callable[[], float | None] | None, ...] = ()
     priors: tuple[Known | None, ...] = ()
     violation: Known | None = None
+    places: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.names:

@@ -55,6 +55,7 @@ class TimingProtocol:
         slow_run_s: a network is slow from this run time on.
         slow_runs: the least number of runs of one visit to a slow network.
         slow_drop: the dropped runs of a visit to a slow network.
+        undropped_s: of a network that runs this long no run is dropped: what it adds to the first is little; 0: never.
         group_s: shorter runs are timed in groups of at least this.
         rounds: the least number of rounds.
         anchor_every: anchors are visited in one of so many rounds.
@@ -96,6 +97,7 @@ class TimingProtocol:
     slow_run_s: float = 0.004
     slow_runs: int = 2
     slow_drop: int = 1
+    undropped_s: float = 0.0
     group_s: float = 200e-6
     rounds: int = 16
     anchor_every: int = 1
@@ -183,6 +185,7 @@ _AT_EFFORT: dict[str, dict[str, Any]] = {
         "cap_s": 0.15,
         "sessions": 1,
         "fresh": 0,
+        "undropped_s": 0.025,
         "warmup_runs": 2,
         "warmup_s": 0.005,
         "warmup_agree": 0.2,

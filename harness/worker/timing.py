@@ -253,6 +253,8 @@ def plan(run_ns: float, protocol: TimingProtocol) -> tuple[int, int, int]:
     group = max(1, math.ceil(protocol.group_s * 1e9 / run_ns))
     slow = run_ns >= protocol.slow_run_s * 1e9
     least, drop = (protocol.slow_runs, protocol.slow_drop) if slow else (protocol.visit_runs, protocol.visit_drop)
+    if 0 < protocol.undropped_s * 1e9 <= run_ns:
+        least, drop = 1, 0
     runs = max(least, math.ceil(protocol.visit_s * 1e9 / (run_ns * group)))
     # A very slow network's visits get shorter rather than fewer: the rounds are what spreads them over time.
     affordable = math.floor(protocol.cap_s * 1e9 / protocol.rounds / (run_ns * group))

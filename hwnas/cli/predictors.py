@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Random sub-networks where nothing was measured: the largest training set, the test set, and some to draw from.
 _DRAWN = 2000
+_SIZES, _TEST = (100, 200, 400, 700, 1000), 500
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,9 +41,14 @@ def predictors(
     ] = None,
     kinds: Annotated[str, typer.Option(help="Predictors, separated by commas.")] = "ridge,svr-rbf,stacked,gp",
     sizes: Annotated[
-        str, typer.Option(help="Numbers of training examples, separated by commas.")
-    ] = "100,200,400,700,1000",
-    test: Annotated[int, typer.Option(min=2, help="Number of examples held out for testing.")] = 500,
+        str | None,
+        typer.Option(
+            help="Numbers of training examples, separated by commas; default: 100,200,400,700,1000, or fewer."
+        ),
+    ] = None,
+    test: Annotated[
+        int | None, typer.Option(min=2, help="Number of examples held out for testing; default: 500, or a third.")
+    ] = None,
     trials: Annotated[int, typer.Option(min=1, help="How many times training examples are drawn for each number.")] = 5,
     seed: Seed = 0,
     json: JsonFile = None,
@@ -55,8 +61,9 @@ def predictors(
     from hwnas.search.report import predictors_page
 
     net = supernets.get(supernet)
-    numbers = _numbers(sizes)
+    asked = None if sizes is None else _numbers(sizes)
     examples = _examples(net, data, column, quality, platform, seed)
+    numbers, test = _fitting(asked, test, len(examples.y))
     names = [name.strip() for name in kinds.split(",") if name.strip()]
     _check_kinds(names)
     with Progress(console=notes(), disable=quiet) as bars:
@@ -97,6 +104,16 @@ def _numbers(text: str) -> list[int]:
     if min(numbers) < 2:
         raise UsageError(f"sizes {text!r}: expected whole numbers from 2 joined by commas, like 100,200,400")
     return sorted(numbers)
+
+
+def _fitting(sizes: list[int] | None, test: int | None, n: int) -> tuple[list[int], int]:
+    """Return the numbers of training examples and the number held out: those asked for, else as many as there are."""
+    if test is None:
+        test = min(_TEST, max(2, n // 3))
+    if sizes is None:
+        left = n - test
+        sizes = [size for size in _SIZES if size <= left] or [max(2, left)]
+    return sizes, test
 
 
 def _check_kinds(names: list[str]) -> None:

@@ -68,7 +68,7 @@ def quality_examples(net: SuperNetwork, spec: str | None, n: int, seed: int) -> 
 
 
 def latency_examples(net: SuperNetwork, platform: str, n: int, seed: int) -> Examples:
-    """Look up the latency in ms of ``n`` random sub-networks on a platform that knows it.
+    """Look up the latency in ms of ``n`` random sub-networks on a platform that knows it; of a table, all its rows.
 
     Raises:
         UsageError: the platform has to measure.
@@ -80,6 +80,9 @@ def latency_examples(net: SuperNetwork, platform: str, n: int, seed: int) -> Exa
     backend = backends.get(where.backend)
     if not isinstance(backend, backends.KnowingBackend):
         raise UsageError(f"platform {platform!r}: has to be measured; write what was measured to a CSV and use that")
+    if isinstance(backend, backends.Tabulated):
+        table = backend.lookup(net, where.settings)  # random sub-networks would hardly ever be among its rows
+        return Examples(table.vectors, 1e3 * table.values, "latency (ms)", str(where))
     X = _drawn(net, n, seed)
     known = backends.backend.known_latency(backend, net, X, where.settings, str(where))
     return _known(X, known.times(1e3).values, "latency (ms)", str(where))

@@ -169,6 +169,7 @@ class Plan:
             noise=tuple(self._noise(one) for one in self.objectives),
             priors=tuple(self._prior if one.name == "latency" else None for one in self.objectives),
             violation=self._violation(),
+            places=tuple(slot.columns for slot in net.slots),
         )
 
     @cached_property

@@ -162,6 +162,14 @@ def test_anchors_are_visited_in_one_of_so_many_rounds_and_end_with_the_others():
     assert first.samples.round.tolist() == [1, 4, 7]
 
 
+@pytest.mark.parametrize(("ms", "expected"), [(24, (1, 1)), (25, (1, 0)), (100, (1, 0))])
+def test_of_a_long_run_none_is_dropped_where_the_protocol_says_so(ms, expected):
+    numbers = profile("noisy", effort="quick")
+    runs, drop, group = plan(ms * 1e6, numbers)
+    assert (runs - drop, drop, group) == (*expected, 1)
+    assert plan(ms * 1e6, profile("noisy"))[1] == 1
+
+
 def test_anchors_alone_are_visited_as_any_others_are():
     clocks, numbers = Exact(), replace(SHORT, anchor_every=3)
     (timed,) = exactly(Scripted(clocks, 1_000_000), clocks=clocks, protocol=numbers, anchors=1).timed

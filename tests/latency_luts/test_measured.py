@@ -335,21 +335,36 @@ def test_dynasts_files(assets):
 @pytest.mark.parametrize(
     "column",
     [
-        "throughput_ms", "Throughput (ms)", "images_per_s", "samples per s", "img_per_sec", "fps_s", "v100 FPS (ms)",
-        "qps_s", "throughput_per_s", "V100_throughput_us", "ips_us", "rps_ms", "tps_s", "tokens/ s", "images per sec",
+        "throughput_ms", "Throughput (ms)", "fps_s", "v100 FPS (ms)", "qps_s", "V100_throughput_us", "ips_us", "rps_ms",
+        "tps_s", "throughput", "imgps_ms",
     ],
 )  # fmt: skip
-def test_a_throughput_is_not_read_as_a_latency(tmp_path, column):
+def test_a_throughput_that_is_not_per_second_is_refused(tmp_path, column):
     file = tmp_path / "t.csv"
     file.write_text(f'config,{column},v100_ms\n"{{}}",5,6\n')
     table = MeasuredTable.read(file)
-    with pytest.raises(TableError, match=r"is a throughput by its name, .* of latencies, like v100_ms"):
+    with pytest.raises(TableError, match=r"is a throughput by its name, .* per second .* of latencies, like v100_ms"):
         table.seconds(table.metric(column))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "images_per_s", "samples per s", "img_per_sec", "throughput_per_s", "tokens/ s", "images per sec",
+        "v100_64_imgps", "fps", "V100 FPS", "Throughput (img/s)", "throughput [images/sec]", "qps",
+    ],
+)  # fmt: skip
+def test_samples_per_second_are_read_as_the_latency_of_a_batch(tmp_path, column):
+    file = tmp_path / "t.csv"
+    file.write_text(f'config,{column}\n"{{}}",500\n"{{}}",0\n')
+    table = MeasuredTable.read(file)
+    assert table.seconds(table.metric(column)) == pytest.approx([2e-3, np.nan], nan_ok=True)
+    assert table.seconds(table.metric(column), 64) == pytest.approx([0.128, np.nan], nan_ok=True)
 
 
 def test_a_throughput_alone_is_refused_without_an_example(tmp_path):
     table = read(tmp_path, "config,fps_ms\n{},5\n")
-    with pytest.raises(TableError, match=r"expected a column of latencies$"):
+    with pytest.raises(TableError, match=r"expected that, or a column of latencies$"):
         table.seconds(table.metric("fps"))
 
 

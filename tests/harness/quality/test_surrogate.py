@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import csv
 import importlib.util
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from hwnas.harness import quality
 from hwnas.harness.quality import surrogate
 from hwnas.harness.quality.pairwise import fit
 from hwnas.latency_luts.measured import Lookup
+from hwnas.supernets.errors import QualityError
 
 NET = supernets.get("ofa-mbv3-w1.0")
 
@@ -78,3 +82,37 @@ def test_the_figures_of_the_card_come_again(dynast_rows):
     card = surrogate.card("ofa-mbv3-w1.0")
     assert found.tau == pytest.approx(card["kendall_tau"], abs=1e-3)
     assert found.mape == pytest.approx(card["mape_percent"], abs=1e-3)
+
+
+# --- what its rows do not have ---------------------------------------------------------------------------------------
+
+
+def rows_without(path, column, index, n=120):
+    """A CSV of random sub-networks, none with an option, and of a quality that adds up over the choices."""
+    X = NET.space.sample(4 * n, 3)
+    X = NET.space.canonical(X[X[:, column] != index])[:n]
+    quality_of = 70 + NET.space.one_hot(X) @ np.random.default_rng(0).normal(size=int(NET.space.n_options.sum()))
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["config", "top1"])
+        writer.writerows([json.dumps(one), value] for one, value in zip(NET.space.decode(X), quality_of, strict=True))
+    return str(path)
+
+
+def test_a_depth_that_no_row_has_is_refused(tmp_path):
+    depth = next(column for column, choice in enumerate(NET.space.choices) if choice.key == "d")
+    file = rows_without(tmp_path / "t.csv", depth, 2)
+    with pytest.raises(QualityError, match=r"none of its sub-networks has d\[0\]=4, and a regression says nothing"):
+        quality.get(f"surrogate:{file}", NET)
+
+
+def test_an_option_that_no_row_has_widens_the_stated_error(tmp_path):
+    note = quality.get(f"surrogate:{rows_without(tmp_path / 't.csv', 0, 1)}", NET).note
+    stated = float(re.search(r"mean absolute error ([\d.]+) %\)", note)[1])
+    said = re.search(r"none of its sub-networks has ks\[0\]=5: .* with a mean absolute error of ([\d.]+) %", note)
+    beyond = float(said[1])
+    assert beyond > stated
+
+
+def test_a_fit_that_has_seen_everything_says_nothing_of_it(tmp_path):
+    assert "none of" not in quality.get(f"surrogate:{rows_without(tmp_path / 't.csv', 0, -1)}", NET).note

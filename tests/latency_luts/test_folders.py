@@ -1,0 +1,93 @@
+"""A folder of tables, one per input resolution, is a platform: ``lut:dir=FOLDER``."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from hwnas import supernets
+from hwnas.harness.measure import measure
+from hwnas.harness.pinned import identity, pinned
+from hwnas.harness.platform import parse
+from hwnas.latency_luts import published
+from hwnas.latency_luts.folders import files_in, folder_digest, open_folder
+from hwnas.supernets.errors import ChangedError, PlatformError, TableError
+
+
+@pytest.fixture
+def folder(tmp_path, assets):
+    place = tmp_path / "mine"
+    place.mkdir()
+    for resolution in (160, 224):
+        shutil.copy(assets / f"ofa/note10/{resolution}_lookup_table.yaml", place / f"phone-{resolution}px.yaml")
+    (place / "README.yaml").write_text("about: these\n")
+    (place / "notes-224.txt").write_text("not a table")
+    return place
+
+
+def smallest(platform):
+    net = supernets.get("ofa-mbv3-w1.2")
+    return measure(net, net.space.smallest(), platform)
+
+
+def test_a_folder_serves_an_elastic_resolution(folder, rng):
+    net = supernets.get("ofa-mbv3-w1.2:r=160+224")
+    X = net.space.sample(20, rng)
+    found = open_folder(folder).bind(net).latency(X)
+    assert found == pytest.approx(published.get("note10").open().bind(net).latency(X), rel=1e-12)
+
+
+def test_it_is_a_platform(folder):
+    (one,) = smallest(f"lut:dir={folder}")
+    assert one.latency_ms == pytest.approx(17.769, abs=5e-4)
+
+
+def test_a_resolution_that_it_lacks_is_refused(folder):
+    with pytest.raises(TableError, match=r"mine: has no table for ofa-mbv3-w1\.2:r=192 at r=192; .* 160, 224"):
+        open_folder(folder).bind(supernets.get("ofa-mbv3-w1.2:r=192"))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), "no file there is a lookup table named by its resolution"),
+        (("table.yaml", "v1.224.yaml"), "named by its resolution"),
+        (("224.yaml", "phone_224.json"), "two tables at r=224, 224.yaml and phone_224.json"),
+    ],
+)
+def test_names_that_do_not_say_the_resolution_are_refused(tmp_path, names, said):
+    for name in names:
+        (tmp_path / name).write_text("a: 1\n")
+    with pytest.raises(TableError, match=said):
+        files_in(tmp_path)
+
+
+def test_no_folder_is_an_error_of_one_line(tmp_path):
+    with pytest.raises(TableError, match=r"nowhere: no such folder of lookup tables"):
+        smallest(f"lut:dir={tmp_path / 'nowhere'}")
+
+
+def test_a_folder_is_known_by_what_it_holds(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    first, copy = (pinned(parse(f"lut:dir={place}")) for place in (folder, tmp_path / "copy"))
+    assert identity(first) == identity(copy)
+    table = folder / "phone-224px.yaml"
+    table.write_text(table.read_text().replace("mean: 0.994418", "mean: 0.994419"))
+    assert identity(pinned(parse(f"lut:dir={folder}"))) != identity(first)
+
+
+def test_a_folder_that_changes_while_it_is_in_use_is_noticed(folder):
+    tables, digest = open_folder(folder), folder_digest(folder)
+    table = folder / "phone-224px.yaml"
+    table.write_text(table.read_text().replace("mean: 0.994418", "mean: 0.994419"))
+    with pytest.raises(ChangedError):
+        tables.bind(supernets.get("ofa-mbv3-w1.2"))
+    with pytest.raises(ChangedError):
+        open_folder(folder, digest)
+
+
+@pytest.mark.parametrize("options", ["", "table=note10,dir=x", "file=x,dir=y"])
+def test_exactly_one_source_is_given(options):
+    with pytest.raises(PlatformError, match=r"say lut:table=note10, lut:file=PATH or lut:dir=FOLDER"):
+        smallest(f"lut:{options}" if options else "lut")
