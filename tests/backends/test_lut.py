@@ -33,7 +33,8 @@ def own(tmp_path):
 def test_it_is_a_knowing_backend_without_the_common_keys():
     assert isinstance(LUT, KnowingBackend)
     assert LUT.keys == frozenset()
-    assert {option.key: option.allowed for option in LUT.options} == {"table": ("note10",), "file": None}
+    tables = ("jetson-cpu", "jetson-gpu", "note10")
+    assert {option.key: option.allowed for option in LUT.options} == {"table": tables, "file": None, "dir": None}
     assert LUT.why_not() is None
 
 
@@ -79,9 +80,9 @@ def test_width_1_0_with_note10_names_1_2():
         LUT.latency(NET, NET.space.smallest(), settings(table="note10"))
 
 
-@pytest.mark.parametrize(("options", "got"), [({}, "neither"), ({"table": "note10", "file": "x.yaml"}, "both")])
+@pytest.mark.parametrize(("options", "got"), [({}, "none"), ({"table": "note10", "file": "x"}, "table and file")])
 def test_one_of_table_and_file(options, got):
-    with pytest.raises(PlatformError, match=f"got {got}; say lut:table=note10 or lut:file=PATH"):
+    with pytest.raises(PlatformError, match=f"got {got}; say lut:table=note10, lut:file=PATH or lut:dir=FOLDER"):
         LUT.latency(NET, NET.space.smallest(), settings(**options))
 
 

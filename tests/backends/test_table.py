@@ -32,9 +32,9 @@ def latency(vectors, **options: object):
     return TABLE.latency(NET, vectors, Settings(options={key: str(value) for key, value in options.items()}))
 
 
-def test_it_is_a_knowing_backend_without_the_common_keys():
+def test_of_the_common_keys_it_has_the_batch_alone():
     assert isinstance(TABLE, KnowingBackend)
-    assert TABLE.keys == frozenset()
+    assert TABLE.keys == {"batch"}
     assert [option.key for option in TABLE.options] == ["file", "column"]
     assert TABLE.why_not() is None
 
