@@ -29,8 +29,8 @@ class Problem:
             parameters); none is needed.
         noise: one per objective: the standard deviation of one value relative to its size, a function that returns it
             as far as it is known by now, or ``None``. Empty: nothing is known.
-        priors: one per objective: what is known of it from elsewhere, in any unit (the latency on another platform),
-            from which a predictor may start, else ``None``. Empty: nothing is.
+        priors: one per objective: what is known of it from elsewhere, in any unit, from which a predictor may start:
+            the latency on another platform, ``(n,)``, or on several, ``(n, k)``; else ``None``. Empty: nothing is.
         violation: by how much vectors (n, n_var) break constraints on exactly known quantities that are no objectives,
             ``(n,)``, 0 where they meet them; ``None``: there are no such constraints.
         places: the variables that decide what stands in each place of the super-network, as far as that is known: where

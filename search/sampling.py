@@ -53,3 +53,15 @@ def every_point(space: SearchSpace) -> IntArray:
     ranges = (range(int(options)) for options in space.n_options)
     X = np.array(list(itertools.product(*ranges)), dtype=np.int64).reshape(-1, space.n_var)
     return np.unique(space.canonical(X), axis=0)
+
+
+def of_all_sizes(space: SearchSpace, n: int, rng: np.random.Generator) -> IntArray:
+    """Draw about ``n`` distinct canonical vectors, ``(k, n_var)``: the smallest, the largest, and all between.
+
+    Half of them are of every size (see ``hwnas.search.algorithms.linas.spread``), and half are uniform, which is what
+    choices whose values have no order need.
+    """
+    levels = rng.random((n - n // 2, 1))
+    sized = rng.binomial(space.n_options - 1, levels, size=(len(levels), space.n_var))
+    drawn = np.concatenate([space.smallest(), space.largest(), sized, space.sample(n // 2, rng)])
+    return np.unique(space.canonical(drawn), axis=0)

@@ -80,7 +80,12 @@ def search(
     ] = None,
     warm_start: Annotated[str | None, typer.Option(help="Evaluate the front of this study first.")] = None,
     transfer_from: Annotated[
-        str | None, typer.Option(help="Start the latency predictor from this study's or platform's latencies.")
+        list[str] | None,
+        typer.Option(
+            metavar="STUDY|PLATFORM|known",
+            help="Start the latency predictor from what is known elsewhere: a study, a platform, or known, which is "
+            "all that the store has; repeatable.",
+        ),
     ] = None,
     study: Annotated[str | None, typer.Option(help="Name of the study in the store; default: generated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the study of that name.")] = False,
@@ -114,8 +119,12 @@ def search(
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
+        told: set[str] = set()
 
         def show(event: SearchProgress) -> None:
+            if event.origins and not told and not quiet:
+                told.add(event.study)
+                remark(f"latency starts from {', '.join(event.origins)}")
             done = f"study {event.study} has {event.done} of {event.total} evaluations in {opened.name}"
             context.obj.note_saved(done, "--study", event.study, "--resume")
             progress(event)

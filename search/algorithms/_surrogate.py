@@ -10,7 +10,9 @@ import numpy as np
 
 from hwnas.search.algorithm import Problem
 from hwnas.search.predictors import Predictor, fit
-from hwnas.search.predictors._blocks import FeatureBlock, SpaceFeatures, behind_prior, with_prior
+from hwnas.search.predictors._averaged import Averaged, n_parameters
+from hwnas.search.predictors._blocks import SpaceFeatures
+from hwnas.search.predictors._sources import Models, SourceFeatures
 from hwnas.search.predictors.gp import GaussianProcess
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import FloatArray, IntArray
@@ -36,9 +38,16 @@ class Surrogate:
             raise UsageError(f"features: unknown {features!r}{suggestion(features, _FEATURES)}")
         self._problem = problem
         self._kind = kind
-        self._features = SpaceFeatures(problem.space, features == "hierarchical")
-        plain = tuple(self._features.blocks)
-        self._blocks = [plain if prior is None else behind_prior(plain) for prior in problem.priors]
+        hierarchical = features == "hierarchical"
+        self._features = SpaceFeatures(problem.space, hierarchical)
+        self._sources = [
+            None if prior is None else SourceFeatures(problem.space, prior, hierarchical=hierarchical)
+            for prior in problem.priors
+        ]
+        # Where there is a source prior, several models of the objective are averaged.
+        self._models: list[Models] = [
+            (self._features.blocks,) if sources is None else sources.models for sources in self._sources
+        ]
         self._exact = problem.exact if exact else (None,) * problem.n_obj
         self._parameters: list[FloatArray | None] = [None] * problem.n_obj
         self._fitted_to = 0
@@ -77,8 +86,8 @@ class Surrogate:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Start the next fit from what ``state`` returned; what it raises of another one has changed nothing."""
-        pairs = zip(state["parameters"], self._blocks, strict=True)
-        parameters = [None if one is None else _parameters(one, blocks) for one, blocks in pairs]
+        pairs = zip(state["parameters"], self._models, strict=True)
+        parameters = [None if one is None else _parameters(one, models) for one, models in pairs]
         self._fitted_to, self._parameters = int(state["fitted_to"]), parameters
 
     def _fit_one(self, column: int, features: FloatArray, y: FloatArray, renew: bool) -> Predictor:
@@ -88,15 +97,19 @@ class Surrogate:
         noise = None if relative is None else relative * float(np.abs(y).mean())
         start = self._parameters[column]
         steps = (_FIRST_STEPS if start is None else _STEPS) if renew else 0
-        fitted = GaussianProcess(features, y, self._blocks[column], noise, start, steps)
+        models = self._models[column]
+        fitted: GaussianProcess | Averaged
+        if self._sources[column] is None:
+            fitted = GaussianProcess(features, y, models[0], noise, start, steps)
+        else:
+            fitted = Averaged(features, y, models, noise, start, steps)
         self._parameters[column] = fitted.parameters
         return fitted
 
     def _inputs(self, X: IntArray) -> list[FloatArray]:
-        """Return each objective's features; where it has a source prior, that is in front of them."""
+        """Return each objective's features; where it has source priors, what those say is in front of them."""
         features = self._features(X)
-        priors = self._problem.priors
-        return [features if prior is None else with_prior(features, prior(X)) for prior in priors]
+        return [features if sources is None else sources(X) for sources in self._sources]
 
     def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
         features = self._inputs(X)
@@ -104,17 +117,17 @@ class Surrogate:
         for column, (exact, predictor) in enumerate(zip(self._exact, self._predictors, strict=True)):
             if exact is not None:
                 mean[:, column] = exact(X)
-            elif uncertain and isinstance(predictor, GaussianProcess):
+            elif uncertain and isinstance(predictor, (GaussianProcess, Averaged)):
                 mean[:, column], deviation[:, column] = predictor.predict(features[column], return_std=True)
             elif predictor is not None:
                 mean[:, column] = predictor.predict(features[column])
         return mean, deviation
 
 
-def _parameters(stored: Sequence[float], blocks: Sequence[FeatureBlock]) -> FloatArray:
-    """Return a kernel's parameters as they were: per block its amplitude and its length scales, and the noise."""
+def _parameters(stored: Sequence[float], models: Models) -> FloatArray:
+    """Return the parameters of all models' kernels as they were."""
     found = np.array(stored, dtype=np.float64)
-    expected = (sum(1 + block.n_scales for block in blocks) + 1,)
+    expected = (sum(n_parameters(models)),)
     if found.shape != expected or not np.isfinite(found).all():
         raise ValueError(f"parameters: expected {expected} finite numbers, got {stored!r}")
     return found

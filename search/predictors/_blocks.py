@@ -16,10 +16,6 @@ import numpy as np
 
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
-# The logarithm of the standard deviation that a source prior is expected to explain, in those of the objective, and
-# what is added to the logarithms of all else.
-_PRIOR, _LESS = 0.0, -1.2
-
 
 @dataclass(frozen=True)
 class FeatureBlock:
@@ -43,6 +39,10 @@ class FeatureBlock:
     def n_scales(self) -> int:
         """The number of length scales."""
         return 0 if self.linear else int(self.groups.max(initial=-1)) + 1
+
+    def moved(self, by: int) -> FeatureBlock:
+        """Return the same for columns that stand further back."""
+        return replace(self, columns=slice(self.columns.start + by, self.columns.stop + by))
 
 
 class SpaceFeatures:
@@ -73,26 +73,6 @@ class SpaceFeatures:
         columns = np.arange(self._space.n_var)
         single = self._coordinates[columns, X] * self._space.active(X)
         return np.hstack([single @ self._sums[0].T, single @ self._sums[1].T, single, one_hot])
-
-
-def behind_prior(blocks: Sequence[FeatureBlock]) -> tuple[FeatureBlock, ...]:
-    """Return blocks for features that have a source prior of the objective in front of them, as one column more.
-
-    The source prior, a latency on another platform, is expected to be most of it, and the rest to matter less than
-    without it.
-    """
-    prior = FeatureBlock(slice(0, 1), True, _PRIOR, np.zeros(1, dtype=np.int64))
-    moved = (slice(block.columns.start + 1, block.columns.stop + 1) for block in blocks)
-    rest = (
-        replace(block, columns=columns, amplitude=block.amplitude + _LESS)
-        for block, columns in zip(blocks, moved, strict=True)
-    )
-    return (prior, *rest)
-
-
-def with_prior(features: FloatArray, prior: FloatArray) -> FloatArray:
-    """Return features with a source prior (n,) in front of them, as ``behind_prior`` expects it."""
-    return np.column_stack([prior, features])
 
 
 def plain_blocks(n_features: int) -> tuple[FeatureBlock, ...]:

@@ -1,9 +1,10 @@
-"""Adapt latencies known on platform A to platform B: how few measurements on B are enough?
+"""Predict latencies on a new platform B from few measurements there and from the platforms that are known.
 
-What two platforms have in common is most of it: a large network is slow on both. So the latency on A is one feature
-more of a Gaussian process on B, with a weight that the data may choose freely, and all that the process still has to
-learn is the difference. The few sub-networks to measure on B are not drawn at random: each is the one of which the
-process, before it has seen a single value, would know least.
+What platforms have in common is most of it: a large network is slow on all of them. How much the known ones are worth
+is not known before anything is measured, so there are three models (``_sources.py``): the known platforms alone, with
+what each of them pays for, and none of them. They are averaged by the evidence for each (``_averaged.py``), so that a
+platform which has nothing in common with B does no harm. The sub-networks to measure on B are not drawn at random: each
+is the one of which a model would know least.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.harness.measurement.statistics import tau
-from hwnas.search.predictors._blocks import SpaceFeatures, behind_prior, with_prior
+from hwnas.search.predictors._averaged import Averaged
+from hwnas.search.predictors._blocks import SpaceFeatures
+from hwnas.search.predictors._sources import Models, Prior, SourceFeatures, together
 from hwnas.search.predictors.gp import GaussianProcess
+from hwnas.search.sampling import of_all_sizes
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
-# Latencies on A of vectors (n, n_var), in any unit: (n,).
-Guess = Callable[[IntArray], FloatArray]
+__all__ = ["Adapted", "Curve", "Prior", "choose", "curve", "held_out", "learned", "most_telling", "together"]
 
 # Two platforms, or a prediction and the truth, agree when Kendall's tau is this much.
 TARGET_TAU = 0.95
@@ -32,24 +35,27 @@ _STEPS, _FURTHER_STEPS = 30, 8
 _HELD_OUT = 0.4
 # Candidates among which the sub-networks to measure are chosen.
 _CANDIDATES = 600
+# One in so many of them is chosen by what sources say.
+_TURN = 3
 
 
 class Adapted:
-    """A predictor of latency on B that starts from what is known on A.
+    """A predictor of latency on B that starts from what is known on other platforms.
 
     Args:
         space: the search space.
-        prior: latencies on A; ``None``: nothing is known, the process learns B alone.
+        prior: latencies on another platform, or one of each of several; ``None``: nothing is known, the process learns
+            B alone.
         X: the sub-networks measured on B, ``(n, n_var)``, at least two.
         y: their latencies on B, ``(n,)``, finite.
         noise: standard deviation of one value of ``y``, in its unit; ``None``: learned from the data.
-        start: of the search for the kernel's parameters; those of a fit to slightly less data.
+        start: the ``parameters`` of a fit to slightly less data.
     """
 
     def __init__(
         self,
         space: SearchSpace,
-        prior: Guess | None,
+        prior: Prior | Sequence[Prior] | None,
         X: IntArray,
         y: FloatArray,
         noise: float | None = None,
@@ -57,80 +63,76 @@ class Adapted:
     ) -> None:
         if len(X) < 2:
             raise UsageError(f"adapting: expected at least two measured sub-networks, got {len(X)}")
-        self._features = _Features(space, prior)
-        self._blocks = self._features.blocks
+        self._features = SourceFeatures(space, prior)
         steps = _STEPS if start is None else _FURTHER_STEPS
-        self._process = GaussianProcess(self._features(X), y, self._blocks, noise, start, steps)
+        y = np.asarray(y, dtype=np.float64)
+        self._model = Averaged(self._features(np.asarray(X)), y, self._features.models, noise, start, steps)
 
     @property
     def parameters(self) -> FloatArray:
-        """The kernel's parameters, from which a fit to more data may start."""
-        return self._process.parameters
+        """The kernels' parameters, from which a fit to more data may start."""
+        return self._model.parameters
 
     def __call__(self, X: npt.ArrayLike) -> FloatArray:
         """Return the predicted latencies on B, ``(n,)``, in the unit of ``y``."""
-        return self._process.predict(self._features(np.asarray(X)))
+        return self._model.predict(self._features(np.asarray(X)))
 
 
-class _Features:
-    """The space's features, with the latency on A in front of them."""
-
-    def __init__(self, space: SearchSpace, prior: Guess | None) -> None:
-        self._space = SpaceFeatures(space)
-        self._prior = prior
-        self.blocks = self._space.blocks if prior is None else behind_prior(self._space.blocks)
-
-    def __call__(self, X: IntArray) -> FloatArray:
-        features = self._space(X)
-        return features if self._prior is None else with_prior(features, self._prior(X))
-
-
-def learned(space: SearchSpace, X: IntArray, y: FloatArray) -> Guess:
+def learned(space: SearchSpace, X: IntArray, y: FloatArray) -> Prior:
     """Return latencies on A as learned from a search there: ``X`` (n, n_var) and their latencies ``y`` (n,)."""
-    return Adapted(space, None, X, y)
+    features = SpaceFeatures(space)
+    process = GaussianProcess(features(X), y, features.blocks, noise=None, iterations=_STEPS)
+    return lambda wanted: process.predict(features(wanted))
 
 
-def choose(space: SearchSpace, prior: Guess | None, n: int, rng: np.random.Generator) -> IntArray:
+def choose(space: SearchSpace, prior: Prior | Sequence[Prior] | None, n: int, rng: np.random.Generator) -> IntArray:
     """Choose the sub-networks to measure on B, canonical and distinct, ``(n, n_var)``, the most telling first.
 
     Args:
         space: the search space.
-        prior: latencies on A.
+        prior: see ``Adapted``.
         n: how many.
         rng: draws the candidates, from the smallest sub-networks to the largest.
     """
-    levels = rng.random((_CANDIDATES, 1))
-    drawn = rng.binomial(space.n_options - 1, levels, size=(_CANDIDATES, space.n_var))
-    X = np.unique(space.canonical(np.concatenate([space.smallest(), space.largest(), drawn])), axis=0)
+    X = of_all_sizes(space, _CANDIDATES, rng)
     return X[most_telling(space, prior, X, n)]
 
 
-def most_telling(space: SearchSpace, prior: Guess | None, X: IntArray, n: int) -> IntArray:
+def most_telling(space: SearchSpace, prior: Prior | Sequence[Prior] | None, X: IntArray, n: int) -> IntArray:
     """Return the numbers of up to ``n`` rows of ``X``, each the one most uncertain given those before it.
 
     A Gaussian process's uncertainty does not depend on the values, so the order is known before anything is measured
-    (greedy D-optimal design: Krause, Singh and Guestrin, 2008, section 4).
+    (greedy D-optimal design: Krause, Singh and Guestrin, 2008, section 4). The model with all that sources say
+    asks for every third, and the one without them for the others, so that little is lost where they are worth nothing.
     """
+    features = SourceFeatures(space, prior)
+    return _most_telling(features(X), features.models, n)
+
+
+def _most_telling(F: FloatArray, models: Models, n: int) -> IntArray:
     from hwnas.search.predictors._kernel import Kernel
 
-    features = _Features(space, prior)
-    F = features(X)
-    kernel = Kernel(F, features.blocks)
-    return _pivots(kernel.matrix(kernel.expected), min(n, len(X)))
+    kernels = [Kernel(F, blocks) for blocks in (models[-1], *models[:-1][-1:])]
+    return _pivots([kernel.matrix(kernel.expected) for kernel in kernels], min(n, len(F)))
 
 
-def _pivots(K: FloatArray, n: int, noise: float = 0.05) -> IntArray:
-    """Return the pivots of a pivoted Cholesky factorisation of ``K`` (m, m) with ``noise`` variance on each value."""
-    left = np.diag(K).copy()
-    factor = np.zeros((len(K), n))
+def _pivots(kernels: Sequence[FloatArray], n: int, noise: float = 0.05) -> IntArray:
+    """Return the pivots of pivoted Cholesky factorisations of matrices (m, m) with ``noise`` variance on each value.
+
+    They have their pivots in common: the last one chooses every third, the second the first time, and the first all
+    others.
+    """
+    left = [np.diag(K).copy() for K in kernels]
+    factors = [np.zeros((len(K), n)) for K in kernels]
     chosen: list[int] = []
     for step in range(n):
-        candidates = left.copy()
+        candidates = left[-1 if step % _TURN == 1 else 0].copy()
         candidates[chosen] = -np.inf
         pivot = int(candidates.argmax())
-        column = K[:, pivot] - factor[:, :step] @ factor[pivot, :step]
-        factor[:, step] = column / np.sqrt(left[pivot] + noise)
-        left = np.maximum(left - factor[:, step] ** 2, 0.0)
+        for K, variance, factor in zip(kernels, left, factors, strict=True):
+            column = K[:, pivot] - factor[:, :step] @ factor[pivot, :step]
+            factor[:, step] = column / np.sqrt(variance[pivot] + noise)
+            np.maximum(variance - factor[:, step] ** 2, 0.0, out=variance)
         chosen.append(pivot)
     return np.array(chosen, dtype=np.int64)
 
@@ -145,17 +147,19 @@ class Curve:
     Attributes:
         sizes: numbers of measurements.
         tau: Kendall's tau on held-out sub-networks, the mean over splits, one per size.
+        error: the standard errors of these means; nan of a single split.
     """
 
     sizes: tuple[int, ...]
     tau: tuple[float, ...]
+    error: tuple[float, ...] = ()
 
     def needed(self, target: float = TARGET_TAU) -> int | None:
         """Return the first size at which tau reaches the target; ``None``: it never does."""
         return next((size for size, reached in zip(self.sizes, self.tau, strict=True) if reached >= target), None)
 
 
-def curve(
+def curve(  # noqa: PLR0913 - all but the first five are options by name
     space: SearchSpace,
     X: IntArray,
     y: FloatArray,
@@ -165,6 +169,7 @@ def curve(
     splits: int = 3,
     sizes: Sequence[int] = SIZES,
     target: float | None = TARGET_TAU,
+    score: Callable[[FloatArray, FloatArray], float] = tau,
 ) -> Curve:
     """Try out how many measurements on B are needed, on sub-networks whose latencies there are all known.
 
@@ -172,31 +177,35 @@ def curve(
         space: the search space.
         X: sub-networks measured on B, ``(n, n_var)``, distinct and canonical.
         y: their latencies on B, ``(n,)``.
-        prior: their latencies on A, ``(n,)``, from which the predictor starts and by which the measurements are chosen;
-            ``None``: B alone, from random measurements.
+        prior: their latencies on another platform, ``(n,)``, or on several, ``(n, k)``; ``None``: B alone. In either
+            case the most telling sub-networks are measured first.
         rng: draws the splits.
         splits: how often; each holds out others.
         sizes: numbers of measurements to try.
         target: stop at the first size that reaches it; ``None``: try them all.
+        score: of predictions and values, another one than tau.
     """
-    known = None if prior is None else _lookup(X, prior)
-    orders = [_split(space, X, known, rng) for _ in range(splits)]
+    features = SourceFeatures(space, None if prior is None else lambda _: prior, X)
+    F, models = features(X), features.models
+    orders = [_split(F, models, rng) for _ in range(splits)]
     starts: list[FloatArray | None] = [None] * splits
-    used, taus = [], []
+    used, taus, errors = [], [], []
     for size in sizes:
         if size > min(len(order) for order, _ in orders):
             break
         found = []
         for number, (order, test) in enumerate(orders):
             rows = order[:size]
-            model = Adapted(space, known, X[rows], y[rows], start=starts[number])
+            steps = _STEPS if starts[number] is None else _FURTHER_STEPS
+            model = Averaged(F[rows], y[rows], models, None, starts[number], steps)
             starts[number] = model.parameters
-            found.append(tau(model(X[test]), y[test]))
+            found.append(score(model.predict(F[test]), y[test]))
         used.append(size)
         taus.append(float(np.mean(found)))
+        errors.append(float(np.std(found, ddof=1) / np.sqrt(splits)) if splits > 1 else float("nan"))
         if target is not None and taus[-1] >= target:
             break
-    return Curve(tuple(used), tuple(taus))
+    return Curve(tuple(used), tuple(taus), tuple(errors))
 
 
 def held_out(n: int) -> int:
@@ -204,16 +213,9 @@ def held_out(n: int) -> int:
     return max(2, round(_HELD_OUT * n))
 
 
-def _split(space: SearchSpace, X: IntArray, prior: Guess | None, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+def _split(F: FloatArray, models: Models, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Return the order in which rows are measured, and the rows that are held out."""
-    drawn = rng.permutation(len(X))
-    n_test = held_out(len(X))
+    drawn = rng.permutation(len(F))
+    n_test = held_out(len(F))
     test, pool = drawn[:n_test], drawn[n_test:]
-    if prior is None:
-        return pool, test
-    return pool[most_telling(space, prior, X[pool], max(SIZES))], test
-
-
-def _lookup(X: IntArray, values: FloatArray) -> Guess:
-    known = {row.tobytes(): float(value) for row, value in zip(np.ascontiguousarray(X), values, strict=True)}
-    return lambda wanted: np.array([known[row.tobytes()] for row in np.ascontiguousarray(wanted, dtype=X.dtype)])
+    return pool[_most_telling(F[pool], models, max(SIZES))], test

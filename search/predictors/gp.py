@@ -52,10 +52,15 @@ class GaussianProcess:
         self._scale = float(y.std()) or 1.0
         self._kernel = Kernel(features, blocks)
         self._z = (y - self._mean) / self._scale
-        expected = np.append(self._kernel.expected, self._expected_noise(noise))
-        first = expected if start is None else start
-        self.parameters = self._search(first, expected, iterations) if iterations else first
+        self._expected = np.append(self._kernel.expected, self._expected_noise(noise))
+        first = self._expected if start is None else start
+        self.parameters = self._search(first, self._expected, iterations) if iterations else first
         self._condition()
+
+    @property
+    def evidence(self) -> float:
+        """The logarithm of the posterior probability of the kernel parameters, but for what depends on y alone."""
+        return -self._objective(self.parameters, self._expected)[0]
 
     @overload
     def predict(self, features: npt.ArrayLike, return_std: Literal[False] = False) -> FloatArray: ...

@@ -6,12 +6,11 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hwnas.harness.measurement.protocol import THOROUGH
-from hwnas.harness.pinned import contents
 from hwnas.harness.project_file import asked_of
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Algorithm, Known, Problem
@@ -22,8 +21,18 @@ from hwnas.search.objectives.quality import QualityObjective
 from hwnas.search.study.archive import Archive
 from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
 from hwnas.search.study.drift import Drift
+from hwnas.search.study.origins import (
+    KNOWN,
+    Here,
+    Origin,
+    contents_of,
+    everything,
+    named,
+    origins,
+    prior_of_all,
+    until_of,
+)
 from hwnas.search.study.own import own_objective
-from hwnas.search.study.prior import Observed, observed, platform_of, prior_of
 from hwnas.search.study.result import ObjectiveLabel
 from hwnas.search.study.same import WHENCE
 from hwnas.search.study.stopping import Reference, reference_default, reference_given
@@ -32,10 +41,7 @@ from hwnas.supernets.contents import Content, to_records
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
-from hwnas.supernets.values import json_number
-
-if TYPE_CHECKING:
-    from hwnas.harness.platform import Platform
+from hwnas.supernets.values import is_time, json_number
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,11 @@ class Request:
         reference: where hypervolume is measured from, by objective, in its unit; ``None``: the default.
         warm_start: the name of the study that the search starts from.
         initial: the keys of the sub-networks that are evaluated first.
-        transfer_from: where latencies are known already, from which the predictor of latency starts.
+        transfer_from: where latencies are known already, from which the predictor of latency starts: one source, or
+            several.
+        transfer_known: what "known" among them stood for when the study that is resumed began; ``None``: a new one.
         transfer_until: where they ended in the store for the study that is resumed; see
-            ``hwnas.search.study.prior.Observed``.
+            ``hwnas.search.study.origins.until_of``.
     """
 
     algorithm: str
@@ -67,7 +75,8 @@ class Request:
     reference: Mapping[str, float] | None = None
     warm_start: str | None = None
     initial: tuple[str, ...] = ()
-    transfer_from: str | None = None
+    transfer_from: str | list[str] | None = None
+    transfer_known: Sequence[Mapping[str, Any]] | None = None
     transfer_until: Any = None
 
 
@@ -167,7 +176,7 @@ class Plan:
             bounds=tuple(_bound(one.name, self.constraints) for one in self.objectives),
             known=tuple(known),
             noise=tuple(self._noise(one) for one in self.objectives),
-            priors=tuple(self._prior if one.name == "latency" else None for one in self.objectives),
+            priors=tuple(self._prior if is_time(one.unit) else None for one in self.objectives),
             violation=self._violation(),
             places=tuple(slot.columns for slot in net.slots),
         )
@@ -194,25 +203,37 @@ class Plan:
     @cached_property
     def _prior(self) -> Known | None:
         """What is known of latency from elsewhere."""
-        if self.request.transfer_from is None:
-            return None
-        if self._observed is not None:
-            return self._observed.prior(self._sources.net)
-        return prior_of(self._sources.net, self.request.transfer_from, self._sources.store, self._whence)
+        return prior_of_all(self._sources.net, self.origins)
 
     @cached_property
-    def _observed(self) -> Observed | None:
-        """What was observed elsewhere, as far as the search starts from it; ``None``: nothing, or a table is asked."""
+    def origins(self) -> tuple[Origin, ...]:
+        """Where latencies are known from, as far as the search starts from them."""
         request, sources = self.request, self._sources
-        if request.transfer_from is None:
-            return None
-        return observed(sources.net, request.transfer_from, sources.store, self._whence, request.transfer_until)
+        return origins(sources.net, named(request.transfer_from), self._known, sources.store, request.transfer_until)
 
     @cached_property
-    def _whence(self) -> Platform | None:
-        """The platform that latencies are known from; ``None``: a study, or nothing is."""
-        source = self.request.transfer_from
-        return None if source is None else platform_of(source, self._sources.store)
+    def _known(self) -> Sequence[Mapping[str, Any]]:
+        """What "known" stands for, where it is asked for."""
+        request, sources = self.request, self._sources
+        if request.transfer_from is None or KNOWN not in _listed(request.transfer_from):
+            return ()
+        if request.transfer_known is not None:
+            return request.transfer_known
+        here = Here(str(sources.where), sources.where.settings.contents, sources.measurer.fingerprint)
+        return everything(sources.net, sources.store, here, named(request.transfer_from))
+
+    def check_transfer(self) -> None:
+        """Raise ``UsageError`` where latencies are to start from elsewhere, and there is nothing to predict of them."""
+        if self.request.transfer_from is None:
+            return
+        times = [one for one in self.objectives if is_time(one.unit)]
+        asked = "transfer from " + ", ".join(map(repr, _listed(self.request.transfer_from)))
+        if not times:
+            raise UsageError(f"{asked}: latency is no objective of this search, so it serves nothing; leave it out")
+        if all(one.exact for one in times):
+            raise UsageError(
+                f"{asked}: there is nothing to transfer, {self._sources.where} knows the latencies; leave it out"
+            )
 
     def _violation(self) -> Known | None:
         """Return the violation of the constraints on what is exactly known and no objective."""
@@ -266,7 +287,7 @@ class Plan:
             "initial": list(request.initial),
             "transfer_from": request.transfer_from,
             "contents": to_records(self._contents()),
-            **({} if self._observed is None else {"transfer_until": list(self._observed.until)}),
+            **self._transferred(),
             **self._protocol(),
             **self._effort(),
         }
@@ -275,12 +296,15 @@ class Plan:
         """Return the effort of measuring; studies from before there were efforts are thorough ones, and say nothing."""
         return {"effort": self._sources.effort} if self.brief else {}
 
+    def _transferred(self) -> dict[str, Any]:
+        """Return where what was observed elsewhere ends, and what "known" stands for; nothing where nothing is."""
+        ends = until_of(self.origins, bool(self._known))
+        until = {} if ends is None else {"transfer_until": ends}
+        return {**until, **({"transfer_known": [dict(one) for one in self._known]} if self._known else {})}
+
     def _contents(self) -> dict[str, Content]:
         """Return what the files hold that decide values, or which sub-networks are evaluated, and what was observed."""
-        whence = {} if self._whence is None else contents(self._whence)
-        if self._observed is not None:
-            whence[self._observed.kind] = self._observed.content
-        return {**self._sources.contents, **{f"{WHENCE}{role}": one for role, one in whence.items()}}
+        return {**self._sources.contents, **contents_of(self.origins, WHENCE)}
 
     def _protocol(self) -> dict[str, Any]:
         """Return what is asked of the timing protocol; nothing where nothing is asked, or nothing is measured."""
@@ -316,6 +340,10 @@ class Plan:
 
     def _environment(self) -> dict[str, Any]:
         return dict(self._sources.measurer.environment) if self._measured() else {}
+
+
+def _listed(sources: str | list[str]) -> list[str]:
+    return [sources] if isinstance(sources, str) else sources
 
 
 def _exact(objective: Objective) -> Known:

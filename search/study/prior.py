@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +16,20 @@ from hwnas.harness.measurement.measurement import LOAD
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
 from hwnas.harness.store import decoded
-from hwnas.search.predictors.adapt import Guess, learned
+from hwnas.search.predictors.adapt import Prior, learned, together
 from hwnas.search.study.stored import load
 from hwnas.supernets.contents import Content, combined
 from hwnas.supernets.errors import ConfigError, PlatformError, UsageError
+from hwnas.supernets.space import FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.values import fault
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store
+    from hwnas.latency_luts.measured import Lookup
 
 # Fewer latencies on A than this say nothing about the others; more than that say little more and take long to learn.
-_LEAST, _MOST = 8, 400
+LEAST, _MOST = 8, 400
 
 
 def platform_of(source: str, store: Store | None) -> Platform | None:
@@ -43,6 +46,21 @@ def platform_of(source: str, store: Store | None) -> Platform | None:
         raise UsageError(f"transfer from {source!r}: neither a study in the store nor a platform: {error}") from error
 
 
+@dataclass(frozen=True)
+class Value:
+    """A latency that was observed.
+
+    Attributes:
+        vector: the sub-network.
+        seconds: its latency, in any unit; nan where it failed.
+        host: the fingerprint of the environment that it was measured in; "": one for all.
+    """
+
+    vector: npt.ArrayLike
+    seconds: float
+    host: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Observed:
     """Latencies on A that a study found, or that were measured there, in the order in which they came.
@@ -51,22 +69,36 @@ class Observed:
         source: the study, or the platform A.
         kind: "study" or "measurements".
         until: where they end in the store, which may have more by the time that a search is resumed: number and time.
-        known: vector and latency of each sub-network, by key.
+        known: by key of the sub-network; of measurements by host and key.
     """
 
     source: str
     kind: str
     until: tuple[int, str]
-    known: Mapping[str, tuple[npt.ArrayLike, float]]
+    known: Mapping[Any, Value]
 
     @property
     def content(self) -> Content:
         """What a search that starts from them knows them by."""
-        return Content(self.source, combined([f"{key} {float(value)!r}" for key, (_, value) in self.known.items()]))
+        said = {_key(key): float(value.seconds) for key, value in self.known.items()}
+        return Content(self.source, combined([f"{key} {seconds!r}" for key, seconds in said.items()]))
 
-    def prior(self, net: SuperNetwork) -> Guess:
-        """Return what they say of all sub-networks; raises ``UsageError`` where they are too few."""
-        return _learned(net, self.source, list(self.known.values()))
+    @property
+    def hosts(self) -> dict[str, list[Value]]:
+        """The latencies that there are, by host; those that know enough sub-networks to say something."""
+        found: dict[str, list[Value]] = {}
+        for value in self.known.values():
+            if np.isfinite(value.seconds):
+                found.setdefault(value.host, []).append(value)
+        return {host: values for host, values in found.items() if len(values) >= LEAST}
+
+    def prior(self, net: SuperNetwork) -> Prior:
+        """Return what they say of all sub-networks, each host for itself; raises ``UsageError`` if they are too few."""
+        if not self.hosts:
+            n = sum(bool(np.isfinite(value.seconds)) for value in self.known.values())
+            raise _too_few(self.source, n)
+        each = [_learned(net, values) for values in self.hosts.values()]
+        return each[0] if len(each) == 1 else together(each)
 
 
 def observed(
@@ -90,15 +122,15 @@ def observed(
         UsageError: there is neither such a study nor such a platform.
         StoreError: what the store has of them is damaged.
     """
-    whence, end = platform or platform_of(source, store), None if until is None else (int(until[0]), str(until[1]))
+    whence = platform or platform_of(source, store)
     if whence is None:
-        return _of_study(net, source, store, end)
-    if isinstance(backends.get(whence.backend), backends.KnowingBackend):
+        return of_study(net, source, store, until)
+    if not whence.runs:
         return None
-    return _measured(net, source, whence, store, end)
+    return of_measurements(net, source, whence.settings.contents, store, until, str(whence))
 
 
-def prior_of(net: SuperNetwork, source: str, store: Store | None, platform: Platform | None = None) -> Guess:
+def prior_of(net: SuperNetwork, source: str, store: Store | None, platform: Platform | None = None) -> Prior:
     """Return latencies on A, from whatever is known of them.
 
     Args:
@@ -111,56 +143,116 @@ def prior_of(net: SuperNetwork, source: str, store: Store | None, platform: Plat
     Raises:
         UsageError: there is neither such a study nor such a platform, or too little is known there.
     """
-    found = observed(net, source, store, platform)
+    whence = platform or platform_of(source, store)
+    found = observed(net, source, store, whence)
     if found is not None:
         return found.prior(net)
-    whence = platform or platform_of(source, store)
     assert whence is not None  # noqa: S101 - else it was observed
-    backend = backends.get(whence.backend)
+    return of_table(net, source, whence)
+
+
+def of_table(net: SuperNetwork, source: str, platform: Platform) -> Prior:
+    """Return the latencies that a platform knows; of what a table of measured sub-networks lacks, what they say of it.
+
+    Raises:
+        UsageError: the table has too few sub-networks to say anything of others.
+    """
+    backend = backends.get(platform.backend)
     if isinstance(backend, backends.Tabulated):
-        table = backend.lookup(net, whence.settings)
-        return _learned(net, source, list(zip(table.vectors, table.values, strict=True)))
-    assert isinstance(backend, backends.KnowingBackend)  # noqa: S101 - likewise
-    return lambda X: known_latency(backend, net, X, whence.settings, source).values
+        return _completed(net, source, backend.lookup(net, platform.settings))
+    assert isinstance(backend, backends.KnowingBackend)  # noqa: S101 - whoever asks has made sure
+    return lambda X: known_latency(backend, net, X, platform.settings, source).values
 
 
-def _of_study(net: SuperNetwork, name: str, store: Store | None, end: tuple[int, str] | None) -> Observed:
+def _completed(net: SuperNetwork, source: str, table: Lookup) -> Prior:
+    there = np.isfinite(table.values)
+    if there.sum() < LEAST:
+        raise _too_few(source, int(there.sum()))
+    known = [Value(vector, value) for vector, value in zip(table.vectors[there], table.values[there], strict=True)]
+
+    @cache
+    def others() -> Prior:
+        return _learned(net, known)
+
+    def said(X: IntArray) -> FloatArray:
+        values = table(X)
+        missing = ~np.isfinite(values)
+        if missing.any():
+            values[missing] = others()(X[missing])
+        return values
+
+    return said
+
+
+def of_study(net: SuperNetwork, name: str, store: Store | None, until: Any = None) -> Observed:
+    """Return what a study found; see ``observed``."""
     if store is None:
         raise UsageError(f"transfer from {name!r}: expected a store that has the study")
     study = load(store, name, net)
     if study.supernet != net.name:
         raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
     # Evaluations are only ever added: those that a search began with are the first ones.
-    counted = study.evaluations if end is None else study.evaluations[: end[0]]
-    known = {one.key: (one.vector, one.objectives.get("latency", np.nan)) for one in counted}
+    counted = study.evaluations if until is None else study.evaluations[: int(until[0])]
+    known = {one.key: Value(one.vector, one.objectives.get("latency", np.nan)) for one in counted}
     return Observed(name, "study", (len(counted), ""), known)
 
 
-def _measured(
-    net: SuperNetwork, source: str, platform: Platform, store: Store | None, end: tuple[int, str] | None
+def of_measurements(
+    net: SuperNetwork,
+    source: str,
+    contents: Mapping[str, str],
+    store: Store | None,
+    until: Any = None,
+    platform: str | None = None,
+    without: str | None = None,
 ) -> Observed:
-    wanted: dict[str, Any] = {"supernet": net.name, "platform": str(platform), "status": "ok"}
+    """Return what was measured on a platform; see ``observed``.
+
+    Args:
+        net: the super-network.
+        source: what messages call the platform.
+        contents: what its files hold, by option.
+        store: where the measurements are.
+        until: see ``observed``.
+        platform: the platform's canonical string; ``None``: ``source`` is.
+        without: the fingerprint of the host whose measurements are left out; ``None``: none are.
+    """
+    wanted: dict[str, Any] = {"supernet": net.name, "platform": platform or source, "status": "ok"}
     if store is None:
         return Observed(source, "measurements", (0, ""), {})
-    records = store.measurements(**wanted, samples=False)
-    with decoded(store.name, f"a measurement of {net.name} on {platform}"):
-        return Observed(source, "measurements", *_known(net, platform, records, end))
+    there = store.measurements(**wanted, samples=False)
+    records = [one for one in there if without is None or one.get("fingerprint") != without]
+    end = None if until is None else (int(until[0]), str(until[1]))
+    with decoded(store.name, f"a measurement of {net.name} on {wanted['platform']}"):
+        return Observed(source, "measurements", *_known(net, contents, records, end))
 
 
 def _known(
-    net: SuperNetwork, platform: Platform, records: Sequence[dict[str, Any]], end: tuple[int, str] | None
-) -> tuple[tuple[int, str], dict[str, tuple[npt.ArrayLike, float]]]:
+    net: SuperNetwork, contents: Mapping[str, str], records: Sequence[dict[str, Any]], end: tuple[int, str] | None
+) -> tuple[tuple[int, str], dict[tuple[str, str], Value]]:
     """Return where records of measurements end, and their latencies by key; raises one of ``MALFORMED``."""
-    meant = [record for record in records if (record.get("contents") or {}) == platform.settings.contents]
-    # What takes the place of an interim value has its number and a later time.
-    final = [record for record in meant if not record.get("context", {}).get("interim", False)]
-    # What was taken beside a heavy load says how heavy that was.
-    final = [record for record in final if LOAD not in record.get("context", {})]
+    final = [record for record in records if (record.get("contents") or {}) == contents and serves(record)]
     if end is not None:
         final = [record for record in final if record["id"] <= end[0] and str(record["measured_at"]) <= end[1]]
-    known = {str(record["key"]): (_vector(net, record), _stored(record)) for record in final}
+    known = {}
+    for record in final:
+        host, key = str(record.get("fingerprint", "")), str(record["key"])
+        known[host, key] = Value(_vector(net, record), _stored(record), host)
     last = max((record["id"] for record in final), default=0)
     return (last, max((str(one["measured_at"]) for one in final), default="")), known
+
+
+def serves(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record is of a value that a search may start from; raises one of ``MALFORMED``."""
+    context = record.get("context", {})
+    # What takes the place of an interim value has its number and a later time; what was taken beside a heavy load says
+    # how heavy that was.
+    return not context.get("interim", False) and LOAD not in context
+
+
+def _key(key: Any) -> str:
+    """Return a sub-network's key, by which studies know the measurements that they began from, whatever host's."""
+    return str(key[1] if isinstance(key, tuple) else key)
 
 
 def _vector(net: SuperNetwork, record: Mapping[str, Any]) -> npt.ArrayLike:
@@ -179,10 +271,11 @@ def _stored(record: Mapping[str, Any]) -> float:
     return float(record["latency_s"])
 
 
-def _learned(net: SuperNetwork, source: str, known: Sequence[tuple[npt.ArrayLike, float]]) -> Guess:
-    there = [(vector, value) for vector, value in known if np.isfinite(value)]
-    if len(there) < _LEAST:
-        raise UsageError(f"transfer from {source!r}: expected at least {_LEAST} latencies there, got {len(there)}")
+def _too_few(source: str, n: int) -> UsageError:
+    return UsageError(f"transfer from {source!r}: expected at least {LEAST} latencies there, got {n}")
+
+
+def _learned(net: SuperNetwork, there: Sequence[Value]) -> Prior:
     rows = np.random.default_rng(0).permutation(len(there))[:_MOST]
-    X = net.space.canonical(np.array([there[row][0] for row in rows], dtype=np.int64))
-    return learned(net.space, X, np.array([there[row][1] for row in rows]))
+    X = net.space.canonical(np.array([there[row].vector for row in rows], dtype=np.int64))
+    return learned(net.space, X, np.array([there[row].seconds for row in rows]))

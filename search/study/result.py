@@ -102,10 +102,7 @@ class Study:
         kinds = {"initial": list, "parallel": int, "contents": dict, "sources": dict, "protocol": dict}
         for name, kind in kinds.items():
             _expect(name, self.settings.get(name, kind()), kind)
-        _expect("transfer_from", self.settings.get("transfer_from"), str | None)
-        until = self.settings.get("transfer_until")
-        if until is not None and (type(until) is not list or [type(one) for one in until] != [int, str]):
-            raise TypeError(f"transfer_until: expected a number and a time, got {until!r}")
+        _check_transferred(self.settings)
         for text in (*self.constraints, *self.settings.get("initial", ())):
             _expect("constraints and initial", text, str)
         of_records(self.settings.get("contents", {}))
@@ -264,6 +261,22 @@ def times(archive: Archive) -> dict[str, float]:
 def _expect(name: str, value: Any, kind: Any) -> None:
     if not isinstance(value, kind):
         raise TypeError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
+
+
+def _check_transferred(settings: Mapping[str, Any]) -> None:
+    """Check what a search started from: a source, or several, and where each of them ended."""
+    sources, until = settings.get("transfer_from"), settings.get("transfer_until")
+    _expect("transfer_from", sources, str | list | None)
+    for source in sources if isinstance(sources, list) else ():
+        _expect("transfer_from", source, str)
+    each = until if isinstance(until, list) and all(one is None or isinstance(one, list) for one in until) else [until]
+    for end in each or [until]:
+        if end is not None and (type(end) is not list or [type(one) for one in end] != [int, str]):
+            raise TypeError(f"transfer_until: expected a number and a time, got {end!r}")
+    for one in settings.get("transfer_known", []):
+        _expect("transfer_known", one.get("study", one.get("platform")), str)
+        _expect("transfer_known", one.get("contents", {}), dict)
+        _expect("transfer_known", one.get("without"), str | None)
 
 
 def _predicted(quality: Mapping[str, Any] | None) -> bool:

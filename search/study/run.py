@@ -15,6 +15,7 @@ from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.conclusion import conclude, effort_of, final_size, in_full
 from hwnas.search.study.loop import Loop
+from hwnas.search.study.origins import spelled
 from hwnas.search.study.own import OwnObjective
 from hwnas.search.study.place import Place, Placed
 from hwnas.search.study.plan import Plan, Request
@@ -47,6 +48,7 @@ class SearchProgress:
             constraints, and where nothing meets them yet.
         elapsed_s: since this run began.
         measuring: what the measurer reports of the batch under way, else ``None``.
+        origins: where latencies are known from that the search starts from, in a few words each.
     """
 
     study: str
@@ -56,6 +58,7 @@ class SearchProgress:
     best: Evaluation | None
     elapsed_s: float
     measuring: Any = None
+    origins: tuple[str, ...] = ()
 
 
 Report = Callable[[SearchProgress], None]
@@ -81,7 +84,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     target: float | None = None,
     plateau: int | None = None,
     warm_start: Study | str | None = None,
-    transfer_from: str | None = None,
+    transfer_from: str | Sequence[str] | None = None,
     parallel: int | None = None,
     protocol: Given = None,
     wait_s: float | None = 0.0,
@@ -111,8 +114,10 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         target: stop when the front dominates this hypervolume.
         plateau: stop when so many evaluations added less than 0.1 % to the hypervolume.
         warm_start: a study, or the name of one in the store, whose front is evaluated first.
-        transfer_from: a study in the store, or a platform, where latencies are known already: the predictor of latency
-            starts from there, see ``hwnas.search.predictors.adapt``. Only algorithms with such a predictor take it.
+        transfer_from: where latencies are known already, one source or several: a study in the store, a platform, or
+            "known", which stands for every other platform and host that the store has latencies of. The predictor of
+            latency starts from there, see ``hwnas.search.predictors.adapt``. Only algorithms with such a predictor take
+            it.
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
             that none waits, or one where there is one device. A study keeps the number that it was begun with.
         protocol: what is asked of the timing protocol, see ``hwnas.harness.measure.Measurer``; a study keeps it.
@@ -143,14 +148,14 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
             preset,
             dict(settings or {}),
             reference,
-            transfer_from=transfer_from,
-            transfer_until=place.begun.get("transfer_until")
-            if place.begun.get("transfer_from") == transfer_from
-            else None,
+            transfer_from=spelled(transfer_from),
+            transfer_known=place.begun.get("transfer_known"),
+            transfer_until=place.begun.get("transfer_until"),
         )
         plan = Plan(_warmed(request, warm_start, store, net, place.begun), sources)
         _check_evaluated(plan)
         if not place.begun:
+            plan.check_transfer()
             check_searchable((*plan.objectives, *plan.limited), net.space)
         remarks = _moved_on(warm_start, store, place.begun)
         found = run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
@@ -220,9 +225,8 @@ class _Run:
             return
         hypervolume = archive.hypervolume(plan.reference.of(archive))
         elapsed_s = time.perf_counter() - self._start
-        event = SearchProgress(
-            placed.name, len(archive), self._evals, hypervolume, _best(plan, archive), elapsed_s, measuring
-        )
+        best, whence = _best(plan, archive), tuple(map(str, plan.origins))
+        event = SearchProgress(placed.name, len(archive), self._evals, hypervolume, best, elapsed_s, measuring, whence)
         self._progress(event)
 
 

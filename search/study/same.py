@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwnas.search.objectives import Objective, Renamed
+from hwnas.search.study.origins import named, numbered
 from hwnas.supernets.contents import Contents, differences, identified, of_records
 from hwnas.supernets.errors import UsageError
 
@@ -17,7 +18,7 @@ _PLATFORMS = ("platform", "transfer_from")
 # What is in the settings only where it was asked for, or is not as it always was.
 _ASKED = {"protocol", "effort"}
 # What is compared as contents are.
-_BY_CONTENT = {"contents", "transfer_until"}
+_BY_CONTENT = {"contents", "transfer_until", "transfer_known"}
 # Platforms that a search starts from, for the names of their contents.
 WHENCE = "transfer-from "
 
@@ -57,7 +58,9 @@ def check_same(record: StudyRecord, settings: Mapping[str, Any], objectives: Seq
 
 def platform_of(settings: Mapping[str, Any]) -> str | None:
     """Return the platform of a search's settings, with what its files hold in place of their names."""
-    return _identity(settings["platform"], of_records(settings.get("contents", {})), "platform")
+    return _identity(  # type: ignore[no-any-return]
+        settings["platform"], of_records(settings.get("contents", {})), "platform"
+    )
 
 
 def by_content(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,11 +86,17 @@ def _others(
     return sorted(changed)
 
 
-def _identity(spec: str | None, contents: Contents, key: str) -> str | None:
-    """Return a platform's string with digests in place of the names of its files."""
-    if spec is None:
-        return None
-    before = f"{WHENCE if key == 'transfer_from' else ''}{spec.partition(':')[0]} "
+def _identity(spec: Any, contents: Contents, key: str) -> Any:
+    """Return a platform's string, or several, with digests in place of the names of their files."""
+    if isinstance(spec, list):
+        ours = named(spec)
+        each = [_identified(one, contents, numbered(WHENCE, number)) for number, one in enumerate(ours)]
+        return [*each, *(one for one in spec if one not in ours)]
+    return None if spec is None else _identified(spec, contents, WHENCE if key == "transfer_from" else "")
+
+
+def _identified(spec: str, contents: Contents, prefix: str) -> str:
+    before = f"{prefix}{spec.partition(':')[0]} "
     mine = {role.removeprefix(before): one.digest for role, one in contents.items() if role.startswith(before)}
     return identified(spec, mine)
 

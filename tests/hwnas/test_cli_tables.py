@@ -51,11 +51,20 @@ def test_export_says_what_it_can_do(study, capsys):
 
 
 @pytest.mark.slow
-def test_a_search_starts_from_another_platform(study, capsys):
+def test_a_search_starts_from_other_platforms(study, capsys, monkeypatch):
+    from hwnas.search.objectives.latency import KnownLatency
+
     table("b.yaml", 2e-11)
     arguments = ["search", NET.name, "-p", "lut:file=b.yaml", "--evals", "16", "--transfer-from", "on-a", "--json", "-"]
-    assert run(arguments) == 0
-    assert len(json.loads(capsys.readouterr().out)["evaluations"]) == 16
+    assert run(arguments) == 2
+    assert "there is nothing to transfer, lut:file=b.yaml knows the latencies" in capsys.readouterr().err
+    # As where it is measured.
+    monkeypatch.setattr(KnownLatency, "exact", False)
+    assert run([*arguments, "--transfer-from", "lut:file=b.yaml"]) == 0
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)["evaluations"]) == 16
+    assert "latency starts from on-a (" in said.err
+    assert "lut:file=b.yaml (a table)" in said.err
     assert run([*arguments[:-4], "--transfer-from", "on-b"]) == 2
     assert "neither a study in the store nor a platform" in capsys.readouterr().err
 

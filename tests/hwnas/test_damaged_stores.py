@@ -74,7 +74,7 @@ COMMANDS = (
     "export one --onnx folder",
     f"transfer ofa-mbv3-w1.2 -p {TABLE} -p torch:threads=1 --study one",
     f"search ofa-mbv3-w1.2 -p {TABLE} --objective latency --objective params --evals 12 --warm-start one",
-    f"search ofa-mbv3-w1.2 -p {TABLE} --objective latency --objective params --evals 12 --transfer-from one",
+    "search ofa-mbv3-w1.2 -p torch:threads=1 --objective latency --objective params --evals 12 --transfer-from one",
     f"search ofa-mbv3-w1.2 -p {TABLE} --objective latency --objective params -a random --evals 12 --study one --resume",
 )
 

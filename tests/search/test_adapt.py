@@ -14,8 +14,9 @@ from hwnas.harness.store import Store
 from hwnas.latency_luts import Entry, key, write_table
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._surrogate import Surrogate
-from hwnas.search.predictors._blocks import SpaceFeatures
+from hwnas.search.objectives.latency import KnownLatency
 from hwnas.search.predictors._kernel import Kernel
+from hwnas.search.predictors._sources import SourceFeatures
 from hwnas.search.predictors.adapt import Adapted, Curve, choose, curve, learned, most_telling
 from hwnas.search.study.prior import prior_of
 from hwnas.search.study.run import search
@@ -91,8 +92,8 @@ def test_chosen_sub_networks_are_distinct_and_the_same_for_the_same_seed():
 
 def test_most_telling_is_the_most_uncertain_given_those_before(X):
     rows = most_telling(NET.space, None, X, 5)
-    features = SpaceFeatures(NET.space)
-    kernel = Kernel(features(X), features.blocks)
+    features = SourceFeatures(NET.space, None)
+    kernel = Kernel(features(X), features.models[-1])
     K = kernel.matrix(kernel.expected)
     for step in range(5):
         before = rows[:step]
@@ -189,7 +190,8 @@ def test_what_is_neither_a_study_nor_a_platform_is_refused(store):
 
 
 @pytest.mark.parametrize(("algorithm", "preset"), [("nsga2", None), ("linas", "paper")])
-def test_a_search_that_makes_no_use_of_it_says_so(lookup_table, known_table, algorithm, preset):
+def test_a_search_that_makes_no_use_of_it_says_so(lookup_table, known_table, algorithm, preset, monkeypatch):
+    monkeypatch.setattr(KnownLatency, "exact", False)
     with pytest.raises(UsageError, match="makes no use of what is known on another platform"):
         search(NET, lookup_table, algorithm=algorithm, preset=preset, evals=4, transfer_from=known_table)
 
@@ -205,3 +207,47 @@ def test_a_surrogate_that_starts_from_another_platform_knows_more():
         surrogate.fit(X, F)
         taus.append(tau(surrogate.lower_bound(others, 1.0)[:, 0], others))
     assert taus[1] > taus[0] + 0.05
+
+
+@pytest.mark.parametrize("which", ["lookup_table", "known_table"])
+def test_where_latencies_are_known_there_is_nothing_to_transfer(which, lookup_table, known_table, request):
+    target = request.getfixturevalue(which)
+    with pytest.raises(UsageError, match=r"there is nothing to transfer, .* knows the latencies; leave it out"):
+        search(NET, target, algorithm="linas", evals=40, transfer_from=[lookup_table, known_table])
+
+
+def test_a_table_is_the_table_that_it_is(known_table, X):
+    prior = prior_of(NET, known_table, None)
+    np.testing.assert_allclose(prior(X), on_a(X) / 1e3, rtol=1e-12)
+
+
+def test_a_perfect_source_is_used_at_once(X):
+    rows = most_telling(NET.space, on_b, X[:100], 3)
+    assert tau(Adapted(NET.space, [on_a, on_b], X[rows], on_b(X[rows]))(X), X) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["random", "additive", "constant"])
+def test_a_bad_source_does_no_harm(X, kind):
+    """From five measurements on, by the mean of several draws, tau is not below what it is without the source."""
+    rng = np.random.default_rng(7)
+    cost = rng.lognormal(0.0, 1.0, (NET.space.n_var, 4))
+    said = {
+        "random": rng.lognormal(0.0, 0.3, len(X)),
+        "additive": cost[np.arange(NET.space.n_var), X].sum(axis=1),
+        "constant": np.ones(len(X)),
+    }[kind]
+    options = {"splits": 6, "sizes": (5, 8, 12), "target": None}
+    alone = curve(NET.space, X, on_b(X), None, np.random.default_rng(0), **options)
+    misled = curve(NET.space, X, on_b(X), said, np.random.default_rng(0), **options)
+    errors = np.hypot(alone.error, misled.error)
+    assert (np.array(misled.tau) > np.array(alone.tau) - np.maximum(2 * errors, 0.03)).all()
+
+
+def test_several_sources_tell_more_than_one(X):
+    both = curve(
+        NET.space, X, on_b(X), np.column_stack([on_a(X), TRAFFIC(X)]), np.random.default_rng(0),
+        splits=3, sizes=(8,), target=None,
+    )  # fmt: skip
+    one = curve(NET.space, X, on_b(X), on_a(X), np.random.default_rng(0), splits=3, sizes=(8,), target=None)
+    assert both.tau[0] > one.tau[0] + 0.02
+    assert both.tau[0] > 0.97

@@ -13,6 +13,8 @@ from hwnas.latency_luts.keys import key
 from hwnas.latency_luts.table import Entry
 from hwnas.latency_luts.write import write_table
 from hwnas.search.objectives.latency import KnownLatency
+from hwnas.search.study.origins import Here, everything, origins, until_of
+from hwnas.search.study.prior import of_measurements
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
 from hwnas.supernets.blocks import distinct_blocks
@@ -118,6 +120,66 @@ def test_measurements_count_as_far_as_they_had_come(store, table):
     put(store, X[13:], "2026-01-02T00:00:00+00:00")
     assert keys(go(store, table, 10, "parted", "torch:threads=1", resume=True)) == keys(whole)
     assert keys(go(store, table, 10, "later", "torch:threads=1")) != keys(whole)
+
+
+def measured(store, n, seed, platform, host):
+    X = NET.space.canonical(NET.space.sample(n, seed))
+    put(store, X, "2026-01-01T00:00:00+00:00", platform=platform, fingerprint=host)
+
+
+@pytest.mark.slow
+def test_several_sources_count_as_far_as_they_had_come(store, table):
+    source(store, table, 12)
+    measured(store, 12, 3, "torch:threads=1", "f")
+    whence = ["on-a", "torch:threads=1", table]
+    whole = go(store, table, 10, "whole", whence)
+    go(store, table, 6, "parted", whence)
+    source(store, table, 60, resume=True)
+    measured(store, 40, 4, "torch:threads=1", "f")
+    assert keys(go(store, table, 10, "parted", whence, resume=True)) == keys(whole)
+    assert keys(go(store, table, 10, "later", whence)) != keys(whole)
+    with pytest.raises(UsageError, match="cannot be resumed with other settings"):
+        go(store, table, 11, "parted", resume=True)
+
+
+def test_hosts_are_sources_of_their_own(store):
+    measured(store, 10, 3, "torch:threads=1", "f")
+    measured(store, 12, 4, "torch:threads=1", "g")
+    measured(store, 7, 5, "torch:threads=1", "few")
+    found = of_measurements(NET, "torch:threads=1", {}, store)
+    assert {host: len(values) for host, values in found.hosts.items()} == {"f": 10, "g": 12}
+    assert found.prior(NET)(NET.space.sample(5, 0)).shape == (5, 2)
+
+
+def test_known_is_all_but_what_was_measured_here(store, table):
+    source(store, table, 9)
+    measured(store, 10, 3, "torch:threads=1", "here")
+    measured(store, 10, 4, "torch:threads=1", "elsewhere")
+    measured(store, 10, 5, "openvino:threads=1", "gone")
+    measured(store, 5, 6, "onnxruntime:threads=1", "few")
+    here = Here("torch:threads=1", {}, "here")
+    found = everything(NET, store, here, ())
+    assert found == [
+        {"platform": "torch:threads=1", "contents": {}, "without": "here"},
+        {"platform": "openvino:threads=1", "contents": {}, "without": None},
+        {"study": "on-a"},
+    ]
+    first, second, third = origins(NET, (), found, store)
+    assert set(first.observed.hosts) == {"elsewhere"}
+    assert [str(one) for one in (second, third)] == ["openvino:threads=1 (10 latencies)", "on-a (9 latencies)"]
+    ends = until_of((first, second, third), known=True)
+    measured(store, 20, 7, "openvino:threads=1", "gone")
+    assert [str(one) for one in origins(NET, (), found, store, ends)][1] == "openvino:threads=1 (10 latencies)"
+
+
+def test_where_nothing_is_known_it_says_so(store):
+    with pytest.raises(UsageError, match=r"transfer from 'known': the store .* has no 8 latencies of"):
+        everything(NET, store, Here("torch:threads=1", {}, "here"), ())
+
+
+def test_a_source_that_is_given_twice_is_refused(store, table):
+    with pytest.raises(UsageError, match="transfer from 'on-a': is given twice"):
+        go(store, table, 6, "b", ["on-a", "on-a"])
 
 
 def as_it_was(store, tmp_path, name, change):
