@@ -27,7 +27,7 @@ class Adapting:
     Attributes:
         adapted: from what was learned on the row's platform, on the column's, ``(n_platforms, n_platforms)``; nan: the
             rows did not suffice; the diagonal is 0.
-        alone: on each platform, from random measurements and without another, ``(n_platforms,)``; nan likewise.
+        alone: on each platform, from measurements chosen without another, ``(n_platforms,)``; nan likewise.
         most: the largest number of measurements that was tried.
         held_out: sub-networks that each prediction was tested on.
     """
