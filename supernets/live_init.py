@@ -57,8 +57,10 @@ def _allocate(module: nn.Module) -> None:
     """
     made: dict[int, torch.Tensor] = {}  # by what it replaces: parameters may be shared
     for part in module.modules():
-        tensors = [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]
-        for name, old in tensors:
+        # With duplicates: one module may call a parameter by two names.
+        parameters = part.named_parameters(recurse=False, remove_duplicate=False)
+        buffers = part.named_buffers(recurse=False, remove_duplicate=False)
+        for name, old in [*parameters, *buffers]:
             setattr(part, name, made.setdefault(id(old), _empty(old)))
 
 

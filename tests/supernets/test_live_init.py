@@ -65,3 +65,14 @@ def test_a_buffer_whose_value_would_be_lost_is_refused():
     module.register_buffer("positions", torch.arange(3))
     with pytest.raises(ValueError, match="positions"):
         draw_weights(module)
+
+
+def test_a_parameter_that_a_module_calls_by_two_names_stays_one():
+    def make():
+        module = torch.nn.Linear(4, 4, bias=False)
+        module.also = module.weight
+        return module
+
+    module = build_live(make, (torch.ones(1, 4),))
+    assert module.also is module.weight
+    assert not module.weight.is_meta
