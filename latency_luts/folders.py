@@ -8,8 +8,8 @@ from pathlib import Path
 from hwnas.latency_luts import formats
 from hwnas.latency_luts.resolutions import ResolutionTables
 from hwnas.latency_luts.table import LatencyTable
-from hwnas.supernets.contents import combined, content_digest, holding
-from hwnas.supernets.errors import ChangedError, TableError
+from hwnas.supernets.contents import changed, combined, content_digest, holding
+from hwnas.supernets.errors import TableError
 from hwnas.supernets.files import expanded, is_folder
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -65,8 +65,8 @@ def open_folder(folder: str | Path, digest: str | None = None) -> ResolutionTabl
     """
     files = files_in(folder)
     digests = {resolution: content_digest(file) for resolution, file in files.items()}
-    if digest is not None and _combined(digests) != digest:
-        raise ChangedError(f"{folder}: its tables were changed while they were in use; begin anew")
+    if digest is not None and (now := _combined(digests)) != digest:
+        raise changed(folder, digest, now)
 
     def table(resolution: int) -> LatencyTable:
         with holding(files[resolution], digests[resolution]):

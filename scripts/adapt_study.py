@@ -101,7 +101,8 @@ def _cells(bench: Devices, y: FloatArray, sources: Sequence[FloatArray]) -> list
 def once_for_all(tables: Sequence[str]) -> Devices:
     """Published tables, and roofline models with noise, of ``ofa-mbv3-w1.2`` at 224 px; Kendall's tau."""
     net = supernets.get("ofa-mbv3-w1.2")
-    devices: dict[str, Latency] = {name: published.get(name).open().bind(net).latency for name in _published()}
+    served = [name for name in published.names() if net.name in published.get(name).serves]
+    devices: dict[str, Latency] = {name: published.get(name).open().bind(net).latency for name in served}
     for name, _, file in (one.partition("=") for one in tables):
         devices[name] = latency_luts.read(Path(file)).bind(net).latency
     devices["server"] = _noisy(net.space, _roofline(net, 2e8, 5e7, 0.03), 0.01, "server")
@@ -109,10 +110,6 @@ def once_for_all(tables: Sequence[str]) -> Devices:
     devices["microcontroller"] = _noisy(net.space, _roofline(net, 1e6, 4e6, 0.0), 0.005, "microcontroller")
     devices["small cache"] = _noisy(net.space, _roofline(net, 5e7, 2e7, 0.005, cache=1.2e6), 0.01, "cache")
     return _devices("ofa-mbv3-w1.2 at 224 px, Kendall's tau", net.space, devices, tau)
-
-
-def _published() -> list[str]:
-    return [name for name in published.names() if name in {"note10", "jetson-cpu", "jetson-gpu"}]
 
 
 def _roofline(net: SuperNetwork, peak: float, bandwidth: float, fixed: float, cache: float = np.inf) -> Latency:
@@ -130,10 +127,7 @@ def _roofline(net: SuperNetwork, peak: float, bandwidth: float, fixed: float, ca
 
 def cells() -> Devices:
     """A space of NAS-Bench-201's kind: six edges with one of five operations each; ten devices; Spearman."""
-    rng = np.random.default_rng(0)
-    space = SearchSpace(tuple(Choice("op", tuple(range(5))) for _ in range(6)))
-    devices = {f"device {number}": _noisy(space, _cell(rng), 0.01, f"cell {number}") for number in range(10)}
-    return _devices("6 edges x 5 operations, Spearman", space, devices, _spearman)
+    return _unordered("6 edges x 5 operations, Spearman", 6, 5, _cell, "cell")
 
 
 def _cell(rng: np.random.Generator) -> Latency:
@@ -159,10 +153,7 @@ def _cell(rng: np.random.Generator) -> Latency:
 
 def layers() -> Devices:
     """A space of FBNet's kind: 22 layers with one of nine blocks each; ten devices; Spearman."""
-    rng = np.random.default_rng(0)
-    space = SearchSpace(tuple(Choice("op", tuple(range(9))) for _ in range(22)))
-    devices = {f"device {number}": _noisy(space, _layered(rng), 0.01, f"layer {number}") for number in range(10)}
-    return _devices("22 layers x 9 operations, Spearman", space, devices, _spearman)
+    return _unordered("22 layers x 9 operations, Spearman", 22, 9, _layered, "layer")
 
 
 def _layered(rng: np.random.Generator) -> Latency:
@@ -181,6 +172,15 @@ def _layered(rng: np.random.Generator) -> Latency:
         cost[:, column] = np.maximum(pointwise + depth, traffic) + 3.0 * fixed
     cost *= np.exp(0.2 * rng.normal(size=(22, 9)) + 0.3 * rng.normal(size=9))
     return lambda X: np.asarray(cost[np.arange(22), X].sum(axis=1))
+
+
+def _unordered(
+    title: str, n_choices: int, n_options: int, draw: Callable[[np.random.Generator], Latency], name: str
+) -> Devices:
+    rng = np.random.default_rng(0)
+    space = SearchSpace(tuple(Choice("op", tuple(range(n_options))) for _ in range(n_choices)))
+    devices = {f"device {number}": _noisy(space, draw(rng), 0.01, f"{name} {number}") for number in range(10)}
+    return _devices(title, space, devices, _spearman)
 
 
 # --- devices ----------------------------------------------------------------------------------------------------------

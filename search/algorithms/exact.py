@@ -24,7 +24,6 @@ import numpy as np
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.hypervolume import non_dominated
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
@@ -219,9 +218,6 @@ def _pareto(F: FloatArray) -> IntArray:
     """Return the rows on the front, in the order of the first objective; of equal ones the first."""
     if F.shape[1] == 1:
         return np.array([int(F[:, 0].argmin())]) if len(F) else np.zeros(0, dtype=np.int64)
-    if F.shape[1] > 2:
-        rows = np.flatnonzero(non_dominated(F))
-        return np.asarray(rows[np.argsort(F[rows, 0], kind="stable")], dtype=np.int64)
     order = np.lexsort((F[:, 1], F[:, 0]))
     second = F[order, 1]
     best = np.minimum.accumulate(second)
