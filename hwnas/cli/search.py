@@ -119,11 +119,11 @@ def search(
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
-        told: set[str] = set()
+        announced: set[str] = set()
 
         def show(event: SearchProgress) -> None:
-            if event.origins and not told and not quiet:
-                told.add(event.study)
+            if event.origins and not announced and not quiet:
+                announced.add(event.study)
                 remark(f"latency starts from {', '.join(event.origins)}")
             done = f"study {event.study} has {event.done} of {event.total} evaluations in {opened.name}"
             context.obj.note_saved(done, "--study", event.study, "--resume")

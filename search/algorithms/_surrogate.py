@@ -109,7 +109,7 @@ class Surrogate:
     def _inputs(self, X: IntArray) -> list[FloatArray]:
         """Return each objective's features; where it has source priors, what those say is in front of them."""
         features = self._features(X)
-        return [features if sources is None else sources(X) for sources in self._sources]
+        return [features if sources is None else sources(X, features) for sources in self._sources]
 
     def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
         features = self._inputs(X)

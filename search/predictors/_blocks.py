@@ -56,8 +56,8 @@ class SpaceFeatures:
     def __init__(self, space: SearchSpace, hierarchical: bool = True) -> None:
         self._space = space
         self._hierarchical = hierarchical
-        kinds = _numbered([choice.key for choice in space.choices])
-        stages = _numbered(list(zip(kinds, choice_stages(space), strict=True)))
+        kinds = numbered([choice.key for choice in space.choices])
+        stages = numbered(list(zip(kinds, choice_stages(space), strict=True)))
         self._sums = [_summing(groups) for groups in (kinds, stages)]
         self._coordinates = coordinates(space)
         one_hot_kinds = np.repeat(kinds, space.n_options)
@@ -90,14 +90,15 @@ def _laid_out(widths: Sequence[int], amplitudes: Sequence[float], one_hot_kinds:
     return (*blocks, FeatureBlock(slice(start, start + len(one_hot_kinds)), False, amplitude, one_hot_kinds, 0.5))
 
 
-def _numbered(labels: Sequence[object]) -> IntArray:
+def numbered(labels: Sequence[object]) -> IntArray:
+    """Return the number of each label, ``(n,)``, in the order of first appearance."""
     number = {label: index for index, label in enumerate(dict.fromkeys(labels))}
     return np.array([number[label] for label in labels], dtype=np.int64)
 
 
 def layer_pairs(space: SearchSpace) -> list[tuple[int, int]]:
     """Return the pairs of choices of the same layer: in the same place of the same stage, of different kinds."""
-    kinds = _numbered([choice.key for choice in space.choices])
+    kinds = numbered([choice.key for choice in space.choices])
     stages = choice_stages(space)
     seen: dict[tuple[int, int], int] = {}
     layers: dict[tuple[int, int], list[int]] = {}

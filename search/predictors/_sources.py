@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hwnas.search.predictors._blocks import FeatureBlock, SpaceFeatures, choice_stages
+from hwnas.search.predictors._blocks import FeatureBlock, SpaceFeatures, choice_stages, numbered
 from hwnas.search.predictors._kernel import Kernel
 from hwnas.search.sampling import of_all_sizes
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
@@ -61,10 +61,16 @@ class SourceFeatures:
             self._sources = sources if sources.n else None
         self.models = self._laid_out()
 
-    def __call__(self, X: IntArray) -> FloatArray:
-        """Return the features of all models, ``(n, d)``."""
-        own = self._own(X)
-        return own if self._sources is None else np.hstack([self._sources(X), own])
+    def __call__(self, X: IntArray, features: FloatArray | None = None) -> FloatArray:
+        """Return the features of all models, ``(n, d)``.
+
+        Args:
+            X: vectors, ``(n, n_var)``.
+            features: the space's features of these, where they are at hand.
+        """
+        features = self._own.plain(X) if features is None else features
+        own = self._own(features)
+        return own if self._sources is None else np.hstack([self._sources(X, self._own.one_hot(features)), own])
 
     def _laid_out(self) -> Models:
         if self._sources is None:
@@ -74,28 +80,34 @@ class SourceFeatures:
 
 
 class OwnFeatures:
-    """How often each option occurs in a sub-network, which needs no order among options, and the space's features."""
+    """How often each option occurs in a sub-network, which needs no order among options, and the space's features.
+
+    Attributes:
+        plain: the space's features.
+    """
 
     def __init__(self, space: SearchSpace, hierarchical: bool = True) -> None:
-        self._space = space
-        self._features = SpaceFeatures(space, hierarchical)
+        self.plain = SpaceFeatures(space, hierarchical)
         self._counting = _membership([(choice.key, value) for choice in space.choices for value in choice.values])
 
-    def __call__(self, X: IntArray) -> FloatArray:
-        """Return the features, ``(n, d)``."""
-        return np.hstack([self._space.one_hot(X) @ self._counting, self._features(X)])
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Return the features, ``(n, d)``, from the space's."""
+        return np.hstack([self.one_hot(features) @ self._counting, features])
+
+    def one_hot(self, features: FloatArray) -> FloatArray:
+        """Return the one-hot part of the space's features, ``(n, sum of n_options)``, which is their last."""
+        return features[:, features.shape[1] - len(self._counting) :]
 
     def blocks(self, start: int) -> tuple[FeatureBlock, ...]:
         """Return what the kernel does with them, if they begin in column ``start``."""
         (counts,) = _side_by_side([self._counting.shape[1]], [_COUNTS], start)
-        return (counts, *(block.moved(counts.columns.stop) for block in self._features.blocks))
+        return (counts, *(block.moved(counts.columns.stop) for block in self.plain.blocks))
 
 
 class _Sources:
     """The sources that say something of other sub-networks: the totals, and the parts that they are the sum of."""
 
     def __init__(self, space: SearchSpace, prior: Prior, reference: IntArray, own: OwnFeatures) -> None:
-        self._space = space
         self._prior = prior
         said = np.asarray(prior(reference), dtype=np.float64)
         # What is not positive has no logarithm, and is no latency: it is used as it is.
@@ -112,11 +124,11 @@ class _Sources:
         self._groups = _groupings(space)
         self.widths = [self.n, *(self.n * group.shape[1] for group in self._groups)]
 
-    def __call__(self, X: IntArray) -> FloatArray:
+    def __call__(self, X: IntArray, one_hot: FloatArray) -> FloatArray:
         """Return what the sources say, each of about mean 0 and deviation 1, and their parts, ``(n, d)``."""
         said = self._standard(self._scaled(np.asarray(self._prior(X), dtype=np.float64)))[:, self._telling]
-        one_hot = self._space.one_hot(X) - self._centre
-        parts = [one_hot @ (part[:, None] * group) for group in self._groups for part in self._parts.T]
+        centred = one_hot - self._centre
+        parts = [centred @ (part[:, None] * group) for group in self._groups for part in self._parts.T]
         return np.hstack([said, *parts])
 
     def _scaled(self, said: FloatArray) -> FloatArray:
@@ -139,7 +151,7 @@ def _explained(own: OwnFeatures, X: IntArray, said: FloatArray) -> FloatArray:
         return np.ones(said.shape[1])
     order = np.random.default_rng(0).permutation(len(X))
     known, asked = order[::2], order[1::2]
-    kernel = Kernel(own(X), own.blocks(0))
+    kernel = Kernel(own(own.plain(X)), own.blocks(0))
     K = kernel.matrix(kernel.expected)
     within = K[np.ix_(known, known)] + _NOISE * np.eye(len(known))
     mean = said[known].mean(axis=0)
@@ -169,9 +181,8 @@ def _groupings(space: SearchSpace) -> list[FloatArray]:
 
 def _membership(labels: Sequence[object]) -> FloatArray:
     """Return the matrix that sums over members of the same label, ``(n, n_labels)``."""
-    number = {label: index for index, label in enumerate(dict.fromkeys(labels))}
-    there = np.equal(np.array([number[label] for label in labels])[:, None], np.arange(len(number)))
-    return np.asarray(there, dtype=np.float64)
+    group = numbered(labels)
+    return np.equal(group[:, None], np.arange(group.max() + 1)).astype(np.float64)
 
 
 def _side_by_side(widths: Sequence[int], amplitudes: Sequence[float], start: int = 0) -> list[FeatureBlock]:

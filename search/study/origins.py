@@ -85,17 +85,21 @@ def spelled(given: str | Sequence[str] | None) -> str | list[str] | None:
     Raises:
         UsageError: one is there twice.
     """
-    names = [] if given is None else [given] if isinstance(given, str) else list(given)
+    names = listed(given)
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UsageError(f"transfer from {min(twice)!r}: is given twice; expected each source once")
     return None if not names else names[0] if len(names) == 1 else names
 
 
+def listed(sources: str | Sequence[str] | None) -> list[str]:
+    """Return sources as a list, whichever way they are given."""
+    return [] if sources is None else [sources] if isinstance(sources, str) else list(sources)
+
+
 def named(sources: str | Sequence[str] | None) -> list[str]:
     """Return the sources that are given by name, in their order: all but what stands for everything in the store."""
-    names = [] if sources is None else [sources] if isinstance(sources, str) else sources
-    return [name for name in names if name != KNOWN]
+    return [name for name in listed(sources) if name != KNOWN]
 
 
 def origins(
@@ -105,7 +109,7 @@ def origins(
 
     Args:
         net: the super-network.
-        names: studies in the store, and platforms; see ``hwnas.search.study.prior.prior_of``.
+        names: studies in the store, and platforms; see ``hwnas.search.study.prior.observed``.
         known: as ``everything`` returned it.
         store: where studies and measurements are kept.
         untils: where they ended for the study that is resumed: as ``until_of`` returned it for as many sources;

@@ -21,22 +21,11 @@ from hwnas.search.objectives.quality import QualityObjective
 from hwnas.search.study.archive import Archive
 from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
 from hwnas.search.study.drift import Drift
-from hwnas.search.study.origins import (
-    KNOWN,
-    Here,
-    Origin,
-    contents_of,
-    everything,
-    named,
-    origins,
-    prior_of_all,
-    until_of,
-)
 from hwnas.search.study.own import own_objective
 from hwnas.search.study.result import ObjectiveLabel
-from hwnas.search.study.same import WHENCE
 from hwnas.search.study.stopping import Reference, reference_default, reference_given
 from hwnas.search.study.task import EvaluationTask
+from hwnas.search.study.transfer_from import TransferFrom
 from hwnas.supernets.contents import Content, to_records
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
@@ -127,6 +116,7 @@ class Plan:
         self.request = request
         self._sources = sources
         self.space = sources.net.space
+        self.transfer = TransferFrom(request.transfer_from, request.transfer_known, request.transfer_until, sources)
         self.objectives = self._made(request.objectives or DEFAULT)
         self.limited = self._limited()
         everything = (*self.objectives, *self.limited)
@@ -176,7 +166,7 @@ class Plan:
             bounds=tuple(_bound(one.name, self.constraints) for one in self.objectives),
             known=tuple(known),
             noise=tuple(self._noise(one) for one in self.objectives),
-            priors=tuple(self._prior if is_time(one.unit) else None for one in self.objectives),
+            priors=tuple(self.transfer.prior if is_time(one.unit) else None for one in self.objectives),
             violation=self._violation(),
             places=tuple(slot.columns for slot in net.slots),
         )
@@ -199,41 +189,6 @@ class Plan:
             drift = self.drifts[objective.name]
             return lambda: drift.noise
         return 0.0 if objective.costs_nothing else None
-
-    @cached_property
-    def _prior(self) -> Known | None:
-        """What is known of latency from elsewhere."""
-        return prior_of_all(self._sources.net, self.origins)
-
-    @cached_property
-    def origins(self) -> tuple[Origin, ...]:
-        """Where latencies are known from, as far as the search starts from them."""
-        request, sources = self.request, self._sources
-        return origins(sources.net, named(request.transfer_from), self._known, sources.store, request.transfer_until)
-
-    @cached_property
-    def _known(self) -> Sequence[Mapping[str, Any]]:
-        """What "known" stands for, where it is asked for."""
-        request, sources = self.request, self._sources
-        if request.transfer_from is None or KNOWN not in _listed(request.transfer_from):
-            return ()
-        if request.transfer_known is not None:
-            return request.transfer_known
-        here = Here(str(sources.where), sources.where.settings.contents, sources.measurer.fingerprint)
-        return everything(sources.net, sources.store, here, named(request.transfer_from))
-
-    def check_transfer(self) -> None:
-        """Raise ``UsageError`` where latencies are to start from elsewhere, and there is nothing to predict of them."""
-        if self.request.transfer_from is None:
-            return
-        times = [one for one in self.objectives if is_time(one.unit)]
-        asked = "transfer from " + ", ".join(map(repr, _listed(self.request.transfer_from)))
-        if not times:
-            raise UsageError(f"{asked}: latency is no objective of this search, so it serves nothing; leave it out")
-        if all(one.exact for one in times):
-            raise UsageError(
-                f"{asked}: there is nothing to transfer, {self._sources.where} knows the latencies; leave it out"
-            )
 
     def _violation(self) -> Known | None:
         """Return the violation of the constraints on what is exactly known and no objective."""
@@ -287,7 +242,7 @@ class Plan:
             "initial": list(request.initial),
             "transfer_from": request.transfer_from,
             "contents": to_records(self._contents()),
-            **self._transferred(),
+            **self.transfer.settings(),
             **self._protocol(),
             **self._effort(),
         }
@@ -296,15 +251,9 @@ class Plan:
         """Return the effort of measuring; studies from before there were efforts are thorough ones, and say nothing."""
         return {"effort": self._sources.effort} if self.brief else {}
 
-    def _transferred(self) -> dict[str, Any]:
-        """Return where what was observed elsewhere ends, and what "known" stands for; nothing where nothing is."""
-        ends = until_of(self.origins, bool(self._known))
-        until = {} if ends is None else {"transfer_until": ends}
-        return {**until, **({"transfer_known": [dict(one) for one in self._known]} if self._known else {})}
-
     def _contents(self) -> dict[str, Content]:
         """Return what the files hold that decide values, or which sub-networks are evaluated, and what was observed."""
-        return {**self._sources.contents, **contents_of(self.origins, WHENCE)}
+        return {**self._sources.contents, **self.transfer.contents}
 
     def _protocol(self) -> dict[str, Any]:
         """Return what is asked of the timing protocol; nothing where nothing is asked, or nothing is measured."""
@@ -340,10 +289,6 @@ class Plan:
 
     def _environment(self) -> dict[str, Any]:
         return dict(self._sources.measurer.environment) if self._measured() else {}
-
-
-def _listed(sources: str | list[str]) -> list[str]:
-    return [sources] if isinstance(sources, str) else sources
 
 
 def _exact(objective: Objective) -> Known:

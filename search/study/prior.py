@@ -33,7 +33,7 @@ LEAST, _MOST = 8, 400
 
 
 def platform_of(source: str, store: Store | None) -> Platform | None:
-    """Return the platform that ``source`` of ``prior_of`` names; ``None``: it names a study in the store.
+    """Return the platform that ``source`` of ``observed`` names; ``None``: it names a study in the store.
 
     Raises:
         UsageError: there is neither such a study nor such a platform.
@@ -112,9 +112,10 @@ def observed(
 
     Args:
         net: the super-network.
-        source: see ``prior_of``.
-        store: see there.
-        platform: see there.
+        source: a study in the store, which searched it on A, or the platform A: one that knows latencies, or one that
+            sub-networks were measured on.
+        store: where the study, or the measurements, are kept.
+        platform: the platform A, where ``platform_of`` has been asked for it already.
         until: where they ended for the search that is resumed, as its study has it, a number and a time; ``None``: all
             that there are.
 
@@ -128,27 +129,6 @@ def observed(
     if not whence.runs:
         return None
     return of_measurements(net, source, whence.settings.contents, store, until, str(whence))
-
-
-def prior_of(net: SuperNetwork, source: str, store: Store | None, platform: Platform | None = None) -> Prior:
-    """Return latencies on A, from whatever is known of them.
-
-    Args:
-        net: the super-network.
-        source: a study in the store, which searched it on A, or the platform A: one that knows latencies, or one that
-            sub-networks were measured on.
-        store: where the study, or the measurements, are kept.
-        platform: the platform A, where ``platform_of`` has been asked for it already.
-
-    Raises:
-        UsageError: there is neither such a study nor such a platform, or too little is known there.
-    """
-    whence = platform or platform_of(source, store)
-    found = observed(net, source, store, whence)
-    if found is not None:
-        return found.prior(net)
-    assert whence is not None  # noqa: S101 - else it was observed
-    return of_table(net, source, whence)
 
 
 def of_table(net: SuperNetwork, source: str, platform: Platform) -> Prior:

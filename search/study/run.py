@@ -155,7 +155,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         plan = Plan(_warmed(request, warm_start, store, net, place.begun), sources)
         _check_evaluated(plan)
         if not place.begun:
-            plan.check_transfer()
+            plan.transfer.check(plan.objectives)
             check_searchable((*plan.objectives, *plan.limited), net.space)
         remarks = _moved_on(warm_start, store, place.begun)
         found = run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
@@ -225,7 +225,7 @@ class _Run:
             return
         hypervolume = archive.hypervolume(plan.reference.of(archive))
         elapsed_s = time.perf_counter() - self._start
-        best, whence = _best(plan, archive), tuple(map(str, plan.origins))
+        best, whence = _best(plan, archive), tuple(map(str, plan.transfer.origins))
         event = SearchProgress(placed.name, len(archive), self._evals, hypervolume, best, elapsed_s, measuring, whence)
         self._progress(event)
 

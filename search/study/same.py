@@ -58,9 +58,8 @@ def check_same(record: StudyRecord, settings: Mapping[str, Any], objectives: Seq
 
 def platform_of(settings: Mapping[str, Any]) -> str | None:
     """Return the platform of a search's settings, with what its files hold in place of their names."""
-    return _identity(  # type: ignore[no-any-return]
-        settings["platform"], of_records(settings.get("contents", {})), "platform"
-    )
+    platform = settings["platform"]
+    return None if platform is None else _identified(platform, of_records(settings.get("contents", {})), "")
 
 
 def by_content(settings: Mapping[str, Any]) -> dict[str, Any]:

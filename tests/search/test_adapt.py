@@ -18,12 +18,17 @@ from hwnas.search.objectives.latency import KnownLatency
 from hwnas.search.predictors._kernel import Kernel
 from hwnas.search.predictors._sources import SourceFeatures
 from hwnas.search.predictors.adapt import Adapted, Curve, choose, curve, learned, most_telling
-from hwnas.search.study.prior import prior_of
+from hwnas.search.study.origins import origins
 from hwnas.search.study.run import search
 from hwnas.supernets.blocks import BlockSum, distinct_blocks
 from hwnas.supernets.errors import UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
+
+
+def prior_of(net, source, store):
+    (origin,) = origins(net, [source], [], store)
+    return origin.prior(net)
 
 
 def elements(block):
