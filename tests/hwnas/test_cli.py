@@ -62,7 +62,10 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
         ),
         (["search", "ofa-mbv3-w1.0", "-p", "table:file=measured.csv,column=v100_ms"], "latency_ms"),
         (["search", "ofa-mbv3-w1.0", "-p", "table:file=measured.csv,column=latency_ms", "--evals", "0"], "--evals"),
-        (["search", "ofa-mbv3-w1.0", "-p", "lut:table=note11"], "expected one of note10, got 'note11'"),
+        (
+            ["search", "ofa-mbv3-w1.0", "-p", "lut:table=note11"],
+            "expected one of jetson-cpu, jetson-gpu, note10, got 'note11'",
+        ),
         ([*SEARCH, "--algorithm", "linass"], "did you mean 'linas'"),
         ([*SEARCH, "--quality", "surogate"], "did you mean 'surrogate'"),
         ([*SEARCH, "--objective", "latencyy"], "did you mean 'latency'"),
@@ -85,7 +88,10 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
         (["lut", "show", "nothing.yaml"], "nothing.yaml"),
         (["predictors", "ofa-mbv3-w1.0", "--kinds", "rigde"], "did you mean 'ridge'"),
         (["predictors", "ofa-mbv3-w1.0", "--sizes", "ten"], "like 100,200,400"),
-        (["predictors", "ofa-mbv3-w1.0", "--data", "measured.csv"], "needs 1000 examples for training"),
+        (
+            ["predictors", "ofa-mbv3-w1.0", "--data", "measured.csv", "--sizes", "1000"],
+            "needs 1000 examples for training",
+        ),
         (["measurements", "--prune"], "name what to delete"),
         (["measurements", "--store", "nowhere.db"], "nowhere.db"),
     ],

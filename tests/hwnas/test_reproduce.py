@@ -29,9 +29,11 @@ algorithm = "random"
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.toml").write_text(MINE)
-    return tmp_path / "mine.toml"
+    here = tmp_path / "here"  # what is written beside it is seen, and other tests' files are not
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (here / "mine.toml").write_text(MINE)
+    return here / "mine.toml"
 
 
 def reproduce(*arguments):

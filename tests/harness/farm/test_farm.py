@@ -55,7 +55,9 @@ def test_it_measures_what_this_machine_would(net, cluster):
         )  # fmt: skip
         assert one.context["anchors"] == other.context["anchors"]
         assert one.graph == other.graph
-        assert one.samples.n == other.samples.n
+        # How many rounds there are follows from how long they took; what each sample says is the device's word.
+        assert one.samples.n > 0
+        assert set(one.samples.seconds) == set(other.samples.seconds)
 
 
 def test_networks_are_spread_over_the_devices_and_each_is_measured_once(net, cluster, tmp_path):
