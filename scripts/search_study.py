@@ -34,8 +34,9 @@ from hwnas.supernets.space import Choice, FloatArray, IntArray, SearchSpace
 MARKS = (60, 80, 120, 180)
 FAR_MARKS = (180, 400, 1000, 2000)
 
-# The hypervolume of the best front that is known, from 600,000 evaluations: 1 in the figures.
-_BEST_NOTE10 = 447.914
+# The hypervolume of the best front that is known, from a local search that began with the union of 36 searches: 1 in
+# the figures. (447.914 until then, from 600,000 evaluations.)
+_BEST_NOTE10 = 478.047
 _NOTE10_CORNER = (92.39804, -77.73865)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwnas import experiments
@@ -14,6 +17,7 @@ from hwnas.experiments import output, published
 from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, counted
 from hwnas.experiments.studies import examined
 from hwnas.harness.host.threads import allowed_cpus
+from hwnas.search.hypervolume import hypervolume
 from hwnas.supernets.errors import UsageError
 
 NAMES = experiments.names()
@@ -49,6 +53,21 @@ def test_what_is_searched_beyond_smoke_scale_can_be_searched(name, scale, assets
         pytest.skip("two threads on one CPU")
     for problem in problems_of(experiments.shipped(name, scale).settings):
         assert examined(problem).costs_nothing is (problem.platform is None or problem.platform.startswith("lut:"))
+
+
+def test_what_counts_as_1_is_the_hypervolume_of_the_best_known_front(assets):
+    front = np.array(json.loads((assets / "reference/front_note10.json").read_text()))
+    script = Path(__file__).parents[2] / "scripts" / "search_study.py"
+    named = [float(re.search(r"^_BEST_NOTE10 = ([\d.]+)$", script.read_text(encoding="utf-8"), re.MULTILINE)[1])]
+    for name in NAMES:
+        for problem in getattr(experiments.shipped(name).settings, "problems", {}).values():
+            if problem.best is not None:
+                assert problem.platform == "lut:table=note10"
+                corner = np.array([problem.reference["latency"], -problem.reference["top1"]])
+                assert problem.best == pytest.approx(hypervolume(front, corner), abs=5e-4)
+                named.append(problem.best)
+    assert len(set(named)) == 1
+    assert len(named) >= 8
 
 
 @pytest.mark.slow
