@@ -52,8 +52,8 @@ class Refusal(Message):
         return errors.again(self.error, said or f"a worker refused, and does not say why ({self.error})")
 
 
-class Misread(ValueError):  # noqa: N818 - no error by itself: ``validating`` turns it into one
-    """A text is not the expected message; the error says in one line what is wrong with it, and where."""
+class InvalidMessageError(ValueError):
+    """A text is not the expected message; says in one line what is wrong with it, and where."""
 
 
 def read(expected: Any, text: str | bytes) -> Any:
@@ -64,12 +64,12 @@ def read(expected: Any, text: str | bytes) -> Any:
         text: JSON.
 
     Raises:
-        Misread: the text is something else, lacks a field, or has an unknown one.
+        InvalidMessageError: the text is something else, lacks a field, or has an unknown one.
     """
     try:
         return _reader(expected).validate_json(text, strict=True)
     except (ValidationError, RecursionError) as error:
-        raise Misread(_reason(error)) from error
+        raise InvalidMessageError(_reason(error)) from error
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def validating(whose: str) -> Iterator[None]:
     try:
         yield
     except MALFORMED as error:
-        reason = str(error) if isinstance(error, Misread) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, InvalidMessageError) else f"{type(error).__name__}: {error}"
         raise MeasurementError(f"{whose}: cannot be understood ({reason}); is hwnas the same everywhere?") from error
 
 

@@ -82,11 +82,11 @@ def content_digest(file: str | Path) -> str:
     stamp = Stamp.of(file)
     if not stamp.conclusive(time.time_ns()):
         return _read(file)
-    return _remembered(str(Path(file).absolute()), stamp)
+    return _cached_digest(str(Path(file).absolute()), stamp)
 
 
 @functools.lru_cache(maxsize=64)
-def _remembered(file: str, _stamp: Stamp) -> str:
+def _cached_digest(file: str, _stamp: Stamp) -> str:
     return _read(file)
 
 
@@ -100,16 +100,16 @@ def content_digests(files: Sequence[Path]) -> list[str]:
 
     They are read in parallel, and the digests are cached for further runs.
     """
-    from hwnas.supernets.remembered import Remembered
+    from hwnas.supernets.digest_cache import DigestCache
 
     stamps = [Stamp.of(file) for file in files]
-    with Remembered.opened() as kept:
-        known = kept.get(stamps)
+    with DigestCache.opened() as cache:
+        known = cache.get(stamps)
         unknown = [row for row, stamp in enumerate(stamps) if stamp not in known]
         now_ns = time.time_ns()
         with ThreadPoolExecutor(_THREADS) as pool:
             found = dict(zip(unknown, pool.map(_read, (files[row] for row in unknown)), strict=True))
-        kept.put({stamps[row]: digest for row, digest in found.items() if stamps[row].conclusive(now_ns)})
+        cache.put({stamps[row]: digest for row, digest in found.items() if stamps[row].conclusive(now_ns)})
     return [found[row] if row in found else known[stamp] for row, stamp in enumerate(stamps)]
 
 

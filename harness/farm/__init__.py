@@ -7,7 +7,7 @@ result, and jobs that are repeated when a worker or the scheduler is lost. Dask 
 ``offer``       what a worker offers, and as which resources the scheduler counts it
 ``service``     the worker's side: carries out orders on the benches of ``open_benches``
 ``worker``      the process that joins the scheduler; ``supervisor`` restarts it
-``news``        reports from a worker about an order before it is done
+``reports``     reports from a worker about an order before it is done
 ``cluster``     the client's side: a connection that recovers, jobs that are repeated
 ``bench``       a ``hwnas.harness.bench.bench.Bench`` whose networks are measured by workers
 ``platforms``   finds platforms of the farm by name

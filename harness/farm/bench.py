@@ -214,7 +214,7 @@ class FarmBench:
             order.to_text(),
             resources,
             str(self._platform),
-            news=lambda record: self._interim(record, keys, on_measurement),
+            on_interim=lambda record: self._interim(record, keys, on_measurement),
         )
         number = self._cluster.send(job)
         ticket = number if ticket is None else ticket
@@ -239,7 +239,7 @@ class FarmBench:
 
     def _interim(self, record: Mapping[str, Any], keys: Collection[str], on_measurement: OnMeasurement) -> None:
         """Pass on an interim measurement of an order's networks; ignore those of others."""
-        with validating("a worker's news"):
+        with validating("a worker's report"):
             found = Measurement.from_record({**record, "platform": str(self._platform)})
         if found.interim and found.fingerprint == self.fingerprint and found.key in keys:
             on_measurement(found)

@@ -28,8 +28,8 @@ from hwnas.harness.farm.messages import (
     WeightsLacking,
     read_answer,
 )
-from hwnas.harness.farm.news import heard
 from hwnas.harness.farm.offer import Offer
+from hwnas.harness.farm.reports import read_event
 from hwnas.harness.farm.security import Tls, checked
 from hwnas.harness.farm.worker import CHARTER
 from hwnas.harness.validation import Count, Refusal, read, validating
@@ -64,7 +64,7 @@ class Job:
         file: a file that it needs and a worker may not have.
         carries: send the file along, because the last worker did not have it.
         task: the function that does it.
-        news: called with the record of each interim measurement.
+        on_interim: called with the record of each interim measurement.
         future: Dask's future of it.
     """
 
@@ -78,7 +78,7 @@ class Job:
     file: Path | None = None
     carries: bool = False
     task: Callable[..., str] = tasks.measure
-    news: Callable[[Mapping[str, Any]], None] = field(default=lambda _: None, repr=False)
+    on_interim: Callable[[Mapping[str, Any]], None] = field(default=lambda _: None, repr=False)
     future: Any = field(default=None, repr=False)
 
 
@@ -99,7 +99,7 @@ class Cluster:
         self.address = checked(address, self._tls)
         self.patience_s = patience_s
         self._topic = f"hwnas-{uuid.uuid4().hex}"
-        # A job's number with its future when that is done, or a worker's news with ``None``.
+        # A job's number with its future when that is done, or a worker's report with ``None``.
         self._arrived: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self._files: dict[Path, Any] = {}
@@ -185,13 +185,13 @@ class Cluster:
                     return None
                 self._look_after()
                 continue
-            number, record = heard(said) if future is None else (said, None)
+            number, record = read_event(said) if future is None else (said, None)
             job = self._jobs.get(number)
             if job is None or (future is not None and job.future is not future):
                 continue
             self._served = time.monotonic()
             if record is not None:
-                job.news(record)
+                job.on_interim(record)
                 continue
             answer = self._begun(number, job) if future is None else self._answer(number, job)
             if answer is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwnas.harness.farm.engine import distributed
-from hwnas.harness.farm.news import News
+from hwnas.harness.farm.reports import Reporter
 
 
 def measure(digest: str, order: str, description: str, topic: str, number: int) -> str:
@@ -12,15 +12,15 @@ def measure(digest: str, order: str, description: str, topic: str, number: int) 
     Its beginning and interim measurements are reported to the client on its topic.
     """
     worker = distributed().get_worker()
-    news = News(worker, topic, number)
-    answer: str = worker.service.measure(digest, order, description, news.begun, news.known)
+    reporter = Reporter(worker, topic, number)
+    answer: str = worker.service.measure(digest, order, description, reporter.begun, reporter.interim)
     return answer
 
 
 def evaluate(digest: str, order: str, description: str, topic: str, number: int, content: bytes = b"") -> str:
     """Evaluate the quality of a sub-network; as ``measure``, and ``content`` is the weights if they are sent along."""
     worker = distributed().get_worker()
-    answer: str = worker.service.evaluate(digest, order, description, News(worker, topic, number).begun, content)
+    answer: str = worker.service.evaluate(digest, order, description, Reporter(worker, topic, number).begun, content)
     return answer
 
 

@@ -8,7 +8,7 @@ import struct
 import time
 from typing import Any
 
-from hwnas.harness.validation import Message, Misread, read
+from hwnas.harness.validation import InvalidMessageError, Message, read
 
 _LENGTH = struct.Struct(">I")
 
@@ -62,7 +62,7 @@ class Channel:
         body = self._exactly(length, within_s)
         try:
             return read(expected, body)
-        except Misread as error:
+        except InvalidMessageError as error:
             raise Garbled(f"{body[:40]!r}: {error}") from error
 
     def _exactly(self, n: int, within_s: float | None) -> bytes:

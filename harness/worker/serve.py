@@ -144,7 +144,7 @@ class Worker:
             if preparing and now - (numbers.sessions - 1) * (before - now) < _MEMORY_LEFT:
                 left = pending[position:]
                 break
-            one = self._making(vector)
+            one = self._preparation_of(vector)
             if self._prepare_once(number, one):
                 preparing[number] = one
         for time in range(1, numbers.sessions):
@@ -155,7 +155,7 @@ class Worker:
                     del preparing[number]
         return {number: one.inference() for number, one in preparing.items()}, left
 
-    def _making(self, vector: list[int]) -> Preparation:
+    def _preparation_of(self, vector: list[int]) -> Preparation:
         config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
         room = heap.own_stretch if self._preparing.own_memory else nullcontext
         return Preparation(self._net, config, self._backend, self._settings, self._check, room)

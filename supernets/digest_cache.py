@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS digest (
 _WAIT_S = 5.0
 
 
-class Remembered:
+class DigestCache:
     """The cached digests, by stamp.
 
     Args:
@@ -33,7 +33,7 @@ class Remembered:
 
     @classmethod
     @contextmanager
-    def opened(cls) -> Iterator[Remembered]:
+    def opened(cls) -> Iterator[DigestCache]:
         """Open the user's cache, and close it on leaving."""
         connection = _connected()
         try:

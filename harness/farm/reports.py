@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 _HELD_UP_S = 5.0
 
 
-class News:
+class Reporter:
     """Sends the reports about one order.
 
     Args:
@@ -31,31 +31,31 @@ class News:
 
     def __init__(self, worker: Any, topic: str, number: int) -> None:
         self._worker, self._topic, self._number = worker, topic, number
-        self._heard = True
+        self._connected = True
 
     def begun(self) -> None:
         """Report that the order has begun: when a worker dies, only orders that had begun can be the reason."""
         self._worker.log_event(self._topic, self._number)
 
-    def known(self, measurement: Measurement) -> Measurement:
+    def interim(self, measurement: Measurement) -> Measurement:
         """Report an interim measurement, and return the measurement; final ones are in the answer.
 
         It returns when the scheduler has the report, so that nothing is sent while the next round is timed.
         """
-        if measurement.interim and self._heard:
-            self._tell(InterimValue(self._number, measurement.to_record()).to_text())
+        if measurement.interim and self._connected:
+            self._send(InterimValue(self._number, measurement.to_record()).to_text())
         return measurement
 
-    def _tell(self, text: str) -> None:
+    def _send(self, text: str) -> None:
         send, sync = self._worker.scheduler.log_event, distributed().utils.sync
         try:
             sync(self._worker.loop, send, topic=self._topic, msg=text, callback_timeout=_HELD_UP_S)
         except Exception as error:  # noqa: BLE001 - whatever a connection raises that is being lost
-            self._heard = False
+            self._connected = False
             _LOG.info("no further reports about order %d are sent to the client: %s", self._number, error)
 
 
-def heard(said: Any) -> tuple[int, Mapping[str, Any] | None]:
+def read_event(event: Any) -> tuple[int, Mapping[str, Any] | None]:
     """Read an event.
 
     Returns:
@@ -63,9 +63,9 @@ def heard(said: Any) -> tuple[int, Mapping[str, Any] | None]:
         the event says that the order has begun.
 
     Raises:
-        MeasurementError: the event is not of the form that ``News`` sends.
+        MeasurementError: the event is not of the form that ``Reporter`` sends.
     """
-    if isinstance(said, str):
-        found = read_message(InterimValue, said, "a worker's news")
+    if isinstance(event, str):
+        found = read_message(InterimValue, event, "a worker's report")
         return found.number, found.measurement
-    return (said if isinstance(said, int) else -1), None
+    return (event if isinstance(event, int) else -1), None
