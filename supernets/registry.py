@@ -29,6 +29,7 @@ from hwnas.supernets.plug_ins import FAILURES, PlugIn, points_of
 _STATEMENTS: dict[str, Any] = {
     "NAMES": tuple[str, ...],
     "SUMMARY": str,
+    "SPELLED": str,
     "MAX_OBJECTIVES": int | None,
     "MIN_OBJECTIVES": int,
     "USES_PRIORS": bool,

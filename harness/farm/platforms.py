@@ -47,7 +47,7 @@ class FarmPlatform(OfferedPlatform):
         from hwnas.harness.quality.evaluated import EvaluatedQuality
 
         offered = self.cluster is not None and any(offer.accuracy for offer in self.cluster.offers())
-        if self.cluster is None or not offered or not isinstance(quality, EvaluatedQuality):
+        if self.cluster is None or not offered or not isinstance(quality, EvaluatedQuality) or quality.here_only:
             return quality
         # A connection of its own, because answers of the two kinds are awaited separately.
         return FarmQuality.of(quality, spec, self.cluster.another())

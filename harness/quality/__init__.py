@@ -5,10 +5,13 @@ it has ``create(name, argument, net)``, where ``argument`` is the text after the
 sub-networks on data sets ``USES_WEIGHTS = True`` and has ``create(name, argument, net, options)`` with the
 ``QualityOptions``; ``hwnas.harness.quality.evaluated.EvaluatedQuality`` does the rest for it. ``BRIEF = 2000`` says how
 many of its examples are enough while a search goes on; what may be on its front is evaluated on all of them at its end.
+``SPELLED`` ("images:PATH") and ``SUMMARY`` (one line) are what ``hwnas qualities`` lists. ``get``
+takes a function of the caller's own in place of a spec as well, see ``hwnas.harness.quality.own``.
 """
 
 from __future__ import annotations
 
+from hwnas.harness.quality.own import OwnQuality, QualityChoice, own
 from hwnas.harness.quality.quality import FunctionQuality, Quality, QualityOptions, QualityProgress, qualities, scored
 from hwnas.harness.quality.serving import joined, serving
 from hwnas.supernets.errors import NotServedError, QualityError
@@ -17,7 +20,9 @@ from hwnas.supernets.supernet import SuperNetwork
 
 __all__ = [
     "FunctionQuality",
+    "OwnQuality",
     "Quality",
+    "QualityChoice",
     "QualityOptions",
     "QualityProgress",
     "brief_subset",
@@ -41,8 +46,10 @@ def names() -> list[str]:
     return registry.names()
 
 
-def get(spec: str | None, net: SuperNetwork, options: QualityOptions | None = None) -> Quality:
-    """Make the quality source ``NAME[:ARGUMENT]`` for ``net``; ``None``: the default source of ``net``.
+def get(spec: QualityChoice | None, net: SuperNetwork, options: QualityOptions | None = None) -> Quality:
+    """Make the quality source ``NAME[:ARGUMENT]`` for ``net``, or that of a function of the caller's own.
+
+    ``None`` is the default source of ``net``.
 
     Raises:
         UnknownNameError: no such source; carries suggestions.
@@ -52,9 +59,11 @@ def get(spec: str | None, net: SuperNetwork, options: QualityOptions | None = No
         TableError: a measured file cannot be read or lacks the column.
         AssetError: a published predictor is not on this machine and cannot be fetched.
     """
+    options = options or QualityOptions()
+    if not isinstance(spec, str | None):
+        return own(spec, net, options)
     wanted = spec or net.default_quality
     name, _, argument = wanted.partition(":")
-    options = options or QualityOptions()
     if not getattr(registry.provider(name), "USES_WEIGHTS", False):
         _check_unused(name, net, options)
     try:
@@ -64,8 +73,10 @@ def get(spec: str | None, net: SuperNetwork, options: QualityOptions | None = No
         raise QualityError(f"{error}; for {net.name} use {joined(others)}" if others else str(error)) from None
 
 
-def brief_subset(spec: str | None, net: SuperNetwork) -> int | None:
+def brief_subset(spec: QualityChoice | None, net: SuperNetwork) -> int | None:
     """Return how many examples of a source are enough to search by; ``None``: it uses all of them, or none."""
+    if not isinstance(spec, str | None):
+        return None
     name = (spec or net.default_quality).partition(":")[0]
     return getattr(registry.provider(name), "BRIEF", None)
 

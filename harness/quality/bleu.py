@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from hwnas.supernets.shared import SharedWeights, Trainable
     from hwnas.supernets.transformer.network import Translator
 
+SPELLED = "bleu:SRC,TGT"
+SUMMARY = "corpus BLEU of sub-networks that translate the lines of SRC, against those of TGT"
+
 USES_WEIGHTS = True
 
 BEAM, LENGTH_PENALTY = 5, 0.6

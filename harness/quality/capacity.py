@@ -15,6 +15,9 @@ from hwnas.supernets.errors import QualityError
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.supernet import SuperNetwork
 
+SPELLED = "capacity"
+SUMMARY = "the number of parameters on a scale to 100: a stand-in where nothing is known about accuracy"
+
 
 def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - all have parameters
     """Return the spec of this source."""

@@ -36,6 +36,8 @@ class EvaluatedQuality:
             "": the name and ``data`` do.
         examples: digests of the test data.
         beside: digests of files beside the weights that sub-networks need ("subwords").
+        weights_needed: without weights there is no score; otherwise sub-networks have random ones then.
+        here_only: the workers of a farm cannot evaluate it.
     """
 
     name: str
@@ -51,36 +53,41 @@ class EvaluatedQuality:
     known_by: str = ""
     examples: Contents = field(default_factory=dict)
     beside: Contents = field(default_factory=dict)
+    weights_needed: bool = True
+    here_only: bool = False
 
     def __post_init__(self) -> None:
-        needed_weights(self.name, self.options)
+        if self.weights_needed or self.options.weights is not None:
+            needed_weights(self.name, self.options)
 
     @property
     def note(self) -> str:
         """One line that names the data and the weights."""
-        return f"{self.metric} measured on {self.data}, with the weights {self.options.weights}"
+        weights = "random weights" if self.options.weights is None else f"the weights {self.options.weights}"
+        return f"{self.metric} measured on {self.data}, with {weights}"
 
     @functools.cached_property
     def source(self) -> str:
         """Identifies the data and the weights by their contents, which decide the values."""
-        what = {"weights": self._weights, **self.beside}
+        what = {**self._weights, **self.beside}
         digests = "; ".join(f"{role} {content.digest[:SHOWN]}" for role, content in what.items())
-        return f"{self.known_by or f'{self.name} ({self.data}'}; {digests})"
+        return f"{self.known_by or f'{self.name} ({self.data}'}; {digests or 'random weights'})"
 
     @property
     def source_by_name(self) -> str:
         """The source's name in earlier versions, with the names of files; older stores have values under it."""
-        return f"{self.name} ({self.data}; weights {self._weights.digest[:SHOWN]})"
+        digest = next((content.digest for content in self._weights.values()), "")
+        return f"{self.name} ({self.data}; weights {digest[:SHOWN]})"
 
     @property
     def contents(self) -> Contents:
         """The digests of the test data, the weights, and files beside them."""
-        return {**self.examples, "weights": self._weights, **self.beside}
+        return {**self.examples, **self._weights, **self.beside}
 
     @functools.cached_property
-    def _weights(self) -> Content:
-        file = needed_weights(self.name, self.options)
-        return Content(file, content_digest(file))
+    def _weights(self) -> Contents:
+        file = self.options.weights
+        return {} if file is None else {"weights": Content(file, content_digest(file))}
 
     def evaluate(self, X: npt.ArrayLike) -> FloatArray:
         """Return the metric of each sub-network in ``unit``, ``(n,)``."""
@@ -125,7 +132,8 @@ class EvaluatedQuality:
 
     def check_unchanged(self) -> None:
         """Raise ``ChangedError`` if the weights have changed since the source was made."""
-        check_holds(self._weights.name, self._weights.digest)
+        for content in self._weights.values():
+            check_holds(content.name, content.digest)
 
     def put(self, key: str, score: Score) -> None:
         """Store the score of a sub-network, unless it has failed: it is then evaluated again next time."""

@@ -24,6 +24,9 @@ from hwnas.supernets.errors import NotServedError, QualityError
 from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
+SPELLED = "hit-rate:PREFIX"
+SUMMARY = "HR@10 of a recommender: how often the held-out item is ranked among the first ten"
+
 USES_WEIGHTS = True
 
 TOP = 10

@@ -14,6 +14,9 @@ from hwnas.harness.quality.images import check_serves, classifying, read_argumen
 from hwnas.harness.quality.quality import QualityOptions
 from hwnas.supernets.errors import DataError
 
+SPELLED = "imagenet:DIR"
+SUMMARY = "top-1 accuracy on ImageNet, batch-norm statistics recalibrated as once-for-all does"
+
 __all__ = ["USES_WEIGHTS", "create", "serves"]
 
 USES_WEIGHTS = True

@@ -20,6 +20,9 @@ from hwnas.supernets.contents import SHOWN, Content
 from hwnas.supernets.errors import DataError, NotServedError, QualityError
 from hwnas.supernets.supernet import SuperNetwork
 
+SPELLED = "images:PATH"
+SUMMARY = "top-1 accuracy on your own images, in folders by class or in IDX files"
+
 USES_WEIGHTS = True
 # So many images are enough to search by: at 76 %, the accuracies of two sub-networks are known to 1 % then.
 BRIEF = 2000

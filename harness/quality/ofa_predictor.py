@@ -19,6 +19,9 @@ from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 from hwnas.supernets.spec import parse_spec
 from hwnas.supernets.supernet import SuperNetwork
 
+SPELLED = "ofa-predictor"
+SUMMARY = "once-for-all's published accuracy predictors: ofa-mbv3-w1.2, ofa-resnet50"
+
 
 @dataclass(frozen=True)
 class PublishedPredictor:

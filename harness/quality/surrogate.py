@@ -21,6 +21,9 @@ from hwnas.supernets.errors import NotServedError, QualityError
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
+SPELLED = "surrogate[:FILE]"
+SUMMARY = "a regression on measured sub-networks: shipped for ofa-mbv3-w1.0, or fitted on a CSV file"
+
 FOLDER = Path(__file__).parent / "coefficients"
 
 # The least number of distinct sub-networks. With fewer, too few are held out to estimate an error.

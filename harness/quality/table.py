@@ -6,6 +6,9 @@ from hwnas.harness.quality import columns
 from hwnas.harness.quality.quality import FunctionQuality
 from hwnas.supernets.supernet import SuperNetwork
 
+SPELLED = "table:FILE[,column=NAME]"
+SUMMARY = "a column of a measured CSV file"
+
 
 def serves(name: str, net: SuperNetwork) -> list[str]:  # noqa: ARG001 - any super-network can be measured
     """Return the spec of this source."""

@@ -21,7 +21,7 @@ from hwnas.supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
-    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.quality import QualityChoice, QualityOptions
     from hwnas.harness.store import Store
 
 __all__ = ["CompareProgress", "Comparison", "Contestant", "compare"]
@@ -69,7 +69,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     algorithms: Sequence[str],
     evals: int = 150,
     seeds: int | Sequence[int] = 5,
-    quality: str | None = None,
+    quality: QualityChoice | None = None,
     quality_options: QualityOptions | None = None,
     objectives: Sequence[str] | None = None,
     constraints: Sequence[str] = (),

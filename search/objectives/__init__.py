@@ -1,7 +1,9 @@
 """What a search optimises: one file per objective, or an installed package's entry point in ``hwnas.objectives``.
 
-A file offers ``create(name, sources)``. The quality source's metric is an objective by its own name ("top1", "bleu").
-Values are in the unit that users read (ms, %, millions) up to here; ``Directions`` turns them into minimised ones.
+A file offers ``create(name, sources)``, and in ``LISTED`` by name the unit, whether "less" or "more" is better, and
+what it is in one line, for ``hwnas objectives``. The quality source's metric is an objective by its own name ("top1",
+"bleu"). Values are in the unit that users read (ms, %, millions) up to here; ``Directions`` turns them into minimised
+ones.
 """
 
 from __future__ import annotations

@@ -11,6 +11,10 @@ from hwnas.search.objectives.objective import Outcome, Sources
 from hwnas.supernets.space import IntArray
 
 NAMES = ("macs", "params")
+LISTED = {
+    "macs": ("M", "less", "multiply-accumulates of one inference at batch 1, counted exactly"),
+    "params": ("M", "less", "parameters, counted exactly"),
+}
 
 
 @dataclass(frozen=True)

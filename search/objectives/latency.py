@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from hwnas.supernets.supernet import SuperNetwork
 
 NAMES = tuple(READINGS)
+LISTED = {
+    "latency": ("ms", "less", "what an inference takes where nothing disturbs it: measured, or from a table"),
+    "latency:median": ("ms", "less", "the median of all samples"),
+    "latency:p95": ("ms", "less", "the 95th percentile of all samples"),
+    "latency:p99": ("ms", "less", "the 99th percentile of all samples"),
+    "throughput": ("/s", "more", "samples per second: the batch size over the latency"),
+}
 
 _MS = 1e3
 

@@ -13,6 +13,10 @@ from hwnas.supernets.memory import Count, model_size, peak_memory
 from hwnas.supernets.space import IntArray
 
 NAMES = ("model-size", "peak-memory")
+LISTED = {
+    "model-size": ("MB", "less", "what is stored of the sub-network, at the platform's precision, counted exactly"),
+    "peak-memory": ("MB", "less", "the largest set of activations that live at once, counted exactly"),
+}
 
 _MB = 1e6
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwnas.harness.measure import Measurer
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
-    from hwnas.harness.quality import Quality, QualityOptions
+    from hwnas.harness.quality import Quality, QualityChoice, QualityOptions
     from hwnas.harness.store import Store
 
 STATES = ("ok", "unstable", "failed")
@@ -181,7 +181,7 @@ class Sources:
     Attributes:
         net: the super-network.
         platform: where latency is known or measured; ``None``: nowhere.
-        quality_spec: the quality source; ``None``: the super-network's own.
+        quality_spec: the quality source, or a function; ``None``: the super-network's own source.
         store: where measurements are stored and looked up; ``None``: nowhere.
         progress: is given the measurer's progress events; ``None``: nothing is.
         quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
@@ -196,7 +196,7 @@ class Sources:
 
     net: SuperNetwork
     platform: Platform | str | None = None
-    quality_spec: str | None = None
+    quality_spec: QualityChoice | None = None
     store: Store | None = None
     progress: Callable[[Any], None] | None = None
     since: str | None = None
@@ -235,7 +235,8 @@ class Sources:
         found = quality.get(self.quality_spec, self.net, replace(options, store=self.store, progress=self.progress))
         if not isinstance(self.platform, EvaluatesElsewhere) or found.costs_nothing:
             return found
-        elsewhere = self.platform.evaluating(found, self.quality_spec or self.net.default_quality)
+        spec = self.quality_spec if isinstance(self.quality_spec, str) else self.net.default_quality
+        elsewhere = self.platform.evaluating(found, spec)
         if elsewhere is not found:
             self._opened.callback(getattr(elsewhere, "close", lambda: None))
         return elsewhere

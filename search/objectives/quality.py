@@ -11,11 +11,14 @@ from hwnas.harness.measurement.protocol import QUICK, THOROUGH
 from hwnas.harness.quality.quality import ScoredQuality, scored
 from hwnas.search.objectives.objective import Outcome, Sources
 from hwnas.search.objectives.rows import Rows
+from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.values import Values
 
 if TYPE_CHECKING:
     from hwnas.harness.quality import Quality
+
+LISTED = {"quality": ("", "", "the quality source's metric, by its own name too: top1, bleu; see hwnas qualities")}
 
 
 class QualityObjective:
@@ -65,7 +68,13 @@ class QualityObjective:
 def create(_name: str, sources: Sources) -> QualityObjective:
     """Make the objective."""
     from hwnas.harness import quality
+    from hwnas.search import objectives
 
+    metric = sources.quality.metric
+    if metric in objectives.registry.names() and metric != _name:
+        raise UsageError(
+            f"quality {sources.quality.name}: its metric is called {metric!r}, as an objective is; give it another name"
+        )
     graded = quality.brief_subset(sources.quality_spec, sources.net) is not None
     effort = QUICK if sources.brief_quality else THOROUGH
     return QualityObjective(sources.quality, effort if graded else "")

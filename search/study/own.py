@@ -6,18 +6,17 @@ is part of it, because nothing else says it. A name without one ("latency") is a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from hwnas.harness.quality.metric import Metric
 from hwnas.search.objectives import Outcome, registry
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.values import fault, is_time
 
-_FORM = re.compile(r"([\w.@-]+)(?:\[([^\s\[\]:]+)\])?:(min|max)", re.ASCII)
 _FAILED = "the caller has no value of it"
 
 
@@ -63,11 +62,10 @@ def own_objective(spelled: str) -> OwnObjective | None:
     """
     if ":" not in spelled or spelled in registry.names():
         return None
-    match = _FORM.fullmatch(spelled)
-    if match is None:
+    metric = Metric.parse(spelled)
+    if metric is None:
         raise UsageError(
             f"objective {spelled!r}: expected NAME:min or NAME:max for one of your own, like top1:max, or with a unit "
             f"energy[mJ]:min; or one that hwnas evaluates{suggestion(spelled, registry.names())}"
         )
-    name, unit, direction = match.groups()
-    return OwnObjective(name, unit or "", direction == "max")
+    return OwnObjective(metric.name, metric.unit, metric.maximise)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hwnas.harness.measurement.measurement import Measurement
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
-    from hwnas.harness.quality import Quality, QualityOptions
+    from hwnas.harness.quality import Quality, QualityChoice, QualityOptions
     from hwnas.harness.store import Store
 
 
@@ -66,7 +66,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     platforms: Sequence[Platform | str] = (),
     *,
     studies: Sequence[Study | str] = (),
-    quality: str | None = None,
+    quality: QualityChoice | None = None,
     quality_options: QualityOptions | None = None,
     algorithm: str = "linas",
     evals: int = 150,
@@ -89,7 +89,8 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         platforms: at least two, those of ``studies`` among them. Where there is no study of one, it is searched. Where
             all are measured tables, nothing is: every sub-network that all of them have is compared.
         studies: done already, or their names in ``store``.
-        quality: the quality source; ``None``: that of the studies, else the super-network's own.
+        quality: the quality source, or a function of a sub-network's module and config; ``None``: the source of the
+            studies, else the super-network's own.
         quality_options: see ``hwnas.search.study.run.search``.
         algorithm: of the searches, as are ``evals``, ``seed``, ``preset``, ``settings`` and ``constraints``.
         evals: see ``hwnas.search.study.run.search``.
@@ -211,7 +212,7 @@ def shared(net: SuperNetwork, studies: Sequence[Study], samples: int, rng: np.ra
     evaluated, for they are measured already (searches of one seed begin with the same ones), then random ones.
     """
     space = net.space
-    fronts = [study.archive[index] for study in studies for index in study.front]
+    fronts = [one for study in studies for one in study.front]
     ends = np.vstack([_vectors(space, fronts), space.smallest(), space.largest()])
     needed = _once(space.canonical(ends))
     everywhere = [one for one in studies[0].archive if all(one.key in study.archive for study in studies[1:])]
@@ -314,7 +315,7 @@ def _label(quality: Quality) -> QualityLabel:
 
 def _members(keys: Sequence[str], studies: Sequence[Study]) -> BoolArray:
     """Tell which rows are on which study's front, ``(n_rows, n_platforms)``."""
-    fronts = [{study.archive[index].key for index in study.front} for study in studies]
+    fronts = [{one.key for one in study.front} for study in studies]
     return np.array([[key in front for front in fronts] for key in keys], dtype=bool)
 
 
