@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hwnas.cli.groups import Groups
 from hwnas.cli.interrupts import Interrupted, Interrupts
 from hwnas.cli.output import complain, say
 from hwnas.cli.streams import ReaderGone, standard_streams
@@ -26,6 +27,8 @@ _ParserError: Any = typer.BadParameter.__mro__[2]
 
 # Set to 1, this variable lets the traceback of an error be printed above its one line.
 _TRACEBACK = "HWNAS_TRACEBACK"
+# A shell sets this variable to ask what a command line may go on with.
+_COMPLETE = "_HWNAS_COMPLETE"
 
 
 def build_app() -> typer.Typer:
@@ -34,7 +37,7 @@ def build_app() -> typer.Typer:
         name="hwnas",
         help="Profile sub-networks on real hardware, search them per platform, see what transfers.",
         no_args_is_help=True,
-        add_completion=False,
+        cls=Groups,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
@@ -49,7 +52,7 @@ def build_app() -> typer.Typer:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from hwnas import __version__
+        from hwnas.version import __version__
 
         typer.echo(f"hwnas {__version__}")
         raise typer.Exit
@@ -93,6 +96,8 @@ def _run(given: Sequence[str], interrupts: Interrupts) -> int:
 
 def _invoked(given: Sequence[str], interrupts: Interrupts) -> int:
     command = typer.main.get_command(build_app())
+    if _COMPLETE in os.environ:
+        command._main_shell_completion({}, "hwnas", _COMPLETE)  # noqa: SLF001 - typer's own main, which is not used, calls it
     try:
         # Not by the command's own main(), which would swallow an interruption.
         with command.make_context("hwnas", list(given), obj=interrupts) as context:

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas.cli import complete
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable
 from hwnas.supernets.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from hwnas.harness.farm.connection import FarmOptions
 
-Supernet = Annotated[str, typer.Argument(help="Super-network, as 'hwnas supernets' lists them.", show_default=False)]
+Supernet = Annotated[
+    str,
+    typer.Argument(
+        help="Super-network, as 'hwnas supernets' lists them.", show_default=False, autocompletion=complete.supernets
+    ),
+]
 
 
 def output(path: str | None) -> str | None:
@@ -40,12 +46,20 @@ HtmlFile = Annotated[
 ]
 StoreUrl = Annotated[str, typer.Option("--store", metavar="URL", help="Database of measurements and studies.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks, only errors.")]
-Platform = Annotated[str, typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...], or a name from hwnas.toml.")]
+_PLATFORM = "BACKEND[:KEY=VALUE,...], as 'hwnas platforms' lists them, or a name from hwnas.toml"
+Platform = Annotated[str, typer.Option("--platform", "-p", help=f"{_PLATFORM}.", autocompletion=complete.platforms)]
 Platforms = Annotated[
-    list[str], typer.Option("--platform", "-p", help="BACKEND[:KEY=VALUE,...], or a name from hwnas.toml; repeatable.")
+    list[str],
+    typer.Option("--platform", "-p", help=f"{_PLATFORM}; repeatable.", autocompletion=complete.platforms),
 ]
 Quality = Annotated[
-    str | None, typer.Option("--quality", metavar="SOURCE", help="Quality source; default: the super-network's own.")
+    str | None,
+    typer.Option(
+        "--quality",
+        metavar="SOURCE",
+        help="Quality source, as 'hwnas qualities' lists them; default: the super-network's own.",
+        autocompletion=complete.qualities,
+    ),
 ]
 Weights = Annotated[
     str | None,
@@ -62,7 +76,15 @@ Subset = Annotated[
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Threads that read and prepare examples.")]
 Evals = Annotated[int, typer.Option("--evals", min=1, help="Number of sub-networks to evaluate.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
-Algorithm = Annotated[str, typer.Option("--algorithm", "-a", help="Search algorithm.")]
+Algorithm = Annotated[
+    str,
+    typer.Option(
+        "--algorithm",
+        "-a",
+        help="Search algorithm, as 'hwnas algorithms' lists them.",
+        autocompletion=complete.algorithms,
+    ),
+]
 
 References = Annotated[
     list[str] | None,

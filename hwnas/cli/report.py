@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwnas.cli import complete
 from hwnas.cli.options import DEFAULT_STORE, Quiet, StoreUrl, Weights, output
 from hwnas.cli.output import STANDARD_OUTPUT, remark, write_text
 from hwnas.supernets.errors import UsageError
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from hwnas.search.study.result import Study
 
 StudyName = Annotated[
-    str, typer.Argument(metavar="STUDY", help="Name of the study; see 'hwnas studies'.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="Name of the study; see 'hwnas studies'.",
+        show_default=False,
+        autocompletion=complete.studies,
+    ),
 ]
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas.cli import complete
 from hwnas.cli.options import (
     DEFAULT_STORE,
     Algorithm,
     Cap,
     Evals,
     FinalFront,
+    HtmlFile,
     JsonFile,
     LocalCluster,
     Platform,
@@ -60,7 +62,10 @@ def search(
     platform: Platform,
     objective: Annotated[
         list[str] | None,
-        typer.Option(help="Objective, like latency:p95 or macs; repeatable. Default: latency and the quality."),
+        typer.Option(
+            help="Objective, as 'hwnas objectives' lists them; repeatable. Default: latency and the quality.",
+            autocompletion=complete.objectives,
+        ),
     ] = None,
     quality: Quality = None,
     weights: Weights = None,
@@ -70,7 +75,9 @@ def search(
         list[str] | None, typer.Option(help="Constraint like 'latency<=20ms' or 'top1>=76%'; repeatable.")
     ] = None,
     algorithm: Algorithm = "linas",
-    preset: Annotated[str | None, typer.Option(help="Named settings of the algorithm, such as 'paper'.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Named settings of the algorithm: 'paper' are the published ones.")
+    ] = None,
     evals: Evals = 150,
     seed: Seed = 0,
     target: Annotated[float | None, typer.Option(help="Stop at this hypervolume; needs --reference.")] = None,
@@ -78,7 +85,10 @@ def search(
     plateau: Annotated[
         int | None, typer.Option(min=1, help="Stop when this many evaluations add less than 0.1 % to the hypervolume.")
     ] = None,
-    warm_start: Annotated[str | None, typer.Option(help="Evaluate the front of this study first.")] = None,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(metavar="STUDY", help="Evaluate its front first.", autocompletion=complete.studies),
+    ] = None,
     transfer_from: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,8 +97,14 @@ def search(
             "all that the store has; repeatable.",
         ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study in the store; default: generated.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the study of that name.")] = False,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Name of the study in the store; default: generated.", autocompletion=complete.studies),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Resume the study of that name; without --study, the latest of the same search."),
+    ] = False,
     parallel: Annotated[
         int | None,
         typer.Option(min=1, help="Number of batches measured at a time; default: one more than the farm has devices."),
@@ -100,6 +116,7 @@ def search(
     final_front: FinalFront = None,
     timings: Timings = False,
     json: JsonFile = None,
+    html: HtmlFile = None,
     scheduler: Scheduler = None,
     local_cluster: LocalCluster = None,
     tls_ca_file: TlsCaFile = None,
@@ -113,6 +130,7 @@ def search(
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
+    from hwnas.search.report import search_page
     from hwnas.search.study.run import search as run
 
     net = supernets.get(supernet)
@@ -157,7 +175,7 @@ def search(
         )
     outcome = found.to_json()
     with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
-        deliver.result(outcome, front_table(outcome), json=json)
+        deliver.result(outcome, front_table(outcome), json=json, html=html, page=search_page)
         if json != STANDARD_OUTPUT and not quiet:
             _summary(outcome)
             if timings:
