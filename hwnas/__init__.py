@@ -1,24 +1,22 @@
 """Profile sub-networks of weight-sharing super-networks on real hardware, search them per platform, see what transfers.
 
-The public API is this module's functions, ``hwnas.search.predictors.fit`` and ``hwnas.search.hypervolume.hypervolume``.
-Nothing heavy is imported until a function needs it.
+>>> import hwnas
+>>> net = hwnas.supernet("ofa-mbv3-w1.2")
+>>> study = hwnas.search(net, "lut:table=note10", evals=20, progress=False)
+>>> len(study.evaluations), len(study.front) > 3
+(20, True)
+
+The public API is what ``__all__`` names, ``hwnas.search.predictors.fit`` and ``hwnas.search.hypervolume.hypervolume``.
+Super-networks and platforms are given by name or as objects. Measurements and studies are stored in ``hwnas.db`` in the
+working directory, unless ``store`` names another place, or ``None``. Nothing heavy is imported until it is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from hwnas.harness.measurement.measurement import Measurement
-    from hwnas.search.study.open_study import OpenStudy
-    from hwnas.search.study.run import Study
-    from hwnas.search.transfer import TransferResult
-    from hwnas.supernets.supernet import SuperNetwork
-
-__all__ = ["__version__", "create_study", "measure", "search", "supernet", "transfer"]
 
 # In the repository the subpackages lie beside this folder, and are put into it where hwnas is installed (setup.py). A
 # checkout works as it is.
@@ -26,77 +24,113 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 if (_REPOSITORY / "setup.py").is_file() and (_REPOSITORY / "supernets" / "registry.py").is_file():
     __path__.append(str(_REPOSITORY))
 
-try:
-    __version__ = version("hwnas")
-except PackageNotFoundError:  # a checkout on the path, nothing installed
-    __version__ = "0+unknown"
+from hwnas.api.measuring import measure  # noqa: E402 - the packages have to be found first
+from hwnas.api.studying import create_study, load_study  # noqa: E402
+from hwnas.api.transferring import transfer  # noqa: E402
+from hwnas.version import __version__  # noqa: E402
+
+if TYPE_CHECKING:
+    from hwnas.api.results import Measurements, OpenStudy, Study, TransferResult
+    from hwnas.api.searching import search
+    from hwnas.harness.measurement.measurement import Measurement
+    from hwnas.harness.quality.own import Function, OwnQuality
+    from hwnas.search.study.archive import Evaluation
+    from hwnas.search.study.interrupted import SearchInterrupted
+    from hwnas.supernets.errors import HwnasError
+    from hwnas.supernets.supernet import SuperNetwork
+else:
+    # The function and the package share the name: a package that can be called.
+    from hwnas import search
+    from hwnas.api.package import make_callable
+
+    make_callable(search)
+
+__all__ = [
+    "Evaluation",
+    "HwnasError",
+    "Measurement",
+    "Measurements",
+    "OpenStudy",
+    "OwnQuality",
+    "SearchInterrupted",
+    "Study",
+    "SuperNetwork",
+    "TransferResult",
+    "__version__",
+    "create_study",
+    "load_study",
+    "measure",
+    "quality",
+    "search",
+    "supernet",
+    "transfer",
+]
+
+# Types, which are imported when they are first asked for.
+_TYPES = {
+    "Evaluation": "hwnas.search.study.archive",
+    "HwnasError": "hwnas.supernets.errors",
+    "Measurement": "hwnas.harness.measurement.measurement",
+    "Measurements": "hwnas.api.results",
+    "OpenStudy": "hwnas.api.results",
+    "OwnQuality": "hwnas.harness.quality.own",
+    "SearchInterrupted": "hwnas.search.study.interrupted",
+    "Study": "hwnas.api.results",
+    "SuperNetwork": "hwnas.supernets.supernet",
+    "TransferResult": "hwnas.api.results",
+}
+
+if not TYPE_CHECKING:  # a type checker knows them, and that there are no others
+
+    def __getattr__(name: str) -> Any:
+        if name not in _TYPES:
+            raise AttributeError(f"module 'hwnas' has no attribute {name!r}")
+        return getattr(import_module(_TYPES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def supernet(spec: str) -> SuperNetwork:
-    """Make a super-network by name, such as ``ofa-mbv3-w1.2`` or ``ofa-mbv3-w1.2:r=160``.
+    """Make a super-network by name, such as ``ofa-mbv3-w1.2``, or with options ``ofa-mbv3-w1.2:r=160``.
+
+    >>> net = hwnas.supernet("ofa-mbv3-w1.2:r=160")
+    >>> X = net.space.sample(2, seed=0)
+    >>> X.shape, net.macs(X).shape
+    ((2, 45), (2,))
 
     Raises:
         UnknownNameError: no such super-network; the message suggests the nearest.
+        UsageError: it does not have an option, or an option does not have the value.
     """
     from hwnas import supernets
 
     return supernets.get(spec)
 
 
-def measure(
-    net: SuperNetwork, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]], platform: str, **options: Any
-) -> list[Measurement]:
-    """Measure sub-networks on one platform, together, so that they can be ranked.
+def quality(metric: str, *, unit: str = "", maximise: bool = True) -> Callable[[Function], OwnQuality]:
+    """Declare that a function is a quality of sub-networks, and what it returns.
+
+    >>> @hwnas.quality("accuracy", unit="%")
+    ... def accuracy(module, config):
+    ...     return 70 + sum(config["d"]) / 4
+    >>> study = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", quality=accuracy, evals=2, progress=False)
+    >>> [one.name for one in study.objectives]
+    ['latency', 'accuracy']
 
     Args:
-        net: the super-network.
-        configs: one config or several.
-        platform: a platform string ("onnxruntime:threads=1").
-        **options: as ``hwnas.harness.measure.Measurer`` takes them (``store``, ``protocol``, ``progress``).
+        metric: the metric's name.
+        unit: of the metric; empty where it has none.
+        maximise: more is better.
 
     Returns:
-        One measurement per config, in their order. One that failed or did not converge says so in its ``status``.
+        A decorator. The function takes a sub-network's module, in evaluation mode, and its config. It returns a number,
+        or a dict with "value", "low" and "high" (a 95 % interval), "n" (examples) and "others" (further numbers).
+
+    Raises:
+        QualityError: no metric can have that name or unit.
     """
-    from hwnas.harness.measure import measure as run
+    from hwnas.harness.quality.own import OwnQuality
 
-    return run(net, configs, platform, **options)
-
-
-def create_study(net: SuperNetwork, platform: str | None = None, **options: Any) -> OpenStudy:
-    """Open a study whose loop is yours: ``ask`` for sub-networks, evaluate them, ``tell`` their values.
-
-    Args:
-        net: the super-network.
-        platform: a platform string; needed where hwnas evaluates the latency.
-        **options: as ``hwnas.search.study.open_study.create_study`` takes them (``objectives``, ``evals``, ``store``,
-            ...).
-
-    Returns:
-        A context manager with ``ask``, ``tell``, ``evaluations``, ``front`` and ``result``.
-    """
-    from hwnas.search.study.open_study import create_study as run
-
-    return run(net, platform, **options)
-
-
-def transfer(net: SuperNetwork, platforms: Sequence[str], **options: Any) -> TransferResult:
-    """Search on each platform and measure each front on all of them.
-
-    Args:
-        net: the super-network.
-        platforms: two or more platform strings.
-        **options: as ``hwnas.search.transfer.transfer`` takes them.
-    """
-    from hwnas.search.transfer import transfer as run
-
-    return run(net, platforms, **options)
-
-
-if TYPE_CHECKING:
-
-    def search(net: SuperNetwork, platform: str, **options: Any) -> Study:
-        """Search a super-network on one platform; see ``hwnas.search.study.run.search``."""
-
-else:
-    # A package that can be called: the function and the package share the name.
-    from hwnas import search
+    return lambda function: OwnQuality(function, metric, unit, maximise)

@@ -13,8 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ROOT / "pyproject.toml"
+MYPY = ("mypy", f"--config-file={SETTINGS}", f"--cache-dir={ROOT / '.mypy_cache'}")
 COMMANDS = (
-    ("mypy", f"--config-file={SETTINGS}", f"--cache-dir={ROOT / '.mypy_cache'}"),
+    MYPY,
+    # What users of the public functions may write, and what is an error.
+    (*MYPY, str(ROOT / "tests" / "typed" / "calls.py")),
     ("lint-imports", f"--config={SETTINGS}", "--no-cache"),
 )
 

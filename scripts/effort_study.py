@@ -74,7 +74,7 @@ def quick(net: SuperNetwork, platform: str, seed: int, evals: int) -> Found:
     """Search with the default effort; its final front is part of the time."""
     start = time.perf_counter()
     study = search(net, platform, evals=evals, seed=seed)
-    front = np.array([study.archive[index].vector for index in study.front])
+    front = np.array([one.vector for one in study.front])
     return Found("hwnas", len(study.archive), time.perf_counter() - start, front)
 
 
@@ -91,7 +91,7 @@ def thorough(net: SuperNetwork, platform: str, seed: int, seconds: float) -> Fou
             search(net, platform, evals=1000, seed=seed, effort="thorough", store=store, study="s", progress=stop)
         except _TimeIsUpError:
             study = load(store, "s", net)
-    front = np.array([study.archive[index].vector for index in study.front])
+    front = np.array([one.vector for one in study.front])
     return Found("hwnas, --effort thorough", len(study.archive), time.perf_counter() - start, front)
 
 

@@ -162,7 +162,7 @@ class TrainingStudy:
         for name in sorted(studies):
             study, points = studies[name], values[name]
             algorithm, _, seed = name.rpartition("-")
-            front = points[study.front]
+            front = points[study.archive.front]
             fast, best = front[front[:, 0].argmin()], front[front[:, 1].argmin()]
             yield (
                 f"| {algorithm} | {seed} | {len(study.archive)} | {dominated(points, corner):.4f} | {len(front)} "

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hwnas.supernets.shown import HEAD, TAIL, short_key
+
 MISSING = "\N{EN DASH}"
-# Digits of a key that a table shows at least.
-_HEAD, _TAIL = 8, 7
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -115,12 +115,8 @@ def shortened(keys: Iterable[str]) -> dict[str, str]:
     """Return, by key of a sub-network, its first and last digits: a few, or as many as make all keys distinct."""
     distinct = set(keys)
     for more in range(max(map(len, distinct), default=0)):
-        for head, tail in ((_HEAD + more, _TAIL), (_HEAD, _TAIL + more)):
-            short = {key: _cut(key, head, tail) for key in distinct}
+        for head, tail in ((HEAD + more, TAIL), (HEAD, TAIL + more)):
+            short = {key: short_key(key, head, tail) for key in distinct}
             if len(set(short.values())) == len(distinct):
                 return short
     return {key: key for key in distinct}
-
-
-def _cut(key: str, head: int, tail: int) -> str:
-    return key if len(key) <= head + tail + 1 else f"{key[:head]}\N{HORIZONTAL ELLIPSIS}{key[-tail:]}"

@@ -156,6 +156,13 @@ class BlockCounts:
     space: SearchSpace
     slots: tuple[Slot, ...]
 
+    def __repr__(self) -> str:
+        name, summary = (getattr(self, one, "") for one in ("name", "summary"))
+        return f"<SuperNetwork {name!r}: {summary}; {self.space.n_var} choices>"
+
+    def _repr_html_(self) -> str:
+        return self.space.html_with(repr(self).strip("<>"))
+
     def params(self, X: npt.ArrayLike) -> IntArray:
         """Return the parameter counts, ``(n,)``, each slot's once."""
         return self._params(X).astype(np.int64)

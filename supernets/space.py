@@ -7,6 +7,7 @@ with the keys of the literature is a *config*. Every function takes and returns 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.supernets.errors import ConfigError, suggestion
+from hwnas.supernets.shown import html_table
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -73,6 +75,24 @@ class SearchSpace:
                 raise ValueError(f"choice {column} needs column {choice.needs[0]}, which itself needs another")
             if len(choice.values) > MOST_VALUES:
                 raise ValueError(f"choice {column} has {len(choice.values)} values, more than {MOST_VALUES} digits")
+
+    def __repr__(self) -> str:
+        counts = Counter(choice.key for choice in self.choices)
+        keys = ", ".join(f"{n} of {key}" if n > 1 else key for key, n in counts.items())
+        return f"<SearchSpace: {self.n_var} choices ({keys}), {self.distinct_size:.3g} distinct sub-networks>"
+
+    def _repr_html_(self) -> str:
+        return self.html_with(repr(self).strip("<>"))
+
+    def html_with(self, caption: str) -> str:
+        """Return a table of the choices for a notebook, one row per key, with a caption."""
+        rows = []
+        for key in dict.fromkeys(choice.key for choice in self.choices):
+            same = [choice for choice in self.choices if choice.key == key]
+            values = sorted({value for choice in same for value in choice.values})
+            rows.append((key, len(same), " ".join(map(str, values))))
+        fixed = [(key, "fixed", " ".join(map(str, values))) for key, values in self.fixed.items()]
+        return html_table(caption, ("key", "choices", "values"), [*rows, *fixed])
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ def _compared(
 def _progress(study: Study) -> dict[str, Any]:
     """Return the evaluations of one search in the order that they came in."""
     good = [one for one in study.archive if one.status != "failed"]
-    front = set(study.front)
+    front = {one.index for one in study.front}
     return {
         "seed": study.seed,
         "iteration": [one.iteration for one in good],

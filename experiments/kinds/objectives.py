@@ -170,7 +170,7 @@ def _corner(*groups: Sequence[Study]) -> FloatArray:
 
 
 def _front(study: Study, n_var: int) -> IntArray:
-    vectors = [study.archive[index].vector for index in study.front]
+    vectors = [one.vector for one in study.front]
     return np.array(vectors, dtype=np.int64).reshape(len(vectors), n_var)
 
 

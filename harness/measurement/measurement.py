@@ -12,6 +12,7 @@ import numpy as np
 from hwnas.harness.measurement.pace import Calm, Pace, summary
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.samples import Samples
+from hwnas.harness.measurement.shown import html_of, in_words
 from hwnas.harness.measurement.statistics import Summary, statistic_of
 from hwnas.supernets.errors import MALFORMED, StoreError
 from hwnas.supernets.space import BoolArray, Config, FloatArray
@@ -92,6 +93,12 @@ class Measurement:
     context: Mapping[str, Any] = field(default_factory=dict)
     cached: bool = False
     contents: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Measurement {in_words(self)}>"
+
+    def _repr_html_(self) -> str:
+        return html_of([self])
 
     @property
     def interim(self) -> bool:

@@ -25,8 +25,10 @@ def write_csv(study: Study, stream: TextIO) -> None:
     """
     objectives = study.objectives
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["index", "iteration", "key", "config", *map(_column, objectives), "status", "reason", "on_front"])
-    front = set(study.front)
+    writer.writerow(
+        ["index", "iteration", "key", "config", *map(column_name, objectives), "status", "reason", "on_front"]
+    )
+    front = {one.index for one in study.front}
     for one in study.evaluations:
         values = [_cell(label, one.objectives[label.name]) for label in objectives]
         config = json.dumps(one.config)
@@ -34,7 +36,8 @@ def write_csv(study: Study, stream: TextIO) -> None:
         writer.writerow([one.index, one.iteration, one.key, config, *values, one.status, one.reason, on_front])
 
 
-def _column(label: ObjectiveLabel) -> str:
+def column_name(label: ObjectiveLabel) -> str:
+    """Return the name of an objective's column, with its unit; counts are whole."""
     return label.name if label.unit in {"", "M"} else f"{label.name}_{label.unit}"
 
 

@@ -28,7 +28,7 @@ def search_page(result: Mapping[str, Any]) -> str:
     return render(
         "search.html",
         [*fronts, *together, *grown],
-        [_network(seen, one) for one in seen.evaluations],
+        networks_shown(seen),
         title=f"{result['study'] or 'Search'}: front of {result['supernet']}",
         result=result,
         constraints=list(result.get("constraints") or []),
@@ -100,6 +100,11 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def networks_shown(seen: StudyView) -> list[dict[str, Any]]:
+    """Return what the hover says of each evaluation."""
+    return [_network(seen, one) for one in seen.evaluations]
 
 
 def _network(seen: StudyView, one: Mapping[str, Any]) -> dict[str, Any]:

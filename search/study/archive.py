@@ -12,6 +12,7 @@ from hwnas.harness.measurement.measurement import LOAD, check_load
 from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.objectives import STATES, Directions
+from hwnas.supernets.shown import short_key
 from hwnas.supernets.space import Config, FloatArray
 from hwnas.supernets.values import bounds, fault, json_number, number, number_or_none
 
@@ -59,6 +60,14 @@ class Evaluation:
     measure_s: float = 0.0
     search_s: float = 0.0
     total_s: float = 0.0
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {value:.6g}" for name, value in self.objectives.items())
+        return f"<Evaluation {self.index}: {values}; {self.status}; {short_key(self.key)}>"
+
+    def __index__(self) -> int:
+        """Return its index: ``study.evaluations[one]`` is the evaluation itself."""
+        return self.index
 
     @property
     def feasible(self) -> bool:

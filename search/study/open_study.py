@@ -13,7 +13,7 @@ It is stored and resumed as any study is, and asks, evaluates and replays by the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -35,7 +35,7 @@ from hwnas.supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
-    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.quality import QualityChoice, QualityOptions
     from hwnas.harness.store import Store
 
 __all__ = ["OpenStudy", "Proposal", "create_study"]
@@ -63,7 +63,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
     platform: Platform | str | None = None,
     *,
     objectives: Sequence[str] | None = None,
-    quality: str | None = None,
+    quality: QualityChoice | None = None,
     quality_options: QualityOptions | None = None,
     constraints: Sequence[str] = (),
     algorithm: str = "linas",
@@ -76,6 +76,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
     store: Store | None = None,
     name: str | None = None,
     resume: bool = False,
+    kind: Callable[[Plan, Place, int, ExitStack], OpenStudy] | None = None,
 ) -> OpenStudy:
     """Open a study whose loop is the caller's: ``ask`` for proposals, evaluate them, ``tell`` their values.
 
@@ -84,7 +85,8 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         platform: where latency is known or measured; needed where hwnas evaluates it.
         objectives: names of what hwnas evaluates ("latency", "macs", "top1"), and objectives of the caller's own with
             their direction: "top1:max", with a unit "energy[mJ]:min". ``None``: latency and the quality.
-        quality: the quality source; ``None``: the super-network's own.
+        quality: the quality source, or a function of a sub-network's module and config; ``None``: the super-network's
+            own source.
         quality_options: for a source that runs sub-networks: which weights, on how much of the data.
         constraints: like "latency<=20ms", on objectives of the caller's own too.
         algorithm: as registered in ``hwnas.search.algorithms``.
@@ -97,6 +99,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         store: keeps evaluations, each from the ``tell`` on that it comes with; ``None``: nothing does.
         name: the study's; ``None``: a fresh one.
         resume: go on with the study of that name. What was asked for and not told is asked for again first.
+        kind: makes the study; ``None``: ``OpenStudy``.
 
     Returns:
         The study, open; it is a context manager, whose exit ends what measures.
@@ -114,7 +117,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         plan = _planned(request, sources)
         if not place.begun:
             check_searchable((*plan.objectives, *plan.limited), net.space)
-        return OpenStudy(plan, place, evals, opened)
+        return (kind or OpenStudy)(plan, place, evals, opened)
 
 
 def _planned(request: Request, sources: Sources) -> Plan:
@@ -164,6 +167,12 @@ class OpenStudy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def closing(self, other: ExitStack) -> None:
+        """Close something else, such as a store, when the study is closed, after all that it has opened."""
+        if self._opened is not None:
+            other.push(self._opened)
+            self._opened = other
 
     def close(self) -> None:
         """End what measures; what was evaluated can still be read. Closing twice does nothing."""
@@ -231,9 +240,9 @@ class OpenStudy:
         return list(self._archive)
 
     @property
-    def front(self) -> list[int]:
-        """The indices of the non-dominated evaluations among those that meet the constraints."""
-        return self._archive.front
+    def front(self) -> list[Evaluation]:
+        """The non-dominated evaluations among those that meet the constraints, in the order of their indices."""
+        return [self._archive[index] for index in self._archive.front]
 
     def result(self) -> Study:
         """Return the study as far as it has come, as ``hwnas.search`` returns it."""

@@ -17,6 +17,7 @@ from hwnas.search.study.final import FinalFront
 from hwnas.search.study.stopping import Reference
 from hwnas.search.words import troubled
 from hwnas.supernets.contents import of_records
+from hwnas.supernets.shown import html_table
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import is_time, json_number, number, number_or_none
 
@@ -115,6 +116,18 @@ class Study:
             if not math.isnan(value):
                 number(value, time=True)
 
+    def __repr__(self) -> str:
+        where = f" on {self.platform}" if self.platform else ""
+        found = f"{len(self.archive)} evaluations, front of {len(self.archive.front)}"
+        return f"<Study {self.name!r} of {self.supernet}{where}: {found}, hypervolume {self.hypervolume:.6g}>"
+
+    def _repr_html_(self) -> str:
+        labels = self.objectives
+        columns = ["evaluation", "key", *(f"{one.name} {one.unit}".strip() for one in labels), "status"]
+        front = sorted(self.front, key=lambda one: one.objectives[labels[0].name])
+        rows = [[one.index, one.key, *(f"{one.objectives[o.name]:.6g}" for o in labels), one.status] for one in front]
+        return html_table(repr(self).strip("<>"), columns, rows)
+
     @property
     def supernet(self) -> str:
         """The super-network's name."""
@@ -151,9 +164,9 @@ class Study:
         return list(self.archive)
 
     @property
-    def front(self) -> list[int]:
-        """The indices of the non-dominated evaluations among those that meet the constraints."""
-        return self.archive.front
+    def front(self) -> list[Evaluation]:
+        """The non-dominated evaluations among those that meet the constraints, in the order of their indices."""
+        return [self.archive[index] for index in self.archive.front]
 
     @property
     def nearest(self) -> int | None:
@@ -180,7 +193,7 @@ class Study:
         notes += self.facts.get("remarks", [])
         notes += self._states("failed", list(self.archive), "evaluations")
         # Of those that were measured briefly, many are unstable by the measure of those that are reported.
-        reported = [self.archive[index] for index in self.front] if "final" in self.facts else list(self.archive)
+        reported = self.front if "final" in self.facts else list(self.archive)
         called = "sub-networks of the front" if "final" in self.facts else "evaluations"
         notes += self._states("unstable", reported, called)
         marked = beside_load((one.load for one in self.archive), "evaluations")
@@ -232,7 +245,7 @@ class Study:
             "objectives": list(self.settings["objectives"]),
             "constraints": list(self.constraints),
             "evaluations": [evaluation.to_json() for evaluation in self.archive],
-            "front": self.front,
+            "front": self.archive.front,
             "nearest": self.nearest,
             "hypervolume": {
                 "value": self.hypervolume,

@@ -14,6 +14,8 @@ from hwnas.search.objectives.rows import check_searchable
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.conclusion import conclude, effort_of, final_size, in_full
+from hwnas.search.study.interrupted import INTERRUPTED, SearchInterrupted, interruptible
+from hwnas.search.study.latest import latest
 from hwnas.search.study.loop import Loop
 from hwnas.search.study.origins import spelled
 from hwnas.search.study.own import OwnObjective
@@ -29,10 +31,10 @@ from hwnas.supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
-    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.quality import QualityChoice, QualityOptions
     from hwnas.harness.store import Store
 
-__all__ = ["ObjectiveLabel", "SearchProgress", "Study", "load", "search"]
+__all__ = ["ObjectiveLabel", "SearchInterrupted", "SearchProgress", "Study", "load", "search"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     net: SuperNetwork,
     platform: Platform | str | None = None,
     *,
-    quality: str | None = None,
+    quality: QualityChoice | None = None,
     quality_options: QualityOptions | None = None,
     algorithm: str = "linas",
     evals: int = 150,
@@ -97,7 +99,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     Args:
         net: the super-network.
         platform: where latency is known or measured; needed where latency is an objective.
-        quality: the quality source; ``None``: the super-network's own.
+        quality: the quality source, or a function of a sub-network's module and config; ``None``: the super-network's
+            own source.
         quality_options: for a source that runs sub-networks: which weights, on how much of the data.
         algorithm: as registered in ``hwnas.search.algorithms``.
         evals: the most evaluations, those of a resumed study among them. A study may be resumed with more.
@@ -106,7 +109,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         constraints: like "latency<=20ms", "top1>=76%", "macs<=300M".
         store: where measurements and evaluations are stored, each as soon as it is there; ``None``: nowhere.
         study: its name; ``None``: a fresh one.
-        resume: go on with the study of that name. Its evaluations are told to the algorithm again, none is repeated.
+        resume: go on with the study of that name; where none is named, with the latest one that was begun with the same
+            settings. Its evaluations are told to the algorithm again, none is repeated.
         preset: named settings of the algorithm ("paper").
         settings: the algorithm's own settings.
         reference: where hypervolume is measured from, by objective, in its unit; ``None``: see
@@ -129,26 +133,29 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         progress: is called with a ``SearchProgress`` after each batch, and while a batch is measured.
 
     Returns:
-        The study. Where it is interrupted instead, the store has everything that was evaluated.
+        The study.
 
     Raises:
         UsageError: something was asked for that cannot be, or the study is there already, or differs from the one to
             resume.
+        SearchInterrupted: the process got a ``KeyboardInterrupt``, such as Ctrl-C. It has the study so far, and the
+            store has everything that was evaluated.
     """
+    asked = Request(
+        algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference,
+        transfer_from=spelled(transfer_from),
+    )  # fmt: skip
+    if resume and study is None and store is not None:
+        begun_by = net, platform, quality, store, None, None, quality_options, protocol, wait_s
+        with Sources(*begun_by, effort_of(effort, protocol, {})) as sources:
+            study = latest(_warmed(asked, warm_start, store, net, {}), sources, store)
     place = Place(store, study, resume, evals, net)
     run = _Run(place, evals, progress, parallel)
     effort = effort_of(effort, protocol, place.begun)
     options = net, platform, quality, store, run.report, place.since, quality_options
     with Sources(*options, protocol, wait_s, effort) as sources:
-        request = Request(
-            algorithm,
-            seed,
-            objectives,
-            constraints,
-            preset,
-            dict(settings or {}),
-            reference,
-            transfer_from=spelled(transfer_from),
+        request = replace(
+            asked,
             transfer_known=place.begun.get("transfer_known"),
             transfer_until=place.begun.get("transfer_until"),
         )
@@ -163,7 +170,10 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     if not size:
         return found
     # What measured by now is closed: the device is free, and a process that has prepared nothing else measures.
-    return conclude(found, plan, run.checkpoint, size, lambda: Sources(*options, in_full(protocol), wait_s, THOROUGH))
+    with interruptible(lambda: found):
+        return conclude(
+            found, plan, run.checkpoint, size, lambda: Sources(*options, in_full(protocol), wait_s, THOROUGH)
+        )
 
 
 def _check_evaluated(plan: Plan) -> None:
@@ -208,9 +218,12 @@ class _Run:
         loop = Loop(
             plan.task, algorithm, archive, placed.checkpoint, clock, plan.drifts, window=window, measured=measured
         )
-        stopped = loop.run(self._evals, stop, self.report)
-        spent = clock.spent() | plan.timings
-        return Study(placed.name, placed.settings, placed.facts, archive, spent, stopped)
+
+        def so_far(stopped: str = INTERRUPTED) -> Study:
+            return Study(placed.name, placed.settings, placed.facts, archive, clock.spent() | plan.timings, stopped)
+
+        with interruptible(so_far):
+            return so_far(loop.run(self._evals, stop, self.report))
 
     # --- reporting ---------------------------------------------------------------------------------------------------
 
@@ -257,7 +270,7 @@ def _warmed(
         raise UsageError(
             f"warm start from {warm_start.name!r}: it searched {warm_start.supernet}, this search is of {net.name}"
         )
-    keys = tuple(warm_start.archive[index].key for index in warm_start.front)
+    keys = tuple(one.key for one in warm_start.front)
     for key in keys:
         net.space.from_key(key)
     return replace(request, warm_start=warm_start.name, initial=keys)
@@ -273,6 +286,6 @@ def _moved_on(warm_start: Study | str | None, store: Store | None, begun: Mappin
         if store is None or store.study(warm_start) is None:
             return [f"warm start from {name!r}: the study is no more in the store; {keeps}"]
         warm_start = load(store, warm_start)
-    if [warm_start.archive[index].key for index in warm_start.front] == list(begun["initial"]):
+    if [one.key for one in warm_start.front] == list(begun["initial"]):
         return []
     return [f"warm start from {name!r}: its front is another by now, of {len(warm_start.archive)} evaluations; {keeps}"]

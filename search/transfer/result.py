@@ -26,6 +26,7 @@ from hwnas.search.transfer.matrices import Matrices
 from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.rank import RankCorrelations, rank_correlations
 from hwnas.search.transfer.verdict import words
+from hwnas.supernets.shown import html_table
 from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
 from hwnas.supernets.values import json_numbers
 
@@ -166,6 +167,18 @@ class TransferResult:
     settings: Mapping[str, Any] = field(default_factory=dict)
     searches: Sequence[Mapping[str, Any]] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        rows = self.rows
+        return f"<TransferResult of {rows.supernet}: {len(rows.keys)} sub-networks on {', '.join(rows.platforms)}>"
+
+    def _repr_html_(self) -> str:
+        platforms = self.rows.platforms
+        rows = [
+            [a, *(f"{value:.4g}" for value in row)] for a, row in zip(platforms, self.hypervolume_ratio, strict=True)
+        ]
+        caption = f"{repr(self).strip('<>')}; hypervolume ratio: row searched on, column deployed on"
+        return html_table(caption, ("", *platforms), rows)
 
     def words(self) -> list[str]:
         """Return what the result says, in sentences, the most useful one first."""

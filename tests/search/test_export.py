@@ -68,6 +68,6 @@ def test_columns_and_cells(study):
     header, *rows = csv.reader(io.StringIO(to_csv(study)))
     expected = ["index", "iteration", "key", "config", "latency_ms", "top1_%", "macs", "status", "reason", "on_front"]
     assert header == expected
-    assert [row[-1] for row in rows] == [str(int(index in study.front)) for index in range(4)]
+    assert [row[-1] for row in rows] == [str(int(one in study.front)) for one in study.evaluations]
     assert rows[2][4] == ""
     assert rows[2][7:9] == ["failed", REASON]

@@ -169,8 +169,7 @@ def test_a_search_measures_briefly_and_its_front_in_full(calls):
     efforts = [effort for effort, _ in calls]
     assert efforts == ["quick"] * (len(calls) - 1) + ["thorough"]
     again = set(calls[-1][1])
-    for index in study.front:
-        one = study.archive[index]
+    for one in study.front:
         assert one.key in again
         assert one.effort == "thorough"
         assert one.objectives["time"] == 10.0 + sum(one.vector)
@@ -217,7 +216,7 @@ def test_the_store_has_the_final_front(calls):
     with Store.open(":memory:") as store:
         study = searched(store=store, study="s")
         again = load(store, "s")
-        assert again.front == study.front
+        assert again.archive.front == study.archive.front
         assert [one.to_json() for one in again.archive] == [one.to_json() for one in study.archive]
         assert again.facts["final"] == study.facts["final"]
 
@@ -239,9 +238,9 @@ def test_a_search_that_was_interrupted_in_its_final_front_goes_on_there(calls, m
         calls.clear()
         study = searched(store=store, study="s", resume=True)
         assert [effort for effort, _ in calls] == ["thorough"]
-        assert study.front == whole.front
+        assert study.archive.front == whole.archive.front
         calls.clear()
-        assert searched(store=store, study="s", resume=True).front == whole.front
+        assert searched(store=store, study="s", resume=True).archive.front == whole.archive.front
         assert calls == []  # all of it is in the store
 
 
@@ -252,8 +251,8 @@ def test_a_study_that_goes_on_learns_from_what_it_saw_and_has_another_final_fron
         searched(algorithm="linas", evals=20, store=store, study="s")
         study = searched(algorithm="linas", evals=30, store=store, study="s", resume=True)
         assert [one.key for one in study.archive] == [one.key for one in whole.archive]
-        assert study.front == whole.front
-        assert load(store, "s").front == whole.front
+        assert study.archive.front == whole.archive.front
+        assert load(store, "s").archive.front == whole.archive.front
 
 
 def test_a_study_keeps_its_effort(calls):
@@ -311,8 +310,7 @@ def test_a_search_tests_on_few_examples_and_its_front_on_all(images):
     assert tested[:20] == [2000] * 20
     assert set(tested[20:]) == {None}
     assert len(tested) == 20 + study.facts["final"]["sub_networks"]
-    for index in study.front:
-        one = study.archive[index]
+    for one in study.front:
         assert one.objectives["top1"] == 50.0 + sum(int(value) for value in np.ravel(list(one.config.values())))
         assert (one.effort, set(one.while_searching)) == ("thorough", {"top1"})
 

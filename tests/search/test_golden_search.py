@@ -29,7 +29,7 @@ def test_random_search(objectives):
     found = {
         "settings": study.settings,
         "evaluations": [[one.iteration, one.key, dict(one.objectives), one.feasible] for one in study.evaluations],
-        "front": study.front,
+        "front": study.archive.front,
     }
     file = GOLDEN / f"search_random_{'_'.join(objectives)}.json"
     if os.environ.get("HWNAS_UPDATE_GOLDEN"):

@@ -79,7 +79,7 @@ def test_a_caller_who_tells_all_before_he_asks_gets_the_search_that_hwnas_runs(a
             assert [one.key for one in told] == [one.key for one in proposals]
         result = study.result()
     assert rows(result.evaluations) == rows(ran.evaluations)
-    assert result.front == study.front == ran.front
+    assert rows(result.front) == rows(study.front) == rows(ran.front) != []
     assert (result.stopped, result.hypervolume) == (ran.stopped, ran.hypervolume)
     assert {**result.settings, "sources": ran.settings["sources"]} == ran.settings
     json.dumps(result.to_json())
@@ -152,7 +152,7 @@ def test_an_objective_of_the_callers_own_may_be_maximised_and_take_the_place_of_
         asked = study.ask()
         study.tell(asked, {"params": range(len(asked))})
     best = max(study.evaluations, key=lambda one: one.objectives["params"])
-    assert best.index in study.front
+    assert best in study.front
     assert [(one.name, one.unit, one.maximise) for one in study.result().objectives] == [
         ("params", "", True),
         ("macs", "M", False),
@@ -271,7 +271,7 @@ def test_evaluations_are_in_the_store_when_tell_returns(algorithm, store):
     with opened(algorithm, store=store, name="s") as study:
         drive(study, 4)
         assert rows(load(store, "s").evaluations) == rows(study.evaluations) != []
-        assert load(store, "s").front == study.front
+        assert rows(load(store, "s").front) == rows(study.front)
 
 
 @pytest.mark.parametrize("algorithm", ["linas", "nsga2", "random"])

@@ -72,7 +72,7 @@ def test_everything_is_measured_everywhere_and_fronts_are_marked(tables):
 
 def test_beside_the_fronts_comes_what_every_search_has_evaluated_then_random_ones(tables):
     studies = [search(NET, table, algorithm="random", evals=6, seed=0) for table in tables]
-    n_fronts = len({study.archive[index].key for study in studies for index in study.front})
+    n_fronts = len({one.key for study in studies for one in study.front})
     keys = NET.space.keys(shared(NET, studies, 20, np.random.default_rng(0)))
     assert len(set(keys)) == len(keys) == n_fronts + 2 + 20
     assert {one.key for one in studies[0].archive} <= set(keys)
@@ -106,7 +106,7 @@ def test_a_study_that_is_done_is_not_searched_again(tables):
     assert [(e.phase, e.step) for e in events if e.event is None] == [("search", 1), ("measure", 2), ("measure", 3)]
     assert {e.steps for e in events} == {3}
     marked = {key for key, member in zip(found.rows.keys, found.rows.fronts[:, 1], strict=True) if member}
-    assert marked == {study.archive[index].key for index in study.front}
+    assert marked == {one.key for one in study.front}
 
 
 @pytest.mark.slow

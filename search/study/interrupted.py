@@ -1,0 +1,37 @@
+"""A search that is interrupted gives what it has found by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hwnas.search.study.result import Study
+
+# Why such a study stopped.
+INTERRUPTED = "interrupted"
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """A search was interrupted.
+
+    Attributes:
+        study: the study as far as it came.
+    """
+
+    def __init__(self, study: Study, message: str = "") -> None:
+        super().__init__(message or f"study {study.name!r} has {len(study.archive)} evaluations")
+        self.study = study
+
+
+@contextmanager
+def interruptible(so_far: Callable[[], Study]) -> Iterator[None]:
+    """Turn a ``KeyboardInterrupt`` in this ``with`` block into ``SearchInterrupted`` with the study so far.
+
+    Subclasses pass: whoever raises one of their own, as the command line does at signals, waits for that.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if type(error) is not KeyboardInterrupt:
+            raise
+        raise SearchInterrupted(so_far()) from error
