@@ -130,8 +130,8 @@ def thresholds(data: Mapping[str, Any], published: PublishedFigures | None) -> S
         height=130 + 46 * len({row["label"] for row in rows}),
     )
     lead = (
-        "Until the mean over the seeds is there. A threshold is what the named algorithm\u2019s mean reached with all "
-        "of its evaluations."
+        "Until the mean over the seeds is there. A threshold is what the named algorithm\u2019s mean reached"
+        f"{_after(data)}. Seconds are those on the clock until then, evaluating and the search\u2019s own work."
     )
     if published and published.thresholds:
         lead += f" The paper\u2019s: {published.source}. {published.left_out}"
@@ -143,16 +143,21 @@ def thresholds(data: Mapping[str, Any], published: PublishedFigures | None) -> S
     return Section("Evaluations to reach a hypervolume", lead, [figure], held)
 
 
+def _after(data: Mapping[str, Any]) -> str:
+    after = data.get("thresholds_after")
+    return " with all of its evaluations" if after is None else f" with {number(after)} evaluations"
+
+
 def _threshold_rows(name: str, problem: Mapping[str, Any], published: PublishedFigures | None) -> list[dict[str, Any]]:
     rows = []
     theirs = published.thresholds.get(name, ()) if published else ()
     for place, threshold in enumerate(problem["thresholds"]):
         by = f"what {' and '.join(threshold['by'])} reached" if threshold["by"] else f"{threshold['value']:.3f}"
         label = f"{problem['title']}: {by}"
-        ours = {one["name"]: (one["evaluations"], one["per_seed"]) for one in threshold["reached"]}
+        ours = {one["name"]: (one["evaluations"], one["per_seed"], one["time_s"]) for one in threshold["reached"]}
         rows.append({"label": label, "value": threshold["value"], "ours": True, "reached": ours})
         if place < len(theirs):
-            reached = {one: (n, None) for one, n in theirs[place].evaluations.items()}
+            reached = {one: (n, None, None) for one, n in theirs[place].evaluations.items()}
             paper = {"label": f"{label} (paper)", "value": theirs[place].hypervolume}
             rows.append({**paper, "ours": False, "reached": reached})
     return rows
@@ -181,14 +186,15 @@ def _threshold_trace(name: str, place: int, rows: Sequence[Mapping[str, Any]], o
 
 
 def _reached(row: Mapping[str, Any], name: str) -> Cell:
-    n, seeds = row["reached"].get(name, (None, None))
+    n, seeds, time_s = row["reached"].get(name, (None, None, None))
     if n is None:
         return MISSING
+    clock = "" if time_s is None else f"; {number(time_s, 2)} s"
     there = [one for one in seeds or () if one]
     if not there:
-        return number(n)
+        return f"{number(n)}{clock}"
     every = "" if len(there) == len(seeds) else f", {len(there)} of {len(seeds)} seeds"
-    return f"{number(n)} ({number(min(there))} to {number(max(there))}{every})"
+    return f"{number(n)} ({number(min(there))} to {number(max(there))}{every}){clock}"
 
 
 def times(data: Mapping[str, Any], published: PublishedFigures | None) -> Section:

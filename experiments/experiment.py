@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -61,7 +62,7 @@ class Experiment:
 
 
 def names() -> list[str]:
-    """Return the names of the shipped experiments: tables, then figures in their order."""
+    """Return the names of the shipped experiments: tables, then figures in their order, then what the paper has not."""
     files = (file.name for file in _shipped().iterdir())
     return sorted((name.removesuffix(_ENDING) for name in files if name.endswith(_ENDING)), key=_order)
 
@@ -129,7 +130,7 @@ def _shipped() -> Any:
     return resources.files("hwnas.experiments").joinpath("shipped")
 
 
-def _order(name: str) -> tuple[str, int, str]:
-    letters = name.rstrip("0123456789abc") or name
-    digits = "".join(char for char in name if char.isdigit())
-    return ("" if letters == "table" else letters, int(digits or 0), name)
+def _order(name: str) -> tuple[int, int, str]:
+    found = re.match(r"(table|fig)(\d+)", name)
+    kinds_of = {"table": 0, "fig": 1}
+    return (kinds_of[found[1]], int(found[2]), name) if found else (len(kinds_of), 0, name)

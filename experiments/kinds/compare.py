@@ -39,7 +39,8 @@ class CompareSettings:
         evals: evaluations of a search.
         seeds: searches of each algorithm.
         thresholds: normalised hypervolumes to reach; empty: those that ``thresholds_by`` name.
-        thresholds_by: algorithms; what their mean reaches with all its evaluations is a threshold (as in Table 3).
+        thresholds_by: algorithms; what their mean reaches is a threshold (as in Table 3).
+        thresholds_after: after so many evaluations; ``None``: with all of them.
         draw: what the page shows, in this order: of ``DRAW``.
         claims: that are tested.
     """
@@ -50,6 +51,7 @@ class CompareSettings:
     seeds: int
     thresholds: tuple[float, ...] = ()
     thresholds_by: tuple[str, ...] = ()
+    thresholds_after: int | None = None
     draw: tuple[str, ...] = ("curves", "surfaces")
     claims: tuple[AlgorithmOrder, ...] = field(default_factory=tuple)
 
@@ -76,6 +78,9 @@ def check(settings: CompareSettings, where: str) -> None:
                 raise UsageError(f"{where}: {key}: unknown {name!r}{suggestion(name, allowed)}")
     if settings.evals < 1 or settings.seeds < 1:
         raise UsageError(f"{where}: expected at least 1 of evals and of seeds")
+    after = settings.thresholds_after
+    if after is not None and not 1 <= after <= settings.evals:
+        raise UsageError(f"{where}: thresholds_after: expected 1 to {settings.evals} (evals), got {after}")
 
 
 def stand_ins(settings: CompareSettings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -100,11 +105,15 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         decisive = {
             "studies": [one.name for runs in of_problem.values() for one in runs],
             "best": problems[name].best,
-            "thresholds": [settings.thresholds, settings.thresholds_by],
+            "thresholds": [settings.thresholds, settings.thresholds_by, settings.thresholds_after],
         }
         make = partial(_compared, settings, problems[name], of_problem, name)
         found[name] = bench.parts.get(f"compared-{name}", decisive, make)
-    return {"problems": found, "algorithms": list(settings.algorithms)}
+    return {
+        "problems": found,
+        "algorithms": list(settings.algorithms),
+        "thresholds_after": settings.thresholds_after,
+    }
 
 
 def _compared(
@@ -115,8 +124,9 @@ def _compared(
     labelled = {label: settings.algorithms[label].contestant(label) for label in studies}
     contestants = {labelled[label]: runs for label, runs in studies.items()}
     whole = Comparison.of(contestants, evals, problem.best, settings.thresholds or None)
+    after = min(settings.thresholds_after or evals, evals)
     # Rounded down, so that the algorithm that gives the threshold has reached it.
-    ends = {label: math.floor(1000 * float(whole.mean(one)[-1])) / 1000 for label, one in labelled.items()}
+    ends = {label: math.floor(1000 * float(whole.mean(one)[after - 1])) / 1000 for label, one in labelled.items()}
     asked = settings.thresholds or tuple({ends[label] for label in settings.thresholds_by} - {0.0})
     comparison = Comparison.of(contestants, evals, problem.best, asked)
     shown = comparison.to_json()
@@ -191,6 +201,12 @@ def _gist(problem: Mapping[str, Any]) -> str:
         return ", ".join(f"{one['name']} {one['final']['mean']:.3f}" for one in problem["algorithms"])
     parts = []
     for threshold in problem["thresholds"]:
-        reached = [f"{one['name']} {number(one['evaluations'])}" for one in threshold["reached"]]
+        reached = [_reached(one) for one in threshold["reached"]]
         parts.append(f"{threshold['value']:.3f} by {', '.join(reached)}")
     return "; ".join(parts)
+
+
+def _reached(one: Mapping[str, Any]) -> str:
+    """Return the evaluations to a threshold, and the seconds on the clock until then."""
+    clock = "" if one["time_s"] is None else f" ({number(one['time_s'], 2)} s)"
+    return f"{one['name']} {number(one['evaluations'])}{clock}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import UNDECIDED, ClaimVerdict, ConfidenceInterval, below
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, below, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.problem import ExperimentProblem, Use
 from hwnas.experiments.published import PublishedFigures
@@ -20,6 +23,7 @@ from hwnas.search.report.transfer_figures import drawn_rows, front_figure, loss_
 from hwnas.search.transfer.verdict import troubles
 from hwnas.search.words import MISSING, letter, number
 from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.values import json_number
 
 SUMMARY = "fronts of several platforms, each deployed on all of them"
 
@@ -49,6 +53,8 @@ class TransferSettings:
         algorithm: of the searches.
         evals: evaluations of each.
         seed: of the searches, and of the other sub-networks.
+        seeds: how often all of it is done, each time with the next seed. Claims are then tested on the mean over
+            them, with its interval; of a single one on the interval over its sub-networks and their noise.
         samples: other sub-networks that are measured everywhere in addition to the fronts.
         claims: that are tested.
     """
@@ -59,6 +65,7 @@ class TransferSettings:
     evals: int
     samples: int
     seed: int = 0
+    seeds: int = 1
     claims: tuple[TransferClaim, ...] = field(default_factory=tuple)
 
 
@@ -73,6 +80,8 @@ def check(settings: TransferSettings, where: str) -> None:
     algorithms.registry.provider(settings.algorithm.algorithm)
     if len(settings.platforms) < 2 or len(set(settings.platforms)) < len(settings.platforms):
         raise UsageError(f"{where}: platforms: expected two or more, none twice, got {list(settings.platforms)}")
+    if settings.seeds < 1:
+        raise UsageError(f"{where}: seeds: expected at least 1, got {settings.seeds}")
     for claim in settings.claims:
         for name in claim.between:
             if name not in settings.platforms:
@@ -85,22 +94,29 @@ def stand_ins(settings: TransferSettings, environ: Mapping[str, str]) -> Iterato
 
 
 def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
-    """Search on each platform, then measure all fronts everywhere."""
+    """Search on each platform, then measure all fronts everywhere, seed by seed."""
     settings: TransferSettings = experiment.settings
     problem = settings.problem.resolved(bench.environ)
-    use = settings.algorithm
+    use, seeds = settings.algorithm, range(settings.seed, settings.seed + settings.seeds)
     searches = [
-        Search(replace(problem, platform=place), use, place, settings.seed, use.evals or settings.evals)
+        Search(replace(problem, platform=place), use, place, seed, use.evals or settings.evals)
+        for seed in seeds
         for place in settings.platforms
     ]
     names = [study.name for study in run_all(searches, bench)]
-    decisive = {"studies": names, "samples": settings.samples, "seed": settings.seed}
-    found = bench.parts.get("transferred", decisive, partial(_transferred, settings, problem, names, bench))
-    return {"transfer": found, "given": list(settings.platforms)}
+    n, found = len(settings.platforms), []
+    for place, seed in enumerate(seeds):
+        studies = names[place * n : (place + 1) * n]
+        decisive = {"studies": studies, "samples": settings.samples, "seed": seed}
+        make = partial(_transferred, settings, problem, studies, seed, bench)
+        found.append(bench.parts.get("transferred", decisive, make))
+    ratios = [one["hypervolume_ratio"] for one in found]
+    # What the figures draw is the first seed's.
+    return {"transfer": found[0], "given": list(settings.platforms), "hypervolume_ratios": ratios}
 
 
 def _transferred(
-    settings: TransferSettings, problem: ExperimentProblem, names: Sequence[str], bench: Workspace
+    settings: TransferSettings, problem: ExperimentProblem, names: Sequence[str], seed: int, bench: Workspace
 ) -> dict[str, Any]:
     from hwnas import supernets
     from hwnas.harness.quality import QualityOptions
@@ -117,7 +133,7 @@ def _transferred(
             studies=names,
             quality=problem.quality,
             quality_options=QualityOptions(problem.weights, problem.subset),
-            seed=settings.seed,
+            seed=seed,
             samples=settings.samples,
             store=store,
             progress=report,
@@ -132,27 +148,33 @@ def verdicts(settings: TransferSettings, data: Mapping[str, Any]) -> list[ClaimV
     made = []
     for claim in settings.claims:
         places = [found["platforms"].index(spelled[name]) for name in claim.between or settings.platforms]
-        made += [_verdict(claim, found, i, j) for i in places for j in places if i != j]
+        made += [_verdict(claim, data, i, j) for i in places for j in places if i != j]
     return made
 
 
-def _verdict(claim: TransferClaim, found: Mapping[str, Any], i: int, j: int) -> ClaimVerdict:
-    bounds = found["intervals"].get("hypervolume_ratio")
-    value = found["hypervolume_ratio"][i][j]
-    low, high = (bounds[end][i][j] if bounds else None for end in ("low", "high"))
-    verdict = UNDECIDED
-    if value is not None and low is not None and high is not None:
-        verdict = below(ConfidenceInterval(value, low, high), claim.keeps_less_than)
+def _verdict(claim: TransferClaim, data: Mapping[str, Any], i: int, j: int) -> ClaimVerdict:
+    found, share = data["transfer"], _share(data, i, j)
+    value, low, high = (json_number(end) for end in (share.value, share.low, share.high))
     return ClaimVerdict(
         claim=claim.says,
         where=f"searched on {found['platforms'][i]}, deployed on {found['platforms'][j]}",
-        verdict=verdict,
+        verdict=below(share, claim.keeps_less_than),
         statistic="hypervolume over that of the own front",
         value=value,
         low=low,
         high=high,
         needed=f"below {claim.keeps_less_than:g}",
     )
+
+
+def _share(data: Mapping[str, Any], i: int, j: int) -> ConfidenceInterval:
+    """Return which share of the own front's hypervolume on ``j`` the front of ``i`` has; nan where there is none."""
+    every = np.array([one[i][j] for one in data["hypervolume_ratios"]], dtype=np.float64)
+    if len(every) > 1 or np.isnan(every).any():
+        return mean_interval(every)
+    bounds = data["transfer"]["intervals"].get("hypervolume_ratio")
+    ends = (bounds[end][i][j] if bounds else None for end in ("low", "high"))
+    return ConfidenceInterval(float(every[0]), *(math.nan if end is None else end for end in ends))
 
 
 def sections(_experiment: Experiment, data: Mapping[str, Any], _published: PublishedFigures | None) -> list[Section]:
@@ -222,6 +244,7 @@ def gist(data: Mapping[str, Any]) -> str:
     for i, searched in enumerate(found["platforms"]):
         for j, deployed in enumerate(found["platforms"]):
             if i != j:
-                share = _sure(found, "hypervolume_ratio", i, j)
-                parts.append(f"{searched} on {deployed} keeps {share}, tau {number(found['kendall_tau'][i][j], 3)}")
+                share = _share(data, i, j)
+                kept = f"{number(share.value, 3)} ({number(share.low, 3)} to {number(share.high, 3)})"
+                parts.append(f"{searched} on {deployed} keeps {kept}, tau {number(found['kendall_tau'][i][j], 3)}")
     return "; ".join(parts)

@@ -26,7 +26,7 @@ def measured(tables):
     """What replaces the platforms of the experiments that measure."""
     one, other = tables
     return {
-        "fig8": {
+        "fig8-measured": {
             "problems": {
                 "onnxruntime": {**TOY, "platform": FAST},
                 "openvino": {**TOY, "platform": one, "as_table": False},
@@ -39,13 +39,13 @@ def measured(tables):
                 "ncf": {**TOY, "platform": one},
             },
         },
-        "fig10": {"problem": TOY, "platforms": [FAST, SLOW]},
+        "fig10-measured": {"problem": TOY, "platforms": [FAST, SLOW]},
         "fig11": {
             "problem": TOY,
             "platforms": [one, other],
             "claims": [{"says": "A front does not transfer", "between": [one, other]}],
         },
-        "fig13": {"problems": {"onnxruntime": {**TOY, "platform": other, "as_table": False}}},
+        "fig13-measured": {"problems": {"onnxruntime": {**TOY, "platform": other, "as_table": False}}},
         "fig14": {"problem": TOY, "platforms": [FAST], "precision": "bf16"},
     }
 

@@ -18,7 +18,7 @@ from hwnas.experiments.claims import (
     mean_interval,
 )
 from hwnas.experiments.compare_claims import AlgorithmOrder, order_verdicts
-from hwnas.experiments.kinds import predictors
+from hwnas.experiments.kinds import predictors, transfer
 
 
 def problem(per_seed, budgets, threshold=0.8):
@@ -266,3 +266,38 @@ def test_an_order_is_of_two_by_one_of_two_measures():
         AlgorithmOrder("so", ("a",))
     with pytest.raises(ValueError, match="by: expected evaluations or hypervolume, got 'luck'"):
         AlgorithmOrder("so", ("a", "b"), by="luck")
+
+
+def transferred(*per_seed):
+    """Two platforms, and which share the front of the first keeps on the second, with the bootstrap's interval."""
+    bounds = {"low": [[1.0, 0.7], [0.7, 1.0]], "high": [[1.0, 0.9], [0.9, 1.0]]}
+    found = {"platforms": ["a", "b"], "intervals": {"hypervolume_ratio": bounds}}
+    return {
+        "given": ["a", "b"],
+        "transfer": found,
+        "hypervolume_ratios": [[[1.0, share], [share, 1.0]] for share in per_seed],
+    }
+
+
+def transfer_verdict(*per_seed):
+    claim = transfer.TransferClaim("so")
+    settings = transfer.TransferSettings(None, ("a", "b"), None, 1, 0, claims=(claim,))
+    return transfer.verdicts(settings, transferred(*per_seed))[0]
+
+
+def test_a_transfer_of_one_seed_is_judged_over_its_sub_networks():
+    found = transfer_verdict(0.8)
+    assert (found.value, found.low, found.high, found.verdict) == (0.8, 0.7, 0.9, HELD)
+
+
+def test_a_transfer_of_several_seeds_is_judged_over_them():
+    found, expected = transfer_verdict(0.96, 0.98, 1.03), mean_interval(np.array([0.96, 0.98, 1.03]))
+    assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
+    assert found.verdict == UNDECIDED
+    assert transfer_verdict(0.96, 0.97, 0.965).verdict == HELD
+    assert transfer_verdict(1.03, 1.04, 1.035).verdict == FAILED
+
+
+def test_a_share_that_there_is_not_decides_nothing():
+    for found in (transfer_verdict(None), transfer_verdict(0.8, None, 0.82)):
+        assert (found.value, found.low, found.high, found.verdict) == (None, None, None, UNDECIDED)
