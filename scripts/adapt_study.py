@@ -101,15 +101,28 @@ def _cells(bench: Devices, y: FloatArray, sources: Sequence[FloatArray]) -> list
 def once_for_all(tables: Sequence[str]) -> Devices:
     """Published tables, and roofline models with noise, of ``ofa-mbv3-w1.2`` at 224 px; Kendall's tau."""
     net = supernets.get("ofa-mbv3-w1.2")
-    served = [name for name in published.names() if net.name in published.get(name).serves]
-    devices: dict[str, Latency] = {name: published.get(name).open().bind(net).latency for name in served}
+    devices = tabulated(net)
     for name, _, file in (one.partition("=") for one in tables):
         devices[name] = latency_luts.read(Path(file)).bind(net).latency
-    devices["server"] = _noisy(net.space, _roofline(net, 2e8, 5e7, 0.03), 0.01, "server")
-    devices["phone"] = _noisy(net.space, _roofline(net, 2e7, 8e6, 0.01), 0.005, "phone")
-    devices["microcontroller"] = _noisy(net.space, _roofline(net, 1e6, 4e6, 0.0), 0.005, "microcontroller")
-    devices["small cache"] = _noisy(net.space, _roofline(net, 5e7, 2e7, 0.005, cache=1.2e6), 0.01, "cache")
+    for name, (latency, noise) in simulated(net).items():
+        devices[name] = _noisy(net.space, latency, noise, name.split()[-1])
     return _devices("ofa-mbv3-w1.2 at 224 px, Kendall's tau", net.space, devices, tau)
+
+
+def tabulated(net: SuperNetwork) -> dict[str, Latency]:
+    """Return the latencies in the published tables that serve a super-network."""
+    served = [name for name in published.names() if net.name in published.get(name).serves]
+    return {name: published.get(name).open().bind(net).latency for name in served}
+
+
+def simulated(net: SuperNetwork) -> dict[str, tuple[Latency, float]]:
+    """Return the latencies of simulated devices, and the noise that each is to have."""
+    return {
+        "server": (_roofline(net, 2e8, 5e7, 0.03), 0.01),
+        "phone": (_roofline(net, 2e7, 8e6, 0.01), 0.005),
+        "microcontroller": (_roofline(net, 1e6, 4e6, 0.0), 0.005),
+        "small cache": (_roofline(net, 5e7, 2e7, 0.005, cache=1.2e6), 0.01),
+    }
 
 
 def _roofline(net: SuperNetwork, peak: float, bandwidth: float, fixed: float, cache: float = np.inf) -> Latency:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from hwnas.supernets.space import IntArray, SearchSpace
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # A space up to this size is enumerated when drawing at random no longer finds what is left.
 _ENUMERABLE = 200_000
@@ -55,13 +55,28 @@ def every_point(space: SearchSpace) -> IntArray:
     return np.unique(space.canonical(X), axis=0)
 
 
+def spread(space: SearchSpace, n: int, rng: np.random.Generator) -> IntArray:
+    """Draw sub-networks spread from the smallest to the largest, canonical and distinct, ``(k <= n, n_var)``.
+
+    The levels go from 0 to 1; each choice of a sub-network is binomial with the level as its mean, so sub-networks of
+    every size come up, which uniform sampling never does: the mean of 45 choices is always in the middle.
+    """
+    levels = np.linspace(0.0, 1.0, n) if n > 1 else np.full(n, 0.5)
+    X = space.canonical(_of_levels(space, levels, rng))
+    return X[unseen_rows(X, ())]
+
+
 def of_all_sizes(space: SearchSpace, n: int, rng: np.random.Generator) -> IntArray:
     """Draw about ``n`` distinct canonical vectors, ``(k, n_var)``: the smallest, the largest, and all between.
 
-    Half of them are of every size (see ``hwnas.search.algorithms.linas.spread``), and half are uniform, which is what
-    choices whose values have no order need.
+    Half of them are of every size (see ``spread``), and half are uniform, which is what choices whose values have no
+    order need.
     """
-    levels = rng.random((n - n // 2, 1))
-    sized = rng.binomial(space.n_options - 1, levels, size=(len(levels), space.n_var))
+    sized = _of_levels(space, rng.random(n - n // 2), rng)
     drawn = np.concatenate([space.smallest(), space.largest(), sized, space.sample(n // 2, rng)])
     return np.unique(space.canonical(drawn), axis=0)
+
+
+def _of_levels(space: SearchSpace, levels: FloatArray, rng: np.random.Generator) -> IntArray:
+    """Draw a vector of each level: each choice is binomial with the level as its mean, ``(n, n_var)``."""
+    return rng.binomial(space.n_options - 1, levels[:, None], size=(len(levels), space.n_var))

@@ -33,9 +33,9 @@ below:
 ``preset=paper`` does exactly that (``_published.py``). The default, in this file, keeps the steps and differs in each
 of them; ``docs/search.md`` says what each difference is worth, measured one by one:
 
-- Step 1: the first population has sub-networks from the smallest to the largest, where the paper draws uniformly at
-  random, because a front has ends. A population has a dozen sub-networks at first and four later, where the paper's has
-  fifty, because the predictor learns from every evaluation.
+- Step 1: the first population has sub-networks from the smallest to the largest (``_design.py``), where the paper draws
+  uniformly at random, because a front has ends. A population has a dozen sub-networks at first and four later, where
+  the paper's has fifty, because the predictor learns from every evaluation.
 - Step 2: the predictor is a Gaussian process, where the paper has ridge regression and support vectors, because a few
   dozen evaluations leave much unknown, and it knows how much. What is known exactly is not predicted.
 - Step 3: the inner search minimises the lower confidence bound, the mean minus ``kappa`` standard deviations (GP-LCB;
@@ -56,6 +56,7 @@ import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms import _published
+from hwnas.search.algorithms._design import by_sources, candidates_of, sized
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
 from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.algorithms._settings import read_settings
@@ -64,7 +65,7 @@ from hwnas.search.hypervolume import free_boxes, improvements, non_dominated
 from hwnas.search.operators import CROSSOVERS, MUTATIONS, reset
 from hwnas.search.sampling import sample_unseen, unseen_rows
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "LINAS: measures few sub-networks, predicts many; any number of objectives"
 MAX_OBJECTIVES: int | None = None
@@ -73,6 +74,7 @@ USES_PRIORS = True
 DEFAULTS: dict[str, Any] = {
     "design": "spread",  # the first population: "spread" from the smallest to the largest, or "random"
     "first": 12,  # its size
+    "first_known": 8,  # the most of it where other platforms, the sources, say what latencies are
     "batch": 4,  # the size of those after it
     "predictor": "gp",  # as in hwnas.search.predictors
     "features": "hierarchical",  # what it sees of a sub-network: that, or "one-hot"
@@ -91,8 +93,6 @@ _STATE = 1
 _SHORTLIST = 400
 # A batch has at least one sub-network for so many evaluations.
 _PER_BATCH = 50
-# Sub-networks that are drawn for one of the first population, where there are constraints on what is exactly known.
-_DRAWS = 20
 # How far beyond the worst values hypervolume is measured from, relative to their range.
 _MARGIN = 0.01
 
@@ -166,16 +166,16 @@ class DefaultLinas:
 
     def _design(self) -> IntArray:
         """Sub-networks from the smallest to the largest; fewer where evaluations are known already."""
-        n = max(0, int(self._settings["first"]) - int(self._observations.ok.sum()))
+        known, first = int(self._observations.ok.sum()), int(self._settings["first"])
         if self._settings["design"] != "spread":
-            return sample_unseen(self._space, n, self._rng, self._observations.seen)
-        if self._problem.violation is None:
-            return spread(self._space, n, self._rng)
-        X = spread(self._space, _DRAWS * n, self._rng)
-        violation = self._problem.violations(X)
-        # From the smallest to the largest of those that meet the constraints, or that come nearest to it.
-        within = np.sort(np.argsort(violation, kind="stable")[: max(n, int((violation == 0).sum()))])
-        return X[within[np.linspace(0, len(within) - 1, n).round().astype(np.int64)]]
+            return sample_unseen(self._space, max(0, first - known), self._rng, self._observations.seen)
+        n = max(0, min(first, int(self._settings["first_known"])) - known)
+        if n and any(self._problem.priors):
+            X = candidates_of(self._problem, n, self._rng)
+            said = self._surrogate.said_elsewhere(X)
+            if said is not None:
+                return by_sources(self._problem, n, self._rng, X, said)
+        return sized(self._problem, max(0, first - known), self._rng)
 
     def _random(self) -> IntArray:
         return self._observations.ask_random(int(self._settings["batch"]), self._rng)
@@ -286,14 +286,3 @@ class DefaultLinas:
         self._rng.bit_generator.state = bits
         self._designed, self._elite = designed, elite
         self._observations.mark(asked)
-
-
-def spread(space: SearchSpace, n: int, rng: np.random.Generator) -> IntArray:
-    """Draw sub-networks spread from the smallest to the largest, canonical and distinct, ``(k <= n, n_var)``.
-
-    The levels go from 0 to 1; each choice of a sub-network is binomial with the level as its mean, so sub-networks of
-    every size come up, which uniform sampling never does: the mean of 45 choices is always in the middle.
-    """
-    levels = np.linspace(0.0, 1.0, n) if n > 1 else np.full(n, 0.5)
-    X = space.canonical(rng.binomial(space.n_options - 1, levels[:, None], size=(n, space.n_var)))
-    return X[unseen_rows(X, ())]

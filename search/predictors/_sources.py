@@ -72,6 +72,10 @@ class SourceFeatures:
         own = self._own(features)
         return own if self._sources is None else np.hstack([self._sources(X, self._own.one_hot(features)), own])
 
+    def said(self, X: IntArray) -> FloatArray:
+        """Return what each source says that says something, ``(n, k)``: as logarithms, of mean 0 and deviation 1."""
+        return np.zeros((len(X), 0)) if self._sources is None else self._sources.said(X)
+
     def _laid_out(self) -> Models:
         if self._sources is None:
             return (self._own.blocks(0),)
@@ -125,11 +129,14 @@ class _Sources:
         self.widths = [self.n, *(self.n * group.shape[1] for group in self._groups)]
 
     def __call__(self, X: IntArray, one_hot: FloatArray) -> FloatArray:
-        """Return what the sources say, each of about mean 0 and deviation 1, and their parts, ``(n, d)``."""
-        said = self._standard(self._scaled(np.asarray(self._prior(X), dtype=np.float64)))[:, self._telling]
+        """Return what the sources say, and their parts, ``(n, d)``."""
         centred = one_hot - self._centre
         parts = [centred @ (part[:, None] * group) for group in self._groups for part in self._parts.T]
-        return np.hstack([said, *parts])
+        return np.hstack([self.said(X), *parts])
+
+    def said(self, X: IntArray) -> FloatArray:
+        """Return what the sources say, each of about mean 0 and deviation 1, ``(n, k)``."""
+        return self._standard(self._scaled(np.asarray(self._prior(X), dtype=np.float64)))[:, self._telling]
 
     def _scaled(self, said: FloatArray) -> FloatArray:
         positive = np.where(said > 0, said, np.nan)

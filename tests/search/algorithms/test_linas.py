@@ -16,9 +16,9 @@ from hwnas.search.algorithms._inner import Variation, crowding_distance, distinc
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._published import predictor_kinds
 from hwnas.search.algorithms._surrogate import Surrogate
-from hwnas.search.algorithms.linas import spread
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
+from hwnas.search.sampling import spread
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 
