@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hwnas import latency_luts
 from hwnas.backends.backend import Option, Settings
 from hwnas.latency_luts import BindableTable, LatencySum, published
-from hwnas.latency_luts.folders import folder_digest, open_folder
+from hwnas.latency_luts.folders import Folder, open_folder
 from hwnas.supernets.contents import content_digest, holding
 from hwnas.supernets.errors import PlatformError, TableError
 from hwnas.supernets.files import expanded
@@ -80,7 +80,7 @@ def _opened(name: str, settings: Settings) -> BindableTable:
 def _folder(folder: str, digest: str | None) -> BindableTable:
     """Return the tables in a folder, and check their digest if one is given."""
     try:
-        return _read_folder(folder, digest or folder_digest(folder))
+        return _digested(Folder.at(folder)) if digest is None else _read_folder(folder, digest)
     except OSError as error:
         raise TableError(f"{folder}: cannot be read ({error.strerror})") from error
 
@@ -110,6 +110,11 @@ def _read(path: Path, digest: str) -> BindableTable:
 @lru_cache(maxsize=8)
 def _read_folder(folder: str, digest: str) -> BindableTable:
     return open_folder(folder, digest)
+
+
+@lru_cache(maxsize=8)
+def _digested(folder: Folder) -> BindableTable:
+    return folder.open()
 
 
 @lru_cache(maxsize=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from hwnas.latency_luts import formats
@@ -47,33 +48,62 @@ def files_in(folder: str | Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder's tables as they were when their contents were digested.
+
+    Attributes:
+        name: the folder.
+        files: each table's input resolution, its file, and the digest of its content.
+    """
+
+    name: str
+    files: tuple[tuple[int, Path, str], ...]
+
+    @classmethod
+    def at(cls, folder: str | Path) -> Folder:
+        """Digest the tables of a folder, each once; raises as ``files_in``, and ``OSError``."""
+        found = files_in(folder).items()
+        return cls(str(folder), tuple((resolution, file, content_digest(file)) for resolution, file in found))
+
+    @property
+    def digest(self) -> str:
+        """One digest of the tables' contents and their resolutions."""
+        return combined([f"{resolution}: {digest}" for resolution, _, digest in self.files])
+
+    def open(self) -> ResolutionTables:
+        """Return the tables; the file of a resolution is read when it is first needed.
+
+        Raises:
+            ChangedError: the content is another by then.
+        """
+        held = {resolution: (file, digest) for resolution, file, digest in self.files}
+
+        def table(resolution: int) -> LatencyTable:
+            file, digest = held[resolution]
+            with holding(file, digest):
+                return formats.read(file)
+
+        return ResolutionTables(self.name, tuple(held), table)
+
+
 def folder_digest(folder: str | Path) -> str:
     """Return one digest of the tables' contents and their resolutions; raises ``TableError`` and ``OSError``."""
-    return _combined({resolution: content_digest(file) for resolution, file in files_in(folder).items()})
+    return Folder.at(folder).digest
 
 
-def open_folder(folder: str | Path, digest: str | None = None) -> ResolutionTables:
-    """Return a folder's tables; the file of a resolution is read when it is first needed.
+def open_folder(folder: str | Path, digest: str) -> ResolutionTables:
+    """Return a folder's tables, as ``Folder.open`` does.
 
     Args:
         folder: with a file for each resolution.
-        digest: what ``folder_digest`` has to return; ``None``: not checked.
+        digest: what ``folder_digest`` has to return.
 
     Raises:
         TableError: as ``files_in``.
         ChangedError: the content is another, here or when a file is read.
     """
-    files = files_in(folder)
-    digests = {resolution: content_digest(file) for resolution, file in files.items()}
-    if digest is not None and (now := _combined(digests)) != digest:
-        raise changed(folder, digest, now)
-
-    def table(resolution: int) -> LatencyTable:
-        with holding(files[resolution], digests[resolution]):
-            return formats.read(files[resolution])
-
-    return ResolutionTables(str(folder), tuple(files), table)
-
-
-def _combined(digests: dict[int, str]) -> str:
-    return combined([f"{resolution}: {digest}" for resolution, digest in sorted(digests.items())])
+    found = Folder.at(folder)
+    if found.digest != digest:
+        raise changed(folder, digest, found.digest)
+    return found.open()

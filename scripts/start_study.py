@@ -29,8 +29,6 @@ from hwnas.search.sampling import spread
 from hwnas.supernets.space import FloatArray, IntArray
 
 MARKS = (20, 40, 80)
-# The first population without sources.
-FIRST = 12
 
 Evaluate = Callable[[IntArray], FloatArray]
 
@@ -67,27 +65,24 @@ def study(name: str, devices: dict[str, Latency], net: supernets.SuperNetwork, s
         return np.asarray((cost[range(space.n_var), X] * space.active(X)).sum(axis=1))
 
     starts = {
-        "nothing": (None, False),
-        "all others, by the predictor alone": (known, True),
-        "all others": (known, False),
-        "a misleading one": (misleading, False),
+        "nothing": None,
+        "all others": known,
+        "a misleading one": misleading,
     }
     corner = evaluate(np.concatenate([space.smallest(), space.largest()])).max(axis=0)
     best = _best(net, evaluate, corner)
-    for label, (prior, alone) in starts.items():
-        noise, priors = (0.0, 0.0), (prior, None) if prior else ()
-        problem = Problem(space, ("latency", "top1"), known=(net.macs, net.params), noise=noise, priors=priors)
-        scores = np.array([_searched(problem, evaluate, corner, seed, alone) for seed in range(seeds)]) / best
+    for label, prior in starts.items():
+        priors = () if prior is None else (prior, None)
+        problem = Problem(space, ("latency", "top1"), known=(net.macs, net.params), noise=(0.0, 0.0), priors=priors)
+        scores = np.array([_searched(problem, evaluate, corner, seed) for seed in range(seeds)]) / best
         mean, error = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(seeds)
         cells = " | ".join(f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True))
         show(f"| {name} | {label} | {cells} |")
 
 
-def _searched(problem: Problem, evaluate: Evaluate, corner: FloatArray, seed: int, alone: bool) -> list[float]:
-    """Return the hypervolume at each mark; ``alone``: the first population is the one without sources."""
-    rng = np.random.default_rng(seed)
-    settings = {"initial": spread(problem.space, FIRST, rng)} if alone else {}
-    algorithm = algorithms.create("linas", problem, max(MARKS), rng, settings)
+def _searched(problem: Problem, evaluate: Evaluate, corner: FloatArray, seed: int) -> list[float]:
+    """Return the hypervolume at each mark."""
+    algorithm = algorithms.create("linas", problem, max(MARKS), np.random.default_rng(seed), {})
     told: list[FloatArray] = []
     while len(X := algorithm.ask()):
         told.append(evaluate(X))

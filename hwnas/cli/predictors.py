@@ -39,7 +39,9 @@ def predictors(
         str | None,
         typer.Option("--platform", "-p", help="Predict this platform's latency; a table, like lut:table=note10."),
     ] = None,
-    kinds: Annotated[str, typer.Option(help="Predictors, separated by commas.")] = "ridge,svr-rbf,stacked,gp",
+    kinds: Annotated[
+        str, typer.Option(help="Predictors, separated by commas; gp-hierarchical is the one that searches use.")
+    ] = "ridge,svr-rbf,stacked,gp,gp-hierarchical",
     sizes: Annotated[
         str | None,
         typer.Option(
@@ -57,7 +59,7 @@ def predictors(
 ) -> None:
     """Fit predictors to ever more examples; show their error (MAPE) and rank correlation (Kendall tau)."""
     from hwnas import supernets
-    from hwnas.search.predictors.study import predictor_study
+    from hwnas.search.predictors.study import HIERARCHICAL, hierarchical, predictor_study
     from hwnas.search.report import predictors_page
 
     net = supernets.get(supernet)
@@ -76,7 +78,8 @@ def predictors(
             test,
             trials,
             seed,
-            lambda done, total: bars.update(line, completed=done, total=total),
+            progress=lambda done, total: bars.update(line, completed=done, total=total),
+            others={HIERARCHICAL: hierarchical(net.space, examples.X, examples.y)},
         )
     outcome = _outcome(supernet, examples, found, test)
     with Delivery("this command again finds the same") as deliver:
@@ -118,11 +121,13 @@ def _fitting(sizes: list[int] | None, test: int | None, n: int) -> tuple[list[in
 
 def _check_kinds(names: list[str]) -> None:
     from hwnas.search import predictors as package
+    from hwnas.search.predictors.study import HIERARCHICAL
 
     if not names:
-        raise UsageError(f"kinds: expected some of {', '.join(package.kinds())}")
+        raise UsageError(f"kinds: expected some of {', '.join([*package.kinds(), HIERARCHICAL])}")
     for name in names:
-        package.registry.provider(name)
+        if name != HIERARCHICAL:
+            package.registry.provider(name)
 
 
 def _outcome(supernet: str, examples: Examples, found: PredictorStudy, test: int) -> dict[str, Any]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from hwnas.search.predictors import fit
+from hwnas.search.predictors._blocks import SpaceFeatures
+from hwnas.search.predictors.gp import GaussianProcess
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.space import FloatArray
+from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 SIZES = tuple(range(100, 1001, 100))
+# The Gaussian process that LINAS searches with, which sees a sub-network as it does.
+HIERARCHICAL = "gp-hierarchical"
+
+# From the numbers of the examples to learn from, and of those to predict: the predictions.
+Trained = Callable[[IntArray, IntArray], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class PredictorStudy:
     tau: FloatArray
 
 
-def predictor_study(
+def predictor_study(  # noqa: PLR0913 - all but the first two have defaults
     features: npt.ArrayLike,
     y: npt.ArrayLike,
     kinds: Sequence[str] = ("ridge", "svr-rbf", "stacked"),
@@ -40,7 +47,9 @@ def predictor_study(
     n_test: int = 500,
     trials: int = 100,
     seed: int = 0,
+    *,
     progress: Callable[[int, int], None] | None = None,
+    others: Mapping[str, Trained] | None = None,
 ) -> PredictorStudy:
     """Fit predictors to ever more examples and test them on the same held-out ones.
 
@@ -56,6 +65,7 @@ def predictor_study(
         trials: how often training examples are drawn.
         seed: of all draws.
         progress: is called with (fits done, fits in all).
+        others: kinds of predictors that are not registered, by name; see ``hierarchical``.
 
     Raises:
         UsageError: there are too few examples.
@@ -75,12 +85,25 @@ def predictor_study(
         for column, size in enumerate(sizes):
             chosen = drawn[:size]
             for row, kind in enumerate(kinds):
-                predicted = fit(X[chosen], target[chosen], kind).predict(X[test])
+                if others is not None and kind in others:
+                    predicted = others[kind](chosen, test)
+                else:
+                    predicted = fit(X[chosen], target[chosen], kind).predict(X[test])
                 mape[row, column, trial], tau[row, column, trial] = scores(target[test], predicted)
                 if progress is not None:
                     done = (trial * len(sizes) + column) * len(kinds) + row + 1
                     progress(done, trials * len(sizes) * len(kinds))
     return PredictorStudy(tuple(kinds), tuple(sizes), mape, tau)
+
+
+def hierarchical(space: SearchSpace, X: IntArray, y: FloatArray) -> Trained:
+    """Return what ``HIERARCHICAL`` stands for: the Gaussian process of LINAS, on sub-networks ``X`` (n, n_var).
+
+    It sees sums per kind of choice and stage beside one-hot features, and has a length scale for each kind.
+    """
+    features = SpaceFeatures(space)
+    F = features(X)
+    return lambda known, asked: GaussianProcess(F[known], y[known], features.blocks, noise=None).predict(F[asked])
 
 
 def scores(true: npt.ArrayLike, predicted: npt.ArrayLike) -> tuple[float, float]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from hwnas import supernets
 from hwnas.cli import run
 
 
@@ -21,10 +24,6 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def table(elsewhere):
     """A measured table of the smallest and largest sub-networks of width 1.0."""
-    import csv
-
-    from hwnas import supernets
-
     space = supernets.get("ofa-mbv3-w1.0").space
     with (elsewhere / "measured.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -156,6 +155,35 @@ def test_predictors(capsys, elsewhere):
     assert [one["kind"] for one in found["predictors"]] == ["ridge", "svr-rbf"]
     assert all(len(one["tau"]) == 2 for one in found["predictors"])
     assert "ranks best" in (elsewhere / "p.html").read_text()
+
+
+def test_predictors_learn_the_rows_of_a_measured_table(capsys, elsewhere):
+    """All 90 rows are used, and the process that searches use is among the kinds."""
+    net = supernets.get("ofa-mbv3-w1.0")
+    X = np.unique(net.space.canonical(net.space.sample(90, 0)), axis=0)
+    with (elsewhere / "measured.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["config", "latency_ms"])
+        writer.writerows(
+            [json.dumps(config), macs / 1e6] for config, macs in zip(net.space.decode(X), net.macs(X), strict=True)
+        )
+    arguments = ["predictors", net.name, "-p", "table:file=measured.csv", "--kinds", "ridge,gp-hierarchical"]
+    assert run([*arguments, "--trials", "1", "--json", "p.json"]) == 0
+    out, err = capsys.readouterr()
+    assert "30 held out" in err
+    assert "gp-hierarchical" in out
+    found = json.loads((elsewhere / "p.json").read_text())
+    assert (found["target"], found["n_test"], found["sizes"]) == ("latency (ms)", 30, [60])
+    taus = {one["kind"]: one["tau"][0][0] for one in found["predictors"]}
+    assert taus["gp-hierarchical"] > max(0.85, taus["ridge"])
+
+
+def test_predictors_of_a_table_that_is_too_small_say_how_many_there_are(capsys, elsewhere):
+    net = supernets.get("ofa-mbv3-w1.0")
+    config = json.dumps(net.space.decode(net.space.smallest())[0]).replace('"', '""')
+    (elsewhere / "one.csv").write_text(f'config,latency_ms\n"{config}",3.0\n')
+    assert run(["predictors", net.name, "-p", "table:file=one.csv"]) == 2
+    assert "got 1 in all" in capsys.readouterr().err
 
 
 def test_lut_show(assets, monkeypatch, capsys):

@@ -7,11 +7,14 @@ import shutil
 import pytest
 
 from hwnas import supernets
+from hwnas.backends.backend import Settings
+from hwnas.backends.lut import create
 from hwnas.harness.measure import measure
 from hwnas.harness.pinned import identity, pinned
 from hwnas.harness.platform import parse
-from hwnas.latency_luts import published
-from hwnas.latency_luts.folders import files_in, folder_digest, open_folder
+from hwnas.latency_luts import folders, published
+from hwnas.latency_luts.folders import Folder, files_in, folder_digest, open_folder
+from hwnas.supernets.contents import content_digest
 from hwnas.supernets.errors import ChangedError, PlatformError, TableError
 
 
@@ -34,7 +37,7 @@ def smallest(platform):
 def test_a_folder_serves_an_elastic_resolution(folder, rng):
     net = supernets.get("ofa-mbv3-w1.2:r=160+224")
     X = net.space.sample(20, rng)
-    found = open_folder(folder).bind(net).latency(X)
+    found = Folder.at(folder).open().bind(net).latency(X)
     assert found == pytest.approx(published.get("note10").open().bind(net).latency(X), rel=1e-12)
 
 
@@ -45,7 +48,7 @@ def test_it_is_a_platform(folder):
 
 def test_a_resolution_that_it_lacks_is_refused(folder):
     with pytest.raises(TableError, match=r"mine: has no table for ofa-mbv3-w1\.2:r=192 at r=192; .* 160, 224"):
-        open_folder(folder).bind(supernets.get("ofa-mbv3-w1.2:r=192"))
+        Folder.at(folder).open().bind(supernets.get("ofa-mbv3-w1.2:r=192"))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ def test_a_folder_is_known_by_what_it_holds(folder, tmp_path):
 
 
 def test_a_folder_that_changes_while_it_is_in_use_is_noticed(folder):
-    tables, digest = open_folder(folder), folder_digest(folder)
+    tables, digest = Folder.at(folder).open(), folder_digest(folder)
     table = folder / "phone-224px.yaml"
     table.write_text(table.read_text().replace("mean: 0.994418", "mean: 0.994419"))
     with pytest.raises(ChangedError):
@@ -91,3 +94,20 @@ def test_a_folder_that_changes_while_it_is_in_use_is_noticed(folder):
 def test_exactly_one_source_is_given(options):
     with pytest.raises(PlatformError, match=r"say lut:table=note10, lut:file=PATH or lut:dir=FOLDER"):
         smallest(f"lut:{options}" if options else "lut")
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_a_table_is_digested_once_when_the_folder_is_opened(folder, monkeypatch, is_pinned):
+    net, digested = supernets.get("ofa-mbv3-w1.2"), []
+    contents = {"dir": folder_digest(folder)} if is_pinned else {}
+
+    def counted(file):
+        digested.append(file)
+        return content_digest(file)
+
+    monkeypatch.setattr(folders, "content_digest", counted)
+    settings = Settings(options={"dir": str(folder)}, contents=contents)
+    for _ in range(1 if is_pinned else 2):
+        digested.clear()
+        create("lut").latency(net, net.space.smallest(), settings)
+        assert sorted(digested) == sorted(files_in(folder).values())
