@@ -46,8 +46,8 @@ def by_sources(problem: Problem, n: int, rng: np.random.Generator, candidates: I
         inside = np.flatnonzero(part == number)
         if not len(inside):
             continue
-        explores = size is None or number % 2 == 0
-        chosen.append(int(rng.choice(inside) if explores else inside[size[inside].argmax()]))
+        largest = None if size is None or number % 2 == 0 else inside[size[inside].argmax()]
+        chosen.append(int(rng.choice(inside) if largest is None else largest))
     return candidates[chosen]
 
 
