@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hwnas.experiments.original import filled, is_given, stand_in_notes
 from hwnas.search.comparison.result import Contestant
+from hwnas.supernets.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class ExperimentProblem:
         constraints: like "latency<=20ms".
         reference: where hypervolume is measured from, by objective; empty: the default of ``search``.
         best: the hypervolume that counts as 1; ``None``: that of all searches together.
+        known: other platforms, of which latencies are known; an algorithm says from how many of them it starts.
         title: on the page; empty: the name of its table.
         stands_in: what stands in for the paper's own data, a clause without a full stop; empty: nothing does.
         original: what to use instead of the stand-ins where it is given.
@@ -57,6 +59,7 @@ class ExperimentProblem:
     constraints: tuple[str, ...] = ()
     reference: Mapping[str, float] = field(default_factory=dict)
     best: float | None = None
+    known: tuple[str, ...] = ()
     title: str = ""
     stands_in: str = ""
     original: Original | None = None
@@ -76,7 +79,7 @@ class ExperimentProblem:
         return {
             name: value
             for name, value in asdict(self).items()
-            if name not in {"title", "stands_in", "original", "best"}
+            if name not in {"title", "stands_in", "original", "best", "known"}
         }
 
     def options(self) -> dict[str, Any]:
@@ -103,6 +106,7 @@ class Use:
         settings: the algorithm's own, on top of the preset.
         evals: evaluations of a search; ``None``: those of the experiment.
         seeds: searches; ``None``: those of the experiment.
+        known: from how many of the problem's ``known`` platforms its predictor of latency starts, the first ones.
     """
 
     algorithm: str
@@ -110,7 +114,20 @@ class Use:
     settings: Mapping[str, Any] = field(default_factory=dict)
     evals: int | None = None
     seeds: int | None = None
+    known: int = 0
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides how it searches, as JSON values; on which problem, decides from which platforms."""
+        return {name: value for name, value in asdict(self).items() if name != "known"}
 
     def contestant(self, label: str) -> Contestant:
         """Return it as a comparison names it."""
         return Contestant(self.algorithm, self.preset, label)
+
+
+def check_known(problems: Iterable[ExperimentProblem], uses: Iterable[Use], where: str) -> None:
+    """Raise ``UsageError`` where an algorithm is to start from more platforms than a problem knows."""
+    known = min((len(one.known) for one in problems), default=0)
+    for one in uses:
+        if not 0 <= one.known <= known:
+            raise UsageError(f"{where}: known: expected 0 to {known} (the problem's known platforms), got {one.known}")

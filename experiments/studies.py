@@ -7,7 +7,7 @@ run one after the other. A run that was killed goes on with the studies that it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hwnas import supernets
@@ -54,9 +54,19 @@ class Search:
             run: the experiment and its scale.
             files: of the problem; what they hold decides, not what they are called.
         """
-        decisive = {"use": asdict(self.use), "evals": self.evals, "warm_start": self.warm_start}
-        decided = decisive | self.problem.decisive() | files.decisive
+        decisive = {"use": self.use.decisive(), "evals": self.evals, "warm_start": self.warm_start}
+        decided = decisive | self.problem.decisive() | files.decisive | self._known()
         return f"{run}: {self.label}, seed {self.seed} ({digest(decided)})"
+
+    def _known(self) -> dict[str, Any]:
+        """Return the known platforms that it starts from, by what their files hold; nothing where there are none."""
+        from hwnas.harness.pinned import identity, pinned
+
+        return {"known": [identity(pinned(parse(one))) for one in self._transfer_from]} if self._transfer_from else {}
+
+    @property
+    def _transfer_from(self) -> tuple[str, ...]:
+        return self.problem.known[: self.use.known]
 
     @property
     def what(self) -> str:
@@ -90,6 +100,7 @@ class Search:
             study=name,
             resume=resume,
             warm_start=self.warm_start,
+            transfer_from=self._transfer_from or None,
             **self.problem.options(),
         )
 

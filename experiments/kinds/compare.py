@@ -13,7 +13,7 @@ from hwnas.experiments.bench import Workspace
 from hwnas.experiments.claims import ClaimVerdict
 from hwnas.experiments.compare_claims import AlgorithmOrder, order_verdicts
 from hwnas.experiments.experiment import Experiment
-from hwnas.experiments.problem import ExperimentProblem, Use
+from hwnas.experiments.problem import ExperimentProblem, Use, check_known
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import facts_of, run_all, searches_of
@@ -66,6 +66,7 @@ def check(settings: CompareSettings, where: str) -> None:
 
     for one in settings.algorithms.values():
         algorithms.registry.provider(one.algorithm)
+    check_known(settings.problems.values(), settings.algorithms.values(), where)
     known: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         "draw": (settings.draw, DRAW),
         "thresholds_by": (settings.thresholds_by, tuple(settings.algorithms)),

@@ -15,7 +15,7 @@ from hwnas.experiments.bench import Workspace
 from hwnas.experiments.claims import ClaimVerdict, above, below, difference_interval, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.objectives_figures import mean_of_known, reached_by
-from hwnas.experiments.problem import ExperimentProblem, Use
+from hwnas.experiments.problem import ExperimentProblem, Use, check_known
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import Search, facts_of, run_all
@@ -89,6 +89,7 @@ def check(settings: ObjectivesSettings, where: str) -> None:
     from hwnas.search import algorithms
 
     algorithms.registry.provider(settings.algorithm.algorithm)
+    check_known(settings.problems.values(), [settings.algorithm], where)
     if settings.evals < 1 or settings.seeds < 1:
         raise UsageError(f"{where}: expected at least 1 of evals and of seeds")
     for claim in settings.claims:

@@ -13,7 +13,7 @@ import numpy as np
 from hwnas.experiments.bench import Workspace
 from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, below, mean_interval
 from hwnas.experiments.experiment import Experiment
-from hwnas.experiments.problem import ExperimentProblem, Use
+from hwnas.experiments.problem import ExperimentProblem, Use, check_known
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import Search, run_all
@@ -78,6 +78,7 @@ def check(settings: TransferSettings, where: str) -> None:
     from hwnas.search import algorithms
 
     algorithms.registry.provider(settings.algorithm.algorithm)
+    check_known([settings.problem], [settings.algorithm], where)
     if len(settings.platforms) < 2 or len(set(settings.platforms)) < len(settings.platforms):
         raise UsageError(f"{where}: platforms: expected two or more, none twice, got {list(settings.platforms)}")
     if settings.seeds < 1:

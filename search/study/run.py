@@ -162,7 +162,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         plan = Plan(_warmed(request, warm_start, store, net, place.begun), sources)
         _check_evaluated(plan)
         if not place.begun:
-            plan.transfer.check(plan.objectives)
+            plan.transfer.check(plan.objectives, all_predicted=asked.settings.get("exact") is False)
             check_searchable((*plan.objectives, *plan.limited), net.space)
         remarks = _moved_on(warm_start, store, place.begun)
         found = run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)

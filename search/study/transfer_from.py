@@ -62,15 +62,20 @@ class TransferFrom:
         until = {} if ends is None else {"transfer_until": ends}
         return {**until, **({"transfer_known": [dict(one) for one in self._known]} if self._known else {})}
 
-    def check(self, objectives: Sequence[Objective]) -> None:
-        """Raise ``UsageError`` where there are sources, and nothing to predict of latencies."""
+    def check(self, objectives: Sequence[Objective], all_predicted: bool = False) -> None:
+        """Raise ``UsageError`` where there are sources, and nothing to predict of latencies.
+
+        Args:
+            objectives: of the search.
+            all_predicted: the algorithm predicts what is known exactly too.
+        """
         if self._given is None:
             return
         times = [one for one in objectives if is_time(one.unit)]
         asked = "transfer from " + ", ".join(map(repr, listed(self._given)))
         if not times:
             raise UsageError(f"{asked}: latency is no objective of this search, so it serves nothing; leave it out")
-        if all(one.exact for one in times):
+        if all(one.exact for one in times) and not all_predicted:
             raise UsageError(
                 f"{asked}: there is nothing to transfer, {self._sources.where} knows the latencies; leave it out"
             )

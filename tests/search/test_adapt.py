@@ -221,6 +221,19 @@ def test_where_latencies_are_known_there_is_nothing_to_transfer(which, lookup_ta
         search(NET, target, algorithm="linas", evals=40, transfer_from=[lookup_table, known_table])
 
 
+def test_where_known_latencies_are_predicted_all_the_same_there_is_something_to_transfer(lookup_table, known_table):
+    study = search(
+        NET,
+        lookup_table,
+        algorithm="linas",
+        settings={"exact": False, "first": 4, "inner_evals": 100},
+        evals=8,
+        transfer_from=known_table,
+    )
+    assert study.settings["transfer_from"] == known_table
+    assert len(study.archive) == 8
+
+
 def test_a_table_is_the_table_that_it_is(known_table, X):
     prior = prior_of(NET, known_table, None)
     np.testing.assert_allclose(prior(X), on_a(X) / 1e3, rtol=1e-12)
