@@ -16,6 +16,19 @@ HELD, FAILED, UNDECIDED = "held", "did not hold", "undecided"
 LEVEL = 0.95
 
 
+@dataclass(frozen=True, kw_only=True)
+class Remarks:
+    """What is said beside a claim, whatever it is about; every kind's claims have it.
+
+    Attributes:
+        paper: the paper's number, as text; empty: none is known.
+        why_not: why it does not hold here, a sentence without a full stop; shown where it does not.
+    """
+
+    paper: str = ""
+    why_not: str = ""
+
+
 @dataclass(frozen=True)
 class ClaimVerdict:
     """A claim, and whether it held.

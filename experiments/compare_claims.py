@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, ClaimVerdict, above, difference_interval
+from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, ClaimVerdict, Remarks, above, difference_interval
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import json_number
 
 
 @dataclass(frozen=True)
-class AlgorithmOrder:
+class AlgorithmOrder(Remarks):
     """Algorithms, the better ones first; neighbours are tested against each other.
 
     Attributes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from hwnas.experiments import kinds
 from hwnas.experiments.naming import check_experiment
+from hwnas.experiments.parts import digest
 from hwnas.experiments.reading import merged, read
 from hwnas.supernets.documents import parse_toml, read_text
 from hwnas.supernets.errors import UnknownNameError, UsageError
@@ -59,6 +60,11 @@ class Experiment:
     def kind(self) -> Any:
         """The module that runs and draws it."""
         return kinds.registry.provider(self.head.kind)
+
+    @property
+    def decided_by(self) -> str:
+        """A short name of all that decides what is found: of the settings but for what is tested and drawn of it."""
+        return digest({name: value for name, value in asdict(self.settings).items() if name not in {"claims", "draw"}})
 
 
 def names() -> list[str]:

@@ -27,7 +27,8 @@ class Finished:
     Attributes:
         experiment: what was run.
         result: JSON values: ``{"schema", "experiment", "scale", "title", "paper", "kind", "stands_in": [...],
-            "claims": [...], "gist", "seconds", "processor_s", "finished_at", "environment", "data": {...}}``.
+            "claims": [...], "gist", "decided_by", "seconds", "processor_s", "finished_at", "environment",
+            "data": {...}}``.
     """
 
     experiment: Experiment
@@ -89,6 +90,7 @@ def run(
         "shows": head.shows,
         "kind": head.kind,
         **found,
+        "decided_by": experiment.decided_by,
         "seconds": round(parts.spent.seconds, 1),
         "processor_s": round(parts.spent.processor_s, 1),
         "finished_at": datetime.now(tz=UTC).isoformat(timespec="seconds"),

@@ -8,24 +8,31 @@ from typing import Any
 
 from hwnas.experiments import experiment, published
 from hwnas.experiments.claims import HELD, counted
+from hwnas.experiments.summary_claims import cell, changed, claims_table
 from hwnas.search.words import listed, number
 from hwnas.supernets.documents import parse_json, read_text
 from hwnas.supernets.errors import MALFORMED, UsageError
 
+# The scales that a reader compares.
+_SIDE_BY_SIDE = ("small", "full")
+
 _HEAD = """# The paper's experiments, run here
 
-Written by `hwnas reproduce summary --markdown docs/reproduction.md` from the results of the runs; not by hand. How to
-write an experiment of your own: [experiments.md](experiments.md).
+A claim of the paper *held* where the whole 95 % interval of its statistic says so, *did not hold* where it says the
+opposite, and is *undecided* between.
+"""
 
-The paper is Cummings et al., [arXiv 2205.10358](https://arxiv.org/abs/2205.10358). A claim *held* where the whole 95 %
-interval of its statistic says so, *did not hold* where it says the opposite, and is *undecided* between. What an
-experiment took is time on the clock, beside whatever else the machine did; in brackets, the processor time of its own
-processes.
+_HOW = """Written by `hwnas reproduce summary --markdown docs/reproduction.md` from the results of the runs; not by
+hand. How to write an experiment of your own: [experiments.md](experiments.md).
+
+The paper is Cummings et al., [arXiv 2205.10358](https://arxiv.org/abs/2205.10358). What an experiment took is time on
+the clock, beside whatever else the machine did; in brackets, the processor time of its own processes; then the day on
+which it ended. "Measured here" is what this machine's runtimes say where published tables of real devices stand first.
 """
 
 
 def summary(folder: Path, scale: str) -> str:
-    """Return the table of what was run at a scale, as Markdown.
+    """Return the table of what was run at a scale, as Markdown; small and full scale stand side by side.
 
     Raises:
         UsageError: nothing was, or there is no such scale.
@@ -36,15 +43,16 @@ def summary(folder: Path, scale: str) -> str:
         raise UsageError(
             f"{folder}: has no results at scale {scale!r}; 'hwnas reproduce all --scale {scale}' makes them"
         )
-    minutes = sum(one["seconds"] for one in results) / 60
-    machine = _machine(results[-1]["environment"])
+    others = {one: list(_results(folder, one)) for one in _SIDE_BY_SIDE if one != scale and scale in _SIDE_BY_SIDE}
+    shown = {scale: results} | {one: found for one, found in others.items() if found}
     lines = [
         _HEAD,
-        f"Scale: **{scale}**; {len(results)} experiments in {minutes:.0f} minutes, on {machine}.",
+        *claims_table(shown),
         "",
-        "| experiment | the paper | ours | claims | took | command |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(_row(one) for one in results),
+        "## What was run",
+        "",
+        _HOW,
+        *(line for one, found in shown.items() for line in _runs(one, found)),
         *_missing(results),
         "",
         "## What stands in",
@@ -52,12 +60,33 @@ def summary(folder: Path, scale: str) -> str:
         *(line for one in results for line in _stand_ins(one)),
         "",
         "## Claims, one by one",
+        *(line for one, found in shown.items() for line in _claims(one, found)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _runs(scale: str, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    minutes = sum(one["seconds"] for one in results) / 60
+    machine = _machine(results[-1]["environment"])
+    return [
+        f"Scale: **{scale}**; {len(results)} experiments in {minutes:.0f} minutes, on {machine}.",
+        "",
+        "| experiment | the paper | ours | claims | took | command |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_row(one) for one in results),
+        "",
+    ]
+
+
+def _claims(scale: str, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        "",
+        f"Scale: **{scale}**.",
         "",
         "| experiment | claim | on | verdict | statistic | value | 95 % interval |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(_claim(one["experiment"], claim) for one in results for claim in one["claims"]),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _results(folder: Path, scale: str) -> Iterator[dict[str, Any]]:
@@ -81,7 +110,7 @@ def _read(file: Path) -> dict[str, Any]:
 def _missing(results: Sequence[Mapping[str, Any]]) -> list[str]:
     there = {one["experiment"] for one in results}
     left = [name for name in experiment.names() if name not in there]
-    return ["", f"Not run: {listed(left)}."] if left else []
+    return [f"Not run: {listed(left)}."] if left else []
 
 
 def _row(result: Mapping[str, Any]) -> str:
@@ -91,10 +120,10 @@ def _row(result: Mapping[str, Any]) -> str:
         f"{result['paper']}{_published(name)}",
         result["gist"],
         counted(result["claims"]) or "none is known",
-        _spent(result["seconds"]) + _worked(result),
+        _spent(result["seconds"]) + _worked(result) + _when(result),
         f"`hwnas reproduce {name} --scale {result['scale']}`",
     ]
-    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+    return f"| {' | '.join(cell(one) for one in cells)} |"
 
 
 def _published(name: str) -> str:
@@ -126,16 +155,18 @@ def _claim(name: str, claim: Mapping[str, Any]) -> str:
     value, low, high = (number(claim[key], 3) for key in ("value", "low", "high"))
     verdict = claim["verdict"] if claim["verdict"] == HELD else f"*{claim['verdict']}*"
     cells = [name, claim["claim"], claim["where"], verdict, claim["statistic"], value, f"{low} to {high}"]
-    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return f"| {' | '.join(cell(one) for one in cells)} |"
 
 
 def _worked(result: Mapping[str, Any]) -> str:
     """Return the processor time; results of earlier versions have none."""
     return f" ({_spent(result['processor_s'])} of processors)" if "processor_s" in result else ""
+
+
+def _when(result: Mapping[str, Any]) -> str:
+    """Return the day on which it ended, and whether it would be run otherwise today, as far as the result says so."""
+    day = str(result.get("finished_at", ""))[:10]
+    return (f", {day}" if day else "") + (", with other settings than its file has now" if changed(result) else "")
 
 
 def _spent(seconds: float) -> str:

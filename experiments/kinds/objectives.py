@@ -12,7 +12,7 @@ import numpy as np
 from hwnas import supernets
 from hwnas.experiments import objectives_figures
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, above, below, difference_interval, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, Remarks, above, below, difference_interval, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.objectives_figures import mean_of_known, reached_by
 from hwnas.experiments.problem import ExperimentProblem, Use, check_known
@@ -35,7 +35,7 @@ FRONT, WARM = "front", "warm-start"
 
 
 @dataclass(frozen=True)
-class ObjectivesClaim:
+class ObjectivesClaim(Remarks):
     """A claim.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, above, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import platform_files
 from hwnas.experiments.problem import ExperimentProblem
@@ -41,7 +41,7 @@ SUMMARY = "the same sub-networks in full and in reduced precision"
 
 
 @dataclass(frozen=True)
-class PrecisionClaim:
+class PrecisionClaim(Remarks):
     """That the reduced precision is faster, on each platform.
 
     Attributes:

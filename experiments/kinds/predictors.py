@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, above, below, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, above, below, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import Files
 from hwnas.experiments.original import stand_in_notes
@@ -29,7 +29,7 @@ MEASURES = {"mape": ("Error", "MAPE (%)"), "tau": ("Rank correlation", "Kendall 
 
 
 @dataclass(frozen=True)
-class PredictorClaim:
+class PredictorClaim(Remarks):
     """What is claimed of a predictor: against others, or against a bound.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, below, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, below, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.problem import ExperimentProblem, Use, check_known
 from hwnas.experiments.published import PublishedFigures
@@ -29,7 +29,7 @@ SUMMARY = "fronts of several platforms, each deployed on all of them"
 
 
 @dataclass(frozen=True)
-class TransferClaim:
+class TransferClaim(Remarks):
     """That fronts lose when they are deployed elsewhere.
 
     Attributes:
