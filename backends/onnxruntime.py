@@ -35,8 +35,9 @@ def create(name: str) -> OnnxRuntimeBackend:
 
 
 class OnnxRuntimeBackend:
-    """Runs the exported graph."""
+    """Runs the exported graph, or an ONNX file as it is."""
 
+    reads: tuple[str, ...] = ("onnx",)
     keys = frozenset({"threads", "batch", "precision", "device"})
     devices: tuple[str, ...] = ("cpu", *_CUDA_DEVICES)
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")

@@ -34,6 +34,7 @@ def create(name: str) -> OpenVinoBackend:
 class OpenVinoBackend:
     """Runs the exported graph."""
 
+    reads: tuple[str, ...] = ("onnx",)
     keys = frozenset({"threads", "batch", "precision", "device"})
     devices: tuple[str, ...] = ("cpu", "GPU", "NPU")
     precisions: tuple[str, ...] = tuple(_HINTS)

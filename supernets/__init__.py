@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwnas.supernets.listed import PREFIX, Listed
 from hwnas.supernets.quoting import shortened
 from hwnas.supernets.registry import Registry
 from hwnas.supernets.single_blocks import SUFFIX, SingleBlocks
@@ -44,6 +45,8 @@ def get(spec: str) -> SuperNetwork:
     """
     if spec.endswith(SUFFIX):
         return SingleBlocks(get(spec.removesuffix(SUFFIX)))
+    if spec.startswith(PREFIX):
+        return Listed.named(spec)
     name, options = parse_spec(spec, f"super-network {spec!r}")
     net: SuperNetwork = registry.create(name, options)
     return net

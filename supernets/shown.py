@@ -12,8 +12,10 @@ _ROWS = 20
 
 
 def short_key(key: str, head: int = HEAD, tail: int = TAIL) -> str:
-    """Return a sub-network's key without its middle."""
-    return key if len(key) <= head + tail + 1 else f"{key[:head]}\N{HORIZONTAL ELLIPSIS}{key[-tail:]}"
+    """Return a sub-network's key without its middle; a name, which no key is, stays whole."""
+    return (
+        key if len(key) <= head + tail + 1 or not key.isalnum() else f"{key[:head]}\N{HORIZONTAL ELLIPSIS}{key[-tail:]}"
+    )
 
 
 def html_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -46,7 +46,7 @@ class SingleBlocks(BlockCounts):
         self.name = net.name + SUFFIX
         self.blocks = tuple(distinct_blocks(net.slots))
         self.summary = f"the {len(self.blocks)} blocks of {net.name}, each alone"
-        self._sizes = _sizes(len(self.blocks))
+        self._sizes = digits(len(self.blocks))
         self.space = SearchSpace(tuple(Choice("block", tuple(range(size))) for size in self._sizes))
         padding = (self.blocks[-1],) * (math.prod(self._sizes) - len(self.blocks))
         self.slots: tuple[Slot, ...] = (Slot("block", tuple(range(len(self._sizes))), self.blocks + padding),)
@@ -71,9 +71,9 @@ class SingleBlocks(BlockCounts):
         return (self._net.block_stage(self.block(config), batch),)
 
 
-def _sizes(n: int) -> tuple[int, ...]:
+def digits(n: int) -> tuple[int, ...]:
     """Return how many values each digit has, so that ``n`` numbers can be written."""
-    digits = 1
-    while _BASE**digits < n:
-        digits += 1
-    return (math.ceil(n / _BASE ** (digits - 1)), *(_BASE,) * (digits - 1))
+    places = 1
+    while _BASE**places < n:
+        places += 1
+    return (math.ceil(n / _BASE ** (places - 1)), *(_BASE,) * (places - 1))

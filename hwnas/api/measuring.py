@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hwnas.api.fixed import ModelLike, made
 from hwnas.api.opening import DEFAULT_STORE, StoreLike, network, opened
 from hwnas.api.showing import ProgressLike, bars
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from hwnas.api.results import Measurements
+    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.store import Store
@@ -26,10 +28,11 @@ ConfigsLike: TypeAlias = (
 
 
 def measure(  # noqa: PLR0913 - every choice has its name here
-    net: SuperNetwork | str,
-    configs: ConfigsLike,
+    net: SuperNetwork | str | None,
+    configs: ConfigsLike | None,
     platform: Platform | str | Sequence[Platform | str],
     *,
+    models: Sequence[ModelLike] = (),
     effort: str | None = None,
     protocol: Given = None,
     fresh: bool = False,
@@ -48,11 +51,13 @@ def measure(  # noqa: PLR0913 - every choice has its name here
     ['17.8 ms, ok', '92.4 ms, ok']
 
     Args:
-        net: the super-network, or its name.
+        net: the super-network, or its name; ``None``: only ``models`` are measured.
         configs: sub-networks: a config or several, their vectors ``(n, n_var)``, or in words: "min", "max",
             "random:SEED", or a key.
         platform: a platform string ("onnxruntime:threads=1"), or several: then all are measured on the first, then all
             on the second, and so on.
+        models: fixed models of your own that are measured side by side with the sub-networks: ``hwnas.Fixed``, or
+            "FILE.py:FUNCTION", "FILE.onnx", "FILE.pt2". Stored measurements are not used then.
         effort: how precisely: "quick" (0.15 s a sub-network), "normal" (1 s) or "thorough" (2 s, the default).
         protocol: numbers of the timing protocol by name ({"cap_s": 4}), or the name of a profile.
         fresh: measure again what the store has.
@@ -70,26 +75,44 @@ def measure(  # noqa: PLR0913 - every choice has its name here
         MeasurementError: nothing can be measured on this platform.
     """
     from hwnas.api.results import Measurements
+    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.harness.host.environment import merged
+    from hwnas.supernets.errors import UsageError
 
-    made = network(net)
-    X = vectors(made, configs)
+    whole = None if net is None else network(net)
+    X = vectors(whole, configs)
+    if whole is None and not models:
+        raise UsageError("measure: expected a super-network with its configs, or models")
     measured, environments = [], {}
     options = {"effort": effort, "protocol": protocol, "wait_s": wait_s, "seed": seed, "check": check}
-    with opened(store) as stored:
-        for where in _several(platform):
-            found, environment = _on(made, X, where, stored, progress, fresh, options)
+    with opened(store) as stored, made(models) as fixed:
+        beside = SideBySide(whole, X, fixed) if fixed else None
+        places = _several(platform)
+        if beside is not None:
+            beside.check(places)
+        for where in places:
+            found, environment = _on(whole, X, beside, where, stored, progress, fresh, options)
             measured += found
             environments[str(where)] = environment
     return Measurements(measured, merged(environments))
 
 
-def vectors(net: SuperNetwork, configs: ConfigsLike) -> IntArray:
-    """Return sub-networks as vectors, ``(n, n_var)``; raises ``ConfigError`` where one is none."""
+def vectors(net: SuperNetwork | None, configs: ConfigsLike | None) -> IntArray:
+    """Return sub-networks as vectors, ``(n, n_var)``, none where there is no super-network.
+
+    Raises:
+        ConfigError: one is no sub-network.
+        UsageError: there are configs and no super-network, or the other way round.
+    """
     import numpy as np
 
     from hwnas.cli.configs import read_configs
+    from hwnas.supernets.errors import UsageError
 
+    if net is None and configs is None:
+        return np.empty((0, 0), dtype=np.int64)
+    if net is None or configs is None:
+        raise UsageError("measure: expected a super-network and configs, like ['min', 'max'], or neither")
     if isinstance(configs, np.ndarray):
         return net.space.check(np.atleast_2d(configs))
     given: list[Any] = [configs] if isinstance(configs, str | Mapping) else list(configs)
@@ -99,20 +122,21 @@ def vectors(net: SuperNetwork, configs: ConfigsLike) -> IntArray:
     return np.concatenate(read)
 
 
-def _several(platform: Platform | str | Sequence[Platform | str]) -> list[Platform | str]:
-    from hwnas.harness.platform import Platform
+def _several(platform: Platform | str | Sequence[Platform | str]) -> list[Platform]:
+    from hwnas.harness.platform import Platform, parse
     from hwnas.supernets.errors import UsageError
 
     given = [platform] if isinstance(platform, str | Platform) else list(platform)
     if not given:
         raise UsageError("platform: expected one like onnxruntime:threads=1, got none")
-    return given
+    return [parse(one) if isinstance(one, str) else one for one in given]
 
 
 def _on(
-    net: SuperNetwork,
+    net: SuperNetwork | None,
     X: IntArray,
-    platform: Platform | str,
+    beside: SideBySide | None,
+    platform: Platform,
     store: Store | None,
     progress: ProgressLike,
     fresh: bool,
@@ -121,8 +145,11 @@ def _on(
     from hwnas.cli.progress import telling
     from hwnas.harness.measure import Measurer
 
+    measured: Any = net if beside is None else beside.net
+    kept = store if beside is None else None
     with (
         bars(progress, lambda quiet: telling(str(platform), quiet)) as show,
-        Measurer(net, platform, store=store, progress=show, **options) as measurer,
+        Measurer(measured, platform, store=kept, progress=show, **options) as measurer,
     ):
-        return measurer.measure(X, fresh=fresh), dict(measurer.environment)
+        found = measurer.measure(X, fresh=fresh) if beside is None else beside.measure(measurer.measure, store)
+        return found, dict(measurer.environment)

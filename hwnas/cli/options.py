@@ -22,6 +22,22 @@ Supernet = Annotated[
     ),
 ]
 
+SupernetOrNone = Annotated[
+    str | None,
+    typer.Argument(
+        help="Super-network, as 'hwnas supernets' lists them.", show_default=False, autocompletion=complete.supernets
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.py:FUNCTION|FILE.onnx|FILE.pt2",
+        help="A fixed model of your own, measured side by side with the rest; repeatable.",
+        show_default=False,
+    ),
+]
+
 
 def output(path: str | None) -> str | None:
     """Return the value of an option that names an output; raises ``UsageError`` where it cannot be written."""

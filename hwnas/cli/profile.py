@@ -15,12 +15,13 @@ from hwnas.cli.options import (
     HtmlFile,
     JsonFile,
     LocalCluster,
+    Models,
     Platforms,
     Protocol,
     Quiet,
     Scheduler,
     StoreUrl,
-    Supernet,
+    SupernetOrNone,
     TlsCaFile,
     TlsCert,
     TlsKey,
@@ -35,9 +36,17 @@ from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
 from hwnas.harness.measurement.beside_load import beside_load, status_shown
 from hwnas.search.words import shortened, troubled
+from hwnas.supernets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hwnas.harness.bench.side_by_side import SideBySide
+    from hwnas.harness.measure import Measurer
     from hwnas.harness.measurement.measurement import Measurement
+    from hwnas.harness.store import Store
+    from hwnas.supernets.fixed import FixedModel
+    from hwnas.supernets.supernet import SuperNetwork
 
 SCHEMA = 1
 
@@ -65,9 +74,12 @@ def add_to(app: typer.Typer) -> None:
 
 def profile(
     context: typer.Context,
-    supernet: Supernet,
-    config: Annotated[list[str], typer.Option("--config", "-c", help=f"{FORMS}; repeatable.")],
     platform: Platforms,
+    supernet: SupernetOrNone = None,
+    config: Annotated[
+        list[str] | None, typer.Option("--config", "-c", help=f"{FORMS}; repeatable.", show_default=False)
+    ] = None,
+    model: Models = None,
     protocol: Protocol = None,
     cap: Cap = None,
     wait: Wait = None,
@@ -96,25 +108,34 @@ def profile(
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> int:
-    """Measure sub-networks on one or several platforms, side by side."""
+    """Measure sub-networks and fixed models of your own on one or several platforms, side by side."""
     from hwnas import supernets
+    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.measurement.pytest_benchmark import to_pytest_benchmark
     from hwnas.harness.measurement.retest import retest
     from hwnas.harness.store import Store
     from hwnas.search.report.precisions import gains
+    from hwnas.supernets.fixed import FixedModel
 
-    net = supernets.get(supernet)
-    X = read_configs(config, net.space, supernet=net.name, store=store)
+    net = None if supernet is None else supernets.get(supernet)
+    models = [FixedModel.of(spec) for spec in model or ()]
+    check_asked(net, config, models)
+    X: Any = () if net is None or not config else read_configs(config, net.space, supernet=net.name, store=store)
+    beside = SideBySide(net, X, models) if models else None
+    measured: Any = net if beside is None else beside.net
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     taken: list[_Taken] = []
     with platforms_of(farm, platform) as platforms, Store.open(store) as opened:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
+        if beside is not None:
+            beside.check(platforms)
         for where in platforms:
-            with measuring(net, where, opened, quiet, protocol=asked, wait_s=calm_s, effort=effort) as measurer:
-                first = measurer.measure(X, fresh=fresh or passes > 1)
-                second = measurer.measure(X, fresh=True) if passes > 1 else []
+            options = {"protocol": asked, "wait_s": calm_s, "effort": effort}
+            with measuring(measured, where, None if beside else opened, quiet, **options) as measurer:
+                first, *again = (_pass(measurer, X, beside, opened, fresh or passes > 1) for _ in range(passes))
+                second = again[0] if again else []
                 taken.append(_Taken(str(where), measurer.environment, first, second))
     rows = [_row(one, samples, percentiles) for part in taken for one in part.first]
     environment = _environment(taken)
@@ -134,6 +155,20 @@ def profile(
             if not quiet:
                 _remark_on(rows)
     return int(all(row["status"] == "failed" for row in rows))
+
+
+def check_asked(net: SuperNetwork | None, config: list[str] | None, models: Sequence[FixedModel]) -> None:
+    """Raise ``UsageError`` where it is not said what to measure."""
+    if net is None and config:
+        raise UsageError("--config: expected a super-network before it, like ofa-mbv3-w1.0")
+    if net is None and not models:
+        raise UsageError("expected a super-network with --config, or --model; hwnas supernets lists super-networks")
+    if net is not None and not config:
+        raise UsageError(f"{net.name}: expected --config, like -c min -c max, to say which sub-networks to measure")
+
+
+def _pass(measurer: Measurer, X: Any, beside: SideBySide | None, store: Store, fresh: bool) -> list[Measurement]:
+    return measurer.measure(X, fresh=fresh) if beside is None else beside.measure(measurer.measure, store)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ _REDRAW_S = 0.2
 
 @contextmanager
 def measuring(
-    net: SuperNetwork, platform: Platform, store: Store, quiet: bool, **options: object
+    net: SuperNetwork, platform: Platform, store: Store | None, quiet: bool, **options: object
 ) -> Iterator[Measurer]:
     """Open a measurer that shows what it is at."""
     from hwnas.harness.measure import Measurer

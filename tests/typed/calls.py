@@ -18,6 +18,10 @@ def accuracy(module: Any, config: dict[str, list[int | float]]) -> float:
     return float(len(config))
 
 
+def inputs() -> Any:
+    return None
+
+
 def with_interval(module: Any, config: Any) -> dict[str, float]:
     return {"value": 1.0, "low": 0.5, "high": 1.5}
 
@@ -39,6 +43,7 @@ study.export("folder", front=2, form="onnx")
 
 measured: hwnas.Measurements = hwnas.measure(net, [best.config], "torch", effort="normal", store=False)
 measured = hwnas.measure("ofa-mbv3-w1.0", net.space.sample(3, 0), ["torch", "onnxruntime"])
+measured = hwnas.measure(None, None, "torch", models=["net.py:make", hwnas.Fixed(net.build(best.config), inputs())])
 milliseconds: list[float] = [one.latency_ms for one in measured]
 
 found: hwnas.TransferResult = hwnas.transfer(net, ["torch", "onnxruntime"], studies=[study], samples=10)
@@ -60,6 +65,8 @@ hwnas.search(5)  # type: ignore[arg-type]
 hwnas.search(net, "torch", store=True)  # type: ignore[arg-type]
 found = hwnas.search(net, "torch").fronts  # type: ignore[attr-defined]
 hwnas.measure(net, [best.config])  # type: ignore[call-arg]
+hwnas.measure(None, None, "torch", models=5)  # type: ignore[arg-type]
+hwnas.Fixed(name="a")  # type: ignore[call-arg]
 hwnas.measure(net, 5, "torch")  # type: ignore[arg-type]
 hwnas.measure(net, "min", "torch", prcision="int8")  # type: ignore[call-arg]
 hwnas.transfer(net, ["torch", "openvino"], evals=None)  # type: ignore[arg-type]

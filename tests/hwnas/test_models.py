@@ -1,0 +1,113 @@
+"""``hwnas profile --model`` and ``hwnas.measure(models=...)``: fixed models beside sub-networks, or alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import hwnas
+from hwnas.cli import run
+from hwnas.harness.store import Store
+from hwnas.supernets.errors import PlatformError, UsageError
+
+FILE = """
+import torch
+
+def small(batch):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 8)), torch.rand(batch, 3, 8, 8)
+
+def large(batch):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 4000)), torch.rand(batch, 3, 8, 8)
+
+def odd(batch):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(5, 5)), torch.rand(batch, 3, 8, 8)
+"""
+TINY = "ofa-mbv3-w1.0:r=12+16,classes=2,channels=3,scale=0.1"
+QUICK = ["--effort", "quick", "--cap", "0.3", "--protocol", "calibration_s=0.05", "-q"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(FILE)
+
+
+@pytest.mark.slow
+def test_models_are_measured_beside_sub_networks_and_stored_under_their_names(capsys, tmp_path):
+    profile = ["profile", TINY, "-c", "min", "--model", "net.py:small", "--model", "net.py:large", "-p", "torch"]
+    assert run([*profile, *QUICK, "--json", "found.json", "--html", "page.html"]) == 0
+    rows = json.loads((tmp_path / "found.json").read_text())["measurements"]
+    assert [row["supernet"] for row in rows] == [hwnas.supernet(TINY).name, "model", "model"]
+    assert [row["key"] for row in rows][1:] == ["net.py:small", "net.py:large"]
+    assert [row["macs"] for row in rows][1:] == [192 * 8, 192 * 4000]
+    assert all(row["latency_ms"]["value"] > 0 for row in rows)
+    assert rows[1]["latency_ms"]["value"] < rows[2]["latency_ms"]["value"]
+    assert len({json.dumps(row["context"]["anchors"], sort_keys=True) for row in rows}) == 1  # of one batch
+    assert "net.py:small" in (tmp_path / "page.html").read_text()
+    assert "net.py:large" in capsys.readouterr().out
+    with Store.open("hwnas.db") as store:
+        assert {row["key"] for row in store.measurements(supernet="model")} == {"net.py:small", "net.py:large"}
+
+
+@pytest.mark.slow
+def test_models_are_measured_alone_from_python(capsys):
+    module = torch.nn.Linear(16, 4)
+    module.train()
+    models = ["net.py:small", hwnas.Fixed(module, torch.rand(1, 16), name="mine")]
+    options = {"effort": "quick", "protocol": {"cap_s": 0.3, "calibration_s": 0.05}, "progress": False}
+    measured = hwnas.measure(None, None, "torch", models=models, **options)
+    assert [one.key for one in measured] == ["net.py:small", "mine"]
+    assert all(one.status != "failed" for one in measured)
+    assert "mine" in repr(measured[1])
+    assert module.training  # as it was
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-p", "torch"], "expected a super-network with --config, or --model"),
+        (["-c", "min", "-p", "torch", "--model", "net.py:small"], "--config: expected a super-network before it"),
+        ([TINY, "-p", "torch"], "expected --config, like -c min"),
+        (["--model", "net.py:small", "--model", "net.py:small", "-p", "torch"], "is given twice"),
+        (["--model", "net.py:none", "-p", "torch"], "has no function 'none'"),
+        (["--model", "net.py:odd", "-p", "torch"], "does not run on its example inputs"),
+        (["--model", "none.onnx", "-p", "torch"], "cannot read the file 'none.onnx'"),
+        (["--model", "net.txt", "-p", "torch"], "expected FILE.py:FUNCTION, FILE.onnx or FILE.pt2"),
+        (["--model", "net.py:small", "-p", "lut:table=note10"], "cannot run the model 'net.py:small': it looks up"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(capsys, arguments, said):
+    assert run(["profile", *arguments]) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_an_onnx_graph_on_a_platform_that_cannot_run_it_is_refused_with_those_that_can(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    sizes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", sizes[:1], sizes[1:])
+    onnx.save(helper.make_model(graph), tmp_path / "net.onnx")
+    for platform, said in (
+        ("torch", "cannot run the model 'net.onnx': an ONNX graph runs on onnxruntime"),
+        ("onnxruntime:precision=int8", "is measured in the precision that it has"),
+    ):
+        with pytest.raises(PlatformError, match=said):
+            hwnas.measure(None, None, platform, models=["net.onnx"], progress=False)
+
+
+def test_what_is_no_model_is_refused():
+    for models, said in (
+        ([hwnas.Fixed("resnet", torch.rand(1))], "expected a torch module, got a str"),
+        ([hwnas.Fixed(torch.nn.Linear(4, 4), torch.rand(1, 5), "odd")], "Fixed 'odd': torch.export cannot export it"),
+        ([5], "expected FILE.py:FUNCTION"),
+        ([], "expected a super-network with its configs, or models"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            hwnas.measure(None, None, "torch", models=models, progress=False)
+    with pytest.raises(UsageError, match="expected a super-network and configs"):
+        hwnas.measure(TINY, None, "torch", progress=False)
