@@ -1,0 +1,38 @@
+"""The scripts of the tutorials run, in small, each in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwnas.harness.host.child import python_path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+# What each is given to be done soon, and what it prints at least.
+GIVEN = {
+    "own_loop.py": ((), "24 evaluations"),
+    "own_quality.py": (("6",), "M MACs"),
+    "profile_networks.py": ((), " ms "),
+    "search_platform.py": (("12",), " %  "),
+    "transfer_platforms.py": (("12",), "searched on lut:table=jetson-gpu, deployed on lut:table=note10: "),
+}
+
+
+def test_every_example_is_run():
+    assert sorted(GIVEN) == sorted(file.name for file in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(GIVEN))
+def test_an_example_runs(name, assets, tmp_path):
+    arguments, printed = GIVEN[name]
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": python_path()}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert printed in done.stdout
