@@ -97,10 +97,11 @@ def __dir__() -> list[str]:
 def supernet(spec: str) -> SuperNetwork:
     """Make a super-network by name, such as ``ofa-mbv3-w1.2``, or with options ``ofa-mbv3-w1.2:r=160``.
 
-    >>> net = hwnas.supernet("ofa-mbv3-w1.2:r=160")
-    >>> X = net.space.sample(2, seed=0)
-    >>> X.shape, net.macs(X).shape
-    ((2, 45), (2,))
+    Examples:
+        >>> net = hwnas.supernet("ofa-mbv3-w1.2:r=160")
+        >>> X = net.space.sample(2, seed=0)
+        >>> X.shape, net.macs(X).shape
+        ((2, 45), (2,))
 
     Raises:
         UnknownNameError: no such super-network; the message suggests the nearest.
@@ -114,12 +115,13 @@ def supernet(spec: str) -> SuperNetwork:
 def quality(metric: str, *, unit: str = "", maximise: bool = True) -> Callable[[Function], OwnQuality]:
     """Declare that a function is a quality of sub-networks, and what it returns.
 
-    >>> @hwnas.quality("accuracy", unit="%")
-    ... def accuracy(module, config):
-    ...     return 70 + sum(config["d"]) / 4
-    >>> study = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", quality=accuracy, evals=2, progress=False)
-    >>> [one.name for one in study.objectives]
-    ['latency', 'accuracy']
+    Examples:
+        >>> @hwnas.quality("accuracy", unit="%")
+        ... def accuracy(module, config):
+        ...     return 70 + sum(config["d"]) / 4
+        >>> study = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", quality=accuracy, evals=2, progress=False)
+        >>> [one.name for one in study.objectives]
+        ['latency', 'accuracy']
 
     Args:
         metric: the metric's name.

@@ -46,9 +46,10 @@ def measure(  # noqa: PLR0913 - every choice has its name here
 
     If it is interrupted, what was measured is in the store, and the same call goes on with it.
 
-    >>> measured = hwnas.measure("ofa-mbv3-w1.2", ["min", "max"], "lut:table=note10", progress=False)
-    >>> [f"{one.latency_ms:.1f} ms, {one.status}" for one in measured]
-    ['17.8 ms, ok', '92.4 ms, ok']
+    Examples:
+        >>> measured = hwnas.measure("ofa-mbv3-w1.2", ["min", "max"], "lut:table=note10", progress=False)
+        >>> [f"{one.latency_ms:.1f} ms, {one.status}" for one in measured]
+        ['17.8 ms, ok', '92.4 ms, ok']
 
     Args:
         net: the super-network, or its name; ``None``: only ``models`` are measured.

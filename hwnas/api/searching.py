@@ -54,12 +54,13 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
     gets the study as far as it came; in a script, ``hwnas.SearchInterrupted`` is raised, a ``KeyboardInterrupt`` that
     has the study. The same call with ``resume=True`` goes on, and evaluates nothing twice.
 
-    >>> study = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", evals=30, progress=False)
-    >>> study.name, len(study.evaluations)
-    ('ofa-mbv3-w1.2-linas-1', 30)
-    >>> best = max(study.front, key=lambda one: one.objectives["top1"])
-    >>> sorted(best.objectives), best.key == study.evaluations[best.index].key
-    (['latency', 'top1'], True)
+    Examples:
+        >>> study = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", evals=30, progress=False)
+        >>> study.name, len(study.evaluations)
+        ('ofa-mbv3-w1.2-linas-1', 30)
+        >>> best = max(study.front, key=lambda one: one.objectives["top1"])
+        >>> sorted(best.objectives), best.key == study.evaluations[best.index].key
+        (['latency', 'top1'], True)
 
     Args:
         net: the super-network, or its name ("ofa-mbv3-w1.2"); ``hwnas supernets`` lists them.

@@ -41,11 +41,12 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here
 ) -> OpenStudy:
     """Open a study whose loop is yours: ``ask`` for sub-networks, evaluate them, ``tell`` their values.
 
-    >>> with hwnas.create_study("ofa-mbv3-w1.2", objectives=["macs", "depth:min"], evals=8) as study:
-    ...     while proposals := study.ask():
-    ...         _ = study.tell(proposals, {"depth": [sum(one.config["d"]) for one in proposals]})
-    >>> len(study.evaluations)
-    8
+    Examples:
+        >>> with hwnas.create_study("ofa-mbv3-w1.2", objectives=["macs", "depth:min"], evals=8) as study:
+        ...     while proposals := study.ask():
+        ...         _ = study.tell(proposals, {"depth": [sum(one.config["d"]) for one in proposals]})
+        >>> len(study.evaluations)
+        8
 
     Args:
         net: the super-network, or its name.

@@ -45,10 +45,12 @@ def transfer(  # noqa: PLR0913 - every choice has its name here
 
     If it is interrupted, the same call goes on: its searches are studies in the store.
 
-    >>> platforms = ["lut:table=note10", "lut:table=jetson-cpu"]
-    >>> found = hwnas.transfer("ofa-mbv3-w1.2:r=160+176+192+208+224", platforms, evals=12, samples=10, progress=False)
-    >>> found.hypervolume_ratio.shape
-    (2, 2)
+    Examples:
+        >>> platforms = ["lut:table=note10", "lut:table=jetson-cpu"]
+        >>> net = "ofa-mbv3-w1.2:r=160+176+192+208+224"
+        >>> found = hwnas.transfer(net, platforms, evals=12, samples=10, progress=False)
+        >>> found.hypervolume_ratio.shape
+        (2, 2)
 
     Args:
         net: the super-network, or its name.
