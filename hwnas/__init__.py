@@ -1,10 +1,11 @@
 """Profile sub-networks of weight-sharing super-networks on real hardware, search them per platform, see what transfers.
 
->>> import hwnas
->>> net = hwnas.supernet("ofa-mbv3-w1.2")
->>> study = hwnas.search(net, "lut:table=note10", evals=20, progress=False)
->>> len(study.evaluations), len(study.front) > 3
-(20, True)
+Examples:
+    >>> import hwnas
+    >>> net = hwnas.supernet("ofa-mbv3-w1.2")
+    >>> study = hwnas.search(net, "lut:table=note10", evals=20, progress=False)
+    >>> len(study.evaluations), len(study.front) > 3
+    (20, True)
 
 The public API is what ``__all__`` names, ``hwnas.search.predictors.fit`` and ``hwnas.search.hypervolume.hypervolume``.
 Super-networks and platforms are given by name or as objects. Measurements and studies are stored in ``hwnas.db`` in the
