@@ -12,6 +12,8 @@ from typing import Any
 from hwnas.supernets.shown import HEAD, TAIL, short_key
 
 MISSING = "\N{EN DASH}"
+# Of a number beside a threshold, which it hardly ever comes nearer to.
+_MOST_DIGITS = 6
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -24,6 +26,13 @@ def number(value: Any, digits: int = 4) -> str:
         return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def against(value: float, threshold: float, digits: int = 2) -> str:
+    """Return a number with two digits, or with as many as keep it on its own side of a threshold: 0.948, not 0.95."""
+    while digits < _MOST_DIGITS and (round(value, digits) >= threshold) != (value >= threshold):
+        digits += 1
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # and never -0.00
 
 
 def letter(position: int) -> str:

@@ -14,9 +14,9 @@ from hwnas.search.report.transfer_figures import (
     loss_figure,
     pair_figure,
 )
-from hwnas.search.transfer.sentence import ceiling_of, run_to_run
+from hwnas.search.transfer.sentence import ceiling_of, run_to_run, was_searched
 from hwnas.search.transfer.verdict import KINDS, troubles, verdict
-from hwnas.search.words import MISSING, facts, letter, listed, percent, quality_title, spelled
+from hwnas.search.words import MISSING, against, facts, letter, listed, percent, quality_title, spelled
 
 # A table of more rows serves nobody on screen; the page's JSON has them all.
 _MAX_TABLE_ROWS = 200
@@ -28,7 +28,7 @@ _MATRICES = (
     (
         "hypervolume_ratio",
         "Hypervolume ratio",
-        "The row\u2019s front, re-measured on the column\u2019s platform, over that platform\u2019s own front.",
+        "The row\u2019s front on the column\u2019s platform, over that platform\u2019s own front.",
         0.8,
     ),
     (
@@ -69,6 +69,7 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         supernet=result.get("supernet"),
         n_shared=result["n_shared"],
         searched=_searched(result),
+        was_searched=was_searched(result),
         sure=bool(result.get("intervals")),
         measured=any(bounds for row in rows for bounds in row["interval_ms"]),
         fresh=(result.get("settings") or {}).get("fresh"),
@@ -162,8 +163,17 @@ def _adapting(result: Mapping[str, Any]) -> dict[str, Any] | None:
         [None if i == j else most if value is None else value for j, value in enumerate(row)]
         for i, row in enumerate(found["adapted"])
     ]
-    alone = [most if value is None else value for value in found["alone"]]
-    return {"cells": cells, "alone": alone, "tau": found["target_tau"], "held_out": found["held_out"]}
+    several = len(cells) > 2 and "from_all" in found
+    ends = found.get("reached") or [None] * len(cells)
+    return {
+        "cells": cells,
+        "alone": [most if value is None else value for value in found["alone"]],
+        "all": [most if value is None else value for value in found["from_all"]] if several else [],
+        "reached": [None if end is None else against(end, found["target_tau"]) for end in ends],
+        "most": found["most_tried"],
+        "tau": found["target_tau"],
+        "held_out": found["held_out"],
+    }
 
 
 def network_shown(row: Mapping[str, Any], platforms: Sequence[str], quality: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def drawn_rows(result: Mapping[str, Any]) -> frozenset[int]:
 def front_figure(
     result: Mapping[str, Any], quality: Mapping[str, Any], target: int, drawn: frozenset[int] | None = None
 ) -> Figure:
-    """Every platform's front, re-measured on ``target`` (the paper's Fig. 10 and 11)."""
+    """Every platform's front on ``target`` (the paper's Fig. 10 and 11)."""
     rows, platforms = result["rows"], result["platforms"]
     drawn = drawn_rows(result) if drawn is None else drawn
     data: list[Trace] = [*_others(rows, target, drawn)]
@@ -64,15 +64,15 @@ def front_figure(
     return Figure(
         id=f"front-{target}",
         title=f"On {here}",
-        says=f"Each front as measured on {here}, {platforms[target]}. "
-        f"The solid line bounds what {here}\u2019s own search reached.",
+        says=f"Each front with its latencies on {here}, {platforms[target]}. "
+        f"The solid line bounds what {here}\u2019s own front.",
         data=data,
         layout={
             "xaxis": axis(f"latency on {here} (ms)"),
             "yaxis": axis(quality_title(quality)),
         },
         table=PageTable(
-            ["searched on", f"latency on {here} (ms)", quality_title(quality), "network"],
+            ["front of", f"latency on {here} (ms)", quality_title(quality), "network"],
             sorted(table, key=lambda row: str(row[0])),
         ),
         choice=f"{here} \u00b7 {platforms[target]}",
@@ -91,7 +91,7 @@ def _front_traces(
     numbers: Sequence[int],
     quality: Mapping[str, Any],
 ) -> Iterator[Trace]:
-    shade, name = colour(source), f"searched on {letter(source)}"
+    shade, name = colour(source), f"front of {letter(source)}"
     marker = {
         "color": shade,
         "size": 9 if own else 7,
@@ -156,7 +156,7 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
         table=PageTable(
             [
                 "budget (ms)",
-                "searched on",
+                "front of",
                 f"own front ({quality['unit']})",
                 f"that front ({quality['unit']})",
                 lost,
@@ -171,7 +171,7 @@ def loss_figure(result: Mapping[str, Any], quality: Mapping[str, Any], target: i
 
 
 def _loss_traces(source: int, regrets: Sequence[Mapping[str, Any]]) -> Iterator[Trace]:
-    name, lost = f"searched on {letter(source)}", [regret["lost"] for regret in regrets]
+    name, lost = f"front of {letter(source)}", [regret["lost"] for regret in regrets]
     line: Trace = {
         "type": "scatter",
         "mode": "lines",

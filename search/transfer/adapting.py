@@ -1,14 +1,16 @@
-"""How many measurements predict a platform's latencies well, with and without another platform's latencies."""
+"""How many measurements predict a platform's latencies well, with and without those of other platforms."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from hwnas.search.predictors.adapt import TARGET_TAU, curve, held_out, learned
+from hwnas.search.predictors.adapt import TARGET_TAU, Curve, curve, held_out, learned
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
+from hwnas.supernets.values import json_numbers
 
 # With fewer shared sub-networks too few are left to measure, or to test on.
 _LEAST_ROWS = 40
@@ -28,12 +30,16 @@ class Adapting:
         adapted: from what was learned on the row's platform, on the column's, ``(n_platforms, n_platforms)``; nan: the
             rows did not suffice; the diagonal is 0.
         alone: on each platform, from measurements chosen without another, ``(n_platforms,)``; nan likewise.
-        most: the largest number of measurements that was tried.
+        from_all: on each platform, from what was learned on all others, likewise.
+        reached: the tau that this comes to: the target, or what all rows that were not held out give, likewise.
+        most: the largest number of measurements that was tried: all of these rows.
         held_out: sub-networks that each prediction was tested on.
     """
 
     adapted: FloatArray
     alone: FloatArray
+    from_all: FloatArray
+    reached: FloatArray
     most: int
     held_out: int
 
@@ -43,6 +49,8 @@ class Adapting:
             "target_tau": TARGET_TAU,
             "adapted": [[_whole(value) for value in row] for row in self.adapted],
             "alone": [_whole(value) for value in self.alone],
+            "from_all": [_whole(value) for value in self.from_all],
+            "reached": json_numbers(self.reached),
             "most_tried": self.most,
             "held_out": self.held_out,
         }
@@ -62,30 +70,35 @@ def adapting(space: SearchSpace, X: IntArray, latency: FloatArray, rng: np.rando
         return None
     rows = np.sort(rng.permutation(there)[:_MOST_ROWS])
     X, latency = X[rows], latency[rows]
-    n_platforms = latency.shape[1]
+    n_platforms, n_test = latency.shape[1], held_out(len(rows))
     many = n_platforms * (n_platforms - 1) > _FEW_PAIRS
     splits, sizes = (1, _SIZES_MANY) if many else (_SPLITS, _SIZES)
-    adapted, alone = np.zeros((n_platforms, n_platforms)), np.full(n_platforms, np.nan)
+    # The last size is all that there is: what a predictor comes to where more measurements are of no use.
+    most = min(len(rows) - n_test, max(sizes))
+    sizes = (*(size for size in sizes if size < most), most)
     seed = int(rng.integers(2**32))
     # Single measurements are noisy; what a process has learned from all of them is less so.
-    priors = [learned(space, X, column)(X) for column in latency.T]
+    said = np.column_stack([learned(space, X, column)(X) for column in latency.T])
 
-    def needed(target: int, source: int | None) -> float:
-        prior = None if source is None else priors[source]
-        # Every start is tried on the same splits.
-        found = curve(
-            space, X, latency[:, target], prior, np.random.default_rng(seed), splits=splits, sizes=sizes
-        ).needed()
-        return float("nan") if found is None else float(found)
+    def tried(target: int, sources: Sequence[int]) -> Curve:
+        # Every start is tried on the same splits, and measures the most telling sub-networks first.
+        draw = np.random.default_rng(seed)
+        prior = said[:, sources] if len(sources) else None
+        return curve(space, X, latency[:, target], prior, draw, splits=splits, sizes=sizes)
 
-    for target in range(n_platforms):
-        alone[target] = needed(target, None)
-        for source in range(n_platforms):
-            if source != target:
-                adapted[source, target] = needed(target, source)
-    n_test = held_out(len(rows))
-    most = max(size for size in sizes if size <= len(rows) - n_test)
-    return Adapting(adapted, alone, most, n_test)
+    others = [[source for source in range(n_platforms) if source != target] for target in range(n_platforms)]
+    single = np.zeros((n_platforms, n_platforms))
+    for target, sources in enumerate(others):
+        single[sources, target] = [_needed(tried(target, [source])) for source in sources]
+    alone = np.array([_needed(tried(target, ())) for target in range(n_platforms)])
+    everything = [tried(target, sources) for target, sources in enumerate(others)]
+    reached = np.array([max(one.tau) for one in everything])
+    return Adapting(single, alone, np.array([_needed(one) for one in everything]), reached, most, n_test)
+
+
+def _needed(found: Curve) -> float:
+    needed = found.needed()
+    return float("nan") if needed is None else float(needed)
 
 
 def _whole(value: float) -> int | None:

@@ -50,3 +50,8 @@ def run_to_run(result: Mapping[str, Any], places: Sequence[int]) -> float:
     """Return by which fraction two runs differ on the noisiest of these platforms; 0 of what is exact."""
     noise = result.get("noise")
     return max((noise["run_to_run"][place] or 0.0 for place in places), default=0.0) if noise else 0.0
+
+
+def was_searched(result: Mapping[str, Any]) -> bool:
+    """Tell whether the fronts were searched; of measured tables they are those of all sub-networks."""
+    return "tables" not in (result.get("settings") or {})

@@ -8,7 +8,7 @@ from typing import Any
 from hwnas.search.transfer.decision import ALIKE, DIFFERENT, FEW, NOISE, UNKNOWN
 from hwnas.search.transfer.grouping import SHARED_TAU
 from hwnas.search.transfer.sentence import Name, Sentence, ceiling_of, known, names, run_to_run
-from hwnas.search.words import percent, quieter
+from hwnas.search.words import against, percent, quieter
 
 # More names than these in a row are counted.
 _NAMED = 4
@@ -116,7 +116,7 @@ def _different(
     result: Mapping[str, Any], taus: Sequence[tuple[float, int, int]], *, carried: bool
 ) -> Iterator[Sentence]:
     high, i, j = max(taus)
-    tau = _tau(result, [j, i]) if len(taus) == 1 else f"Kendall tau at most {high:.2f}"
+    tau = _tau(result, [j, i]) if len(taus) == 1 else f"Kendall tau at most {against(high, SHARED_TAU)}"
     nearest: Sentence = () if len(taus) == 1 else (", for ", Name(j), " and ", Name(i))
     differently = ("order sub-networks differently (", tau, *nearest, ")")
     # What a search is for is the front: where fronts carry over, the order of other networks need not.
@@ -131,15 +131,11 @@ def _tau(result: Mapping[str, Any], group: Sequence[int]) -> str:
     tau, interval = result["kendall_tau"], (result.get("intervals") or {}).get("kendall_tau")
     low = min(tau[i][j] for i in group for j in group if i != j)
     if len(group) > 2:
-        return f"Kendall tau at least {low:.2f}"
+        return f"Kendall tau at least {against(low, SHARED_TAU)}"
     i, j = group
     bounds = [interval[end][i][j] for end in ("low", "high")] if interval else []
-    between = " to ".join(_two_digits(bound) for bound in bounds if bound is not None)
+    between = " to ".join(against(bound, SHARED_TAU) for bound in bounds if bound is not None)
     sure = f", 95\u202f% interval {between}" if " to " in between else ""
     # Of platforms that are exact it is 1, which goes without saying.
-    allowed = f"; noise allows {ceiling_of(result, i, j):.2f}" if run_to_run(result, group) else ""
-    return f"Kendall tau {low:.2f}{sure}{allowed}"
-
-
-def _two_digits(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"  # and never -0.00
+    allowed = f"; noise allows {against(ceiling_of(result, i, j), SHARED_TAU)}" if run_to_run(result, group) else ""
+    return f"Kendall tau {against(low, SHARED_TAU)}{sure}{allowed}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwnas.search.transfer.sentence import BESIDE, Name, Sentence, ceiling_of, known, run_to_run, settled
+from hwnas.search.transfer.enough import enough
+from hwnas.search.transfer.sentence import BESIDE, Name, Sentence, known, run_to_run, settled, was_searched
 from hwnas.search.transfer.sharing import sharing
 from hwnas.search.words import number, percent, troubled, units
 
@@ -36,7 +37,7 @@ def verdict(result: Mapping[str, Any]) -> list[Sentence]:
         *_kept(result),
         *_worst_loss(result),
         *_drivers(result),
-        *_adapting(result),
+        *enough(result),
     ]
     sentences += _beside(result)
     if result["n_shared"] < FEW:
@@ -102,7 +103,7 @@ def _kept(result: Mapping[str, Any]) -> Iterator[Sentence]:
     if _carried(result):
         yield (
             f"Every front keeps at least {percent(min(volumes)[0])} of the hypervolume ",
-            "that a search on the target reaches.",
+            "that a search on the target reaches." if was_searched(result) else "of the target\u2019s own.",
         )
         return
     clear = [one for one in volumes if (one[2] < 1 or not run_to_run(result, one[3:])) and settled(result, *one[3:])]
@@ -115,7 +116,7 @@ def _kept(result: Mapping[str, Any]) -> Iterator[Sentence]:
     least = ", the least of all pairs." if len(volumes) > 2 else "."
     own = "\u2019s own front when deployed there"
     yield (
-        "The front searched on ",
+        "The front searched on " if was_searched(result) else "The front of ",
         Name(i),
         f" keeps {percent(worst)}{sure} of the hypervolume of ",
         Name(j),
@@ -196,29 +197,14 @@ def _drivers(result: Mapping[str, Any]) -> Iterator[Sentence]:
             Name(most),
             f" and {percents[least]:.0f}\u202f% on ",
             Name(least),
-            ".",
+            _explained(effects, most, least),
         )
 
 
-def _adapting(result: Mapping[str, Any]) -> Iterator[Sentence]:
-    """Say how few measurements make the platform known that is hardest to know."""
-    found = result.get("samples_to_adapt") or {}
-    # Where two runs of a platform do not agree as well, no predictor can, and the counts are of the noise.
-    reached = [
-        (n, source, target)
-        for n, source, target in known(found.get("adapted") or [], lambda i, j: i != j)
-        if settled(result, source, target) and ceiling_of(result, target, target) >= found["target_tau"]
-    ]
-    if not reached:
-        return
-    best = {target: min((n, source) for n, source, place in reached if place == target) for _, _, target in reached}
-    needed, target = max((n, place) for place, (n, _) in best.items())
-    alone = found["alone"][target]
-    from_nothing = f"from nothing it takes {alone}" if alone else f"from nothing {found['most_tried']} do not suffice"
-    yield (
-        f"{needed} measurements on ",
-        Name(target),
-        " are enough to predict its latencies from those on ",
-        Name(best[target][1]),
-        f" (Kendall tau {found['target_tau']} on others); {from_nothing}.",
-    )
+def _explained(effects: Mapping[str, Any], *places: int) -> str:
+    """Say how much of the latencies' variance the additive model explains that the effects are of."""
+    shares = [effects["explained"][place] for place in places] if effects.get("explained") else []
+    if not shares or None in shares:
+        return "."
+    both = " and ".join(dict.fromkeys(f"{100 * share:.0f}" for share in shares))
+    return f"; the additive model explains {both}\u202f% of the variance there."

@@ -132,7 +132,7 @@ def test_hover_shows_the_config_and_the_measurement(show):
     browser = show(page("transfer"))
     draw_all(browser)
     browser.execute_script("document.querySelector('#front-0').scrollIntoView({block: 'center'})")
-    curve = trace_named(browser, "front-0", "searched on A")
+    curve = trace_named(browser, "front-0", "front of A")
     point = most_alone(browser, "front-0", curve)
     number = browser.execute_script(
         "return document.querySelector('[data-figure=front-0]').data[arguments[0]].customdata[arguments[1]]",
@@ -251,15 +251,15 @@ def test_a_platform_that_is_switched_off_is_gone_everywhere(show):
         return browser.execute_script(f"return {plot}.data.filter((t) => t.visible !== false).map((t) => t.name)")
 
     assert cells() == 9
-    assert "searched on B" in curves()
+    assert "front of B" in curves()
     boxes[1].send_keys(Keys.SPACE)
     assert cells() == 4
-    assert "searched on B" not in curves()
+    assert "front of B" not in curves()
     shown = "return [...document.querySelectorAll('figure[data-p]')].filter((f) => f.offsetParent).map((f) => f.id)"
     assert not [figure for figure in browser.execute_script(shown) if "1" in figure.split("-")[1:]]
     boxes[1].send_keys(Keys.SPACE)
     assert cells() == 9
-    assert "searched on B" in curves()
+    assert "front of B" in curves()
     assert complaints(browser) == []
 
 

@@ -99,6 +99,9 @@ def test_it_says_how_few_measurements_are_enough(found):
     assert outcome["adapted"][0][0] is None or outcome["adapted"][0][0] == 0
     assert outcome["alone"][1] is None or outcome["alone"][1] > 5
     assert outcome["held_out"] == 48
+    assert all(n is not None and n <= 5 for n in outcome["from_all"][:2])
+    assert all(tau >= 0.95 for tau, n in zip(outcome["reached"], outcome["from_all"], strict=True) if n is not None)
+    assert outcome["most_tried"] == 72  # all that are not held out
 
 
 def test_the_page_of_it_is_made(found):

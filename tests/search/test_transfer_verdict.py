@@ -127,3 +127,76 @@ def test_too_few_rows_and_no_common_rows_are_said():
 def test_many_platforms_are_counted():
     tau = [[1.0 if i == j or {i, j} == {0, 1} else 0.5 for j in range(7)] for i in range(7)]
     assert "The other 5 each need their own." in words(result(tau) | {"platforms": list("abcdefg")})
+
+
+# --- how few measurements are enough ---------------------------------------------------------------------------------
+
+
+THREE = [[1, 0.5, 0.5], [0.5, 1, 0.5], [0.5, 0.5, 1]]
+
+
+def enough_words(tau=THREE, **found):
+    n = len(tau)
+    adapted = [[0 if i == j else 7 for j in range(n)] for i in range(n)]
+    samples = {"target_tau": 0.95, "adapted": adapted, "alone": [30] * n, "from_all": [5] * n,
+               "reached": [0.96] * n, "most_tried": 52, "held_out": 34, **found}  # fmt: skip
+    more = samples.pop("more", {})
+    return [
+        line for line in words(result(tau, samples_to_adapt=samples, **more)) if "predict" in line or "tried" in line
+    ]
+
+
+def test_enough_measurements_are_said_of_every_platform():
+    (said,) = enough_words(from_all=[5, 12, 30], alone=[30, None, 20])
+    assert said == (
+        "To predict latencies from those on all others (Kendall tau 0.95 on 34 held out), 5 measurements on device:x "
+        "(from nothing 30), 12 on device:y (from nothing more than 52) and 30 on device:z (from nothing 20, which is "
+        "less) are enough."
+    )
+
+
+def test_platforms_that_never_become_known_are_named_with_what_is_reached():
+    some, never = enough_words(from_all=[5, None, None], reached=[0.96, 0.9477, 0.91])
+    assert "5 measurements on device:x" in some
+    assert "device:y" not in some
+    assert never == (
+        "On device:y and device:z, all 52 measurements that could be tried are not enough: tau comes to 0.948 and "
+        "0.91, in this order."
+    )
+    assert enough_words(from_all=[None] * 3, reached=[0.9] * 3)[0].startswith("On device:x, device:y and device:z, all")
+
+
+def test_a_platform_whose_own_noise_stops_it_is_said_to():
+    ceiling = {"kendall_tau": [[0.9496, 1, 1], [1, 1, 1], [1, 1, 1]]}
+    said = enough_words(more={"ceiling": ceiling})
+    assert "device:x" not in said[0]
+    assert said[1] == (
+        "Two runs of device:x agree at Kendall tau 0.9496 themselves: with any number of measurements no predictor "
+        "reaches 0.95 there."
+    )
+
+
+def test_results_of_earlier_versions_say_the_fewest_from_one_platform():
+    found = {"target_tau": 0.95, "adapted": [[0, 9, None], [4, 0, None], [6, 3, 0]], "alone": [20, 20, 20],
+             "most_tried": 40, "held_out": 34}  # fmt: skip
+    said = words(result(THREE, samples_to_adapt=found))
+    assert any("4 measurements on device:x (from nothing 20) and 3 on device:y" in line for line in said)
+    assert any(line.startswith("On device:z, 40 measurements are not enough.") for line in said)
+
+
+def test_no_digits_contradict_the_threshold():
+    said = words(result([[1, 0.9483], [0.9483, 1]], n_shared=21, orders=[["alike", "few"], ["few", "alike"]]))
+    assert "(Kendall tau 0.948); with 0.95 or more it would." in said[0]
+
+
+def test_what_was_not_searched_is_not_called_searched():
+    for settings, start in (({}, "The front searched on"), ({"tables": "every sub-network"}, "The front of")):
+        said = words(result([[1, 0.5], [0.5, 1]], settings=settings))
+        assert any(line.startswith(start) for line in said)
+
+
+def test_effects_say_what_variance_their_model_explains():
+    effects = {"names": ["ks"], "percent": [[60.0, 10.0]], "explained": [0.941, 0.984]}
+    interval = {"effects": {"low": [[58.0, 8.0]], "high": [[62.0, 12.0]]}}
+    said = words(result([[1, 0.5], [0.5, 1]], effects=effects, intervals=interval))
+    assert any(line.endswith("; the additive model explains 94 and 98 % of the variance there.") for line in said)

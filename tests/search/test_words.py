@@ -5,6 +5,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from hwnas.search.words import (
+    against,
     facts,
     letter,
     listed,
@@ -102,3 +103,11 @@ def test_a_title_has_the_unit_and_says_what_is_a_prediction(objective, predicted
 
 def test_a_quality_without_a_unit_has_no_brackets():
     assert quality_title({"metric": "score", "unit": "", "predicted": True}) == "predicted score"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.9477, "0.948"), (0.95, "0.95"), (0.9532, "0.95"), (0.94999, "0.94999"), (0.91, "0.91"), (-0.001, "0.00")],
+)
+def test_a_number_stays_on_its_side_of_a_threshold(value, shown):
+    assert against(value, 0.95) == shown
