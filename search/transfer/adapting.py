@@ -72,10 +72,10 @@ def adapting(space: SearchSpace, X: IntArray, latency: FloatArray, rng: np.rando
     X, latency = X[rows], latency[rows]
     n_platforms, n_test = latency.shape[1], held_out(len(rows))
     many = n_platforms * (n_platforms - 1) > _FEW_PAIRS
-    splits, sizes = (1, _SIZES_MANY) if many else (_SPLITS, _SIZES)
+    splits, tried_sizes = (1, _SIZES_MANY) if many else (_SPLITS, _SIZES)
     # The last size is all that there is: what a predictor comes to where more measurements are of no use.
-    most = min(len(rows) - n_test, max(sizes))
-    sizes = (*(size for size in sizes if size < most), most)
+    most = min(len(rows) - n_test, max(tried_sizes))
+    sizes = (*(size for size in tried_sizes if size < most), most)
     seed = int(rng.integers(2**32))
     # Single measurements are noisy; what a process has learned from all of them is less so.
     said = np.column_stack([learned(space, X, column)(X) for column in latency.T])

@@ -47,9 +47,8 @@ def from_all(found: Mapping[str, Any]) -> Sequence[int | None]:
     """
     if "from_all" in found:
         return [None if one is None else int(one) for one in found["from_all"]]
-    each = range(len(found["adapted"]))
-    columns = [known([[row[place] for row in found["adapted"]]], lambda _, j, own=place: j != own) for place in each]
-    return [min((int(n) for n, _, _ in column), default=None) for column in columns]
+    singles = known(found["adapted"], lambda i, j: i != j)
+    return [min((int(n) for n, _, j in singles if j == place), default=None) for place in range(len(found["adapted"]))]
 
 
 def _reached(found: Mapping[str, Any], reached: Sequence[tuple[int, int]]) -> Sentence:
