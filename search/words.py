@@ -129,3 +129,14 @@ def shortened(keys: Iterable[str]) -> dict[str, str]:
             if len(set(short.values())) == len(distinct):
                 return short
     return {key: key for key in distinct}
+
+
+def model_in_words(row: Mapping[str, Any]) -> str:
+    """Return one line about a fixed model that was measured beside a search, from its JSON."""
+    latency = row["latency_ms"]
+    if latency["value"] is None:
+        return f"model {row['key']} failed: {row['reason']}"
+    low, high = latency.get("ci_low"), latency.get("ci_high")
+    interval = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
+    doubtful = "" if row["status"] == "ok" else f", {row['status']}"
+    return f"model {row['key']}: {latency['value']:.4g} ms{interval}{doubtful}, {row['macs'] / 1e6:.1f}M MACs"

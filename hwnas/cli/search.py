@@ -16,6 +16,7 @@ from hwnas.cli.options import (
     HtmlFile,
     JsonFile,
     LocalCluster,
+    Models,
     Platform,
     Protocol,
     Quality,
@@ -40,12 +41,13 @@ from hwnas.cli.options import (
     wait_s,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark
-from hwnas.cli.progress import searching
+from hwnas.cli.progress import measuring, searching
 from hwnas.cli.tables import Cell, Column, TextTable
 from hwnas.harness.measurement.beside_load import status_shown
-from hwnas.search.words import shortened
+from hwnas.search.words import model_in_words, shortened
 
 if TYPE_CHECKING:
+    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.search.study.run import SearchProgress
 
 FRONT_ROWS = 20
@@ -67,6 +69,7 @@ def search(
             autocompletion=complete.objectives,
         ),
     ] = None,
+    model: Models = None,
     quality: Quality = None,
     weights: Weights = None,
     subset: Subset = None,
@@ -127,16 +130,22 @@ def search(
 ) -> int:
     """Search a super-network for the best trade-offs of latency and quality on one platform."""
     from hwnas import supernets
+    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
     from hwnas.search.report import search_page
     from hwnas.search.study.run import search as run
+    from hwnas.supernets.fixed import FixedModel
 
     net = supernets.get(supernet)
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
+        # Looked at before the search, which may take hours.
+        models = SideBySide(None, (), [FixedModel.of(spec) for spec in model]) if model else None
+        if models is not None:
+            models.check([where])
         announced: set[str] = set()
 
         def show(event: SearchProgress) -> None:
@@ -174,10 +183,14 @@ def search(
             progress=show,
         )
     outcome = found.to_json()
+    if models is not None:
+        outcome["models"] = _measured(models, where, store, quiet, protocol=asked, wait_s=calm_s)
     with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
         deliver.result(outcome, front_table(outcome), json=json, html=html, page=search_page)
         if json != STANDARD_OUTPUT and not quiet:
             _summary(outcome)
+            for one in outcome.get("models", ()):
+                remark(model_in_words(one))
             if timings:
                 remark(_times(outcome["time_s"]))
     if quiet and not outcome["front"]:
@@ -185,6 +198,14 @@ def search(
         for line in outcome.get("notes", ()):
             remark(line)
     return 0 if outcome["front"] else 1
+
+
+def _measured(models: SideBySide, where: Any, location: str, quiet: bool, **options: Any) -> list[dict[str, Any]]:
+    """Measure fixed models side by side, thoroughly, and return what was measured as JSON values."""
+    from hwnas.harness.store import Store
+
+    with Store.open(location) as store, measuring(models.net, where, None, quiet, **options) as measurer:
+        return [one.to_json() for one in models.measure(measurer.measure, store)]
 
 
 def _again(study: str, store: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,13 +62,62 @@ def projection(seen: StudyView, a: int, b: int) -> Figure:
         id=f"front-{a}-{b}",
         title=f"{seen.names[b]} against {seen.names[a]}",
         says=f"{len(drawn)} evaluations, coloured by the iteration that proposed them; "
-        f"the {len(seen.front)} of the front are outlined.",
+        f"the {len(seen.front)} of the front are outlined.{_models_in_words(seen, a)}",
         data=data,
-        layout={"xaxis": axis(seen.title(a)), "yaxis": axis(seen.title(b))},
+        layout={"xaxis": axis(seen.title(a)), "yaxis": axis(seen.title(b)), **_model_lines(seen, a)},
         table=_values(seen, a, b),
         choice=f"{seen.names[b]} against {seen.names[a]}",
         height=500 if len(seen.objectives) == 2 else 420,
     )
+
+
+def _models(seen: StudyView, column: int) -> list[tuple[str, float]]:
+    """Return the names of fixed models and their values of an objective, as far as it is known of them."""
+    read: dict[str, Callable[[Mapping[str, Any]], float | None]] = {
+        "latency": lambda row: row["latency_ms"]["value"],
+        "macs": lambda row: row["macs"] / 1e6,
+        "params": lambda row: row["params"] / 1e6,
+    }
+    if seen.names[column] not in read:
+        return []
+    found = [(str(row["key"]), read[seen.names[column]](row)) for row in seen.result.get("models") or []]
+    return [(name, one) for name, one in found if one is not None]
+
+
+def _model_lines(seen: StudyView, column: int) -> dict[str, Any]:
+    """Return what draws a dotted line at each fixed model's value; its quality is not known, so it is no point."""
+    lines = [
+        {
+            "type": "line",
+            "x0": value,
+            "x1": value,
+            "y0": 0,
+            "y1": 1,
+            "yref": "paper",
+            "line": {"color": "@muted", "width": 1.5, "dash": "dot"},
+        }
+        for _, value in _models(seen, column)
+    ]
+    names = [
+        {
+            "x": value,
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "top",
+            "xanchor": "left",
+            "text": text(name),
+            "showarrow": False,
+            "textangle": 90,
+            "font": {"size": 11, "color": "@muted"},
+        }
+        for name, value in _models(seen, column)
+    ]
+    return {"shapes": lines, "annotations": names} if lines else {}
+
+
+def _models_in_words(seen: StudyView, column: int) -> str:
+    named = [f"{name} at {number(value)}" for name, value in _models(seen, column)]
+    return f" Dotted: {', '.join(named)}, whose quality is not known here." if named else ""
 
 
 def _values(seen: StudyView, *columns: int) -> PageTable:

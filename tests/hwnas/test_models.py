@@ -111,3 +111,57 @@ def test_what_is_no_model_is_refused():
             hwnas.measure(None, None, "torch", models=models, progress=False)
     with pytest.raises(UsageError, match="expected a super-network and configs"):
         hwnas.measure(TINY, None, "torch", progress=False)
+
+
+MODELS = [
+    {"key": name, "latency_ms": {"value": value, "ci_low": 1.5, "ci_high": 2.5}, "macs": 7_000_000, "params": 3}
+    | {"status": status, "reason": "it broke"}
+    for name, value, status in (("a<b>.py:f", 2.0, "unstable"), ("c.onnx", None, "failed"))
+]
+
+
+def test_a_model_is_a_dotted_line_on_the_fronts_whose_axis_is_known_of_it(assets):
+    from hwnas.search.report import search_page
+    from hwnas.search.report.search_figures import pairs, projection
+    from hwnas.search.report.study_view import StudyView
+
+    options = {"objectives": ["latency", "macs", "top1"], "algorithm": "random", "evals": 6, "store": None}
+    result = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", progress=False, **options).to_json()
+    plain = StudyView(result)
+    assert not any("shapes" in projection(plain, *pair).layout for pair in pairs(plain))
+    seen = StudyView(result | {"models": MODELS})
+    lines = {}
+    for a, b in pairs(seen):
+        figure = projection(seen, a, b)
+        lines[seen.names[a]] = [one["x0"] for one in figure.layout.get("shapes", ())]
+        assert [one["text"] for one in figure.layout.get("annotations", ())][:1] in (["a&lt;b&gt;.py:f"], [])
+        assert ("Dotted: a<b>.py:f at" in figure.says) == bool(lines[seen.names[a]])
+    assert lines == {"latency": [2.0], "macs": [7.0, 7.0]}
+    assert "a&lt;b&gt;.py:f" in search_page(result | {"models": MODELS})
+
+
+def test_a_model_is_one_line_in_words():
+    from hwnas.search.words import model_in_words
+
+    assert [model_in_words(one) for one in MODELS] == [
+        "model a<b>.py:f: 2 ms (1.5 to 2.5), unstable, 7.0M MACs",
+        "model c.onnx failed: it broke",
+    ]
+
+
+def test_a_model_that_cannot_be_measured_is_refused_before_the_search(capsys, assets):
+    search = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "3", "-q"]
+    assert run([*search, "--model", "net.py:small"]) == 2
+    assert "cannot run the model" in " ".join(capsys.readouterr().err.split())
+    with Store.open("hwnas.db") as store:
+        assert store.studies() == []
+
+
+@pytest.mark.slow
+def test_models_are_measured_when_a_search_has_ended(tmp_path):
+    search = ["search", TINY, "-p", "torch", "--objective", "macs", "--evals", "2", "-a", "random"]
+    arguments = [one for one in QUICK if one not in {"--effort", "quick"}]
+    assert run([*search, "--model", "net.py:small", *arguments, "--json", "found.json", "--html", "page.html"]) == 0
+    (model,) = json.loads((tmp_path / "found.json").read_text())["models"]
+    assert (model["key"], model["macs"]) == ("net.py:small", 192 * 8)
+    assert model["latency_ms"]["value"] > 0
