@@ -134,7 +134,8 @@ def _spread(net: SuperNetwork, n: int, rng: np.random.Generator) -> IntArray:
     """Draw sub-networks of all sizes; uniformly random ones would all be of medium size."""
     levels = rng.random((n, 1))
     drawn: IntArray = rng.binomial(net.space.n_options - 1, levels, size=(n, net.space.n_var))
-    return drawn
+    # Values that have no order know no sizes.
+    return np.where(net.space.ordered, drawn, net.space.sample(n, rng)) if not net.space.ordered.all() else drawn
 
 
 def _ridge(A: FloatArray, y: FloatArray, unit: float) -> FloatArray:

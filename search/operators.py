@@ -31,20 +31,26 @@ def reset(space: SearchSpace, X: IntArray, rng: np.random.Generator, probability
             every row changes, so a child is another network than its parent wherever the space has another.
     """
     chosen = _chosen(space, X, rng, probability)
-    shift = rng.integers(1, np.maximum(space.n_options, 2), size=X.shape)
-    return np.where(chosen, (X + shift) % space.n_options, X)
+    return np.where(chosen, _others(space, X, rng), X)
 
 
 def neighbour(space: SearchSpace, X: IntArray, rng: np.random.Generator, probability: float = 0.0) -> IntArray:
-    """Move each chosen gene one step up or down, inwards at the ends; arguments as for ``reset``."""
+    """Move each chosen gene one step up or down, inwards at the ends; arguments as for ``reset``.
+
+    Genes whose values have no order get another one, as by ``reset``.
+    """
     chosen = _chosen(space, X, rng, probability)
     step = np.where(rng.random(X.shape) < 0.5, -1, 1)
     outside = (X + step < 0) | (X + step >= space.n_options)
-    return np.where(chosen & (space.n_options > 1), X + np.where(outside, -step, step), X)
+    moved = X + np.where(outside, -step, step)
+    return np.where(chosen & (space.n_options > 1), _where_ordered(space, moved, X, rng), X)
 
 
 def polynomial(space: SearchSpace, X: IntArray, rng: np.random.Generator, probability: float = 0.02) -> IntArray:
-    """Polynomial mutation (Deb and Agrawal, 1999; distribution index 20) with rounding: the published setting."""
+    """Polynomial mutation (Deb and Agrawal, 1999; distribution index 20) with rounding: the published setting.
+
+    Genes whose values have no order get another one, as by ``reset``.
+    """
     eta = 20.0
     chosen = rng.random(X.shape) < probability
     span = np.maximum(space.n_options - 1, 1).astype(np.float64)
@@ -53,7 +59,7 @@ def polynomial(space: SearchSpace, X: IntArray, rng: np.random.Generator, probab
     down = (2.0 * u + (1.0 - 2.0 * u) * (1.0 - low) ** (eta + 1.0)) ** (1.0 / (eta + 1.0)) - 1.0
     up = 1.0 - (2.0 * (1.0 - u) + 2.0 * (u - 0.5) * (1.0 - high) ** (eta + 1.0)) ** (1.0 / (eta + 1.0))
     moved = X + np.where(u < 0.5, down, up) * span
-    return np.where(chosen, _rounded(space, moved), X)
+    return np.where(chosen, _where_ordered(space, _rounded(space, moved), X, rng), X)
 
 
 def uniform(space: SearchSpace, A: IntArray, B: IntArray, rng: np.random.Generator) -> IntArray:
@@ -70,13 +76,16 @@ def two_point(space: SearchSpace, A: IntArray, B: IntArray, rng: np.random.Gener
 
 
 def sbx(space: SearchSpace, A: IntArray, B: IntArray, rng: np.random.Generator) -> IntArray:
-    """Simulated binary crossover (Deb and Agrawal, 1995; distribution index 15) with rounding, as published."""
+    """Simulated binary crossover (Deb and Agrawal, 1995; distribution index 15) with rounding, as published.
+
+    There is nothing between values that have no order: such genes are taken from the second parent.
+    """
     eta = 15.0
     u = rng.random(A.shape)
     beta = np.where(u <= 0.5, (2.0 * u) ** (1.0 / (eta + 1.0)), (2.0 * (1.0 - u)) ** (-1.0 / (eta + 1.0)))
     sign = np.where(rng.random(A.shape) < 0.5, 1.0, -1.0)
     crossed = 0.5 * ((A + B) + sign * beta * np.abs(B - A))
-    return np.where(rng.random(A.shape) < 0.5, _rounded(space, crossed), A)
+    return np.where(rng.random(A.shape) < 0.5, np.where(space.ordered, _rounded(space, crossed), B), A)
 
 
 MUTATIONS: Mapping[str, Mutation] = MappingProxyType({"reset": reset, "neighbour": neighbour, "polynomial": polynomial})
@@ -94,6 +103,17 @@ def _chosen(space: SearchSpace, X: IntArray, rng: np.random.Generator, probabili
     rows = np.arange(len(X))
     chosen[rows, surest] |= able[rows, surest]
     return chosen
+
+
+def _others(space: SearchSpace, X: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return another value of each gene, uniform over the others."""
+    shift = rng.integers(1, np.maximum(space.n_options, 2), size=X.shape)
+    return np.asarray((X + shift) % space.n_options, dtype=np.int64)
+
+
+def _where_ordered(space: SearchSpace, moved: IntArray, X: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return ``moved`` where values have an order, and others than those of ``X`` where they have none."""
+    return moved if space.ordered.all() else np.where(space.ordered, moved, _others(space, X, rng))
 
 
 def _rounded(space: SearchSpace, values: FloatArray) -> IntArray:

@@ -78,5 +78,9 @@ def of_all_sizes(space: SearchSpace, n: int, rng: np.random.Generator) -> IntArr
 
 
 def _of_levels(space: SearchSpace, levels: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Draw a vector of each level: each choice is binomial with the level as its mean, ``(n, n_var)``."""
-    return rng.binomial(space.n_options - 1, levels[:, None], size=(len(levels), space.n_var))
+    """Draw a vector of each level, ``(n, n_var)``: each choice is binomial with the level as its mean.
+
+    Values that have no order know no levels: they are drawn uniformly.
+    """
+    X = rng.binomial(space.n_options - 1, levels[:, None], size=(len(levels), space.n_var))
+    return X if space.ordered.all() else np.where(space.ordered, X, space.sample(len(levels), rng))

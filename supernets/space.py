@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,16 +36,20 @@ class Choice:
 
     Attributes:
         key: its config key ("ks").
-        values: the values that can be chosen, in ascending order.
+        values: the values that can be chosen, in ascending order where they have one.
         needs: ``(column, index)``: the choice matters only if the vector's entry in ``column`` is at least ``index``
             (a layer that exists only from some depth on). ``None``: it always matters.
         same_as: for each index, the index that builds the same network; ``None``: all differ.
+        ordered: larger values are more of something, as of kernel sizes and depths. Values without an order are labels,
+            as of operations: nothing that searches or predicts depends on which stands beside which.
     """
 
     key: str
     values: tuple[Value, ...]
     needs: tuple[int, int] | None = None
     same_as: tuple[int, ...] | None = None
+    # Spaces are known by how their choices are spelled, and were before there were any without an order.
+    ordered: bool = field(default=True, repr=False)
 
     @property
     def n_distinct(self) -> int:
@@ -105,6 +110,11 @@ class SearchSpace:
     def n_options(self) -> IntArray:
         """The number of values of each choice, ``(n_var,)``."""
         return np.array([len(choice.values) for choice in self.choices], dtype=np.int64)
+
+    @cached_property
+    def ordered(self) -> BoolArray:
+        """Which choices' values have an order, ``(n_var,)``."""
+        return np.array([choice.ordered for choice in self.choices], dtype=bool)
 
     @property
     def size(self) -> int:

@@ -87,7 +87,11 @@ class ParzenSearch:
             active = space.active(x[None])[0]
             for column, choice in enumerate(space.choices):
                 if active[column] and (choice.needs is not None) is dependent:
-                    x[column] = trial.suggest_int(str(column), 0, len(choice.values) - 1)
+                    name, n = str(column), len(choice.values)
+                    x[column] = (
+                        trial.suggest_int(name, 0, n - 1) if choice.ordered
+                        else trial.suggest_categorical(name, range(n))
+                    )  # fmt: skip
         suggested = space.canonical(x[None])
         taken = self._observations.seen | self._pending.keys()
         x = self._renewed(suggested, taken)
@@ -107,12 +111,16 @@ class ParzenSearch:
     def _trial(self, x: IntArray, f: FloatArray) -> Any:
         space = self._problem.space
         active = np.flatnonzero(space.active(x[None])[0])
-        distribution = self._optuna.distributions.IntDistribution
         return self._optuna.trial.create_trial(
             values=f.tolist(),
             params={str(column): int(x[column]) for column in active},
-            distributions={str(column): distribution(0, int(space.n_options[column]) - 1) for column in active},
+            distributions={str(column): self._distribution(column) for column in active.tolist()},
         )
+
+    def _distribution(self, column: int) -> Any:
+        choice, kinds = self._problem.space.choices[column], self._optuna.distributions
+        n = len(choice.values)
+        return kinds.IntDistribution(0, n - 1) if choice.ordered else kinds.CategoricalDistribution(range(n))
 
     def _drop_pending(self) -> None:
         """What was asked for and never observed has failed, as far as the sampler is concerned."""

@@ -59,9 +59,11 @@ class SpaceFeatures:
         kinds = numbered([choice.key for choice in space.choices])
         stages = numbered(list(zip(kinds, choice_stages(space), strict=True)))
         self._sums = [_summing(groups) for groups in (kinds, stages)]
+        self._counts = [_counting(space, groups) for groups in (kinds, stages)]
         self._coordinates = coordinates(space)
         one_hot_kinds = np.repeat(kinds, space.n_options)
-        widths = [*(len(total) for total in self._sums), space.n_var] if hierarchical else []
+        sums = zip(self._sums, self._counts, strict=True)
+        widths = [*(len(total) + count.shape[1] for total, count in sums), space.n_var] if hierarchical else []
         # The amplitudes are round numbers between those learned on several spaces.
         self.blocks = _laid_out(widths, (-0.3, -1.5, -2.0), one_hot_kinds)
 
@@ -72,7 +74,9 @@ class SpaceFeatures:
             return one_hot
         columns = np.arange(self._space.n_var)
         single = self._coordinates[columns, X] * self._space.active(X)
-        return np.hstack([single @ self._sums[0].T, single @ self._sums[1].T, single, one_hot])
+        pairs = zip(self._sums, self._counts, strict=True)
+        sums = [part for total, count in pairs for part in (single @ total.T, one_hot @ count)]
+        return np.hstack([*sums, single, one_hot])
 
 
 def plain_blocks(n_features: int) -> tuple[FeatureBlock, ...]:
@@ -132,10 +136,28 @@ def _summing(groups: IntArray) -> FloatArray:
     return np.asarray(total / np.sqrt(total.sum(axis=1, keepdims=True)), dtype=np.float64)
 
 
+def _counting(space: SearchSpace, groups: IntArray) -> FloatArray:
+    """Return the matrix that counts each value without an order in each group, from one-hot features, ``(., k)``.
+
+    It is scaled as in ``_summing``; without such values k is 0.
+    """
+    labels = [
+        (group, value) if not choice.ordered else None
+        for group, choice in zip(groups.tolist(), space.choices, strict=True)
+        for value in choice.values
+    ]
+    distinct = [label for label in dict.fromkeys(labels) if label is not None]
+    counted = np.array([[label == one for one in distinct] for label in labels], dtype=np.float64)
+    counted = counted.reshape(len(labels), len(distinct))
+    return np.asarray(counted / np.sqrt(counted.sum(axis=0, keepdims=True)), dtype=np.float64)
+
+
 def coordinates(space: SearchSpace) -> FloatArray:
-    """Return each choice's values mapped to -1..1, ``(n_var, most options)``."""
+    """Return each choice's values mapped to -1..1, ``(n_var, most options)``; 0 where they have no order."""
     table = np.zeros((space.n_var, int(space.n_options.max())))
     for row, choice in enumerate(space.choices):
+        if not choice.ordered:
+            continue
         values = np.array(choice.values, dtype=np.float64)
         table[row, : len(values)] = 2.0 * (values - values.min()) / max(float(np.ptp(values)), 1e-12) - 1.0
     return table

@@ -310,5 +310,6 @@ def _bound(name: str, constraints: Sequence[Constraint]) -> float | None:
 
 def _digest(space: SearchSpace) -> str:
     """Name a space: keys of another one mean other sub-networks."""
-    spelled = repr((space.choices, sorted(space.fixed.items())))
+    labels = [] if space.ordered.all() else np.flatnonzero(~space.ordered).tolist()
+    spelled = repr((space.choices, sorted(space.fixed.items()), *labels))
     return hashlib.sha256(spelled.encode()).hexdigest()[:16]
