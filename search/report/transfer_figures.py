@@ -65,7 +65,7 @@ def front_figure(
         id=f"front-{target}",
         title=f"On {here}",
         says=f"Each front with its latencies on {here}, {platforms[target]}. "
-        f"The solid line bounds what {here}\u2019s own front.",
+        f"The solid line is {here}\u2019s own front.",
         data=data,
         layout={
             "xaxis": axis(f"latency on {here} (ms)"),
