@@ -79,7 +79,7 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
         ([*SEARCH, "--target", "nan"], "target hypervolume: expected a positive number, got nan"),
         ([*SEARCH, "--target", "inf"], "target hypervolume: expected a positive number, got inf"),
         ([*SEARCH, "--store", "no/such/dir/hwnas.db"], "no/such/dir"),
-        ([*SEARCH, "--resume"], "--study"),
+        ([*SEARCH, "--resume"], "leave out resume (--resume) to begin one"),
         ([*SEARCH, "--resume", "--study", "never-begun"], "never-begun"),
         (["transfer", "ofa-mbv3-w1.2", "-p", "lut:table=note10"], "two platforms"),
         (["serch"], "Did you mean 'search'"),
