@@ -128,7 +128,7 @@ def _text(*parts: str | Path) -> str | None:
 
 def _cpuinfo(*names: str) -> str | None:
     """Return the first of these fields that /proc/cpuinfo has (x86 and ARM name them differently)."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in (_text("/proc/cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in names:
             return value.strip()
@@ -136,7 +136,7 @@ def _cpuinfo(*names: str) -> str | None:
 
 
 def _cpu_model() -> str | None:
-    return (_cpuinfo("model name", "Model", "CPU part") if Path("/proc/cpuinfo").exists() else None) or host.processor()
+    return _cpuinfo("model name", "Model", "CPU part") or host.processor() or None
 
 
 def _flags() -> str | None:
@@ -171,11 +171,17 @@ def _nodes() -> int | None:
 
 
 def _memory_gib() -> float:
+    if not hasattr(os, "sysconf"):  # Windows
+        import psutil
+
+        return round(psutil.virtual_memory().total / 2**30, 1)
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 
 
 def _load() -> float:
-    return round(os.getloadavg()[0], 2)
+    import psutil  # which knows it on Windows too
+
+    return round(psutil.getloadavg()[0], 2)
 
 
 def is_virtual() -> bool:
@@ -197,7 +203,7 @@ def host_identity() -> str:
     parts = (
         host.node(),
         _text("/etc/machine-id") or "",
-        _text("/sys/class/dmi/id/product_uuid") if os.geteuid() == 0 else "",
+        _text("/sys/class/dmi/id/product_uuid") if hasattr(os, "geteuid") and os.geteuid() == 0 else "",
     )
     return hashlib.sha256("\n".join(part or "" for part in parts).encode()).hexdigest()[:12]
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 from hwnas.harness.host import cgroup
 from hwnas.supernets.errors import MeasurementError
@@ -86,13 +90,13 @@ class SystemClocks:
         self._waiting = [_Open(task / "schedstat") for task in _listed(_TASKS)]
         self._stat = _Open(_STAT)
         self._throttled = [_Open(path) for path in cgroup.stat_files()]
-        self._tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+        self._tick = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
         self._slow, self._slow_at = (0, 0), -_SLOW_NS
 
     @staticmethod
     def switches() -> int:
-        """Return the process's involuntary context switches."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        """Return the process's involuntary context switches; 0 where the system does not count them."""
+        return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
     def host(self) -> HostCounters:
         """Return the host's counters; 0 where the system has none."""

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal is gone"}
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _WORDS[signal.SIGHUP] = "the terminal is gone"
+_SIGNALS = tuple(_WORDS)
 # A command that does not come to its end by itself, because a library computes on or a database is locked, is ended.
 # It is made for that: the store's transactions are whole or not there, and children end with their parent.
 PATIENCE_S = 2.0
