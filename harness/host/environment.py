@@ -174,14 +174,14 @@ def _memory_gib() -> float:
     if not hasattr(os, "sysconf"):  # Windows
         import psutil
 
-        return round(psutil.virtual_memory().total / 2**30, 1)
+        return round(float(psutil.virtual_memory().total) / 2**30, 1)
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 
 
 def _load() -> float:
     import psutil  # which knows it on Windows too
 
-    return round(psutil.getloadavg()[0], 2)
+    return round(float(psutil.getloadavg()[0]), 2)
 
 
 def is_virtual() -> bool:

@@ -217,13 +217,12 @@ def _stages(row: dict[str, Any]) -> str:
 
 def _cells(row: dict[str, Any]) -> list[Cell]:
     latency = row["latency_ms"]
-    interval = f"{latency['ci_low']:.3f}..{latency['ci_high']:.3f}" if latency.get("ci_low") is not None else ""
     return [
         row["platform"],
         ""
         if latency["value"] is None
         else (f"{(value := format(latency['value'], '.3f'))} ({latency['statistic']})", value),
-        interval,
+        _interval(latency),
         *(number(one["value"], ".3f") for one in row.get("percentiles_ms", {}).values()),
         number(row["throughput_per_s"], ".1f"),
         number(row["first_inference_ms"], ".2f"),
@@ -233,6 +232,12 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
         "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**20:.0f} MiB",
         (status_shown(row["status"], row["context"].get("load")), f"{row['status']}{'*' * ('load' in row['context'])}"),
     ]
+
+
+def _interval(latency: dict[str, Any]) -> str:
+    """Return an interval in words; of few samples, a bound may not be known."""
+    low, high = latency.get("ci_low"), latency.get("ci_high")
+    return "" if low is None and high is None else f"{number(low, '.3f')}..{number(high, '.3f')}"
 
 
 def _remark_on(rows: list[dict[str, Any]]) -> None:
