@@ -1,6 +1,6 @@
 """How many evaluations a search on a new device needs when others are known: a table of ``docs/transfer.md``.
 
-    python scripts/start_study.py                        # every published table of ofa-mbv3-w1.2: half an hour
+    python scripts/start_study.py                        # every published table of ofa-mbv3-w1.2: an hour
     python scripts/start_study.py --on note10
 
 The latency of the device is not known and has to be evaluated, as if it were measured, and so has the accuracy
