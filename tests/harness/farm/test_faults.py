@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import hwnas
 from hwnas import supernets
 from hwnas.harness.farm.cluster import Cluster
 from hwnas.harness.farm.engine import differences
@@ -129,7 +130,7 @@ def test_other_versions_are_refused(own, open_cluster):
     first._client.set_metadata([CHARTER], {"hwnas": "0.0.1", "protocol": "1"})
     code, said = worker(fleet, "-p", "scripted-device", "-q")
     assert code == 2
-    assert "hwnas 0.1.0 here, 0.0.1 there" in said
+    assert f"hwnas {hwnas.__version__} here, 0.0.1 there" in said
     with pytest.raises(UsageError, match=r"other versions: .*protocol \d+ here, 1 there"):
         Cluster(fleet.address)
 
