@@ -12,4 +12,4 @@ study = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", evals=evals, seed=0)
 for one in study.front:
     print(f"{one.objectives['latency']:6.2f} ms  {one.objectives['top1']:6.2f} %  {one.key}")
 
-study.report("search.html")
+study.report("front.html")
