@@ -59,17 +59,14 @@ def export(stage: Stage, precision: str = "fp32", dynamic_batch: bool = False) -
     Raises:
         BackendError: neither this exporter nor torch's can export the module; says what would help.
     """
-    given = as_file(stage.module)
-    if given is not None:
-        return given
     key = (tuple(tuple(x.shape) for x in stage.inputs), stage.input_names, precision, dynamic_batch)
     graphs = _exported.setdefault(stage.module, {})
     if key not in graphs:
-        graphs[key] = _export(stage, precision, dynamic_batch)
+        graphs[key] = _from_file(stage.module) or _export(stage, precision, dynamic_batch)
     return graphs[key]
 
 
-def as_file(module: torch.nn.Module) -> Graph | None:
+def _from_file(module: torch.nn.Module) -> Graph | None:
     """Return the graph of a module that is an ONNX file; ``None``: it is none."""
     if not hasattr(module, "opset"):
         return None

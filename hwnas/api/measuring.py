@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hwnas.api.fixed import ModelLike, made
-from hwnas.api.opening import DEFAULT_STORE, StoreLike, network, opened
+from hwnas.api.opening import StoreLike, network, opened
 from hwnas.api.showing import ProgressLike, bars
+from hwnas.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 # Where measurements and studies are stored: a file's path, a database's URL, an open store, or nowhere.
 StoreLike: TypeAlias = "Store | str | Path | Literal[False] | None"
-DEFAULT_STORE = "hwnas.db"
 
 
 def network(net: SuperNetwork | str) -> SuperNetwork:

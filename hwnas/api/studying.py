@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from hwnas.api.opening import DEFAULT_STORE, StoreLike, network, opened
+from hwnas.api.opening import StoreLike, network, opened
 from hwnas.api.searching import options
+from hwnas.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from hwnas.api.results import OpenStudy, Study

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwnas.api.opening import DEFAULT_STORE, StoreLike, network, opened
+from hwnas.api.opening import StoreLike, network, opened
 from hwnas.api.searching import options
 from hwnas.api.showing import ProgressLike, bars
+from hwnas.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from hwnas.api.results import Study, TransferResult

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from hwnas.cli.options import (
-    DEFAULT_STORE,
     Cap,
     Evals,
     HtmlFile,
@@ -36,6 +35,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import comparing
 from hwnas.cli.tables import Column, ColumnKind, TextTable
+from hwnas.defaults import DEFAULT_STORE
 
 
 def add_to(app: typer.Typer) -> None:

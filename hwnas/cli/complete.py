@@ -40,7 +40,7 @@ def _platforms(_: Any) -> Iterable[str]:
 
 
 def _studies(ctx: Any) -> Iterable[str]:
-    from hwnas.cli.options import DEFAULT_STORE
+    from hwnas.defaults import DEFAULT_STORE
     from hwnas.harness.store import Store
 
     location = ctx.params.get("store") or DEFAULT_STORE

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hwnas.cli.configs import FORMS, read_configs
-from hwnas.cli.options import DEFAULT_STORE, JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
+from hwnas.cli.options import JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
 from hwnas.cli.output import Delivery, remark
 from hwnas.cli.progress import evaluating
 from hwnas.cli.tables import Column, TextTable
+from hwnas.defaults import DEFAULT_STORE
 from hwnas.search.words import shortened
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 
 from hwnas.cli.options import (
-    DEFAULT_STORE,
     Cap,
     JsonFile,
     LocalCluster,
@@ -33,6 +32,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results
 from hwnas.cli.progress import telling
 from hwnas.cli.tables import Column, ColumnKind, TextTable
+from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import Load, beside_load
 from hwnas.search.words import troubled
 

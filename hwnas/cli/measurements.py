@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from hwnas.cli.options import DEFAULT_STORE, JsonFile, StoreUrl
+from hwnas.cli.options import JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, ColumnKind, TextTable
+from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.words import shortened
 from hwnas.supernets.errors import UsageError

@@ -15,19 +15,11 @@ from hwnas.supernets.errors import UsageError, suggestion
 if TYPE_CHECKING:
     from hwnas.harness.farm.connection import FarmOptions
 
-Supernet = Annotated[
-    str,
-    typer.Argument(
-        help="Super-network, as 'hwnas supernets' lists them.", show_default=False, autocompletion=complete.supernets
-    ),
-]
-
-SupernetOrNone = Annotated[
-    str | None,
-    typer.Argument(
-        help="Super-network, as 'hwnas supernets' lists them.", show_default=False, autocompletion=complete.supernets
-    ),
-]
+_SUPERNET = typer.Argument(
+    help="Super-network, as 'hwnas supernets' lists them.", show_default=False, autocompletion=complete.supernets
+)
+Supernet = Annotated[str, _SUPERNET]
+SupernetOrNone = Annotated[str | None, _SUPERNET]
 Models = Annotated[
     list[str] | None,
     typer.Option(
@@ -189,8 +181,6 @@ Wait = Annotated[
 ]
 # Somebody who sits at a terminal can end what keeps the machine busy; a script cannot.
 _WAIT_S = 30.0
-
-DEFAULT_STORE = "hwnas.db"
 
 
 def farm_options(

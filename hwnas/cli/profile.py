@@ -9,7 +9,6 @@ import typer
 
 from hwnas.cli.configs import FORMS, read_configs
 from hwnas.cli.options import (
-    DEFAULT_STORE,
     Cap,
     Effort,
     HtmlFile,
@@ -34,6 +33,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
 from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
+from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import beside_load, status_shown
 from hwnas.search.words import shortened, troubled
 from hwnas.supernets.errors import UsageError

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli import complete
-from hwnas.cli.options import DEFAULT_STORE, Quiet, StoreUrl, Weights, output
+from hwnas.cli.options import Quiet, StoreUrl, Weights, output
 from hwnas.cli.output import STANDARD_OUTPUT, remark, write_text
+from hwnas.defaults import DEFAULT_STORE
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.writing import check_folder
 

@@ -8,7 +8,6 @@ import typer
 
 from hwnas.cli import complete
 from hwnas.cli.options import (
-    DEFAULT_STORE,
     Algorithm,
     Cap,
     Evals,
@@ -43,6 +42,7 @@ from hwnas.cli.options import (
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark
 from hwnas.cli.progress import measuring, searching
 from hwnas.cli.tables import Cell, Column, TextTable
+from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.words import model_in_words, shortened
 

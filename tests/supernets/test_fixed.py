@@ -204,3 +204,8 @@ def test_a_model_that_changes_before_a_worker_makes_it_is_noticed(listed, file):
 def test_a_name_of_no_list_is_refused(name):
     with pytest.raises(UsageError):
         supernets.get(name)
+
+
+def test_an_onnx_file_is_parsed_once_for_all_sessions(onnx_file):
+    stage = FixedModel.of(str(onnx_file)).stage(2)
+    assert export(stage) is export(stage)
