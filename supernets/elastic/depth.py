@@ -1,0 +1,144 @@
+"""Find the residual blocks that can be left out, since what goes in has the dimensions of what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hwnas.supernets.elastic.analysis import Analysis
+from hwnas.supernets.elastic.axes import Axis
+from hwnas.supernets.elastic.program import CALL, WEIGHT, Node
+
+# The config key.
+DEPTH = "depth"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A block that can be left out.
+
+    Attributes:
+        path: of its module.
+        entry: the node that goes in, which then takes the place of the exit.
+        exit: the node that comes out.
+        nodes: the names of its own nodes.
+        weights: the names of the weights that only it reads.
+    """
+
+    path: str
+    entry: str
+    exit: str
+    nodes: frozenset[str]
+    weights: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of equal dimensions, one behind the other; the last ones are left out first.
+
+    Attributes:
+        units: in the order of the model.
+        values: how many can be kept, ascending.
+    """
+
+    units: tuple[Unit, ...]
+    values: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the folder of modules that they are in."""
+        return self.units[0].path.rpartition(".")[0] or self.units[0].path
+
+
+def stages(analysis: Analysis) -> list[Stage]:
+    """Return the blocks that can be left out, in stages; half of a stage's always stay."""
+    found: list[list[Unit]] = []
+    for unit in sorted(_units(analysis), key=lambda one: _position(analysis, one.exit)):
+        behind = found and found[-1][-1].exit == unit.entry and _same(analysis, found[-1][-1].exit, unit.exit)
+        if behind and _parent(found[-1][-1].path) == _parent(unit.path):
+            found[-1].append(unit)
+        else:
+            found.append([unit])
+    return [Stage(tuple(units), tuple(range(len(units) // 2, len(units) + 1))) for units in found]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _position(analysis: Analysis, name: str) -> int:
+    return next(number for number, node in enumerate(analysis.program.nodes) if node.name == name)
+
+
+def _units(analysis: Analysis) -> list[Unit]:
+    """Return the blocks: members of lists of modules, or else the innermost modules that can be left out."""
+    paths = dict.fromkeys(path for node in analysis.program.nodes for path in _prefixes(node.path))
+    able = {path: unit for path in paths if (unit := _unit(analysis, path)) is not None}
+    members = {path for path in able if path.rpartition(".")[2].isdigit()}
+    kept = [path for path in members if not _any_inside(path, members)]
+    others = [path for path in able if path not in members and not _any_inside(path, able)]
+    others = [path for path in others if not any(_inside(path, one) or _inside(one, path) for one in kept)]
+    return [able[path] for path in (*kept, *others)]
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    parts = path.split(".") if path else []
+    return (".".join(parts[: number + 1]) for number in range(len(parts)))
+
+
+def _inside(path: str, outer: str) -> bool:
+    return path.startswith(f"{outer}.")
+
+
+def _any_inside(outer: str, paths: set[str] | dict[str, Unit]) -> bool:
+    return any(_inside(path, outer) for path in paths)
+
+
+def _unit(analysis: Analysis, path: str) -> Unit | None:
+    """Return the module at a path as a block; ``None``: it cannot be left out."""
+    program = analysis.program
+    own = [node for node in program.nodes if node.op == CALL and (node.path == path or _inside(node.path, path))]
+    names = {node.name for node in own}
+    exits = [node for node in own if any(reader.name not in names for reader in program.readers[node.name])]
+    if len(exits) != 1 or len(exits[0].shapes) != 1 or not _adds(analysis, own, exits[0]):
+        return None
+    outside = dict.fromkeys(name for node in own for name in node.refs() if name not in names)
+    entries = [
+        name
+        for name in outside
+        if program.by_name[name].op != WEIGHT and _same(analysis, name, exits[0].name) and _depends(analysis, name)
+    ]
+    read = {name for name in outside if program.by_name[name].op == WEIGHT}
+    alone = all(reader.name in names for name in read for reader in program.readers[name])
+    if len(entries) != 1 or not read or not alone:
+        return None
+    return Unit(path, entries[0], exits[0].name, frozenset(names), frozenset(program.by_name[n].target for n in read))
+
+
+def _adds(analysis: Analysis, own: list[Node], last: Node) -> bool:
+    """Return whether a block adds something of its output's dimensions to something."""
+    return any(
+        node.operator == "add"
+        and len(refs := list(node.refs())) == 2
+        and all(_same(analysis, name, last.name) for name in refs)
+        for node in own
+    )
+
+
+def _same(analysis: Analysis, one: str, other: str) -> bool:
+    if len(analysis.axes[one]) != 1 or len(analysis.axes[other]) != 1:
+        return False
+    left, right = analysis.of(one), analysis.of(other)
+    return len(left) == len(right) and all(_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def _equal(a: Axis, b: Axis) -> bool:
+    ones, others = list(a.leaves()), list(b.leaves())
+    return len(ones) == len(others) and all(
+        x is y or (x.fixed and y.fixed and x.size == y.size) for x, y in zip(ones, others, strict=True)
+    )
+
+
+def _depends(analysis: Analysis, name: str) -> bool:
+    """Return whether a node is no weight and not made of constants alone, judging by its own batch dimension."""
+    return any(leaf.batch for axis in analysis.of(name) for leaf in axis.leaves())

@@ -1,0 +1,82 @@
+"""Which channels of a set matter: the order in which they are left out.
+
+The order is fixed once, so that what a small sub-network keeps, a larger one keeps too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from hwnas.supernets.elastic.analysis import Analysis
+from hwnas.supernets.elastic.axes import JOIN, PRODUCT, Axis
+from hwnas.supernets.elastic.program import WEIGHT
+from hwnas.supernets.elastic.sets import ChannelSet
+from hwnas.supernets.space import FloatArray, IntArray
+
+# A norm's statistics and every bias say where activations lie, not how much they matter.
+_SHIFTS = ("bias", "running_mean", "running_var")
+
+
+def by_weights(analysis: Analysis, sets: Sequence[ChannelSet]) -> dict[Axis, IntArray]:
+    """Return the channels of each set, the most important first: those with the largest weights.
+
+    A channel's importance is the mean square of its entries in each weight that has it, in units of that weight's mean
+    over channels, averaged over the weights (the grouped L2 norm of Fang et al., 2023, arXiv 2301.12900).
+    """
+    scores: dict[Axis, FloatArray] = {one.axis: np.zeros(one.axis.size) for one in sets}
+    for node in analysis.program.nodes:
+        if node.op != WEIGHT or node.target.endswith(_SHIFTS):
+            continue
+        weight = analysis.program.weights[node.target]
+        if weight.is_floating_point():
+            squares = weight.detach().double().square()
+            for dim, axis in enumerate(analysis.of(node.name)):
+                others = [other for other in range(weight.dim()) if other != dim]
+                along = (squares.mean(others) if others else squares).numpy()
+                _add(scores, axis, along)
+    return ranked(scores)
+
+
+def ranked(scores: Mapping[Axis, FloatArray]) -> dict[Axis, IntArray]:
+    """Return the channels of each set by falling score; equal ones in their own order."""
+    return {axis: np.argsort(-score, kind="stable").astype(np.int64) for axis, score in scores.items()}
+
+
+def _add(scores: dict[Axis, FloatArray], axis: Axis, along: FloatArray) -> None:
+    mean = along.mean()
+    if mean > 0:
+        for leaf, part in per_leaf(axis, along / mean):
+            if leaf in scores:
+                scores[leaf] += part
+
+
+def per_leaf(axis: Axis, along: FloatArray) -> Iterator[tuple[Axis, FloatArray]]:
+    """Yield each leaf of an axis with the means of values over the entries of the axis that are its own."""
+    axis = axis.found()
+    if axis.form == JOIN:
+        start = 0
+        for part in axis.parts:
+            size = part.found().size
+            yield from per_leaf(part, along[start : start + size])
+            start += size
+    elif axis.form == PRODUCT:
+        sizes = [part.found().size for part in axis.parts]
+        grid = along.reshape(sizes)
+        for number, part in enumerate(axis.parts):
+            others = tuple(other for other in range(len(sizes)) if other != number)
+            yield from per_leaf(part, grid.mean(axis=others))
+    else:
+        yield axis, along
+
+
+def kept(ranking: IntArray, count: int) -> IntArray:
+    """Return the most important channels, in the order in which the model has them."""
+    return np.sort(ranking[:count])
+
+
+def first_channels(sets: Sequence[ChannelSet]) -> dict[Axis, IntArray]:
+    """Return the channels of each set in the order in which the model has them, whatever their importance."""
+    return {one.axis: np.arange(one.axis.size, dtype=np.int64) for one in sets}
+

@@ -1,0 +1,238 @@
+"""The super-network of a model: its search space, its counts, its sub-networks and its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnas.supernets.blocks import Block, BlockCounts, Slot
+from hwnas.supernets.elastic.analysis import Analysis
+from hwnas.supernets.elastic.axes import Axis
+from hwnas.supernets.elastic.counts import Counter, Presence
+from hwnas.supernets.elastic.depth import DEPTH, Unit, stages
+from hwnas.supernets.elastic.depth import Stage as DepthStage
+from hwnas.supernets.elastic.importance import kept
+from hwnas.supernets.elastic.program import INPUT, WEIGHT
+from hwnas.supernets.elastic.rebuild import Part, Rebuilder
+from hwnas.supernets.elastic.sets import ChannelSet, Wanted, channel_sets
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shared import AnyConfig, SharedWeights, Tensors, WeightLayout, fitted
+from hwnas.supernets.space import Choice, IntArray, SearchSpace
+from hwnas.supernets.supernet import Stage
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Elastic:
+    """What of a model can be left out.
+
+    Attributes:
+        analysis: of its program.
+        sets: its sets of channels, fixed ones too.
+        stages: its stages of blocks that can be left out.
+        rankings: the channels of each elastic set, the most important first.
+    """
+
+    analysis: Analysis
+    sets: tuple[ChannelSet, ...]
+    stages: tuple[DepthStage, ...]
+    rankings: Mapping[Axis, IntArray]
+
+    @property
+    def elastic_sets(self) -> tuple[ChannelSet, ...]:
+        """The sets that are not fixed."""
+        return tuple(one for one in self.sets if not one.fixed)
+
+    def presence(self, unit: Unit) -> tuple[int, int] | None:
+        """Return the number of a block's stage and the lowest index of its choice with which the block is there."""
+        for number, stage in enumerate(self.stages):
+            if unit in stage.units:
+                least = stage.units.index(unit) + 1 - stage.values[0]
+                return (number, least) if least > 0 else None
+        return None
+
+
+class ElasticModel(BlockCounts):
+    """A super-network made of a model; see ``hwnas.supernets.supernet.SuperNetwork``.
+
+    Args:
+        name: its name with options.
+        elastic: what of the model can be left out.
+        examples: the model's inputs for one sample, in order.
+    """
+
+    default_quality = "fidelity"
+
+    def __init__(self, name: str, elastic: Elastic, examples: Sequence[torch.Tensor]) -> None:
+        self.name = name
+        self.elastic = elastic
+        self.examples = tuple(examples)
+        self.program = elastic.analysis.program
+        self._rebuilder = Rebuilder(elastic.analysis)
+        depths = [Choice(DEPTH, stage.values) for stage in elastic.stages]
+        self._columns = {one.axis: len(depths) + number for number, one in enumerate(elastic.elastic_sets)}
+        widths = [Choice(one.key, one.values, self._needs(one)) for one in elastic.elastic_sets]
+        if not depths and not widths:
+            raise UsageError(f"super-network {name!r}: nothing of the model can be left out: {_why_not(elastic.sets)}")
+        self.space = SearchSpace((*depths, *widths))
+        self.slots: tuple[Slot, ...] = Counter(elastic.analysis, self.space, self._columns, self._presence).slots()
+        self.summary = (
+            f"own model: {len(widths)} elastic sets of channels, {len(depths)} of blocks, "
+            f"{self.program.digest[:8]}, {self.space.distinct_size:.1e} networks"
+        )
+
+    # --- choices -----------------------------------------------------------------------------------------------------
+
+    def _needs(self, one: ChannelSet) -> tuple[int, int] | None:
+        """Return the choice of depth on which a set depends whose weights are all in one block."""
+        for unit in self._units():
+            found = self.elastic.presence(unit)
+            if found is not None and set(one.weights) <= unit.weights:
+                return found
+        return None
+
+    def _units(self) -> Iterator[Unit]:
+        return (unit for stage in self.elastic.stages for unit in stage.units)
+
+    @cached_property
+    def _presence(self) -> dict[str, Presence]:
+        found = {}
+        for unit in self._units():
+            presence = self.elastic.presence(unit)
+            if presence is not None:
+                found |= dict.fromkeys(unit.nodes, Presence(*presence))
+        return found
+
+    def _part(self, config: AnyConfig) -> tuple[Part, dict[Axis, IntArray]]:
+        """Return what a config keeps, and which channels of each set."""
+        x = self.space.canonical(self.space.encode(config))[0]
+        replaced = {}
+        for number, stage in enumerate(self.elastic.stages):
+            for unit in stage.units[stage.values[x[number]] :]:
+                replaced[unit.exit] = unit.entry
+        indices = {}
+        for axis, column in self._columns.items():
+            count = int(self.space.choices[column].values[x[column]])
+            if count < axis.size:
+                indices[axis] = kept(self.elastic.rankings[axis], count)
+        return Part({axis: len(one) for axis, one in indices.items()}, replaced), indices
+
+    # --- sub-networks ------------------------------------------------------------------------------------------------
+
+    def module(self, config: AnyConfig) -> torch.nn.Module:
+        """Return the sub-network without weights of its own (on the meta device), for batches as traced."""
+        return self._module(config, 1)
+
+    def _module(self, config: AnyConfig, batch: int) -> torch.nn.Module:
+        part, _ = self._part(config)
+        return self._rebuilder.module(Part({**part.sizes, **self._samples(batch)}, part.replaced))
+
+    def _samples(self, batch: int) -> dict[Axis, int]:
+        axis = self.elastic.analysis.batch
+        if axis.fixed and batch != axis.size:
+            raise UsageError(
+                f"super-network {self.name!r}: runs on batches of {axis.size} alone, since its code fixes their size: "
+                f"{axis.fixed}"
+            )
+        return {axis: batch}
+
+    def build(self, config: AnyConfig, weights: str | None = None, batch: int = 1) -> torch.nn.Module:
+        """Return the sub-network of ``config`` in evaluation mode.
+
+        Args:
+            config: as ``space.decode`` spells it.
+            weights: a checkpoint of the super-network; ``None``: the model's own weights.
+            batch: the batch size that it is for.
+        """
+        from hwnas.supernets.checkpoints import assign, read_state_dict
+
+        state: Tensors = self._own() if weights is None else fitted(self.layout, read_state_dict(weights), weights)
+        return assign(self._module(config, batch), self._cut(state, config))
+
+    def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
+        """Return the one stage of a model."""
+        from hwnas.supernets.elastic.tracing import repeated
+
+        names = tuple(node.name for node in self.program.inputs)
+        inputs = tuple(repeated(one, batch) for one in self.examples)
+        return (Stage("network", self.build(config, weights, batch), inputs, names),)
+
+    def block_stage(self, block: Block, batch: int) -> Stage:
+        """Return one block as a network of its own."""
+        from hwnas.supernets.elastic.blocks import stage
+
+        return stage(block, batch)
+
+    # --- shared weights ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def layout(self) -> WeightLayout:
+        """The layout of its checkpoints: the model's own weights, by the model's names."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in self._own().items()}
+        return WeightLayout(self.name, shapes, self._cut)
+
+    def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:  # noqa: ARG002 - nothing is drawn
+        """Return the shared weights: the model's own, or those of the checkpoint ``weights``."""
+        if weights is None:
+            return SharedWeights(self.layout, {name: tensor.clone() for name, tensor in self._own().items()})
+        return SharedWeights.load(self.layout, weights)
+
+    def _own(self) -> dict[str, torch.Tensor]:
+        import torch
+
+        counts = {
+            f"{layer.path}.num_batches_tracked": torch.zeros((), dtype=torch.int64)
+            for layer in self._rebuilder.layers.values()
+            if "running_mean" in layer.state
+        }
+        return {**self.program.weights, **counts}
+
+    def _cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
+        part, indices = self._part(config)
+        needed = [node for node in self._rebuilder.needed(part) if node.op == WEIGHT]
+        state = {}
+        for node in needed:
+            tensor = tensors[node.target]
+            for dim, entries in self._rebuilder.kept(node, indices).items():
+                tensor = tensor.index_select(dim, entries)
+            state[node.target] = tensor
+            path = node.target.rpartition(".")[0]
+            if node.target.endswith("running_mean") and f"{path}.num_batches_tracked" in tensors:
+                state[f"{path}.num_batches_tracked"] = tensors[f"{path}.num_batches_tracked"]
+        return state
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of the model, of what is elastic and of the order in which channels are left out."""
+        total = hashlib.sha256(self.program.digest.encode())
+        for one in self.elastic.elastic_sets:
+            total.update(repr((one.key, one.weights, one.values)).encode())
+            total.update(np.ascontiguousarray(self.elastic.rankings[one.axis]).tobytes())
+        for stage in self.elastic.stages:
+            total.update(repr(([unit.path for unit in stage.units], stage.values)).encode())
+        return total.hexdigest()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its inputs."""
+        return tuple(node.name for node in self.program.nodes if node.op == INPUT)
+
+
+def _why_not(sets: Sequence[ChannelSet]) -> str:
+    return "; ".join(dict.fromkeys(one.fixed for one in sets)) or "it has no weights"
+
+
+def made(analysis: Analysis, wanted: Wanted) -> Elastic:
+    """Return what of a model can be left out, with channels ordered by their weights."""
+    from hwnas.supernets.elastic.importance import by_weights
+
+    sets = tuple(channel_sets(analysis, wanted))
+    elastic = [one for one in sets if not one.fixed]
+    return Elastic(analysis, sets, tuple(stages(analysis)) if wanted.depth else (), by_weights(analysis, elastic))

@@ -1,0 +1,169 @@
+"""Make the module of a sub-network: the program's calls again, in the sizes that it keeps, without the blocks it skips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from hwnas.supernets.bare import without_weights
+from hwnas.supernets.elastic import layers
+from hwnas.supernets.elastic.analysis import Analysis
+from hwnas.supernets.elastic.axes import Axis
+from hwnas.supernets.elastic.layers import Layer
+from hwnas.supernets.elastic.program import CALL, INPUT, OUTPUT, WEIGHT, Node, call, mapped
+from hwnas.supernets.elastic.resizing import resized
+from hwnas.supernets.space import IntArray
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a sub-network keeps.
+
+    Attributes:
+        sizes: of the axes that are not as in the model.
+        replaced: nodes whose results stand for others': the entry of a block that is left out for its exit.
+    """
+
+    sizes: Mapping[Axis, int] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
+
+
+class Rebuilder:
+    """Makes modules of the sub-networks of a program.
+
+    Args:
+        analysis: of the program.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        self._analysis = analysis
+        self._program = analysis.program
+
+    @cached_property
+    def layers(self) -> dict[str, Layer]:
+        """The calls that become modules."""
+        return layers.layers(self._program)
+
+    def module(self, part: Part) -> nn.Module:
+        """Return the module of a sub-network on the meta device, in evaluation mode."""
+        with without_weights():
+            return _Build(self, self._analysis, part).module().eval()
+
+    def needed(self, part: Part) -> list[Node]:
+        """Return the nodes that a sub-network runs, in order."""
+        wanted: set[str] = set()
+        kept = []
+        for node in reversed(self._program.nodes):
+            if node.op in (OUTPUT, INPUT) or node.name in wanted:
+                wanted.update(standing_for(part, name) for name in node.refs())
+                kept.append(node)
+        return kept[::-1]
+
+    def shapes(self, node: Node, part: Part) -> tuple[Shape, ...]:
+        """Return the shapes of a node's tensors in a sub-network."""
+        several = self._analysis.axes[node.name]
+        return tuple(tuple(axis.measured(part.sizes) for axis in axes) for axes in several)
+
+    def kept(self, node: Node, indices: Mapping[Axis, IntArray]) -> dict[int, torch.Tensor]:
+        """Return which entries of a weight a sub-network keeps, by dimension, where not all."""
+        found = {}
+        for dim, axis in enumerate(self._analysis.of(node.name)):
+            if any(leaf in indices for leaf in axis.leaves()):
+                found[dim] = torch.from_numpy(axis.kept(indices))
+        return found
+
+
+def standing_for(part: Part, name: str) -> str:
+    """Return the node whose result is used where ``name``'s would be."""
+    while name in part.replaced:
+        name = part.replaced[name]
+    return name
+
+
+class _Build:
+    def __init__(self, rebuilder: Rebuilder, analysis: Analysis, part: Part) -> None:
+        self._rebuilder = rebuilder
+        self._program = analysis.program
+        self._by_name = analysis.program.by_name
+        self._part = part
+        self._root = nn.Module()
+        self._graph = fx.Graph()
+        self._made: dict[str, Any] = {}
+
+    def module(self) -> fx.GraphModule:
+        nodes = self._rebuilder.needed(self._part)
+        inside = self._weights_of_layers(nodes)
+        for node in nodes:
+            if node.op == INPUT:
+                self._made[node.name] = self._graph.placeholder(node.name)
+            elif node.op == WEIGHT and node.name not in inside:
+                self._made[node.name] = self._weight(node)
+            elif node.op == CALL:
+                self._made[node.name] = self._call(node)
+            elif node.op == OUTPUT:
+                results = tuple(self._result(name) for name in node.refs())
+                self._graph.output(results[0] if len(results) == 1 else results)
+        return fx.GraphModule(self._root, self._graph, "SubNetwork")
+
+    def _weights_of_layers(self, nodes: list[Node]) -> set[str]:
+        calls = [node for node in nodes if node.name in self._rebuilder.layers]
+        return {name for node in calls for name in node.refs() if self._by_name[name].op == WEIGHT}
+
+    def _result(self, name: str) -> Any:
+        return self._made[standing_for(self._part, name)]
+
+    def _shape(self, name: str) -> Shape:
+        several = self._rebuilder.shapes(self._by_name[standing_for(self._part, name)], self._part)
+        return several[0]
+
+    def _weight(self, node: Node) -> fx.Node:
+        path, _, name = node.target.rpartition(".")
+        (shape,) = self._rebuilder.shapes(node, self._part)
+        owner = _folder(self._root, path)
+        empty = torch.empty(shape, dtype=self._program.weights[node.target].dtype)
+        if node.target in self._program.trained:
+            owner.register_parameter(name, nn.Parameter(empty))
+        else:
+            owner.register_buffer(name, empty)
+        return self._graph.get_attr(node.target)
+
+    def _call(self, node: Node) -> fx.Node:
+        given = [self._shape(name) for name in node.refs()]
+        results = self._rebuilder.shapes(node, self._part)
+        target, args, kwargs = resized(node, given, results)
+        layer = self._rebuilder.layers.get(node.name)
+        if layer is not None:
+            self._place(node, layer, args)
+            return self._graph.call_module(layer.path, tuple(self._result(name) for name in layer.inputs))
+        if node.operator == "dropout":
+            self._root.add_module(node.name, nn.Dropout(args[1]))
+            return self._graph.call_module(node.name, (self._result(args[0].name),))
+        args = mapped(args, lambda ref: self._result(ref.name))
+        return self._graph.call_function(call(target), args, mapped(kwargs, lambda ref: self._result(ref.name)))
+
+    def _place(self, node: Node, layer: Layer, args: tuple[Any, ...]) -> None:
+        path, _, name = layer.path.rpartition(".")
+        owner = _folder(self._root, path)
+        if name in owner._modules:  # it runs twice
+            return
+        weights = {self._by_name[one].target: one for one in node.refs() if self._by_name[one].op == WEIGHT}
+        shapes = {state: self._shape(weights[target]) for state, target in layer.state.items()}
+        rank = len(self._shape(layer.inputs[0]))
+        owner.add_module(name, layers.module(node, args, shapes, rank))
+
+
+def _folder(root: nn.Module, path: str) -> nn.Module:
+    """Return the module at a path, made where there is none."""
+    for name in path.split(".") if path else []:
+        if name not in root._modules:
+            root.add_module(name, nn.Module())
+        root = root.get_submodule(name)
+    return root
+
