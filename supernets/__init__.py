@@ -1,7 +1,8 @@
 """Super-networks and their search spaces: ``names()`` lists super-networks, ``get(name)`` makes one.
 
 A super-network is one file in
-``hwnas.supernets.zoo`` or an installed package's entry point in the group ``hwnas.supernets``.
+``hwnas.supernets.zoo`` or an installed package's entry point in the group ``hwnas.supernets``. One that is made of a
+user's own file says by ``NEEDS`` ("model=FILE.py:FUNCTION") which option it cannot be made without.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hwnas.supernets.single_blocks import SUFFIX, SingleBlocks
 from hwnas.supernets.spec import parse_spec
 from hwnas.supernets.supernet import Stage, SuperNetwork
 
-__all__ = ["Stage", "SuperNetwork", "get", "names", "registry"]
+__all__ = ["Stage", "SuperNetwork", "get", "names", "needs", "registry"]
 
 
 def _counted(net: SuperNetwork) -> None:
@@ -30,8 +31,15 @@ registry = Registry("super-network", "hwnas.supernets.zoo", "hwnas.supernets", m
 
 
 def names() -> list[str]:
-    """Return the names of all super-networks."""
-    return registry.names()
+    """Return the names of all super-networks that can be made by name alone."""
+    without = needs()
+    return [name for name in registry.names() if name not in without]
+
+
+def needs() -> dict[str, str]:
+    """Return the super-networks that are made of a user's own files, each with the option that it needs."""
+    given = {name: getattr(registry.provider(name), "NEEDS", "") for name in registry.working()}
+    return {name: option for name, option in given.items() if option}
 
 
 def get(spec: str) -> SuperNetwork:

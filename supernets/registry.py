@@ -30,6 +30,7 @@ _STATEMENTS: dict[str, Any] = {
     "NAMES": tuple[str, ...],
     "SUMMARY": str,
     "SPELLED": str,
+    "NEEDS": str,
     "MAX_OBJECTIVES": int | None,
     "MIN_OBJECTIVES": int,
     "USES_PRIORS": bool,

@@ -46,20 +46,25 @@ def supernets(json: JsonFile = None) -> None:
     from hwnas import supernets as package
 
     rows, broken = [], package.registry.broken()
+    needs = package.needs()
     for name in package.registry.working():
+        if name in needs:
+            continue
         try:
             with package.registry.at_work(name):
                 rows.append(_supernet(package.get(name)))
         except PlugInError as error:
             broken[name] = str(error)
     if json is not None:
-        write_json(json, {"schema": 1, "supernets": rows} | ({"broken": broken} if broken else {}))
+        write_json(json, {"schema": 1, "supernets": rows, "own": needs} | ({"broken": broken} if broken else {}))
     if json != "-":
         table = TextTable(_SUPERNETS)
         for row in rows:
             sizes = (f"{row[key]:.3g}" for key in ("size", "distinct_size"))
             table.add(row["name"], str(row["n_var"]), *sizes, row["default_quality"], row["summary"])
         results().print(table)
+        for name, option in needs.items():
+            results().print(f"of your own: {name}:{option}", markup=False)
         for reason in broken.values():
             remark(f"not here: {reason}")
 

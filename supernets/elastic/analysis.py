@@ -95,12 +95,7 @@ class _Analyser:
 
     def _settle(self) -> None:
         """Fix what no weight decides: sizes that the code made; and what must be as large as the batch."""
-        decided = {
-            id(leaf)
-            for name in self._weights
-            for axis in self._axes[name][0]
-            for leaf in axis.leaves()
-        }
+        decided = {id(leaf) for name in self._weights for axis in self._axes[name][0] for leaf in axis.leaves()}
         for several in self._axes.values():
             for axis in (axis for one in several for axis in one):
                 for leaf in axis.leaves():

@@ -1,9 +1,9 @@
 """Dimensions of tensors as terms, and their unification.
 
 Each dimension of each tensor is an ``Axis``. One that comes from a weight is a leaf whose size may shrink. Where two
-tensors are added, or one is multiplied with the other, their dimensions must be equal and are unified, as type variables
-are in type inference: leaves become the same leaf, and a leaf that meets a product (heads x head size) or a join (a
-concatenation's parts) takes that form. What cannot be equal in any smaller size is fixed, with the reason.
+tensors are added, or one is multiplied with the other, their dimensions must be equal and are unified, as type
+variables are in type inference: leaves become the same leaf, and a leaf that meets a product (heads x head size) or a
+join (a concatenation's parts) takes that form. What cannot be equal in any smaller size is fixed, with the reason.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Parameters and multiply-accumulates of sub-networks, as sums over the calls that have any.
 
 A call's count is a product of dimensions. A dimension that is a concatenation is a sum of parts, and so is then the
-count: each combination of parts is a slot of its own, so that a slot depends on the few choices that touch it even where
-a layer reads twenty others' results (DenseNet).
+count: each combination of parts is a slot of its own, so that a slot depends on the few choices that touch it even
+where a layer reads twenty others' results (DenseNet).
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,82 @@ class Presence:
 
     column: int
     least: int
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """A layer whose activations are multiplied with a weight.
+
+    Attributes:
+        node: the call.
+        x, y: the dimensions of what goes in and comes out.
+        made, given: the weight's dimensions for them.
+        places: the dimensions over which the weight is used again: positions of an image, tokens.
+        kernel: its sizes.
+        channel: the channels' place among the dimensions.
+        groups: of a convolution that is not depthwise.
+    """
+
+    node: Node
+    x: tuple[Axis, ...]
+    y: tuple[Axis, ...]
+    made: Axis
+    given: Axis
+    places: tuple[Axis, ...]
+    kernel: tuple[int, ...]
+    channel: int
+    depthwise: bool
+    groups: int
+
+    @classmethod
+    def of(cls, node: Node, analysis: Analysis) -> _Weighted:
+        """Return the layer of a call."""
+        weight = analysis.of(node.args[1].name)
+        x, y = analysis.of(node.args[0].name), analysis.of(node.name)
+        made, given = (weight[place] for place in _WEIGHTED[node.operator])
+        channel = 1 if "conv" in node.operator else len(x) - 1
+        transposed = "transpose" in node.operator
+        places = tuple(axis for number, axis in enumerate(x if transposed else y) if number != channel)
+        groups = 1 if transposed else x[channel].size // given.size
+        depthwise = groups == x[channel].size and groups > 1
+        kernel = tuple(axis.size for axis in weight[2:])
+        return cls(node, x, y, made, given, places, kernel, channel, depthwise, groups)
+
+    def block(
+        self, made: Axis, given: Axis, sizes: Sizes, *, counted: bool, biased: tuple[int, int], batch: Sizes
+    ) -> Block:
+        """Return the block of a part of the outputs and a part of the inputs.
+
+        Args:
+            made: the part of the outputs.
+            given: the part of the inputs.
+            sizes: of the elastic leaves.
+            counted: the weight's parameters count here.
+            biased: whether it has a bias, and whether that one's parameters count here.
+            batch: the size of the batch.
+        """
+        sizes = {**batch, **sizes}
+        out, inner, kernel = made.measured(sizes), given.measured(sizes), math.prod(self.kernel)
+        groups = out if self.depthwise else self.groups
+        taken = groups if self.depthwise else inner * self.groups
+        options = [(f"kernel{number}", size) for number, size in enumerate(self.kernel)]
+        options += [one for one in _options(self.node) if one[0] != "groups0"]
+        return Block(
+            self.node.operator,
+            _shaped(self.x, sizes, self.channel, taken),
+            _shaped(self.y, sizes, self.channel, out),
+            (*options, *((("groups0", groups),) if groups > 1 else ()), ("bias", biased[0])),
+            macs=math.prod(axis.measured(sizes) for axis in self.places) * out * inner * kernel,
+            params=out * inner * kernel * counted + out * biased[1],
+        )
+
+
+def _shaped(axes: tuple[Axis, ...], sizes: Sizes, place: int = -1, size: int = 0) -> tuple[int, ...]:
+    """Return a shape; with ``size`` in ``place``, if that is given."""
+    shape = [axis.measured(sizes) for axis in axes]
+    if size:
+        shape[place] = size
+    return tuple(shape)
 
 
 class Counter:
@@ -94,39 +171,14 @@ class Counter:
 
     def _weighted(self, node: Node) -> Iterator[Slot]:
         """Yield a slot for each part of a layer's outputs and each part of its inputs."""
-        weight = self._analysis.of(node.args[1].name)
-        x, y = self._analysis.of(node.args[0].name), self._analysis.of(node.name)
-        bias = next((ref for ref in node.args[2:3] if ref is not None), None)
-        bias = bias.name if bias is not None and self._is_weight(bias.name) else ""
-        out, inner = (weight[place] for place in _WEIGHTED[node.operator])
-        channel = 1 if "conv" in node.operator else len(x) - 1
-        others = x if "transpose" in node.operator else y
-        places = [axis for number, axis in enumerate(others) if number != channel]
-        kernel = math.prod(axis.size for axis in weight[2:])
+        layer = _Weighted.of(node, self._analysis)
         first = self._first_use(node.args[1].name)
+        bias = next((ref.name for ref in node.args[2:3] if ref is not None and self._is_weight(ref.name)), "")
         named = self._first_use(bias) if bias else False
-        for (o, one), (i, other) in itertools.product(enumerate(out.terms()), enumerate(inner.terms())):
-            groups = x[channel].size // inner.size if "transpose" not in node.operator else 1
-            whole = len(out.terms()) == len(inner.terms()) == 1
-
-            def block(sizes: Sizes, one: Axis = one, other: Axis = other, i: int = i, whole: bool = whole) -> Block:
-                made, given = one.measured(sizes), other.measured(sizes)
-                positions = math.prod(axis.measured(sizes) for axis in places)
-                if "transpose" in node.operator:
-                    positions = math.prod(axis.measured(sizes) for axis in places)
-                params = made * given * kernel * first + made * bool(named and i == 0)
-                taken = given * groups if groups == 1 or not whole else x[channel].measured(sizes)
-                shape = self._without_batch(x, sizes, channel, taken)
-                return Block(
-                    node.operator,
-                    shape,
-                    self._without_batch(y, sizes, 1 if "conv" in node.operator else len(y) - 1, made),
-                    (*_options(node), ("bias", int(bool(bias) and i == 0))),
-                    macs=positions * made * given * kernel,
-                    params=params,
-                )
-
-            yield self._slot(node, f"{o}.{i}", (one, other, *places), block)
+        for (o, made), (i, given) in itertools.product(enumerate(layer.made.terms()), enumerate(layer.given.terms())):
+            biased = (int(bool(bias) and i == 0), int(named and i == 0))
+            block = functools.partial(layer.block, made, given, counted=first, biased=biased, batch=self._batch)
+            yield self._slot(node, f"{o}.{i}", (made, given, *layer.places), block)
 
     def _product(self, node: Node) -> Iterator[Slot]:
         """Yield the slot of a matrix product."""
@@ -148,7 +200,7 @@ class Counter:
 
     def _dense(self, node: Node, axes: tuple[Axis, ...], x: tuple[Axis, ...], y: tuple[Axis, ...], s: Sizes) -> Block:
         macs = math.prod(axis.measured(s) for axis in axes)
-        return Block(node.operator, self._without_batch(x, s), self._without_batch(y, s), macs=macs)
+        return Block(node.operator, _shaped(x, s), _shaped(y, s), macs=macs)
 
     def _attention(self, node: Node) -> Slot:
         query, key = (self._analysis.of(node.args[place].name) for place in (0, 1))
@@ -158,7 +210,7 @@ class Counter:
             scores = math.prod(axis.measured(sizes) for axis in (*query[:-1], key[-2]))
             macs = scores * (query[-1].size + y[-1].size)
             tokens = (("tokens", key[-2].measured(sizes)),)
-            return Block("attention", self._without_batch(query, sizes), self._without_batch(y, sizes), tokens, macs)
+            return Block("attention", _shaped(query, sizes), _shaped(y, sizes), tokens, macs)
 
         return self._slot(node, "", (*query, key[-2]), block)
 
@@ -183,22 +235,13 @@ class Counter:
         self._counted.add(target)
         return True
 
-    def _without_batch(
-        self, axes: tuple[Axis, ...], sizes: Sizes, place: int = -1, size: int = 0
-    ) -> tuple[int, ...]:
-        """Return a shape for one sample; with ``size`` in ``place``, if that is given."""
-        shape = [axis.measured(sizes) for axis in axes]
-        if size:
-            shape[place] = size
-        return tuple(shape)
-
-    def _slot(self, node: Node, name: str, axes: tuple[Axis, ...], block: Callable[[Sizes], Block]) -> Slot:
+    def _slot(self, node: Node, name: str, axes: tuple[Axis, ...], block: Callable[..., Block]) -> Slot:
         leaves = list(dict.fromkeys(leaf for axis in axes for leaf in axis.leaves() if leaf in self._columns))
         presence = self._presence.get(node.name)
         columns = tuple(self._columns[leaf] for leaf in leaves)
         values = [self._space.choices[column].values for column in columns]
         blocks: list[Block | None] = [
-            block({**self._batch, **{leaf: int(size) for leaf, size in zip(leaves, chosen, strict=True)}})
+            block(sizes={**self._batch, **{leaf: int(size) for leaf, size in zip(leaves, chosen, strict=True)}})
             for chosen in itertools.product(*values)
         ]
         if presence is not None:

@@ -35,7 +35,7 @@ def by_weights(analysis: Analysis, sets: Sequence[ChannelSet]) -> dict[Axis, Int
             for dim, axis in enumerate(analysis.of(node.name)):
                 others = [other for other in range(weight.dim()) if other != dim]
                 along = (squares.mean(others) if others else squares).numpy()
-                _add(scores, axis, along)
+                add(scores, axis, along)
     return ranked(scores)
 
 
@@ -44,7 +44,8 @@ def ranked(scores: Mapping[Axis, FloatArray]) -> dict[Axis, IntArray]:
     return {axis: np.argsort(-score, kind="stable").astype(np.int64) for axis, score in scores.items()}
 
 
-def _add(scores: dict[Axis, FloatArray], axis: Axis, along: FloatArray) -> None:
+def add(scores: dict[Axis, FloatArray], axis: Axis, along: FloatArray) -> None:
+    """Add values along an axis, in units of their mean, to the scores of its leaves."""
     mean = along.mean()
     if mean > 0:
         for leaf, part in per_leaf(axis, along / mean):
@@ -74,9 +75,3 @@ def per_leaf(axis: Axis, along: FloatArray) -> Iterator[tuple[Axis, FloatArray]]
 def kept(ranking: IntArray, count: int) -> IntArray:
     """Return the most important channels, in the order in which the model has them."""
     return np.sort(ranking[:count])
-
-
-def first_channels(sets: Sequence[ChannelSet]) -> dict[Axis, IntArray]:
-    """Return the channels of each set in the order in which the model has them, whatever their importance."""
-    return {one.axis: np.arange(one.axis.size, dtype=np.int64) for one in sets}
-

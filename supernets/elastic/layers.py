@@ -26,9 +26,14 @@ _STATE = {
     "embedding": ("weight", ""),
 }
 _NUMBERS = {"1": 0, "2": 1, "3": 2}
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+_CONVOLUTIONS: tuple[Callable[..., nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED: tuple[Callable[..., nn.Module], ...] = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS: dict[int, Callable[..., nn.Module]] = {
+    2: nn.BatchNorm1d,
+    3: nn.BatchNorm1d,
+    4: nn.BatchNorm2d,
+    5: nn.BatchNorm3d,
+}
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,7 @@ def layers(program: Program) -> dict[str, Layer]:
                 layer = found.get(node.name)
                 said = f"{layer.path}: {node.target} {_others(program, node)}" if layer else node.name
                 shared.setdefault(program.by_name[name].target, set()).add(said)
-    return {
-        name: layer for name, layer in found.items() if all(len(shared[one]) == 1 for one in layer.state.values())
-    }
+    return {name: layer for name, layer in found.items() if all(len(shared[one]) == 1 for one in layer.state.values())}
 
 
 def _others(program: Program, node: Node) -> str:
@@ -99,10 +102,10 @@ def module(node: Node, args: Sequence[Any], shapes: dict[str, Shape], rank: int)
         rank: the number of dimensions of its input.
     """
     makers: dict[str, Callable[..., nn.Module]] = {
-        "linear": lambda: nn.Linear(*reversed(shapes["weight"]), bias="bias" in shapes),
+        "linear": lambda: nn.Linear(shapes["weight"][1], shapes["weight"][0], bias="bias" in shapes),
         "batch_norm": lambda: _batch_norm(args, shapes, rank),
         "layer_norm": lambda: nn.LayerNorm(list(args[1]), eps=_get(args, 4, 1e-5), bias="bias" in shapes),
-        "embedding": lambda: nn.Embedding(*shapes["weight"]),
+        "embedding": lambda: nn.Embedding(shapes["weight"][0], shapes["weight"][1]),
     }
     if node.operator in makers:
         return makers[node.operator]()
@@ -114,7 +117,7 @@ def _get(args: Sequence[Any], place: int, default: Any) -> Any:
 
 
 def _batch_norm(args: Sequence[Any], shapes: dict[str, Shape], rank: int) -> nn.Module:
-    return _NORMS[rank](*shapes["running_mean"], eps=args[7], momentum=args[6], affine="weight" in shapes)
+    return _NORMS[rank](shapes["running_mean"][0], eps=args[7], momentum=args[6], affine="weight" in shapes)
 
 
 def _convolution(node: Node, args: Sequence[Any], shapes: dict[str, Shape]) -> nn.Module:

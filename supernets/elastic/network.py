@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from hwnas.supernets.elastic.counts import Counter, Presence
 from hwnas.supernets.elastic.depth import DEPTH, Unit, stages
 from hwnas.supernets.elastic.depth import Stage as DepthStage
 from hwnas.supernets.elastic.importance import kept
-from hwnas.supernets.elastic.program import INPUT, WEIGHT
+from hwnas.supernets.elastic.layers import Layer
+from hwnas.supernets.elastic.program import WEIGHT
 from hwnas.supernets.elastic.rebuild import Part, Rebuilder
 from hwnas.supernets.elastic.sets import ChannelSet, Wanted, channel_sets
 from hwnas.supernets.errors import UsageError
@@ -85,7 +86,7 @@ class ElasticModel(BlockCounts):
         self.slots: tuple[Slot, ...] = Counter(elastic.analysis, self.space, self._columns, self._presence).slots()
         self.summary = (
             f"own model: {len(widths)} elastic sets of channels, {len(depths)} of blocks, "
-            f"{self.program.digest[:8]}, {self.space.distinct_size:.1e} networks"
+            f"{self.space.distinct_size:.1e} networks"
         )
 
     # --- choices -----------------------------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ class ElasticModel(BlockCounts):
 
     @cached_property
     def _presence(self) -> dict[str, Presence]:
-        found = {}
+        found: dict[str, Presence] = {}
         for unit in self._units():
             presence = self.elastic.presence(unit)
             if presence is not None:
@@ -123,6 +124,11 @@ class ElasticModel(BlockCounts):
             if count < axis.size:
                 indices[axis] = kept(self.elastic.rankings[axis], count)
         return Part({axis: len(one) for axis, one in indices.items()}, replaced), indices
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """The calls that are layers, by the names of their nodes."""
+        return self._rebuilder.layers
 
     # --- sub-networks ------------------------------------------------------------------------------------------------
 
@@ -218,11 +224,6 @@ class ElasticModel(BlockCounts):
         for stage in self.elastic.stages:
             total.update(repr(([unit.path for unit in stage.units], stage.values)).encode())
         return total.hexdigest()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of its inputs."""
-        return tuple(node.name for node in self.program.nodes if node.op == INPUT)
 
 
 def _why_not(sets: Sequence[ChannelSet]) -> str:

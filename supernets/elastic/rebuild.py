@@ -1,4 +1,4 @@
-"""Make the module of a sub-network: the program's calls again, in the sizes that it keeps, without the blocks it skips."""
+"""Make a sub-network's module: the program's calls again, in the sizes that it keeps, without the blocks it skips."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class _Build:
     def _place(self, node: Node, layer: Layer, args: tuple[Any, ...]) -> None:
         path, _, name = layer.path.rpartition(".")
         owner = _folder(self._root, path)
-        if name in owner._modules:  # it runs twice
+        if hasattr(owner, name):  # it runs twice
             return
         weights = {self._by_name[one].target: one for one in node.refs() if self._by_name[one].op == WEIGHT}
         shapes = {state: self._shape(weights[target]) for state, target in layer.state.items()}
@@ -162,8 +162,7 @@ class _Build:
 def _folder(root: nn.Module, path: str) -> nn.Module:
     """Return the module at a path, made where there is none."""
     for name in path.split(".") if path else []:
-        if name not in root._modules:
+        if not hasattr(root, name):
             root.add_module(name, nn.Module())
         root = root.get_submodule(name)
     return root
-

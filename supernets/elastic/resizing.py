@@ -40,7 +40,7 @@ def _unflatten(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> 
     return _with(node, 2, results[0][dim : dim + len(node.args[2])])
 
 
-def _made(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:
+def _made(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001
     place = 1 if node.operator.startswith("new_") else 0
     return _with(node, place, results[0]) if isinstance(node.args[place], tuple | list) else _as_it_is(node)
 

@@ -10,15 +10,19 @@ from hwnas.supernets.elastic.program import Node
 from hwnas.supernets.elastic.rules import Axes, Flowing, broadcast, constant, loose, rule, tensors
 
 
-@rule("softmax", "log_softmax", "_softmax", "dropout", "feature_dropout", "contiguous", "clone", "detach", "to", "alias")
+@rule(
+    "softmax", "log_softmax", "_softmax", "dropout", "feature_dropout", "contiguous", "clone", "detach", "to", "alias"
+)
 @rule("_to_copy", "lift_fresh_copy", "type_as", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like")
 @rule("local_response_norm", "normalize", "prelu_like")
 def same(node: Node, x: Flowing, *args: Any, **kwargs: Any) -> Axes:
+    """Let all dimensions through."""
     return list(x.axes)
 
 
 @rule("prelu")
 def prelu(node: Node, x: Flowing, weight: Flowing) -> Axes:
+    """Unify channels with the slopes'."""
     if weight.axes[0].size > 1:
         rank = len(x.axes)
         return broadcast(node, [x, Flowing((weight.axes[0], *(loose(1) for _ in range(rank - 2))))])

@@ -1,6 +1,6 @@
 """How dimensions go through calls with weights: products, convolutions, attention, norms and look-ups."""
 
-# ruff: noqa: A002, ARG001 - the parameters are those of torch's operators, and not all decide about dimensions
+# ruff: noqa: ARG001 - the parameters are those of torch's operators, and not all decide about dimensions
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _HEAD = "the size of a head"
 
 @rule("linear")
 def linear(node: Node, x: Flowing, weight: Flowing, bias: Flowing | None = None) -> Axes:
+    """Unify what goes in with the weight's columns, and its bias with its rows."""
     unify(x.axes[-1], weight.axes[-1], at(node))
     if bias is not None:
         unify(bias.axes[0], weight.axes[0], at(node))
@@ -24,6 +25,7 @@ def linear(node: Node, x: Flowing, weight: Flowing, bias: Flowing | None = None)
 
 @rule("addmm", "baddbmm")
 def addmm(node: Node, bias: Flowing, x: Flowing, weight: Flowing, **kwargs: Any) -> Axes:
+    """Add what is broadcast to a product's dimensions."""
     product_axes = matmul(node, x, weight)
     return broadcast(node, [Flowing(tuple(product_axes)), bias])
 
@@ -48,6 +50,7 @@ def _outer(node: Node, left: Axes, right: Axes) -> tuple[int, ...]:
 
 @rule("einsum")
 def einsum(node: Node, equation: str, operands: Sequence[Flowing], **kwargs: Any) -> Any:
+    """Unify dimensions of one letter; those that are summed over are fixed between activations."""
     given, _, wanted = equation.replace(" ", "").partition("->")
     if "." in equation or not wanted:
         from hwnas.supernets.elastic.rules import unknown
@@ -78,6 +81,7 @@ def attention(  # noqa: PLR0913 - torch's operator
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Axes:
+    """Unify the heads of query, key and value, and fix their sizes."""
     fixed(node, [query.axes[-1], key.axes[-1], value.axes[-1]], f"{_HEAD}, in {at(node)}")
     _are_heads(query.axes[:-2])
     if enable_gqa and query.axes[-3].size != key.axes[-3].size:
@@ -106,7 +110,7 @@ def unify_outer(node: Node, ones: Sequence[Axis], others: Sequence[Axis]) -> Non
 
 
 @rule("conv1d", "conv2d", "conv3d")
-def convolution(  # noqa: PLR0913 - torch's operator
+def convolution(
     node: Node,
     x: Flowing,
     weight: Flowing,
@@ -116,6 +120,7 @@ def convolution(  # noqa: PLR0913 - torch's operator
     dilation: Any = 1,
     groups: int = 1,
 ) -> Axes:
+    """Unify channels with the weight's; a depthwise convolution gives the channels that it is given."""
     result, inner = weight.axes[0], weight.axes[1]
     _grouped(node, x.axes[1], inner, result, groups)
     if bias is not None:
@@ -125,7 +130,7 @@ def convolution(  # noqa: PLR0913 - torch's operator
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_convolution(  # noqa: PLR0913 - torch's operator
+def transposed_convolution(  # noqa: PLR0913, PLR0917 - torch's operator
     node: Node,
     x: Flowing,
     weight: Flowing,
@@ -136,6 +141,7 @@ def transposed_convolution(  # noqa: PLR0913 - torch's operator
     groups: int = 1,
     dilation: Any = 1,
 ) -> Axes:
+    """Unify channels with the weight's, which are the other way round."""
     if groups > 1:
         fixed(node, [x.axes[1], *weight.axes])
         result = constant(node.shape[1], node)
@@ -163,6 +169,7 @@ def _grouped(node: Node, x: Axis, inner: Axis, result: Axis, groups: int) -> Non
 
 @rule("batch_norm", "instance_norm")
 def batch_norm(node: Node, x: Flowing, *others: Any, **kwargs: Any) -> Axes:
+    """Unify channels with those of the weights and statistics."""
     for other in others:
         if isinstance(other, Flowing):
             unify(x.axes[1], other.axes[0], at(node))
@@ -171,6 +178,7 @@ def batch_norm(node: Node, x: Flowing, *others: Any, **kwargs: Any) -> Axes:
 
 @rule("layer_norm", "rms_norm")
 def layer_norm(node: Node, x: Flowing, normalized_shape: Sequence[int], *others: Any, **kwargs: Any) -> Axes:
+    """Unify the last dimensions with the weights'."""
     for other in others:
         if isinstance(other, Flowing):
             unify_outer(node, x.axes[-len(normalized_shape) :], other.axes)
@@ -179,6 +187,7 @@ def layer_norm(node: Node, x: Flowing, normalized_shape: Sequence[int], *others:
 
 @rule("group_norm")
 def group_norm(node: Node, x: Flowing, num_groups: int, *others: Any, **kwargs: Any) -> Axes:
+    """Let each group lose as many channels."""
     for other in others:
         if isinstance(other, Flowing):
             unify(x.axes[1], other.axes[0], at(node))
@@ -189,14 +198,15 @@ def group_norm(node: Node, x: Flowing, num_groups: int, *others: Any, **kwargs: 
 
 @rule("embedding")
 def embedding(node: Node, weight: Flowing, indices: Flowing, *args: Any, **kwargs: Any) -> Axes:
+    """Give the table's columns to each index; its rows are fixed."""
     fix(weight.axes[0], f"the entries of {at(node)}")
     return [*indices.axes, weight.axes[1]]
 
 
 @rule("pixel_shuffle")
 def pixel_shuffle(node: Node, x: Flowing, upscale_factor: int) -> Axes:
+    """Let channels be lost in whole pixels."""
     channels = x.axes[-3]
     each, times = reshaped([channels], [node.shape[-3], upscale_factor**2], at(node))
     fix(times, f"the pixels of {at(node)}")
     return [*x.axes[:-3], each, *(constant(size, node) for size in node.shape[-2:])]
-

@@ -1,6 +1,6 @@
 """How dimensions go through calls that rearrange tensors: shapes, parts and joins."""
 
-# ruff: noqa: A002, ARG001 - the parameters are those of torch's operators, and not all decide about dimensions
+# ruff: noqa: ARG001 - the parameters are those of torch's operators, and not all decide about dimensions
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from hwnas.supernets.elastic.rules import Axes, Flowing, at, broadcast, constant
 
 @rule("view", "reshape", "_unsafe_view", "flatten", "unflatten")
 def view(node: Node, x: Flowing, *args: Any, **kwargs: Any) -> Axes:
+    """Regroup neighbouring dimensions."""
     return reshaped(x.axes, node.shape, at(node))
 
 
 @rule("transpose", "swapaxes", "swapdims")
 def transpose(node: Node, x: Flowing, dim0: int, dim1: int) -> Axes:
+    """Swap two dimensions."""
     axes = list(x.axes)
     axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
     return axes
@@ -26,16 +28,19 @@ def transpose(node: Node, x: Flowing, dim0: int, dim1: int) -> Axes:
 
 @rule("t", "numpy_T", "mT")
 def transposed(node: Node, x: Flowing) -> Axes:
+    """Swap the last two dimensions."""
     return [*x.axes[:-2], *x.axes[-2:][::-1]]
 
 
 @rule("permute")
 def permute(node: Node, x: Flowing, dims: Sequence[int]) -> Axes:
+    """Reorder dimensions."""
     return [x.axes[dim] for dim in dims]
 
 
 @rule("movedim")
 def movedim(node: Node, x: Flowing, source: Any, destination: Any) -> Axes:
+    """Move dimensions to other places."""
     rank = len(x.axes)
     sources, targets = ([one] if isinstance(one, int) else list(one) for one in (source, destination))
     rest = iter(dim for dim in range(rank) if dim not in {one % rank for one in sources})
@@ -45,6 +50,7 @@ def movedim(node: Node, x: Flowing, source: Any, destination: Any) -> Axes:
 
 @rule("unsqueeze")
 def unsqueeze(node: Node, x: Flowing, dim: int) -> Axes:
+    """Add a dimension of 1."""
     axes = list(x.axes)
     axes.insert(dim % len(node.shape), loose(1))
     return axes
@@ -52,6 +58,7 @@ def unsqueeze(node: Node, x: Flowing, dim: int) -> Axes:
 
 @rule("squeeze")
 def squeeze(node: Node, x: Flowing, dim: Any = None) -> Axes:
+    """Drop dimensions of 1."""
     dims = range(len(x.axes)) if dim is None else [dim] if isinstance(dim, int) else dim
     dropped = {one % len(x.axes) for one in dims}
     return [axis for number, axis in enumerate(x.axes) if number not in dropped or axis.size != 1]
@@ -59,12 +66,14 @@ def squeeze(node: Node, x: Flowing, dim: Any = None) -> Axes:
 
 @rule("expand", "broadcast_to", "expand_as")
 def expand(node: Node, x: Flowing, size: Any, *, implicit: bool = False) -> Axes:
+    """Repeat dimensions of 1 as often as is needed."""
     others = [size] if isinstance(size, Flowing) else []
     return broadcast(node, [x, *others])
 
 
 @rule("repeat", "tile")
 def repeat(node: Node, x: Flowing, repeats: Sequence[int]) -> Axes:
+    """Make products of the repeats and what is repeated."""
     new = len(repeats) - len(x.axes)
     if new < 0:
         repeats, new = [*[1] * -new, *repeats], 0
@@ -74,6 +83,7 @@ def repeat(node: Node, x: Flowing, repeats: Sequence[int]) -> Axes:
 
 @rule("repeat_interleave")
 def repeat_interleave(node: Node, x: Flowing, repeats: int, dim: int | None = None, **kwargs: Any) -> Any:
+    """Make a product of what is repeated and the repeats."""
     axes = list(x.axes)
     if dim is None or not isinstance(repeats, int):
         fixed(node, axes)
@@ -93,6 +103,7 @@ def _times(axis: Axis, times: int, node: Node, *, outer: bool) -> Axis:
 
 @rule("cat", "concat", "concatenate")
 def concatenate(node: Node, tensors: Sequence[Flowing], dim: int = 0) -> Axes:
+    """Join one dimension, and unify the others."""
     # What is empty is left out, as torch does.
     there = [one for one in tensors if one.sizes != (0,)]
     dim %= len(node.shape)
@@ -106,6 +117,7 @@ def concatenate(node: Node, tensors: Sequence[Flowing], dim: int = 0) -> Axes:
 
 @rule("stack")
 def stack(node: Node, tensors: Sequence[Flowing], dim: int = 0) -> Axes:
+    """Add a dimension of as many entries as there are tensors."""
     rank = len(node.shape)
     rest = [Flowing((*one.axes[: dim % rank], loose(1), *one.axes[dim % rank :])) for one in tensors]
     sizes = [1 if number == dim % rank else size for number, size in enumerate(node.shape)]
@@ -116,6 +128,7 @@ def stack(node: Node, tensors: Sequence[Flowing], dim: int = 0) -> Axes:
 
 @rule("split", "split_with_sizes", "chunk", "tensor_split")
 def split(node: Node, x: Flowing, sizes: Any, dim: int = 0) -> list[Axes]:
+    """Make a dimension the join of its parts."""
     dim %= len(x.axes)
     axis = x.axes[dim]
     parts = [Axis(shape[dim], axis.fixed) for shape in node.shapes]
@@ -128,6 +141,7 @@ def split(node: Node, x: Flowing, sizes: Any, dim: int = 0) -> list[Axes]:
 
 @rule("glu")
 def glu(node: Node, x: Flowing, dim: int = -1) -> Axes:
+    """Make a dimension the join of two equal halves."""
     half = Axis(node.shape[dim])
     unify(x.axes[dim], join([half, half]), at(node))
     axes = list(x.axes)
@@ -137,6 +151,7 @@ def glu(node: Node, x: Flowing, dim: int = -1) -> Axes:
 
 @rule("unbind")
 def unbind(node: Node, x: Flowing, dim: int = 0) -> list[Axes]:
+    """Fix the dimension that is taken apart."""
     dim %= len(x.axes)
     fix(x.axes[dim], f"{at(node)} takes it apart")
     return [[*x.axes[:dim], *x.axes[dim + 1 :]] for _ in node.shapes]
@@ -144,6 +159,7 @@ def unbind(node: Node, x: Flowing, dim: int = 0) -> list[Axes]:
 
 @rule("select")
 def select(node: Node, x: Flowing, dim: int, index: int) -> Axes:
+    """Fix the dimension of which one entry is taken."""
     dim %= len(x.axes)
     fix(x.axes[dim], f"{at(node)} takes one entry of it")
     return [*x.axes[:dim], *x.axes[dim + 1 :]]
@@ -156,9 +172,7 @@ def along(node: Node, x: Flowing, *args: Any, **kwargs: Any) -> Axes:
     for number, axis in enumerate(x.axes):
         if axis.size != node.shape[number] or number in touched:
             fix(axis, at(node))
-    return [
-        axis if axis.size == size else constant(size, node) for axis, size in zip(x.axes, node.shape, strict=True)
-    ]
+    return [axis if axis.size == size else constant(size, node) for axis, size in zip(x.axes, node.shape, strict=True)]
 
 
 def _touched(node: Node, x: Flowing, args: Sequence[Any]) -> set[int]:
@@ -201,5 +215,6 @@ def made(node: Node, *args: Any, **kwargs: Any) -> Axes:
 
 @rule("tril", "triu")
 def triangle(node: Node, x: Flowing, diagonal: int = 0) -> Axes:
+    """Fix the two dimensions of the triangle."""
     fixed(node, x.axes[-2:])
     return list(x.axes)

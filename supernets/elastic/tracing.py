@@ -49,7 +49,9 @@ def traced(module: nn.Module, inputs: Inputs, what: str, samples: int = SAMPLES)
     """
     args, kwargs = _arguments(inputs, samples)
     fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # a fused encoder layer is one call, in which nothing can be told apart
+    torch.backends.mha.set_fastpath_enabled(
+        False
+    )  # a fused encoder layer is one call, in which nothing can be told apart
     try:
         with torch.no_grad():
             exported = torch.export.export(module.eval(), args, kwargs, strict=False)
@@ -115,14 +117,16 @@ class _Recorder:
         self._nodes.append(Node(node.name, op, target, args, kwargs or {}, _shapes(node), path, line))
 
     def _call(self, node: fx.Node) -> None:
-        target = GETITEM if node.target.__name__ == GETITEM else str(node.target)
+        target = GETITEM if getattr(node.target, "__name__", "") == GETITEM else str(node.target)
         name = target.split(".")[1] if "." in target else target
         if name in _CHECKS:
             return
         if not isinstance(node.meta.get("val"), torch.Tensor | list | tuple):
-            raise UsageError(f"{self._what}: {line_of(node.meta.get('stack_trace'))}: a size depends on values ({name})")
+            raise UsageError(
+                f"{self._what}: {line_of(node.meta.get('stack_trace'))}: a size depends on values ({name})"
+            )
         if self._changes_nothing(node, name):
-            self._now[node.name] = self._now[node.args[0].name]
+            self._now[node.name] = self._now[_first(node).name]
             return
         args = tuple(self._plain(one) for one in node.args)
         kwargs = {key: self._plain(one) for key, one in node.kwargs.items() if key not in _PLACES}
@@ -158,7 +162,8 @@ class _Recorder:
                 raise UsageError(f"{self._what}: {where}: {name} changes a part of a tensor in place")
 
     def _output(self, node: fx.Node) -> None:
-        flat = [one for one in node.args[0] if isinstance(one, fx.Node)]
+        results: Any = node.args[0]
+        flat = [one for one in results if isinstance(one, fx.Node)]
         if not flat:
             raise UsageError(f"{self._what}: its outputs are no tensors")
         self._nodes.append(Node("output", OUTPUT, "output", tuple(self._plain(one) for one in flat)))
@@ -169,6 +174,13 @@ class _Recorder:
         if isinstance(argument, list | tuple):
             return tuple(self._plain(one) for one in argument)
         return argument
+
+
+def _first(node: fx.Node) -> fx.Node:
+    """Return the tensor that a call is given first."""
+    (first, *_) = node.args
+    assert isinstance(first, fx.Node)  # noqa: S101 - the calls that ask work on tensors
+    return first
 
 
 def _base(node: fx.Node) -> str:

@@ -1,0 +1,96 @@
+"""One block of a model as a network of its own, so that its latency can be measured for a lookup table."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - torch's own spelling
+
+from hwnas.supernets.blocks import Block
+from hwnas.supernets.live_init import build_live, random_input
+from hwnas.supernets.supernet import Stage
+
+_CONVOLUTIONS = {
+    "conv1d": nn.Conv1d,
+    "conv2d": nn.Conv2d,
+    "conv3d": nn.Conv3d,
+    "conv_transpose1d": nn.ConvTranspose1d,
+    "conv_transpose2d": nn.ConvTranspose2d,
+    "conv_transpose3d": nn.ConvTranspose3d,
+}
+
+
+def stage(block: Block, batch: int) -> Stage:
+    """Return a block with live random weights and example inputs of ``batch`` samples.
+
+    Args:
+        block: one of those of a model's slots; its shapes are of one sample, the batch's dimension with them.
+        batch: samples per inference.
+    """
+    shape = _shape(block, batch)
+    inputs: tuple[torch.Tensor, ...] = (random_input(*shape),)
+    if block.kind == "attention":
+        tokens = block.option("tokens")
+        inputs = (*inputs, *(random_input(*shape[:-2], tokens, shape[-1]) for _ in range(2)))
+    elif block.kind in ("matmul", "mm", "bmm", "addmm", "baddbmm", "einsum"):
+        inputs = (*inputs, random_input(*_other(block, shape)))
+    module = build_live(lambda: _module(block), inputs)
+    return Stage(block.kind, module, inputs, tuple(f"input{number}" for number in range(len(inputs))))
+
+
+def _shape(block: Block, batch: int) -> tuple[int, ...]:
+    """Return the shape of a block's input: a table is of so many samples in its first dimension, where that is 1."""
+    return (batch, *block.input[1:]) if block.input and block.input[0] == 1 else block.input
+
+
+def _other(block: Block, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the matrix that a product multiplies with."""
+    columns = block.output[-1]
+    inner = block.macs // max(1, math.prod(block.output))
+    return (*shape[:-2], inner, columns) if len(shape) > 2 else (inner, columns)
+
+
+def _module(block: Block) -> nn.Module:
+    if block.kind == "linear":
+        return nn.Linear(block.input[-1], block.output[-1], bias=bool(block.option("bias")))
+    if block.kind in _CONVOLUTIONS:
+        return _convolution(block)
+    return _Product() if block.kind != "parameter" else _Scale(block.input)
+
+
+def _convolution(block: Block) -> nn.Module:
+    options = dict(block.options)
+    rank = len(block.input) - 2
+    sizes = {
+        name: tuple(options[f"{name}{number}"] for number in range(rank)) if f"{name}{rank - 1}" in options else default
+        for name, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("kernel", 1))
+    }
+    made: nn.Module = _CONVOLUTIONS[block.kind](
+        block.input[1],
+        block.output[1],
+        sizes["kernel"],
+        stride=sizes["stride"],
+        padding=sizes["padding"],
+        dilation=sizes["dilation"],
+        groups=options.get("groups0", 1),
+        bias=bool(options["bias"]),
+    )
+    return made
+
+
+class _Product(nn.Module):
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(*inputs) if len(inputs) == 3 else torch.matmul(*inputs)
+
+
+class _Scale(nn.Module):
+    """A parameter that activations are multiplied with, as a norm's."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.weight

@@ -1,0 +1,185 @@
+"""Make the super-network of a model, from a function or a module, and check it against the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from hwnas.supernets.elastic import stored
+from hwnas.supernets.elastic.activations import by_activations
+from hwnas.supernets.elastic.analysis import Analysis, analysed
+from hwnas.supernets.elastic.axes import Axis, fix
+from hwnas.supernets.elastic.factory import called, checked, flat, function, model_of
+from hwnas.supernets.elastic.network import Elastic, ElasticModel, made
+from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, MODEL, SHOWN, parsed
+from hwnas.supernets.elastic.program import Program
+from hwnas.supernets.elastic.sets import Wanted
+from hwnas.supernets.elastic.tracing import Inputs, traced
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.own_code import explained, printing_aside
+from hwnas.supernets.plug_ins import FAILURES
+
+# How far the program's outputs may be from the model's, relative to the largest.
+_AGREES = 1e-5
+
+
+def from_options(options: Mapping[str, str]) -> ElasticModel:
+    """Return the super-network of ``elastic:KEY=VALUE,...``; raises ``UsageError``."""
+    wanted = parsed(options)
+    if (MODEL in options) == (FILE in options):
+        raise UsageError(
+            f"elastic: expected {MODEL}=FILE.py:FUNCTION, or {FILE}= with what hwnas.elastic() has written"
+        )
+    given = options.get(DIGEST)
+    if given is not None and (kept := stored.kept(given, _name(options, given))) is not None:
+        return kept
+    if FILE in options:
+        net = stored.read(options[FILE], "elastic")
+    else:
+        module, inputs = model_of(options[MODEL])
+        net = from_module(module, inputs, wanted, f"elastic: model={options[MODEL]}", options.get(DATA))
+    if given is not None and not net.digest.startswith(given):
+        raise UsageError(
+            f"elastic: {options.get(MODEL) or options[FILE]} makes another super-network now, {net.digest[:SHOWN]} for "
+            f"{given}: the model, its weights or the options have changed"
+        )
+    net.name = _name(options, net.digest)
+    if FILE not in options:
+        stored.keep(net, wanted)
+    return net
+
+
+def _name(options: Mapping[str, str], digest: str) -> str:
+    others = [f"{key}={value}" for key, value in options.items() if key != DIGEST]
+    return f"elastic:{','.join([*others, f'{DIGEST}={digest[:SHOWN]}'])}"
+
+
+def from_module(module: nn.Module, inputs: Inputs, wanted: Wanted, what: str, data: str | None = None) -> ElasticModel:
+    """Return the super-network of a module.
+
+    Args:
+        module: the model, in evaluation mode, on the CPU.
+        inputs: example inputs of one sample.
+        wanted: what is to be elastic.
+        what: begins the message of an error.
+        data: ``FILE.py:FUNCTION`` of inputs on which activations say which channels matter.
+
+    Raises:
+        UsageError: it cannot be traced, or nothing of it is elastic.
+    """
+    program = _program(module, inputs, what)
+    analysis = analysed(program)
+    examples = _examples(inputs, program)
+    elastic = _working(analysis, wanted, examples)
+    if data is not None:
+        rankings = by_activations(ElasticModel(what, elastic, examples), _batches(data, program))
+        elastic = replace(elastic, rankings=rankings)
+    net = ElasticModel(what, elastic, examples)
+    _check_agrees(net, module, inputs, what)
+    return net
+
+
+def _program(module: nn.Module, inputs: Inputs, what: str) -> Program:
+    """Return the program for any batch, or else for single samples, if the model's code has their number in it."""
+    try:
+        program = traced(module, inputs, what)
+    except UsageError:
+        return traced(module, inputs, what, samples=1)
+    return traced(module, inputs, what, samples=1) if analysed(program).batch.fixed else program
+
+
+def _examples(inputs: Inputs, program: Program) -> list[torch.Tensor]:
+    if isinstance(inputs, Mapping):
+        return [inputs[node.name] for node in program.inputs]
+    return [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+
+
+def _working(analysis: Analysis, wanted: Wanted, examples: list[torch.Tensor]) -> Elastic:
+    """Return what is elastic without the sets whose smallest size does not run: they are fixed, with the reason.
+
+    The rules for dimensions know torch's operators, and not what a user's code does with a size that it asked for.
+    """
+    elastic = made(analysis, wanted)
+    reason = _fault(elastic, examples, [one.axis for one in elastic.elastic_sets])
+    if reason is None:
+        return elastic
+    for one in elastic.elastic_sets:
+        alone = _fault(elastic, examples, [one.axis])
+        if alone is not None:
+            fix(one.axis, f"a smaller size does not run ({alone})")
+    return made(analysis, wanted)
+
+
+def _fault(elastic: Elastic, examples: list[torch.Tensor], axes: list[Axis]) -> str | None:
+    """Return why the model does not run with some sets at their smallest; ``None``: it runs."""
+    if not elastic.elastic_sets:
+        return None
+    net = ElasticModel("elastic", elastic, examples)
+    x = net.space.largest()
+    depths = len(elastic.stages)
+    for number, one in enumerate(elastic.elastic_sets):
+        if one.axis in axes:
+            x[0, depths + number] = 0
+    try:
+        (stage,) = net.stages(net.space.decode(x)[0], 1)
+        with torch.no_grad():
+            stage.module(*stage.inputs)
+    except FAILURES as error:
+        return explained(error)
+    return None
+
+
+def _check_agrees(net: ElasticModel, module: nn.Module, inputs: Inputs, what: str) -> None:
+    """Raise ``UsageError`` if the largest sub-network's outputs are not the model's."""
+    (stage,) = net.stages(net.space.decode(net.space.largest())[0], 1)
+    with torch.no_grad(), printing_aside():
+        wanted, found = flat(called(module, inputs)), flat(stage.module(*stage.inputs))
+    for one, other in zip(wanted, found, strict=True):
+        scale = max(1.0, float(one.abs().max()))
+        if one.shape != other.shape or not bool(((one - other).abs().nan_to_num() <= _AGREES * scale).all()):
+            raise UsageError(f"{what}: what was traced gives other outputs than the model, so it cannot be used")
+
+
+def _batches(spec: str, program: Program) -> list[tuple[torch.Tensor, ...]]:
+    """Return the inputs that a user's function yields, each a tuple in the order of the program's inputs."""
+    what = f"elastic: {DATA}"
+    try:
+        with printing_aside():
+            given = list(function(spec, what)())
+    except FAILURES as error:
+        raise UsageError(f"{what}={spec}: the function failed: {explained(error)}") from error
+    names = [node.name for node in program.inputs]
+    batches = [
+        tuple(one[name] for name in names) if isinstance(one, Mapping) else one if isinstance(one, tuple) else (one,)
+        for one in given
+    ]
+    if not batches or not all(isinstance(tensor, torch.Tensor) for batch in batches for tensor in batch):
+        raise UsageError(f"{what}={spec}: expected batches of inputs like the model's, got {given!r:.80}")
+    return batches
+
+
+def elastic(module: nn.Module, inputs: Any, options: Mapping[str, str], path: str | None) -> ElasticModel:
+    """Return the super-network of a module in this process, written to a file for worker processes.
+
+    Args:
+        module: the model.
+        inputs: example inputs of one sample.
+        options: as they are spelled in a name.
+        path: the file; ``None``: one in the user's cache.
+    """
+    for key in (MODEL, FILE, DIGEST):
+        if key in options:
+            raise UsageError(f"elastic: {key} names what the module is already")
+    wanted = parsed(options)
+    module, inputs = checked(module, inputs, "elastic")
+    net = from_module(module, inputs, wanted, "elastic", options.get(DATA))
+    file = stored.cached_file(net.digest) if path is None else path
+    if path is None:
+        stored.cached_file(net.digest).parent.mkdir(parents=True, exist_ok=True)
+    stored.write(file, net, wanted)
+    net.name = _name({FILE: str(file)}, net.digest)
+    return net
