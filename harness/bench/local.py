@@ -187,11 +187,10 @@ class LocalBench:
                 case Failed(number=number, reason=reason):
                     yield self._builder.failed(left[number][1], reason)
                 case Measured(number=number) if number < 0:
-                    if number == -1:  # the first of those that are timed together
+                    if self._builder.anchor(message):  # the first of those that are timed together
                         self._builder.load = self._watch.mark(self.pid)
                         if not message.interim:  # where memory is short, the rest is prepared and timed after them
                             self._watch.begin()
-                    self._builder.anchor(message)
                 case Measured(number=number):
                     yield self._builder.measurement(left[number][1], message)
                 case _:

@@ -45,6 +45,7 @@ class MeasurementBuilder:
         self._protocol: TimingProtocol | None = None
         self._noise: dict[str, Any] | None = None
         self._threads_verified: bool | None = None
+        self._last_anchor: float = -math.inf
         self.anchors_now: dict[str, float] = {}
         self.load: dict[str, Any] | None = None
 
@@ -66,14 +67,21 @@ class MeasurementBuilder:
         self._protocol = TimingProtocol.from_record(protocol)
         return self._protocol
 
-    def anchor(self, message: Measured) -> None:
-        """Remember an anchor's latency, which is stored with each measurement of its batch."""
+    def anchor(self, message: Measured) -> bool:
+        """Remember an anchor's latency, which is stored with each measurement of its batch.
+
+        Returns:
+            Whether it is the first of those that are timed together.
+        """
         samples = Samples.from_record(message.samples)
-        if message.number == -1:
+        # They are numbered downwards, and any of them may be missing: it could not be prepared.
+        first, self._last_anchor = message.number >= self._last_anchor, message.number
+        if first:
             self.anchors_now = {}
         if samples.n:
             value = self._summary(samples, _pace(message, samples)).value
             self.anchors_now[self._anchor_keys[-1 - message.number]] = value
+        return first
 
     def prepared(self, message: Prepared) -> None:
         """Remember facts of a network's preparation, such as its time and memory, until the network is measured."""

@@ -136,6 +136,29 @@ class Failed(Message):
 
 
 @dataclass(frozen=True)
+class MemoryFacts(Message):
+    """What memory has allowed where it was short.
+
+    Attributes:
+        limit: that was the tightest ("the control group's memory").
+        left_bytes: what was left of it before any network of the batch was prepared.
+        limit_bytes: the limit.
+        networks: how many were prepared side by side,
+        of_networks: of how many.
+        sessions: how often each was prepared at most,
+        of_sessions: and how often the protocol says.
+    """
+
+    limit: str
+    left_bytes: int
+    limit_bytes: int
+    networks: int
+    of_networks: int
+    sessions: int
+    of_sessions: int
+
+
+@dataclass(frozen=True)
 class BatchFacts(Message):
     """Facts of a batch that are needed to interpret its networks' samples.
 
@@ -147,6 +170,8 @@ class BatchFacts(Message):
         huge_pages: the share of memory in huge pages; ``None``: the system does not say.
         own_memory: each session has a memory stretch of its own.
         own_memory_reason: why it has not; ``None`` if it has, or if that was not asked for.
+        networks: how many were measured side by side, beside the anchors; ``None``: not known.
+        memory: what memory has allowed; ``None``: it was not short.
     """
 
     rounds: int
@@ -156,12 +181,15 @@ class BatchFacts(Message):
     huge_pages: float | None
     own_memory: bool
     own_memory_reason: str | None = None
+    networks: int | None = None
+    memory: MemoryFacts | None = None
 
     def to_record(self) -> dict[str, Any]:
-        """Return the facts as they are stored; a reason of ``None`` is left out."""
+        """Return the facts as they are stored; what is ``None`` of the last three is left out."""
         record = asdict(self)
-        if self.own_memory_reason is None:
-            del record["own_memory_reason"]
+        for name in ("own_memory_reason", "networks", "memory"):
+            if record[name] is None:
+                del record[name]
         return record
 
 

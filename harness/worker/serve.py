@@ -26,32 +26,34 @@ from hwnas.harness.host.child import joined
 from hwnas.harness.host.environment import is_virtual
 from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.validation import Refusal
+from hwnas.harness.worker.budget import Budget
 from hwnas.harness.worker.channel import Channel, Closed
 from hwnas.harness.worker.clocks import system_clocks
 from hwnas.harness.worker.messages import (
     Acknowledgement,
     BatchFacts,
     Done,
-    Failed,
     Measured,
     Networks,
     Order,
-    Prepared,
     Progressed,
     Ready,
     Said,
 )
 from hwnas.harness.worker.noise import watch_first
+from hwnas.harness.worker.preparing import Preparer, SideBySide
 from hwnas.harness.worker.sessions import Inference, Preparation
 from hwnas.harness.worker.timed import BatchResult
 from hwnas.harness.worker.timing import time_batch
 from hwnas.supernets.errors import HwnasError, MeasurementError
+from hwnas.supernets.memory import BYTES
 from hwnas.supernets.plug_ins import FAILURES, blamed, reason_of
+from hwnas.supernets.space import IntArray
 
 # A network that runs this long has enough work to be spread over a few threads.
 _SHARED_S = 1e-3
-# When less than this share of memory is left, no further network is prepared before the prepared ones are measured.
-_MEMORY_LEFT = 0.15
+# Anchors stay as long as the worker: they are prepared several times only if that takes at most this share of memory.
+_ANCHORS_SHARE = 0.25
 
 
 class Worker:
@@ -70,11 +72,15 @@ class Worker:
             raise MeasurementError(f"the backend {order.backend!r} runs nothing")
         self._backend = backend
         self._settings = Settings(**order.settings)
-        self._check = order.check
         self._mark = _Marker(order.marker)
         choice = ProtocolChoice.from_record(order.protocol)
         # Until a profile is chosen, the numbers that all profiles have in common.
         self._preparing = choice.of("noisy")
+        self._anchors: dict[int, Inference] = {}
+        self._check, self._budget = order.check, Budget()
+        self._preparer = Preparer(
+            self._preparation, self._weights, self._preparing, self._budget, self._say, self._mark, self._spare_anchors
+        )
         self._anchors = self._prepare_anchors(order.anchors)
         self._protocol = self._begin(choice)
         # Before and after each batch garbage is collected. What libraries have made, a million objects, stays: to look
@@ -88,32 +94,44 @@ class Worker:
             order: Networks = self._channel.receive(Networks)
             pending = list(order.networks)
             rng = np.random.default_rng(order.seed)
-            while pending:
-                ready, pending = self._prepare_some(pending)
-                self._measure(ready, rng)
-            if not order.networks:
-                self._measure({}, rng)
+            while True:  # without networks, the anchors alone
+                prepared = self._preparer.prepare(pending)
+                pending = prepared.left
+                self._measure(prepared, rng)
+                if not pending:
+                    break
             self._say(Done())
 
     # --- the beginning -----------------------------------------------------------------------------------------------
 
-    def _prepare_anchors(self, vectors: list[list[int]]) -> list[Inference]:
-        """Prepare the anchors; report and leave out those that cannot be prepared."""
-        ready, _ = self._prepare_some([(-1 - number, vector) for number, vector in enumerate(vectors)])
+    def _prepare_anchors(self, vectors: list[list[int]]) -> dict[int, Inference]:
+        """Prepare the anchors; report those that cannot be prepared, and leave them out."""
+        anchors = [(-1 - number, vector) for number, vector in enumerate(vectors)]
+        ready = self._preparer.prepare(anchors, _ANCHORS_SHARE).ready
         if vectors and not ready:
             raise MeasurementError(
                 "none of the anchors (the smallest, a middle, the largest) can be prepared; see above"
             )
-        return list(ready.values())
+        return ready
+
+    def _spare_anchors(self) -> bool:
+        """Close all anchors but the first, so that a network has room; return whether there were any."""
+        spared = list(self._anchors)[1:]
+        for number in spared:
+            _release(self._anchors.pop(number))
+        gc.collect()
+        heap.release()
+        return bool(spared)
 
     def _begin(self, choice: ProtocolChoice) -> TimingProtocol:
         """Verify the threads, choose the protocol, and report both to the parent."""
-        largest, middle = self._anchors[-1], len(self._anchors) // 2
+        ready = list(self._anchors.values())
+        largest, middle = ready[-1], len(ready) // 2
         if self._preparing.huge_pages:
             memory.collapse()
         check = self._verify(largest)
         with system_clocks() as clocks:
-            anchors = self._anchors[middle:] + self._anchors[:middle]
+            anchors = ready[middle:] + ready[:middle]
             noise = watch_first(anchors, clocks, self._settings.threads, self._preparing.calibration_s)
         if self._settings.device == "cpu":
             noise = replace(noise, virtual=is_virtual())
@@ -132,47 +150,18 @@ class Worker:
 
     # --- a batch -----------------------------------------------------------------------------------------------------
 
-    def _prepare_some(
-        self, pending: list[tuple[int, list[int]]]
-    ) -> tuple[dict[int, Inference], list[tuple[int, list[int]]]]:
-        """Prepare networks while memory lasts; return the prepared ones and those left for later."""
-        numbers, before = self._preparing, _memory_left()
-        preparing: dict[int, Preparation] = {}
-        left: list[tuple[int, list[int]]] = []
-        for position, (number, vector) in enumerate(pending):
-            now = _memory_left()
-            if preparing and now - (numbers.sessions - 1) * (before - now) < _MEMORY_LEFT:
-                left = pending[position:]
-                break
-            one = self._preparation_of(vector)
-            if self._prepare_once(number, one):
-                preparing[number] = one
-        for time in range(1, numbers.sessions):
-            for number, one in list(preparing.items()):
-                if time < one.affordable(numbers.sessions, numbers.sessions_cap_s) and not self._prepare_once(
-                    number, one
-                ):
-                    del preparing[number]
-        return {number: one.inference() for number, one in preparing.items()}, left
-
-    def _preparation_of(self, vector: list[int]) -> Preparation:
-        config = self._net.space.decode(np.array([vector], dtype=np.int64))[0]
+    def _preparation(self, vector: list[int]) -> Preparation:
+        config = self._net.space.decode(_row(vector))[0]
         room = heap.own_stretch if self._preparing.own_memory else nullcontext
-        return Preparation(self._net, config, self._backend, self._settings, self._check, room)
+        guard = self._budget.guarded
+        return Preparation(self._net, config, self._backend, self._settings, self._check, room, guard)
 
-    def _prepare_once(self, number: int, one: Preparation) -> bool:
-        """Prepare a network once more; if that fails, report its failure and return false."""
-        self._mark(number)
-        try:
-            preparation = one.once()
-        except FAILURES as error:  # a backend is anybody's code
-            self._say(Failed(number, reason_of(error)))
-            return False
-        self._say(Prepared(number, one.times > 1, preparation))
-        return True
+    def _weights(self, vector: list[int]) -> int:
+        """Return the bytes of a network's parameters, which its module has in fp32."""
+        return BYTES["fp32"] * int(self._net.params(_row(vector))[0])
 
-    def _measure(self, ready: dict[int, Inference], rng: np.random.Generator) -> None:
-        anchors = {-1 - position: inference for position, inference in enumerate(self._anchors)}
+    def _measure(self, prepared: SideBySide, rng: np.random.Generator) -> None:
+        anchors, ready = self._anchors, prepared.ready
         numbers, runners = [*anchors, *ready], [*anchors.values(), *ready.values()]
         huge_pages, own_memory = self._memory()
 
@@ -180,7 +169,8 @@ class Worker:
             tau, wanted = result.convergence.tau, bool(self._protocol.own_memory)
             seconds = result.overhead_s, result.seconds
             reason = own_memory if wanted else None
-            return BatchFacts(result.rounds, tau, *seconds, huge_pages, wanted and reason is None, reason)
+            own, side_by_side = wanted and reason is None, len(ready)
+            return BatchFacts(result.rounds, tau, *seconds, huge_pages, own, reason, side_by_side, prepared.memory)
 
         def report(result: BatchResult, due: Mapping[int, bool]) -> None:
             """Report networks before their batch ends, the anchors first."""
@@ -288,9 +278,8 @@ class _Marker:
         self._memory[:8] = number.to_bytes(8, "little", signed=True)
 
 
-def _memory_left() -> float:
-    """Return the share of memory left: the least of the host's and of every limit's; 1 if the system does not say."""
-    return min((left / limit for _, left, limit in memory.limits() if limit), default=1.0)
+def _row(vector: list[int]) -> IntArray:
+    return np.array([vector], dtype=np.int64)
 
 
 def _channel() -> Channel:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hwnas.backends.backend import RunningBackend, Session, Settings, prepared
 from hwnas.backends.outputs import TOLERANCES, Arrays, compare, reference
+from hwnas.harness.host.data_limit import resident_bytes
+from hwnas.harness.worker.budget import ran_short
 from hwnas.harness.worker.clocks import device_times
 from hwnas.harness.worker.int8_images import calibrated
 from hwnas.harness.worker.messages import PreparationFacts
@@ -110,6 +111,7 @@ class Preparation:
         settings: of the platform.
         check: compare the outputs with the torch module's.
         room: makes a context manager for each preparation, which decides where in memory its sessions are placed.
+        guard: makes a context manager for each preparation, in which allocations fail that would use up the memory.
     """
 
     def __init__(
@@ -120,9 +122,10 @@ class Preparation:
         settings: Settings,
         check: bool = True,
         room: Room = nullcontext,
+        guard: Room = nullcontext,
     ) -> None:
         self._net, self._config, self._check = net, config, check
-        self._backend, self._settings, self._room = backend, settings, room
+        self._backend, self._settings, self._room, self._guard = backend, settings, room, guard
         self._stages: tuple[Stage, ...] = ()
         self._expected: list[Arrays] = []
         self._made: list[Sessions] = []
@@ -133,21 +136,25 @@ class Preparation:
 
         Raises:
             BackendError: the backend refuses it, or computes something else than the torch module. All sessions that
-                were opened before are closed then.
+                were opened before are closed then, unless memory has run out: they serve.
             NotFiniteError: the torch module's own outputs are not finite.
         """
         if not self._stages:
-            self._build()
+            with self._guard():
+                self._build()
+        before = self.times
         try:
-            with self._room():
+            with self._room(), self._guard():
                 resident, start = resident_bytes(), time.perf_counter()
                 self._made.append(_prepare_all(self._stages, self._backend, self._settings))
                 preparation = self._first_run(resident, start)
             if self._expected:
                 preparation = replace(preparation, error=max(self._errors()))
-        except BaseException:
-            for sessions in self._made:
+        except BaseException as error:
+            first = before if ran_short(error) else 0
+            for sessions in self._made[first:]:
                 _close(sessions)
+            del self._made[first:]
             raise
         if self.times == 1:
             self._first_s = preparation.prepare_s
@@ -165,8 +172,11 @@ class Preparation:
         return times
 
     def inference(self) -> Inference:
-        """Return the prepared sub-network."""
-        return Inference(tuple(self._made), self._repeats)
+        """Return the prepared sub-network, with a power of two of sessions: even and odd rounds have different ones."""
+        n = 1 << (max(1, self.times).bit_length() - 1)
+        for sessions in self._made[n:]:
+            _close(sessions)
+        return Inference(tuple(self._made[:n]), self._repeats)
 
     def _build(self) -> None:
         stages = self._net.stages(self._config, self._settings.batch)
@@ -213,16 +223,3 @@ def _prepare_all(stages: Sequence[Stage], backend: RunningBackend, settings: Set
 def _close(sessions: Iterable[Session]) -> None:
     for session in sessions:
         session.close()
-
-
-def resident_bytes() -> int:
-    """Return the process's resident memory."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        import psutil
-
-        return int(psutil.Process().memory_info().rss)
-    import resource
-
-    return pages * resource.getpagesize()

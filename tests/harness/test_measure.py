@@ -375,6 +375,21 @@ def test_the_worker_runs_from_anywhere(net, monkeypatch, tmp_path):
     assert take(net, [[0, 0, 1]])[0].status == "ok"
 
 
+@pytest.mark.slow
+def test_a_network_without_memory_fails_alone_and_the_record_says_how_many_were_side_by_side(net):
+    X = net.space.encode([{"w": [1, 1, 2]}, {"w": [1, 2, 1]}, {"w": [2, 1, 1]}])
+    keys = net.space.keys(X)
+    taken = take(net, X, f"us=20,at={keys[1]},how=hungry")
+    assert [one.status for one in taken] == ["ok", "failed", "ok"]
+    assert "it does not fit" in taken[1].reason
+    assert "allocate" in taken[1].reason
+    for one in (taken[0], taken[2]):
+        assert one.context["networks"] >= 1
+        assert set(one.context["anchors"]) <= {"000", "222", "333"}
+    again = Measurement.from_record(json.loads(json.dumps(taken[0].to_record())))
+    assert again.context["networks"] == taken[0].context["networks"]
+
+
 # --- values in the midst of a batch -----------------------------------------------------------------------------------
 
 # Every look has news, and the batch takes a while.

@@ -112,3 +112,29 @@ def test_every_session_is_compared_with_the_module():
     with pytest.raises(BackendError, match="differ from the torch module"):
         made.once()
     assert not backend.open
+
+
+@pytest.mark.slow
+def test_when_memory_runs_out_the_sessions_before_serve_and_their_number_is_a_power_of_two():
+    backend = Counting(fails_at=4)
+    prepare = backend.prepare
+
+    def short(stage, settings):
+        try:
+            return prepare(stage, settings)
+        except BackendError:
+            raise BackendError("std::bad_alloc") from None
+
+    backend.prepare = short
+    made = making(backend, check=False)
+    for _ in range(3):
+        made.once()
+    with pytest.raises(BackendError, match="bad_alloc"):
+        made.once()
+    assert backend.open == {1, 2, 3}
+    inference = made.inference()
+    assert inference.n_sessions == 2
+    assert backend.open == {1, 2}
+    inference.run()
+    inference.close()
+    assert not backend.open

@@ -33,7 +33,19 @@ class Scripted:
         Option(
             "how",
             "what it does there",
-            allowed=("nothing", "refuse", "raise", "die", "hang", "print", "chatter", "greedy", "lazy", "bound"),
+            allowed=(
+                "nothing",
+                "refuse",
+                "raise",
+                "die",
+                "hang",
+                "print",
+                "chatter",
+                "greedy",
+                "lazy",
+                "bound",
+                "hungry",
+            ),
             default="nothing",
         ),
         Option("once", "a file: misbehave only while it is not there", default="none"),
@@ -79,6 +91,8 @@ class Session:
             os.write(1, b"\x00\x00\x00\x05hello, and by its descriptor")
         if self.how == "refuse":
             raise BackendError("this network is not to its taste")
+        if self.how == "hungry":
+            self.eaten = np.ones(1 << 50)
         if self.how == "chatter":
             sys.stderr.write("word " * 40_000)
         self.runs = 0
