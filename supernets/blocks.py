@@ -61,12 +61,16 @@ class Slot:
         columns: the variables that decide which block is here.
         blocks: one entry per combination of those variables' values, the last varying fastest; ``None``: no block.
         repeats: how often it runs per inference.
+        stage: the name of the stage that it is a part of; "" where a network is one stage.
+        own: it has parameters of its own; if not, they are those of another slot, which are counted there.
     """
 
     name: str
     columns: tuple[int, ...]
     blocks: tuple[Block | None, ...]
     repeats: int = 1
+    stage: str = ""
+    own: bool = True
 
     def values(self, value: Callable[[Block], float]) -> list[float]:
         """Return ``value`` of each entry of ``blocks``; 0 for no block."""
@@ -164,7 +168,7 @@ class BlockCounts:
         return self.space.html_with(repr(self).strip("<>"))
 
     def params(self, X: npt.ArrayLike) -> IntArray:
-        """Return the parameter counts, ``(n,)``, each slot's once."""
+        """Return the parameter counts, ``(n,)``: each slot's once, and only those that are its own."""
         return self._params(X).astype(np.int64)
 
     def macs(self, X: npt.ArrayLike) -> IntArray:
@@ -173,11 +177,16 @@ class BlockCounts:
 
     @cached_property
     def _params(self) -> BlockSum:
-        return BlockSum(self.space, self.slots, lambda block: block.params, per_inference=False)
+        return BlockSum(self.space, owned(self.slots), lambda block: block.params, per_inference=False)
 
     @cached_property
     def _macs(self) -> BlockSum:
         return BlockSum(self.space, self.slots, lambda block: block.macs)
+
+
+def owned(slots: Sequence[Slot]) -> list[Slot]:
+    """Return the slots that have parameters of their own, so that nothing is counted twice."""
+    return [slot for slot in slots if slot.own]
 
 
 def strides(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy.typing as npt
 
-from hwnas.supernets.blocks import Block, BlockMax, BlockSum
+from hwnas.supernets.blocks import Block, BlockMax, BlockSum, owned
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.supernet import SuperNetwork
@@ -37,7 +37,7 @@ def model_size(net: SuperNetwork, precision: str) -> Count:
         weights = block.params - block.norms - block.biases
         return size * weights + bias * block.biases
 
-    return BlockSum(net.space, net.slots, stored, per_inference=False)
+    return BlockSum(net.space, owned(net.slots), stored, per_inference=False)
 
 
 def peak_memory(net: SuperNetwork, precision: str, batch: int) -> Count:

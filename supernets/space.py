@@ -24,6 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Value = int | float
 Config = dict[str, list[Value]]
+# One config, or several; one may be a string where its space has such a form.
+Configs = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Of one choice: each has a digit.
@@ -67,12 +69,15 @@ class SearchSpace:
         ignored: keys that other tools write and that are ignored here, with the value that is accepted.
         respell: converts a config in another tool's spelling to the keys above, and returns others as they are; raises
             ``ConfigError``. ``None``: there is no other spelling.
+        named: reads a config that is one string, as some publications write them; raises ``ConfigError``. ``None``:
+            configs of this space have no such form.
     """
 
     choices: tuple[Choice, ...]
     fixed: Mapping[str, list[Value]] = field(default_factory=dict)
     ignored: Mapping[str, Any] = field(default_factory=dict)
     respell: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    named: Callable[[str], Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         for column, choice in enumerate(self.choices):
@@ -232,14 +237,14 @@ class SearchSpace:
             [self.choices[c].values[i] for c, i in zip(columns, row, strict=True)] for row in X[:, columns].tolist()
         ]
 
-    def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
+    def encode(self, configs: Configs) -> IntArray:
         """Return configs as vectors, ``(n, n_var)``; one config gives ``(1, n_var)``.
 
         Raises:
             ConfigError: names the config, the key, what was given and what is allowed.
         """
-        rows = [configs] if isinstance(configs, Mapping) else list(configs)
-        rows = [self._respelled(number, row) for number, row in enumerate(rows)]
+        given = [configs] if isinstance(configs, str | Mapping) else list(configs)
+        rows = [self._respelled(number, row) for number, row in enumerate(given)]
         for number, row in enumerate(rows):
             self._check_keys(number, row)
         X = np.empty((len(rows), self.n_var), dtype=np.int64)
@@ -250,20 +255,26 @@ class SearchSpace:
         return X
 
     def _respelled(self, number: int, row: Any) -> Any:
-        if self.respell is None or not isinstance(row, Mapping):
+        read: Callable[[Any], Any] | None = None
+        if isinstance(row, str):
+            read = self.named
+        elif isinstance(row, Mapping):
+            read = self.respell
+        if read is None:
             return row
         try:
-            return self.respell(row)
+            return read(row)
         except ConfigError as error:
             raise ConfigError(f"config {number}: {error}") from None
 
     def _indices(self, column: int, position: int, given: Sequence[Any]) -> list[int]:
         choice = self.choices[column]
         index_of = {value: index for index, value in enumerate(choice.values)}
+        truth = isinstance(choice.values[0], bool)
         indices = []
         for number, value in enumerate(given):
             # bool is an int to Python and True would pass for 1; unhashable values cannot be looked up.
-            ok = isinstance(value, (int, float)) and not isinstance(value, bool) and value in index_of
+            ok = isinstance(value, (int, float)) and isinstance(value, bool) == truth and value in index_of
             if not ok:
                 where = f"config {number}: {choice.key}[{position}]"
                 raise ConfigError(f"{where}: expected one of {_listed(choice.values)}, got {value!r}")

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
+from hwnas.supernets.attention import Memory, over_cache, split
 from hwnas.supernets.transformer.dimensions import (
     FIRST_POSITION,
     PAD,
@@ -21,9 +22,6 @@ from hwnas.supernets.transformer.dimensions import (
     DecoderLayerShape,
     EncoderLayerShape,
 )
-
-# Keys and values, each (batch, heads, length, head width).
-Memory = tuple[torch.Tensor, torch.Tensor]
 
 
 @functools.cache
@@ -50,12 +48,6 @@ def places_like(table: torch.Tensor, width: int, embed: int) -> torch.Tensor:
 def _placed(width: int, embed: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     with torch.inference_mode(mode=False):
         return sinusoids(width)[:, :embed].to(device, dtype).contiguous()
-
-
-def split(x: torch.Tensor, heads: int, width: int) -> torch.Tensor:
-    """Return ``x`` with its last dimension split into heads."""
-    found: torch.Tensor = x.unflatten(-1, (heads, width))  # type: ignore[no-untyped-call]
-    return found
 
 
 class Embedding(nn.Module):
@@ -117,10 +109,7 @@ class SelfAttention(Attention):
         return self.attend(self.apart(q), (self.apart(k), self.apart(v)), visible)
 
     def step(self, x: torch.Tensor, past: Memory, hidden: torch.Tensor) -> tuple[torch.Tensor, Memory]:
-        """Attend from one new position of each beam to itself and to what is cached.
-
-        The cache is only read; the caller writes the new keys and values into it. Joining them here would copy the
-        whole cache in every step.
+        """Attend from one new position of each beam to itself and to what is cached, which the caller writes.
 
         Args:
             x: ``(batch, beam, embed)``.
@@ -132,10 +121,7 @@ class SelfAttention(Attention):
         """
         q, k, v = self.in_proj(x).chunk(3, -1)
         query, key, value = (split(part, self.heads, self.head_width).unsqueeze(-2) for part in (q, k, v))
-        query = query * self.head_width**-0.5
-        before = (query @ past[0].transpose(-2, -1)).masked_fill(hidden, -math.inf)
-        weights = torch.softmax(torch.cat([before, query @ key.transpose(-2, -1)], -1), -1)
-        found = weights[..., :-1] @ past[1] + weights[..., -1:] @ value
+        found = over_cache(query * self.head_width**-0.5, (key, value), past, hidden)
         return self.out_proj(found.squeeze(-2).flatten(2)), (key, value)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
+from hwnas.supernets.attention import paired
 from hwnas.supernets.transformer.dimensions import FIRST_POSITION, PAD, Architecture
 from hwnas.supernets.transformer.layers import DecoderLayer, Embedding, EncoderLayer
 
@@ -125,7 +126,7 @@ class DecoderStep(nn.Module):
         x = self.embedding(tokens, position + FIRST_POSITION, self.embed_tokens.weight)
         visible = seen(source)
         hidden = position.le(torch.arange(self.past, device=source.device)).unsqueeze(1).unsqueeze(1).unsqueeze(1)
-        pairs = list(zip(caches[::2], caches[1::2], strict=True))
+        pairs = paired(caches)
         fresh: list[torch.Tensor] = []
         layers, n = layers_of(self), len(self.layers)
         for layer, past, memory in zip(layers, pairs[:n], pairs[n:], strict=True):

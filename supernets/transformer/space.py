@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwnas.supernets.space import Choice, IntArray, SearchSpace
+from hwnas.supernets.space import Choice, Configs, IntArray, SearchSpace
 
 # HAT's numbers for what a decoder layer attends to: -1 the last encoder layer, 1 the last two, 2 the last three.
 ARBITRARY = (-1, 1, 2)
@@ -70,13 +70,13 @@ class HatSpace(SearchSpace):
     def __init__(self, choices: Choices) -> None:
         super().__init__(tuple(_positions(choices)))
 
-    def encode(self, configs: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> IntArray:
+    def encode(self, configs: Configs) -> IntArray:
         """Read configs, as ``SearchSpace.encode``.
 
         HAT's lists, which are as short as the decoder is deep, are accepted. So are DyNAS-T's names, of which the
         number of encoder layers may be left out, since it is not a choice.
         """
-        rows = [configs] if isinstance(configs, Mapping) else list(configs)
+        rows = [configs] if isinstance(configs, str | Mapping) else list(configs)
         return super().encode([self._filled(row) if isinstance(row, Mapping) else row for row in rows])
 
     def _filled(self, row: Mapping[str, Any]) -> dict[str, Any]:

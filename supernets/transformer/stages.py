@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
+from hwnas.supernets import attention
 from hwnas.supernets.supernet import Stage
 from hwnas.supernets.transformer.blocks import Sentence
 from hwnas.supernets.transformer.dimensions import UNK, Common, DecoderLayerShape
 from hwnas.supernets.transformer.network import DecoderStep, EncoderStage, Translator
 
 _SEED = 2005_14187  # any fixed number serves
-
-_PARTS = ("keys", "values")
 
 
 def stages(translator: Translator, sentence: Sentence, batch: int) -> tuple[Stage, Stage]:
@@ -38,25 +36,22 @@ def stages(translator: Translator, sentence: Sentence, batch: int) -> tuple[Stag
 
 def step_inputs(layers: int) -> tuple[str, ...]:
     """Return the names of a decoder step's inputs, see ``DecoderStep``."""
-    caches = (f"{kind}.{layer}.{part}" for kind in ("past", "memory") for layer in range(layers) for part in _PARTS)
-    return ("tokens", "position", "source", *caches)
+    return ("tokens", "position", "source", *attention.cache_names(layers, "past", "memory"))
 
 
 def tokens_like(vocab: int, batch: int, length: int) -> torch.Tensor:
     """Return seeded tokens without padding, ``(batch, length)``."""
-    return torch.randint(UNK + 1, vocab, (batch, length), generator=torch.Generator().manual_seed(_SEED))
+    return attention.tokens_like(range(UNK + 1, vocab), batch, length, _SEED)
 
 
 def caches_like(
     shapes: Sequence[DecoderLayerShape], common: Common, sentence: Sentence, batch: int
 ) -> tuple[torch.Tensor, ...]:
     """Return seeded normal caches of decoder layers, in the order in which ``DecoderStep`` takes them."""
-    generator = torch.Generator().manual_seed(_SEED)
 
-    def twice(heads: int, *dims: int) -> Iterator[torch.Tensor]:
-        for _ in _PARTS:
-            yield torch.randn(batch, *dims, common.inner // heads, generator=generator)
+    def width(heads: int) -> int:
+        return common.inner // heads
 
-    past = [twice(shape.self_heads, sentence.beam, shape.self_heads, sentence.past) for shape in shapes]
-    memory = [twice(shape.cross_heads, shape.cross_heads, sentence.source * shape.reach) for shape in shapes]
-    return tuple(itertools.chain(*past, *memory))
+    past = [(sentence.beam, one.self_heads, sentence.past, width(one.self_heads)) for one in shapes]
+    memory = [(one.cross_heads, sentence.source * one.reach, width(one.cross_heads)) for one in shapes]
+    return attention.caches_like([*past, *memory], batch, _SEED)

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from runtimes import RUNTIMES
 
 from hwnas import supernets
 from hwnas.backends.export import export
@@ -22,35 +23,6 @@ NET = supernets.get(
 
 def stages(x, batch=BATCH):
     return NET.stages(NET.space.decode(x)[0], batch)
-
-
-def on_onnxruntime(stage):
-    import onnxruntime
-
-    graph = export(stage)
-    session = onnxruntime.InferenceSession(graph.model, providers=["CPUExecutionProvider"])
-
-    def call(*inputs):
-        feed = {name: x.numpy() for name, x in zip(graph.inputs, inputs, strict=True)}
-        return [torch.from_numpy(found) for found in session.run(list(graph.outputs), feed)]
-
-    return call
-
-
-def on_openvino(stage):
-    import openvino
-
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(export(stage).model, b""), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-    def call(*inputs):
-        found = compiled([x.numpy() for x in inputs])
-        return [torch.from_numpy(found[port].copy()) for port in compiled.outputs]
-
-    return call
-
-
-RUNTIMES = [("onnxruntime", on_onnxruntime), ("openvino", on_openvino)]
 
 
 def sentences():

@@ -1,0 +1,36 @@
+"""Stages on the runtimes that read exported graphs, called as the modules themselves are: tensors in, tensors out."""
+
+from __future__ import annotations
+
+import torch
+
+from hwnas.backends.export import export
+
+
+def on_onnxruntime(stage):
+    import onnxruntime
+
+    graph = export(stage)
+    session = onnxruntime.InferenceSession(graph.model, providers=["CPUExecutionProvider"])
+
+    def call(*inputs):
+        feed = {name: x.numpy() for name, x in zip(graph.inputs, inputs, strict=True)}
+        return [torch.from_numpy(found) for found in session.run(list(graph.outputs), feed)]
+
+    return call
+
+
+def on_openvino(stage):
+    import openvino
+
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(export(stage).model, b""), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def call(*inputs):
+        found = compiled([x.numpy() for x in inputs])
+        return [torch.from_numpy(found[port].copy()) for port in compiled.outputs]
+
+    return call
+
+
+RUNTIMES = [("onnxruntime", on_onnxruntime), ("openvino", on_openvino)]
