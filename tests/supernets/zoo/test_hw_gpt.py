@@ -169,8 +169,8 @@ def counted(net, module, x, mode=Counter):
 
 
 @pytest.mark.slow
-def test_counts_of_200_networks_are_what_torch_counts():
-    X = np.concatenate([SMALL.space.smallest(), SMALL.space.largest(), SMALL.space.sample(200, 3)])
+def test_counts_of_many_networks_are_what_torch_counts():
+    X = np.concatenate([SMALL.space.smallest(), SMALL.space.largest(), SMALL.space.sample(60, 3)])
     found = [counted(SMALL, SMALL.build(config(x, SMALL)), x) for x in X]
     assert SMALL.macs(X).tolist() == [macs for macs, _ in found]
     assert SMALL.params(X).tolist() == [params for _, params in found]
