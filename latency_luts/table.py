@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.latency_luts.correction import Correction
+from hwnas.latency_luts.correction import CONSTANT, Correction
 from hwnas.latency_luts.keys import key, nearest
 from hwnas.supernets.blocks import Block, BlockSum, Slot, distinct_blocks
 from hwnas.supernets.errors import TableError
+from hwnas.supernets.one_stage import OneStage
 from hwnas.supernets.space import FloatArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -80,8 +81,12 @@ class LatencyTable:
         object.__setattr__(self, "header", MappingProxyType(dict(self.header)))
 
     def bind(self, net: SuperNetwork) -> BoundTable:
-        """Prepare the sums over ``net``."""
-        return BoundTable(self, net.name, net.space, net.slots)
+        """Prepare the sums over ``net``; what is added to whole networks is no part of a stage."""
+        table = self
+        if self.correction is not None and isinstance(net, OneStage):
+            blocks = replace(self.correction, terms={**self.correction.terms, CONSTANT: 0.0})
+            table = replace(self, correction=blocks)
+        return BoundTable(table, net.name, net.space, net.slots)
 
     def latency(self, net: SuperNetwork, X: npt.ArrayLike) -> FloatArray:
         """Return the mean latencies of sub-networks of ``net`` in seconds, ``(n,)``.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,7 @@ class Block:
             one of the two parameters of each.
         biases: the number of biases after folding.
         peak: the most activations in memory at once while it runs, at batch 1, its input included; 0: not known.
+        cached: the keys and values of one position that it has to find in a cache, at batch 1.
     """
 
     kind: str
@@ -46,6 +47,8 @@ class Block:
     norms: int = 0
     biases: int = 0
     peak: int = 0
+    # Stored measurements are known by how their blocks are spelled, and were before any cached something.
+    cached: int = field(default=0, repr=False)
 
     def option(self, name: str) -> int:
         """Return one of ``options``; raises ``KeyError`` when the kind has no such option."""
@@ -187,6 +190,11 @@ class BlockCounts:
 def owned(slots: Sequence[Slot]) -> list[Slot]:
     """Return the slots that have parameters of their own, so that nothing is counted twice."""
     return [slot for slot in slots if slot.own]
+
+
+def stages_of(slots: Sequence[Slot]) -> dict[str, int]:
+    """Return how often each stage runs per inference, by name and in order; empty where there is one without a name."""
+    return {slot.stage: slot.repeats for slot in slots if slot.stage}
 
 
 def strides(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hwnas.supernets.blocks import Block, BlockMax, BlockSum, owned
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray
-from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.supernet import Caches, SuperNetwork
 
 Count = Callable[[npt.ArrayLike], FloatArray]
 
@@ -40,11 +40,32 @@ def model_size(net: SuperNetwork, precision: str) -> Count:
     return BlockSum(net.space, owned(net.slots), stored, per_inference=False)
 
 
+def cache_size(net: SuperNetwork, precision: str, batch: int, context: int | None = None) -> Count:
+    """Return the function from vectors ``(n, n_var)`` to the bytes of cached keys and values, ``(n,)``.
+
+    Runtimes take and return them as inputs and outputs, which stay in FP32 where weights and products are INT8.
+
+    Args:
+        net: the super-network.
+        precision: of the platform.
+        batch: sequences at a time.
+        context: positions in the cache; ``None``: those at the end of the inference that is measured.
+
+    Raises:
+        UsageError: the super-network caches nothing.
+    """
+    if not isinstance(net, Caches):
+        raise UsageError(f"kv-cache: {net.name} caches no keys and values")
+    size = _bytes("fp32" if precision == "int8" else precision)
+    times = size * batch * (net.context if context is None else context)
+    return BlockSum(net.space, net.slots, lambda block: times * block.cached, per_inference=False)
+
+
 def peak_memory(net: SuperNetwork, precision: str, batch: int) -> Count:
     """Return the function from vectors ``(n, n_var)`` to the bytes of the largest set of live activations, ``(n,)``.
 
     A sub-network is a chain of blocks, and only the output of one is needed by the next. So the largest set is the
-    largest one within a block.
+    largest one within a block, and beside it the cache of keys and values, where there is one, at its full size.
 
     Raises:
         UsageError: the super-network does not know the activations of its blocks, or an activation's size is not known.
@@ -52,7 +73,11 @@ def peak_memory(net: SuperNetwork, precision: str, batch: int) -> Count:
     size = _bytes(precision) * batch
     if not all(block.peak for slot in net.slots for block in slot.blocks if block is not None):
         raise UsageError(f"peak-memory: {net.name} does not say which activations live in its blocks; use model-size")
-    return BlockMax(net.space, net.slots, lambda block: size * block.peak)
+    within = BlockMax(net.space, net.slots, lambda block: size * block.peak)
+    if not isinstance(net, Caches):
+        return within
+    cache = cache_size(net, precision, batch)
+    return lambda X: within(X) + cache(X)
 
 
 def _bytes(precision: str) -> int:

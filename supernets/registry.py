@@ -106,15 +106,21 @@ class Registry:
             raise _error(found)
         return found
 
-    def create(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def create(self, name: str, *args: Any, spelled: str | None = None, **kwargs: Any) -> Any:
         """Call ``create(name, ...)`` of the module registered as ``name``.
+
+        Args:
+            name: under which it is registered.
+            args: for ``create``.
+            spelled: the name with what follows it, which ``create`` is given then.
+            kwargs: for ``create``.
 
         Raises:
             PlugInError: it is a plug-in that fails, or whose result does not implement the Protocol.
         """
         provider = self.provider(name)
         with self.at_work(name):
-            made = provider.create(name, *args, **kwargs)
+            made = provider.create(spelled or name, *args, **kwargs)
         plug_in = self._plug_ins.get(name)
         reason = None if plug_in is None else misfit_of_all(made, self._makes)
         if plug_in is not None and reason is not None:

@@ -84,3 +84,16 @@ class BuildsBlocks(Protocol):
             batch: samples per inference.
         """
         ...
+
+
+@runtime_checkable
+class Caches(Protocol):
+    """A super-network that makes its output step by step, and caches keys and values of earlier steps.
+
+    Its blocks say how many (``hwnas.supernets.blocks.Block.cached``).
+
+    Attributes:
+        context: positions in the cache at the end of the inference that is measured.
+    """
+
+    context: int

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.measurement.pace import Calm, Pace, summary
+from hwnas.harness.measurement.pace import Calm, Pace, stage_summary, summary
 from hwnas.harness.measurement.protocol import TimingProtocol
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.shown import html_of, in_words
-from hwnas.harness.measurement.statistics import Summary, statistic_of
+from hwnas.harness.measurement.statistics import Summary
 from hwnas.supernets.errors import MALFORMED, StoreError
 from hwnas.supernets.space import BoolArray, Config, FloatArray
 from hwnas.supernets.values import fault, json_number, number_or_none
@@ -161,13 +161,20 @@ class Measurement:
 
         A minimum of sums is no sum of minima: they add up to the latency nearly.
         """
-        if self.protocol is None or not self.samples.stage_ns.shape[1]:
+        return {name: one.value for name, one in self.stage_summaries.items()}
+
+    @property
+    def stage_summaries(self) -> dict[str, Summary]:
+        """The statistics of each stage in one inference, all of its runs together; empty where stages were not timed.
+
+        They are not where there is one stage, and where the device's own clock says what an inference takes.
+        """
+        if self.protocol is None or not self.samples.stage_ns.any():
             return {}
-        calm = Calm.of(self.samples, self.protocol, self.threads, self.pace)
-        # The host slows all stages of a visit by as much.
-        parts = (self.samples.stage_ns / self.samples.group[:, None] / 1e9).T * (calm.seconds / self.samples.seconds)
-        values = [statistic_of(part, calm.clean, calm.statistic) for part in parts]
-        return dict(zip(self.stages, values, strict=True))
+        return {
+            name: stage_summary(self.samples, number, self.protocol, self.threads, self.pace)
+            for number, name in enumerate(self.stages)
+        }
 
     # --- records -----------------------------------------------------------------------------------------------------
 

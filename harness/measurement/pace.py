@@ -115,9 +115,26 @@ def summary(samples: Samples, protocol: TimingProtocol, threads: int, pace: Pace
         return taken
     as_taken = calm.statistic == protocol.statistic and not pace.slower.any()
     own = taken if as_taken else summarise(calm.seconds, calm.clean, calm.statistic, protocol.confidence, visit)
-    either_way = math.exp(_student((1 + protocol.confidence) / 2) * pace.error)
-    low, high = min(own.low, own.value / either_way), max(own.high, own.value * either_way)
+    low, high = _widened(own, protocol, pace)
     return replace(taken, value=own.value, low=low, high=high)
+
+
+def stage_summary(samples: Samples, stage: int, protocol: TimingProtocol, threads: int, pace: Pace | None) -> Summary:
+    """Return the statistics of one stage in each sample, without the host's pace, as ``summary`` does of all stages."""
+    calm = Calm.of(samples, protocol, threads, pace)
+    # The host slows all stages of a visit by as much.
+    seconds = samples.stage_ns[:, stage] / samples.group / 1e9 * (calm.seconds / samples.seconds)
+    own = summarise(seconds, calm.clean, calm.statistic, protocol.confidence, samples.visit)
+    if pace is None or not samples.n:
+        return own
+    low, high = _widened(own, protocol, pace)
+    return replace(own, low=low, high=high)
+
+
+def _widened(own: Summary, protocol: TimingProtocol, pace: Pace) -> tuple[float, float]:
+    """Return an interval that is at least as wide as what its batch says of all values."""
+    either_way = math.exp(_student((1 + protocol.confidence) / 2) * pace.error)
+    return min(own.low, own.value / either_way), max(own.high, own.value * either_way)
 
 
 @lru_cache

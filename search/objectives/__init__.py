@@ -1,14 +1,17 @@
 """What a search optimises: one file per objective, or an installed package's entry point in ``hwnas.objectives``.
 
 A file offers ``create(name, sources)``, and in ``LISTED`` by name the unit, whether "less" or "more" is better, and
-what it is in one line, for ``hwnas objectives``. The quality source's metric is an objective by its own name ("top1",
+what it is in one line, for ``hwnas objectives``. Where only some super-networks have its objectives, ``serves(name,
+net)`` says which. In ``ARGUMENTS`` it names what may follow a colon behind a name ("latency:STAGE"), and
+``arguments(name, net)`` lists what that can be. The quality source's metric is an objective by its own name ("top1",
 "bleu"). Values are in the unit that users read (ms, %, millions) up to here; ``Directions`` turns them into minimised
 ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from hwnas.search.objectives.objective import (
     STATES,
@@ -24,6 +27,7 @@ from hwnas.search.objectives.objective import (
 )
 from hwnas.supernets.errors import UnknownNameError, UsageError
 from hwnas.supernets.registry import Registry
+from hwnas.supernets.supernet import SuperNetwork
 
 __all__ = [
     "DEFAULT",
@@ -36,6 +40,7 @@ __all__ = [
     "Sources",
     "Startable",
     "admitted",
+    "argument_of",
     "check_distinct",
     "make",
     "names",
@@ -51,7 +56,33 @@ DEFAULT = ("latency", "quality")
 def names(sources: Sources) -> list[str]:
     """Return the names of the objectives there are with these sources."""
     metric = (sources.quality.metric,)
-    return sorted({*registry.names(), *metric} - {"quality"})
+    served = [name for name in registry.names() if _serves(name, sources.net)]
+    more = [f"{name}:{one}" for name in served for one in _arguments(name, sources.net)]
+    return sorted({*served, *metric, *more} - {"quality"})
+
+
+def _serves(name: str, net: SuperNetwork) -> bool:
+    serves: Callable[[str, SuperNetwork], bool] | None = getattr(_working(name), "serves", None)
+    return serves is None or serves(name, net)
+
+
+def _arguments(name: str, net: SuperNetwork) -> list[str]:
+    listed: Callable[[str, SuperNetwork], list[str]] | None = getattr(_working(name), "arguments", None)
+    return [] if listed is None or argument_of(f"{name}:") is None else listed(name, net)
+
+
+def _working(name: str) -> Any:
+    """Return the module that offers an objective; ``None`` where that is a broken plug-in."""
+    return registry.provider(name) if name in registry.working() else None
+
+
+def argument_of(spelled: str) -> str | None:
+    """Return what the argument of an objective is called, where it is spelled with one; else ``None``."""
+    name, colon, _ = spelled.partition(":")
+    if not colon or spelled in registry.names() or name not in registry.names():
+        return None
+    arguments: dict[str, str] = getattr(_working(name), "ARGUMENTS", {})
+    return arguments.get(name)
 
 
 def make(wanted: Iterable[str], sources: Sources) -> tuple[Objective, ...]:
@@ -81,9 +112,11 @@ def check_distinct(called: Sequence[str]) -> None:
 def _make(name: str, sources: Sources) -> Objective:
     if name in registry.names():
         provider = name
+    elif argument_of(name) is not None:
+        provider = name.partition(":")[0]
     elif name == sources.quality.metric:
         provider = "quality"
     else:
         raise UnknownNameError("objective", name, names(sources))
-    objective: Objective = registry.create(provider, sources)
+    objective: Objective = registry.create(provider, sources, spelled=name if argument_of(name) else None)
     return objective

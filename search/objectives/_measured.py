@@ -39,6 +39,8 @@ class Reading:
         interval: of the same.
         beside: what an anchor's latency in seconds is beside a measurement, which says how the machine drifts.
         maximise: more is better.
+        anchor: the name of an anchor's latency, given the anchor's key. Where the objective is a part of the latency,
+            the two are values of different things, and only their drift is the same.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Reading:
     interval: Callable[[Measurement], Interval]
     beside: Callable[[float, Measurement], float]
     maximise: bool = False
+    anchor: Callable[[str], str] = str
 
 
 def _latency() -> Reading:
@@ -89,6 +92,51 @@ def _throughput() -> Reading:
         lambda seconds, measurement: measurement.batch / seconds,
         maximise=True,
     )
+
+
+def stage_reading(name: str, stage: str, repeats: int) -> Reading:
+    """Return what an objective reads of one stage: the milliseconds of one of its ``repeats`` runs."""
+
+    def numbers(measurement: Measurement) -> tuple[float, float, float]:
+        found = measurement.stage_summaries.get(stage)
+        times = _MS / repeats
+        return (math.nan,) * 3 if found is None else (times * found.value, times * found.low, times * found.high)
+
+    return Reading(
+        name,
+        "ms",
+        lambda measurement: numbers(measurement)[0],
+        lambda measurement: numbers(measurement)[1:],
+        lambda seconds, _: _MS * seconds,
+        anchor=_whole,
+    )
+
+
+def rate_reading(name: str, stage: str, repeats: int) -> Reading:
+    """Return how often a stage runs per second, for all samples of a batch together."""
+    once = stage_reading(name, stage, repeats)
+
+    def interval(measurement: Measurement) -> Interval:
+        low, high = once.interval(measurement)
+        return _rate(measurement, high), _rate(measurement, low) if low > 0 else math.inf
+
+    return Reading(
+        name,
+        "/s",
+        lambda measurement: _rate(measurement, once.value(measurement)),
+        interval,
+        lambda seconds, measurement: measurement.batch / seconds,
+        maximise=True,
+        anchor=_whole,
+    )
+
+
+def _rate(measurement: Measurement, milliseconds: float) -> float:
+    return _MS * measurement.batch / milliseconds if milliseconds > 0 else math.nan
+
+
+def _whole(key: str) -> str:
+    return f"{key} whole"
 
 
 # The percentiles are those of hwnas.harness.measurement.percentiles, which takes long to import.
@@ -168,6 +216,8 @@ def _bounds(reading: Reading, measurement: Measurement) -> Interval:
 
 def _state(reading: Reading, measurement: Measurement, bounds: Interval) -> tuple[str, str]:
     """Return the status of a value and why it is not "ok"; a percentile that nothing bounds is not known."""
+    if measurement.status != "failed" and math.isnan(reading.value(measurement)):
+        return "failed", f"it was measured as a whole, which does not tell its {reading.name}"
     if measurement.status != "ok" or not math.isinf(bounds[1]) or measurement.protocol is None:
         return measurement.status, measurement.reason
     return "unstable", (
@@ -183,7 +233,7 @@ def _beside(reading: Reading, measurement: Measurement, repeated: Sequence[Measu
     What an anchor's latency has changed by is the machine's drift for each of these objectives.
     """
     of_batch = _anchors(measurement)
-    anchors = {key: reading.beside(seconds, measurement) for key, seconds in of_batch.items()}
+    anchors = {reading.anchor(key): reading.beside(seconds, measurement) for key, seconds in of_batch.items()}
     if measurement.cached:
         return anchors
     return anchors | {one.key: reading.value(one) for one in repeated if _anchors(one) == of_batch}

@@ -1,4 +1,4 @@
-"""Latency in milliseconds and its percentiles, and throughput, known from a table or measured."""
+"""Latency in milliseconds, its percentiles and that of single stages, and throughput, from a table or measured."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 
 from hwnas.backends.backend import Tabulated, known_latency
 from hwnas.harness.pinned import identity
-from hwnas.search.objectives._measured import LATENCY, READINGS, THROUGHPUT, MeasuredBatches, Reading, outcome
+from hwnas.search.objectives._measured import (
+    LATENCY,
+    READINGS,
+    THROUGHPUT,
+    MeasuredBatches,
+    Reading,
+    outcome,
+    stage_reading,
+)
 from hwnas.search.objectives.objective import Outcome, Sources
 from hwnas.search.objectives.rows import Rows
-from hwnas.supernets.errors import UsageError
+from hwnas.supernets.blocks import stages_of
+from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.one_stage import OneStage
 from hwnas.supernets.space import IntArray
 
 if TYPE_CHECKING:
@@ -21,8 +31,9 @@ if TYPE_CHECKING:
     from hwnas.supernets.supernet import SuperNetwork
 
 NAMES = tuple(READINGS)
+ARGUMENTS = {LATENCY: "STAGE"}
 LISTED = {
-    "latency": ("ms", "less", "what an inference takes where nothing disturbs it: measured, or from a table"),
+    "latency": ("ms", "less", "what an inference takes where nothing disturbs it; latency:STAGE: one run of a stage"),
     "latency:median": ("ms", "less", "the median of all samples"),
     "latency:p95": ("ms", "less", "the 95th percentile of all samples"),
     "latency:p99": ("ms", "less", "the 99th percentile of all samples"),
@@ -145,19 +156,35 @@ class MeasuredLatency(_Latency):
         return None if found is None else (found[0], outcome(self._reading, *found[1]))
 
 
+class KnownStage(KnownLatency):
+    """The latency of one run of a stage, from a table of blocks; see ``KnownLatency``."""
+
+    def __init__(self, reading: Reading, stage: OneStage, backend: KnowingBackend, platform: Platform) -> None:
+        super().__init__(stage, backend, platform)
+        self.name, self.unit, self.maximise = reading.name, reading.unit, reading.maximise
+
+    def evaluate(self, X: IntArray) -> Outcome:
+        """Return the values."""
+        found = super().evaluate(X)
+        rate = self._platform.settings.batch * _MS / found.values
+        return replace(found, values=rate) if self.maximise else found
+
+
 def create(name: str, sources: Sources) -> KnownLatency | MeasuredLatency:
     """Make the objective; starts the measurer where the platform's backend has to run sub-networks.
 
     Raises:
-        UsageError: it is a percentile, of which a table has none.
+        UsageError: it is a percentile, of which a table has none, or of a stage that the super-network does not have.
     """
     from hwnas import backends
 
+    if name not in READINGS:
+        stage = stage_of(name, name.partition(":")[2], sources)
+        return of_stage(stage_reading(name, *stage), stage[0], sources)
     platform = sources.where
     backend = backends.get(platform.backend)
     if not isinstance(backend, backends.KnowingBackend):
-        batches = sources.shared.setdefault("batches", MeasuredBatches(sources.measurer))
-        return MeasuredLatency(sources.measurer, platform, READINGS[name], batches)
+        return _measured(READINGS[name], sources)
     if name == THROUGHPUT:
         return KnownThroughput(sources.net, backend, platform)
     if name != LATENCY:
@@ -166,3 +193,45 @@ def create(name: str, sources: Sources) -> KnownLatency | MeasuredLatency:
             "or name a platform that measures"
         )
     return KnownLatency(sources.net, backend, platform)
+
+
+def arguments(_name: str, net: SuperNetwork) -> list[str]:
+    """Return the stages whose latency can be asked for."""
+    return list(stages_of(net.slots))
+
+
+def stage_of(name: str, stage: str, sources: Sources) -> tuple[str, int]:
+    """Return a stage and how often it runs; raises ``UsageError`` if the super-network has no such stage.
+
+    Args:
+        name: of the objective.
+        stage: the stage's name.
+        sources: the super-network's.
+    """
+    net, stages = sources.net, stages_of(sources.net.slots)
+    known = [f"{LATENCY}:{one}" for one in stages]
+    if stage not in stages:
+        what = f"has no stage {stage!r}" if stages else "has one stage"
+        raise UsageError(f"objective {name!r}: {net.name} {what}{suggestion(name, [*known, *READINGS])}")
+    return stage, stages[stage]
+
+
+def of_stage(reading: Reading, stage: str, sources: Sources) -> KnownLatency | MeasuredLatency:
+    """Return an objective that reads one stage; raises ``UsageError`` if the platform is a table of whole networks."""
+    from hwnas import backends
+
+    platform = sources.where
+    backend = backends.get(platform.backend)
+    if not isinstance(backend, backends.KnowingBackend):
+        return _measured(reading, sources)
+    if isinstance(backend, Tabulated):
+        raise UsageError(
+            f"objective {reading.name!r}: {platform} has one latency of each sub-network, and no stages; ask for "
+            "latency, or name a platform that measures"
+        )
+    return KnownStage(reading, OneStage(sources.net, stage), backend, platform)
+
+
+def _measured(reading: Reading, sources: Sources) -> MeasuredLatency:
+    batches = sources.shared.setdefault("batches", MeasuredBatches(sources.measurer))
+    return MeasuredLatency(sources.measurer, sources.where, reading, batches)

@@ -1,7 +1,8 @@
 """Memory that a sub-network needs on the platform, counted exactly, in MB (millions of bytes).
 
-``model-size``: what is stored of it. ``peak-memory``: the largest set of activations that live at once, at the
-platform's batch size. Both at the platform's precision; where no platform is named, of one sample in FP32.
+``model-size``: what is stored of it. ``kv-cache``: the cache of keys and values at the end of the measured inference;
+``kv-cache:TOKENS``: at a length. ``peak-memory``: the largest set of activations that live at once, and the cache. At
+the platform's precision and batch size; where no platform is named, of one sample in FP32.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwnas.search.objectives.objective import Outcome, Sources
-from hwnas.supernets.memory import Count, model_size, peak_memory
+from hwnas.supernets.errors import UsageError
+from hwnas.supernets.memory import Count, cache_size, model_size, peak_memory
 from hwnas.supernets.space import IntArray
+from hwnas.supernets.spec import parse_int
+from hwnas.supernets.supernet import Caches, SuperNetwork
 
-NAMES = ("model-size", "peak-memory")
+NAMES = ("kv-cache", "model-size", "peak-memory")
+ARGUMENTS = {"kv-cache": "TOKENS"}
 LISTED = {
+    "kv-cache": ("MB", "less", "cached keys and values at the end of the inference, or of kv-cache:TOKENS positions"),
     "model-size": ("MB", "less", "what is stored of the sub-network, at the platform's precision, counted exactly"),
-    "peak-memory": ("MB", "less", "the largest set of activations that live at once, counted exactly"),
+    "peak-memory": ("MB", "less", "the largest set of activations that live at once, with the cache, counted exactly"),
 }
 
 _MB = 1e6
@@ -45,4 +51,20 @@ def create(name: str, sources: Sources) -> Memory:
     precision, batch = ("fp32", 1) if settings is None else (settings.precision, settings.batch)
     if name == "model-size":
         return Memory(name, f"counted at {precision}", model_size(sources.net, precision))
-    return Memory(name, f"counted at {precision}, batch {batch}", peak_memory(sources.net, precision, batch))
+    source = f"counted at {precision}, batch {batch}"
+    if name == "peak-memory":
+        return Memory(name, source, peak_memory(sources.net, precision, batch))
+    return Memory(name, source, cache_size(sources.net, precision, batch, _context(name)))
+
+
+def serves(name: str, net: SuperNetwork) -> bool:
+    """Return whether a super-network has the objective."""
+    return name != "kv-cache" or isinstance(net, Caches)
+
+
+def _context(name: str) -> int | None:
+    _, colon, text = name.partition(":")
+    context = parse_int(text) if colon else None
+    if colon and not context:
+        raise UsageError(f"objective {name!r}: expected a number of tokens from 1 behind the colon, like kv-cache:1024")
+    return context

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwnas.harness.quality.metric import Metric
-from hwnas.search.objectives import Outcome, registry
+from hwnas.search.objectives import Outcome, argument_of, registry
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.values import fault, is_time
@@ -63,6 +63,8 @@ def own_objective(spelled: str) -> OwnObjective | None:
     if ":" not in spelled or spelled in registry.names():
         return None
     metric = Metric.parse(spelled)
+    if metric is None and argument_of(spelled) is not None:
+        return None
     if metric is None:
         raise UsageError(
             f"objective {spelled!r}: expected NAME:min or NAME:max for one of your own, like top1:max, or with a unit "

@@ -72,8 +72,8 @@ def decoder_layer(common: Common, sentence: Sentence, shape: DecoderLayerShape) 
         self_heads=shape.self_heads,
         source=sentence.source,
     )
-    beams = (sentence.beam, embed)
-    return Block("decoder-layer", beams, beams, options, macs, matrices + vectors, biases=vectors)
+    beams, cached = (sentence.beam, embed), 2 * sentence.beam * inner
+    return Block("decoder-layer", beams, beams, options, macs, matrices + vectors, biases=vectors, cached=cached)
 
 
 def output(common: Common, sentence: Sentence, embed: int) -> Block:

@@ -11,6 +11,9 @@ BOS, PAD, EOS, UNK = range(4)
 POSITIONS = 1024
 FIRST_POSITION = PAD + 1
 
+# The names of the two stages.
+ENCODER, STEP = "encoder", "decoder-step"
+
 
 @dataclass(frozen=True)
 class Common:

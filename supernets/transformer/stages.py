@@ -9,7 +9,7 @@ import torch
 from hwnas.supernets import attention
 from hwnas.supernets.supernet import Stage
 from hwnas.supernets.transformer.blocks import Sentence
-from hwnas.supernets.transformer.dimensions import UNK, Common, DecoderLayerShape
+from hwnas.supernets.transformer.dimensions import ENCODER, STEP, UNK, Common, DecoderLayerShape
 from hwnas.supernets.transformer.network import DecoderStep, EncoderStage, Translator
 
 _SEED = 2005_14187  # any fixed number serves
@@ -23,7 +23,7 @@ def stages(translator: Translator, sentence: Sentence, batch: int) -> tuple[Stag
     """
     architecture, vocab = translator.architecture, translator.architecture.common.vocab
     source = tokens_like(vocab, batch, sentence.source)
-    encoder = Stage("encoder", EncoderStage(translator).eval(), (source,), ("source",))
+    encoder = Stage(ENCODER, EncoderStage(translator).eval(), (source,), ("source",))
     inputs = (
         tokens_like(vocab, batch, sentence.beam),
         torch.full((batch, 1), sentence.past),
@@ -31,7 +31,7 @@ def stages(translator: Translator, sentence: Sentence, batch: int) -> tuple[Stag
         *caches_like(architecture.decoder, architecture.common, sentence, batch),
     )
     step = DecoderStep(translator, sentence.past).eval()
-    return encoder, Stage("decoder-step", step, inputs, step_inputs(len(step.layers)), sentence.steps)
+    return encoder, Stage(STEP, step, inputs, step_inputs(len(step.layers)), sentence.steps)
 
 
 def step_inputs(layers: int) -> tuple[str, ...]:

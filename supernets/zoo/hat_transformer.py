@@ -14,7 +14,7 @@ from hwnas.supernets.blocks import Block, BlockCounts, Slot
 from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import Stage
 from hwnas.supernets.transformer import blocks
-from hwnas.supernets.transformer.dimensions import Architecture, DecoderLayerShape, EncoderLayerShape
+from hwnas.supernets.transformer.dimensions import ENCODER, STEP, Architecture, DecoderLayerShape, EncoderLayerShape
 from hwnas.supernets.transformer.options import TransformerOptions
 from hwnas.supernets.transformer.space import Columns, HatSpace
 
@@ -43,6 +43,7 @@ class HatTransformer(BlockCounts):
     data = "translation"
 
     def __init__(self, name: str, options: TransformerOptions) -> None:
+        self.context = options.steps
         self.name = options.spelled(name)
         self.options = options
         self.choices, self.common, self.sentence = options.choices, options.common, options.sentence
@@ -143,20 +144,20 @@ class HatTransformer(BlockCounts):
         at, common, sentence = self._columns, self.common, self.sentence
         yield self._slot(
             "embed_tokens",
+            ENCODER,
             (at.encoder_embed, at.decoder_embed),
             lambda encoder, decoder: blocks.table(common, sentence, max(encoder, decoder)),
         )
         for layer in range(self.choices.layers):
             yield self._slot(
                 f"encoder.layers.{layer}",
+                ENCODER,
                 (at.encoder_embed, at.encoder_ffn[layer], at.encoder_heads[layer]),
                 lambda embed, ffn, heads: blocks.encoder_layer(common, sentence, EncoderLayerShape(embed, ffn, heads)),
             )
         for layer in range(self.choices.layers):
             yield from self._decoder_slots(layer)
-        yield self._slot(
-            "output", (at.decoder_embed,), lambda embed: blocks.output(common, sentence, embed), sentence.steps
-        )
+        yield self._slot("output", STEP, (at.decoder_embed,), lambda embed: blocks.output(common, sentence, embed))
 
     def _decoder_slots(self, layer: int) -> Iterator[Slot]:
         at, common, sentence = self._columns, self.common, self.sentence
@@ -170,11 +171,13 @@ class HatTransformer(BlockCounts):
             return blocks.decoder_layer(common, sentence, shape) if depth > layer else None
 
         cross = (at.cross_heads[layer], at.arbitrary[layer])
-        yield self._slot(f"decoder.layers.{layer}.memory", (at.decoder_layers, at.encoder_embed, *cross), memory)
+        reading = (at.decoder_layers, at.encoder_embed, *cross)
+        yield self._slot(f"decoder.layers.{layer}.memory", ENCODER, reading, memory)
         own = (at.decoder_embed, at.decoder_ffn[layer], at.self_heads[layer])
-        yield self._slot(f"decoder.layers.{layer}", (at.decoder_layers, *own, *cross), step, sentence.steps)
+        yield self._slot(f"decoder.layers.{layer}", STEP, (at.decoder_layers, *own, *cross), step)
 
-    def _slot(self, name: str, columns: tuple[int, ...], make: Callable[..., Block | None], repeats: int = 1) -> Slot:
+    def _slot(self, name: str, stage: str, columns: tuple[int, ...], make: Callable[..., Block | None]) -> Slot:
         """Tabulate ``make`` over the values of ``columns``."""
         values = itertools.product(*(self.space.choices[column].values for column in columns))
-        return Slot(name, columns, tuple(make(*each) for each in values), repeats)
+        repeats = self.sentence.steps if stage == STEP else 1
+        return Slot(name, columns, tuple(make(*each) for each in values), repeats, stage)

@@ -50,6 +50,7 @@ class HwGpt(BlockCounts):
         self.name = options.spelled(name)
         self.options = options
         self.generation = options.generation
+        self.context = options.prompt + options.new
         self.choices = PUBLISHED[letter].scaled(options.scale)
         self.summary = (
             f"HW-GPT-Bench's decoder {letter}: prefill of {options.prompt} tokens, {options.new} decoded after it"

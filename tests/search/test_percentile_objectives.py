@@ -173,8 +173,11 @@ def test_throughput_of_a_table_is_exact_and_its_percentiles_are_refused():
 def test_names_with_a_colon_are_told_from_those_of_the_caller():
     assert own_objective("latency:p99") is None
     assert own_objective("latency:max").name == "latency"
-    with pytest.raises(UsageError, match=re.escape("did you mean 'latency:p99'?")):
-        own_objective("latency:p9")
+    assert own_objective("latency:p9") is None
+    with pytest.raises(UsageError, match=re.escape("has one stage; did you mean 'latency:p99'?")):
+        make(["latency:p9"], Sources(NET, "torch"))
+    with pytest.raises(UsageError, match="expected NAME:min or NAME:max"):
+        own_objective("throughput:p9")
 
 
 def test_constraints_on_them():
