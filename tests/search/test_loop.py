@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scripted_search import (
+    ALL,
+    SPACE,
+    Beside,
+    Devices,
+    Drifting,
+    Objective,
+    Remembering,
+    Scripted,
+    algorithm_told,
+    evaluated,
+    keys,
+    loop,
+    run,
+)
 
 from hwnas.search.objectives import Directions, Outcome
 from hwnas.search.study.archive import Archive, Evaluation
@@ -20,94 +34,6 @@ from hwnas.search.study.stored import Snapshot, StudyCheckpoint
 from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.errors import UsageError, WorkError
 from hwnas.supernets.space import Choice, SearchSpace
-
-SPACE = SearchSpace((Choice("w", (1, 2, 3)), Choice("k", (3, 5, 7))))
-ALL = np.array([[w, k] for w in range(3) for k in range(3)])
-
-
-class Scripted:
-    """An algorithm that asks for what it was given, batch by batch, and remembers what it was told."""
-
-    def __init__(self, *batches):
-        self.batches, self.told = [np.array(one).reshape(-1, 2) for one in batches], []
-
-    def ask(self):
-        return self.batches.pop(0) if self.batches else np.empty((0, 2), dtype=int)
-
-    def tell(self, X, F):
-        self.told.append((X.tolist(), F.tolist()))
-
-
-class Remembering(Scripted):
-    """One that can be restored: its state is how many batches it has asked for."""
-
-    def __init__(self, *batches):
-        super().__init__(*batches)
-        self.asked, self.restored = 0, None
-
-    def ask(self):
-        self.asked += 1
-        return super().ask()
-
-    def state(self):
-        return {"asked": self.asked}
-
-    def restore(self, state, asked):
-        self.restored = (dict(state), asked.tolist())
-        for _ in range(state["asked"]):
-            self.batches.pop(0)
-        self.asked = state["asked"]
-
-
-class Objective:
-    """Ten times the width and the kernel's index; nan where it is told to fail."""
-
-    unit, source = "ms", "a script"
-
-    def __init__(self, name="latency", *, batched=True, maximise=False, fails=(), unstable=(), exact=False):
-        self.name, self.batched, self.maximise, self.exact = name, batched, maximise, exact
-        self.fails, self.unstable, self.calls = fails, unstable, []
-
-    def value(self, row):
-        return float(10 * row[0] + row[1] + 1)
-
-    def evaluate(self, X):
-        self.calls.append(X.tolist())
-        keys = SPACE.keys(X)
-        status = tuple("failed" if k in self.fails else "unstable" if k in self.unstable else "ok" for k in keys)
-        values = np.array([np.nan if s == "failed" else self.value(row) for s, row in zip(status, X, strict=True)])
-        reasons = tuple("" if s == "ok" else f"it was {s}" for s in status)
-        return Outcome(values, status, reasons, np.column_stack([0.9 * values, 1.1 * values]))
-
-
-class Drifting(Objective):
-    """One that is measured again beside others."""
-
-    def __init__(self, **kw):
-        super().__init__(**kw)
-        self.again = []
-
-    def evaluate_beside(self, X, again):
-        self.again.append(again.tolist())
-        beside = {key: self.value(row) for key, row in zip(SPACE.keys(again), again, strict=True)} if len(again) else {}
-        return replace(self.evaluate(X), beside=(beside,) * len(X))
-
-
-def loop(algorithm, *objectives, limited=(), constraints=(), checkpoint=None, drifts=None):
-    objectives = objectives or (Objective(),)
-    archive = Archive([one.name for one in objectives], Directions([one.maximise for one in objectives]))
-    task = EvaluationTask(SPACE, tuple(objectives), tuple(limited), tuple(constraints))
-    made = Loop(task, algorithm, archive, checkpoint, drifts=drifts)
-    return SimpleNamespace(loop=made, archive=archive, algorithm=algorithm)
-
-
-def run(made, evals=99, stop=lambda _: None, report=lambda: None):
-    return made.loop.run(evals, stop, report)
-
-
-def keys(archive):
-    return [one.key for one in archive]
-
 
 # --- asking and telling ----------------------------------------------------------------------------------------------
 
@@ -267,10 +193,6 @@ def test_some_of_the_front_are_measured_again_beside_a_small_batch():
     assert algorithm_told(made)[2] == [[2, 2], [0, 0], [0, 1]]
 
 
-def algorithm_told(made):
-    return [X for X, _ in made.algorithm.told]
-
-
 def test_of_the_front_those_measured_least_often_come_first_and_then_the_latest():
     up, down = Drifting(), Objective("top1", maximise=True)
     made = loop(Scripted(ALL[:1], ALL[1:2], ALL[2:3], ALL[3:4]), up, down, drifts={"latency": Drift()})
@@ -358,13 +280,6 @@ def test_a_large_batch_ranks_by_itself():
 # --- going on from the store -----------------------------------------------------------------------------------------
 
 
-def evaluated(batches):
-    """What a store has after a search that asked for these batches."""
-    made = loop(Scripted(*batches))
-    run(made)
-    return list(made.archive)
-
-
 BATCHES = [ALL[:2], ALL[2:4], ALL[4:6]]
 
 
@@ -446,37 +361,14 @@ def test_what_was_asked_for_and_had_not_arrived_is_restored_too():
     assert algorithm.restored == ({"asked": 1}, ALL[:4].tolist())
 
 
-class Beside(Remembering):
-    """One that asks while others are under way."""
-
-    def ask(self, pending=None):
-        return super().ask()
-
-
-class Devices(Objective):
-    """Two devices that answer in the order they were asked."""
-
-    devices = 2
-
-    def start(self, X, again):
-        self.calls.append(X.tolist())
-        return len(self.calls) - 1
-
-    def arrived(self, timeout_s):
-        self.answered = getattr(self, "answered", -1) + 1
-        return self.answered, Objective().evaluate(np.array(self.calls[self.answered]))
-
-
 def test_what_was_under_way_is_measured_first_and_not_asked_for_again():
     before, algorithm, devices = evaluated(BATCHES[:1]), Beside(*BATCHES), Devices()
-    archive = Archive(["latency"], Directions([False]))
     checkpoint = StudyCheckpoint(before, Snapshot(2, (ALL[2:4],), {"asked": 2}).to_json())
-    task = EvaluationTask(SPACE, (devices,), (), ())
-    made = Loop(task, algorithm, archive, checkpoint, measured=devices, window=2)
-    made.run(99, lambda _: None, lambda: None)
+    made = loop(algorithm, devices, checkpoint=checkpoint, window=2)
+    run(made)
     assert devices.calls == [ALL[2:4].tolist(), ALL[4:6].tolist()]
-    assert keys(archive) == SPACE.keys(ALL[:6])
-    assert [X for X, _ in algorithm.told] == [batch.tolist() for batch in BATCHES]
+    assert keys(made.archive) == SPACE.keys(ALL[:6])
+    assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
 
 
 @pytest.mark.parametrize(
