@@ -10,7 +10,6 @@ from hwnas import backends, supernets
 from hwnas.cli import run
 from hwnas.experiments import kinds
 from hwnas.harness import data, quality
-from hwnas.latency_luts import formats
 from hwnas.search import algorithms, predictors
 from hwnas.search.study.run import search
 from hwnas.supernets.errors import PlugInError
@@ -394,19 +393,6 @@ def test_commands_that_do_not_use_them_go_on(site, scripted, capsys, tmp_path):
     capsys.readouterr()
     assert run(["algorithms", "--json", "-"]) == 0
     assert "does not load: RuntimeError: no" in json.loads(capsys.readouterr().out)["broken"]["acme-algorithms"]
-
-
-def test_a_layout_that_fails_keeps_no_table_from_being_read(site, tmp_path):
-    good = tmp_path / "table.yaml"
-    good.write_text("schema: 1\n")
-    with pytest.raises(Exception) as before:  # noqa: PT011 - whatever it says today
-        formats.read(good)
-    site.add(
-        "hwnas.table_formats", "acme", "def matches(document): raise KeyError('x')\ndef read(document, file): pass"
-    )
-    with pytest.raises(type(before.value)) as after:
-        formats.read(good)
-    assert str(before.value).partition(";")[0] == str(after.value).partition(";")[0]
 
 
 def test_a_source_that_fails_to_say_whom_it_serves_gives_no_advice(site, scripted, capsys):

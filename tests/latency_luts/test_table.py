@@ -79,12 +79,16 @@ def test_several_missing_blocks_are_counted():
 
 
 def test_a_table_does_not_change():
-    given = dict(TABLE.entries)
-    table = LatencyTable("t.yaml", given)
+    given, header = dict(TABLE.entries), {"platform": "p"}
+    table = LatencyTable("t.yaml", given, header=header)
     given.clear()
+    header.clear()
     assert len(table.entries) == 4
+    assert table.header == {"platform": "p"}
     with pytest.raises(TypeError):
         table.entries["x"] = Entry(1.0)  # type: ignore[index]
+    with pytest.raises(TypeError):
+        table.header["platform"] = "q"  # type: ignore[index]
     with pytest.raises(dataclasses.FrozenInstanceError):
         table.name = "other"  # type: ignore[misc]
 
