@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,25 @@ def front_ranks(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
     if array.shape[1] == 1:
         return np.unique(array[:, 0], return_inverse=True)[1].astype(np.int64)
     return np.asarray(moocore.pareto_rank(array), dtype=np.int64)
+
+
+def shares_on_front(
+    values: FloatArray, errors: FloatArray, front: Callable[[FloatArray], BoolArray], *, draws: int, seed: int
+) -> FloatArray:
+    """Draw noisy values again and again, and return in which share of the draws each is on the front, ``(n,)``.
+
+    Args:
+        values: ``(n, m)``.
+        errors: their standard errors, likewise.
+        front: returns who of ``(n, m)`` values is on their front, ``(n,)``.
+        draws: how many.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    times = np.zeros(len(values))
+    for _ in range(draws):
+        times += front(values + errors * rng.normal(size=values.shape))
+    return times / draws
 
 
 def _points(points: npt.ArrayLike) -> FloatArray:

@@ -15,6 +15,7 @@ from hwnas.harness.data import pixels
 from hwnas.harness.data.ahead import in_order
 from hwnas.harness.data.image_set import ImageSet
 from hwnas.harness.data.images import ImageNetwork
+from hwnas.harness.measurement.intervals import half_width, wilson
 from hwnas.harness.quality._deployment import Deployment
 from hwnas.harness.quality.evaluated import Score, needed_weights
 from hwnas.harness.quality.quality import QualityOptions, QualityProgress
@@ -36,8 +37,6 @@ _PREPARED_BYTES = 2 << 30
 _SEED = 0
 # What images are used for.
 TESTED, STATISTICS, QUANTISING = "images tested on", "images for statistics", "images for int8"
-# Of a 95 % interval.
-_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Accuracy:
     def score(self) -> Score:
         """Return top-1 with its interval, and top-5, in per cent."""
         n, right = len(self.top1), int(self.top1.sum())
-        low, high = binomial_interval(right, n)
+        low, high = wilson(right / n, n)
         return Score(100 * right / n, 100 * low, 100 * high, n, {"top5": 100 * float(self.top5.mean())})
 
     def score_beside(self, full: Accuracy) -> Score:
@@ -64,7 +63,7 @@ class Accuracy:
         Both were tested on the same images, so the interval is that of paired differences.
         """
         score, lost = self.score(), full.top1 - self.top1
-        half = _Z * float(lost.std()) / math.sqrt(len(lost))
+        half = half_width() * float(lost.std()) / math.sqrt(len(lost))
         beside = {"fp32": full.score().value, "loss": 100 * float(lost.mean()), "loss ±": 100 * half}
         return replace(score, others={**score.others, **beside})
 
@@ -228,11 +227,3 @@ def chosen(n: int, subset: int | None) -> IntArray:
     if subset is None or subset >= n:
         return np.arange(n, dtype=np.int64)
     return np.sort(np.random.default_rng(_SEED).permutation(n)[:subset])
-
-
-def binomial_interval(right: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion (Wilson, 1927), which is accurate near 0 and 1, too."""
-    share, z2 = right / n, _Z**2 / n
-    middle = (share + z2 / 2) / (1 + z2)
-    half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
-    return middle - half, middle + half

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from hwnas.backends.outputs import check_finite
 from hwnas.harness.data.interactions import FORMS, Split, digest, load
+from hwnas.harness.measurement.intervals import wilson
 from hwnas.harness.quality.evaluated import EvaluatedQuality
 from hwnas.harness.quality.quality import QualityOptions, QualityProgress, Score
 from hwnas.supernets.contents import Content
@@ -118,13 +119,6 @@ def popularity(split: Split, candidates: IntArray) -> FloatArray:
     """Return how many training interactions each of ``candidates``, ``(t, c)``, has."""
     counts = np.bincount(split.items, minlength=split.n_items)
     return counts[candidates].astype(np.float64)
-
-
-def wilson(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share of ``n`` (Wilson, 1927)."""
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 # --- sub-networks ----------------------------------------------------------------------------------------------------

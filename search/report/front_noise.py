@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.harness.measurement.intervals import standard_error
 from hwnas.harness.measurement.protocol import EFFORTS
-from hwnas.search.hypervolume import non_dominated
+from hwnas.search.hypervolume import non_dominated, shares_on_front
 from hwnas.search.objectives import Directions
 from hwnas.search.words import percent, quieter
 from hwnas.supernets.space import BoolArray, FloatArray
 
-# Intervals are of 95 % confidence.
-_Z = NormalDist().inv_cdf(0.975)
 _DRAWS = 200
 _LEVELS = ("", *EFFORTS)
 # A member of the front is there for certain where so many draws of the noise leave it there, and doubtful below half.
@@ -92,13 +91,11 @@ def front_noise(outcome: Mapping[str, Any]) -> FrontNoise:
 
 def _staying(minimised: FloatArray, errors: FloatArray, feasible: BoolArray) -> FloatArray:
     """Return in which share of draws each point is on the front, ``(n,)``."""
-    rng = np.random.default_rng(0)  # one result is described in one way
     alive = np.flatnonzero(feasible & np.isfinite(minimised).all(axis=1))
-    points, spread = minimised[alive], errors[alive]
     stays = np.zeros(len(minimised))
-    for _ in range(_DRAWS):
-        stays[alive] += non_dominated(points + spread * rng.normal(size=points.shape))
-    return stays / _DRAWS
+    # With one seed, one result is described in one way.
+    stays[alive] = shares_on_front(minimised[alive], errors[alive], non_dominated, draws=_DRAWS, seed=0)
+    return stays
 
 
 def _table(evaluations: Sequence[Mapping[str, Any]], names: Sequence[str], cell: Any) -> FloatArray:
@@ -109,4 +106,4 @@ def _table(evaluations: Sequence[Mapping[str, Any]], names: Sequence[str], cell:
 def _error(one: Mapping[str, Any], name: str) -> float:
     """Return the standard error of a value; 0 of an exact one."""
     low, high = (one.get("intervals") or {}).get(name) or (0.0, 0.0)
-    return 0.0 if low is None or high is None else (high - low) / (2 * _Z)
+    return 0.0 if low is None or high is None else float(standard_error(low, high))

@@ -18,13 +18,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping
 
+from hwnas.harness.measurement.intervals import standard_error
+
 # Standard deviations that are expected before there is data: of the drift between batches, and of one value.
 _DRIFT = 0.02
 _NOISE = 0.005
 # As how many observations the expected noise counts.
 _TRUST = 4.0
-# Half the width of a 95 % interval in standard deviations.
-HALF_WIDTH = 1.96
 # What no repetition in one worker shows: where in memory a sub-network's only session lies, and what it meets in the
 # caches. ``docs/measurement.md`` has what one session's own part of a value is on this machine: 0.2 to 0.45 %.
 SESSION = 0.004
@@ -63,7 +63,7 @@ class Drift:
             interval: of the value, at 95 % confidence; ``None``: it is not known.
         """
         if interval is not None and 0 < value < math.inf:
-            self._errors.append((interval[1] - interval[0]) / (2 * HALF_WIDTH * value))
+            self._errors.append(standard_error(*interval) / value)
         batch = self._batches.setdefault(tuple(sorted(beside.items())), len(self._batches))
         for name, one in {**beside, key: value}.items():
             if math.isfinite(one) and one > 0:

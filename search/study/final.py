@@ -13,14 +13,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from hwnas.search.hypervolume import non_dominated
+from hwnas.harness.measurement.intervals import standard_error
+from hwnas.search.hypervolume import non_dominated, shares_on_front
 from hwnas.search.objectives import Outcome, admitted
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.constraints import total_violation
-from hwnas.search.study.drift import HALF_WIDTH, Drift
+from hwnas.search.study.drift import Drift
 from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, status_of
 from hwnas.search.study.task import EvaluationTask
-from hwnas.supernets.space import FloatArray
+from hwnas.supernets.space import BoolArray, FloatArray
 
 # Sub-networks of a final front where its number is not given: measured in full, they take a minute or less.
 DEFAULT_SIZE = 20
@@ -82,21 +83,24 @@ def candidates(archive: Archive, task: EvaluationTask, drifts: Mapping[str, Drif
     shown = [one for one in archive if one.status != "failed"]
     if not shown:
         return []
-    rng = np.random.default_rng(seed)
-    values = {one.name: np.array([_value(each, one.name, drifts) for each in shown]) for one in task.quantities}
-    errors = {one.name: _errors(shown, one.name, values[one.name], drifts) for one in task.quantities}
-    signs = {one.name: -1.0 if one.maximise else 1.0 for one in task.objectives}
-    times = np.zeros(len(shown))
-    for draw in range(_DRAWS):
-        # The first draw is the values themselves: what is on the front that was seen is always a candidate.
-        drawn = {
-            name: value + (errors[name] * rng.standard_normal(len(shown)) if draw else 0.0)
-            for name, value in values.items()
-        }
-        feasible = np.flatnonzero(total_violation(task.constraints, drawn, len(shown)) == 0)
-        F = np.stack([signs[one.name] * drawn[one.name][feasible] for one in task.objectives], axis=1)
-        times[feasible[non_dominated(F)]] += 1 if draw else _DRAWS
-    return [shown[row].index for row in np.argsort(-times, kind="stable") if times[row] >= _LEAST * _DRAWS]
+    names = [one.name for one in task.quantities]
+    values = np.column_stack([[_value(each, name, drifts) for each in shown] for name in names])
+    errors = np.column_stack([_errors(shown, *column, drifts) for column in zip(names, values.T, strict=True)])
+
+    def front(drawn: FloatArray) -> BoolArray:
+        return _front(dict(zip(names, drawn.T, strict=True)), len(shown), task)
+
+    # What is on the front that was seen is always a candidate, before all others.
+    chances = front(values) + shares_on_front(values, errors, front, draws=_DRAWS, seed=seed)
+    return [shown[row].index for row in np.argsort(-chances, kind="stable") if chances[row] >= _LEAST]
+
+
+def _front(values: Mapping[str, FloatArray], n: int, task: EvaluationTask) -> BoolArray:
+    """Return which of ``n`` sub-networks with these values, by objective, are on the front, ``(n,)``."""
+    feasible = total_violation(task.constraints, values, n) == 0
+    F = np.stack([(-1.0 if one.maximise else 1.0) * values[one.name] for one in task.objectives], axis=1)
+    # What breaks a constraint is out, and dominates nothing.
+    return non_dominated(np.where(feasible[:, None], F, np.nan))
 
 
 def _value(evaluation: Evaluation, name: str, drifts: Mapping[str, Drift]) -> float:
@@ -110,7 +114,7 @@ def _errors(shown: Sequence[Evaluation], name: str, values: FloatArray, drifts: 
     if noise is not None:
         return noise * np.abs(values)
     bounds = np.array([one.intervals.get(name, (value, value)) for one, value in zip(shown, values, strict=True)])
-    return np.asarray(np.diff(bounds, axis=1)[:, 0] / (2 * HALF_WIDTH), dtype=np.float64)
+    return standard_error(bounds[:, 0], bounds[:, 1])
 
 
 def measured_again(

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from hwnas.harness.measurement.intervals import CONFIDENCE, standard_error
 from hwnas.supernets.space import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from hwnas.harness.measurement.measurement import Measurement
 
 _NORMAL = NormalDist()
-# Intervals are of this confidence unless a measurement says otherwise.
-_CONFIDENCE = 0.95
 # The noise of a value whose samples are too few for an interval: it may be half or twice as large.
 _UNBOUNDED = 0.5
 # The least noise of a value, as a share of the median of its platform.
@@ -46,7 +45,7 @@ class Noise:
     @classmethod
     def of_intervals(cls, low: FloatArray, high: FloatArray) -> Self:
         """Return the noise that intervals tell of, ``(n_rows, n_platforms)``; values without one are exact."""
-        own = np.nan_to_num(_errors(low, high, _CONFIDENCE))
+        own = np.nan_to_num(_errors(low, high, CONFIDENCE))
         return cls(own, np.zeros(own.shape, dtype=np.int64), np.zeros(own.shape[1]))
 
     @classmethod
@@ -82,9 +81,8 @@ class Noise:
 
 def _errors(low: FloatArray, high: FloatArray, confidence: float) -> FloatArray:
     """Return the standard error that an interval stands for, of logarithms; nan where there is no interval."""
-    z = _NORMAL.inv_cdf((1 + confidence) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.log(high / low) / (2 * z)
+        error = standard_error(np.log(low), np.log(high), confidence)
     # An interval from below 0, or without an end, tells that the value is hardly known.
     unbounded = ~np.isnan(low) & ~np.isnan(high) & ~((low > 0) & (error <= _UNBOUNDED))
     return np.where(unbounded, _UNBOUNDED, error)
@@ -94,7 +92,7 @@ def _own(measured: Sequence[Measurement]) -> FloatArray:
     """Return the standard error of each value on one platform, ``(n_rows,)``; 0 where it is a table's or failed."""
     known = np.array([one.protocol is not None and one.status != "failed" for one in measured], dtype=bool)
     bounds = np.array([one.interval for one in measured], dtype=np.float64).reshape(len(measured), 2)
-    confidence = next((one.protocol.confidence for one in measured if one.protocol is not None), _CONFIDENCE)
+    confidence = next((one.protocol.confidence for one in measured if one.protocol is not None), CONFIDENCE)
     error = np.where(known, np.nan_to_num(_errors(bounds[:, 0], bounds[:, 1], confidence), nan=_UNBOUNDED), 0.0)
     halves = np.array([one.halves for one in measured], dtype=np.float64).reshape(len(measured), 2)
     apart = np.abs(np.log(halves[:, 0] / halves[:, 1]))

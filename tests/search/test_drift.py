@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import kendalltau
 from simulated import Machine, Network
 
@@ -196,13 +197,14 @@ def test_the_noise_of_brief_measurements_is_told_within_a_factor_of_one_and_a_ha
 
 
 def test_before_anything_is_repeated_intervals_tell_the_noise():
+    low, high = stats.norm.interval(0.95, loc=10.0, scale=0.2)
     drift = Drift(brief=True)
-    drift.learn("a", 10.0, {}, (9.608, 10.392))
+    drift.learn("a", 10.0, {}, (low, high))
     assert drift.noise == pytest.approx(np.hypot(0.02, SESSION))
     thorough = Drift()
-    thorough.learn("a", 10.0, {}, (9.608, 10.392))
+    thorough.learn("a", 10.0, {}, (low, high))
     assert thorough.noise == pytest.approx(0.02)
-    thorough.learn("b", np.inf, {}, (9.608, np.inf))  # no value, and so no noise
+    thorough.learn("b", np.inf, {}, (low, np.inf))  # no value, and so no noise
     assert thorough.noise == pytest.approx(0.02)
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
-from hwnas.search.hypervolume import free_boxes, front_ranks, hypervolume, improvements, non_dominated
+from hwnas.search.hypervolume import free_boxes, front_ranks, hypervolume, improvements, non_dominated, shares_on_front
 from hwnas.supernets.values import LARGEST
 
 SIDE = 6
@@ -115,3 +116,26 @@ def test_a_reference_that_is_not_finite_is_refused(value):
 def test_the_largest_values_there_may_be_have_a_finite_hypervolume():
     corner = np.full(6, LARGEST)
     assert np.isfinite(hypervolume(np.zeros((1, 6)), corner))
+
+
+# --- noisy fronts ----------------------------------------------------------------------------------------------------
+
+
+def test_of_two_noisy_values_the_better_one_wins_as_often_as_their_difference_says():
+    values, errors = np.array([[1.0], [1.3]]), np.array([[0.2], [0.3]])
+    shares = shares_on_front(values, errors, non_dominated, draws=4000, seed=0)
+    probability = stats.norm.cdf(0.3 / np.hypot(0.2, 0.3))
+    assert shares == pytest.approx([probability, 1 - probability], abs=4 * np.sqrt(0.25 / 4000))
+
+
+def test_exact_values_are_on_the_front_in_every_draw_or_in_none():
+    values = np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]])
+    shares = shares_on_front(values, np.zeros((3, 2)), non_dominated, draws=5, seed=0)
+    assert shares.tolist() == [1.0, 1.0, 0.0]
+    assert shares_on_front(values[:0], values[:0], non_dominated, draws=5, seed=0).shape == (0,)
+
+
+def test_the_seed_decides_the_draws():
+    values, errors = np.array([[1.0], [1.1]]), np.full((2, 1), 0.1)
+    one, again, other = (shares_on_front(values, errors, non_dominated, draws=50, seed=seed) for seed in (1, 1, 2))
+    assert one.tolist() == again.tolist() != other.tolist()

@@ -13,7 +13,7 @@ from hwnas import supernets
 from hwnas.harness import quality
 from hwnas.harness.data.interactions import Split, load
 from hwnas.harness.quality import QualityOptions
-from hwnas.harness.quality.hit_rate import distinct, hit_rate, ndcg, popularity, ranks, wilson
+from hwnas.harness.quality.hit_rate import distinct, hit_rate, ndcg, popularity, ranks
 from hwnas.harness.store import Store
 from hwnas.supernets.errors import DataError, QualityError, UsageError
 
@@ -77,15 +77,6 @@ def test_chance_hits_a_tenth(rng):
 def test_popularity_counts_what_is_learned_from():
     split = Split(2, 4, np.array([0, 1, 1]), np.array([2, 2, 0]), np.array([0]), np.array([[1, 2, 0, 3]]))
     assert popularity(split, split.candidates).tolist() == [[0, 2, 1, 0]]
-
-
-@pytest.mark.parametrize(("share", "n"), [(0.0, 10), (0.5, 943), (1.0, 5)])
-def test_wilsons_interval_is_where_its_test_turns(share, n):
-    for end in wilson(share, n):
-        if 0 < end < 1:
-            assert abs(share - end) / math.sqrt(end * (1 - end) / n) == pytest.approx(1.959964, abs=1e-6)
-        else:
-            assert end == share
 
 
 # --- the source ------------------------------------------------------------------------------------------------------

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.stats import binomtest
 
 from hwnas import supernets
 from hwnas.harness import quality
 from hwnas.harness.quality import QualityOptions
-from hwnas.harness.quality.classification import binomial_interval, chosen
+from hwnas.harness.quality.classification import chosen
 from hwnas.harness.quality.evaluated import EvaluatedQuality, Score
 from hwnas.harness.quality.quality import Quality, ScoredQuality
 from hwnas.harness.store import Store
@@ -213,15 +212,6 @@ def test_nothing_is_set_where_there_is_no_batch_norm(photos, weights, monkeypatc
     assert "no batch-norm statistics to set" in found.note
     assert "statistics set" not in found.note
     assert set(found.contents) == {"images tested on", "weights"}
-
-
-# --- intervals -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("right", "n"), [(0, 10), (10, 10), (3, 17), (1520, 2000), (9_012, 10_000)])
-def test_the_interval_is_wilsons(right, n):
-    expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    assert binomial_interval(right, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
