@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hwnas import backends
 from hwnas.backends.backend import KnowingBackend, known_latency
 from hwnas.harness import cache
-from hwnas.harness.bench.bench import SILENCE_S, Bench, Elsewhere, Network, ParallelBench
+from hwnas.harness.bench.bench import SILENCE_S, Bench, BenchOptions, Elsewhere, Network, ParallelBench
 from hwnas.harness.bench.local import LocalBench
 from hwnas.harness.bench.progress import MeasuringProgress, OnProgress
 from hwnas.harness.cache import StoredValues
@@ -102,18 +102,11 @@ class Measurer:
         self.protocol: TimingProtocol | None = None  # once the host's noise is known
         self._backend = backends.get(self.platform.backend)
         vectors = _anchors(net) if anchors is None else net.space.canonical(anchors)
-        options: dict[str, Any] = {
-            "protocol": choice,
-            "on_progress": progress or (lambda _: None),
-            "rng": np.random.default_rng(seed),
-            "check": check,
-            "silence_s": silence_s,
-            "wait_s": wait_s,
-        }
+        options = BenchOptions(choice, progress or (lambda _: None), seed, check, silence_s, wait_s)
         self._bench: Bench = (
-            self.platform.bench(net, vectors, **options)
+            self.platform.bench(net, vectors, options)
             if isinstance(self.platform, Elsewhere)
-            else LocalBench(net, self.platform, vectors, **options)
+            else LocalBench(net, self.platform, vectors, options)
         )
         self.fingerprint = self._bench.fingerprint
         contents = self.platform.settings.contents

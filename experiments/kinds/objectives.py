@@ -186,7 +186,7 @@ def _values(
     with (
         Store.open(bench.store) as store,
         Sources(
-            net, options["platform"], options["quality"], store, quality_options=options["quality_options"]
+            net, options["platform"], options["quality"], store=store, quality_options=options["quality_options"]
         ) as sources,
     ):
         made = make(names, sources)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from hwnas.harness.bench.progress import OnProgress
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -15,6 +17,28 @@ SILENCE_S = 180.0
 
 Network = tuple[str, IntArray]  # its key and its vector, (n_var,)
 OnMeasurement = Callable[[Measurement], Measurement]
+
+
+@dataclass(frozen=True, eq=False)
+class BenchOptions:
+    """How a bench measures, wherever it stands.
+
+    Attributes:
+        protocol: how the protocol's numbers are chosen; by default the profile that a short calibration chooses.
+        on_progress: called when progress has been made, never during a timing.
+        seed: of the order of the networks in each round.
+        check: compare every network's outputs with the torch module's.
+        silence_s: a worker that says nothing for this long has hung.
+        wait_s: where other programs keep the CPUs busy, wait so long for calm before anything is measured; 0: only say
+            so; ``None``: do not look.
+    """
+
+    protocol: ProtocolChoice = field(default_factory=lambda: ProtocolChoice.wanted(None))
+    on_progress: OnProgress = lambda _: None
+    seed: int = 0
+    check: bool = True
+    silence_s: float = SILENCE_S
+    wait_s: float | None = 0.0
 
 
 class Bench(Protocol):
@@ -59,8 +83,8 @@ class Bench(Protocol):
 class Elsewhere(Protocol):
     """A platform whose networks are measured by other machines."""
 
-    def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> Bench:
-        """Return a bench there; ``options`` are those of ``LocalBench``, but for ``unit``."""
+    def bench(self, net: SuperNetwork, anchors: IntArray, options: BenchOptions) -> Bench:
+        """Return a bench there."""
         ...
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from hwnas import backends
 from hwnas.backends.backend import RunningBackend
-from hwnas.harness.bench.bench import SILENCE_S, Network, OnMeasurement
-from hwnas.harness.bench.progress import MeasuringProgress, OnProgress
+from hwnas.harness.bench.bench import BenchOptions, Network, OnMeasurement
+from hwnas.harness.bench.progress import MeasuringProgress
 from hwnas.harness.bench.timings import Timings
 from hwnas.harness.host.calm import LoadWatch
 from hwnas.harness.host.lock import DeviceLock
@@ -39,13 +39,7 @@ class LocalBench:
         net: the super-network; the worker makes its own by ``net.name``.
         platform: the platform.
         anchors: the sub-networks measured along with every batch, vectors (a, n_var), from fast to slow.
-        protocol: the numbers, or how they are chosen; ``None``: the profile that a short calibration chooses.
-        on_progress: called between timings, never during one.
-        rng: draws the order of the networks in each round.
-        check: compare every network's outputs with the torch module's.
-        silence_s: a worker that says nothing for this long has hung.
-        wait_s: where other programs keep the CPUs busy, wait so long for calm before anything is measured; 0: only say
-            so; ``None``: do not look.
+        options: how it measures; ``None``: as by default.
         unit: which of several equal devices of this host it is, where there are several; each has its own lock.
 
     Attributes:
@@ -53,33 +47,29 @@ class LocalBench:
         timings: where the time has gone.
     """
 
-    def __init__(  # noqa: PLR0913 - all of it is one order to a worker
+    def __init__(
         self,
         net: SuperNetwork,
         platform: Platform,
         anchors: IntArray,
+        options: BenchOptions | None = None,
         *,
-        protocol: TimingProtocol | ProtocolChoice | None = None,
-        on_progress: OnProgress = lambda _: None,
-        rng: np.random.Generator | None = None,
-        check: bool = True,
-        silence_s: float = SILENCE_S,
-        wait_s: float | None = 0.0,
         unit: int | None = None,
     ) -> None:
         self._net, self._platform, self._anchors = net, platform, anchors
-        self._choice = ProtocolChoice.wanted(protocol)
+        self._options = options = options or BenchOptions()
+        self._choice = options.protocol
         self._protocol: TimingProtocol | None = None  # once a worker has chosen it
-        self.on_progress = on_progress
-        self._rng = np.random.default_rng(0) if rng is None else rng
-        self._check = check
-        self._silence_s = silence_s
+        self.on_progress = options.on_progress
+        self._rng = np.random.default_rng(options.seed)
         self.timings = Timings()
         self._backend = backends.get(platform.backend)
         self.environment, self.fingerprint = surroundings(platform)
         # Workers run on the CPUs that the environment records, whatever a library does to this process's own later.
         self._cpus = affinity()
-        self._watch = LoadWatch(self._cores, platform.settings.threads, wait_s, lambda text: self._say("busy", text))
+        self._watch = LoadWatch(
+            self._cores, platform.settings.threads, options.wait_s, lambda text: self._say("busy", text)
+        )
         self._builder = MeasurementBuilder(net, platform, self.fingerprint, anchors)
         self._worker: WorkerProcess | None = None
         self._prepared = 0  # networks, by this worker
@@ -247,7 +237,7 @@ class LocalBench:
             settings=settings.to_record(),
             anchors=self._anchors.tolist(),
             protocol=self._choice.to_record(),
-            check=self._check,
+            check=self._options.check,
             cores=sorted(self._cores),
             marker=-1,
         )
@@ -255,7 +245,7 @@ class LocalBench:
         with backends.registry.at_work(self._platform.backend):
             own = {str(name): str(value) for name, value in dict(self._backend.environment(settings)).items()}
         try:
-            return start_worker(order, {**counts, **own}, self._silence_s)
+            return start_worker(order, {**counts, **own}, self._options.silence_s)
         except WorkerDied as death:
             raise MeasurementError(f"no worker comes up for {self._platform}: {death}") from death
         except MeasurementError as error:

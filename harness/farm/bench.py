@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.bench.bench import SILENCE_S, Network, OnMeasurement
-from hwnas.harness.bench.progress import MeasuringProgress, OnProgress
+from hwnas.harness.bench.bench import BenchOptions, Network, OnMeasurement
+from hwnas.harness.bench.progress import MeasuringProgress
 from hwnas.harness.farm.cluster import Cluster, Job
 from hwnas.harness.farm.engine import VERSION
 from hwnas.harness.farm.messages import Answer, Died, MeasureAnswer, MeasureDescription, MeasureOrder
@@ -55,37 +55,22 @@ class FarmBench:
         platform: of the farm.
         net: the super-network.
         anchors: vectors (a, n_var).
-        protocol: the numbers, or how they are chosen; ``None``: the profile that a short calibration on a worker
-            chooses.
-        on_progress: called when progress has been made.
-        rng: draws the orders' seeds.
-        check: compare every network's outputs with the torch module's.
-        silence_s: a measuring process that says nothing for this long has hung.
-        wait_s: where other programs keep a worker's CPUs busy, it waits so long for calm; ``None``: it does not look.
+        options: how its workers measure; ``None``: as by default.
     """
 
-    def __init__(  # noqa: PLR0913 - as a local bench
+    def __init__(
         self,
         cluster: Cluster,
         platform: OfferedPlatform,
         net: SuperNetwork,
         anchors: IntArray,
-        *,
-        protocol: TimingProtocol | ProtocolChoice | None = None,
-        on_progress: OnProgress = lambda _: None,
-        rng: np.random.Generator | None = None,
-        check: bool = True,
-        silence_s: float = SILENCE_S,
-        wait_s: float | None = 0.0,
+        options: BenchOptions | None = None,
     ) -> None:
         self._cluster, self._platform, self._net, self._anchors = cluster, platform, net, anchors
-        self._choice = ProtocolChoice.wanted(protocol)
+        self._options = options or BenchOptions()
+        self._choice = self._options.protocol
         self._protocol: TimingProtocol | None = None  # once a worker has chosen it
-        self._on_progress = on_progress
-        self._rng = np.random.default_rng(0) if rng is None else rng
-        self._check = check
-        self._silence_s = silence_s
-        self._wait_s = wait_s
+        self._rng = np.random.default_rng(self._options.seed)
         self._begun = False
         self.environment: dict[str, Any] = dict(platform.environment)
         self.fingerprint = platform.fingerprint
@@ -104,7 +89,7 @@ class FarmBench:
     def begin(self) -> TimingProtocol:
         """Wait for a worker to be ready, unless one is; return the protocol that it follows."""
         if not self._begun:
-            self._on_progress(
+            self._options.on_progress(
                 MeasuringProgress("starting", 0, 1, f"waiting for a worker to be ready for {self._platform}")
             )
             self._alone(anchors=False)
@@ -140,7 +125,7 @@ class FarmBench:
             for _, found in self.arrived(_WAIT_S):
                 done |= {one.key: on_measurement(one) for one in found}
             words = f"{len(done)} of {len(networks)} networks on {devices} device{'s' * (devices > 1)}"
-            self._on_progress(MeasuringProgress("timing", len(done), len(networks), words))
+            self._options.on_progress(MeasuringProgress("timing", len(done), len(networks), words))
         return done
 
     def send(self, networks: Sequence[Network], on_measurement: OnMeasurement) -> int:
@@ -231,10 +216,10 @@ class FarmBench:
             fingerprint=self.fingerprint,
             anchors=self._anchors.tolist(),
             protocol=self._choice.to_record(),
-            check=self._check,
-            silence_s=self._silence_s,
+            check=self._options.check,
+            silence_s=self._options.silence_s,
             contents=dict(self._platform.settings.contents),
-            wait_s=self._wait_s,
+            wait_s=self._options.wait_s,
         ).to_text()
 
     def _interim(self, record: Mapping[str, Any], keys: Collection[str], on_measurement: OnMeasurement) -> None:

@@ -10,6 +10,7 @@ from threading import Lock
 import numpy as np
 
 from hwnas import supernets
+from hwnas.harness.bench.bench import BenchOptions
 from hwnas.harness.bench.local import LocalBench
 from hwnas.harness.bench.progress import OnProgress
 from hwnas.harness.farm.messages import MeasureDescription
@@ -87,17 +88,15 @@ class OpenBenches:
         platform = pinned(parse(what.platform))
         self._check(what, platform)
         net = supernets.get(what.supernet)
-        bench = LocalBench(
-            net,
-            platform,
-            np.array(what.anchors, dtype=np.int64).reshape(-1, net.space.n_var),
+        options = BenchOptions(
             protocol=ProtocolChoice.from_record(what.protocol),
             on_progress=self._progress_of(what.device),
             check=what.check,
             silence_s=what.silence_s,
             wait_s=what.wait_s,
-            unit=self._offer.unit,
         )
+        anchors = np.array(what.anchors, dtype=np.int64).reshape(-1, net.space.n_var)
+        bench = LocalBench(net, platform, anchors, options, unit=self._offer.unit)
         return OpenBench(bench, platform)
 
     def _check(self, what: MeasureDescription, platform: Platform) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hwnas import backends
 from hwnas.backends.backend import KnowingBackend, Settings
@@ -17,6 +17,7 @@ from hwnas.supernets.errors import PlatformError, suggestion
 from hwnas.supernets.spec import parse_spec
 
 if TYPE_CHECKING:
+    from hwnas.harness.bench.bench import BenchOptions
     from hwnas.harness.farm.bench import FarmBench
     from hwnas.harness.quality import Quality
     from hwnas.supernets.space import IntArray
@@ -33,13 +34,13 @@ class FarmPlatform(OfferedPlatform):
 
     cluster: Cluster | None = field(default=None, compare=False, repr=False)
 
-    def bench(self, net: SuperNetwork, anchors: IntArray, **options: Any) -> FarmBench:
-        """Return a bench that measures on this platform; ``options`` are those of ``FarmBench``."""
+    def bench(self, net: SuperNetwork, anchors: IntArray, options: BenchOptions) -> FarmBench:
+        """Return a bench that measures on this platform."""
         from hwnas.harness.farm.bench import FarmBench
 
         if self.cluster is None:
             raise PlatformError(f"platform {self}: the farm is not connected")
-        return FarmBench(self.cluster, self, net, anchors, **options)
+        return FarmBench(self.cluster, self, net, anchors, options)
 
     def evaluating(self, quality: Quality, spec: str) -> Quality:
         """Return a quality that the farm's workers evaluate, or ``quality`` if it costs nothing or no worker can."""

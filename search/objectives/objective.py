@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -197,6 +197,7 @@ class Sources:
     net: SuperNetwork
     platform: Platform | str | None = None
     quality_spec: QualityChoice | None = None
+    _: KW_ONLY
     store: Store | None = None
     progress: Callable[[Any], None] | None = None
     since: str | None = None

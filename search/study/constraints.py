@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +91,7 @@ def parse(text: str, objectives: Sequence[Objective]) -> Constraint:
     return Constraint(name, objective.maximise, limit, objective.unit)
 
 
-def total_violation(constraints: Sequence[Constraint], values: dict[str, FloatArray], n: int) -> FloatArray:
+def total_violation(constraints: Sequence[Constraint], values: Mapping[str, FloatArray], n: int) -> FloatArray:
     """Return the sum of relative violations, ``(n,)``; ``values`` holds ``(n,)`` per name."""
     total = np.zeros(n)
     for constraint in constraints:

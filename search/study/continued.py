@@ -69,7 +69,7 @@ def _name(
         options.get("reference"),
     )
     quality, quality_options, protocol = (options.get(name) for name in ("quality", "quality_options", "protocol"))
-    with Sources(net, platform, quality, store, quality_options=quality_options, protocol=protocol) as sources:
+    with Sources(net, platform, quality, store=store, quality_options=quality_options, protocol=protocol) as sources:
         settings = Plan(request, sources).settings()
     text = json.dumps([by_content(settings), options["evals"]], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -112,7 +112,16 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
     request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}))
     with ExitStack() as opened:
         sources = opened.enter_context(
-            Sources(net, platform, quality, store, None, place.since, quality_options, protocol, wait_s)
+            Sources(
+                net,
+                platform,
+                quality,
+                store=store,
+                since=place.since,
+                quality_options=quality_options,
+                protocol=protocol,
+                wait_s=wait_s,
+            )
         )
         plan = _planned(request, sources)
         if not place.begun:

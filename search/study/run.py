@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwnas.harness.measurement.protocol import THOROUGH
@@ -145,15 +146,14 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference,
         transfer_from=spelled(transfer_from),
     )  # fmt: skip
+    reading = partial(Sources, net, platform, quality, store=store, quality_options=quality_options, wait_s=wait_s)
     if resume and study is None and store is not None:
-        begun_by = net, platform, quality, store, None, None, quality_options, protocol, wait_s
-        with Sources(*begun_by, effort_of(effort, protocol, {})) as sources:
+        with reading(protocol=protocol, effort=effort_of(effort, protocol, {})) as sources:
             study = latest(_warmed(asked, warm_start, store, net, {}), sources, store)
     place = Place(store, study, resume, evals, net)
     run = _Run(place, evals, progress, parallel)
-    effort = effort_of(effort, protocol, place.begun)
-    options = net, platform, quality, store, run.report, place.since, quality_options
-    with Sources(*options, protocol, wait_s, effort) as sources:
+    measuring = partial(reading, progress=run.report, since=place.since)
+    with measuring(protocol=protocol, effort=effort_of(effort, protocol, place.begun)) as sources:
         request = replace(
             asked,
             transfer_known=place.begun.get("transfer_known"),
@@ -171,9 +171,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         return found
     # What measured by now is closed: the device is free, and a process that has prepared nothing else measures.
     with interruptible(lambda: found):
-        return conclude(
-            found, plan, run.checkpoint, size, lambda: Sources(*options, in_full(protocol), wait_s, THOROUGH)
-        )
+        in_the_end = partial(measuring, protocol=in_full(protocol), effort=THOROUGH)
+        return conclude(found, plan, run.checkpoint, size, in_the_end)
 
 
 def _check_evaluated(plan: Plan) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from hwnas import supernets
+from hwnas.harness.bench.bench import BenchOptions
 from hwnas.harness.bench.local import LocalBench
 from hwnas.harness.host import heap
 from hwnas.harness.host.huge_pages import HUGE
-from hwnas.harness.measurement.protocol import profile
+from hwnas.harness.measurement.protocol import ProtocolChoice, profile
 from hwnas.harness.platform import parse
 
 QUICK = profile(
@@ -306,7 +307,8 @@ def test_measurements_say_whether_sessions_had_memory_of_their_own(preloaded, mo
     net, seen = supernets.get("toy"), {}
     if preloaded:
         monkeypatch.setenv("LD_PRELOAD", preloaded)
-    bench = LocalBench(net, parse("scripted:us=20"), net.space.sample(2, 0), protocol=QUICK, check=False)
+    options = BenchOptions(ProtocolChoice.exactly(QUICK), check=False)
+    bench = LocalBench(net, parse("scripted:us=20"), net.space.sample(2, 0), options)
     try:
         bench.take([("000", net.space.smallest()[0])], lambda one: seen.setdefault(one.key, one))
     finally:

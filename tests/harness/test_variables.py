@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hwnas import supernets
 from hwnas.harness import platform
+from hwnas.harness.bench.bench import BenchOptions
 from hwnas.harness.bench.local import LocalBench
 from hwnas.harness.host import environment, heap, variables
 from hwnas.supernets.errors import MeasurementError, PlatformError
@@ -179,7 +180,7 @@ def test_a_program_that_is_bound_is_told_what_may_have_done_it(monkeypatch, scri
 
 def bench(options):
     net = supernets.get("toy")
-    return LocalBench(net, platform.parse(f"scripted:{options}"), net.space.sample(2, 0), check=False)
+    return LocalBench(net, platform.parse(f"scripted:{options}"), net.space.sample(2, 0), BenchOptions(check=False))
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hwnas import supernets
 from hwnas.cli import build_app, run
-from hwnas.harness.bench.bench import ParallelBench
+from hwnas.harness.bench.bench import BenchOptions, ParallelBench
 from hwnas.harness.farm import files
 from hwnas.harness.farm.bench import FarmBench
 from hwnas.harness.farm.cluster import Cluster, Job
@@ -111,7 +111,7 @@ def test_a_worker_that_builds_another_network_is_refused(net, cluster, monkeypat
 
 def test_a_result_of_another_environment_is_refused(net, cluster):
     platform = replace(find(DEVICE, cluster), fingerprint="f" * 16)
-    bench = FarmBench(cluster, platform, net, net.space.smallest(), check=False)
+    bench = FarmBench(cluster, platform, net, net.space.smallest(), BenchOptions(check=False))
     answer = MeasureAnswer([], {}, {}, {}, fingerprint="e" * 16, worker="w")
     with pytest.raises(MeasurementError, match="not mixed"):
         bench._read(None, answer)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from hwnas import supernets
+from hwnas.harness.bench.bench import BenchOptions
 from hwnas.harness.farm import reports
 from hwnas.harness.farm.bench import FarmBench
 from hwnas.harness.farm.platforms import find
@@ -169,7 +170,7 @@ def test_texts_of_another_form_are_refused_by_name(said):
     "changes", [{"fingerprint": "e" * 16}, {"key": "999"}, {"context": {}}, {"context": {"interim": False}}]
 )
 def test_what_is_not_of_the_order_is_not_kept(net, cluster, changes):
-    bench = FarmBench(cluster, find(DEVICE, cluster), net, net.space.smallest(), check=False)
+    bench = FarmBench(cluster, find(DEVICE, cluster), net, net.space.smallest(), BenchOptions(check=False))
     kept = []
     ours = interim(net, fingerprint=bench.fingerprint)
     bench._interim(ours.to_record(), {ours.key}, kept.append)
@@ -179,6 +180,6 @@ def test_what_is_not_of_the_order_is_not_kept(net, cluster, changes):
 
 
 def test_a_record_that_is_none_is_refused(net, cluster):
-    bench = FarmBench(cluster, find(DEVICE, cluster), net, net.space.smallest(), check=False)
+    bench = FarmBench(cluster, find(DEVICE, cluster), net, net.space.smallest(), BenchOptions(check=False))
     with pytest.raises(Exception, match=r"damaged|cannot be understood"):
         bench._interim({"status": np.nan}, {"000"}, lambda one: one)
