@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,13 @@ def test_an_example_runs(name, assets, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert printed in done.stdout
+
+
+@pytest.mark.slow
+def test_the_loop_in_the_documentation_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = (EXAMPLES.parent / "docs" / "search.md").read_text()
+    section = page[page.index("## Your own loop") :]
+    code, printed = re.search(r"```python\n(.*?)```\n+prints\n+```\n(.*?)```", section, re.DOTALL).groups()
+    exec(compile(code, "search.md", "exec"), {})
+    assert capsys.readouterr().out == printed

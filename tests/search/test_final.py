@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from weighed import Weighed
+from scipy import stats
 
-from hwnas.harness import quality
-from hwnas.harness.quality import QualityOptions
-from hwnas.harness.quality.evaluated import EvaluatedQuality
-from hwnas.harness.quality.quality import Score
-from hwnas.harness.store import Store
-from hwnas.search import objectives
 from hwnas.search.objectives import Directions, Outcome
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.constraints import Constraint
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.final import FinalFront, candidates, measured_again
-from hwnas.search.study.run import search
-from hwnas.search.study.stored import load
 from hwnas.search.study.task import EvaluationTask
-from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(4)))
-NET = Weighed(SPACE, macs=[10, 3, 1, 2], params=[7, 5, 2, 9])
 TIME = SimpleNamespace(name="time", unit="ms", maximise=False, source="a clock")
 GAIN = SimpleNamespace(name="gain", unit="%", maximise=True, source="a table")
 
@@ -76,6 +67,60 @@ def test_what_is_on_the_front_that_was_seen_comes_first():
     assert chosen(archive, 0.02)[0] == 0
 
 
+def test_all_that_was_seen_on_the_front_is_chosen_however_unlikely():
+    """Its value is so uncertain that hardly a draw leaves it there; what is likelier, and was not seen, comes after."""
+    seen = evaluation(0, 10.0, 70.0, interval=(-990.0, 1010.0))
+    others = [evaluation(index, 10.0 + index, 70.0) for index in range(1, 4)]
+    archive = archive_of(seen, *others)
+    assert candidates(archive, task_of(), {}, seed=0)[0] == 0
+    assert set(candidates(archive, task_of(), {}, seed=0)) == {0, 1}
+
+
+def test_of_those_on_the_front_the_likeliest_come_first_and_of_equals_the_earliest():
+    gains = [70.0, 70.3, 70.6, 80.0]
+    archive = archive_of(*(evaluation(index, 10.0 + 0.05 * index, gain) for index, gain in enumerate(gains)))
+    assert chosen(archive, 0.0) == [0, 1, 2, 3]
+    # Each is doubted for its neighbours' sake; the last stands by itself.
+    found = chosen(archive, 0.02)
+    assert sorted(found) == [0, 1, 2, 3]
+    assert found[0] == 3
+
+
+def test_many_equals_stay_in_their_order():
+    """More than a sort that keeps no order keeps in order by chance."""
+    archive = archive_of(*(evaluation(index, 10.0 + index, 70.0 + index) for index in range(40)))
+    assert chosen(archive, 0.0) == list(range(40))
+
+
+@pytest.mark.parametrize(("sigmas", "wanted"), [(1.5, {0, 1}), (3.0, {0})])
+def test_one_in_twenty_draws_is_enough(sigmas, wanted):
+    """The better of two values that are apart by so many standard deviations of their difference, of one objective."""
+    low, high = stats.norm.interval(0.95, loc=10.0, scale=0.1)
+    apart = sigmas * 0.1 * np.sqrt(2)
+    archive = archive_of(
+        evaluation(0, 10.0, 70.0, interval=(low, high)),
+        evaluation(1, 10.0 + apart, 70.0, interval=(low + apart, high + apart)),
+    )
+    assert set(candidates(archive, task_of(), {}, seed=0)) == wanted
+
+
+def test_values_are_drawn_about_what_is_known_of_them_without_drift():
+    """Everything took twice as long in the second batch: by the values as measured, 1 has no chance."""
+    drift = Drift()
+    drift.learn("0000", 10.0, {}, (10.0, 10.0))
+    for key, value in (("0001", 19.0), ("0002", 30.0)):
+        drift.learn(key, value, {"0000": 20.0}, (value, value))
+    archive = archive_of(evaluation(0, 10.0, 70.0), evaluation(1, 19.0, 69.0), evaluation(2, 30.0, 68.0))
+    assert candidates(archive, task_of(), {}, seed=0) == [0]
+    assert set(candidates(archive, task_of(), {"time": drift}, seed=0)) >= {0, 1}
+
+
+def test_an_objective_that_has_failed_is_of_no_evaluation_that_counts():
+    """Its value may be there, and good: an evaluation that failed has none."""
+    archive = archive_of(evaluation(0, 10.0, 70.0), replace(evaluation(1, 5.0, 95.0), status="failed"))
+    assert chosen(archive, 0.02) == [0]
+
+
 def test_without_drift_the_intervals_say_how_well_values_are_known():
     wide, narrow = (9.8, 10.6), (10.19, 10.21)
     for interval, wanted in ((wide, {0, 1}), (narrow, {0})):
@@ -106,6 +151,28 @@ def test_what_is_measured_again_has_its_new_values_and_remembers_the_old():
     assert after.intervals["time"] == (11.0, 13.0)
     assert after.violation == pytest.approx(0.2)
     assert not after.feasible
+    assert after.beside == {}
+    assert after.load is None
+
+
+def test_what_was_beside_it_while_it_was_measured_again_is_known():
+    load = {"busy": 1.5, "programs": []}
+    before = [replace(evaluation(row, 9.0, 70.0), beside={"time": {"0001": 3.0}}, load={"busy": 9}) for row in range(2)]
+    time = Outcome(np.array([12.0, 13.0]), ("ok",) * 2, ("",) * 2, None, loads=(None, load), efforts=("thorough",) * 2)
+    first, second = measured_again(before, task_of(), {"time": time})
+    assert (first.load, second.load) == (None, load)
+    assert (first.beside, second.beside) == ({}, {})
+    assert (first.objectives["time"], second.objectives["time"]) == (12.0, 13.0)
+    assert (first.index, second.index) == (0, 1)
+
+
+def test_a_final_front_is_of_its_evaluations_and_no_others():
+    archive = archive_of(evaluation(0, 9.0, 70.0), evaluation(1, 10.0, 80.0))
+    final = FinalFront("thorough", 2, (archive[1],))
+    assert final.of(archive)
+    assert not FinalFront("thorough", 1, (archive[0],)).of(archive), "the study has gone on"
+    assert not FinalFront("thorough", 2, (replace(archive[1], key="9999"),)).of(archive), "another sub-network"
+    assert not FinalFront("thorough", 2, (archive[0], evaluation(2, 11.0, 90.0))).of(archive), "more than there are"
 
 
 def test_the_front_is_of_what_was_measured_in_full():
@@ -125,200 +192,3 @@ def test_a_final_front_survives_its_record():
     final = FinalFront("thorough", 3, measured_again([evaluation(0, 9.0, 70.0)], task_of(), {"time": outcome}), 2)
     assert FinalFront.from_json(final.to_json()) == final
     assert final.facts() == {"effort": "thorough", "sub_networks": 1, "left_out": 2}
-
-
-# --- in a search -----------------------------------------------------------------------------------------------------
-
-
-class Measured:
-    """An objective that is measured with an effort: briefly, it is wrong by a tenth at most."""
-
-    name, unit, maximise, source, costs_nothing, exact, batched = "time", "ms", False, "script", False, False, True
-
-    def __init__(self, sources, calls):
-        self.effort, self.calls = sources.effort, calls
-
-    def evaluate(self, X):
-        return self.evaluate_beside(X, X[:0])
-
-    def evaluate_beside(self, X, again):
-        self.calls.append((self.effort, SPACE.keys(X)))
-        true = 10.0 + X.sum(axis=1)
-        error = 0.0 if self.effort == "thorough" else 0.1 * np.sin(100 * (X @ [1.0, 3.0, 7.0, 11.0]))
-        value = true * (1 + error)
-        bounds = np.stack([value * 0.9, value * 1.1], axis=1)
-        n = len(X)
-        return Outcome(value, ("ok",) * n, ("",) * n, bounds, ({},) * n, efforts=(self.effort,) * n)
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    made = []
-    provider = SimpleNamespace(create=lambda name, sources: Measured(sources, made))
-    monkeypatch.setitem(objectives.registry._providers, "time", provider)
-    return made
-
-
-def searched(**options):
-    given = {"objectives": ["time", "params"], "algorithm": "random", "evals": 30, "seed": 1} | options
-    return search(NET, **given)
-
-
-def test_a_search_measures_briefly_and_its_front_in_full(calls):
-    study = searched()
-    efforts = [effort for effort, _ in calls]
-    assert efforts == ["quick"] * (len(calls) - 1) + ["thorough"]
-    again = set(calls[-1][1])
-    for one in study.front:
-        assert one.key in again
-        assert one.effort == "thorough"
-        assert one.objectives["time"] == 10.0 + sum(one.vector)
-        assert one.while_searching["time"] != one.objectives["time"]
-    assert study.facts["final"]["sub_networks"] == len(again)
-    assert {one.effort for one in study.archive if one.key not in again} == {"quick"}
-    shown = study.to_json()
-    assert shown["effort"] == "quick"
-    assert shown["final"]["effort"] == "thorough"
-    assert shown["time_s"]["final"] >= 0
-
-
-@pytest.mark.parametrize(
-    ("options", "efforts"),
-    [
-        ({"final_front": 0}, {"quick"}),
-        ({"effort": "normal"}, {"normal", "thorough"}),
-        ({"effort": "thorough"}, {"thorough"}),
-    ],
-)
-def test_how_much_is_measured_can_be_said(calls, options, efforts):
-    study = searched(**options)
-    assert {effort for effort, _ in calls} == efforts
-    assert ("final" in study.facts) == (len(efforts) == 2)
-
-
-def test_a_small_final_front_has_the_likeliest_and_says_what_it_leaves_out(calls):
-    study = searched(final_front=2)
-    assert len(calls[-1][1]) == 2
-    assert study.facts["final"]["left_out"] > 0
-    assert any("more may be on the front" in note for note in study.notes())
-    with pytest.raises(UsageError, match="final_front: expected 0 or more"):
-        searched(final_front=-1)
-
-
-def test_where_nothing_is_measured_there_is_nothing_to_measure_again():
-    study = search(NET, objectives=["macs", "params"], algorithm="random", evals=5, seed=0)
-    assert "final" not in study.facts
-    assert "effort" not in study.settings
-    assert "effort" not in study.to_json()["evaluations"][0]
-
-
-def test_the_store_has_the_final_front(calls):
-    with Store.open(":memory:") as store:
-        study = searched(store=store, study="s")
-        again = load(store, "s")
-        assert again.archive.front == study.archive.front
-        assert [one.to_json() for one in again.archive] == [one.to_json() for one in study.archive]
-        assert again.facts["final"] == study.facts["final"]
-
-
-def test_a_search_that_was_interrupted_in_its_final_front_goes_on_there(calls, monkeypatch):
-    whole = searched()
-    with Store.open(":memory:") as store:
-        evaluate = Measured.evaluate_beside
-
-        def interrupted(self, X, again):
-            if self.effort == "thorough":
-                raise KeyboardInterrupt
-            return evaluate(self, X, again)
-
-        monkeypatch.setattr(Measured, "evaluate_beside", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            searched(store=store, study="s")
-        monkeypatch.setattr(Measured, "evaluate_beside", evaluate)
-        calls.clear()
-        study = searched(store=store, study="s", resume=True)
-        assert [effort for effort, _ in calls] == ["thorough"]
-        assert study.archive.front == whole.archive.front
-        calls.clear()
-        assert searched(store=store, study="s", resume=True).archive.front == whole.archive.front
-        assert calls == []  # all of it is in the store
-
-
-@pytest.mark.slow
-def test_a_study_that_goes_on_learns_from_what_it_saw_and_has_another_final_front(calls):
-    whole = searched(algorithm="linas", evals=30)
-    with Store.open(":memory:") as store:
-        searched(algorithm="linas", evals=20, store=store, study="s")
-        study = searched(algorithm="linas", evals=30, store=store, study="s", resume=True)
-        assert [one.key for one in study.archive] == [one.key for one in whole.archive]
-        assert study.archive.front == whole.archive.front
-        assert load(store, "s").archive.front == whole.archive.front
-
-
-def test_a_study_keeps_its_effort(calls):
-    with Store.open(":memory:") as store:
-        searched(evals=5, store=store, study="s", effort="normal")
-        calls.clear()
-        searched(evals=8, store=store, study="s", resume=True)
-        assert {effort for effort, _ in calls} == {"normal", "thorough"}
-        with pytest.raises(UsageError, match="effort was 'normal', is 'quick'"):
-            searched(evals=8, store=store, study="s", resume=True, effort="quick")
-
-
-# --- accuracy on few examples ----------------------------------------------------------------------------------------
-
-
-class Images:
-    """A quality source with 10,000 examples, on which it says how many it was tested."""
-
-    USES_WEIGHTS = True
-    BRIEF = 2000
-
-    def __init__(self):
-        self.tested = []
-
-    def serves(self, name, net):
-        return [name]
-
-    def create(self, name, argument, net, options):
-        def score(config):
-            self.tested.append(options.subset)
-            value = 50.0 + sum(int(one) for one in np.ravel(list(config.values())))
-            error = 0.0 if options.subset is None else 2.0 * np.sin(100 * value)
-            return Score(value + error, value + error - 2.0, value + error + 2.0, options.subset or 10_000)
-
-        return EvaluatedQuality(name, "top1", "%", True, net, options, f"{options.subset or 'all'} images", score)
-
-
-@pytest.fixture
-def images(monkeypatch, tmp_path):
-    made = Images()
-    monkeypatch.setitem(quality.registry._providers, "pictures", made)
-    (tmp_path / "weights").write_bytes(b"weights")
-
-    def run(subset=None, **options):
-        made.tested.clear()
-        given = {"objectives": ["params", "top1"], "algorithm": "random", "evals": 20, "seed": 1} | options
-        weights = QualityOptions(weights=str(tmp_path / "weights"), subset=subset)
-        return search(NET, quality="pictures", quality_options=weights, **given), list(made.tested)
-
-    return run
-
-
-def test_a_search_tests_on_few_examples_and_its_front_on_all(images):
-    study, tested = images()
-    assert tested[:20] == [2000] * 20
-    assert set(tested[20:]) == {None}
-    assert len(tested) == 20 + study.facts["final"]["sub_networks"]
-    for one in study.front:
-        assert one.objectives["top1"] == 50.0 + sum(int(value) for value in np.ravel(list(one.config.values())))
-        assert (one.effort, set(one.while_searching)) == ("thorough", {"top1"})
-
-
-@pytest.mark.parametrize(
-    ("options", "subset"), [({"subset": 100}, 100), ({"effort": "normal"}, None), ({"effort": "thorough"}, None)]
-)
-def test_a_subset_that_is_asked_for_is_used_throughout_and_more_effort_uses_all(images, options, subset):
-    study, tested = images(**options)
-    assert tested == [subset] * 20
-    assert "final" not in study.facts

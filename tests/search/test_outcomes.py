@@ -80,3 +80,4 @@ def test_bounds_that_are_none_are_left_out(bounds):
     outcome = Outcome(np.ones(2), ("ok",) * 2, ("",) * 2, np.array([bounds, (1.0, 1.0)]))
     assert intervals_of({"a": outcome, "b": BARE}, 0) == {}
     assert intervals_of({"a": outcome, "b": BARE}, 1) == {"a": (1.0, 1.0)}
+    assert intervals_of({"a": WHOLE, "b": outcome}, 0) == {"a": (0.5, 1.5)}
