@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,29 @@ def number(value: object, *, time: bool = False) -> float:
     if reason is not None:
         raise ValueError(reason)
     return float(value)  # type: ignore[arg-type]  # a real number
+
+
+def of_kind(name: str, value: Any, kind: Any) -> Any:
+    """Return a stored value of the type that it has to have; true and false are no whole numbers.
+
+    Args:
+        name: what it is, for messages.
+        value: any object.
+        kind: a type, or a union of types.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    if not isinstance(value, kind) or (isinstance(value, bool) and bool not in (get_args(kind) or (kind,))):
+        raise TypeError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {_shown(value)}")
+    return value
+
+
+def one_of(name: str, value: object, words: Collection[str]) -> str:
+    """Return a stored word, one of ``words``; raises ``ValueError`` where it is another."""
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{name}: expected one of {', '.join(filter(None, words))}, got {_shown(value)}")
+    return value
 
 
 def json_number(value: float, digits: int | None = None) -> float | None:

@@ -11,19 +11,16 @@ import numpy as np
 
 from hwnas.harness.measurement.pace import Calm, Pace, stage_summary, summary
 from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.record import LOAD, check, latency
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.shown import html_of, in_words
 from hwnas.harness.measurement.statistics import Summary
 from hwnas.supernets.errors import MALFORMED, StoreError
 from hwnas.supernets.space import BoolArray, Config, FloatArray
-from hwnas.supernets.values import fault, json_number, number_or_none
+from hwnas.supernets.values import json_number
 
 # 1: first form.
 SCHEMA = 1
-
-STATES = ("ok", "unstable", "failed")
-# In the context of what was measured beside a heavy load: the share of the CPUs that other programs used, and which.
-LOAD = "load"
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +197,7 @@ class Measurement:
         """
         try:
             made = cls._of(record, changes)
-            _check(made)
+            check(vars(made))
         except MALFORMED as error:
             number = f" (number {record['id']} of the store)" if isinstance(record, Mapping) and "id" in record else ""
             raise StoreError(f"the record of a measurement is damaged{number}: {error!r}") from error
@@ -214,7 +211,7 @@ class Measurement:
             )
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in record.items() if name in known}
-        values["latency_s"] = _latency(values.get("latency_s"))
+        values["latency_s"] = latency(values.get("latency_s"))
         for name in ("prepare_s", "first_inference_s", "error"):
             values[name] = math.nan if values.get(name) is None else float(values[name])
         numbers = record["protocol_numbers"]
@@ -275,74 +272,6 @@ class Measurement:
 
 
 _APART = ("samples", "pace", "protocol", "cached")  # of the record
-_TEXTS = ("supernet", "key", "platform", "reason", "statistic", "graph", "fingerprint", "measured_at")
-_MAPPINGS = ("config", "context", "contents")
-_COUNTS = ("macs", "params", "batch", "threads", "sessions")
-
-
-def _check(made: Measurement) -> None:
-    """Raise ``TypeError`` or ``ValueError`` if a field has the wrong type or an impossible value."""
-    kinds = dict.fromkeys(_TEXTS, str) | dict.fromkeys(_COUNTS, int) | dict.fromkeys(_MAPPINGS, dict)
-    for name, kind in kinds.items():
-        if not isinstance(getattr(made, name), kind):
-            raise TypeError(f"{name}: expected {kind.__name__}, got {getattr(made, name)!r}")
-    if made.status not in STATES:
-        raise ValueError(f"status: expected one of {', '.join(STATES)}, got {made.status!r}")
-    if made.protocol is not None:
-        _check_numbers(made.protocol)
-    if not all(_is_small(getattr(made, name)) for name in _COUNTS):
-        raise ValueError(f"{', '.join(_COUNTS)}: one has more than 64 bits")
-    if min(made.batch, made.threads) < 1:
-        raise ValueError(f"batch, threads: cannot be {made.batch}, {made.threads}")
-    if (made.status == "failed") != math.isnan(made.latency_s):
-        raise ValueError(f"latency_s: cannot be {made.latency_s} of a measurement that is {made.status}")
-    _check_anchors(made.context.get("anchors", {}))
-    if LOAD in made.context:
-        check_load(made.context[LOAD])
-
-
-def _check_anchors(anchors: Any) -> None:
-    if not isinstance(anchors, dict):
-        raise TypeError(f"anchors: expected latencies by key, got {type(anchors).__name__}")
-    for key, latency_s in anchors.items():
-        reason = fault(latency_s, time=True)
-        if reason is not None:
-            raise ValueError(f"anchor {key!r:.40}: {reason}")
-
-
-def check_load(load: Any) -> None:
-    """Raise ``TypeError``, ``LookupError`` or ``ValueError`` where a stored load is not what it should be."""
-    if not isinstance(load, dict) or not isinstance(load["programs"], list):
-        raise TypeError(f"load: expected busy and programs, got {load!r:.40}")
-    for number in (load["busy"], *(one["cpus"] for one in load["programs"])):
-        reason = fault(number)
-        if reason is not None:
-            raise ValueError(f"load: {reason}")
-    if not all(isinstance(one["name"], str) for one in load["programs"]):
-        raise TypeError("load: expected programs by name")
-
-
-def _latency(value: Any) -> float:
-    """Return a stored latency; nan stands for none, as ``None`` does."""
-    if isinstance(value, float) and math.isnan(value):
-        return value
-    try:
-        return number_or_none(value, time=True)
-    except ValueError as error:
-        raise ValueError(f"latency_s: {error}") from None
-
-
-def _is_small(value: float) -> bool:
-    """Return whether a number fits 64 bits, which arrays need: whole numbers in JSON have any length."""
-    return not isinstance(value, int) or -(2**63) <= value < 2**63
-
-
-def _check_numbers(protocol: TimingProtocol) -> None:
-    for name, value in vars(protocol).items():
-        if name not in ("profile", "statistic", "effort") and (math.isnan(value) or not _is_small(value)):
-            raise ValueError(f"protocol: {name}: expected a number, got {value!r}")
-    if not 0 < protocol.confidence < 1:
-        raise ValueError(f"protocol: confidence: expected a number between 0 and 1, got {protocol.confidence!r}")
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from hwnas.supernets.contents import Contents
 from hwnas.supernets.errors import WorkError
 from hwnas.supernets.plug_ins import FAILURES, blamed
 from hwnas.supernets.space import FloatArray
-from hwnas.supernets.values import Values, bounds, is_time, json_number, number_or_none
+from hwnas.supernets.values import Values, bounds, is_time, json_number, number_or_none, of_kind
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store
@@ -127,9 +127,7 @@ class Score:
         """Return the score that ``record`` was called on; raises ``LookupError``, ``TypeError`` or ``ValueError``."""
         value, (low, high) = number_or_none(record["value"]), bounds(record["low"], record["high"])
         others = {str(name): math.nan if one is None else float(one) for name, one in record["others"].items()}
-        reason = record.get("reason", "")
-        if not isinstance(reason, str):
-            raise TypeError(f"reason: expected a text, got {type(reason).__name__}")
+        reason = of_kind("reason", record.get("reason", ""), str)
         return cls(value, low, high, int(record["n"]), others, reason)
 
 

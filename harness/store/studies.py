@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hwnas.harness.store.part import Part, Record, decoded
 from hwnas.supernets.documents import parse_json
 from hwnas.supernets.errors import MALFORMED, StoreError
+from hwnas.supernets.values import of_kind
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -109,8 +110,8 @@ class Studies(Part):
 
     def _record(self, number: int, name: Any, settings: Any, created_at: Any, evaluations: int) -> StudyRecord:
         with decoded(self.name, f"the study {name!r}"):
-            if not (isinstance(name, str) and isinstance(created_at, str)):
-                raise TypeError(f"expected a name and a time, got {name!r} and {created_at!r}")
+            of_kind("name", name, str)
+            of_kind("created_at", created_at, str)
             return StudyRecord(number, name, parse_json(settings), created_at, evaluations)
 
     def delete_study(self, name: str) -> None:

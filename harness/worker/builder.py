@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from hwnas.harness.measurement.graph import digests
-from hwnas.harness.measurement.measurement import LOAD, Measurement
+from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.pace import Pace, summary
 from hwnas.harness.measurement.protocol import TimingProtocol
+from hwnas.harness.measurement.record import LOAD
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import Summary
 from hwnas.harness.measurement.verdict import judge, unfinished

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.harness.measurement.measurement import LOAD
+from hwnas.harness.measurement.record import LOAD
 from hwnas.search.objectives.objective import Outcome
 from hwnas.supernets.space import IntArray
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.harness.measurement.measurement import LOAD, check_load
 from hwnas.harness.measurement.protocol import EFFORTS
+from hwnas.harness.measurement.record import LOAD, check_load
 from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.objectives import STATES, Directions
 from hwnas.supernets.shown import short_key
 from hwnas.supernets.space import Config, FloatArray
-from hwnas.supernets.values import bounds, fault, json_number, number, number_or_none
+from hwnas.supernets.values import bounds, fault, json_number, number, number_or_none, of_kind, one_of
 
 
 @dataclass(frozen=True)
@@ -107,23 +107,23 @@ class Evaluation:
         """
         violation = record["violation"]
         return cls(
-            index=_of_kind(record, "index", int),
-            iteration=_of_kind(record, "iteration", int),
-            vector=tuple(int(digit, 36) for digit in _of_kind(record, "key", str)),
-            config=_of_kind(record, "config", dict),
+            index=of_kind("index", record["index"], int),
+            iteration=of_kind("iteration", record["iteration"], int),
+            vector=tuple(int(digit, 36) for digit in of_kind("key", record["key"], str)),
+            config=of_kind("config", record["config"], dict),
             key=record["key"],
             objectives=_values(record),
             status=record["status"],
-            reason=_of_kind(record, "reason", str),
+            reason=of_kind("reason", record["reason"], str),
             intervals={name: bounds(low, high) for name, (low, high) in record["intervals"].items()},
             # Studies of earlier versions have none.
             beside={
                 name: {key: number_or_none(value) for key, value in one.items()}
                 for name, one in record.get("beside", {}).items()
             },
-            load=_load(record),
+            load=check_load(record[LOAD]) if LOAD in record else None,
             violation=np.inf if violation is None else _at_least_0("violation", violation),
-            effort=_effort(record.get("effort", "")),
+            effort=one_of("effort", record.get("effort", ""), ("", *EFFORTS)),
             while_searching={name: number_or_none(value) for name, value in record.get("while_searching", {}).items()},
             measure_s=_at_least_0("measure_s", record["measure_s"]),
             search_s=_at_least_0("search_s", record["search_s"]),
@@ -133,9 +133,7 @@ class Evaluation:
 
 def _values(record: Mapping[str, Any]) -> dict[str, float]:
     """Return the values in a record by name; only a failed evaluation lacks some."""
-    status = record["status"]
-    if status not in STATES:
-        raise ValueError(f"status: expected one of {', '.join(STATES)}, got {status!r:.40}")
+    status = one_of("status", record["status"], STATES)
     values = {}
     for name, value in record["objectives"].items():
         if status == "failed" and value is None:
@@ -146,26 +144,6 @@ def _values(record: Mapping[str, Any]) -> dict[str, float]:
             raise ValueError(f"{name}: {reason} in an evaluation that is {status}")
         values[name] = float(value)
     return values
-
-
-def _load(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if LOAD not in record:
-        return None
-    check_load(record[LOAD])
-    return _of_kind(record, LOAD, dict)  # type: ignore[no-any-return]
-
-
-def _effort(name: object) -> str:
-    if name not in ("", *EFFORTS):
-        raise ValueError(f"effort: expected one of {', '.join(EFFORTS)}, got {name!r:.40}")
-    return str(name)
-
-
-def _of_kind(record: Mapping[str, Any], name: str, kind: type) -> Any:
-    value = record[name]
-    if type(value) is not kind:  # true and false are no numbers
-        raise TypeError(f"{name}: expected {kind.__name__}, got {value!r:.60}")
-    return value
 
 
 def _at_least_0(name: str, value: object) -> float:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hwnas import backends
 from hwnas.backends.backend import known_latency
-from hwnas.harness.measurement.measurement import LOAD
+from hwnas.harness.measurement.record import LOAD
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
 from hwnas.harness.store import decoded

@@ -19,7 +19,7 @@ from hwnas.search.words import troubled
 from hwnas.supernets.contents import of_records
 from hwnas.supernets.shown import html_table
 from hwnas.supernets.space import FloatArray
-from hwnas.supernets.values import is_time, json_number, number, number_or_none
+from hwnas.supernets.values import is_time, json_number, number, number_or_none, of_kind
 
 # 1: first form.
 SCHEMA = 1
@@ -70,17 +70,17 @@ class Study:
         """Return it; raises ``LookupError``, ``OverflowError`` or ``TypeError`` where it is of another form."""
         wanted = {"supernet": str, "algorithm": str, "seed": int, "settings": Mapping, "constraints": list}
         for name, kind in wanted.items():
-            _expect(name, self.settings[name], kind)
+            of_kind(name, self.settings[name], kind)
         for name in ("platform", "preset", "warm_start"):
-            _expect(name, self.settings[name], str | None)
+            of_kind(name, self.settings[name], str | None)
         if not self.objectives:
             raise LookupError("objectives: expected at least one")
         self._check_begun()
         for one in self.objectives:
-            _expect("name", one.name, str)
-            _expect("unit", one.unit, str)
-            _expect("maximise", one.maximise, bool)
-            _expect("reference", self.facts["reference"][one.name], float | int | None)
+            of_kind("name", one.name, str)
+            of_kind("unit", one.unit, str)
+            of_kind("maximise", one.maximise, bool)
+            of_kind("reference", self.facts["reference"][one.name], float | int | None)
             number_or_none(self.facts["reference"][one.name])
             missing = next(
                 (evaluation.index for evaluation in self.archive if one.name not in evaluation.objectives), None
@@ -89,8 +89,8 @@ class Study:
                 raise LookupError(f"evaluation {missing}: has no {one.name}")
             self._check_times(one)
         if _predicted(self.facts["quality"]):
-            _expect("note", self.facts["quality"]["note"], str)
-        _expect("environment", self.facts["environment"], Mapping)
+            of_kind("note", self.facts["quality"]["note"], str)
+        of_kind("environment", self.facts["environment"], Mapping)
         return self
 
     def concluded(self, final: FinalFront) -> Self:
@@ -102,10 +102,10 @@ class Study:
         """Check what a search that goes on compares; studies of earlier versions lack some of it."""
         kinds = {"initial": list, "parallel": int, "contents": dict, "sources": dict, "protocol": dict}
         for name, kind in kinds.items():
-            _expect(name, self.settings.get(name, kind()), kind)
+            of_kind(name, self.settings.get(name, kind()), kind)
         _check_transferred(self.settings)
         for text in (*self.constraints, *self.settings.get("initial", ())):
-            _expect("constraints and initial", text, str)
+            of_kind("constraints and initial", text, str)
         of_records(self.settings.get("contents", {}))
 
     def _check_times(self, label: ObjectiveLabel) -> None:
@@ -271,25 +271,20 @@ def times(archive: Archive) -> dict[str, float]:
     return {"measure": last.measure_s, "search": last.search_s, "total": last.total_s}
 
 
-def _expect(name: str, value: Any, kind: Any) -> None:
-    if not isinstance(value, kind):
-        raise TypeError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
-
-
 def _check_transferred(settings: Mapping[str, Any]) -> None:
     """Check what a search started from: a source, or several, and where each of them ended."""
     sources, until = settings.get("transfer_from"), settings.get("transfer_until")
-    _expect("transfer_from", sources, str | list | None)
+    of_kind("transfer_from", sources, str | list | None)
     for source in sources if isinstance(sources, list) else ():
-        _expect("transfer_from", source, str)
+        of_kind("transfer_from", source, str)
     each = until if isinstance(until, list) and all(one is None or isinstance(one, list) for one in until) else [until]
     for end in each or [until]:
         if end is not None and (type(end) is not list or [type(one) for one in end] != [int, str]):
             raise TypeError(f"transfer_until: expected a number and a time, got {end!r}")
     for one in settings.get("transfer_known", []):
-        _expect("transfer_known", one.get("study", one.get("platform")), str)
-        _expect("transfer_known", one.get("contents", {}), dict)
-        _expect("transfer_known", one.get("without"), str | None)
+        of_kind("transfer_known", one.get("study", one.get("platform")), str)
+        of_kind("transfer_known", one.get("contents", {}), dict)
+        of_kind("transfer_known", one.get("without"), str | None)
 
 
 def _predicted(quality: Mapping[str, Any] | None) -> bool:

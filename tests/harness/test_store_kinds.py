@@ -157,13 +157,11 @@ def test_a_damaged_snapshot_is_none_and_a_damaged_record_an_error(store):
         store.studies()
 
 
-@pytest.mark.parametrize(
-    ("damage", "got"), [("name = x'00'", r"b'\\x00' and '20"), ("created_at = x'00'", r"'s' and b'\\x00'$")]
-)
-def test_a_study_whose_name_or_time_is_no_text_is_damaged(store, damage, got):
+@pytest.mark.parametrize(("damage", "wrong"), [("name = x'00'", "name"), ("created_at = x'00'", "created_at")])
+def test_a_study_whose_name_or_time_is_no_text_is_damaged(store, damage, wrong):
     store.create_study("s", {})
     store._database.write(lambda connection: connection.exec_driver_sql(f"UPDATE study SET {damage}"))
-    with pytest.raises(StoreFaultError, match=rf"is damaged: expected a name and a time, got {got}"):
+    with pytest.raises(StoreFaultError, match=rf"is damaged: {wrong}: expected str, got b'\\x00'$"):
         store.studies()
 
 

@@ -181,6 +181,14 @@ def test_without_a_snapshot_it_is_asked_in_the_order_in_which_all_was_told_and_w
     assert saved[-1]["evaluations"] == 3
 
 
+def test_what_was_told_to_the_last_leaves_nothing_to_ask_for():
+    before, _ = stored([ALL[:2]], [[1, 0]])
+    made = driven(Beside(ALL[:2]), checkpoint=StudyCheckpoint(before))
+    made.loop.replay(EVALS)
+    assert made.algorithm.asked == 1
+    assert len(made.loop.pending) == 0
+
+
 def test_an_algorithm_that_does_not_ask_for_what_was_told_is_refused():
     before, _ = stored([ALL[:2]], [[0]])
     for others in ([ALL[1:2], ALL[2:3]], [ALL[3:9]], []):

@@ -102,6 +102,16 @@ def test_other_objectives_are_evaluated_when_a_batch_has_arrived():
     assert [one.objectives["latency"] for one in made.archive] == [one.objectives["memory"] for one in made.archive]
 
 
+def test_with_one_batch_at_a_time_nothing_is_started():
+    class One(Devices):
+        evaluate = Objective.evaluate
+
+    one = One()
+    run(loop(Scripted(ALL[:2], ALL[2:3]), one, window=1))
+    assert one.calls == [ROWS[:2], ROWS[2:3]]
+    assert one.again == []
+
+
 def test_waiting_for_devices_is_time_of_measuring(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("hwnas.search.study.clock.time.perf_counter", lambda: now[0])

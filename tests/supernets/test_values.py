@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hwnas.supernets import values
 from hwnas.supernets.errors import WorkError
-from hwnas.supernets.values import Values
+from hwnas.supernets.values import Values, of_kind, one_of
 
 NO_NUMBERS = [
     math.inf,
@@ -139,3 +139,48 @@ def test_json_numbers_keep_the_shape_whole_numbers_and_nine_digits():
         [0, 1],
         [7, 3.33333333e-13],
     ]
+
+
+# --- stored values ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "spelled"),
+    [
+        ("3", int, "int"),
+        (3.0, int, "int"),
+        (True, int, "int"),
+        (True, int | None, r"int \| None"),
+        (3, str, "str"),
+        (None, str, "str"),
+        ([], dict, "dict"),
+        (1, bool, "bool"),
+        (["a"], str | None, r"str \| None"),
+    ],
+)
+def test_a_stored_value_of_another_type_is_named(value, kind, spelled):
+    with pytest.raises(TypeError, match=f"^what: expected {spelled}, got "):
+        of_kind("what", value, kind)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(3, int), (3, int | None), (None, str | None), (True, bool), ({}, dict), (2.5, float | int)]
+)
+def test_a_stored_value_of_its_type_is_returned(value, kind):
+    assert of_kind("what", value, kind) is value
+
+
+@pytest.mark.parametrize("value", ["great", "", "OK", None, 3, ["ok"], {"ok": 1}])
+def test_a_stored_word_is_one_of_those_there_are(value):
+    with pytest.raises(ValueError, match=r"^status: expected one of ok, failed, got "):
+        one_of("status", value, ("ok", "failed"))
+    assert one_of("effort", "", ("", "quick")) == ""
+    with pytest.raises(ValueError, match=r"^effort: expected one of quick, got 'slow'$"):
+        one_of("effort", "slow", ("", "quick"))
+
+
+def test_what_is_quoted_of_a_stored_value_is_short():
+    for fails in (lambda: of_kind("key", {"a": "x" * 10_000}, str), lambda: one_of("status", "x" * 10_000, ("ok",))):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            fails()
+        assert len(str(caught.value)) < 200
