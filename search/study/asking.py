@@ -64,7 +64,7 @@ class Asking:
         archive: Archive,
         clock: Clock,
         drifts: Mapping[str, Drift],
-        window: int = 1,
+        window: int,
     ) -> None:
         self._space = task.space
         self._algorithm = algorithm
@@ -123,7 +123,6 @@ class Asking:
 
     def look_ahead(self, evals: int, save: Callable[[], None]) -> bool:
         """Ask for what is not under way yet, where none is waiting; ``False``: nothing can be asked now."""
-        self.exhausted = ""
         if self.room(evals) <= 0:
             return False
         idle = 0

@@ -361,6 +361,14 @@ def test_what_was_asked_for_and_had_not_arrived_is_restored_too():
     assert algorithm.restored == ({"asked": 1}, ALL[:4].tolist())
 
 
+def test_what_was_under_way_with_one_batch_at_a_time_is_told_when_it_is_evaluated():
+    objective, snapshot = Objective(), Snapshot(2, (ALL[2:4],), {"asked": 2}).to_json()
+    made = loop(Remembering(*BATCHES), objective, checkpoint=StudyCheckpoint(evaluated(BATCHES[:1]), snapshot))
+    run(made)
+    assert objective.calls == [ALL[2:4].tolist(), ALL[4:6].tolist()]
+    assert algorithm_told(made) == [batch.tolist() for batch in BATCHES]
+
+
 def test_what_was_under_way_is_measured_first_and_not_asked_for_again():
     before, algorithm, devices = evaluated(BATCHES[:1]), Beside(*BATCHES), Devices()
     checkpoint = StudyCheckpoint(before, Snapshot(2, (ALL[2:4],), {"asked": 2}).to_json())

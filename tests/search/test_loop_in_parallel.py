@@ -102,6 +102,14 @@ def test_other_objectives_are_evaluated_when_a_batch_has_arrived():
     assert [one.objectives["latency"] for one in made.archive] == [one.objectives["memory"] for one in made.archive]
 
 
+def test_with_one_batch_at_a_time_nothing_is_pending():
+    algorithm = Beside(ALL[:2], ALL[2:4])
+    made = loop(algorithm, window=1)
+    run(made)
+    assert algorithm.pending == [None] * 3
+    assert algorithm_told(made) == [ROWS[:2], ROWS[2:4]]
+
+
 def test_with_one_batch_at_a_time_nothing_is_started():
     class One(Devices):
         evaluate = Objective.evaluate
