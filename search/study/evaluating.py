@@ -75,7 +75,7 @@ class Evaluating:
         for batch in batches:
             if batch.ticket is None:
                 drift = self._drifts.get(measured.name)
-                batch.ticket = measured.start(batch.X, self._incumbents(drift, len(batch.X)))
+                batch.ticket = measured.start(batch.X, self._incumbents(drift))
         with self._clock.measuring():
             answer = measured.arrived(_WAIT_S)
         if answer is None:
@@ -107,16 +107,16 @@ class Evaluating:
     def _outcome(self, objective: Objective, X: IntArray) -> Outcome:
         if not isinstance(objective, Repeatable) or objective.name not in self._drifts or len(X) > SMALL:
             return objective.evaluate(X)
-        return objective.evaluate_beside(X, self._incumbents(self._drifts[objective.name], len(X)))
+        return objective.evaluate_beside(X, self._incumbents(self._drifts[objective.name]))
 
-    def _incumbents(self, drift: Drift | None, size: int) -> IntArray:
-        """Return whom to measure again beside a batch of ``size``, ``(k, n_var)``.
+    def _incumbents(self, drift: Drift | None) -> IntArray:
+        """Return whom to measure again beside a small batch, ``(k, n_var)``.
 
         They are those of the front that were measured least often, the latest first; none where the objective does not
-        drift, a brief search on a machine that has not moved, or the batch is so large that it ranks by itself.
+        drift, or in a brief search on a machine that has not moved.
         """
         front: list[int] = []
-        if drift is not None and drift.repeats and size <= SMALL:
+        if drift is not None and drift.repeats:
             front = sorted(self._archive.front, key=lambda one: (drift.times(self._archive[one].key), -one))
         vectors = [self._archive[index].vector for index in front[:_AGAIN]]
         return np.array(vectors, dtype=np.int64).reshape(len(vectors), self._task.space.n_var)

@@ -227,6 +227,32 @@ def test_each_of_a_batch_keeps_its_own_of_everything_beside_what_is_evaluated_al
     assert "memory" not in made.archive[0].intervals
 
 
+def test_an_evaluation_says_with_how_much_effort_and_beside_what_it_was_measured():
+    load = {"busy": 1.5, "programs": []}
+
+    class Measured(Objective):
+        def evaluate(self, X):
+            n = len(X)
+            return replace(super().evaluate(X), loads=(None, load)[:n], efforts=("thorough", "quick")[:n])
+
+    made = loop(Scripted(ALL[:2]), Measured(), Objective("macs"))
+    run(made)
+    assert [one.load for one in made.archive] == [None, load]
+    assert [one.effort for one in made.archive] == ["thorough", "quick"]
+    bare = loop(Scripted(ALL[:1]))
+    run(bare)
+    assert (bare.archive[0].load, bare.archive[0].effort) == (None, "")
+
+
+def test_intervals_tell_a_drift_the_noise_of_values():
+    drift, other = Drift(), Drift()
+    made = loop(Scripted(ALL[:4]), Drifting(), Bare("memory"), drifts={"latency": drift, "memory": other})
+    run(made)
+    # Bounds of 10 % on either side, at 95 % confidence.
+    assert drift.noise == pytest.approx(0.1 / 1.959964, rel=1e-6)
+    assert other.noise is None
+
+
 def test_what_the_algorithm_learns_is_free_of_drift_and_what_is_kept_is_not():
     class Warming(Drifting):
         """Everything takes 10 % longer with every batch."""
