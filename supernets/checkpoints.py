@@ -6,8 +6,10 @@ import functools
 import pickle
 import re
 import struct
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from torch import nn
 from hwnas.supernets.contents import content_digest, holding
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.finite import finite
+from hwnas.supernets.quoting import shortened
 
 # The errors that torch.load raises on truncated files and files of another format.
 _NO_CHECKPOINT = (
@@ -32,6 +35,10 @@ _NO_CHECKPOINT = (
     AssertionError,
     struct.error,
 )
+# Characters of what torch says of an object that it refuses.
+_LONGEST_REFUSAL = 1000
+# Reads a checkpoint: what torch says is shortened for as long as that takes.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def read_document(file: str | Path) -> Any:
@@ -41,7 +48,7 @@ def read_document(file: str | Path) -> Any:
         UsageError: the file does not exist, is truncated, is not a checkpoint, or contains other objects.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _brief_refusals():
             # torch warns about odd pickles before it refuses them; the refusal is enough.
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -49,6 +56,31 @@ def read_document(file: str | Path) -> Any:
         raise UsageError(f"weights {str(file)!r}: no such file") from None
     except _NO_CHECKPOINT as error:
         raise UsageError(f"weights {str(file)!r}: not a checkpoint of tensors ({_reason(error)})") from error
+
+
+@contextmanager
+def _brief_refusals() -> Iterator[None]:
+    """Shorten what torch's unpickler says of an object that it refuses, which a file may make as long as it likes.
+
+    torch looks for words in it by expressions whose time grows with the square of its length: a megabyte took hours.
+    """
+    from torch import _weights_only_unpickler
+
+    unpickler: Any = _weights_only_unpickler.Unpickler
+
+    def brief(self: Any) -> Any:
+        try:
+            return load(self)
+        except pickle.UnpicklingError as error:
+            raise pickle.UnpicklingError(shortened(str(error), _LONGEST_REFUSAL)) from None
+
+    with _ONE_AT_A_TIME:
+        load = unpickler.load
+        unpickler.load = brief
+        try:
+            yield
+        finally:
+            unpickler.load = load
 
 
 # torch's message about an object that it does not unpickle, without its advice to trust the file.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import pickle
 import warnings
+import zipfile
 from types import SimpleNamespace
 
 import pytest
 import torch
-from fuzzing import fuzz, put, refused_or_read
+from fuzzing import bounded, fuzz, put, refused_or_read
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import contents, documents
@@ -17,6 +19,7 @@ from mutations import contents, documents
 from hwnas import supernets
 from hwnas.harness.quality.mlp import Mlp
 from hwnas.supernets import checkpoints
+from hwnas.supernets.errors import UsageError
 from hwnas.supernets.shared import SharedWeights
 from hwnas.supernets.training import checkpoint
 from hwnas.supernets.training.loop import _Run
@@ -86,6 +89,43 @@ def test_checkpoints(folder, content):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_all(file)
+
+
+LONG = 10**6
+PICKLES = {
+    "a global's name": b"\x80\x02cmodule\n" + b"x" * LONG + b"\n.",
+    "a global's module": b"\x80\x02c" + b"x" * LONG + b"\nname\n.",
+    "a blocked module": b"\x80\x02cos." + b"x" * LONG + b"\nname\n.",
+    "what is called": b"\x80\x02X" + LONG.to_bytes(4, "little") + b"x" * LONG + b")R.",
+    "what is made": b"\x80\x02X" + LONG.to_bytes(4, "little") + b"x" * LONG + b")\x81.",
+    "what is built": b"\x80\x02X" + LONG.to_bytes(4, "little") + b"x" * LONG + b"}b.",
+    "what is numbered": b"\x80\x02X" + LONG.to_bytes(4, "little") + b"x" * LONG + b"Q.",
+    "words": b"\x80\x02X" + LONG.to_bytes(4, "little") + b"must be must " * (LONG // 13) + b"x" * (LONG % 13) + b")R.",
+}
+
+
+def legacy(pickled):
+    """Return a file as torch wrote it before it wrote archives."""
+    magic, protocol, system = (pickle.dumps(one, protocol=2) for one in (0x1950A86A20F9469CFC6C, 1001, {}))
+    return magic + protocol + system + pickled
+
+
+def archive(pickled):
+    """Return a file as torch writes it, with another pickle in it."""
+    whole, stream = zipfile.ZipFile(io.BytesIO(saved(STATE))), io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as made:
+        for name in whole.namelist():
+            made.writestr(name, pickled if name.endswith("data.pkl") else whole.read(name))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("form", [legacy, archive])
+@pytest.mark.parametrize("what", sorted(PICKLES))
+def test_what_is_refused_may_be_as_long_as_it_likes(folder, form, what):
+    file = put(folder, "long.pt", form(PICKLES[what]))
+    with bounded(), pytest.raises(UsageError) as caught:
+        checkpoints.read_document(file)
+    assert len(str(caught.value)) < 2000
 
 
 # Other kinds of tensors, and keys that are no text.
