@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +10,11 @@ from asked_and_told import NET, energies, opened
 
 from hwnas.harness.store import Store
 from hwnas.search.study.place import Place
-from hwnas.supernets.errors import UnknownNameError, UsageError
+from hwnas.supernets.errors import StoreError, UnknownNameError, UsageError
 
 with opened("random") as _study:
     # What a study of another super-network would be begun with.
-    SETTINGS = {**_study.result().settings, "supernet": "net:depth=2", "algorithm": "some"}
+    SETTINGS = {**_study.result().settings, "supernet": "net:depth=2:wide", "algorithm": "some"}
     FACTS = {**_study.result().facts, "beside": "of now"}
 PLAN = SimpleNamespace(objectives=(), limited=(), facts=lambda: FACTS)
 
@@ -104,6 +105,30 @@ def test_a_study_that_is_resumed_has_the_settings_facts_and_evaluations_it_was_b
     assert len(placed.checkpoint.evaluations) == 10
     with pytest.raises(UsageError, match=r"study 's' cannot be resumed with other settings \(seed was 0, is 7\)"):
         resumed.take(PLAN, {**settings, "seed": 7})
+
+
+def damaged(store, record, change):
+    """Damage the store's settings of a study."""
+    table = store._tables["study"]
+    settings = {**record.settings, "search": {**record.settings["search"], **change}}
+    statement = table.update().where(table.c.id == record.id).values(settings=json.dumps(settings))
+    store._database.write(lambda connection: connection.execute(statement))
+
+
+def test_a_study_that_began_with_what_is_no_sub_network_is_damaged(store, begun):
+    damaged(store, begun, {"initial": ["9999"]})
+    with pytest.raises(StoreError, match=r"the study 's' is damaged: initial, 1"):
+        place(store, "s", resume=True)
+
+
+def test_a_study_with_an_evaluation_of_no_sub_network_is_damaged(store, begun):
+    table, resumed = store._tables["evaluation"], place(store, "s", resume=True)
+    row = store.evaluations(begun)[0]
+    changed = json.dumps({**row, "key": "99999"})
+    statement = table.update().where(table.c.number == 0).values(record=changed)
+    store._database.write(lambda connection: connection.execute(statement))
+    with pytest.raises(StoreError, match=r"the study 's' is damaged: evaluation 0"):
+        resumed.take(PLAN, begun.settings["search"])
 
 
 def test_files_that_the_study_does_not_know_are_remarked_on_first(store, begun):
