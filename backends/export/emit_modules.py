@@ -14,7 +14,7 @@ from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.registered import module
 
 
-@module(nn.Conv1d, nn.Conv2d)
+@module(nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def convolution(g: GraphBuilder, m: Any, x: Value, *, name: str, norm: Any = None) -> Value:
     """Write a convolution, with the batch-norm behind it folded into its weights."""
     if m.padding_mode != "zeros":
@@ -31,6 +31,26 @@ def convolution(g: GraphBuilder, m: Any, x: Value, *, name: str, norm: Any = Non
         kernel_shape=list(m.kernel_size),
         strides=list(m.stride),
         pads=_pads(m.padding, m.kernel_size, m.dilation),
+        dilations=list(m.dilation),
+        group=m.groups,
+    )
+
+
+@module(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+def transposed_convolution(g: GraphBuilder, m: Any, x: Value, *, name: str) -> Value:
+    """Write a transposed convolution."""
+    return g.op(
+        "ConvTranspose",
+        x,
+        g.weight(f"{name}.weight", m.weight),
+        None if m.bias is None else g.weight(f"{name}.bias", m.bias),
+        rank=m.weight.dim(),
+        dtype=g.dtype_of(x),
+        name=name,
+        kernel_shape=list(m.kernel_size),
+        strides=list(m.stride),
+        pads=_pads(m.padding, m.kernel_size, m.dilation),
+        output_padding=list(m.output_padding),
         dilations=list(m.dilation),
         group=m.groups,
     )
@@ -59,7 +79,7 @@ def _pads(padding: str | Sequence[int], kernel: Sequence[int], dilation: Sequenc
     return sides * 2
 
 
-@module(nn.BatchNorm1d, nn.BatchNorm2d)
+@module(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 def batch_norm(g: GraphBuilder, m: _BatchNorm, x: Value, *, name: str) -> Value:
     """Write a batch-norm that stands alone."""
     mean, variance = m.running_mean, m.running_var

@@ -1,0 +1,385 @@
+"""Emit ONNX for torch's own operators, of which exported programs and the sub-networks of own models consist.
+
+Most are written as the functions of their names are; those whose arguments come in another order or form are here.
+"""
+
+# ruff: noqa: A002 - parameters carry the names that torch's operators give
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F  # noqa: N812 - torch's own spelling
+
+from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling, emit_products
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
+from hwnas.backends.export.registered import FUNCTIONS, Emitter, function
+
+_LOADED = (emit_arithmetic, emit_arrays, emit_pooling, emit_products)  # importing them registers what is reused here
+_ATEN: Any = torch.ops.aten
+
+Number = bool | int | float
+
+
+def _overloads(name: str) -> list[Any]:
+    packet = getattr(_ATEN, name)
+    return [getattr(packet, overload) for overload in packet.overloads()]
+
+
+def aten(*names: str) -> Callable[[Emitter], Emitter]:
+    """Register the emitter of operators, with all their overloads."""
+    return function(*(overload for name in names for overload in _overloads(name)))
+
+
+def _as(known: Any, *names: str) -> None:
+    """Register for operators the emitter of a function with the same arguments."""
+    aten(*names)(FUNCTIONS[known])
+
+
+# --- entry by entry --------------------------------------------------------------------------------------------------
+
+for _name in ("add", "sub", "mul", "eq", "lt", "gt", "le", "ge", "neg", "truediv", "pow"):
+    _as(getattr(operator, _name), "div" if _name == "truediv" else _name)
+for _name in ("ne", "maximum", "minimum", "exp", "log", "sqrt", "abs", "sin", "cos", "erf", "rsqrt", "clamp"):
+    _as(getattr(torch, _name), _name)
+for _name in ("relu", "hardswish", "hardsigmoid", "silu", "gelu", "relu6"):
+    _as(getattr(F, _name), _name)
+for _name in ("sigmoid", "tanh", "where"):
+    _as(getattr(torch, _name), _name)
+_as(torch.logical_and, "logical_and", "bitwise_and", "__and__")
+_as(torch.logical_or, "logical_or", "bitwise_or", "__or__")
+_as(torch.logical_not, "logical_not", "bitwise_not")
+_as(torch.clamp, "hardtanh")
+_as(torch.masked_fill, "masked_fill")
+
+
+@aten("leaky_relu")
+def leaky_relu(g: GraphBuilder, input: Value, negative_slope: float = 0.01) -> Value:
+    """Write a leaky ReLU."""
+    return g.like("LeakyRelu", input, alpha=negative_slope)
+
+
+@aten("elu")
+def elu(g: GraphBuilder, input: Value, alpha: float = 1.0) -> Value:
+    """Write an exponential linear unit."""
+    return g.like("Elu", input, alpha=alpha)
+
+
+@aten("softplus")
+def softplus(g: GraphBuilder, input: Value) -> Value:
+    """Write a soft ReLU."""
+    return g.like("Softplus", input)
+
+
+@aten("prelu")
+def prelu(g: GraphBuilder, input: Value, weight: Value) -> Value:
+    """Write a ReLU with a slope per channel."""
+    rank = g.rank(input)
+    slope = g.op("Reshape", weight, g.ints(-1, *[1] * (rank - 2)), rank=rank - 1, dtype=g.dtype_of(weight))
+    return g.like("PRelu", input, slope)
+
+
+def _softmax(kind: str) -> Emitter:
+    def emit(g: GraphBuilder, input: Value, dim: int, dtype: torch.dtype | None = None) -> Value:
+        return g.like(kind, input if dtype is None else emit_arithmetic.cast(g, input, dtype), axis=dim)
+
+    return emit
+
+
+aten("softmax")(_softmax("Softmax"))
+aten("log_softmax")(_softmax("LogSoftmax"))
+
+
+@aten("dropout", "feature_dropout", "contiguous", "clone", "detach", "alias", "lift_fresh_copy")
+def nothing(g: GraphBuilder, input: Value, *_args: Any, **_kwargs: Any) -> Value:  # noqa: ARG001
+    """Write nothing: these have no effect in evaluation mode without gradients."""
+    return input
+
+
+@aten("to", "_to_copy")
+def to(g: GraphBuilder, input: Value, dtype: torch.dtype | None = None, **_places: Any) -> Value:
+    """Write a change of type."""
+    return input if dtype is None else emit_arithmetic.cast(g, input, g.cast_dtype(dtype))
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+for _name in ("flatten", "permute", "transpose", "t", "unsqueeze", "cat", "stack", "chunk", "select", "narrow"):
+    _as(getattr(torch, _name), _name)
+for _name in ("unflatten", "index_select", "gather"):
+    _as(getattr(torch, _name), _name)
+_as("repeat", "repeat")
+_as(torch.split, "split", "split_with_sizes")
+
+
+@aten("squeeze")
+def squeeze(g: GraphBuilder, input: Value, dim: int | Sequence[int] | None = None) -> Value:
+    """Write a dropping of dimensions of size 1."""
+    dims = [dim] if isinstance(dim, int) or dim is None else sorted((one % g.rank(input) for one in dim), reverse=True)
+    for one in dims:
+        input = emit_arrays.squeeze(g, input, one)
+    return input
+
+
+@aten("view", "reshape", "_unsafe_view")
+def reshape(g: GraphBuilder, input: Value, shape: Sequence[int]) -> Value:
+    """Write a change of shape; the first dimension is taken over where it stays, so that a batch can stay open."""
+    sizes = list(shape)
+    given = g.shape(input)
+    if sizes and given and sizes[0] == given[0]:
+        sizes[0] = 0
+    elif g.dynamic_batch:
+        raise Unsupported("a batch that is regrouped while it is open")
+    return g.op("Reshape", input, g.ints(*sizes), rank=len(sizes), dtype=g.dtype_of(input))
+
+
+@aten("expand", "broadcast_to")
+def expand(g: GraphBuilder, input: Value, size: Sequence[int], *, implicit: bool = False) -> Value:  # noqa: ARG001
+    """Write a repetition of dimensions of size 1."""
+    given = (1,) * (len(size) - g.rank(input)) + tuple(g.shape(input))
+    sizes = [1 if new in (-1, old) else new for new, old in zip(size, given, strict=True)]
+    if sizes and sizes[0] != 1 and g.dynamic_batch:
+        raise Unsupported("a repetition for each sample while the batch is open")
+    if all(one == 1 for one in sizes) and len(size) == g.rank(input):
+        return input
+    return g.op("Expand", input, g.ints(*sizes), rank=len(sizes), dtype=g.dtype_of(input))
+
+
+@aten("slice")
+def cut(  # noqa: PLR0913, PLR0917 - torch's operator
+    g: GraphBuilder, input: Value, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Value:
+    """Write a stretch of a dimension."""
+    last = None if end is None or end > 2**31 else end
+    before = (slice(None),) * (dim % g.rank(input))
+    return emit_arrays.getitem(g, input, (*before, slice(start or None, last, None if step == 1 else step)))
+
+
+@aten("unbind")
+def unbind(g: GraphBuilder, input: Value, dim: int = 0) -> list[Value]:
+    """Write each entry along a dimension."""
+    return [emit_arrays.select(g, input, dim, number) for number in range(g.shape(input)[dim])]
+
+
+@aten("index")
+def index(g: GraphBuilder, input: Value, indices: Sequence[Value | None]) -> Value:
+    """Write a look-up by one tensor of indices, or by several in the first dimensions."""
+    given = [one for one in indices if one is not None]
+    if any(g.dtype_of(one) == torch.bool for one in given):
+        raise Unsupported("an index by a mask")
+    if len(given) == 1:
+        return emit_arrays.index_select(g, input, list(indices).index(given[0]), given[0])
+    if g.dynamic_batch or any(one is None for one in indices):
+        raise Unsupported("an index by several tensors")
+    shape = torch.broadcast_shapes(*(tuple(g.shape(one)) for one in given))
+    spread = []
+    for one in given:
+        wide = g.op("Expand", one, g.ints(*shape), rank=len(shape), dtype=torch.int64)
+        spread.append(g.op("Unsqueeze", wide, g.ints(len(shape)), rank=len(shape) + 1, dtype=torch.int64))
+    places = g.like("Concat", *spread, axis=-1)
+    rank = len(shape) + g.rank(input) - len(given)
+    # ONNX Runtime's GatherND does not take truth values on every device.
+    truth = g.dtype_of(input) == torch.bool
+    source = emit_arithmetic.cast(g, input, torch.int64) if truth else input
+    found = g.op("GatherND", source, places, rank=rank, dtype=g.dtype_of(source))
+    return emit_arithmetic.cast(g, found, torch.bool) if truth else found
+
+
+@aten("constant_pad_nd")
+def pad(g: GraphBuilder, input: Value, pad: Sequence[int], value: Number = 0) -> Value:
+    """Write a padding with a number."""
+    rank = g.rank(input)
+    sides = [(pad[2 * one], pad[2 * one + 1]) for one in range(len(pad) // 2)][::-1]
+    every = [(0, 0)] * (rank - len(sides)) + sides
+    pads = [begin for begin, _ in every] + [end for _, end in every]
+    return g.like("Pad", input, g.ints(*pads), g.constant(value, g.dtype_of(input)))
+
+
+def _filled(number: float, *, like: bool) -> Emitter:
+    def emit(
+        g: GraphBuilder, input: Value, size: Sequence[int] = (), dtype: torch.dtype | None = None, **_places: Any
+    ) -> Value:
+        if like and g.dynamic_batch:
+            raise Unsupported("a shape that is asked for while the batch is open")
+        shape = tuple(g.shape(input)) if like else tuple(size)
+        kind = g.dtype_of(input) if dtype is None else g.cast_dtype(dtype)
+        return g.constant(torch.full(shape, number, dtype=kind), kind)
+
+    return emit
+
+
+aten("new_ones")(_filled(1, like=False))
+aten("new_zeros")(_filled(0, like=False))
+aten("ones_like")(_filled(1, like=True))
+aten("zeros_like")(_filled(0, like=True))
+
+# --- products --------------------------------------------------------------------------------------------------------
+
+_as(torch.matmul, "matmul", "mm", "bmm")
+_as(F.linear, "linear")
+
+
+@aten("addmm")
+def addmm(g: GraphBuilder, input: Value, mat1: Value, mat2: Value) -> Value:
+    """Write a product of matrices and a sum."""
+    return g.op("Gemm", mat1, mat2, input, rank=2, dtype=g.dtype_of(mat1))
+
+
+@aten("einsum")
+def einsum(g: GraphBuilder, equation: str, tensors: Sequence[Value], **_path: Any) -> Value:
+    """Write an Einstein sum."""
+    return emit_products.einsum(g, equation, *tensors)
+
+
+@aten("scaled_dot_product_attention")
+def attention(
+    g: GraphBuilder, query: Value, key: Value, value: Value, *args: Any, enable_gqa: bool = False, **kwargs: Any
+) -> Value:
+    """Write attention; keys and values that several heads share are repeated."""
+    if enable_gqa:
+        times = g.shape(query)[-3] // g.shape(key)[-3]
+        key, value = (_repeated(g, one, times) for one in (key, value))
+    return emit_products.attention(g, query, key, value, *args, **kwargs)
+
+
+def _repeated(g: GraphBuilder, x: Value, times: int) -> Value:
+    if times == 1:
+        return x
+    _, heads, tokens, size = g.shape(x)
+    wide = g.op("Unsqueeze", x, g.ints(2), rank=5, dtype=g.dtype_of(x))
+    wide = g.op("Expand", wide, g.ints(1, 1, times, 1, 1), rank=5, dtype=g.dtype_of(x))
+    return g.op("Reshape", wide, g.ints(0, heads * times, tokens, size), rank=4, dtype=g.dtype_of(x))
+
+
+@aten("layer_norm")
+def layer_norm(g: GraphBuilder, input: Value, normalized_shape: Sequence[int], *args: Any, **_kwargs: Any) -> Value:
+    """Write a layer-norm."""
+    return emit_products.layer_norm(g, input, normalized_shape, *args[:3])
+
+
+@aten("embedding")
+def embedding(g: GraphBuilder, weight: Value, indices: Value, *_training: Any) -> Value:
+    """Write a look-up in a table."""
+    return emit_arrays.embedding(g, indices, weight)
+
+
+@aten("conv1d", "conv2d", "conv3d")
+def convolution(  # noqa: PLR0913, PLR0917 - torch's operator
+    g: GraphBuilder,
+    input: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Value:
+    """Write a convolution whose weight is an input or computed."""
+    if isinstance(padding, str):
+        raise Unsupported(f"a convolution with padding {padding!r} whose weight is computed")
+    kernel = list(g.shape(weight)[2:])
+    strides, pads, dilations = (_each(one, len(kernel)) for one in (stride, padding, dilation))
+    attributes: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "dilations": dilations}
+    rank, dtype = g.rank(input), g.dtype_of(input)
+    return g.op("Conv", input, weight, bias, rank=rank, dtype=dtype, pads=pads * 2, group=groups, **attributes)
+
+
+def _each(value: int | Sequence[int], count: int) -> list[int]:
+    given = [value] if isinstance(value, int) else list(value)
+    return given * count if len(given) == 1 else given
+
+
+@aten("group_norm")
+def group_norm(  # noqa: PLR0913, PLR0917 - torch's operator
+    g: GraphBuilder,
+    input: Value,
+    num_groups: int,
+    weight: Value | None = None,
+    bias: Value | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,  # noqa: ARG001
+) -> Value:
+    """Write a group-norm, as a norm of each group and a scaling of each channel."""
+    rank, dtype = g.rank(input), g.dtype_of(input)
+    grouped = g.op("Reshape", input, g.ints(0, num_groups, -1), rank=3, dtype=dtype)
+    ones, zeros = (g.constant(np.full(num_groups, one), dtype) for one in (1.0, 0.0))
+    normed = g.like("InstanceNormalization", grouped, ones, zeros, epsilon=eps)
+    x = g.op("Reshape", normed, g.ints(0, *g.shape(input)[1:]), rank=rank, dtype=dtype)
+    for kind, one in (("Mul", weight), ("Add", bias)):
+        if one is not None:
+            column = g.op("Reshape", one, g.ints(-1, *[1] * (rank - 2)), rank=rank - 1, dtype=dtype)
+            x = g.like(kind, x, column)
+    return x
+
+
+# --- reductions and images -------------------------------------------------------------------------------------------
+
+_as(torch.amax, "amax")
+_as(F.adaptive_avg_pool2d, "adaptive_avg_pool2d")
+_as(F.max_pool2d, "max_pool2d")
+_as(F.avg_pool2d, "avg_pool2d")
+
+
+def _reduction(known: Any) -> Emitter:
+    def emit(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Value:
+        if dtype is not None:
+            input = emit_arithmetic.cast(g, input, g.cast_dtype(dtype))
+        found: Value = FUNCTIONS[known](g, input, dim, keepdim)
+        return found
+
+    return emit
+
+
+aten("mean")(_reduction(torch.mean))
+aten("sum")(_reduction(torch.sum))
+
+
+@aten("cumsum")
+def cumsum(g: GraphBuilder, input: Value, dim: int, dtype: torch.dtype | None = None) -> Value:
+    """Write a running sum."""
+    return emit_pooling.cumsum(g, to(g, input, dtype), dim)
+
+
+@aten("glu")
+def glu(g: GraphBuilder, input: Value, dim: int = -1) -> Value:
+    """Write a half that the other half lets through."""
+    half, gate = emit_arrays.chunk(g, input, 2, dim)
+    return g.like("Mul", half, g.like("Sigmoid", gate))
+
+
+@aten("pixel_shuffle")
+def pixel_shuffle(g: GraphBuilder, input: Value, upscale_factor: int) -> Value:
+    """Write channels spread over pixels."""
+    return g.like("DepthToSpace", input, blocksize=upscale_factor, mode="CRD")
+
+
+@aten("upsample_nearest2d")
+def nearest(g: GraphBuilder, input: Value, output_size: Any = None, *scales: Any) -> Value:
+    """Write an enlargement of images by repeating pixels."""
+    return _resized(g, input, output_size, scales, mode="nearest", coordinates="asymmetric")
+
+
+@aten("upsample_bilinear2d")
+def bilinear(g: GraphBuilder, input: Value, output_size: Any, align_corners: bool, *scales: Any) -> Value:
+    """Write an enlargement of images between pixels."""
+    coordinates = "align_corners" if align_corners else "half_pixel"
+    return _resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
+
+
+def _resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mode: str, coordinates: str) -> Value:
+    given = g.shape(x)[2:]
+    factors = next((one for one in scales if isinstance(one, tuple | list)), None)
+    wanted = list(size) if size is not None else [int(a * b) for a, b in zip(given, factors or (), strict=True)]
+    if len(wanted) != len(given):
+        raise Unsupported("an enlargement without a size")
+    ratios = [new / old for new, old in zip(wanted, given, strict=True)]
+    if any(int(math.floor(old * ratio + 1e-6)) != new for old, ratio, new in zip(given, ratios, wanted, strict=True)):
+        raise Unsupported(f"an enlargement from {tuple(given)} to {tuple(wanted)}")
+    scale = g.constant(np.array([1.0, 1.0, *ratios], dtype=np.float32), torch.float32)
+    attributes = {"nearest_mode": "floor"} if mode == "nearest" else {}
+    return g.like("Resize", x, None, scale, mode=mode, coordinate_transformation_mode=coordinates, **attributes)
