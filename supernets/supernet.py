@@ -97,3 +97,15 @@ class Caches(Protocol):
     """
 
     context: int
+
+
+@runtime_checkable
+class HasOwnWeights(Protocol):
+    """A super-network that is made of a trained model: without a checkpoint, sub-networks have the model's weights.
+
+    Attributes:
+        own_weights: a digest of them.
+    """
+
+    @property
+    def own_weights(self) -> str: ...

@@ -133,9 +133,15 @@ def reshape(g: GraphBuilder, input: Value, shape: Sequence[int]) -> Value:
     given = g.shape(input)
     if sizes and given and sizes[0] == given[0]:
         sizes[0] = 0
-    elif g.dynamic_batch:
+    elif g.dynamic_batch and -1 not in sizes:
         raise Unsupported("a batch that is regrouped while it is open")
     return g.op("Reshape", input, g.ints(*sizes), rank=len(sizes), dtype=g.dtype_of(input))
+
+
+@aten("sym_size")
+def size(g: GraphBuilder, input: Value, dim: int) -> Any:
+    """Return the example's size: it becomes part of the graph."""
+    return emit_arrays.size(g, input, dim)
 
 
 @aten("expand", "broadcast_to")

@@ -58,11 +58,11 @@ def _squares(net: ElasticModel, batches: Sequence[tuple[torch.Tensor, ...]]) -> 
         return note
 
     largest = net.space.decode(net.space.largest())[0]
-    for batch in batches:
-        module = net.build(largest, batch=len(batch[0]))
-        for path, part in module.named_modules():
-            if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                part.register_forward_pre_hook(hook(path, -1 if isinstance(part, nn.Linear) else 1))
-        with torch.no_grad():
+    module = net.build(largest)
+    for path, part in module.named_modules():
+        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            part.register_forward_pre_hook(hook(path, -1 if isinstance(part, nn.Linear) else 1))
+    with torch.no_grad():
+        for batch in batches:
             module(*batch)
     return {path: np.mean(found, axis=0) for path, found in sums.items()}

@@ -133,42 +133,34 @@ class ElasticModel(BlockCounts):
     # --- sub-networks ------------------------------------------------------------------------------------------------
 
     def module(self, config: AnyConfig) -> torch.nn.Module:
-        """Return the sub-network without weights of its own (on the meta device), for batches as traced."""
-        return self._module(config, 1)
+        """Return the sub-network without weights of its own (on the meta device), in evaluation mode."""
+        return self._rebuilder.module(self._part(config)[0])
 
-    def _module(self, config: AnyConfig, batch: int) -> torch.nn.Module:
-        part, _ = self._part(config)
-        return self._rebuilder.module(Part({**part.sizes, **self._samples(batch)}, part.replaced))
-
-    def _samples(self, batch: int) -> dict[Axis, int]:
-        axis = self.elastic.analysis.batch
-        if axis.fixed and batch != axis.size:
-            raise UsageError(
-                f"super-network {self.name!r}: runs on batches of {axis.size} alone, since its code fixes their size: "
-                f"{axis.fixed}"
-            )
-        return {axis: batch}
-
-    def build(self, config: AnyConfig, weights: str | None = None, batch: int = 1) -> torch.nn.Module:
+    def build(self, config: AnyConfig, weights: str | None = None) -> torch.nn.Module:
         """Return the sub-network of ``config`` in evaluation mode.
 
         Args:
             config: as ``space.decode`` spells it.
             weights: a checkpoint of the super-network; ``None``: the model's own weights.
-            batch: the batch size that it is for.
         """
         from hwnas.supernets.checkpoints import assign, read_state_dict
 
         state: Tensors = self._own() if weights is None else fitted(self.layout, read_state_dict(weights), weights)
-        return assign(self._module(config, batch), self._cut(state, config))
+        return assign(self.module(config), self._cut(state, config))
 
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage of a model."""
         from hwnas.supernets.elastic.tracing import repeated
 
         names = tuple(node.name for node in self.program.inputs)
+        axis = self.elastic.analysis.batch
+        if axis.fixed and batch != axis.size:
+            raise UsageError(
+                f"super-network {self.name!r}: runs on batches of {axis.size} alone, since its code fixes their size: "
+                f"{axis.fixed}"
+            )
         inputs = tuple(repeated(one, batch) for one in self.examples)
-        return (Stage("network", self.build(config, weights, batch), inputs, names),)
+        return (Stage("network", self.build(config, weights), inputs, names),)
 
     def block_stage(self, block: Block, batch: int) -> Stage:
         """Return one block as a network of its own."""
@@ -213,6 +205,11 @@ class ElasticModel(BlockCounts):
             if node.target.endswith("running_mean") and f"{path}.num_batches_tracked" in tensors:
                 state[f"{path}.num_batches_tracked"] = tensors[f"{path}.num_batches_tracked"]
         return state
+
+    @property
+    def own_weights(self) -> str:
+        """A digest of the model's weights, and of which channels go first."""
+        return self.digest
 
     @cached_property
     def digest(self) -> str:

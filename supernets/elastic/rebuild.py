@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,8 +16,8 @@ from hwnas.supernets.elastic import layers
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import Axis
 from hwnas.supernets.elastic.layers import Layer
-from hwnas.supernets.elastic.program import CALL, INPUT, OUTPUT, WEIGHT, Node, call, mapped
-from hwnas.supernets.elastic.resizing import resized
+from hwnas.supernets.elastic.program import CALL, INPUT, OUTPUT, WEIGHT, Node, Ref, call
+from hwnas.supernets.elastic.resizing import Samples, resized
 from hwnas.supernets.space import IntArray
 
 Shape = tuple[int, ...]
@@ -69,7 +70,13 @@ class Rebuilder:
     def shapes(self, node: Node, part: Part) -> tuple[Shape, ...]:
         """Return the shapes of a node's tensors in a sub-network."""
         several = self._analysis.axes[node.name]
-        return tuple(tuple(axis.measured(part.sizes) for axis in axes) for axes in several)
+        return tuple(tuple(self._size(axis, part) for axis in axes) for axes in several)
+
+    def _size(self, axis: Axis, part: Part) -> int:
+        size, batch = axis.measured(part.sizes), self._analysis.batch
+        if batch.fixed or not any(leaf.batch for leaf in axis.leaves()):
+            return size
+        return Samples(size, size // batch.size)
 
     def kept(self, node: Node, indices: Mapping[Axis, IntArray]) -> dict[int, torch.Tensor]:
         """Return which entries of a weight a sub-network keeps, by dimension, where not all."""
@@ -96,21 +103,42 @@ class _Build:
         self._root = nn.Module()
         self._graph = fx.Graph()
         self._made: dict[str, Any] = {}
+        self._samples: fx.Node | None = None
 
     def module(self) -> fx.GraphModule:
         nodes = self._rebuilder.needed(self._part)
         inside = self._weights_of_layers(nodes)
+        self._ask_samples(nodes)
         for node in nodes:
-            if node.op == INPUT:
-                self._made[node.name] = self._graph.placeholder(node.name)
-            elif node.op == WEIGHT and node.name not in inside:
+            if node.op == WEIGHT and node.name not in inside:
                 self._made[node.name] = self._weight(node)
             elif node.op == CALL:
                 self._made[node.name] = self._call(node)
             elif node.op == OUTPUT:
                 results = tuple(self._result(name) for name in node.refs())
                 self._graph.output(results[0] if len(results) == 1 else results)
+        if self._samples is not None and not self._samples.users:
+            self._graph.erase_node(self._samples)
         return fx.GraphModule(self._root, self._graph, "SubNetwork")
+
+    def _ask_samples(self, nodes: list[Node]) -> None:
+        """Make the inputs, and the number of samples of the first that has them."""
+        inputs = [node for node in nodes if node.op == INPUT]
+        for node in inputs:
+            self._made[node.name] = self._graph.placeholder(node.name)
+        for node in inputs:
+            if self._samples is None and any(isinstance(size, Samples) for size in self._shape(node.name)[:1]):
+                self._samples = self._graph.call_function(call("aten.sym_size.int"), (self._made[node.name], 0))
+
+    def _resolved(self, argument: Any) -> Any:
+        """Return arguments with results in place of references, and with the number of samples."""
+        if isinstance(argument, Samples):
+            if argument.times == 1:
+                return self._samples
+            return self._graph.call_function(operator.mul, (self._samples, argument.times))
+        if isinstance(argument, tuple | list):
+            return type(argument)(self._resolved(one) for one in argument)
+        return self._result(argument.name) if isinstance(argument, Ref) else argument
 
     def _weights_of_layers(self, nodes: list[Node]) -> set[str]:
         calls = [node for node in nodes if node.name in self._rebuilder.layers]
@@ -145,8 +173,8 @@ class _Build:
         if node.operator == "dropout":
             self._root.add_module(node.name, nn.Dropout(args[1]))
             return self._graph.call_module(node.name, (self._result(args[0].name),))
-        args = mapped(args, lambda ref: self._result(ref.name))
-        return self._graph.call_function(call(target), args, mapped(kwargs, lambda ref: self._result(ref.name)))
+        kwargs = {key: self._resolved(one) for key, one in kwargs.items()}
+        return self._graph.call_function(call(target), self._resolved(args), kwargs)
 
     def _place(self, node: Node, layer: Layer, args: tuple[Any, ...]) -> None:
         path, _, name = layer.path.rpartition(".")

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from hwnas.supernets.elastic.program import Node
 
 Shape = tuple[int, ...]
+
+
+class Samples(int):
+    """A size that is known when the sub-network runs: a multiple of the number of samples.
+
+    Attributes:
+        times: the multiple. Its value as a number is that of the batch that was traced.
+    """
+
+    times: int
+
+    def __new__(cls, value: int, times: int) -> Self:
+        """Return a size of ``times`` x samples, which was ``value`` when it was traced."""
+        made = super().__new__(cls, value)
+        made.times = times
+        return made
+
+
 # Of a call with the shapes that go in and come out: its target and its arguments.
 Resized = tuple[str, tuple[Any, ...], dict[str, Any]]
 _Change = Callable[[Node, Sequence[Shape], Sequence[Shape]], Resized]
@@ -33,6 +51,11 @@ def _with(node: Node, place: int, value: Any, target: str = "") -> Resized:
 
 def _shape(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001 - one signature for all
     return _with(node, 1, results[0])
+
+
+def _reshape(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001
+    """Leave the size that depends on the samples to torch."""
+    return _with(node, 1, tuple(-1 if isinstance(size, Samples) else size for size in results[0]))
 
 
 def _unflatten(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:
@@ -70,7 +93,8 @@ def _narrow(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Res
 def _repeat(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:
     first = given[0]
     new = len(results[0]) - len(first)
-    times = (size // (first[number - new] if number >= new else 1) for number, size in enumerate(results[0]))
+    before = [first[number - new] if number >= new else 1 for number in range(len(results[0]))]
+    times = (size if old == 1 else size // old for size, old in zip(results[0], before, strict=True))
     return _with(node, 1, tuple(times))
 
 
@@ -81,7 +105,8 @@ def _convolution(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -
 
 
 _CHANGES: dict[str, _Change] = {
-    **dict.fromkeys(("view", "reshape", "_unsafe_view", "expand", "broadcast_to"), _shape),
+    **dict.fromkeys(("reshape", "_unsafe_view"), _reshape),
+    **dict.fromkeys(("expand", "broadcast_to"), _shape),
     "unflatten": _unflatten,
     **dict.fromkeys(("full", "zeros", "ones", "empty", "new_ones", "new_zeros", "new_full", "new_empty"), _made),
     "arange": _arange,
