@@ -25,6 +25,7 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 if (_REPOSITORY / "setup.py").is_file() and (_REPOSITORY / "supernets" / "registry.py").is_file():
     __path__.append(str(_REPOSITORY))
 
+from hwnas.api.elastic import elastic  # noqa: E402
 from hwnas.api.fixed import Fixed  # noqa: E402
 from hwnas.api.measuring import measure  # noqa: E402 - the packages have to be found first
 from hwnas.api.studying import create_study, load_study  # noqa: E402
@@ -61,6 +62,7 @@ __all__ = [
     "TransferResult",
     "__version__",
     "create_study",
+    "elastic",
     "load_study",
     "measure",
     "quality",

@@ -39,12 +39,18 @@ class WeightLayout:
         shapes: of every tensor, by the keys that are written.
         cut: returns the state dict of a config's module, made of slices of the shared tensors.
         spelling: maps all spellings of a key to one, since published files of the same super-network differ.
+        trained: the keys of the tensors that are trained; ``None``: all but the statistics of batch-norms.
     """
 
     supernet: str
     shapes: Mapping[str, tuple[int, ...]]
     cut: Callable[[Tensors, AnyConfig], dict[str, torch.Tensor]]
     spelling: Callable[[str], str] = str
+    trained: frozenset[str] | None = None
+
+    def is_trained(self, key: str) -> bool:
+        """Return whether the tensor under ``key`` is trained."""
+        return is_parameter(key) if self.trained is None else key in self.trained
 
 
 class SharedWeights:
@@ -57,7 +63,7 @@ class SharedWeights:
 
     def __init__(self, layout: WeightLayout, tensors: Tensors) -> None:
         self.layout = layout
-        self.tensors = {key: _leaf(key, tensors[key]) for key in layout.shapes}
+        self.tensors = {key: _leaf(tensors[key], layout.is_trained(key)) for key in layout.shapes}
 
     def state(self, config: AnyConfig) -> dict[str, torch.Tensor]:
         """Return the state dict of ``net.module(config)``: views of the shared tensors, differentiable.
@@ -166,5 +172,5 @@ def is_parameter(key: str) -> bool:
     return not key.endswith(_BUFFERS)
 
 
-def _leaf(key: str, tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().requires_grad_(is_parameter(key))
+def _leaf(tensor: torch.Tensor, trained: bool) -> torch.Tensor:
+    return tensor.detach().requires_grad_(trained)

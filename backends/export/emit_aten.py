@@ -121,9 +121,10 @@ _as(torch.split, "split", "split_with_sizes")
 def squeeze(g: GraphBuilder, input: Value, dim: int | Sequence[int] | None = None) -> Value:
     """Write a dropping of dimensions of size 1."""
     dims = [dim] if isinstance(dim, int) or dim is None else sorted((one % g.rank(input) for one in dim), reverse=True)
+    result = input
     for one in dims:
-        input = emit_arrays.squeeze(g, input, one)
-    return input
+        result = emit_arrays.squeeze(g, result, one)
+    return result
 
 
 @aten("view", "reshape", "_unsafe_view")
@@ -157,13 +158,14 @@ def expand(g: GraphBuilder, input: Value, size: Sequence[int], *, implicit: bool
 
 
 @aten("slice")
-def cut(  # noqa: PLR0913, PLR0917 - torch's operator
+def cut(
     g: GraphBuilder, input: Value, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Value:
     """Write a stretch of a dimension."""
     last = None if end is None or end > 2**31 else end
     before = (slice(None),) * (dim % g.rank(input))
-    return emit_arrays.getitem(g, input, (*before, slice(start or None, last, None if step == 1 else step)))
+    found: Value = emit_arrays.getitem(g, input, (*before, slice(start or None, last, None if step == 1 else step)))
+    return found
 
 
 @aten("unbind")
@@ -182,7 +184,7 @@ def index(g: GraphBuilder, input: Value, indices: Sequence[Value | None]) -> Val
         return emit_arrays.index_select(g, input, list(indices).index(given[0]), given[0])
     if g.dynamic_batch or any(one is None for one in indices):
         raise Unsupported("an index by several tensors")
-    shape = torch.broadcast_shapes(*(tuple(g.shape(one)) for one in given))
+    shape = np.broadcast_shapes(*(tuple(g.shape(one)) for one in given))
     spread = []
     for one in given:
         wide = g.op("Expand", one, g.ints(*shape), rank=len(shape), dtype=torch.int64)
@@ -275,7 +277,7 @@ def embedding(g: GraphBuilder, weight: Value, indices: Value, *_training: Any) -
 
 
 @aten("conv1d", "conv2d", "conv3d")
-def convolution(  # noqa: PLR0913, PLR0917 - torch's operator
+def convolution(
     g: GraphBuilder,
     input: Value,
     weight: Value,
@@ -301,7 +303,7 @@ def _each(value: int | Sequence[int], count: int) -> list[int]:
 
 
 @aten("group_norm")
-def group_norm(  # noqa: PLR0913, PLR0917 - torch's operator
+def group_norm(
     g: GraphBuilder,
     input: Value,
     num_groups: int,
@@ -333,9 +335,8 @@ _as(F.avg_pool2d, "avg_pool2d")
 
 def _reduction(known: Any) -> Emitter:
     def emit(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Value:
-        if dtype is not None:
-            input = emit_arithmetic.cast(g, input, g.cast_dtype(dtype))
-        found: Value = FUNCTIONS[known](g, input, dim, keepdim)
+        x = input if dtype is None else emit_arithmetic.cast(g, input, g.cast_dtype(dtype))
+        found: Value = FUNCTIONS[known](g, x, dim, keepdim)
         return found
 
     return emit
@@ -384,7 +385,7 @@ def _resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mod
     if len(wanted) != len(given):
         raise Unsupported("an enlargement without a size")
     ratios = [new / old for new, old in zip(wanted, given, strict=True)]
-    if any(int(math.floor(old * ratio + 1e-6)) != new for old, ratio, new in zip(given, ratios, wanted, strict=True)):
+    if any(math.floor(old * ratio + 1e-6) != new for old, ratio, new in zip(given, ratios, wanted, strict=True)):
         raise Unsupported(f"an enlargement from {tuple(given)} to {tuple(wanted)}")
     scale = g.constant(np.array([1.0, 1.0, *ratios], dtype=np.float32), torch.float32)
     attributes = {"nearest_mode": "floor"} if mode == "nearest" else {}

@@ -2,7 +2,8 @@
 
 A spec has the form ``NAME:ARGUMENT[,KEY=VALUE...]``. A kind of data is one file here or an
 installed package's entry point in ``hwnas.data``; it has ``create(name, argument, net)``, which returns a
-``hwnas.supernets.training.TrainingTask``. A super-network says by its attribute ``data`` which kind it takes.
+``hwnas.supernets.training.TrainingTask``. A super-network says by its attribute ``data`` which kind it takes; a kind
+with ``FOR_ANY = True`` decides by itself.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def get(spec: str, net: SuperNetwork) -> TrainingTask:
     name, colon, argument = spec.partition(":")
     if name not in registry.names() and (not colon or _is_there(spec.partition(",")[0])):
         name, argument = kind, spec
-    registry.provider(name)
-    if name != kind:
+    provider = registry.provider(name)
+    if name != kind and not getattr(provider, "FOR_ANY", False):
         raise UsageError(f"{spec}: {net.name} is trained on {kind}, expected {kind}:...")
     task: TrainingTask = registry.create(name, argument, net)
     return task

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.markup import escape
 
-from hwnas.cli.options import JsonFile
+from hwnas.cli.options import JsonFile, Supernet
 from hwnas.cli.output import remark, results, write_json
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.supernets.errors import HwnasError, PlugInError
@@ -15,6 +15,7 @@ from hwnas.supernets.errors import HwnasError, PlugInError
 if TYPE_CHECKING:
     from hwnas.backends.backend import Backend
     from hwnas.harness.platform import PlatformHere
+    from hwnas.supernets.supernet import SuperNetwork
 
 _SUPERNETS = (
     Column("super-network"),
@@ -23,6 +24,14 @@ _SUPERNETS = (
     Column("distinct", rank=2),
     Column("quality", rank=1),
     Column("what", ColumnKind.TEXT),
+)
+_CHOICES = (
+    Column("what", ColumnKind.NAME),
+    Column("key", rank=3),
+    Column("layers", rank=4),
+    Column("values, or why it is fixed", ColumnKind.TEXT),
+    Column("of MACs", rank=1),
+    Column("of parameters", rank=2),
 )
 _BACKENDS = (
     Column("backend"),
@@ -36,14 +45,20 @@ _PLATFORMS = (Column("platform", ColumnKind.NAME), Column("works here"), Column(
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(supernets)
+    group = typer.Typer(invoke_without_command=True)
+    group.callback()(supernets)
+    group.command("show")(show)
+    app.add_typer(group, name="supernets", help=supernets.__doc__)
     app.command()(backends)
     app.command()(platforms)
 
 
-def supernets(json: JsonFile = None) -> None:
-    """List the super-networks and their search spaces."""
+def supernets(context: typer.Context, json: JsonFile = None) -> None:
+    """List the super-networks and their search spaces, or show what is elastic in one."""
     from hwnas import supernets as package
+
+    if context.invoked_subcommand is not None:
+        return
 
     rows, broken = [], package.registry.broken()
     needs = package.needs()
@@ -67,6 +82,53 @@ def supernets(json: JsonFile = None) -> None:
             results().print(f"of your own: {name}:{option}", markup=False)
         for reason in broken.values():
             remark(f"not here: {reason}")
+
+
+def show(supernet: Supernet, json: JsonFile = None) -> None:
+    """Show the choices of a super-network; of your own model every set of channels, and what is fixed and why."""
+    from hwnas import supernets as package
+
+    net = package.get(supernet)
+    rows = _choices(net)
+    if json is not None:
+        write_json(json, {"schema": 1, **_supernet(net), "choices": rows})
+    if json != "-":
+        table = TextTable(_CHOICES)
+        for row in rows:
+            shares = (f"{row[key]:.1%}" if row[key] is not None else "" for key in ("macs", "params"))
+            about = f"fixed: {row['fixed']}" if row["fixed"] else " ".join(map(str, row["values"]))
+            table.add(escape(row["name"]), row["key"], str(row["layers"]), escape(about), *shares)
+        results().print(table)
+        params, macs = (int(count(net.space.largest())[0]) for count in (net.params, net.macs))
+        least = [int(count(net.space.smallest())[0]) for count in (net.params, net.macs)]
+        results().print(
+            f"{net.space.distinct_size:.3g} sub-networks, of {least[0]:,} to {params:,} parameters and {least[1]:,} to "
+            f"{macs:,} MACs",
+            markup=False,
+        )
+
+
+def _choices(net: SuperNetwork) -> list[dict[str, Any]]:
+    """Return the choices of a super-network, each with its share of MACs and parameters if it is an own model's."""
+    from hwnas.supernets.elastic.listing import rows
+
+    own = rows(net)
+    if own is not None:
+        return own
+    groups: dict[str, list[Any]] = {}
+    for choice in net.space.choices:
+        groups.setdefault(choice.key, []).append(choice)
+    nothing: dict[str, Any] = {"fixed": "", "macs": None, "params": None}
+    return [
+        {
+            "name": key,
+            "key": key,
+            "layers": len(choices),
+            "values": sorted({value for one in choices for value in one.values}),
+            **nothing,
+        }
+        for key, choices in groups.items()
+    ]
 
 
 def _supernet(net: Any) -> dict[str, Any]:

@@ -89,6 +89,46 @@ class ElasticModel(BlockCounts):
             f"{self.space.distinct_size:.1e} networks"
         )
 
+    # --- inputs ------------------------------------------------------------------------------------------------------
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the model's inputs, in the order in which sub-networks take them."""
+        return tuple(node.name for node in self.program.inputs)
+
+    @property
+    def data(self) -> str:
+        """The kind of data that it is trained on: "images" if it classifies square images."""
+        return "images" if self._side else "python"
+
+    @cached_property
+    def _side(self) -> int:
+        """The side of the images that it classifies; 0: it does something else."""
+        outputs = [self.elastic.analysis.of(name) for name in self.program.nodes[-1].refs()]
+        images = len(self.examples) == len(outputs) == 1 and len(outputs[0]) == 2
+        shape = tuple(self.examples[0].shape)
+        square = images and len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3]
+        return shape[2] if square else 0
+
+    @property
+    def classes(self) -> int:
+        """The number of classes, if it classifies images."""
+        return self.elastic.analysis.of(next(self.program.nodes[-1].refs()))[1].size
+
+    @property
+    def channels(self) -> int:
+        """The channels of its images, if it classifies images."""
+        return int(self.examples[0].shape[1])
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """The side of its images in pixels, if it classifies images."""
+        return (self._side,)
+
+    def resolution(self, config: AnyConfig) -> int:  # noqa: ARG002 - it is the same for all
+        """Return the side of the images that a sub-network takes, in pixels."""
+        return self._side
+
     # --- choices -----------------------------------------------------------------------------------------------------
 
     def _needs(self, one: ChannelSet) -> tuple[int, int] | None:
@@ -152,7 +192,6 @@ class ElasticModel(BlockCounts):
         """Return the one stage of a model."""
         from hwnas.supernets.elastic.tracing import repeated
 
-        names = tuple(node.name for node in self.program.inputs)
         axis = self.elastic.analysis.batch
         if axis.fixed and batch != axis.size:
             raise UsageError(
@@ -160,7 +199,7 @@ class ElasticModel(BlockCounts):
                 f"{axis.fixed}"
             )
         inputs = tuple(repeated(one, batch) for one in self.examples)
-        return (Stage("network", self.build(config, weights), inputs, names),)
+        return (Stage("network", self.build(config, weights), inputs, self.input_names),)
 
     def block_stage(self, block: Block, batch: int) -> Stage:
         """Return one block as a network of its own."""
@@ -174,7 +213,7 @@ class ElasticModel(BlockCounts):
     def layout(self) -> WeightLayout:
         """The layout of its checkpoints: the model's own weights, by the model's names."""
         shapes = {name: tuple(tensor.shape) for name, tensor in self._own().items()}
-        return WeightLayout(self.name, shapes, self._cut)
+        return WeightLayout(self.name, shapes, self._cut, trained=self.program.trained)
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:  # noqa: ARG002 - nothing is drawn
         """Return the shared weights: the model's own, or those of the checkpoint ``weights``."""
