@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -80,7 +82,7 @@ def test_small_ones_are_parts_of_large_ones(model):
     _, _, net = model
     for one in net.elastic.elastic_sets:
         kept = [set(net.elastic.rankings[one.axis][:count].tolist()) for count in one.values]
-        assert all(less <= more for less, more in zip(kept, kept[1:], strict=False))
+        assert all(less <= more for less, more in itertools.pairwise(kept))
         assert len(kept[-1]) == one.axis.size
 
 
