@@ -34,6 +34,8 @@ _STATEMENTS: dict[str, Any] = {
     "MAX_OBJECTIVES": int | None,
     "MIN_OBJECTIVES": int,
     "USES_PRIORS": bool,
+    "USES_BOUNDS": bool,
+    "GROWS": bool,
     "USES_WEIGHTS": bool,
 }
 

@@ -2,7 +2,8 @@
 
 A file offers ``create(name, problem, evals, rng, settings)``, ``SUMMARY`` (one line), ``MAX_OBJECTIVES`` (``None``: any
 number) and, where one objective is too few, ``MIN_OBJECTIVES``; ``USES_PRIORS = True`` where it starts from what a
-problem's ``priors`` say; ``NEEDS_EXACT = True`` where it takes exact objectives alone.
+problem's ``priors`` say; ``NEEDS_EXACT = True`` where it takes exact objectives alone; ``USES_BOUNDS = False`` where
+constraints change nothing in what it asks; ``GROWS = False`` where what it asks depends on the number of evaluations.
 """
 
 from __future__ import annotations

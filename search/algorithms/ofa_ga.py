@@ -20,6 +20,8 @@ SUMMARY = (
     "once-for-all's finder: predictors trained on random samples, then evolution under a limit; at most two objectives"
 )
 MAX_OBJECTIVES: int | None = 2
+# The predictors are trained on half of the evaluations, so what is asked depends on how many there are.
+GROWS = False
 
 # The published finder's settings; its mutation probability of 0.1 is per choice.
 DEFAULTS = {

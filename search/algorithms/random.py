@@ -14,6 +14,7 @@ from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "uniform random search, without repeats: what every other algorithm has to beat"
 MAX_OBJECTIVES: int | None = None
+USES_BOUNDS = False
 
 DEFAULTS = {"batch": 50}
 
