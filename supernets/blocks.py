@@ -172,18 +172,18 @@ class BlockCounts:
 
     def params(self, X: npt.ArrayLike) -> IntArray:
         """Return the parameter counts, ``(n,)``: each slot's once, and only those that are its own."""
-        return self._params(X).astype(np.int64)
+        return self.__params(X).astype(np.int64)
 
     def macs(self, X: npt.ArrayLike) -> IntArray:
         """Return the multiply-accumulates of one inference at batch 1, ``(n,)``, each slot's as often as it runs."""
-        return self._macs(X).astype(np.int64)
+        return self.__macs(X).astype(np.int64)
 
     @cached_property
-    def _params(self) -> BlockSum:
+    def __params(self) -> BlockSum:
         return BlockSum(self.space, owned(self.slots), lambda block: block.params, per_inference=False)
 
     @cached_property
-    def _macs(self) -> BlockSum:
+    def __macs(self) -> BlockSum:
         return BlockSum(self.space, self.slots, lambda block: block.macs)
 
 

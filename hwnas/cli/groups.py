@@ -17,7 +17,7 @@ _GROUPS = {
         *("supernets", "platforms", "backends", "objectives", "qualities", "algorithms"),
         *("studies", "measurements", "environment"),
     ),
-    "More": ("reproduce",),
+    "More": ("reproduce", "check-plugin"),
 }
 
 

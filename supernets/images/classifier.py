@@ -101,9 +101,9 @@ class ElasticClassifier(BlockCounts):
         else:
             fixed: dict[str, list[Value]] = {_RESOLUTION: list(self.resolutions)}
             self.space = SearchSpace(tuple(choices), fixed=fixed, ignored=ignored, respell=respell)
-        self._places = tuple(places)
-        self.slots = tuple(self._slot(place) for place in self._places)
-        self._shapes: dict[Block, dict[str, tuple[int, ...]]] = {}
+        self.__places = tuple(places)
+        self.slots = tuple(self.__slot(place) for place in self.__places)
+        self.__shapes: dict[Block, dict[str, tuple[int, ...]]] = {}
 
     # --- counts ------------------------------------------------------------------------------------------------------
 
@@ -127,18 +127,18 @@ class ElasticClassifier(BlockCounts):
             side = min(_STATISTICS_RESOLUTION, self.resolution(config))
             n = 1 if side >= _SMALL else math.ceil((_STATISTICS_RESOLUTION / side) ** 2)
             images = random_input(n, self.channels, side, side)
-            return build_live(lambda: self._assemble(config), (images,))
+            return build_live(lambda: self.__assemble(config), (images,))
         state, module = read_state_dict(weights), self.module(config)
-        if self._is_own(state, module):
+        if self.__is_own(state, module):
             return load_into(module, state, weights)
-        return assign(module, self._cut(fitted(self.layout, state, weights), config))
+        return assign(module, self.__cut(fitted(self.layout, state, weights), config))
 
     def module(self, config: AnyConfig) -> torch.nn.Module:
         """Return the sub-network without weights of its own (on the meta device), in evaluation mode."""
         from hwnas.supernets.bare import without_weights
 
         with without_weights():
-            return self._assemble(config).eval()
+            return self.__assemble(config).eval()
 
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage of an image classifier."""
@@ -167,7 +167,7 @@ class ElasticClassifier(BlockCounts):
 
     def layers(self, config: AnyConfig) -> list[Block]:
         """Return the blocks of the sub-network of ``config``, first to last."""
-        return [block for _, _, block in self._parts(config)]
+        return [block for _, _, block in self.__parts(config)]
 
     def resolution(self, config: AnyConfig) -> int:
         """Return the side of the images that the sub-network of ``config`` is given, in pixels."""
@@ -180,10 +180,10 @@ class ElasticClassifier(BlockCounts):
         """The layout of the super-network's checkpoints, with once-for-all's keys."""
         shapes: dict[str, tuple[int, ...]] = {}
         # The largest sub-network has every layer, at its full size.
-        for _, place, block in self._parts(self.space.decode(self.space.largest())[0]):
-            shapes |= {place.weight(inner): shape for inner, shape in self._shapes_of(block).items()}
+        for _, place, block in self.__parts(self.space.decode(self.space.largest())[0]):
+            shapes |= {place.weight(inner): shape for inner, shape in self.__shapes_of(block).items()}
             shapes |= {key: (smaller**2, smaller**2) for (_, smaller), key in place.matrices().items()}
-        return WeightLayout(self.name, shapes, self._cut, ofa_keys.spelling)
+        return WeightLayout(self.name, shapes, self.__cut, ofa_keys.spelling)
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:
         """Return the shared weights, freshly drawn from ``seed`` or read from the checkpoint ``weights``."""
@@ -193,13 +193,13 @@ class ElasticClassifier(BlockCounts):
             return SharedWeights(self.layout, draw(self.layout.shapes, seed))
         return SharedWeights.load(self.layout, weights)
 
-    def _cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
+    def __cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
         from hwnas.supernets.images.elastic import shrunk_kernel
 
         state = {}
-        for name, place, block in self._parts(config):
+        for name, place, block in self.__parts(config):
             matrices = {step: tensors[key] for step, key in place.matrices().items()}
-            for inner, shape in self._shapes_of(block).items():
+            for inner, shape in self.__shapes_of(block).items():
                 tensor = tensors[place.weight(inner)]
                 # Channels first: a kernel that is not there needs no transformation.
                 channels = corner(tensor, shape[:2])
@@ -207,7 +207,7 @@ class ElasticClassifier(BlockCounts):
                 state[f"{name}.{inner}"] = shrunk_kernel(channels, shape[3], matrices) if smaller else channels
         return state
 
-    def _is_own(self, state: Tensors, module: torch.nn.Module) -> bool:
+    def __is_own(self, state: Tensors, module: torch.nn.Module) -> bool:
         """Return whether a file has more keys of the sub-network than of the super-network."""
         own = module.state_dict()
         spelled = {ofa_keys.spelling(key) for key in self.layout.shapes}
@@ -215,18 +215,18 @@ class ElasticClassifier(BlockCounts):
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
-    def _slot(self, place: SlotPlace) -> Slot:
+    def __slot(self, place: SlotPlace) -> Slot:
         """Tabulate a place's blocks over the values of its variables, and of an elastic resolution."""
         sizes = [range(int(self.space.n_options[column])) for column in place.columns]
         elastic = (self.space.n_var - 1,) if len(self.resolutions) > 1 else ()
         blocks = (place.make(r, *indices) for *indices, r in itertools.product(*sizes, self.resolutions))
         return Slot(place.name, (*place.columns, *elastic), tuple(blocks))
 
-    def _parts(self, config: AnyConfig) -> Iterator[tuple[str, SlotPlace, Block]]:
+    def __parts(self, config: AnyConfig) -> Iterator[tuple[str, SlotPlace, Block]]:
         """Yield the blocks of a sub-network, each with its name there and its place in the super-network."""
         x = self.space.encode(config)[0]
         numbers: Counter[str] = Counter()
-        for place, slot in zip(self._places, self.slots, strict=True):
+        for place, slot in zip(self.__places, self.slots, strict=True):
             sizes = tuple(int(self.space.n_options[column]) for column in slot.columns)
             index = int(np.ravel_multi_index(tuple(x[list(slot.columns)]), sizes)) if sizes else 0
             block = slot.blocks[index]
@@ -236,11 +236,11 @@ class ElasticClassifier(BlockCounts):
                 yield f"{group}.{numbers[group]}" if dot else group, place, block
                 numbers[group] += 1
 
-    def _assemble(self, config: AnyConfig) -> torch.nn.Module:
+    def __assemble(self, config: AnyConfig) -> torch.nn.Module:
         from torch import nn
 
         children: OrderedDict[str, nn.Module] = OrderedDict()
-        for name, _, block in self._parts(config):
+        for name, _, block in self.__parts(config):
             group, dot, _ = name.partition(".")
             if block.kind == "classifier":
                 children["flatten"] = nn.Flatten()
@@ -252,12 +252,12 @@ class ElasticClassifier(BlockCounts):
                 children[group] = image_blocks.layer(block)
         return nn.Sequential(children)
 
-    def _shapes_of(self, block: Block) -> dict[str, tuple[int, ...]]:
+    def __shapes_of(self, block: Block) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a block's own state; cached, since every training step needs those of all blocks."""
-        if block not in self._shapes:
+        if block not in self.__shapes:
             from hwnas.supernets.bare import without_weights
 
             with without_weights():
                 state = image_blocks.layer(block).state_dict()
-            self._shapes[block] = {key: tuple(tensor.shape) for key, tensor in state.items()}
-        return self._shapes[block]
+            self.__shapes[block] = {key: tuple(tensor.shape) for key, tensor in state.items()}
+        return self.__shapes[block]

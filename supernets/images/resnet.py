@@ -77,38 +77,38 @@ class ElasticResNet(ElasticClassifier):
     def __init__(
         self, name: str, summary: str, choices: ResNetChoices, images: ImageOptions, default_quality: str
     ) -> None:
-        self._choices = choices
+        self.__choices = choices
         # Widths are multiples of 8; of a narrower super-network, of fewer, or ratios and widths would fall together.
         divisor = 8 if images.scale >= 1 else max(1, int(8 * images.scale))
-        self._divisor = divisor
-        out = [self._round(_STEM_WIDTH * images.scale * factor) for factor in choices.widths]
-        self.stem_widths = (tuple(self._round(width // 2) for width in out), tuple(out))
+        self.__divisor = divisor
+        out = [self.__round(_STEM_WIDTH * images.scale * factor) for factor in choices.widths]
+        self.stem_widths = (tuple(self.__round(width // 2) for width in out), tuple(out))
         self.stage_widths = tuple(
-            tuple(self._round(base * images.scale * factor) for factor in choices.widths) for base in _STAGE_WIDTHS
+            tuple(self.__round(base * images.scale * factor) for factor in choices.widths) for base in _STAGE_WIDTHS
         )
-        self._refuse_aliases(images)
+        self.__refuse_aliases(images)
         columns, variables = _variables(choices, (*self.stem_widths, *self.stage_widths))
-        super().__init__(name, summary, images, variables, self._all_places(columns, images), {}, default_quality)
+        super().__init__(name, summary, images, variables, self.__all_places(columns, images), {}, default_quality)
 
-    def _round(self, width: float) -> int:
-        return round_to(self._divisor, width)
+    def __round(self, width: float) -> int:
+        return round_to(self.__divisor, width)
 
     def mid(self, width: int, expand: float) -> int:
         """Return the middle width of a bottleneck with ``width`` channels behind it."""
-        return self._round(round(width * expand))
+        return self.__round(round(width * expand))
 
-    def _refuse_aliases(self, images: ImageOptions) -> None:
+    def __refuse_aliases(self, images: ImageOptions) -> None:
         for width in itertools.chain(*self.stage_widths):
-            mids = [self.mid(width, expand) for expand in self._choices.expands]
+            mids = [self.mid(width, expand) for expand in self.__choices.expands]
             if len(set(mids)) < len(mids):
                 raise UsageError(
                     f"scale={images.scale:g}: a stage of {width} channels has the middle widths {mids} at the expand "
-                    f"ratios {self._choices.expands}, which must differ; expected a larger one, such as 0.25, 0.5 or 1"
+                    f"ratios {self.__choices.expands}, which must differ; expected a larger one, such as 0.25, 0.5 or 1"
                 )
 
-    def _all_places(self, at: _Columns, images: ImageOptions) -> Iterator[SlotPlace]:
+    def __all_places(self, at: _Columns, images: ImageOptions) -> Iterator[SlotPlace]:
         mids, outs = self.stem_widths
-        largest = max(self._choices.depths)
+        largest = max(self.__choices.depths)
         halvings = images.stem_stride - 1
 
         def first(r: int, w: int) -> Block:
@@ -118,7 +118,7 @@ class ElasticResNet(ElasticClassifier):
 
         def residual(r: int, d: int, w: int) -> Block | None:
             # Once-for-all keeps it at the largest depth alone: the others build one and the same stem.
-            return residual_conv(halved(r, halvings), mids[w]) if self._choices.depths[d] == largest else None
+            return residual_conv(halved(r, halvings), mids[w]) if self.__choices.depths[d] == largest else None
 
         def second(r: int, w: int, w_out: int) -> Block:
             side = halved(r, halvings)
@@ -129,9 +129,9 @@ class ElasticResNet(ElasticClassifier):
         yield at.place("input_stem.2", (at.w[0], at.w[1]), second)
         yield at.place("max_pooling", (at.w[1],), lambda r, w: max_pool(halved(r, halvings), outs[w]))
         numbers = itertools.count()
-        for stage, layers in enumerate(self._choices.layers):
+        for stage, layers in enumerate(self.__choices.layers):
             for layer in range(layers):
-                yield self._bottleneck(at, stage, layer, f"blocks.{next(numbers)}", halvings + 1)
+                yield self.__bottleneck(at, stage, layer, f"blocks.{next(numbers)}", halvings + 1)
         last = self.stage_widths[-1]
         yield at.place(
             "global_avg_pool", (at.w[-1],), lambda r, w: pool(halved(r, halvings + 1 + _STRIDES.count(2)), last[w])
@@ -144,7 +144,7 @@ class ElasticResNet(ElasticClassifier):
             elastic=False,
         )
 
-    def _bottleneck(self, at: _Columns, stage: int, layer: int, name: str, halvings: int) -> SlotPlace:
+    def __bottleneck(self, at: _Columns, stage: int, layer: int, name: str, halvings: int) -> SlotPlace:
         widths = self.stage_widths[stage]
         before = self.stage_widths[stage - 1] if stage else self.stem_widths[1]
         stride = _STRIDES[stage] if layer == 0 else 1
@@ -152,16 +152,16 @@ class ElasticResNet(ElasticClassifier):
         expand, w, w_before, depth = at.e[stage][layer], at.w[stage + 2], at.w[stage + 1], at.d[stage]
 
         def make(r: int, e: int, w: int, w_before: int = -1, d: int = -1) -> Block | None:
-            if layer >= BASE_DEPTHS[stage] + self._choices.depths[d]:
+            if layer >= BASE_DEPTHS[stage] + self.__choices.depths[d]:
                 return None
             c_out = widths[w]
             c_in = before[w_before] if layer == 0 else c_out
-            mid = self.mid(c_out, self._choices.expands[e])
+            mid = self.mid(c_out, self.__choices.expands[e])
             return bottleneck(halved(r, done), c_in, mid, c_out, stride, projected=layer == 0)
 
         if layer == 0:
             return at.place(name, (expand, w, w_before), make)
-        if layer < BASE_DEPTHS[stage] + min(self._choices.depths):
+        if layer < BASE_DEPTHS[stage] + min(self.__choices.depths):
             return at.place(name, (expand, w), make)
         return at.place(name, (expand, w, depth), lambda r, e, w, d: make(r, e, w, d=d))
 

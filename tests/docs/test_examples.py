@@ -47,3 +47,9 @@ def test_the_loop_in_the_documentation_prints_what_it_says(tmp_path, monkeypatch
     code, printed = re.search(r"```python\n(.*?)```\n+prints\n+```\n(.*?)```", section, re.DOTALL).groups()
     exec(compile(code, "search.md", "exec"), {})
     assert capsys.readouterr().out == printed
+
+
+def test_every_example_is_shown_on_a_page():
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (EXAMPLES.parent / "docs").rglob("*.md"))
+    shown = re.findall(r'^--8<-- "(.+)"$', pages, re.MULTILINE)
+    assert sorted(shown) == sorted(GIVEN)
