@@ -133,7 +133,6 @@ def parameters_are_the_modules(subject: SupernetSubject) -> None:
     net = subject.net
     for x in subject.X[[0, 1, 2]]:
         module = _built(net, x)
-        expect(not module.training, "build gives a module in training mode")
         found, said = _n_params(module), int(net.params(x[None])[0])
         key = net.space.keys(x[None])[0]
         expect(found == said, f"the module of {key} has {found} parameters, and params says {said}")
@@ -158,7 +157,7 @@ def one_network_is_one_module(subject: SupernetSubject) -> None:
 
 @SUITE.check(Cost.SLOW)
 def every_choice_has_an_effect(subject: SupernetSubject) -> None:
-    """Vectors that ``canonical`` keeps apart build networks with other outputs: else one network has several keys."""
+    """Vectors that ``canonical`` keeps apart differ in counts or outputs: else one network has two keys."""
     space = subject.net.space
     base = space.canonical(space.smallest())
     expected = _outputs(subject.net, base)
@@ -169,10 +168,15 @@ def every_choice_has_an_effect(subject: SupernetSubject) -> None:
         other = next((one for one in others if not np.array_equal(one, base)), None)
         if other is None:
             continue
-        found = _outputs(subject.net, other)
+        same = _counts(subject.net, other) == _counts(subject.net, base)
+        found = _outputs(subject.net, other) if same else ()
         same = len(found) == len(expected) and all(map(np.array_equal, found, expected))
         choice = space.choices[column]
         expect(not same, f"column {column} ({choice.key}) changes nothing at {space.keys(base)[0]}; see needs, same_as")
+
+
+def _counts(net: SuperNetwork, X: IntArray) -> tuple[int, int]:
+    return int(net.params(X)[0]), int(net.macs(X)[0])
 
 
 def _outputs(net: SuperNetwork, X: IntArray) -> Arrays:
@@ -184,7 +188,11 @@ def _built(net: SuperNetwork, x: IntArray) -> Any:
     """Build a sub-network; one that is too large for a check as a module without numbers, where it has that."""
     config = net.space.decode(x[None])[0]
     without: Any = getattr(net, "module", None)
-    return without(config) if net.params(x[None])[0] > _BUILT and without is not None else net.build(config)
+    if net.params(x[None])[0] > _BUILT and without is not None:
+        return without(config)
+    module = net.build(config)
+    expect(not module.training, "build gives a module in training mode")
+    return module
 
 
 def _n_params(module: Any) -> int:
