@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import DataError
@@ -16,7 +16,7 @@ from hwnas.supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     import torch
 
-    Inputs = tuple[torch.Tensor, ...]
+Inputs: TypeAlias = "tuple[torch.Tensor, ...]"
 
 
 @runtime_checkable
