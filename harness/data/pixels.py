@@ -74,10 +74,17 @@ def _decoded(file: Path, channels: int) -> Image:
 
     try:
         with Image.open(file) as image:
+            _check_size(image.size, Image.MAX_IMAGE_PIXELS)
             return _of_bytes(image).convert(_MODES[channels])
     # Pillow's decoders raise these for what is wrong with a file; SyntaxError is a broken PNG.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file}: is no image that can be read ({error})") from error
+
+
+def _check_size(size: tuple[int, int], most: int | None) -> None:
+    """Raise ``ValueError`` where a header says more pixels than Pillow takes without a warning: a few bytes may do."""
+    if most is not None and size[0] * size[1] > most:
+        raise ValueError(f"it says that it has {size[0]:,} x {size[1]:,} pixels, expected at most {most:,} in all")
 
 
 def _of_bytes(image: Image) -> Image:

@@ -86,10 +86,23 @@ def test_of_those_on_the_front_the_likeliest_come_first_and_of_equals_the_earlie
     assert found[0] == 3
 
 
-def test_many_equals_stay_in_their_order():
-    """More than a sort that keeps no order keeps in order by chance."""
-    archive = archive_of(*(evaluation(index, 10.0 + index, 70.0 + index) for index in range(40)))
-    assert chosen(archive, 0.0) == list(range(40))
+def test_many_equals_stay_in_their_order_among_others():
+    """Those that are certain come first, in their order; each other is doubted for another's sake."""
+    known = [(one, 10.0 + one, 70.0 + one, None) for one in range(0, 60, 3)]
+    doubted = [(one + 1, 10.02 + one, 69.5 + one, (9.8 + one, 10.24 + one)) for one in range(0, 60, 3)]
+    rows = sorted(known + doubted)
+    archive = archive_of(*(evaluation(row, time, gain, interval=i) for row, (_, time, gain, i) in enumerate(rows)))
+    found = candidates(archive, task_of(), {}, seed=0)
+    certain = [row for row, one in enumerate(rows) if one[3] is None]
+    assert [row for row in found if row in certain] == certain
+    assert len(found) > len(certain)
+
+
+def test_the_seed_alone_decides_the_draws():
+    values = [(10.0 + 0.01 * index, 70.0 - 0.003 * index) for index in range(30)]
+    archive = archive_of(*(evaluation(index, *pair) for index, pair in enumerate(values)))
+    first, again, other = (candidates(archive, task_of(), drift_of(archive, 0.01), seed=seed) for seed in (0, 0, 1))
+    assert first == again != other
 
 
 @pytest.mark.parametrize(("sigmas", "wanted"), [(1.5, {0, 1}), (3.0, {0})])

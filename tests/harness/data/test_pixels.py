@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from fuzzing import bounded
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -176,6 +177,31 @@ def other_modes():
     yield Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "tif", {}, (255, 0, 0)
     yield Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "jpg", {"quality": 100}, (255, 0, 0)
     yield Image.new("YCbCr", (8, 8), (90, 128, 128)), "tif", {}, (90, 90, 90)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_few_bytes_that_say_many_pixels_are_refused_before_these_are_made(tmp_path):
+    file = tmp_path / "large.gif"
+    size = struct.pack("<HH", 12_553, 13_614)
+    file.write_bytes(b"GIF89a" + size + b"\x00\x00\x00," + bytes(4) + size + b"\x00\x02\x02D\x01\x00;")
+    for read in (lambda: pixels.middle(file, 8, 3), lambda: pixels.random_part(file, 8, 1, np.random.default_rng(0))):
+        with bounded(), pytest.raises(DataError, match=r"large.gif: .*it says that it has 12,553 x 13,614 pixels, exp"):
+            read()
+
+
+def test_as_many_pixels_as_pillow_takes_are_taken(tmp_path, monkeypatch):
+    file = tmp_path / "small.png"
+    Image.new("RGB", (20, 10)).save(file)
+    for most, taken in ((200, True), (None, True), (199, False)):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        if taken:
+            assert pixels.middle(file, 8, 3).shape == (3, 8, 8)
+        else:
+            with (
+                pytest.warns(Image.DecompressionBombWarning),
+                pytest.raises(DataError, match="at most 199 in"),
+            ):
+                pixels.middle(file, 8, 3)
 
 
 @pytest.mark.parametrize(("image", "ending", "options", "colour"), list(other_modes()))
