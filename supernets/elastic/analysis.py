@@ -43,7 +43,8 @@ def analysed(program: Program) -> Analysis:
 class _Analyser:
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._batch = Axis(program.samples, batch=True)
+        alone = "" if program.samples > 1 else "it does not run on several samples"
+        self._batch = Axis(program.samples, alone, batch=True)
         self._axes: dict[str, tuple[tuple[Axis, ...], ...]] = {}
         self._weights = {node.name for node in program.nodes if node.op == WEIGHT}
 

@@ -54,7 +54,7 @@ def write(file: str | Path, net: ElasticModel, wanted: Wanted) -> None:
 def read(file: str | Path, name: str) -> ElasticModel:
     """Return the super-network in a file; raises ``UsageError`` if it is none."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with Path(file).open("rb") as content, np.load(content, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             tensors = {key: _tensor(arrays[key], kind) for key, kind in about["types"].items()}
         return _read(about, tensors, name)

@@ -5,8 +5,12 @@ The module's code runs once, on tensors without values, so it is the graph that 
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +57,27 @@ def traced(module: nn.Module, inputs: Inputs, what: str, samples: int = SAMPLES)
         False
     )  # a fused encoder layer is one call, in which nothing can be told apart
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _quietly():
             exported = torch.export.export(module.eval(), args, kwargs, strict=False)
     except FAILURES as error:
         raise UsageError(f"{what}: cannot be traced by torch.export: {_reason(error)}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return _Recorder(exported, what, samples).program()
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep back what torch warns, logs and prints while it traces: of what fails, the reason is given in one line."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _arguments(inputs: Inputs, samples: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
