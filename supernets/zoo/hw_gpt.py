@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.supernets.blocks import Block, BlockCounts, Slot
 from hwnas.supernets.decoder import blocks
-from hwnas.supernets.decoder.dimensions import DECODE, PREFILL, GptArchitecture, GptLayerShape
+from hwnas.supernets.decoder.dimensions import BLOCK_SIZE, DECODE, PREFILL, GptArchitecture, GptLayerShape
 from hwnas.supernets.decoder.options import DecoderOptions
 from hwnas.supernets.decoder.space import EMBED_AT, LAYERS_AT, PUBLISHED, bias_at, gpt_space, heads_at, ratio_at
 from hwnas.supernets.space import Config, IntArray
@@ -44,6 +44,7 @@ class HwGpt(BlockCounts):
     """
 
     data = "text"
+    tokeniser: str | None = None
 
     def __init__(self, name: str, options: DecoderOptions) -> None:
         letter = name.rpartition("-")[2]
@@ -51,6 +52,7 @@ class HwGpt(BlockCounts):
         self.options = options
         self.generation = options.generation
         self.context = options.prompt + options.new
+        self.vocabulary, self.positions = options.vocabulary, BLOCK_SIZE
         self.choices = PUBLISHED[letter].scaled(options.scale)
         self.summary = (
             f"HW-GPT-Bench's decoder {letter}: prefill of {options.prompt} tokens, {options.new} decoded after it"
