@@ -65,6 +65,9 @@ def export(
     onnx: Annotated[str | None, typer.Option("--onnx", metavar="DIR", help="Write that sub-network as ONNX.")] = None,
     openvino: Annotated[str | None, typer.Option("--openvino", metavar="DIR", help="As OpenVINO's IR.")] = None,
     torch: Annotated[str | None, typer.Option("--torch", metavar="DIR", help="As an exported torch program.")] = None,
+    transformers: Annotated[
+        str | None, typer.Option("--transformers", metavar="DIR", help="As a folder of transformers (causal-lm).")
+    ] = None,
     weights: Weights = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Batch size; default: that of the study's platform.")] = None,
     store: StoreUrl = DEFAULT_STORE,
@@ -73,12 +76,15 @@ def export(
     """Write a study's evaluations as CSV, or one sub-network of its front so that it can be deployed."""
     from hwnas import supernets
     from hwnas.harness.store import Store
+    from hwnas.search.deploy.transformers import deploy_transformers
     from hwnas.search.deploy.write import deploy
 
-    folders = {"onnx": onnx, "openvino": openvino, "torch": torch}
+    folders = {"onnx": onnx, "openvino": openvino, "torch": torch, "transformers": transformers}
     wanted = {form: folder for form, folder in folders.items() if folder is not None}
     if csv is None and not wanted:
-        raise UsageError("export: expected at least one of --csv FILE, --onnx DIR, --openvino DIR, --torch DIR")
+        raise UsageError(
+            "export: expected at least one of --csv FILE, --onnx DIR, --openvino DIR, --torch DIR, --transformers DIR"
+        )
     for folder in wanted.values():
         check_folder(folder)
     with Store.open(store, create=False) as opened:
@@ -88,10 +94,14 @@ def export(
         if not quiet and csv != STANDARD_OUTPUT:
             remark(f"{len(found.evaluations)} evaluations: {csv}")
     for form, folder in wanted.items():
-        written = deploy(supernets.get(found.supernet), found, front, form, folder, weights, batch)
+        net = supernets.get(found.supernet)
+        if form == "transformers":
+            written = deploy_transformers(net, found, front, folder, weights)
+        else:
+            written = deploy(net, found, front, form, folder, weights, batch)
         if not quiet:
             remark(f"{', '.join(written.files)}: in {written.folder}")
-            if weights is None:
+            if weights is None and not hasattr(net, "own_weights"):
                 remark("its weights are random, good for timing only: give --weights FILE")
 
 

@@ -106,7 +106,9 @@ def _figures(export: Export) -> dict[str, str]:
 
 def _notes(export: Export) -> list[str]:
     chosen = export.chosen
-    if export.weights is None:
+    if export.weights is None and hasattr(export.net, "own_weights"):
+        notes = ["Its weights are those of the model that the super-network is made of."]
+    elif export.weights is None:
         notes = [
             "**Its weights are random**: good for timing and for nothing else. `--weights FILE` takes trained ones."
         ]
