@@ -20,7 +20,8 @@ def page(finished: Finished) -> str:
     sections = experiment.kind.sections(experiment, result["data"], numbers)
     shown = getattr(experiment.kind, "networks", None)
     networks = shown(result["data"]) if shown is not None else {}
-    return experiment_page(result, sections, numbers, counted(result["claims"]), networks)
+    files = [f"{finished.name}.{ending}" for ending in ("csv", "json")]
+    return experiment_page(result, sections, numbers, counted(result["claims"]), networks, files)
 
 
 def csv_text(experiment_kind: Any, data: Mapping[str, Any]) -> str:

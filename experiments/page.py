@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from hwnas.search.report.page import render
 from hwnas.search.words import facts
@@ -19,6 +20,7 @@ def experiment_page(
     published: PublishedFigures | None,
     words: str,
     networks: Mapping[int, Mapping[str, Any]],
+    files: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
@@ -28,6 +30,7 @@ def experiment_page(
         published: the paper's numbers, drawn along with ours.
         words: how many claims held and did not.
         networks: what the hover shows of the networks that the figures draw.
+        files: the names of its CSV and JSON, which lie beside the page.
     """
     return render(
         "experiment.html",
@@ -38,6 +41,7 @@ def experiment_page(
         sections=sections,
         published=published,
         words=words,
+        files=[(name, quote(name)) for name in files],
         minutes=result["seconds"] / 60,
         environment=facts(result["environment"]),
     )

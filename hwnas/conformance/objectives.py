@@ -10,9 +10,12 @@ from hwnas import supernets
 from hwnas.conformance.check import Request, Suite, applies, expect
 from hwnas.search import objectives
 from hwnas.search.objectives import Objective, Sources, values_of
+from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import IntArray
 
-_SUPERNET, _PLATFORM = "ofa-mbv3-w1.2", "torch"
+# Of one stage, and of several: a network that an objective serves is among them.
+_SUPERNETS = ("ofa-mbv3-w1.0", "hw-gpt-s")
+_PLATFORM = "torch"
 _ROWS = 10
 
 
@@ -26,9 +29,16 @@ class ObjectiveSubject:
 
 
 def _requested(request: Request) -> ObjectiveSubject:
-    net = supernets.get(request.supernet or _SUPERNET)
-    (objective,) = objectives.make([request.name], Sources(net, _PLATFORM))
-    return ObjectiveSubject(request.name, objective, net.space.canonical(net.space.sample(_ROWS, 0)))
+    refusals: list[UsageError] = []
+    for name in [request.supernet] if request.supernet else _SUPERNETS:
+        net = supernets.get(name)
+        try:
+            (objective,) = objectives.make([request.name], Sources(net, _PLATFORM))
+        except UsageError as refusal:  # of another kind of network
+            refusals.append(refusal)
+            continue
+        return ObjectiveSubject(request.name, objective, net.space.canonical(net.space.sample(_ROWS, 0)))
+    raise refusals[-1]
 
 
 SUITE = Suite(objectives.registry, _requested)

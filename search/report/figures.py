@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Trace = dict[str, Any]
+
+
+class Command(str):
+    """A cell that is a command line, which the reader may copy."""
+
+    __slots__ = ()
+
+
 Cell = str | float | int | None
 
 # Twelve platforms have a colour of their own; symbols repeat at another period, so that pairs stay apart beyond that.

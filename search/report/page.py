@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from hwnas.search.report.figures import Figure
+from hwnas.search.report.figures import Command, Figure
 from hwnas.search.words import number
 
 
@@ -41,6 +41,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.tests["command"] = lambda cell: isinstance(cell, Command)
     script = _asset("page.js")
     data = {"figures": {figure.id: figure.drawn() for figure in figures}, "networks": networks}
     return environment.get_template(template).render(

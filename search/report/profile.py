@@ -7,10 +7,24 @@ from typing import Any
 
 from hwnas.harness.measurement.beside_load import beside_load, status_shown
 from hwnas.harness.measurement.percentiles import PERCENTILES
-from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
+from hwnas.search.report.figures import (
+    Figure,
+    PageTable,
+    Trace,
+    axis,
+    by_status,
+    colour,
+    error_bars,
+    hollow_key,
+    points,
+    symbol,
+    text,
+)
 from hwnas.search.report.page import render
 from hwnas.search.report.precisions import gains
 from hwnas.search.words import facts, number, shortened, spelled, troubled
+
+_COUNTS = (("macs", "MACs"), ("params", "parameters"))
 
 
 def profile_page(result: Mapping[str, Any]) -> str:
@@ -22,15 +36,17 @@ def profile_page(result: Mapping[str, Any]) -> str:
     short = shortened(str(row["key"]) for row in result["measurements"])
     rows = [row | {"label": short[str(row["key"])]} for row in result["measurements"]]
     platforms = list(dict.fromkeys(row["platform"] for row in rows))
-    figures = [_over_time(index, name, rows) for index, name in enumerate(platforms)]
+    over_time = [_over_time(index, name, rows) for index, name in enumerate(platforms)]
+    side_by_side = _side_by_side(rows, platforms)
     return render(
         "profile.html",
-        figures,
-        [{"config": spelled(row["config"]), "lines": [row["label"]]} for row in rows],
+        [side_by_side, *over_time],
+        [{"config": spelled(row["config"]), "lines": _said(row)} for row in rows],
         title=f"Latency of {rows[0]['supernet']}",
         supernet=rows[0]["supernet"],
         verdict=[*_words(rows, platforms), *(f"{gain}." for gain in gains(rows, result["environment"]))],
-        over_time=figures,
+        over_time=over_time,
+        side_by_side=side_by_side,
         table=_table(rows),
         unstable=_unstable(rows),
         n_unstable=sum(row["status"] == "unstable" for row in rows),
@@ -39,6 +55,49 @@ def profile_page(result: Mapping[str, Any]) -> str:
         environment=facts(dict(result["environment"])),
         protocols=[(f"{row['platform']}", facts(row["protocol"])) for row in _first_of_each(rows) if row["protocol"]],
     )
+
+
+def _said(row: Mapping[str, Any]) -> list[str]:
+    """Return what the hover says of a measurement, above the config."""
+    latency = row["latency_ms"]
+    value, low, high = (number(latency[name]) for name in ("value", "ci_low", "ci_high"))
+    counts = [f"{number(row[name] / 1e6)} M {called}" for name, called in _COUNTS if row.get(name)]
+    return [row["label"], f"{row['platform']}: {value} ms [{low}, {high}]", ", ".join(counts)]
+
+
+def _side_by_side(rows: list[dict[str, Any]], platforms: list[str]) -> Figure:
+    """Every network on every platform, with the interval of its latency."""
+    networks = list(dict.fromkeys(row["label"] for row in rows))
+    data: list[Trace] = []
+    for place, platform in enumerate(platforms):
+        here = [(number, row) for number, row in enumerate(rows) if row["platform"] == platform]
+        found = [row["latency_ms"] for _, row in here]
+        values = [one["value"] for one in found]
+        bars = error_bars(values, [_bounds(one) for one in found], colour(place))
+        marker = {"color": colour(place), "symbol": symbol(place), "size": 9}
+        labels = [text(row["label"]) for _, row in here]
+        trace = points(platform, values, labels, [number for number, _ in here], marker=marker, error_x=bars)
+        data += by_status(trace, [row["status"] == "unstable" for _, row in here])
+    data += [hollow_key()] if any(row["status"] == "unstable" for row in rows) else []
+    order = [text(label) for label in reversed(networks)]
+    return Figure(
+        id="side-by-side",
+        title="Networks by platforms",
+        says="Each network's latency on each platform, with its 95 % interval. Point at one to see MACs, parameters "
+        "and its config.",
+        data=data,
+        layout={
+            "xaxis": axis("latency (ms)", rangemode="tozero"),
+            "yaxis": axis("", type="category", categoryorder="array", categoryarray=order),
+            "showlegend": True,
+        },
+        height=190 + 34 * len(networks),
+    )
+
+
+def _bounds(latency: Mapping[str, Any]) -> tuple[float, float] | None:
+    low, high = latency["ci_low"], latency["ci_high"]
+    return None if low is None or high is None else (low, high)
 
 
 def _over_time(index: int, platform: str, rows: list[dict[str, Any]]) -> Figure:
@@ -60,7 +119,16 @@ def _over_time(index: int, platform: str, rows: list[dict[str, Any]]) -> Figure:
 
 def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Trace]:
     raw = row.get("samples")
+    named = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": text(row["label"] + (f" ({row['status']})" if row["status"] != "ok" else "")),
+        "legendgroup": row["key"],
+        "showlegend": True,
+    }
     if not raw or not raw["at_ns"]:
+        # Every network is in the legend, one that failed too.
+        yield {**named, "x": [None], "y": [None], "marker": {"color": colour(place), "symbol": symbol(place)}}
         return
     seconds = [round(at / 1e9, 4) for at in raw["at_ns"]]
     for disturbed in (False, True):
@@ -68,14 +136,12 @@ def _samples(place: int, row_number: int, row: Mapping[str, Any]) -> Iterator[Tr
         marker = {"color": colour(place), "size": 5, "symbol": "x-thin" if disturbed else symbol(place)}
         marker |= {"line": {"width": 1, "color": colour(place)}} if disturbed else {}
         yield {
-            "type": "scatter",
-            "mode": "markers",
-            "name": text(row["label"] + (" (unstable)" if row["status"] == "unstable" else "")),
-            "legendgroup": row["key"],
+            **named,
             "showlegend": not disturbed,
-            "x": [seconds[i] for i in shown],
-            "y": [round(row["samples_ms"][i], 5) for i in shown],
-            "customdata": [row_number] * len(shown),
+            # A trace of no points is in no legend.
+            "x": [seconds[i] for i in shown] or [None],
+            "y": [round(row["samples_ms"][i], 5) for i in shown] or [None],
+            "customdata": [row_number] * max(len(shown), 1),
             "marker": marker,
             "opacity": 0.5 if disturbed else 0.9,
         }
@@ -92,14 +158,15 @@ def _table(rows: list[dict[str, Any]]) -> PageTable:
     asked = any("percentiles_ms" in row for row in rows)
     columns = ["sub-network", "platform", "latency (ms)", "statistic", "from", "to"]
     columns += [f"{name} (ms)" for name in PERCENTILES] if asked else []
-    columns += ["samples", "disturbed (%)", "status"]
+    columns += ["MACs (M)", "parameters (M)", "samples", "disturbed (%)", "status"]
     cells = []
     for row in rows:
         latency = row["latency_ms"]
         disturbed = None if row["disturbed"] is None else round(100 * row["disturbed"], 1)
         known = [latency["value"], latency["statistic"], latency["ci_low"], latency["ci_high"]]
         more = [row["percentiles_ms"][name]["value"] for name in PERCENTILES] if asked else []
-        cells.append([row["label"], row["platform"], *known, *more, latency["n"], disturbed, _status(row)])
+        counts = [row[name] / 1e6 if row.get(name) else None for name, _ in _COUNTS]
+        cells.append([row["label"], row["platform"], *known, *more, *counts, latency["n"], disturbed, _status(row)])
     return PageTable(columns, cells, _caption(rows, asked))
 
 

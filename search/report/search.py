@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from hwnas.harness.measurement.beside_load import status_shown
-from hwnas.search.report.figures import Cell, PageTable
+from hwnas.harness.measurement.protocol import THOROUGH
+from hwnas.search.report.figures import Cell, Command, PageTable
 from hwnas.search.report.front_noise import FrontNoise, front_noise
 from hwnas.search.report.page import render
 from hwnas.search.report.search_figures import growth, pairs, parallel, projection
 from hwnas.search.report.study_view import StudyView
+from hwnas.search.study.interrupted import INTERRUPTED
 from hwnas.search.words import MISSING, facts, listed, number, spelled, troubled
 from hwnas.supernets.values import json_numbers
 
@@ -42,11 +45,25 @@ def search_page(result: Mapping[str, Any]) -> str:
         parallel=together,
         growth=grown,
         front_table=_front_table(seen),
+        unfinished=_unfinished(result),
         chosen=[_chosen(seen.evaluations[index]) for index in seen.front],
         settings=facts(_settings(result)),
         environment=facts(dict(result.get("environment") or {})),
         notes=_notes(seen),
     )
+
+
+def _unfinished(result: Mapping[str, Any]) -> str:
+    """Say that a study has not ended, as far as that is known of it; "" where it has."""
+    n = len(result["evaluations"])
+    if str(result.get("stopped") or "").startswith(INTERRUPTED):
+        return f"It was interrupted after {n} evaluations. The same command with --resume goes on."
+    if result.get("effort", THOROUGH) != THOROUGH and "final" not in result:
+        return (
+            f"It has {n} evaluations so far, and its front was not measured again in full: its latencies are those of "
+            f"a search under way ({result['effort']} effort). The same command with --resume goes on."
+        )
+    return ""
 
 
 def _words(seen: StudyView) -> list[str]:
@@ -121,24 +138,24 @@ def _network(seen: StudyView, one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _front_table(seen: StudyView) -> PageTable:
-    columns = ["evaluation", *(seen.title(c) for c in range(len(seen.names)))]
+    study = seen.result["study"]
     measured = any((one.get("intervals") or {}) for one in seen.evaluations)
+    columns = ["front", "evaluation", *(seen.title(c) for c in range(len(seen.names)))]
+    columns += ["95 % interval"] * measured + ["status", "key"] + ["command"] * bool(study) + ["config"]
     rows: list[list[Cell]] = []
-    for row in seen.front:
+    for place, row in enumerate(seen.front, 1):
         one = seen.evaluations[row]
-        intervals = "; ".join(
-            f"{name} {b[0]:.4g}\u2013{b[1]:.4g}" for name, b in (one.get("intervals") or {}).items() if None not in b
-        )
-        rows.append(
-            [
-                row,
-                *(json_numbers(value) for value in seen.values[row]),
-                *([intervals or None] if measured else []),
-                status_shown(one["status"], one.get("load")),
-                "; ".join(spelled(one["config"])),
-            ]
-        )
-    return PageTable([*columns, *(["95 % interval"] if measured else []), "status", "config"], rows)
+        cells: list[Cell] = [place, row, *(json_numbers(value) for value in seen.values[row])]
+        cells += [_intervals(one) or None] * measured
+        cells += [status_shown(one["status"], one.get("load")), one.get("key")]
+        cells += [Command(f"hwnas export {shlex.quote(study)} --front {place} --onnx front-{place}")] if study else []
+        rows.append([*cells, "; ".join(spelled(one["config"]))])
+    return PageTable(columns, rows)
+
+
+def _intervals(one: Mapping[str, Any]) -> str:
+    known = {name: bounds for name, bounds in (one.get("intervals") or {}).items() if None not in bounds}
+    return "; ".join(f"{name} {low:.4g}\u2013{high:.4g}" for name, (low, high) in known.items())
 
 
 def _chosen(one: Mapping[str, Any]) -> dict[str, Any]:

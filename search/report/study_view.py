@@ -24,7 +24,7 @@ class StudyView:
         self.evaluations: list[dict[str, Any]] = list(result["evaluations"])
         self.names = [one["name"] for one in self.objectives]
         self.quality = result.get("quality") or {"metric": "", "predicted": False, "note": "", "source": "", "unit": ""}
-        # By the first objective, so that lines and tables run from one end of the front to the other.
+        # By the first objective, the best first, as ``hwnas export --front`` counts.
         self.front = sorted(result["front"], key=self._order)
         self.directions = Directions([one["maximise"] for one in self.objectives])
         values = [[known(one["objectives"].get(name)) for name in self.names] for one in self.evaluations]
@@ -66,9 +66,9 @@ class StudyView:
                 found.append(found[-1])
         return found[1:]
 
-    def _order(self, index: int) -> float:
-        first = self.evaluations[index]["objectives"].get(self.names[0])
-        return known(first)
+    def _order(self, index: int) -> tuple[float, int]:
+        first = known(self.evaluations[index]["objectives"].get(self.names[0]))
+        return -first if self.objectives[0]["maximise"] else first, index
 
 
 def known(value: float | None) -> float:

@@ -1,6 +1,8 @@
 """What only a browser can tell of the pages."""
 
+import csv
 import functools
+import io
 import json
 import runpy
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from hwnas import experiments
 from hwnas.experiments import output
 from hwnas.experiments.experiment import parse
-from hwnas.search.report import compare_page, search_page, transfer_page
+from hwnas.search.report import compare_page, profile_page, search_page, transfer_page
 
 pytestmark = pytest.mark.slow
 
@@ -323,3 +325,120 @@ def test_of_an_experiment_everything_is_drawn_and_the_stand_in_comes_first(show,
 def test_an_experiment_fits_a_phone(show, experiment):
     browser = show(experiment, width=390, theme="dark")
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+TABLE = "const table = document.querySelector('#h-networks').parentElement.querySelector('table.data');"
+
+
+def with_keys():
+    result = sample("search")
+    for one in result["evaluations"]:
+        one["key"] = f"k{one['index']}"
+    return result
+
+
+def column(browser, label):
+    return browser.execute_script(
+        TABLE + "return [...table.tBodies[0].rows].map((row) => [...row.cells].find("
+        "(cell) => cell.dataset.label === arguments[0]).innerText.trim())",
+        label,
+    )
+
+
+def test_a_table_sorts_by_numbers_and_by_words(show):
+    browser = show(search_page(with_keys()))
+    browser.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert column(browser, "front") == [str(place) for place in range(1, 31)]
+    press = TABLE + "[...table.tHead.querySelectorAll('button')].find((b) => b.textContent === arguments[0]).click()"
+    browser.execute_script(press, "evaluation")
+    found = [int(one) for one in column(browser, "evaluation")]
+    assert found == sorted(found)
+    browser.execute_script(press, "evaluation")
+    assert [int(one) for one in column(browser, "evaluation")] == found[::-1]
+    state = "return [...table.tHead.rows[0].cells].map((head) => head.getAttribute('aria-sort'))"
+    assert browser.execute_script(TABLE + state).count("descending") == 1
+    browser.execute_script(press, "key")
+    assert column(browser, "key") == [f"k{one}" for one in found]
+
+
+def test_a_table_is_copied_and_downloaded_as_it_was_found(show):
+    browser = show(search_page(with_keys()))
+    taken = browser.execute_async_script(
+        TABLE
+        + """
+        const done = arguments[arguments.length - 1], found = {};
+        navigator.clipboard.writeText = async (text) => { found.text = text; };
+        const make = URL.createObjectURL;
+        URL.createObjectURL = (blob) => { blob.text().then((text) => { found.csv = text; }); return make(blob); };
+        HTMLAnchorElement.prototype.click = function () { found.name = this.download; };
+        const tools = table.parentElement.previousElementSibling.querySelectorAll("button");
+        tools.forEach((one) => one.click());
+        table.querySelector("td button").click();
+        setTimeout(() => done(found), 500);
+        """
+    )
+    header, first, *rest = csv.reader(io.StringIO(taken["csv"]))
+    assert header[:3] == ["front", "evaluation", "latency (ms)"]
+    assert (first[0], len(rest)) == ("1", 29)
+    assert float(first[2]) == with_keys()["evaluations"][int(first[1])]["objectives"]["latency"]
+    assert taken["name"] == "The-front.csv"
+    assert taken["text"] == "hwnas export first --front 1 --onnx front-1"
+
+
+def test_a_table_on_a_phone_is_a_list_that_says_what_each_value_is(show):
+    browser = show(search_page(with_keys()), width=390)
+    browser.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    look = "const cell = table.tBodies[0].rows[0].cells[2]; const region = table.parentElement;"
+    said, width, inside = browser.execute_script(
+        TABLE
+        + look
+        + "return [getComputedStyle(cell, '::before').content, document.documentElement.scrollWidth, "
+        + "region.scrollWidth <= region.clientWidth]"
+    )
+    assert (said.strip('"'), width, inside) in {("latency (ms)", 390, True), ("attr(data-label)", 390, True)}
+
+
+def measured(key, platform, value, status="ok"):
+    """Return a measurement as the JSON of ``hwnas profile`` has it."""
+    failed = status == "failed"
+    return {
+        "supernet": "toy",
+        "key": key,
+        "config": {"w": [1]},
+        "platform": platform,
+        "status": status,
+        "reason": "it did not run" if failed else "",
+        "latency_ms": {"value": value, "statistic": "trimmed mean", "n": 0 if failed else 3}
+        | {"ci_low": None if failed else value * 0.9, "ci_high": None if failed else value * 1.1},
+        "macs": 2_000_000,
+        "params": 1_000_000,
+        "disturbed": None if failed else 0.0,
+        "samples": None if failed else {"at_ns": [1, 2, 3]},
+        "samples_ms": None if failed else [value] * 3,
+        "samples_disturbed": None if failed else [False, False, True],
+        "protocol": {},
+        "context": None,
+    }
+
+
+def profile_result():
+    rows = [measured("aaa", "torch", 1.0), measured("bbb", "torch", 2.0), measured("aaa", "onnxruntime", 3.0)]
+    rows.append(measured("bbb", "onnxruntime", None, "failed"))
+    return {"environment": {}, "measurements": rows}
+
+
+def test_the_page_of_a_profile_draws_networks_by_platforms_and_names_every_network(show):
+    browser = show(profile_page(profile_result()))
+    assert draw_all(browser) == 3
+    drawn = "return document.querySelector(`[data-figure='${arguments[0]}']`).data"
+    chart = browser.execute_script(drawn, "side-by-side")
+    assert [(one["name"], one["x"]) for one in chart if one.get("customdata")] == [
+        ("torch", [1, 2]),
+        ("onnxruntime", [3, None]),
+    ]
+    legend = "return [...document.querySelectorAll(`[data-figure='${arguments[0]}'] .legendtext`)]"
+    legend += ".map((entry) => entry.textContent)"
+    assert browser.execute_script(legend, "samples1") == ["aaa", "bbb (failed)"]
+    assert complaints(browser) == []

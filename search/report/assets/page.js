@@ -120,13 +120,92 @@
 
   function download(button) {
     const text = JSON.stringify(JSON.parse(document.getElementById(button.dataset.source).textContent), null, 1);
+    save(text, button.dataset.download, "application/json");
+  }
+
+  function save(text, name, type) {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    link.download = button.dataset.download;
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
+  // Where a page is not trusted with the clipboard, a selected text can be copied all the same.
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch (error) {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  }
+
+  function button(label, act, says = "") {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.textContent = label;
+    if (says) made.setAttribute("aria-label", says);
+    made.addEventListener("click", () => act(made));
+    return made;
+  }
+
+  async function copied(made, text) {
+    await copy(text);
+    const label = made.textContent;
+    made.textContent = "Copied";
+    setTimeout(() => { made.textContent = label; }, 1500);
+  }
+
+  // A number as it was found, not as it is shown.
+  const valueOf = (cell) => cell.dataset.value ?? (cell.querySelector(".command") ?? cell).textContent.trim();
+  const missing = (value) => value === "" || value === "\u2013";
+
+  function rowsOf(table) {
+    const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map(valueOf).map((value) => missing(value) ? "" : value));
+    return [heads, ...rows];
+  }
+
+  const quoted = (value) => /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+  const csvOf = (table) => rowsOf(table).map((row) => row.map(quoted).join(",") + "\r\n").join("");
+  const tabbed = (table) => rowsOf(table).map((row) => row.map((value) => value.replace(/\s+/g, " ")).join("\t")).join("\n");
+
+  // Numbers by size, words by the alphabet, what is missing always last.
+  function sort(table, column, down) {
+    const rows = [...table.tBodies[0].rows].map((row) => [valueOf(row.cells[column]), row]);
+    const known = rows.filter(([value]) => !missing(value));
+    const numbers = known.every(([value]) => !isNaN(value));
+    const order = ([a], [b]) => (numbers ? a - b : a.localeCompare(b, undefined, { numeric: true })) * (down ? -1 : 1);
+    const sorted = [...known.sort(order), ...rows.filter(([value]) => missing(value))];
+    table.tBodies[0].append(...sorted.map(([, row]) => row));
+    [...table.tHead.rows[0].cells].forEach((head, index) => {
+      if (index === column) head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    });
+  }
+
+  function equip(table) {
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      const label = head.textContent.trim();
+      const act = () => sort(table, column, head.getAttribute("aria-sort") === "ascending");
+      head.replaceChildren(button(label, act, `Sort by ${label}`));
+    });
+    const tools = document.createElement("div");
+    tools.className = "tools";
+    const name = `${table.dataset.name.replace(/[^\w-]+/g, "-")}.csv`;
+    tools.append(button("Copy", (made) => copied(made, tabbed(table))), button("CSV", () => save(csvOf(table), name, "text/csv"), "Download as CSV"));
+    table.parentElement.before(tools);
+    for (const command of table.querySelectorAll(".command")) {
+      command.after(button("Copy", (made) => copied(made, command.textContent), "Copy the command"));
+    }
+  }
+
+  document.querySelectorAll("table.data").forEach(equip);
   document.querySelectorAll("[data-chooser]").forEach(chooseOne);
   document.querySelectorAll("[data-filter]").forEach(filter);
   document.querySelectorAll("[data-download]").forEach((button) => button.addEventListener("click", () => download(button)));

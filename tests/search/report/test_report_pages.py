@@ -13,6 +13,7 @@ import pytest
 
 from hwnas.search.report import compare_page, search_page, transfer_page
 from hwnas.search.report.page import json_in_script
+from hwnas.search.report.study_view import StudyView
 
 SAMPLES = Path(__file__).parent / "samples"
 PAGES = {
@@ -243,3 +244,39 @@ def test_a_study_without_a_front_says_so():
     net = supernets.get("ofa-mbv3-w1.0")
     study = search(net, objectives=["macs", "top1"], constraints=["top1>=99%"], algorithm="random", evals=5, seed=0)
     assert "found no sub-network that meets what was asked for" in search_page(study.to_json())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stopped": "interrupted"}, "It was interrupted after 150 evaluations"),
+        ({"stopped": "", "effort": "quick"}, "It has 150 evaluations so far"),
+    ],
+)
+def test_a_study_that_has_not_ended_says_so(changes, said):
+    page = search_page(sample("search") | changes)
+    assert "This study has not ended." in page
+    assert said in page
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"stopped": "all 150 evaluations are done"}, {"effort": "quick", "final": {}}, {"effort": "thorough"}],
+)
+def test_a_study_that_has_ended_does_not(changes):
+    assert "has not ended" not in search_page(sample("search") | changes)
+
+
+def test_the_fronts_numbers_are_those_of_export():
+    """The best of the first objective is number 1, whichever way is better."""
+    result = sample("search")
+    for up in (False, True):
+        turned = result | {"objectives": result["objectives"][::-1] if up else result["objectives"]}
+        first = turned["objectives"][0]["name"]
+        values = [result["evaluations"][index]["objectives"][first] for index in StudyView(turned).front]
+        assert values == sorted(values, reverse=up)
+
+
+def test_a_name_in_a_command_is_quoted():
+    page = search_page(sample("search") | {"study": "my study; rm -rf"})
+    assert "hwnas export &#39;my study; rm -rf&#39; --front 1" in page
