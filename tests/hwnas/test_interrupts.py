@@ -71,6 +71,7 @@ def gone(processes):
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_search_ends_and_says_how_it_goes_on(start, tmp_path, number):
     command = ["search", "toy:layers=3", "-p", "scripted-device:us=400", *OBJECTIVES, "-a", "random", "--evals", "6"]
+    command += ["--final-front", "0"]
     process = start(*HWNAS, *command)
     until(lambda: family(process), process)
     time.sleep(0.5)

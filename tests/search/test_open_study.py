@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 from asked_and_told import NET, OWN, SETTINGS, SPACE, Energy, energies, opened, rows
 
 import hwnas
+from hwnas.harness.quality import QualityOptions
 from hwnas.harness.store import Store
 from hwnas.search import objectives
+from hwnas.search.objectives import Sources
+from hwnas.search.study import open_study
 from hwnas.search.study.open_study import create_study
 from hwnas.search.study.own import own_objective
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
-from hwnas.supernets.errors import UsageError
+from hwnas.supernets.errors import UnknownNameError, UsageError
 
 
 @pytest.fixture
@@ -208,6 +212,77 @@ def test_objectives_are_distinct_and_known():
 def test_a_search_asks_no_caller():
     with pytest.raises(UsageError, match=r"energy is evaluated by the caller.*hwnas\.create_study"):
         search(NET, objectives=OWN, evals=5)
+
+
+# --- what it is made of ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def given_sources(monkeypatch):
+    """What the objectives of the latest study were given to read from."""
+    found = {}
+
+    class Spy(Sources):
+        def __init__(self, *args, **kwargs):
+            found.update(kwargs, first=args)
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(open_study, "Sources", Spy)
+    return found
+
+
+def test_what_a_caller_asks_for_is_what_objectives_read_from(given_sources, store):
+    options = QualityOptions(subset=7)
+    asked = {"quality_options": options, "protocol": {"cap_s": 5}, "wait_s": 3.0, "store": store}
+    with create_study(NET, "lut:table=note10", objectives=OWN, quality="capacity", name="s", **asked):
+        assert given_sources == {**asked, "first": (NET, "lut:table=note10", "capacity"), "since": None}
+    with create_study(NET, "lut:table=note10", objectives=OWN, quality="capacity", name="s", resume=True, **asked):
+        assert given_sources["since"] == store.study("s").created_at
+
+
+def test_what_is_not_asked_for_is_as_in_a_search(given_sources):
+    with create_study(NET, objectives=OWN) as study:
+        assert repr(study) == f"<OpenStudy {study.name!r}: 0 of 150 evaluations, open>"
+        result = study.result()
+    assert (result.settings["algorithm"], result.settings["preset"], result.name) == ("linas", None, study.name)
+    assert given_sources["wait_s"] == 0.0
+    with create_study(NET, objectives=OWN, preset="paper") as study:
+        assert study.result().settings["preset"] == "paper"
+
+
+def test_it_is_stored_and_resumed_with_the_time_that_it_took(store):
+    with opened("random", store=store, name="s") as study:
+        study.tell(asked := study.ask(), energies(asked))
+        assert rows(load(store, "s").evaluations) == rows(study.evaluations) != []
+        assert study.result().time_s["total"] > 0
+        assert study.result().time_s["search"] > 0
+        later = study.evaluations
+    with opened("random", store=store, name="s", resume=True) as study:
+        assert rows(study.evaluations) == rows(later)
+    with pytest.raises(UnknownNameError, match="unknown study 't'"):
+        opened("random", store=store, name="t", resume=True)
+
+
+def test_what_is_to_be_closed_with_it_is_closed_once_and_after_it():
+    closed = []
+    with ExitStack() as other, opened("random") as study:
+        other.callback(closed.append, "the caller's")
+        study.closing(other.pop_all())
+        assert closed == []
+        study.close()
+        assert closed == ["the caller's"]
+        study.close()
+        study.closing(ExitStack())
+    assert closed == ["the caller's"]
+
+
+def test_values_of_a_study_without_an_objective_of_ones_own_are_by_name_as_well():
+    with create_study(NET, objectives=["macs", "params"], algorithm="random", evals=5) as study:
+        asked = study.ask()
+        with pytest.raises(UsageError, match=r"expected values by objective, like {'energy': \[...\]}, got \[1"):
+            study.tell(asked, [1] * 5)
+        with pytest.raises(UsageError, match=r"proposal 0: expected one that ask returned, got a dict"):
+            study.tell([asked[0].config])
 
 
 # --- public ---------------------------------------------------------------------------------------------------------
