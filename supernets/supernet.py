@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy.typing as npt
 
 from hwnas.supernets.blocks import Block, Slot
+from hwnas.supernets.contents import Content
 from hwnas.supernets.space import Config, IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -104,8 +105,13 @@ class HasOwnWeights(Protocol):
     """A super-network that is made of a trained model: without a checkpoint, sub-networks have the model's weights.
 
     Attributes:
-        own_weights: a digest of them.
+        own_weights: identifies them.
     """
 
     @property
-    def own_weights(self) -> str: ...
+    def own_weights(self) -> Content: ...
+
+
+def own_weights(net: SuperNetwork) -> Content | None:
+    """Return what identifies the weights that a super-network has by itself; ``None``: it has none."""
+    return net.own_weights if isinstance(net, HasOwnWeights) else None

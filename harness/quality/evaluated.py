@@ -17,7 +17,7 @@ from hwnas.supernets.errors import NotFiniteError, QualityError, WorkError
 from hwnas.supernets.files import is_file
 from hwnas.supernets.plug_ins import FAILURES, blamed
 from hwnas.supernets.space import Config, FloatArray
-from hwnas.supernets.supernet import HasOwnWeights, SuperNetwork
+from hwnas.supernets.supernet import SuperNetwork, own_weights
 from hwnas.supernets.values import fault
 
 __all__ = ["EvaluatedQuality", "Score", "needed_weights"]
@@ -74,7 +74,7 @@ class EvaluatedQuality:
         what = {**self._weights, **self.beside}
         digests = "; ".join(f"{role} {content.digest[:SHOWN]}" for role, content in what.items())
         own = own_weights(self.net)
-        without = "random weights" if own is None else f"own weights {own[:SHOWN]}"
+        without = "random weights" if own is None else f"own weights {own.digest[:SHOWN]}"
         return f"{self.known_by or f'{self.name} ({self.data}'}; {digests or without})"
 
     @property
@@ -143,11 +143,6 @@ class EvaluatedQuality:
         """Store the score of a sub-network, unless it has failed: it is then evaluated again next time."""
         if self.options.store is not None and fault(score.value) is None:
             self.options.store.put_quality(self.net.name, self.source, key, score.record())
-
-
-def own_weights(net: SuperNetwork) -> str | None:
-    """Return the digest of the weights that a super-network has by itself; ``None``: it has none."""
-    return net.own_weights if isinstance(net, HasOwnWeights) else None
 
 
 def needed_weights(name: str, options: QualityOptions) -> str:

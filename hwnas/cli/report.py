@@ -12,6 +12,7 @@ from hwnas.cli.options import Quiet, StoreUrl, Weights, output
 from hwnas.cli.output import STANDARD_OUTPUT, remark, write_text
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.supernet import own_weights
 from hwnas.supernets.writing import check_folder
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def export(
             written = deploy(net, found, front, form, folder, weights, batch)
         if not quiet:
             remark(f"{', '.join(written.files)}: in {written.folder}")
-            if weights is None and not hasattr(net, "own_weights"):
+            if weights is None and own_weights(net) is None:
                 remark("its weights are random, good for timing only: give --weights FILE")
 
 

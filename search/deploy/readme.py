@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.result import Study
-from hwnas.supernets.supernet import Stage, SuperNetwork
+from hwnas.supernets.supernet import Stage, SuperNetwork, own_weights
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +106,7 @@ def _figures(export: Export) -> dict[str, str]:
 
 def _notes(export: Export) -> list[str]:
     chosen = export.chosen
-    if export.weights is None and hasattr(export.net, "own_weights"):
+    if export.weights is None and own_weights(export.net) is not None:
         notes = ["Its weights are those of the model that the super-network is made of."]
     elif export.weights is None:
         notes = [

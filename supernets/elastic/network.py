@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.supernets.blocks import Block, BlockCounts, Slot
+from hwnas.supernets.contents import Content
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import Axis
 from hwnas.supernets.elastic.counts import Counter, Presence
@@ -246,9 +247,9 @@ class ElasticModel(BlockCounts):
         return state
 
     @property
-    def own_weights(self) -> str:
-        """A digest of the model's weights, and of which channels go first."""
-        return self.digest
+    def own_weights(self) -> Content:
+        """The model's weights, and which channels go first."""
+        return Content("the model's weights", self.digest)
 
     @cached_property
     def digest(self) -> str:

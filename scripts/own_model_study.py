@@ -1,0 +1,164 @@
+"""Search a trained model's sub-networks: LINAS against random search, and before against after a little training.
+
+The model is the MiniLM sentence encoder (``scripts/minilm.py``), the quality the mean cosine of its sub-networks'
+embeddings to its own, on sentences. Prints the figures of ``docs/own-model.md``; what is done already is in the folder
+and not done again::
+
+    python scripts/own_model_study.py --folder /tmp/minilm --part before   # LINAS and random search, three seeds
+    python scripts/own_model_study.py --folder /tmp/minilm --part train    # ten minutes of distillation
+    python scripts/own_model_study.py --folder /tmp/minilm --part after    # LINAS with the trained weights
+    python scripts/own_model_study.py --folder /tmp/minilm --part report
+"""
+
+# ruff: noqa: T201 - it prints what it found
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hwnas
+from hwnas.search.hypervolume import hypervolume
+
+_HERE = Path(__file__).resolve().parent
+NET = f"elastic:model={_HERE / 'minilm.py'}:model"
+QUALITY = f"fidelity:{_HERE / 'minilm.py'}:sentences"
+PLATFORM = "onnxruntime:threads=1"
+ENOUGH = 0.98
+_SEEDS = (1, 2, 3)
+
+
+def main() -> None:
+    """Do one part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where results are kept")
+    parser.add_argument("--part", choices=("before", "train", "after", "report"), required=True)
+    parser.add_argument("--evals", type=int, default=60)
+    parser.add_argument("--subset", type=int, default=100, help="sentences while searching; the report uses all 500")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    {"before": _before, "train": _train, "after": _after, "report": _report}[given.part](given)
+
+
+def _before(given: argparse.Namespace) -> None:
+    for seed in _SEEDS:
+        for algorithm in ("linas", "random"):
+            _searched(given, f"{algorithm}-{seed}", algorithm, seed, None)
+
+
+def _after(given: argparse.Namespace) -> None:
+    for seed in _SEEDS:
+        _searched(given, f"after-{seed}", "linas", seed, str(given.folder / "trained.pth"))
+
+
+def _searched(given: argparse.Namespace, name: str, algorithm: str, seed: int, weights: str | None) -> None:
+    file = given.folder / f"{name}.json"
+    if file.exists():
+        return
+    begun = time.perf_counter()
+    study = hwnas.search(
+        NET,
+        PLATFORM,
+        quality=QUALITY,
+        weights=weights,
+        subset=given.subset,
+        algorithm=algorithm,
+        evals=given.evals,
+        seed=seed,
+        study=name,
+        resume=True,
+        store=given.folder / "studies.db",
+        progress=False,
+    )
+    seconds = time.perf_counter() - begun
+    rows = [[one.key, one.objectives["latency"], one.objectives["cosine"]] for one in study.evaluations]
+    front = [[one.key, one.objectives["latency"], one.objectives["cosine"]] for one in study.front]
+    file.write_text(json.dumps({"seconds": seconds, "evaluations": rows, "front": front}))
+    print(f"{name}: {len(rows)} evaluations in {seconds:.0f} s, {len(front)} on the front", flush=True)
+
+
+def _train(given: argparse.Namespace) -> None:
+    """Train for so many minutes: as many steps as a few of them foretell."""
+    from hwnas.harness import data
+    from hwnas.supernets.training import TrainingOptions
+    from hwnas.supernets.training.loop import train
+
+    net = hwnas.supernet(NET)
+    task = data.get(f"python:{_HERE / 'minilm.py'}:training", net)
+    trial, few = given.folder / "trial.pth", 5
+    trial.unlink(missing_ok=True)
+    begun = time.perf_counter()
+    options: dict[str, Any] = {"lr": 3e-4, "optimizer": "adam", "weight_decay": 0.0, "clip": 1.0, "samples": 2}
+    train(net, task, TrainingOptions(steps=few, **options), trial)
+    steps = max(few, int(given.minutes * 60 * few / (time.perf_counter() - begun)))
+    begun = time.perf_counter()
+    warmed = TrainingOptions(steps=steps, warmup=max(1, steps // 20), **options)
+    done = train(net, task, warmed, given.folder / "trained.pth")
+    print(f"{done.step} steps in {time.perf_counter() - begun:.0f} s, loss {done.loss:.4f}")
+
+
+def _report(given: argparse.Namespace) -> None:
+    results = {file.stem: json.loads(file.read_text()) for file in sorted(given.folder.glob("*-*.json"))}
+    values = [row[1:] for one in results.values() for row in one["evaluations"] if None not in row]
+    worst = np.array([max(row[0] for row in values) * 1.01, 1 - min(row[1] for row in values) + 0.01])
+    print("| search | hypervolume, three seeds | seconds |\n| --- | --- | --- |")
+    for who in ("linas", "random", "after"):
+        found = [results[f"{who}-{seed}"] for seed in _SEEDS if f"{who}-{seed}" in results]
+        if found:
+            volumes = [_volume(one["front"], worst) / float(worst.prod()) for one in found]
+            seconds = ", ".join(f"{one['seconds']:.0f}" for one in found)
+            print(f"| {who} | {np.mean(volumes):.4f}: {', '.join(f'{v:.4f}' for v in volumes)} | {seconds} |")
+    _fronts(results, given)
+
+
+def _volume(front: list[list[Any]], worst: Any) -> float:
+    points = np.array([[latency, 1 - cosine] for _, latency, cosine in front])
+    return float(hypervolume(points, worst))
+
+
+def _fronts(results: dict[str, Any], given: argparse.Namespace) -> None:
+    """Print the fastest sub-network that keeps enough of the cosine, before and after; all measured in one batch."""
+    net = hwnas.supernet(NET)
+    chosen = {}
+    for who, weights in (("linas", None), ("after", str(given.folder / "trained.pth"))):
+        rows = [row for seed in _SEEDS for row in results.get(f"{who}-{seed}", {"front": []})["front"]]
+        tested = _tested(net, sorted({row[0] for row in rows if row[2] >= ENOUGH - 0.02}), weights)
+        good = [(row[1], row[0]) for row in rows if tested.get(row[0], 0.0) >= ENOUGH]
+        if good:
+            chosen[who] = (min(good)[1], tested)
+    keys = ["largest", *(key for key, _ in chosen.values())]
+    configs = [
+        net.space.decode(net.space.largest() if key == "largest" else net.space.from_key(key))[0] for key in keys
+    ]
+    measured = hwnas.measure(net, configs, PLATFORM, store=None, progress=False)
+    whole = measured[0].latency_ms
+    print(f"\nthe whole model: {whole:.2f} ms")
+    for (who, (key, tested)), one in zip(chosen.items(), measured[1:], strict=True):
+        share = [
+            float(count(net.space.from_key(key))[0] / count(net.space.largest())[0]) for count in (net.macs, net.params)
+        ]
+        print(
+            f"{who}: {key}: cosine {tested[key]:.4f}, {one.latency_ms:.2f} ms ({one.status}), "
+            f"{whole / one.latency_ms:.2f} times as fast, {share[0]:.0%} of MACs, {share[1]:.0%} of parameters"
+        )
+
+
+def _tested(net: Any, keys: list[str], weights: str | None) -> dict[str, float]:
+    from hwnas.harness import quality
+    from hwnas.harness.quality import QualityOptions
+
+    source = quality.get(QUALITY, net, QualityOptions(weights))
+    if not keys:
+        return {}
+    X = np.concatenate([net.space.from_key(key) for key in keys])
+    return dict(zip(keys, source.evaluate(X).tolist(), strict=True))
+
+
+if __name__ == "__main__":
+    main()

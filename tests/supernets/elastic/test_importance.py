@@ -1,0 +1,131 @@
+"""Channels that matter stay: an order by importance beats the model's own, on models that were trained."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hwnas.supernets.elastic.activations import by_activations
+from hwnas.supernets.elastic.axes import Axis, join, product
+from hwnas.supernets.elastic.importance import by_weights, kept, per_leaf
+from hwnas.supernets.elastic.making import from_module
+from hwnas.supernets.elastic.network import ElasticModel
+from hwnas.supernets.elastic.sets import Wanted
+from tests.supernets.elastic.models import Block, ResNet18
+
+_STEPS, _BATCH = 150, 64
+
+
+class Words(nn.Module):
+    """An encoder of sentences in small, as BERT is one."""
+
+    def __init__(self, size: int = 64) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(40, size), nn.Parameter(torch.randn(1, 12, size) * 0.1)
+        self.blocks, self.norm = nn.Sequential(*(Block(size, 4) for _ in range(2))), nn.LayerNorm(size)
+        self.head = nn.Linear(size, 8)
+
+    def forward(self, words):
+        return self.head(self.norm(self.blocks(self.words(words) + self.places)).mean(1))
+
+
+def _images(rng):
+    patterns = torch.randn(10, 3, 16, 16, generator=torch.Generator().manual_seed(7))
+    labels = torch.randint(10, (_BATCH,), generator=rng)
+    return patterns[labels] + 1.5 * torch.randn(_BATCH, 3, 16, 16, generator=rng), labels
+
+
+def _sentences(rng):
+    """Return words whose most frequent group of five is the class."""
+    labels = torch.randint(8, (_BATCH,), generator=rng)
+    words = torch.randint(40, (_BATCH, 12), generator=rng)
+    marked = torch.rand(_BATCH, 12, generator=rng) < 0.5
+    return torch.where(marked, labels[:, None] * 5 + words % 5, words), labels
+
+
+_TASKS = {"resnet": (lambda: ResNet18(16), _images), "bert": (Words, _sentences)}
+
+
+@functools.cache
+def _trained(name):
+    """Return a trained model and inputs that it has not seen."""
+    make, data = _TASKS[name]
+    torch.manual_seed(0)
+    model, rng = make(), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=0.1)
+    for _ in range(_STEPS):
+        inputs, labels = data(rng)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(inputs), labels).backward()
+        optimizer.step()
+    return model.eval(), data(rng)[0]
+
+
+def _agreement(net, model, inputs):
+    """Return how well the sub-network of three quarters of all widths agrees with the model."""
+    x = net.space.largest()
+    x[0, len(net.elastic.stages) :] -= 1
+    with torch.no_grad():
+        found, wanted = net.build(net.space.decode(x)[0])(inputs), model(inputs)
+    return float(nn.functional.cosine_similarity(found, wanted).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet", "bert"])
+def test_ordered_channels_beat_unordered_ones(name, record_property):
+    model, inputs = _trained(name)
+    net = from_module(model, inputs[:1], Wanted(width=(0.75, 1), heads=(0.75, 1)), name)
+    orders = {
+        "weights": by_weights(net.elastic.analysis, net.elastic.elastic_sets),
+        "activations": by_activations(net, [(inputs,)]),
+    }
+    rng = np.random.default_rng(0)
+    unordered = [
+        _agreement(_ordered(net, {one: rng.permutation(one.size) for one in net.elastic.rankings}), model, inputs)
+        for _ in range(5)
+    ]
+    for how, order in orders.items():
+        ordered = _agreement(_ordered(net, order), model, inputs)
+        record_property(f"by {how}", f"{ordered:.3f} for {np.mean(unordered):.3f} unordered")
+        assert ordered > np.mean(unordered) + np.std(unordered, ddof=1)
+
+
+def _ordered(net, rankings):
+    return ElasticModel("ordered", replace(net.elastic, rankings=rankings), net.examples)
+
+
+def test_means_over_the_parts_of_an_axis():
+    heads, size, other = Axis(2), Axis(3), Axis(2)
+    along = np.array([1.0, 2, 3, 4, 5, 6, 10, 20])
+    found = dict(per_leaf(join([product([heads, size]), other]), along))
+    assert found[heads].tolist() == [2, 5]
+    assert found[size].tolist() == [2.5, 3.5, 4.5]
+    assert found[other].tolist() == [10, 20]
+
+
+def test_the_largest_weights_stay():
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
+    with torch.no_grad():
+        for part in (model[0].weight, model[2].weight.T):
+            part.copy_(torch.arange(16.0)[:, None].expand_as(part))
+    net = from_module(model, torch.rand(1, 4), Wanted(), "rising")
+    (one,) = net.elastic.elastic_sets
+    assert net.elastic.rankings[one.axis].tolist() == list(range(16))[::-1]
+    assert kept(net.elastic.rankings[one.axis], 8).tolist() == list(range(8, 16))
+
+
+def test_activations_see_what_weights_do_not():
+    """A channel that is always zero goes first, however large its weights are."""
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
+    with torch.no_grad():
+        model[0].bias[3] = -1e6
+        model[2].weight[:, 3] = 1e3
+    net = from_module(model, torch.rand(1, 4), Wanted(), "silent")
+    (one,) = net.elastic.elastic_sets
+    assert net.elastic.rankings[one.axis][0] == 3
+    assert by_activations(net, [(torch.rand(10, 4),)])[one.axis][-1] == 3
