@@ -8,12 +8,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from hwnas.backends.backend import installed_versions
 from hwnas.backends.export import Graph
 from hwnas.backends.quantise import Batch, Calibration, Layers
 from hwnas.backends.quantise.instructions import saturates
 from hwnas.supernets.errors import BackendError
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
 
 # The operators that ONNX Runtime's optimiser turns convolutions and products into: in int8, and not.
 _IN_INT8 = {"QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "ConvInteger", "MatMulInteger"}
@@ -49,6 +55,7 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
                 file,
                 _Reader(calibration.batches),
                 per_channel=True,
+                nodes_to_exclude=[*_shared_look_ups(model.graph), *_masks(model.graph)],
                 reduce_range=saturates(),
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -59,13 +66,35 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
         return file.read_bytes()
 
 
+def _shared_look_ups(graph: GraphProto) -> list[str]:
+    """Return the nodes that look up rows in what another node multiplies by: a table of tokens and logits.
+
+    The quantiser would quantise the table for the first that it meets, along an axis that is not the other's. Look-ups
+    cost nothing that int8 would spare.
+    """
+    readers = Counter(name for node in graph.node for name in set(node.input))
+    return [node.name for node in graph.node if node.op_type == "Gather" and readers[node.input[0]] > 1]
+
+
+def _masks(graph: GraphProto) -> list[str]:
+    """Return the nodes that put minus infinity where attention must not look, and softmax, which reads it.
+
+    A range that has infinity in it has no steps.
+    """
+    return [node.name for node in graph.node if node.op_type in {"Where", "Softmax"}]
+
+
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Suppress the quantiser's messages on standard error: advice on preparing graphs, and layers left in fp32."""
+    """Suppress the quantiser's messages on standard error: advice on preparing graphs, and layers left in fp32.
+
+    It also computes steps of ranges that it does not use, and warns of those with infinity in them.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with np.errstate(divide="ignore", invalid="ignore"):
+            yield
     finally:
         logging.disable(before)
 

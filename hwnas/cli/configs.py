@@ -20,6 +20,9 @@ FORMS = (
     "or - for standard input"
 )
 
+# A published name of a network has more dashes than any other form.
+_DASHES = 3
+
 _FILES = (".json", ".yml", ".yaml", ".config", ".txt", ".py")
 _YAML = (".yml", ".yaml")
 _KEY = re.compile(r"[0-9a-z]+")
@@ -61,8 +64,15 @@ def _read(text: str, space: SearchSpace, supernet: str | None, store: str | None
         return space.from_key(text)
     if text.endswith(_FILES) or is_file(text):
         return _file(text, space)
+    return _named(text, space, supernet, store)
+
+
+def _named(text: str, space: SearchSpace, supernet: str | None, store: str | None) -> IntArray:
+    """Return a study's sub-network, or that of a published name where the space has such; raises ``ConfigError``."""
     if "#" in text and store is not None:
         return _evaluation(text, space, supernet, store)
+    if space.named is not None and text.count("-") > _DASHES:
+        return space.encode(text)
     raise _no_config(text, space)
 
 

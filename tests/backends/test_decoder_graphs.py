@@ -100,3 +100,23 @@ def test_torch_itself_runs_both_stages():
         for found, one in zip(session.outputs(), expected, strict=True):
             np.testing.assert_allclose(found, one, rtol=1e-4, atol=1e-5)
         session.close()
+
+
+@pytest.mark.slow
+def test_onnxruntime_runs_every_product_in_int8():
+    """The table is looked up in FP32, and a mask's infinities spoil no range: decode and a masked prefill are close."""
+    from hwnas import backends
+
+    if importlib.util.find_spec("onnxruntime") is None:
+        pytest.skip("onnxruntime is not installed")
+    backend = backends.get("onnxruntime")
+    for stage in stages(NET.space.smallest(), 1):
+        session = backend.prepare(stage, Settings(precision="int8"))
+        session.run()
+        n, of = str(session.describe()["int8_layers"]).split(" of ")
+        assert n == of != "0"
+        with torch.no_grad():
+            expected = stage.module(*stage.inputs)
+        for found, one in zip(session.outputs(), expected, strict=True):
+            assert np.abs(found - one.numpy()).max() <= 0.3 * one.abs().max()
+        session.close()

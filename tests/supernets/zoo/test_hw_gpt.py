@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from hwnas import supernets
+from hwnas.cli.configs import read_configs
 from hwnas.supernets.decoder.space import PUBLISHED as PUBLISHED_SPACES
 from hwnas.supernets.decoder.space import gpt_space
 from hwnas.supernets.decoder.stages import stages
@@ -80,6 +81,12 @@ def test_a_published_config_is_read_as_it_is():
 def test_published_strings_are_read(text):
     assert np.array_equal(NET.space.encode(text), NET.space.encode(PUBLISHED))
     assert np.array_equal(NET.space.encode([text, PUBLISHED]), np.repeat(NET.space.encode(PUBLISHED), 2, axis=0))
+
+
+def test_a_published_string_is_a_config_on_the_command_line():
+    assert np.array_equal(read_configs([DASHED], NET.space), NET.space.encode(PUBLISHED))
+    with pytest.raises(ConfigError, match="its BIAS True or False"):
+        read_configs([DASHED[:-5]], NET.space)
 
 
 @settings(deadline=None, max_examples=60)
