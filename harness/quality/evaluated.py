@@ -35,8 +35,7 @@ class EvaluatedQuality:
         known_by: identifies the kind of source and the data without file names, so that equal data has an equal one;
             "": the name and ``data`` do.
         examples: digests of the test data.
-        beside: digests of files beside the weights that sub-networks need ("subwords"); of a super-network that has
-            weights of its own, those.
+        beside: digests of files beside the weights that sub-networks need ("subwords").
         weights_needed: without weights there is no score; otherwise sub-networks have random ones then.
         here_only: the workers of a farm cannot evaluate it.
     """

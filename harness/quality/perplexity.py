@@ -24,7 +24,7 @@ from hwnas.supernets.decoder.text import FORM, Text
 from hwnas.supernets.decoder.tokens import Tokeniser, beside
 from hwnas.supernets.errors import DataError, NotServedError, QualityError, UsageError
 from hwnas.supernets.space import Config, FloatArray, IntArray
-from hwnas.supernets.supernet import SuperNetwork
+from hwnas.supernets.supernet import SuperNetwork, own_weights
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,6 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
     how = "that do not overlap" if stride == window else f"every {stride} tokens"
     counted = f"{len(chosen.begins):,} of {len(windows.begins):,} windows of {window} tokens {how}"
     more = f"(digest {text.digest}; tokens {found.digest[:16]})"
-    own = getattr(net, "own_weights", None) if options.weights is None else None
     return EvaluatedQuality(
         name=f"{name}:{argument}",
         metric="perplexity",
@@ -87,8 +86,7 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
         score=_Scorer(model, options, chosen, text.size / len(windows.tokens)),
         known_by=f"{name} ({counted} {more}",
         examples={"text": Content(paths, text.digest)},
-        beside={} if own is None else {"model": own},
-        weights_needed=own is None,
+        weights_needed=own_weights(net) is None,
     )
 
 

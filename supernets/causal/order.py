@@ -78,7 +78,8 @@ def by_activations(model: Decoder, tokens: IntArray) -> Order:
     for index, (_, attn, mlp) in enumerate(_parts(model)):
         units[index] = units[index] * mlp.down.weight.norm(dim=0)
         scored.append(_of_groups(attn, channels[index] * attn.proj.weight.norm(dim=0)))
-    layers = torch.argsort(changes, descending=True, stable=True).tolist()
+    # Each process computes the order anew, with other last bits: layers that change as good as nothing stay in order.
+    layers = torch.argsort((changes / len(rows)).round(decimals=5), descending=True, stable=True).tolist()
     return Order(tuple(layers), _sorted(units), _sorted(scored))
 
 

@@ -193,7 +193,7 @@ def test_a_folder_is_a_super_network_like_others(folder, tmp_path):
     spec = f"{text},window=16,tokenizer={tmp_path / 't.json'}"
     own = quality.get(f"perplexity:{spec}", net)
     (before,) = own.scores(net.space.largest())
-    assert "model" in own.contents
+    assert "own weights" in own.source
     assert "its own weights" in own.note
     task = data.get(f"text:{spec},batch=4", net)
     train(net, task, replace(task.defaults, steps=6, warmup=1), tmp_path / "w.pt")
