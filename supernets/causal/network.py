@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hwnas.supernets.blocks import Block, BlockCounts, Slot
 from hwnas.supernets.causal.config import read_config, shape_of
 from hwnas.supernets.causal.space import Choices
+from hwnas.supernets.contents import Content
 from hwnas.supernets.decoder.dimensions import DECODE, PREFILL, Generation
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import Config
@@ -84,14 +85,14 @@ class CausalLm(BlockCounts):
         self.slots = tuple(self._slots())
 
     @property
-    def own_weights(self) -> str:
+    def own_weights(self) -> Content:
         """The digest of the folder's weights, which it has where no others are given, and of what orders them."""
         from hwnas.supernets.causal.folder import content_of
         from hwnas.supernets.contents import combined
         from hwnas.supernets.decoder.text import Text
 
         ordered = [] if self.text is None else [Text.read(self.text).digest]
-        return combined([content_of(self.folder).digest, *ordered])
+        return Content(self.folder, combined([content_of(self.folder).digest, *ordered]))
 
     # --- modules -----------------------------------------------------------------------------------------------------
 
