@@ -17,6 +17,8 @@ _MARGIN_SHARE, _MARGIN = 0.05, 256 << 20
 # Before any network is prepared: a runtime keeps its own copy of the weights, beside the module's and the graph's
 # (seen: torch 2, ONNX Runtime 3, OpenVINO 4 times the weights). It takes more while it prepares (2, 5 and 5 times).
 _KEPT, _TAKEN = 4, 6
+# With fewer bytes of weights than these, what a network takes says nothing of how it grows with them.
+_TELLING = 1 << 20
 # Rather than prepare a network several times, so many are prepared side by side.
 _SIDE_BY_SIDE = 8
 _GIB = 1 << 30
@@ -150,14 +152,14 @@ class Budget:
     def kept(self, weights: int) -> int:
         """Return the bytes that a prepared network with so many bytes of weights is expected to take."""
         near = self._nearest(weights)
-        return _KEPT * weights if near is None else int(near.kept * _scale(weights, near))
+        return _KEPT * weights if near is None else _grown(near.kept, near, weights, _KEPT)
 
     def _need(self, weights: int) -> int:
         """Return the bytes that preparing a network takes at least, as far as that is known."""
         near = self._nearest(weights)
         if near is None:
             return weights
-        need = int(near.taken * _scale(weights, near))
+        need = _grown(near.taken, near, weights, _TAKEN)
         return max(weights, need if len(self._known) > 1 else min(need, _TAKEN * weights))
 
     def _nearest(self, weights: int) -> Footprint | None:
@@ -170,6 +172,15 @@ def ran_short(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or bool(_SHORT.search(str(error)))
 
 
-def _scale(weights: int, near: Footprint) -> float:
-    """Return how much more a network takes than one that is known; never less."""
-    return max(1.0, weights / near.weights) if near.weights else 1.0
+def _grown(known: int, near: Footprint, weights: int, usual: int) -> int:
+    """Return the bytes that a network takes, by those of a known one; never less.
+
+    Args:
+        known: what the known one took.
+        near: the known one. Where its weights are few, what it took is not theirs (a block that reads another's table),
+            and says nothing of larger ones.
+        weights: of the network, bytes.
+        usual: what each byte of weights takes as a rule.
+    """
+    each = known / near.weights if near.weights >= _TELLING else usual
+    return int(known + each * max(0, weights - near.weights))

@@ -228,3 +228,14 @@ def test_the_peak_begins_anew():
     assert peak_bytes() >= before + (200 << 20)
     restart_peak()
     assert peak_bytes() < before + (200 << 20)
+
+
+@pytest.mark.parametrize("weights", [0, 1, 1_536, 500_000])
+def test_what_a_network_of_hardly_any_weights_took_does_not_grow_with_them(weights):
+    """The block of logits has the weights of a norm, and reads a table of half a gigabyte."""
+    budget = Budget(lambda: [("the host's memory", 20 * GIB, 24 * GIB)])
+    for _ in range(2):
+        budget.note(Footprint(weights, GIB // 2, GIB))
+    assert budget.refusal(10 << 20) is None
+    assert budget.refusal(4 * GIB) is not None
+    assert budget.kept(10 << 20) <= GIB
