@@ -61,8 +61,11 @@ def _said(row: Mapping[str, Any]) -> list[str]:
     """Return what the hover says of a measurement, above the config."""
     latency = row["latency_ms"]
     value, low, high = (number(latency[name]) for name in ("value", "ci_low", "ci_high"))
-    counts = [f"{number(row[name] / 1e6)} M {called}" for name, called in _COUNTS if row.get(name)]
-    return [row["label"], f"{row['platform']}: {value} ms [{low}, {high}]", ", ".join(counts)]
+    return [row["label"], f"{row['platform']}: {value} ms [{low}, {high}]", *_counts(row)]
+
+
+def _counts(row: Mapping[str, Any]) -> list[str]:
+    return [f"{number(row[name] / 1e6)} M {called}" for name, called in _COUNTS if row.get(name)]
 
 
 def _side_by_side(rows: list[dict[str, Any]], platforms: list[str]) -> Figure:
@@ -80,18 +83,22 @@ def _side_by_side(rows: list[dict[str, Any]], platforms: list[str]) -> Figure:
         data += by_status(trace, [row["status"] == "unstable" for _, row in here])
     data += [hollow_key()] if any(row["status"] == "unstable" for row in rows) else []
     order = [text(label) for label in reversed(networks)]
+    counts = {row["label"]: _counts(row) for row in rows}
+    ticks = ["<br>".join([text(label), *counts[label]]) for label in reversed(networks)]
     return Figure(
         id="side-by-side",
         title="Networks by platforms",
-        says="Each network's latency on each platform, with its 95 % interval. Point at one to see MACs, parameters "
-        "and its config.",
+        says="Each network's latency on each platform, with its 95 % interval. Below its name stand its MACs "
+        "and parameters; point at one to see its config.",
         data=data,
         layout={
             "xaxis": axis("latency (ms)", rangemode="tozero"),
-            "yaxis": axis("", type="category", categoryorder="array", categoryarray=order),
+            "yaxis": axis(
+                "", type="category", categoryorder="array", categoryarray=order, tickvals=order, ticktext=ticks
+            ),
             "showlegend": True,
         },
-        height=190 + 34 * len(networks),
+        height=190 + 52 * len(networks),
     )
 
 
