@@ -7,27 +7,44 @@ user's own file says by ``NEEDS`` ("model=FILE.py:FUNCTION") which option it can
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
-from hwnas.supernets.listed import PREFIX, Listed
 from hwnas.supernets.quoting import shortened
 from hwnas.supernets.registry import Registry
-from hwnas.supernets.single_blocks import SUFFIX, SingleBlocks
 from hwnas.supernets.spec import parse_spec
-from hwnas.supernets.supernet import Stage, SuperNetwork
+
+if TYPE_CHECKING:
+    from hwnas.supernets.supernet import Stage, SuperNetwork
 
 __all__ = ["Stage", "SuperNetwork", "get", "names", "needs", "registry"]
 
 
+def __getattr__(name: str) -> Any:
+    # The errors of this package are part of every command, and ``hwnas --help`` needs no numpy.
+    if name not in {"Stage", "SuperNetwork"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from hwnas.supernets import supernet
+
+    return getattr(supernet, name)
+
+
+def _protocols() -> tuple[type, ...]:
+    from hwnas.supernets.supernet import SuperNetwork
+
+    return (SuperNetwork,)
+
+
 def _counted(net: SuperNetwork) -> None:
     """Raise ``TypeError`` if the counts of the smallest sub-network are not numbers."""
+    import numpy as np
+
     for name, count in (("params", net.params), ("macs", net.macs)):
         found = count(net.space.smallest())
         if np.shape(found) != (1,) or np.asarray(found).dtype.kind not in "iuf":
             raise TypeError(f"{name}(X): expected a number for each sub-network, got {shortened(repr(found))}")
 
 
-registry = Registry("super-network", "hwnas.supernets.zoo", "hwnas.supernets", makes=(SuperNetwork,), proves=_counted)
+registry = Registry("super-network", "hwnas.supernets.zoo", "hwnas.supernets", makes=_protocols, proves=_counted)
 
 
 def names() -> list[str]:
@@ -51,6 +68,9 @@ def get(spec: str) -> SuperNetwork:
         UnknownNameError: no such super-network.
         UsageError: it does not have an option, or an option does not have the value.
     """
+    from hwnas.supernets.listed import PREFIX, Listed
+    from hwnas.supernets.single_blocks import SUFFIX, SingleBlocks
+
     if spec.endswith(SUFFIX):
         return SingleBlocks(get(spec.removesuffix(SUFFIX)))
     if spec.startswith(PREFIX):

@@ -55,7 +55,8 @@ class Registry:
         kind: their kind in the singular, for messages ("super-network").
         package: the package whose files are registered ("hwnas.supernets.zoo").
         group: the entry point group for installed packages ("hwnas.supernets").
-        makes: Protocols; the result of ``create`` has to implement one of them. None: any object.
+        makes: Protocols, or a function that imports and returns them; the result of ``create`` has to implement one of
+            them. None: any object.
         proves: a cheap trial of the result of a plug-in's ``create``; raises if it does not work.
         offers: the Protocol of the registered module itself, if it has no ``create``.
     """
@@ -66,7 +67,7 @@ class Registry:
         package: str,
         group: str,
         *,
-        makes: tuple[type, ...] = (),
+        makes: tuple[type, ...] | Callable[[], tuple[type, ...]] = (),
         proves: Callable[[Any], None] | None = None,
         offers: type | None = None,
     ) -> None:
@@ -124,7 +125,9 @@ class Registry:
         with self.at_work(name):
             made = provider.create(spelled or name, *args, **kwargs)
         plug_in = self._plug_ins.get(name)
-        reason = None if plug_in is None else misfit_of_all(made, self._makes)
+        reason = (
+            None if plug_in is None else misfit_of_all(made, self._makes() if callable(self._makes) else self._makes)
+        )
         if plug_in is not None and reason is not None:
             raise plug_in.failure(f"makes no {self.kind}: {reason}")
         if plug_in is not None and self._proves is not None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from hwnas.supernets.documents import parse_json, parse_object, parse_yaml, read_text
 from hwnas.supernets.errors import ConfigError
 from hwnas.supernets.files import expanded, is_file
-from hwnas.supernets.space import IntArray, SearchSpace
 from hwnas.supernets.spec import parse_int
+
+if TYPE_CHECKING:
+    from hwnas.supernets.space import IntArray, SearchSpace
 
 FORMS = (
     "min, max, random:SEED, a key as tables print it, STUDY#NUMBER, inline JSON, a file (.json, .yml, net.config), "
@@ -48,6 +48,8 @@ def read_configs(
         UnknownNameError: there is no such study.
         StoreError: the store cannot be read.
     """
+    import numpy as np
+
     if not texts:
         raise ConfigError(f"no config given; expected {FORMS}")
     return np.concatenate([_read(text.strip(), space, supernet, store) for text in texts])

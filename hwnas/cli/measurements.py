@@ -14,7 +14,6 @@ from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.words import shortened
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.values import number_or_none
 
 _MEASUREMENTS = (
     Column("id", rank=3, right=True),
@@ -58,6 +57,7 @@ def measurements(
     """List stored measurements; filter and prune them."""
     from hwnas.harness.platform import parse
     from hwnas.harness.store import Store, decoded
+    from hwnas.supernets.values import number_or_none
 
     if status is not None and status not in {"ok", "unstable", "failed"}:
         raise UsageError(f"status {status!r}: expected ok, unstable or failed")

@@ -12,7 +12,6 @@ from hwnas.cli.output import Delivery, notes, remark
 from hwnas.cli.tables import Column, TextTable
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.spec import parse_int
-from hwnas.supernets.values import json_number
 
 if TYPE_CHECKING:
     from hwnas.search.predictors.examples import Examples
@@ -131,6 +130,8 @@ def _check_kinds(names: list[str]) -> None:
 
 
 def _outcome(supernet: str, examples: Examples, found: PredictorStudy, test: int) -> dict[str, Any]:
+    from hwnas.supernets.values import json_number
+
     taus = [[[json_number(tau) for tau in trial] for trial in trials] for trials in found.tau.tolist()]
     curves = [
         {"kind": kind, "mape": found.mape[row].tolist(), "tau": taus[row]} for row, kind in enumerate(found.kinds)
