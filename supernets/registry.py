@@ -125,9 +125,8 @@ class Registry:
         with self.at_work(name):
             made = provider.create(spelled or name, *args, **kwargs)
         plug_in = self._plug_ins.get(name)
-        reason = (
-            None if plug_in is None else misfit_of_all(made, self._makes() if callable(self._makes) else self._makes)
-        )
+        protocols = self._makes() if callable(self._makes) else self._makes
+        reason = None if plug_in is None else misfit_of_all(made, protocols)
         if plug_in is not None and reason is not None:
             raise plug_in.failure(f"makes no {self.kind}: {reason}")
         if plug_in is not None and self._proves is not None:
