@@ -12,7 +12,6 @@ from hwnas.cli.options import Quiet, StoreUrl, Weights, output
 from hwnas.cli.output import STANDARD_OUTPUT, remark, write_text
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.supernet import own_weights
 from hwnas.supernets.writing import check_folder
 
 if TYPE_CHECKING:
@@ -79,6 +78,7 @@ def export(
     from hwnas.harness.store import Store
     from hwnas.search.deploy.transformers import deploy_transformers
     from hwnas.search.deploy.write import deploy
+    from hwnas.supernets.supernet import own_weights
 
     folders = {"onnx": onnx, "openvino": openvino, "torch": torch, "transformers": transformers}
     wanted = {form: folder for form, folder in folders.items() if folder is not None}
