@@ -79,13 +79,15 @@ def _subjects(plug_in: str, supernet: str | None) -> Iterator[tuple[Suite, Any]]
         raise UnknownNameError("plug-in", request.name, names)
     reasons = []
     for suite in mine:
-        try:
-            with suite.registry.at_work(request.name):
+        subject = None
+        # Caught inside: whatever leaves that block is taken for the plug-in's own failure.
+        with suite.registry.at_work(request.name):
+            try:
                 subject = suite.subject(request)
-        except NotApplicableError as nothing:
-            reasons.append(str(nothing))
-            continue
-        yield suite, subject
+            except NotApplicableError as nothing:
+                reasons.append(str(nothing))
+        if subject is not None:
+            yield suite, subject
     if len(reasons) == len(mine):
         raise UsageError(f"there are no checks for {request.name}: {'; '.join(reasons)}")
 
