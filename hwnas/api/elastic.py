@@ -24,6 +24,8 @@ def elastic(  # noqa: PLR0913 - options by name
     fix: Sequence[str] = (),
     only: Sequence[str] = (),
     depth: bool = True,
+    importance: str = "weights",
+    data: str | None = None,
     path: str | Path | None = None,
 ) -> ElasticModel:
     """Make a super-network of a trained model: which channels, heads and blocks can be left out.
@@ -37,6 +39,8 @@ def elastic(  # noqa: PLR0913 - options by name
         fix: patterns of layers ("layer4.*") that keep all their channels.
         only: patterns of layers; the others keep all their channels.
         depth: blocks whose inputs and outputs have the same dimensions can be left out.
+        importance: which channels stay: those with the largest "weights", "activations" or "gradients".
+        data: ``FILE.py:FUNCTION`` for the last two: batches of inputs; or batches of inputs and targets, and a loss.
         path: a file for worker processes, which make it from there; ``None``: in the user's cache.
 
     Returns:
@@ -64,5 +68,7 @@ def elastic(  # noqa: PLR0913 - options by name
         "fix": list(fix) or None,
         "only": list(only) or None,
         "depth": depth,
+        "importance": importance,
+        "data": data,
     }
     return made(module, inputs, spelled(options), None if path is None else str(path))

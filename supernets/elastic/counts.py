@@ -12,26 +12,38 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hwnas.supernets.blocks import Block, Slot
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import Axis
-from hwnas.supernets.elastic.program import CALL, WEIGHT, Node
+from hwnas.supernets.elastic.program import CALL, WEIGHT, Node, Ref
 from hwnas.supernets.space import SearchSpace
 
 Sizes = Mapping[Axis, int]
 Options = tuple[tuple[str, int], ...]
 
-# Operators whose result is a product of an activation with a weight, and where the weight's dimensions for what comes
-# out and what goes in are.
+
+class _Places(NamedTuple):
+    """Where a product of an activation with a weight has what.
+
+    Attributes:
+        x, weight, bias: the places among the arguments; a ``bias`` of -1: there is none.
+        made, given: the weight's dimensions for what comes out and what goes in.
+    """
+
+    x: int
+    weight: int
+    bias: int
+    made: int
+    given: int
+
+
 _WEIGHTED = {
-    "linear": (0, 1),
-    "conv1d": (0, 1),
-    "conv2d": (0, 1),
-    "conv3d": (0, 1),
-    "conv_transpose1d": (1, 0),
-    "conv_transpose2d": (1, 0),
-    "conv_transpose3d": (1, 0),
+    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d"), _Places(0, 1, 2, 0, 1)),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _Places(0, 1, 2, 1, 0)),
+    **dict.fromkeys(("matmul", "mm"), _Places(0, 1, -1, 1, 0)),
+    "addmm": _Places(1, 2, 0, 1, 0),
 }
 
 
@@ -76,16 +88,17 @@ class _Weighted:
     @classmethod
     def of(cls, node: Node, analysis: Analysis) -> _Weighted:
         """Return the layer of a call."""
-        weight = analysis.of(node.args[1].name)
-        x, y = analysis.of(node.args[0].name), analysis.of(node.name)
-        made, given = (weight[place] for place in _WEIGHTED[node.operator])
+        places = _WEIGHTED[node.operator]
+        weight = analysis.of(node.args[places.weight].name)
+        x, y = analysis.of(node.args[places.x].name), analysis.of(node.name)
+        made, given = weight[places.made], weight[places.given]
         channel = 1 if "conv" in node.operator else len(x) - 1
         transposed = "transpose" in node.operator
-        places = tuple(axis for number, axis in enumerate(x if transposed else y) if number != channel)
+        again = tuple(axis for number, axis in enumerate(x if transposed else y) if number != channel)
         groups = 1 if transposed else x[channel].size // given.size
         depthwise = groups == x[channel].size and groups > 1
         kernel = tuple(axis.size for axis in weight[2:])
-        return cls(node, x, y, made, given, places, kernel, channel, depthwise, groups)
+        return cls(node, x, y, made, given, again, kernel, channel, depthwise, groups)
 
     def block(
         self, made: Axis, given: Axis, sizes: Sizes, *, counted: bool, biased: tuple[int, int], batch: Sizes
@@ -107,7 +120,7 @@ class _Weighted:
         options = [(f"kernel{number}", size) for number, size in enumerate(self.kernel)]
         options += [one for one in _options(self.node) if one[0] != "groups0"]
         return Block(
-            self.node.operator,
+            self.node.operator if "conv" in self.node.operator else "linear",
             _shaped(self.x, sizes, self.channel, taken),
             _shaped(self.y, sizes, self.channel, out),
             (*options, *((("groups0", groups),) if groups > 1 else ()), ("bias", biased[0])),
@@ -151,7 +164,7 @@ class Counter:
 
     def _of(self, node: Node) -> Iterator[Slot]:
         weights = [self._by_name[name] for name in dict.fromkeys(node.refs()) if self._by_name[name].op == WEIGHT]
-        if node.operator in _WEIGHTED and self._is_weight(node.args[1].name):
+        if self._has_weight(node):
             yield from self._weighted(node)
         elif node.operator in ("matmul", "mm", "bmm", "addmm", "baddbmm"):
             yield from self._product(node)
@@ -164,16 +177,22 @@ class Counter:
                 self._counted.add(weight.target)
                 yield from self._parameters(node, weight)
 
-    def _is_weight(self, name: str) -> bool:
-        return self._by_name[name].op == WEIGHT
+    def _has_weight(self, node: Node) -> bool:
+        """Return whether a call multiplies an activation with a matrix, or with kernels, of the model."""
+        places = _WEIGHTED.get(node.operator)
+        if places is None:
+            return False
+        x, weight = (self._by_name[node.args[place].name] for place in (places.x, places.weight))
+        return weight.op == WEIGHT and x.op != WEIGHT and len(weight.shape) > 1
 
     # --- kinds of calls ----------------------------------------------------------------------------------------------
 
     def _weighted(self, node: Node) -> Iterator[Slot]:
         """Yield a slot for each part of a layer's outputs and each part of its inputs."""
-        layer = _Weighted.of(node, self._analysis)
-        first = self._first_use(node.args[1].name)
-        bias = next((ref.name for ref in node.args[2:3] if ref is not None and self._is_weight(ref.name)), "")
+        layer, places = _Weighted.of(node, self._analysis), _WEIGHTED[node.operator]
+        first = self._first_use(node.args[places.weight].name)
+        shift = node.args[places.bias] if 0 <= places.bias < len(node.args) else None
+        bias = shift.name if isinstance(shift, Ref) and self._by_name[shift.name].op == WEIGHT else ""
         named = self._first_use(bias) if bias else False
         for (o, made), (i, given) in itertools.product(enumerate(layer.made.terms()), enumerate(layer.given.terms())):
             biased = (int(bool(bias) and i == 0), int(named and i == 0))

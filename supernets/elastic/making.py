@@ -14,14 +14,16 @@ from hwnas.supernets.elastic.activations import by_activations
 from hwnas.supernets.elastic.analysis import Analysis, analysed
 from hwnas.supernets.elastic.axes import Axis, fix
 from hwnas.supernets.elastic.factory import called, checked, flat, function, model_of
+from hwnas.supernets.elastic.gradients import by_gradients
 from hwnas.supernets.elastic.network import Elastic, ElasticModel, made
-from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, MODEL, SHOWN, parsed
+from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, GRADIENTS, IMPORTANCE, MODEL, SHOWN, parsed
 from hwnas.supernets.elastic.program import Program
 from hwnas.supernets.elastic.sets import Wanted
 from hwnas.supernets.elastic.tracing import Inputs, traced
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.own_code import explained, printing_aside
 from hwnas.supernets.plug_ins import FAILURES
+from hwnas.supernets.space import IntArray
 
 # How far the program's outputs may be from the model's, relative to the largest.
 _AGREES = 1e-5
@@ -41,7 +43,7 @@ def from_options(options: Mapping[str, str]) -> ElasticModel:
         net = stored.read(options[FILE], "elastic")
     else:
         module, inputs = model_of(options[MODEL])
-        net = from_module(module, inputs, wanted, f"elastic: model={options[MODEL]}", options.get(DATA))
+        net = from_module(module, inputs, wanted, f"elastic: model={options[MODEL]}", options)
     if given is not None and not net.digest.startswith(given):
         raise UsageError(
             f"elastic: {options.get(MODEL) or options[FILE]} makes another super-network now, {net.digest[:SHOWN]} for "
@@ -58,7 +60,9 @@ def _name(options: Mapping[str, str], digest: str) -> str:
     return f"elastic:{','.join([*others, f'{DIGEST}={digest[:SHOWN]}'])}"
 
 
-def from_module(module: nn.Module, inputs: Inputs, wanted: Wanted, what: str, data: str | None = None) -> ElasticModel:
+def from_module(
+    module: nn.Module, inputs: Inputs, wanted: Wanted, what: str, options: Mapping[str, str] | None = None
+) -> ElasticModel:
     """Return the super-network of a module.
 
     Args:
@@ -66,7 +70,7 @@ def from_module(module: nn.Module, inputs: Inputs, wanted: Wanted, what: str, da
         inputs: example inputs of one sample.
         wanted: what is to be elastic.
         what: begins the message of an error.
-        data: ``FILE.py:FUNCTION`` of inputs on which activations say which channels matter.
+        options: ``importance`` and ``data``, if the order of channels follows a user's data; ``None``: it does not.
 
     Raises:
         UsageError: it cannot be traced, or nothing of it is elastic.
@@ -75,10 +79,9 @@ def from_module(module: nn.Module, inputs: Inputs, wanted: Wanted, what: str, da
     analysis = analysed(program)
     examples = _examples(inputs, program)
     elastic = _working(analysis, wanted, examples)
-    if data is not None:
-        rankings = by_activations(ElasticModel(what, elastic, examples), _batches(data, program))
-        elastic = replace(elastic, rankings=rankings)
     net = ElasticModel(what, elastic, examples)
+    if options and DATA in options:
+        net = ElasticModel(what, replace(elastic, rankings=_rankings(net, options)), examples)
     _check_agrees(net, module, inputs, what)
     return net
 
@@ -144,22 +147,36 @@ def _check_agrees(net: ElasticModel, module: nn.Module, inputs: Inputs, what: st
             raise UsageError(f"{what}: what was traced gives other outputs than the model, so it cannot be used")
 
 
-def _batches(spec: str, program: Program) -> list[tuple[torch.Tensor, ...]]:
-    """Return the inputs that a user's function yields, each a tuple in the order of the program's inputs."""
-    what = f"elastic: {DATA}"
+def _rankings(net: ElasticModel, options: Mapping[str, str]) -> dict[Axis, IntArray]:
+    """Return the order of channels that follows a user's data."""
+    spec = options[DATA]
+    what = f"elastic: {DATA}={spec}"
+    found = function(spec, f"elastic: {DATA}")
     try:
         with printing_aside():
-            given = list(function(spec, what)())
+            made = found()
+            if options[IMPORTANCE] == GRADIENTS:
+                batches, loss = made
+                pairs = [(_inputs(inputs, net, what), targets) for inputs, targets in batches]
+                return by_gradients(net, pairs, loss)
+            return by_activations(net, [_inputs(batch, net, what) for batch in made])
+    except UsageError:
+        raise
     except FAILURES as error:
-        raise UsageError(f"{what}={spec}: the function failed: {explained(error)}") from error
-    names = [node.name for node in program.inputs]
-    batches = [
-        tuple(one[name] for name in names) if isinstance(one, Mapping) else one if isinstance(one, tuple) else (one,)
-        for one in given
-    ]
-    if not batches or not all(isinstance(tensor, torch.Tensor) for batch in batches for tensor in batch):
-        raise UsageError(f"{what}={spec}: expected batches of inputs like the model's, got {given!r:.80}")
-    return batches
+        expected = (
+            "batches of (inputs, targets) and a loss" if options[IMPORTANCE] == GRADIENTS else "batches of inputs"
+        )
+        raise UsageError(f"{what}: expected {expected} like the model's: {explained(error)}") from error
+
+
+def _inputs(batch: Any, net: ElasticModel, what: str) -> tuple[torch.Tensor, ...]:
+    """Return a batch as a tuple in the order of the model's inputs."""
+    if isinstance(batch, Mapping):
+        batch = tuple(batch[name] for name in net.input_names)
+    several = (batch,) if isinstance(batch, torch.Tensor) else tuple(batch)
+    if len(several) != len(net.input_names) or not all(isinstance(one, torch.Tensor) for one in several):
+        raise UsageError(f"{what}: expected batches of {', '.join(net.input_names)}, got {batch!r:.80}")
+    return several
 
 
 def elastic(module: nn.Module, inputs: Any, options: Mapping[str, str], path: str | None) -> ElasticModel:
@@ -176,7 +193,7 @@ def elastic(module: nn.Module, inputs: Any, options: Mapping[str, str], path: st
             raise UsageError(f"elastic: {key} names what the module is already")
     wanted = parsed(options)
     module, inputs = checked(module, inputs, "elastic")
-    net = from_module(module, inputs, wanted, "elastic", options.get(DATA))
+    net = from_module(module, inputs, wanted, "elastic", options)
     file = stored.cached_file(net.digest) if path is None else path
     if path is None:
         stored.cached_file(net.digest).parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ MODEL, FILE = "model", "file"
 # Digits of the digest in a name, with which another process checks that it has made the same super-network.
 DIGEST, SHOWN = "digest", 12
 IMPORTANCE, DATA = "importance", "data"
-WEIGHTS, ACTIVATIONS = "weights", "activations"
+WEIGHTS, ACTIVATIONS, GRADIENTS = "weights", "activations", "gradients"
 
 _KNOWN = (MODEL, FILE, "width", "heads", "multiple", "fix", "only", "depth", IMPORTANCE, DATA, DIGEST)
 
@@ -33,10 +33,12 @@ def parsed(options: Mapping[str, str]) -> Wanted:
         depth=_switch("depth", options.get("depth", "on")),
     )
     how = options.get(IMPORTANCE, WEIGHTS)
-    if how not in (WEIGHTS, ACTIVATIONS):
-        raise UsageError(f"elastic: {IMPORTANCE}={how}: expected {WEIGHTS} or {ACTIVATIONS}")
-    if (DATA in options) != (how == ACTIVATIONS):
-        raise UsageError(f"elastic: {IMPORTANCE}={ACTIVATIONS} and {DATA}=FILE.py:FUNCTION belong together")
+    if how not in (WEIGHTS, ACTIVATIONS, GRADIENTS):
+        raise UsageError(f"elastic: {IMPORTANCE}={how}: expected {WEIGHTS}, {ACTIVATIONS} or {GRADIENTS}")
+    if (DATA in options) != (how != WEIGHTS):
+        raise UsageError(
+            f"elastic: {IMPORTANCE}={ACTIVATIONS} or {GRADIENTS} and {DATA}=FILE.py:FUNCTION belong together"
+        )
     return wanted
 
 

@@ -22,8 +22,8 @@ def create(name: str, options: Mapping[str, str]) -> ElasticModel:  # noqa: ARG0
         name: ``elastic``.
         options: ``model``: the function that returns the module and its example inputs for one sample. ``width``,
             ``heads``: the fractions that can be kept. ``multiple``: numbers of channels are multiples of it. ``fix``,
-            ``only``: patterns of layers, joined by ``+``. ``depth``: ``on`` or ``off``. ``importance``: ``weights`` or
-            ``activations``, which needs ``data=FILE.py:FUNCTION``, a function that yields inputs.
+            ``only``: patterns of layers, joined by ``+``. ``depth``: ``on`` or ``off``. ``importance``: ``weights``,
+            ``activations`` or ``gradients``; these two need ``data=FILE.py:FUNCTION``.
     """
     from hwnas.supernets.elastic.making import from_options
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from hwnas import supernets
 from hwnas.supernets.elastic.activations import by_activations
 from hwnas.supernets.elastic.axes import Axis, join, product
 from hwnas.supernets.elastic.importance import by_weights, kept, per_leaf
@@ -119,10 +120,39 @@ def test_the_largest_weights_stay():
     assert kept(net.elastic.rankings[one.axis], 8).tolist() == list(range(8, 16))
 
 
+def test_gradients_see_what_the_loss_needs(tmp_path, monkeypatch):
+    """Of channels with equal weights those stay that the targets depend on."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "it.py").write_text(
+        """
+import torch
+from torch import nn
+
+def model():
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
+    with torch.no_grad():
+        made[0].weight.fill_(0.5)
+        made[0].bias.fill_(0.1)
+        made[2].weight[0], made[2].weight[1] = torch.tensor([1.0, 0.0] * 8), torch.tensor([0.0, 1.0] * 8)
+    return made, torch.rand(1, 4)
+
+def labelled():
+    return [(torch.rand(8, 4), torch.zeros(8)) for _ in range(2)], lambda outputs, targets: outputs[:, 0].sum()
+"""
+    )
+    file = tmp_path / "it.py"
+    net = supernets.get(f"elastic:model={file}:model,importance=gradients,data={file}:labelled")
+    (one,) = net.elastic.elastic_sets
+    assert set(net.elastic.rankings[one.axis][:8].tolist()) == set(range(0, 16, 2))
+
+
 def test_activations_see_what_weights_do_not():
     """A channel that is always zero goes first, however large its weights are."""
     model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
     with torch.no_grad():
+        model[0].weight.abs_()
+        model[0].bias.zero_()
         model[0].bias[3] = -1e6
         model[2].weight[:, 3] = 1e3
     net = from_module(model, torch.rand(1, 4), Wanted(), "silent")
