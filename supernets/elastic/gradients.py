@@ -37,9 +37,9 @@ def by_gradients(net: ElasticModel, batches: Batches, loss: Callable[[Any, Any],
         loss(torch.func.functional_call(module, shared.state(largest), inputs), targets).backward()  # type: ignore[no-untyped-call]
         sums = {axis: np.zeros_like(score) for axis, score in scores.items()}
         for node in analysis.program.nodes:
-            tensor = shared.tensors[node.target] if node.op == WEIGHT else None
-            if tensor is not None and tensor.grad is not None:
-                products = (tensor.detach() * tensor.grad).double()
+            weight = shared.tensors[node.target] if node.op == WEIGHT else None
+            if weight is not None and weight.grad is not None:
+                products = (weight.detach() * weight.grad).double()
                 for dim, axis in enumerate(analysis.of(node.name)):
                     _add(sums, axis, products, dim)
         for axis, total in sums.items():
