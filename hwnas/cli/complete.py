@@ -27,7 +27,8 @@ def _offering(names: Callable[[Any], Iterable[str]]) -> Complete:
 def _supernets(_: Any) -> Iterable[str]:
     from hwnas import supernets
 
-    return supernets.names()
+    own = (f"{name}:{option.partition('=')[0]}=" for name, option in supernets.needs().items())
+    return [*supernets.names(), *own]
 
 
 def _platforms(_: Any) -> Iterable[str]:

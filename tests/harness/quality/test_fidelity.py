@@ -1,0 +1,143 @@
+"""Fidelity to the whole model: what it measures, on what, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import hwnas
+from hwnas import supernets
+from hwnas.harness import data, quality
+from hwnas.harness.quality import QualityOptions
+from hwnas.supernets.errors import DataError, QualityError, UsageError
+from hwnas.supernets.training import TrainingOptions
+from hwnas.supernets.training.loop import train
+
+_BATCHES = """
+import torch
+
+def inputs():
+    rng = torch.Generator().manual_seed(0)
+    return [torch.rand(5, 8, generator=rng), {"input": torch.rand(3, 8, generator=rng)}]
+
+def labelled():
+    rng = torch.Generator().manual_seed(0)
+    pairs = [(torch.rand(5, 8, generator=rng), torch.zeros(5, dtype=torch.int64)) for _ in range(4)]
+    return pairs, torch.nn.functional.cross_entropy
+
+def wide():
+    return [torch.rand(5, 9)]
+
+def none():
+    return []
+
+def broken():
+    raise OSError("no file")
+"""
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = tmp_path / "mine.py"
+    path.write_text(_BATCHES)
+    return path
+
+
+@pytest.fixture
+def net(file):
+    torch.manual_seed(0)
+    return hwnas.elastic(nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 5)), torch.rand(1, 8))
+
+
+def _ends(net):
+    return np.concatenate([net.space.largest(), net.space.smallest()])
+
+
+@pytest.mark.parametrize(("measure", "best"), [("cosine", 1.0), ("kl", 0.0), ("top1", 100.0)])
+def test_the_whole_model_agrees_with_itself(net, file, measure, best):
+    source = quality.get(f"fidelity:{file}:inputs,measure={measure}", net)
+    whole, least = source.scores(_ends(net))
+    assert whole.value == pytest.approx(best, abs=1e-5)
+    assert (least.value > whole.value) == (measure == "kl")
+    assert whole.n == 8
+    assert least.low <= least.value <= least.high
+
+
+def test_cosine_is_the_mean_over_samples(net, file):
+    value = quality.get(f"fidelity:{file}:inputs", net).evaluate(net.space.smallest())[0]
+    whole, least = (net.build(config) for config in net.space.decode(_ends(net)))
+    rng = torch.Generator().manual_seed(0)
+    x = torch.cat([torch.rand(5, 8, generator=rng), torch.rand(3, 8, generator=rng)])
+    with torch.no_grad():
+        a, b = whole(x).double(), least(x).double()
+    assert value == pytest.approx(float(((a * b).sum(1) / a.norm(dim=1) / b.norm(dim=1)).mean()), abs=1e-6)
+
+
+def test_without_inputs_it_runs_on_ones_like_the_example(net):
+    source = quality.get(None, net)
+    assert source.name == "fidelity"
+    assert "drawn like the example" in source.note
+    assert source.evaluate(net.space.largest())[0] == pytest.approx(1.0)
+
+
+def test_other_inputs_and_other_weights_are_other_sources(net, file):
+    one, other = (quality.get(spec, net).source for spec in ("fidelity", f"fidelity:{file}:inputs"))
+    changed = hwnas.elastic(nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 5)), torch.rand(1, 8))
+    assert len({one, other, quality.get("fidelity", changed).source}) == 3
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("{file}:wide", "expected float32 of (1, 8) for each sample"),
+        ("{file}:none", "gave no batches"),
+        ("{file}:broken", "failed: OSError: no file"),
+        ("{file}:inputs,measure=cos", "cosine"),
+    ],
+)
+def test_inputs_that_do_not_fit(net, file, argument, said):
+    with pytest.raises((DataError, QualityError)) as error:
+        quality.get(f"fidelity:{argument.format(file=file)}", net)
+    assert said in str(error.value)
+
+
+def test_published_super_networks_are_refused_with_what_serves():
+    with pytest.raises(QualityError, match="compares with a trained model"):
+        quality.get("fidelity", supernets.get("ofa-mbv3-w1.0"))
+
+
+@pytest.mark.parametrize("function", ["inputs", "labelled"])
+def test_training_brings_the_smallest_nearer(net, file, tmp_path, function):
+    task = data.get(f"python:{file}:{function}", net)
+    source = quality.get(f"fidelity:{file}:inputs", net)
+    before = source.evaluate(net.space.smallest())[0]
+    options = TrainingOptions(steps=60, lr=3e-3, optimizer="adam", weight_decay=0.0, samples=0)
+    done = train(net, task, options, tmp_path / "w.pth")
+    assert done.step == 60
+    if function == "inputs":
+        trained = quality.get(f"fidelity:{file}:inputs", net, QualityOptions(str(tmp_path / "w.pth")))
+        assert trained.evaluate(net.space.smallest())[0] > before
+
+
+def test_a_training_goes_on_to_the_same_weights(net, file, tmp_path):
+    task = data.get(f"python:{file}:inputs", net)
+    options = TrainingOptions(steps=6, lr=1e-3, optimizer="adam", weight_decay=0.0)
+
+    def stop(event):
+        if event.step == 3:
+            raise KeyboardInterrupt
+
+    train(net, task, options, tmp_path / "whole.pth")
+    with pytest.raises(KeyboardInterrupt):
+        train(net, task, options, tmp_path / "parts.pth", progress=stop)
+    train(net, task, options, tmp_path / "parts.pth", resume=True)
+    whole, parts = (net.shared(str(tmp_path / name)).tensors for name in ("whole.pth", "parts.pth"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_batches_of_ones_own_are_for_models_of_ones_own(file):
+    with pytest.raises(UsageError, match="made of a model"):
+        data.get(f"python:{file}:inputs", supernets.get("ofa-mbv3-w1.0"))
