@@ -16,6 +16,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 # What each is given to be done soon, and what it prints at least.
 GIVEN = {
     "own_loop.py": ((), "24 evaluations"),
+    "own_model.py": (("8",), "k MACs"),
     "own_quality.py": (("6",), "M MACs"),
     "profile_networks.py": ((), " ms "),
     "search_platform.py": (("12",), " %  "),

@@ -17,7 +17,7 @@ def every_check(suite, names):
 
 
 def marks(check):
-    return [getattr(pytest.mark, check.cost)] if check.cost else []
+    return [getattr(pytest.mark, check.cost.value)] if check.cost else []
 
 
 def hold(check, subject):
