@@ -120,11 +120,13 @@ _as(torch.split, "split", "split_with_sizes")
 @aten("squeeze")
 def squeeze(g: GraphBuilder, input: Value, dim: int | Sequence[int] | None = None) -> Value:
     """Write a dropping of dimensions of size 1."""
-    dims = [dim] if isinstance(dim, int) or dim is None else sorted((one % g.rank(input) for one in dim), reverse=True)
-    result = input
-    for one in dims:
-        result = emit_arrays.squeeze(g, result, one)
-    return result
+    if dim is None or isinstance(dim, int):
+        return emit_arrays.squeeze(g, input, dim)
+    shape, rank = g.shape(input), g.rank(input)
+    dims = sorted({one % rank for one in dim if shape[one] == 1})
+    if not dims:
+        return input
+    return g.op("Squeeze", input, g.ints(*dims), rank=rank - len(dims), dtype=g.dtype_of(input))
 
 
 @aten("view", "reshape", "_unsafe_view")

@@ -95,6 +95,10 @@ MODULE_CASES = {
         nn.Sequential(nn.Conv2d(4, 6, 3, bias=False), _norm(nn.BatchNorm2d(6))),
         IMAGE,
     ),
+    "Conv3d + BatchNorm3d": (nn.Sequential(nn.Conv3d(2, 3, 2), _norm(nn.BatchNorm3d(3))), normal(1, 2, 4, 5, 3)),
+    "ConvTranspose1d": (nn.ConvTranspose1d(8, 6, 3, stride=2, output_padding=1), normal(2, 8, 5)),
+    "ConvTranspose2d": (nn.ConvTranspose2d(4, 6, (2, 3), stride=2, padding=1, groups=2), IMAGE),
+    "ConvTranspose3d": (nn.ConvTranspose3d(2, 3, 2, bias=False), normal(1, 2, 3, 3, 3)),
     "BatchNorm1d": (_norm(nn.BatchNorm1d(8)), normal(3, 8)),
     "BatchNorm2d": (_norm(nn.BatchNorm2d(4)), IMAGE),
     "BatchNorm2d not affine": (nn.BatchNorm2d(4, affine=False), IMAGE),
@@ -265,7 +269,9 @@ def test_every_registered_function_is_exercised(monkeypatch):
     ]
     for stage in stages:
         export(stage)
-    assert set(map(id, FUNCTIONS.values())) - used == set()
+    # Torch's own operators have tests of their own (test_export_aten.py).
+    spelled = {id(found) for target, found in FUNCTIONS.items() if not isinstance(target, torch._ops.OpOverload)}
+    assert spelled - used == set()
 
 
 class _Watched(dict):

@@ -1,0 +1,182 @@
+"""Torch's own operators, of which exported programs consist: ONNX Runtime computes of each what torch does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hwnas.backends.export import export
+from hwnas.backends.export.registered import FUNCTIONS
+from hwnas.supernets.supernet import Stage
+from tests.backends.test_onnx_export import IMAGE, TOKENS, Call, Call2, Call3, check, normal, stage_of, whole
+
+aten = torch.ops.aten
+
+
+def _both(several):
+    """Return two of several results: while a function is traced it cannot be known how many there are."""
+    return several[0], several[1]
+
+
+def _places(n):
+    return aten.to.dtype(aten.gt.Scalar(aten.slice.Tensor(n, 1, 0, 1), 2), torch.int64)
+
+
+ONE = {
+    "arithmetic": lambda x: aten.div.Tensor(aten.sub.Tensor(aten.add.Tensor(x, 1), 2), aten.mul.Tensor(x, 3) + 9),
+    "negation": aten.neg.default,
+    "powers": lambda x: (aten.pow.Tensor_Scalar(x, 2), aten.rsqrt.default(aten.abs.default(x) + 1)),
+    "roots": lambda x: aten.log.default(aten.sqrt.default(aten.exp.default(x))),
+    "waves": lambda x: aten.erf.default(aten.cos.default(aten.sin.default(x))),
+    "bounds": lambda x: (aten.clamp.default(x, -0.5, 0.5), aten.hardtanh.default(x, 0.0, 6.0)),
+    "comparisons": lambda x: (aten.eq.Scalar(x, 0), aten.ne.Scalar(x, 0), aten.lt.Scalar(x, 0), aten.gt.Scalar(x, 0)),
+    "more comparisons": lambda x: (aten.le.Scalar(x, 0), aten.ge.Scalar(x, 0)),
+    "logic": lambda x: (
+        aten.logical_not.default(aten.logical_and.default(x > 0, x < 1)),
+        aten.__or__.Tensor(x > 1, aten.bitwise_not.default(x > 0)),
+    ),
+    "activations": lambda x: aten.gelu.default(aten.silu.default(aten.hardsigmoid.default(aten.hardswish.default(x)))),
+    "more activations": lambda x: aten.relu.default(aten.tanh.default(aten.sigmoid.default(x)) - 0.5),
+    "relu6": lambda x: aten.relu6.default(x * 9),
+    "leaky": lambda x: (aten.leaky_relu.default(x, 0.2), aten.leaky_relu.default(x)),
+    "elu": lambda x: (aten.elu.default(x), aten.elu.default(x, 0.5)),
+    "softplus": aten.softplus.default,
+    "softmax": lambda x: (aten.softmax.int(x, -1), aten.log_softmax.int(x, 1)),
+    "softmax as another type": lambda x: aten.softmax.int(aten.gt.Scalar(x, 0).float(), -1, torch.float32),
+    "nothing": lambda x: aten.dropout.default(aten.contiguous.default(aten.clone.default(x)), 0.5, False),
+    "types": lambda x: aten.to.dtype(aten.to.dtype(x > 0, torch.int64), torch.float32) + x,
+    "shapes": lambda x: aten.flatten.using_ints(aten.unflatten.int(x, -1, [2, 4]), 1, 2),
+    "reshape": lambda x: (aten.reshape.default(x, [2, 8, 5]), aten.reshape.default(x, [-1, 4])),
+    "orders": lambda x: aten.transpose.int(aten.permute.default(x, [2, 0, 1]), 0, -1),
+    "matrix": lambda x: aten.t.default(aten.select.int(x, 0, 1)),
+    "dimensions": lambda x: aten.squeeze.dim(aten.squeeze.dims(aten.unsqueeze.default(x[None], 1), [0, 1]), 0),
+    "expand": lambda x: aten.expand.default(aten.unsqueeze.default(x, 2), [2, -1, 3, 8]),
+    "expand that changes nothing": lambda x: aten.expand.default(x, [-1, 5, 8]),
+    "the size of the batch": lambda x: aten.expand.default(x[:1], [aten.sym_size.int(x, 0), 5, 8]),
+    "repeat": lambda x: aten.repeat.default(x, [1, 2, 1]),
+    "joins": lambda x: aten.cat.default([aten.stack.default([x, x], 1), aten.stack.default([x, 2 * x], 1)], 1),
+    "parts": lambda x: (
+        *_both(aten.split.Tensor(x, 4, 2)),
+        *_both(aten.split_with_sizes.default(x, [2, 3], 1)),
+        *_both(aten.chunk.default(x, 2, -1)),
+    ),
+    "slices": lambda x: (aten.slice.Tensor(x, 1, 1, 4), aten.slice.Tensor(x, -1, 0, 2**62, 2), aten.slice.Tensor(x)),
+    "entries": lambda x: (*_both(aten.unbind.int(x, 1)), aten.narrow.default(x, 2, 1, 3)),
+    "pads": lambda x: (aten.constant_pad_nd.default(x, [1, 2], 3.0), aten.constant_pad_nd.default(x, [0, 0, 1, 0])),
+    "made of nothing": lambda x: aten.new_ones.default(x, [2, 5, 1]) * x + aten.new_zeros.default(x, [8]),
+    "made alike": lambda x: x * aten.ones_like.default(x) + aten.zeros_like.default(x, dtype=torch.float32),
+    "means": lambda x: (aten.mean.dim(x, [1]), aten.mean.dim(x, [-1], True), aten.mean.default(x)),
+    "sums": lambda x: (aten.sum.dim_IntList(x, [2]), aten.sum.dim_IntList(x > 0, [1], dtype=torch.float32)),
+    "largest": lambda x: aten.amax.default(x, [1]),
+    "running sums": lambda x: aten.cumsum.default(x, 1),
+    "gated halves": lambda x: aten.glu.default(x, -1),
+    "attention": lambda x: aten.scaled_dot_product_attention.default(x, x, x),
+    "norm of a layer": lambda x: aten.layer_norm.default(x, [8]),
+    "an Einstein sum": lambda x: aten.einsum.default("bij,bkj->bik", [x, x]),
+}
+
+IMAGES = {
+    "pools": lambda x: (aten.max_pool2d.default(x, [3, 3], [2, 2]), aten.avg_pool2d.default(x, [2, 2])),
+    "mean of all": lambda x: aten.adaptive_avg_pool2d.default(x, [1, 1]),
+    "shuffled pixels": lambda x: aten.pixel_shuffle.default(x, 2),
+    "norms of groups": lambda x: (
+        aten.group_norm.default(x, 2),
+        aten.group_norm.default(x, 2, normal(4), normal(4), 1e-3),
+    ),
+    "repeated pixels": lambda x: (
+        aten.upsample_nearest2d.vec(x, None, [2.0, 2.0]),
+        aten.upsample_nearest2d.vec(x, [18, 21], None),
+    ),
+    "pixels between": lambda x: (
+        aten.upsample_bilinear2d.vec(x, None, False, [2.0, 3.0]),
+        aten.upsample_bilinear2d.vec(x, [17, 13], True, None),
+    ),
+}
+
+TWO = {
+    "products": (lambda x, y: (aten.matmul.default(x, y), aten.mm.default(x[0], y)), TOKENS, normal(8, 3)),
+    "batches of products": (aten.bmm.default, TOKENS, normal(2, 8, 4)),
+    "linear": (aten.linear.default, TOKENS, normal(3, 8)),
+    "extremes": (lambda x, y: (aten.maximum.default(x, y), aten.minimum.default(x, y)), TOKENS, normal(2, 5, 8)),
+    "choices": (lambda x, y: aten.where.self(x > 0, x, y), TOKENS, normal(2, 5, 8) * 3),
+    "masks": (lambda x, n: aten.masked_fill.Scalar(x, n == 0, -9.0), TOKENS, whole(2, 5, 1, below=2)),
+    "more logic": (lambda x, y: aten.logical_or.default(x > 0, y > 0), TOKENS, normal(2, 5, 8)),
+    "a table": (aten.embedding.default, normal(5, 8), whole(2, 3)),
+    "whole entries": (lambda x, n: aten.index_select.default(x, 1, n), TOKENS, whole(3)),
+    "single numbers": (lambda x, n: aten.gather.default(x, 2, n), TOKENS, whole(2, 5, 3)),
+    "an index": (lambda x, n: aten.index.Tensor(x, [None, n]), TOKENS, whole(3)),
+    "two indices": (lambda x, n: aten.index.Tensor(x, [_places(n), n]), TOKENS, whole(3, 4)),
+    "two indices into truth": (lambda x, n: aten.index.Tensor(x > 0, [_places(n), n]), TOKENS, whole(3, 4)),
+    "slopes": (aten.prelu.default, IMAGE, normal(4)),
+    "a convolution": (lambda x, w: aten.conv2d.default(x, w, None, [2, 1], [1, 1]), IMAGE, normal(6, 4, 3, 3)),
+    "a depthwise one": (
+        lambda x, w: aten.conv2d.default(x, w, None, [1, 1], [0, 0], [1, 1], 4),
+        IMAGE,
+        normal(4, 1, 3, 3),
+    ),
+    "heads that share keys": (
+        lambda q, k: aten.scaled_dot_product_attention.default(q, k, k, enable_gqa=True),
+        normal(2, 4, 5, 8),
+        normal(2, 2, 5, 8),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ONE)
+def test_of_tokens(case):
+    check(stage_of(Call(ONE[case]), TOKENS))
+
+
+@pytest.mark.parametrize("case", IMAGES)
+def test_of_images(case):
+    check(stage_of(Call(IMAGES[case]), IMAGE))
+
+
+@pytest.mark.parametrize("case", TWO)
+def test_of_two_inputs(case):
+    function, x, y = TWO[case]
+    check(stage_of(Call2(function), x, y))
+
+
+def _three():
+    return stage_of(Call3(lambda x, w, b: aten.addmm.default(b, x[0], w)), TOKENS, normal(8, 3), normal(3))
+
+
+def test_a_product_and_a_sum():
+    check(_three())
+
+
+def test_every_emitter_is_exercised(monkeypatch):
+    used = set()
+
+    class Watched(dict):
+        def get(self, key, default=None):
+            found = super().get(key, default)
+            used.add(id(found))
+            return found
+
+    monkeypatch.setattr("hwnas.backends.export.trace.FUNCTIONS", Watched(FUNCTIONS))
+    stages = [stage_of(Call(f), TOKENS) for f in ONE.values()] + [stage_of(Call(f), IMAGE) for f in IMAGES.values()]
+    for stage in [*stages, *(stage_of(Call2(f), x, y) for f, x, y in TWO.values()), _three()]:
+        export(stage)
+    own = {id(found): str(key) for key, found in FUNCTIONS.items() if isinstance(key, torch._ops.OpOverload)}
+    assert sorted(own[one] for one in own.keys() - used) == []
+
+
+def test_a_batch_stays_open_through_reshapes():
+    stage = stage_of(Call(lambda x: aten.reshape.default(aten.reshape.default(x, [-1, 4]), [-1, 5, 8])), TOKENS)
+    graph = export(stage, dynamic_batch=True)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(graph.model, providers=["CPUExecutionProvider"])
+    x = normal(7, 5, 8)
+    (found,) = session.run(None, {graph.inputs[0]: x.numpy()})
+    assert torch.equal(torch.from_numpy(found), x)
+
+
+def test_a_saved_program_is_exported_without_torchs_exporter(tmp_path):
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+    x = normal(2, 3, 8, 8)
+    torch.export.save(torch.export.export(module.eval(), (x,)), str(tmp_path / "it.pt2"))
+    loaded = torch.export.load(str(tmp_path / "it.pt2")).module()
+    check(Stage("it", loaded, (x,), ("x",)))
