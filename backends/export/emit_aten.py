@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
 from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling, emit_products
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
-from hwnas.backends.export.registered import FUNCTIONS, Emitter, function
+from hwnas.backends.export.registered import FUNCTIONS, Emitter, function, module
 
 _LOADED = (emit_arithmetic, emit_arrays, emit_pooling, emit_products)  # importing them registers what is reused here
 _ATEN: Any = torch.ops.aten
@@ -325,6 +326,40 @@ def group_norm(
             column = g.op("Reshape", one, g.ints(-1, *[1] * (rank - 2)), rank=rank - 1, dtype=dtype)
             x = g.like(kind, x, column)
     return x
+
+
+@module(nn.GroupNorm)
+def group_norm_module(g: GraphBuilder, m: nn.GroupNorm, x: Value, *, name: str) -> Value:
+    """Write a group-norm."""
+    weight = None if m.weight is None else g.weight(f"{name}.weight", m.weight)
+    bias = None if m.bias is None else g.weight(f"{name}.bias", m.bias)
+    found: Value = group_norm(g, x, m.num_groups, weight, bias, m.eps)
+    return found
+
+
+@aten("rms_norm")
+def rms_norm(
+    g: GraphBuilder,
+    input: Value,
+    normalized_shape: Sequence[int],
+    weight: Value | None = None,
+    eps: float | None = None,
+) -> Value:
+    """Write a norm by the root of the mean square."""
+    dtype, rank = g.dtype_of(input), g.rank(input)
+    axes = g.ints(*range(rank - len(normalized_shape), rank))
+    mean = g.op("ReduceMean", g.like("Mul", input, input), axes, rank=rank, dtype=dtype, keepdims=1)
+    least = torch.finfo(dtype).eps if eps is None else eps
+    x = g.like("Div", input, g.like("Sqrt", g.like("Add", mean, g.constant(least, dtype))))
+    return x if weight is None else g.like("Mul", x, weight)
+
+
+@module(nn.RMSNorm)
+def rms_norm_module(g: GraphBuilder, m: nn.RMSNorm, x: Value, *, name: str) -> Value:
+    """Write a norm by the root of the mean square."""
+    weight = None if m.weight is None else g.weight(f"{name}.weight", m.weight)
+    found: Value = rms_norm(g, x, m.normalized_shape, weight, m.eps)
+    return found
 
 
 # --- reductions and images -------------------------------------------------------------------------------------------

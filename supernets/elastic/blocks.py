@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -21,6 +22,19 @@ _CONVOLUTIONS = {
     "conv_transpose3d": nn.ConvTranspose3d,
 }
 
+_BATCH_NORMS: dict[int, Callable[..., nn.Module]] = {
+    0: nn.BatchNorm1d,
+    1: nn.BatchNorm1d,
+    2: nn.BatchNorm2d,
+    3: nn.BatchNorm3d,
+}
+_NORMS: dict[str, Callable[[Block], nn.Module]] = {
+    "batch_norm": lambda block: _BATCH_NORMS[len(block.input) - 2](block.input[1]),
+    "group_norm": lambda block: nn.GroupNorm(block.option("groups"), block.input[1]),
+    "layer_norm": lambda block: nn.LayerNorm(block.input[-1], bias=block.option("weights") > 1),
+    "rms_norm": lambda block: nn.RMSNorm(block.input[-1]),
+}
+
 
 def stage(block: Block, batch: int) -> Stage:
     """Return a block with live random weights and example inputs of ``batch`` samples.
@@ -29,7 +43,7 @@ def stage(block: Block, batch: int) -> Stage:
         block: one of those of a model's slots; its shapes are of one sample, the batch's dimension with them.
         batch: samples per inference.
     """
-    shape = _shape(block, batch)
+    shape = (batch, *block.input) if block.kind == "parameter" else _shape(block, batch)
     inputs: tuple[torch.Tensor, ...] = (random_input(*shape),)
     if block.kind == "attention":
         tokens = block.option("tokens")
@@ -41,8 +55,9 @@ def stage(block: Block, batch: int) -> Stage:
 
 
 def _shape(block: Block, batch: int) -> tuple[int, ...]:
-    """Return the shape of a block's input: a table is of so many samples in its first dimension, where that is 1."""
-    return (batch, *block.input[1:]) if block.input and block.input[0] == 1 else block.input
+    """Return the shape of a block's input for so many samples: those are its first dimension of 1."""
+    place = block.input.index(1) if 1 in block.input else -1
+    return tuple(batch if number == place else size for number, size in enumerate(block.input))
 
 
 def _other(block: Block, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -57,6 +72,8 @@ def _module(block: Block) -> nn.Module:
         return nn.Linear(block.input[-1], block.output[-1], bias=bool(block.option("bias")))
     if block.kind in _CONVOLUTIONS:
         return _convolution(block)
+    if block.kind in _NORMS:
+        return _NORMS[block.kind](block)
     return _Product() if block.kind != "parameter" else _Scale(block.input)
 
 
@@ -77,7 +94,7 @@ def _convolution(block: Block) -> nn.Module:
         groups=options.get("groups0", 1),
         bias=bool(options["bias"]),
     )
-    return made
+    return nn.Sequential(made, _BATCH_NORMS[rank](block.output[1])) if options["norm"] else made
 
 
 class _Product(nn.Module):

@@ -47,6 +47,9 @@ _WEIGHTED = {
 }
 
 
+_NORMS = ("batch_norm", "group_norm", "layer_norm", "rms_norm")
+
+
 @dataclass(frozen=True)
 class Presence:
     """Where a choice of depth decides whether a node runs.
@@ -101,19 +104,18 @@ class _Weighted:
         return cls(node, x, y, made, given, again, kernel, channel, depthwise, groups)
 
     def block(
-        self, made: Axis, given: Axis, sizes: Sizes, *, counted: bool, biased: tuple[int, int], batch: Sizes
+        self, made: Axis, given: Axis, sizes: Sizes, *, counted: bool, biased: tuple[int, int], normed: int = 0
     ) -> Block:
         """Return the block of a part of the outputs and a part of the inputs.
 
         Args:
             made: the part of the outputs.
             given: the part of the inputs.
-            sizes: of the elastic leaves.
+            sizes: of the elastic leaves, and of the batch.
             counted: the weight's parameters count here.
             biased: whether it has a bias, and whether that one's parameters count here.
-            batch: the size of the batch.
+            normed: parameters per channel of the batch-norm behind it, which runtimes fold into it.
         """
-        sizes = {**batch, **sizes}
         out, inner, kernel = made.measured(sizes), given.measured(sizes), math.prod(self.kernel)
         groups = out if self.depthwise else self.groups
         taken = groups if self.depthwise else inner * self.groups
@@ -123,9 +125,11 @@ class _Weighted:
             self.node.operator if "conv" in self.node.operator else "linear",
             _shaped(self.x, sizes, self.channel, taken),
             _shaped(self.y, sizes, self.channel, out),
-            (*options, *((("groups0", groups),) if groups > 1 else ()), ("bias", biased[0])),
+            (*options, *((("groups0", groups),) if groups > 1 else ()), ("bias", biased[0]), ("norm", int(normed > 0))),
             macs=math.prod(axis.measured(sizes) for axis in self.places) * out * inner * kernel,
-            params=out * inner * kernel * counted + out * biased[1],
+            params=out * inner * kernel * counted + out * (biased[1] + normed),
+            norms=out if normed > 1 else 0,
+            biases=out if biased[1] or normed else 0,
         )
 
 
@@ -172,6 +176,8 @@ class Counter:
             yield from self._einsum(node)
         elif node.operator == "scaled_dot_product_attention":
             yield self._attention(node)
+        elif node.operator in _NORMS:
+            yield from self._norm(node)
         for weight in weights:
             if weight.target in self._analysis.program.trained and weight.target not in self._counted:
                 self._counted.add(weight.target)
@@ -194,10 +200,39 @@ class Counter:
         shift = node.args[places.bias] if 0 <= places.bias < len(node.args) else None
         bias = shift.name if isinstance(shift, Ref) and self._by_name[shift.name].op == WEIGHT else ""
         named = self._first_use(bias) if bias else False
+        normed = self._folded(node)
         for (o, made), (i, given) in itertools.product(enumerate(layer.made.terms()), enumerate(layer.given.terms())):
             biased = (int(bool(bias) and i == 0), int(named and i == 0))
-            block = functools.partial(layer.block, made, given, counted=first, biased=biased, batch=self._batch)
+            folded = normed if i == 0 else 0
+            block = functools.partial(layer.block, made, given, counted=first, biased=biased, normed=folded)
             yield self._slot(node, f"{o}.{i}", (made, given, *layer.places), block)
+
+    def _folded(self, node: Node) -> int:
+        """Return the parameters per channel of a batch-norm that alone reads a convolution, and count them there."""
+        readers = self._analysis.program.readers[node.name]
+        if "conv" not in node.operator or len(readers) != 1 or readers[0].operator != "batch_norm":
+            return 0
+        weights = [ref.name for ref in readers[0].args[1:3] if isinstance(ref, Ref)]
+        return sum(self._first_use(name) for name in weights if self._by_name[name].op == WEIGHT)
+
+    def _norm(self, node: Node) -> Iterator[Slot]:
+        """Yield a slot for each part of a norm's channels."""
+        x = self._analysis.of(node.args[0].name)
+        place = 1 if node.operator in ("batch_norm", "group_norm") else len(x) - 1
+        names = [ref.name for ref in node.args if isinstance(ref, Ref)][1:]
+        weights = [name for name in names if self._by_name[name].op == WEIGHT and len(self._by_name[name].shape) == 1]
+        count = sum(self._first_use(name) for name in weights)
+        if not count:
+            return
+        groups = (("groups", node.args[1]),) if node.operator == "group_norm" else ()
+        for number, term in enumerate(x[place].terms()):
+
+            def block(sizes: Sizes, term: Axis = term) -> Block:
+                shape = _shaped(x, sizes, place, term.measured(sizes))
+                options = (*groups, ("weights", count))
+                return Block(node.operator, shape, shape, options, params=count * term.measured(sizes))
+
+            yield self._slot(node, str(number), (term, *(axis for axis in x if axis is not x[place])), block)
 
     def _product(self, node: Node) -> Iterator[Slot]:
         """Yield the slot of a matrix product."""

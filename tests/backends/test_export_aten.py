@@ -72,6 +72,7 @@ ONE = {
     "gated halves": lambda x: aten.glu.default(x, -1),
     "attention": lambda x: aten.scaled_dot_product_attention.default(x, x, x),
     "norm of a layer": lambda x: aten.layer_norm.default(x, [8]),
+    "root mean square": lambda x: (aten.rms_norm.default(x, [8]), aten.rms_norm.default(x, [8], normal(8), 1e-3)),
     "an Einstein sum": lambda x: aten.einsum.default("bij,bkj->bik", [x, x]),
 }
 
