@@ -9,7 +9,15 @@ import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_aten, emit_modules, emit_pooling, emit_products
+from hwnas.backends.export import (
+    emit_arithmetic,
+    emit_arrays,
+    emit_aten,
+    emit_aten_layers,
+    emit_modules,
+    emit_pooling,
+    emit_products,
+)
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.registered import FUNCTIONS, module_emitter
 
@@ -17,6 +25,7 @@ _LOADED = (
     emit_arithmetic,
     emit_arrays,
     emit_aten,
+    emit_aten_layers,
     emit_modules,
     emit_pooling,
     emit_products,
