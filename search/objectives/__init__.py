@@ -118,5 +118,7 @@ def _make(name: str, sources: Sources) -> Objective:
         provider = "quality"
     else:
         raise UnknownNameError("objective", name, names(sources))
-    objective: Objective = registry.create(provider, sources, spelled=name if argument_of(name) else None)
+    # Only those that take an argument know of one: others' objectives are made with two.
+    argument = {} if argument_of(name) is None else {"spelled": name}
+    objective: Objective = registry.create(provider, sources, **argument)
     return objective

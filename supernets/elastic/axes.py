@@ -31,10 +31,11 @@ class Axis:
     Attributes:
         form: "" for a leaf, or ``PRODUCT`` or ``JOIN``.
         heads: it counts the heads of an attention.
+        counting: it is of the numbers 0, 1, 2 ..., so that what they index is taken whole.
         parts: of a product, the outermost first; of a join, in order.
     """
 
-    __slots__ = ("_same", "batch", "fixed", "form", "heads", "parts", "size")
+    __slots__ = ("_same", "batch", "counting", "fixed", "form", "heads", "parts", "size")
 
     def __init__(self, size: int, fixed: str = "", *, batch: bool = False) -> None:
         self.size = size
@@ -42,6 +43,7 @@ class Axis:
         self.batch = batch
         self.form = ""
         self.heads = False
+        self.counting = False
         self.parts: tuple[Axis, ...] = ()
         self._same: Axis | None = None
 

@@ -39,7 +39,8 @@ class _Places(NamedTuple):
     given: int
 
 
-_WEIGHTED = {
+# The operators that multiply an activation with a weight.
+WEIGHTED = {
     **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d"), _Places(0, 1, 2, 0, 1)),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _Places(0, 1, 2, 1, 0)),
     **dict.fromkeys(("matmul", "mm"), _Places(0, 1, -1, 1, 0)),
@@ -91,7 +92,7 @@ class _Weighted:
     @classmethod
     def of(cls, node: Node, analysis: Analysis) -> _Weighted:
         """Return the layer of a call."""
-        places = _WEIGHTED[node.operator]
+        places = WEIGHTED[node.operator]
         weight = analysis.of(node.args[places.weight].name)
         x, y = analysis.of(node.args[places.x].name), analysis.of(node.name)
         made, given = weight[places.made], weight[places.given]
@@ -185,7 +186,7 @@ class Counter:
 
     def _has_weight(self, node: Node) -> bool:
         """Return whether a call multiplies an activation with a matrix, or with kernels, of the model."""
-        places = _WEIGHTED.get(node.operator)
+        places = WEIGHTED.get(node.operator)
         if places is None:
             return False
         x, weight = (self._by_name[node.args[place].name] for place in (places.x, places.weight))
@@ -195,7 +196,7 @@ class Counter:
 
     def _weighted(self, node: Node) -> Iterator[Slot]:
         """Yield a slot for each part of a layer's outputs and each part of its inputs."""
-        layer, places = _Weighted.of(node, self._analysis), _WEIGHTED[node.operator]
+        layer, places = _Weighted.of(node, self._analysis), WEIGHTED[node.operator]
         first = self._first_use(node.args[places.weight].name)
         shift = node.args[places.bias] if 0 <= places.bias < len(node.args) else None
         bias = shift.name if isinstance(shift, Ref) and self._by_name[shift.name].op == WEIGHT else ""

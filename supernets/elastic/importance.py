@@ -11,7 +11,8 @@ import numpy as np
 
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import JOIN, PRODUCT, Axis
-from hwnas.supernets.elastic.program import WEIGHT
+from hwnas.supernets.elastic.counts import WEIGHTED
+from hwnas.supernets.elastic.program import WEIGHT, Node, Ref
 from hwnas.supernets.elastic.sets import ChannelSet
 from hwnas.supernets.space import FloatArray, IntArray
 
@@ -22,10 +23,12 @@ _SHIFTS = ("bias", "running_mean", "running_var")
 def by_weights(analysis: Analysis, sets: Sequence[ChannelSet]) -> dict[Axis, IntArray]:
     """Return the channels of each set, the most important first: those with the largest weights.
 
-    A channel's importance is the mean square of its entries in each weight that has it, in units of that weight's mean
-    over channels, averaged over the weights (the grouped L2 norm of Fang et al., 2023, arXiv 2301.12900).
+    A channel's importance is the mean square of the weights that make it, times that of the weights that read it, each
+    in units of its layer's mean over channels and averaged over the layers (a grouped L2 norm, as of Fang et al., 2023,
+    arXiv 2301.12900). The product does not change where a layer is scaled up and the next one down. Of a layer before a
+    batch-norm, which takes its scale away, the batch-norm's own scale counts.
     """
-    scores: dict[Axis, FloatArray] = {one.axis: np.zeros(one.axis.size) for one in sets}
+    making, reading = ({one.axis: np.zeros(one.axis.size) for one in sets} for _ in range(2))
     for node in analysis.program.nodes:
         if node.op != WEIGHT or node.target.endswith(_SHIFTS):
             continue
@@ -35,8 +38,30 @@ def by_weights(analysis: Analysis, sets: Sequence[ChannelSet]) -> dict[Axis, Int
             for dim, axis in enumerate(analysis.of(node.name)):
                 others = [other for other in range(weight.dim()) if other != dim]
                 along = (squares.mean(others) if others else squares).numpy()
-                add(scores, axis, along)
-    return ranked(scores)
+                if _reads(analysis, node, dim):
+                    add(reading, axis, along)
+                elif not _is_rescaled(analysis, node):
+                    add(making, axis, along)
+    return ranked({axis: _whole(making[axis]) * _whole(reading[axis]) for axis in making})
+
+
+def _whole(score: FloatArray) -> FloatArray:
+    """Return a score; 1 for every channel where no weight says anything."""
+    return score if score.any() else np.ones_like(score)
+
+
+def _reads(analysis: Analysis, node: Node, dim: int) -> bool:
+    """Return whether a dimension of a weight is what a layer reads, and not what it makes."""
+    (reader, *_) = analysis.program.readers[node.name]
+    places = WEIGHTED.get(reader.operator)
+    return places is not None and reader.args[places.weight] == Ref(node.name) and dim == places.given
+
+
+def _is_rescaled(analysis: Analysis, node: Node) -> bool:
+    """Return whether a weight makes what only a batch-norm reads."""
+    (reader, *_) = analysis.program.readers[node.name]
+    behind = analysis.program.readers[reader.name]
+    return reader.operator in WEIGHTED and len(behind) == 1 and behind[0].operator == "batch_norm"
 
 
 def ranked(scores: Mapping[Axis, FloatArray]) -> dict[Axis, IntArray]:

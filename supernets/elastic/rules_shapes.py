@@ -198,8 +198,11 @@ def index(node: Node, x: Flowing, indices: Sequence[Flowing | None]) -> Any:
     given = [one for one in indices if one is not None]
     together = chosen == list(range(chosen[0], chosen[0] + len(chosen)))
     rest = [axis for number, axis in enumerate(x.axes) if number not in chosen]
-    for number in chosen:
-        if not x.axes[number].found().batch:
+    for number, one in zip(chosen, given, strict=True):
+        whole = next((axis for axis in one.axes if axis.counting and axis.size == x.axes[number].size), None)
+        if whole is not None:
+            unify(x.axes[number], whole, at(node))
+        elif not x.axes[number].found().batch:
             fix(x.axes[number], at(node))
     count = len(node.shape) - len(rest)
     start = chosen[0] if together else 0
@@ -207,7 +210,15 @@ def index(node: Node, x: Flowing, indices: Sequence[Flowing | None]) -> Any:
     return [*x.axes[:start], *axes, *rest[start:]] if together else [*axes, *rest]
 
 
-@rule("full", "zeros", "ones", "empty", "new_ones", "new_zeros", "new_full", "new_empty", "arange", "scalar_tensor")
+@rule("arange")
+def counted(node: Node, *args: Any, **kwargs: Any) -> Axes:
+    """Count as far as is needed."""
+    axis = loose(node.shape[0])
+    axis.counting = True
+    return [axis]
+
+
+@rule("full", "zeros", "ones", "empty", "new_ones", "new_zeros", "new_full", "new_empty", "scalar_tensor")
 def made(node: Node, *args: Any, **kwargs: Any) -> Axes:
     """Give what is made of nothing the sizes that are needed."""
     return [loose(size) for size in node.shape]

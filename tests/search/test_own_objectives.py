@@ -45,7 +45,7 @@ def test_another_form_is_refused(spelled):
 
 def test_what_was_nearly_one_of_ours_is_suggested():
     with pytest.raises(UsageError, match=r"or one that hwnas evaluates.*did you mean 'latency:p99'"):
-        own_objective("latency:p9")
+        own_objective("latncy:p99")
 
 
 def test_values_are_the_callers_and_none_is_a_failure():

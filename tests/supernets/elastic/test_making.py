@@ -124,7 +124,7 @@ def test_what_cannot_be_used_is_said_with_file_and_function(file, function, said
         ("model=M,depth=maybe", "on or off"),
         ("model=M,wdth=1", "'width'"),
         ("model=M,fix=nowhere.*", "no layer of the model is named 'nowhere.*'"),
-        ("model=M,importance=luck", "weights or activations"),
+        ("model=M,importance=luck", "weights, activations or gradients"),
         ("model=M,importance=activations", "belong together"),
         ("model=M,digest=123456", "makes another super-network now"),
         ("file=nothing.elastic", "no super-network of a model"),
