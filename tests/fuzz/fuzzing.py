@@ -76,7 +76,8 @@ def _ended():
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.signal(signal.SIGPROF, before)
+        # A signal that comes late must not end the whole process, which is what this one does where nobody handles it.
+        signal.signal(signal.SIGPROF, signal.SIG_IGN if before is signal.SIG_DFL else before)
 
 
 def _pages(column):
