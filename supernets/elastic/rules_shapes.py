@@ -224,6 +224,18 @@ def made(node: Node, *args: Any, **kwargs: Any) -> Axes:
     return [loose(size) for size in node.shape]
 
 
+@rule("diff")
+def difference(node: Node, x: Flowing, n: int = 1, dim: int = -1, *ends: Flowing | None) -> Axes:
+    """Fix the dimension along which neighbours are subtracted; what is put before and behind has the others."""
+    dim %= len(x.axes)
+    for end in (one for one in ends if one is not None):
+        for number, axis in enumerate(end.axes):
+            if number != dim:
+                unify(x.axes[number], axis, at(node))
+    fix(x.axes[dim], at(node))
+    return [constant(size, node) if number == dim else x.axes[number] for number, size in enumerate(node.shape)]
+
+
 @rule("tril", "triu")
 def triangle(node: Node, x: Flowing, diagonal: int = 0) -> Axes:
     """Fix the two dimensions of the triangle."""
