@@ -169,6 +169,22 @@ def cut(
     return found
 
 
+@aten("diff")
+def difference(
+    g: GraphBuilder, input: Value, n: int = 1, dim: int = -1, prepend: Value | None = None, append: Value | None = None
+) -> Value:
+    """Write the differences of neighbours along a dimension."""
+    if n != 1:
+        raise Unsupported(f"differences of order {n}")
+    parts = [one for one in (prepend, input, append) if one is not None]
+    x = parts[0] if len(parts) == 1 else emit_arrays.concatenate(g, parts, dim)
+    if g.dtype_of(x) == torch.bool:
+        raise Unsupported("differences of truth values")
+    before = (slice(None),) * (dim % g.rank(input))
+    later = emit_arrays.getitem(g, x, (*before, slice(1, None)))
+    return g.like("Sub", later, emit_arrays.getitem(g, x, (*before, slice(None, -1))))
+
+
 @aten("unbind")
 def unbind(g: GraphBuilder, input: Value, dim: int = 0) -> list[Value]:
     """Write each entry along a dimension."""

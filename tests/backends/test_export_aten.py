@@ -62,6 +62,7 @@ ONE = {
     ),
     "slices": lambda x: (aten.slice.Tensor(x, 1, 1, 4), aten.slice.Tensor(x, -1, 0, 2**62, 2), aten.slice.Tensor(x)),
     "entries": lambda x: (*_both(aten.unbind.int(x, 1)), aten.narrow.default(x, 2, 1, 3)),
+    "differences": lambda x: (aten.diff.default(x, 1, 1), aten.diff.default(x, 1, -1, aten.slice.Tensor(x, 2, 0, 1))),
     "pads": lambda x: (aten.constant_pad_nd.default(x, [1, 2], 3.0), aten.constant_pad_nd.default(x, [0, 0, 1, 0])),
     "made of nothing": lambda x: aten.new_ones.default(x, [2, 5, 1]) * x + aten.new_zeros.default(x, [8]),
     "made alike": lambda x: x * aten.ones_like.default(x) + aten.zeros_like.default(x, dtype=torch.float32),
