@@ -17,9 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwnas.supernets.errors import ChangedError
+
+if TYPE_CHECKING:
+    import torch
 
 # How many characters of a digest messages and names of sources have.
 SHOWN = 16
@@ -111,6 +114,14 @@ def content_digests(files: Sequence[Path]) -> list[str]:
             found = dict(zip(unknown, pool.map(_read, (files[row] for row in unknown)), strict=True))
         cache.put({stamps[row]: digest for row, digest in found.items() if stamps[row].conclusive(now_ns)})
     return [found[row] if row in found else known[stamp] for row, stamp in enumerate(stamps)]
+
+
+def bytes_of(tensor: torch.Tensor) -> memoryview:
+    """Return the values of a tensor as they lie in memory, to be digested."""
+    import torch
+
+    plain = tensor.detach().contiguous().cpu().reshape(-1)
+    return plain.view(torch.uint8).numpy().data
 
 
 def combined(parts: Sequence[str]) -> str:

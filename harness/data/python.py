@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.data.argument import parse_argument
-from hwnas.harness.data.own_batches import NamesInputs, OwnBatches, digest_of, inputs_of, read
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import DataError, UsageError
+from hwnas.supernets.own_batches import NamesInputs, OwnBatches, digest_of, inputs_of, read
 from hwnas.supernets.space import Config
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.training import Batch, TrainingOptions

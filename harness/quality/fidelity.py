@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.data.argument import parse_argument
-from hwnas.harness.data.own_batches import Inputs, NamesInputs, digest_of, inputs_of, read
+from hwnas.harness.measurement.intervals import half_width
 from hwnas.harness.quality.evaluated import EvaluatedQuality, Score
 from hwnas.harness.quality.quality import QualityOptions
 from hwnas.supernets.contents import SHOWN, Content
 from hwnas.supernets.errors import NotFiniteError, NotServedError, QualityError, suggestion
+from hwnas.supernets.own_batches import Inputs, NamesInputs, digest_of, inputs_of, read
 from hwnas.supernets.space import Config, FloatArray
 from hwnas.supernets.supernet import HasOwnWeights, SuperNetwork
 
@@ -174,7 +175,7 @@ class _Fidelity:
         outputs = self._outputs(self.net.build(config, self.weights))
         pairs = zip(outputs, self._wanted, strict=True)
         values = np.concatenate([self._per_sample(found, wanted) for found, wanted in pairs])
-        half = 1.959964 * values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+        half = half_width() * values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
         mean = float(values.mean())
         return Score(mean, mean - half, mean + half, len(values))
 

@@ -17,6 +17,7 @@ import numpy as np
 from hwnas.backends.outputs import check_finite
 from hwnas.harness.data.argument import parse_argument, whole_number
 from hwnas.harness.data.text import LanguageModel, language_model, tokeniser_of, window_of, windows_needed
+from hwnas.harness.measurement.intervals import half_width
 from hwnas.harness.quality.evaluated import EvaluatedQuality
 from hwnas.harness.quality.quality import QualityOptions, QualityProgress, Score
 from hwnas.supernets.contents import Content
@@ -40,7 +41,6 @@ _OPTIONS = ("stride", "tokenizer", "window")
 _SEED = 0
 # Logits that are held at a time: those of 50,000 tokens fill 64 MB for 320 positions.
 _LOGITS = 1 << 24
-_Z = 1.959964
 
 
 def serves(name: str, net: SuperNetwork) -> list[str]:
@@ -141,7 +141,8 @@ def corpus_perplexity(losses: FloatArray, counts: IntArray) -> tuple[float, floa
         return _exp(mean), math.nan, math.nan
     # The error of a ratio of two sums (Cochran, 1977).
     error = math.sqrt(float(np.var(losses - mean * counts, ddof=1)) / len(losses)) / float(counts.mean())
-    return _exp(mean), _exp(mean - _Z * error), _exp(mean + _Z * error)
+    half = half_width() * error
+    return _exp(mean), _exp(mean - half), _exp(mean + half)
 
 
 @dataclass(frozen=True, eq=False)

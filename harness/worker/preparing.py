@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from hwnas.harness.host import heap
@@ -102,19 +103,7 @@ class Preparer:
         """Prepare a network for the first time, and report that."""
         self._mark(number)
         one = self._preparation(vector)
-        refusal = self._budget.refusal(weights)
-        if refusal is not None:
-            return _Failure(refusal, short=True)
-        try:
-            with self._budget.noting(weights):
-                facts = one.once()
-        except FAILURES as error:  # a backend is anybody's code
-            failure = self._failure(weights, error)
-        else:
-            self._say(Prepared(number, False, facts))
-            return one
-        _give_back()
-        return failure
+        return self._once(number, one, weights, again=False) or one
 
     def _again(self, made: dict[int, Preparation], sessions: int, weights: Mapping[int, int]) -> int:
         """Prepare each network up to ``sessions`` times, in turns; return how often memory has allowed it."""
@@ -122,7 +111,8 @@ class Preparer:
             for number, one in list(made.items()):
                 if time >= one.affordable(sessions, self._protocol.sessions_cap_s):
                     continue
-                failure = self._once_more(number, one, weights[number])
+                self._mark(number)
+                failure = self._once(number, one, weights[number], again=True)
                 if failure is not None and failure.short:
                     return time
                 if failure is not None:
@@ -130,18 +120,19 @@ class Preparer:
                     del made[number]
         return sessions
 
-    def _once_more(self, number: int, one: Preparation, weights: int) -> _Failure | None:
-        """Prepare a network once more, and report that; return why not, or ``None``."""
-        self._mark(number)
+    def _once(self, number: int, one: Preparation, weights: int, *, again: bool) -> _Failure | None:
+        """Prepare a network, and report that; return why not, or ``None``."""
         refusal = self._budget.refusal(weights)
         if refusal is not None:
             return _Failure(refusal, short=True)
         try:
-            facts = one.once()
-        except FAILURES as error:
+            # What a network takes is learnt from its first preparation: later ones find some of it ready.
+            with nullcontext() if again else self._budget.noting(weights):
+                facts = one.once()
+        except FAILURES as error:  # a backend is anybody's code
             failure = self._failure(weights, error)
         else:
-            self._say(Prepared(number, True, facts))
+            self._say(Prepared(number, again, facts))
             return None
         _give_back()
         return failure

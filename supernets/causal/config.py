@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwnas.supernets.documents import parse_json, read_text
 from hwnas.supernets.errors import UsageError
 
 CONFIG = "config.json"
@@ -68,15 +68,20 @@ class ModelShape:
 def read_config(folder: str) -> dict[str, Any]:
     """Return the content of a folder's ``config.json``; raises ``UsageError`` if there is none."""
     file = Path(folder) / CONFIG
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{file}: no such file; expected the folder of a model in Hugging Face's form") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: cannot be read ({error})") from error
+    found = read_json(file, f"{file}: no such file; expected the folder of a model in Hugging Face's form")
     if not isinstance(found, dict):
         raise UsageError(f"{file}: expected an object, got {type(found).__name__}")
     return found
+
+
+def read_json(file: Path, missing: str) -> Any:
+    """Return what a JSON file of a folder holds; raises ``UsageError``, which says ``missing`` if there is none."""
+    try:
+        return parse_json(read_text(file))
+    except FileNotFoundError:
+        raise UsageError(missing) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: cannot be read ({error})") from error
 
 
 def shape_of(config: Mapping[str, Any], folder: str) -> ModelShape:

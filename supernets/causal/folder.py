@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwnas.supernets.causal.config import CONFIG
+from hwnas.supernets.causal.config import CONFIG, read_json
 from hwnas.supernets.checkpoints import check_weights
 from hwnas.supernets.contents import Content, content_digest
 from hwnas.supernets.errors import UsageError
@@ -152,12 +152,7 @@ def _shard(folder: str, name: str) -> Path:
 
 def _index(folder: str) -> dict[str, str]:
     file = Path(folder) / INDEX
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{Path(folder) / WHOLE}: no such file, and no {INDEX}; expected safetensors") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: cannot be read ({error})") from error
+    found = read_json(file, f"{Path(folder) / WHOLE}: no such file, and no {INDEX}; expected safetensors")
     places = found.get("weight_map") if isinstance(found, dict) else None
     if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
         raise UsageError(f"{file}: weight_map: expected names of files by names of tensors")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hwnas.supernets.elastic.axes import Axis
-from hwnas.supernets.elastic.importance import add, by_weights, ranked
+from hwnas.supernets.elastic.importance import add, ranked
 from hwnas.supernets.elastic.network import ElasticModel
 from hwnas.supernets.space import FloatArray, IntArray
 
@@ -21,28 +21,25 @@ def by_activations(net: ElasticModel, batches: Sequence[tuple[torch.Tensor, ...]
 
     A channel's importance in a layer that reads it is its activations' mean square on the batches, times the mean
     square of the weights that it is multiplied with (Sun et al., 2024, arXiv 2306.11695), in units of the layer's mean
-    over channels, averaged over the layers that read it. Sets that no layer reads keep the order of their weights.
+    over channels, averaged over the layers that read it. Sets that no layer reads keep the order that they have.
 
     Args:
         net: the super-network.
         batches: inputs of the model, in its order of inputs.
     """
-    elastic = net.elastic
-    analysis = elastic.analysis
-    scores: dict[Axis, FloatArray] = {one.axis: np.zeros(one.axis.size) for one in elastic.elastic_sets}
+    analysis = net.elastic.analysis
+    scores: dict[Axis, FloatArray] = {one.axis: np.zeros(one.axis.size) for one in net.elastic.elastic_sets}
     squares = _squares(net, batches)
     for name, layer in net.layers.items():
-        weight = next(
-            node for node in analysis.program.nodes if node.target == layer.state["weight"] and node.op == "weight"
-        )
-        if layer.path in squares and len(weight.shape) > 1 and name:
-            others = [dim for dim in range(len(weight.shape)) if dim != 1]
-            norms = analysis.program.weights[weight.target].detach().double().square().mean(others).numpy()
-            if len(norms) == len(squares[layer.path]):  # in a convolution in groups, a weight is for several channels
-                add(scores, analysis.of(weight.name)[1], norms * squares[layer.path])
-    weights = by_weights(analysis, elastic.elastic_sets)
+        if layer.path not in squares:
+            continue
+        weight = analysis.program.by_name[analysis.program.by_name[name].args[1].name]
+        others = [dim for dim in range(len(weight.shape)) if dim != 1]
+        norms = analysis.program.weights[weight.target].detach().double().square().mean(others).numpy()
+        if len(norms) == len(squares[layer.path]):  # in a convolution in groups, a weight is for several channels
+            add(scores, analysis.of(weight.name)[1], norms * squares[layer.path])
     found = ranked({axis: score for axis, score in scores.items() if score.any()})
-    return {axis: found.get(axis, weights[axis]) for axis in scores}
+    return {axis: found.get(axis, net.elastic.rankings[axis]) for axis in scores}
 
 
 def _squares(net: ElasticModel, batches: Sequence[tuple[torch.Tensor, ...]]) -> dict[str, FloatArray]:

@@ -53,7 +53,8 @@ class Stage:
 def stages(analysis: Analysis) -> list[Stage]:
     """Return the blocks that can be left out, in stages; half of a stage's always stay."""
     found: list[list[Unit]] = []
-    for unit in sorted(_units(analysis), key=lambda one: _position(analysis, one.exit)):
+    places = {node.name: number for number, node in enumerate(analysis.program.nodes)}
+    for unit in sorted(_units(analysis), key=lambda one: places[one.exit]):
         behind = found and found[-1][-1].exit == unit.entry and _same(analysis, found[-1][-1].exit, unit.exit)
         if behind and _parent(found[-1][-1].path) == _parent(unit.path):
             found[-1].append(unit)
@@ -64,10 +65,6 @@ def stages(analysis: Analysis) -> list[Stage]:
 
 def _parent(path: str) -> str:
     return path.rpartition(".")[0]
-
-
-def _position(analysis: Analysis, name: str) -> int:
-    return next(number for number, node in enumerate(analysis.program.nodes) if node.name == name)
 
 
 def _units(analysis: Analysis) -> list[Unit]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hwnas.supernets.elastic.axes import Axis
-from hwnas.supernets.elastic.importance import by_weights, per_leaf, ranked
+from hwnas.supernets.elastic.importance import per_leaf, ranked
 from hwnas.supernets.elastic.network import ElasticModel
 from hwnas.supernets.elastic.program import WEIGHT
 from hwnas.supernets.space import FloatArray, IntArray
@@ -21,7 +21,7 @@ def by_gradients(net: ElasticModel, batches: Batches, loss: Callable[[Any, Any],
     """Return the channels of each set, the most important first: those without which the loss would change most.
 
     A channel's importance is the square of the sum of weight times gradient over its weights, summed over the batches
-    (Molchanov et al., 2019, arXiv 1906.10771). Sets without gradients keep the order of their weights.
+    (Molchanov et al., 2019, arXiv 1906.10771). Sets without gradients keep the order that they have.
 
     Args:
         net: the super-network.
@@ -44,9 +44,8 @@ def by_gradients(net: ElasticModel, batches: Batches, loss: Callable[[Any, Any],
                     _add(sums, axis, products, dim)
         for axis, total in sums.items():
             scores[axis] += total**2
-    weights = by_weights(analysis, net.elastic.elastic_sets)
     found = ranked({axis: score for axis, score in scores.items() if score.any()})
-    return {axis: found.get(axis, weights[axis]) for axis in scores}
+    return {axis: found.get(axis, net.elastic.rankings[axis]) for axis in scores}
 
 
 def _add(sums: dict[Axis, FloatArray], axis: Axis, products: torch.Tensor, dim: int) -> None:

@@ -15,12 +15,13 @@ from hwnas.supernets.elastic.analysis import Analysis, analysed
 from hwnas.supernets.elastic.axes import Axis, fix
 from hwnas.supernets.elastic.factory import called, checked, flat, function, model_of
 from hwnas.supernets.elastic.gradients import by_gradients
-from hwnas.supernets.elastic.network import Elastic, ElasticModel, made
+from hwnas.supernets.elastic.network import ElasticModel, made
 from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, GRADIENTS, IMPORTANCE, MODEL, SHOWN, parsed
 from hwnas.supernets.elastic.program import Program
 from hwnas.supernets.elastic.sets import Wanted
 from hwnas.supernets.elastic.tracing import Inputs, traced
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.own_batches import inputs_of
 from hwnas.supernets.own_code import explained, printing_aside
 from hwnas.supernets.plug_ins import FAILURES
 from hwnas.supernets.space import IntArray
@@ -75,24 +76,23 @@ def from_module(
     Raises:
         UsageError: it cannot be traced, or nothing of it is elastic.
     """
-    program = _program(module, inputs, what)
-    analysis = analysed(program)
-    examples = _examples(inputs, program)
-    elastic = _working(analysis, wanted, examples)
-    net = ElasticModel(what, elastic, examples)
+    analysis = _analysed(module, inputs, what)
+    net = _working(analysis, wanted, _examples(inputs, analysis.program), what)
     if options and DATA in options:
-        net = ElasticModel(what, replace(elastic, rankings=_rankings(net, options)), examples)
+        net = ElasticModel(what, replace(net.elastic, rankings=_rankings(net, options)), net.examples)
     _check_agrees(net, module, inputs, what)
     return net
 
 
-def _program(module: nn.Module, inputs: Inputs, what: str) -> Program:
+def _analysed(module: nn.Module, inputs: Inputs, what: str) -> Analysis:
     """Return the program for any batch, or else for single samples, if the model's code has their number in it."""
     try:
-        program = traced(module, inputs, what)
+        analysis = analysed(traced(module, inputs, what))
     except UsageError:
-        return traced(module, inputs, what, samples=1)
-    return traced(module, inputs, what, samples=1) if analysed(program).batch.fixed else program
+        analysis = None
+    if analysis is None or analysis.batch.fixed:
+        analysis = analysed(traced(module, inputs, what, samples=1))
+    return analysis
 
 
 def _examples(inputs: Inputs, program: Program) -> list[torch.Tensor]:
@@ -101,30 +101,27 @@ def _examples(inputs: Inputs, program: Program) -> list[torch.Tensor]:
     return [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
 
 
-def _working(analysis: Analysis, wanted: Wanted, examples: list[torch.Tensor]) -> Elastic:
-    """Return what is elastic without the sets whose smallest size does not run: they are fixed, with the reason.
+def _working(analysis: Analysis, wanted: Wanted, examples: list[torch.Tensor], what: str) -> ElasticModel:
+    """Return the super-network without the sets whose smallest size does not run: they are fixed, with the reason.
 
     The rules for dimensions know torch's operators, and not what a user's code does with a size that it asked for.
     """
-    elastic = made(analysis, wanted)
-    reason = _fault(elastic, examples, [one.axis for one in elastic.elastic_sets])
-    if reason is None:
-        return elastic
-    for one in elastic.elastic_sets:
-        alone = _fault(elastic, examples, [one.axis])
+    net = ElasticModel(what, made(analysis, wanted), examples)
+    axes = [one.axis for one in net.elastic.elastic_sets]
+    if _fault(net, axes) is None:
+        return net
+    for axis in axes:
+        alone = _fault(net, [axis])
         if alone is not None:
-            fix(one.axis, f"a smaller size does not run ({alone})")
-    return made(analysis, wanted)
+            fix(axis, f"a smaller size does not run ({alone})")
+    return ElasticModel(what, made(analysis, wanted), examples)
 
 
-def _fault(elastic: Elastic, examples: list[torch.Tensor], axes: list[Axis]) -> str | None:
+def _fault(net: ElasticModel, axes: list[Axis]) -> str | None:
     """Return why the model does not run with some sets at their smallest; ``None``: it runs."""
-    if not elastic.elastic_sets:
-        return None
-    net = ElasticModel("elastic", elastic, examples)
     x = net.space.largest()
-    depths = len(elastic.stages)
-    for number, one in enumerate(elastic.elastic_sets):
+    depths = len(net.elastic.stages)
+    for number, one in enumerate(net.elastic.elastic_sets):
         if one.axis in axes:
             x[0, depths + number] = 0
     try:
@@ -157,9 +154,9 @@ def _rankings(net: ElasticModel, options: Mapping[str, str]) -> dict[Axis, IntAr
             made = found()
             if options[IMPORTANCE] == GRADIENTS:
                 batches, loss = made
-                pairs = [(_inputs(inputs, net, what), targets) for inputs, targets in batches]
+                pairs = [(inputs_of(inputs, net, what), targets) for inputs, targets in batches]
                 return by_gradients(net, pairs, loss)
-            return by_activations(net, [_inputs(batch, net, what) for batch in made])
+            return by_activations(net, [inputs_of(batch, net, what) for batch in made])
     except UsageError:
         raise
     except FAILURES as error:
@@ -167,16 +164,6 @@ def _rankings(net: ElasticModel, options: Mapping[str, str]) -> dict[Axis, IntAr
             "batches of (inputs, targets) and a loss" if options[IMPORTANCE] == GRADIENTS else "batches of inputs"
         )
         raise UsageError(f"{what}: expected {expected} like the model's: {explained(error)}") from error
-
-
-def _inputs(batch: Any, net: ElasticModel, what: str) -> tuple[torch.Tensor, ...]:
-    """Return a batch as a tuple in the order of the model's inputs."""
-    if isinstance(batch, Mapping):
-        batch = tuple(batch[name] for name in net.input_names)
-    several = (batch,) if isinstance(batch, torch.Tensor) else tuple(batch)
-    if len(several) != len(net.input_names) or not all(isinstance(one, torch.Tensor) for one in several):
-        raise UsageError(f"{what}: expected batches of {', '.join(net.input_names)}, got {batch!r:.80}")
-    return several
 
 
 def elastic(module: nn.Module, inputs: Any, options: Mapping[str, str], path: str | None) -> ElasticModel:

@@ -17,7 +17,7 @@ from hwnas.supernets.elastic.axes import Axis
 from hwnas.supernets.elastic.counts import Counter, Presence
 from hwnas.supernets.elastic.depth import DEPTH, Unit, stages
 from hwnas.supernets.elastic.depth import Stage as DepthStage
-from hwnas.supernets.elastic.importance import kept
+from hwnas.supernets.elastic.importance import by_weights, kept
 from hwnas.supernets.elastic.layers import Layer
 from hwnas.supernets.elastic.program import WEIGHT
 from hwnas.supernets.elastic.rebuild import Part, Rebuilder
@@ -267,10 +267,19 @@ def _why_not(sets: Sequence[ChannelSet]) -> str:
     return "; ".join(dict.fromkeys(one.fixed for one in sets)) or "it has no weights"
 
 
-def made(analysis: Analysis, wanted: Wanted) -> Elastic:
-    """Return what of a model can be left out, with channels ordered by their weights."""
-    from hwnas.supernets.elastic.importance import by_weights
+def made(analysis: Analysis, wanted: Wanted, orders: Sequence[IntArray] | None = None) -> Elastic:
+    """Return what of a model can be left out.
 
+    Args:
+        analysis: of the model.
+        wanted: what is to be elastic.
+        orders: the channels of each elastic set, the most important first; ``None``: their weights say it.
+
+    Raises:
+        ValueError: there are more or fewer orders than elastic sets.
+    """
     sets = tuple(channel_sets(analysis, wanted))
     elastic = [one for one in sets if not one.fixed]
-    return Elastic(analysis, sets, tuple(stages(analysis)) if wanted.depth else (), by_weights(analysis, elastic))
+    known = None if orders is None else {one.axis: order for one, order in zip(elastic, orders, strict=True)}
+    rankings = by_weights(analysis, elastic) if known is None else known
+    return Elastic(analysis, sets, tuple(stages(analysis)) if wanted.depth else (), rankings)

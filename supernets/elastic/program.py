@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from hwnas.supernets.contents import bytes_of
 from hwnas.supernets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Program:
         total = hashlib.sha256(self.text().encode())
         for name in sorted(self.weights):
             total.update(name.encode())
-            total.update(self.weights[name].detach().contiguous().cpu().reshape(-1).view(_BYTES()).numpy().data)
+            total.update(bytes_of(self.weights[name]))
         return total.hexdigest()
 
     def text(self) -> str:
@@ -200,9 +201,3 @@ def _read(value: Any) -> Any:
             return getattr(torch, value["dtype"])
         return {key: _read(one) for key, one in value["dict"].items()}
     return value
-
-
-def _BYTES() -> torch.dtype:  # noqa: N802 - a constant that needs torch
-    import torch
-
-    return torch.uint8

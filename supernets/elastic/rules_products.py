@@ -123,10 +123,7 @@ def convolution(
     """Unify channels with the weight's; a depthwise convolution gives the channels that it is given."""
     result, inner = weight.axes[0], weight.axes[1]
     _grouped(node, x.axes[1], inner, result, groups)
-    if bias is not None:
-        unify(bias.axes[0], result, at(node))
-    fixed(node, weight.axes[2:], f"the kernel of {at(node)}")
-    return [x.axes[0], result, *(constant(size, node) for size in node.shape[2:])]
+    return _convolved(node, x, weight, bias, result)
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -148,6 +145,11 @@ def transposed_convolution(  # noqa: PLR0913, PLR0917 - torch's operator
     else:
         unify(x.axes[1], weight.axes[0], at(node))
         result = weight.axes[1]
+    return _convolved(node, x, weight, bias, result)
+
+
+def _convolved(node: Node, x: Flowing, weight: Flowing, bias: Flowing | None, result: Axis) -> Axes:
+    """Return the dimensions of what comes out, with ``result`` channels, which the bias has too."""
     if bias is not None:
         unify(bias.axes[0], result, at(node))
     fixed(node, weight.axes[2:], f"the kernel of {at(node)}")

@@ -19,7 +19,7 @@ import torch
 
 from hwnas.supernets.assets import cache_folder
 from hwnas.supernets.elastic.analysis import analysed
-from hwnas.supernets.elastic.network import Elastic, ElasticModel, made
+from hwnas.supernets.elastic.network import ElasticModel, made
 from hwnas.supernets.elastic.options import SHOWN
 from hwnas.supernets.elastic.program import Program
 from hwnas.supernets.elastic.sets import Wanted
@@ -71,14 +71,12 @@ def _read(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], name: s
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in about["wanted"].items()
     }
-    found = made(analysed(Program.from_text(about["program"], weights)), Wanted(**fields))
-    elastic_sets = found.elastic_sets
     orders = [np.array(one, dtype=np.int64) for one in about["rankings"]]
-    rankings = {one.axis: order for one, order in zip(elastic_sets, orders, strict=True)}
-    for axis, order in rankings.items():
+    found = made(analysed(Program.from_text(about["program"], weights)), Wanted(**fields), orders)
+    for axis, order in found.rankings.items():
         if sorted(order.tolist()) != list(range(axis.size)):
             raise ValueError("its order of channels is none")
-    return ElasticModel(name, Elastic(found.analysis, found.sets, found.stages, rankings), examples)
+    return ElasticModel(name, found, examples)
 
 
 def _array(tensor: torch.Tensor) -> Any:

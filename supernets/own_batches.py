@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from hwnas.supernets.contents import Content
+from hwnas.supernets.contents import Content, bytes_of
 from hwnas.supernets.errors import DataError
 from hwnas.supernets.own_code import explained, load, printing_aside
 from hwnas.supernets.plug_ins import FAILURES
@@ -112,11 +112,9 @@ def _said(one: Any) -> str:
 
 def digest_of(batches: Sequence[Inputs]) -> str:
     """Return a digest of inputs' values."""
-    import torch
-
     total = hashlib.sha256()
     for batch in batches:
         for one in batch:
             total.update(f"{one.dtype} {tuple(one.shape)}".encode())
-            total.update(one.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            total.update(bytes_of(one))
     return total.hexdigest()
