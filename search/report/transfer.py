@@ -15,6 +15,7 @@ from hwnas.search.report.transfer_figures import (
     pair_figure,
 )
 from hwnas.search.transfer.sentence import ceiling_of, run_to_run, was_searched
+from hwnas.search.transfer.stages import stage_result
 from hwnas.search.transfer.verdict import KINDS, troubles, verdict
 from hwnas.search.words import MISSING, against, facts, letter, listed, percent, quality_title, spelled
 
@@ -60,7 +61,9 @@ def transfer_page(result: Mapping[str, Any]) -> str:
     fronts = [front_figure(result, quality, target, drawn) for target in targets]
     losses = [figure for target in targets if (figure := loss_figure(result, quality, target))]
     effects = [figure for figure in (effect_figure(result),) if figure]
-    pairs = [pair_figure(result, i, j, drawn) for j in targets for i in range(j)]
+    stages = {stage["stage"]: stage_result(result, stage) for stage in result.get("stages") or ()}
+    parts = {"": result, **stages}
+    pairs = [pair_figure(part, i, j, drawn, name) for j in targets for i in range(j) for name, part in parts.items()]
     return render(
         "transfer.html",
         [*fronts, *losses, *effects, *pairs],
@@ -79,7 +82,11 @@ def transfer_page(result: Mapping[str, Any]) -> str:
         unstable=[line for line in troubles(result) if " unstable" in line],
         measurements=_measurements(result),
         noise=_run_to_run(result),
-        matrices=[_matrix(result, *matrix) for matrix in _MATRICES],
+        matrices=[
+            _matrix(result, *_MATRICES[0]),
+            *_stage_matrices(stages),
+            *(_matrix(result, *one) for one in _MATRICES[1:]),
+        ],
         fronts=fronts,
         losses=losses,
         effects=effects,
@@ -106,6 +113,13 @@ def _matrix(result: Mapping[str, Any], name: str, title: str, says: str, palest:
         "cells": cells,
         "directed": name in {"hypervolume_ratio", "front_overlap"},
     }
+
+
+def _stage_matrices(stages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return Kendall's tau of each stage of an inference."""
+    name, title, _, palest = _MATRICES[0]
+    says = "The same, by the latency of one run of {} alone."
+    return [_matrix(part, name, f"{title}, {stage}", says.format(stage), palest) for stage, part in stages.items()]
 
 
 def _cell(result: Mapping[str, Any], name: str, palest: float, i: int, j: int) -> dict[str, Any]:

@@ -214,11 +214,14 @@ def _span(regret: Mapping[str, Any]) -> str | None:
     return f"{low:.2f} to {high:.2f}" if low < high else None
 
 
-def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int] | None = None) -> Figure:
-    """Latencies, platform against platform."""
+def pair_figure(
+    result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int] | None = None, stage: str = ""
+) -> Figure:
+    """Latencies, platform against platform; of one stage where it is named and ``result`` is the stage's own."""
     rows, platforms, tau = result["rows"], result["platforms"], result["kendall_tau"][i][j]
     drawn = drawn_rows(result) if drawn is None else drawn
-    a, b = letter(i), letter(j)
+    a, b, what = letter(i), letter(j), stage or "latency"
+    apart = f", {stage}" if stage else ""
     here = [n for n, row in enumerate(rows) if row["latency_ms"][i] is not None and row["latency_ms"][j] is not None]
     kinds: tuple[tuple[str, str, str, Callable[[Sequence[int]], bool]], ...] = (
         ("on no front of these", "@faint", "circle", lambda of: i not in of and j not in of),
@@ -236,14 +239,14 @@ def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int]
         data += by_status(trace, _unstable(rows, numbers, i, j))
     data += [hollow_key()] if any(_unstable(rows, here, i, j)) else []
     return Figure(
-        id=f"pair-{i}-{j}",
-        title=f"{a} against {b}",
+        id=f"pair-{i}-{j}{f'-{stage}' if stage else ''}",
+        title=f"{a} against {b}{apart}",
         says=f"{len(here)} sub-networks measured on both; Kendall tau {MISSING if tau is None else f'{tau:.3f}'}"
         f"{_allowed(result, i, j)}.",
         data=data,
-        layout={"xaxis": axis(f"latency on {a} (ms)"), "yaxis": axis(f"latency on {b} (ms)")},
+        layout={"xaxis": axis(f"{what} on {a} (ms)"), "yaxis": axis(f"{what} on {b} (ms)")},
         table=PageTable(
-            [f"latency on {a} (ms)", f"latency on {b} (ms)", "front of", "network"],
+            [f"{what} on {a} (ms)", f"{what} on {b} (ms)", "front of", "network"],
             [
                 [
                     rows[n]["latency_ms"][i],
@@ -256,7 +259,7 @@ def pair_figure(result: Mapping[str, Any], i: int, j: int, drawn: frozenset[int]
             ],
             f"Those on the front of {a} or {b}; the rest is drawn only.",
         ),
-        choice=f"{a} against {b} \u00b7 {platforms[i]} against {platforms[j]}",
+        choice=f"{a} against {b}{apart} \u00b7 {platforms[i]} against {platforms[j]}",
         height=400,
         platforms=(i, j),
     )

@@ -58,6 +58,14 @@ class Noise:
             shared=np.array([shared for _, shared in batches]),
         )
 
+    def of_part(self, low: FloatArray, high: FloatArray) -> Self:
+        """Return the noise of a part of each inference, of which these are the bounds, ``(n_rows, n_platforms)``.
+
+        What moves whole batches moves their parts alike, and no part is known better than the whole.
+        """
+        own = np.where(self.own > 0, np.fmax(_errors(low, high, CONFIDENCE), self.own), 0.0)
+        return type(self)(own, self.batch, self.shared)
+
     @property
     def exact(self) -> bool:
         """Whether there is none."""

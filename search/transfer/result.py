@@ -25,6 +25,7 @@ from hwnas.search.transfer.losses import bounded_regrets, hypervolume_bounds, no
 from hwnas.search.transfer.matrices import Matrices
 from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.rank import RankCorrelations, rank_correlations
+from hwnas.search.transfer.stages import StageOrders, StageRows, stage_orders
 from hwnas.search.transfer.verdict import words
 from hwnas.supernets.shown import html_table
 from hwnas.supernets.space import BoolArray, Config, FloatArray, IntArray
@@ -80,6 +81,7 @@ class SharedRows:
         noise: of the latencies; ``None``: what their bounds say.
         loaded: ``(n_rows, n_platforms)``: other programs kept the CPUs busy meanwhile; ``None``: never.
         effort: the least with which one was measured; ``None``: not known.
+        stages: of inferences of several stages, what each takes.
     """
 
     supernet: str
@@ -97,6 +99,7 @@ class SharedRows:
     noise: Noise | None = None
     loaded: BoolArray | None = None
     effort: str | None = None
+    stages: tuple[StageRows, ...] = ()
 
     @property
     def known_noise(self) -> Noise:
@@ -141,6 +144,7 @@ class TransferResult:
         orders: what is known of each pair's orders; see ``hwnas.search.transfer.decision``.
         intervals: of the matrices by name, over the sub-networks and their noise.
         volume_bounds: what noise alone could make of ``hypervolume_ratio``.
+        stages: the platforms' orders by each stage alone, where an inference has several.
         effects: what each kind of choice costs on each platform; ``None``: not known.
         stage_effects: the same stage by stage; ``None`` where the rows are too few.
         adapting: how few measurements make a platform known; ``None``: not known.
@@ -161,6 +165,7 @@ class TransferResult:
     orders: Orders
     intervals: Mapping[str, MatrixBounds]
     volume_bounds: MatrixBounds
+    stages: tuple[StageOrders, ...] = ()
     effects: Effects | None = None
     stage_effects: Effects | None = None
     adapting: Adapting | None = None
@@ -207,6 +212,7 @@ class TransferResult:
             "orders": [list(row) for row in self.orders],
             "ceiling": {"kendall_tau": json_numbers(self.agreement.ceiling), **_bounds(self.agreement.ceiling_bounds)},
             "noise": self._noise(),
+            "stages": [one.to_json() for one in self.stages],
             "intervals": {name: _bounds(interval) for name, interval in self.intervals.items()},
             "quality": vars(rows.label),
             "rows": [self._row(number) for number in range(len(rows.keys))],
@@ -260,6 +266,7 @@ class TransferResult:
             "status": list(rows.status[number]),
             "reason": list(rows.reasons[number]),
             "front_of": np.flatnonzero(rows.fronts[number]).tolist(),
+            "stages_ms": {one.stage: json_numbers(one.latency_s[number] * 1e3) for one in rows.stages},
         }
 
 
@@ -310,6 +317,7 @@ def analyse(  # noqa: PLR0913 - all but the first two are options by name
         orders=order,
         intervals=intervals if found.tau is None else {"kendall_tau": found.tau, **intervals},
         volume_bounds=hypervolume_bounds(latency, loss, fronts, draws, reference, LEVEL),
+        stages=stage_orders(rows.stages, noise, rows.settled, rng, resamples),
         effects=None if effects is None else effects.fit(latency),
         stage_effects=None if stage_effects is None else stage_effects.fit(latency),
         adapting=adapting,

@@ -25,6 +25,7 @@ from hwnas.search.transfer.effects import EffectModel, enough_for_stages
 from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
 from hwnas.search.transfer.sentence import BESIDE
+from hwnas.search.transfer.stages import stage_rows
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from hwnas.search.transfer.tables import all_tabulated, fronts, in_every_table
 from hwnas.supernets.errors import UsageError
@@ -150,7 +151,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         measured, environments = _everywhere(
             net, where, X, notify, store=store, since=since, protocol=protocol, effort=effort, wait_s=wait_s
         )
-        rows = _rows(net, places, X, measured, sources.quality, _members(net.space.keys(X), ordered))
+        rows = _rows(net, where, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
         net, X, rows, rng,
         settings={
@@ -274,7 +275,7 @@ def _everywhere(
 
 def _rows(
     net: SuperNetwork,
-    places: Sequence[str],
+    places: Mapping[str, Platform],
     X: IntArray,
     measured: Sequence[Sequence[Measurement]],
     quality: Quality,
@@ -300,6 +301,7 @@ def _rows(
         noise=Noise.of_measurements(measured),
         loaded=np.array([[one.load is not None for one in row] for row in by_row], dtype=bool),
         effort=_least_effort(measured),
+        stages=stage_rows(net, list(places.values()), X, measured),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hwnas.search.transfer.decision import ALIKE, DIFFERENT, FEW, NOISE, UNKNOWN
 from hwnas.search.transfer.grouping import SHARED_TAU
 from hwnas.search.transfer.sentence import Name, Sentence, ceiling_of, known, names, run_to_run
-from hwnas.search.words import against, percent, quieter
+from hwnas.search.words import against, listed, percent, quieter
 
 # More names than these in a row are counted.
 _NAMED = 4
@@ -139,3 +139,30 @@ def _tau(result: Mapping[str, Any], group: Sequence[int]) -> str:
     # Of platforms that are exact it is 1, which goes without saying.
     allowed = f"; noise allows {against(ceiling_of(result, i, j), SHARED_TAU)}" if run_to_run(result, group) else ""
     return f"Kendall tau {against(low, SHARED_TAU)}{sure}{allowed}"
+
+
+# What is said of a stage, of its pair of platforms that is least alike: the first of these that there is.
+_BY_STAGE = {
+    DIFFERENT: "differently",
+    NOISE: "perhaps differently (too noisy to tell)",
+    FEW: "perhaps alike (too few sub-networks to tell)",
+    ALIKE: "alike",
+}
+
+
+def by_stage(result: Mapping[str, Any]) -> Iterator[Sentence]:
+    """Say of each stage of an inference whether the platforms order sub-networks alike by it."""
+    said = [one for stage in result.get("stages") or () if (one := _of_stage(result, stage))]
+    if len(said) > 1:
+        yield (f"Stage by stage, sub-networks are ordered {listed(said)}.",)
+
+
+def _of_stage(result: Mapping[str, Any], stage: Mapping[str, Any]) -> str:
+    n_platforms = len(result["platforms"])
+    taus = known(stage["kendall_tau"], lambda i, j: j < i)
+    orders = {stage["orders"][i][j] for _, i, j in taus}
+    word = next((words for order, words in _BY_STAGE.items() if order in orders), "")
+    if not word:
+        return ""
+    several = "" if n_platforms == 2 else "at least "
+    return f"{word} by {stage['stage']} (Kendall tau {several}{against(min(taus)[0], SHARED_TAU)})"

@@ -7,7 +7,7 @@ from typing import Any
 
 from hwnas.search.transfer.enough import enough
 from hwnas.search.transfer.sentence import BESIDE, Name, Sentence, known, run_to_run, settled, was_searched
-from hwnas.search.transfer.sharing import sharing
+from hwnas.search.transfer.sharing import by_stage, sharing
 from hwnas.search.words import number, percent, troubled, units
 
 # A terminal may not have what typesetting asks for.
@@ -34,6 +34,7 @@ def verdict(result: Mapping[str, Any]) -> list[Sentence]:
     """Return what the result says, the most useful sentence first."""
     sentences = [
         *sharing(result, carried=_carried(result)),
+        *by_stage(result),
         *_kept(result),
         *_worst_loss(result),
         *_drivers(result),
