@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwnas.supernets.decoder.rotary import Stretching
 from hwnas.supernets.documents import parse_json, read_text
 from hwnas.supernets.errors import UsageError
 
@@ -34,6 +35,7 @@ class ModelShape:
         head_width: channels of a head.
         eps: of the norms.
         base: of the rotary angles.
+        stretching: of them, in a model that reads longer texts than it was trained on at first.
         positions: the most tokens that it reads.
         tied: the output shares the table of tokens.
         qkv_bias: queries, keys and values have biases.
@@ -52,6 +54,7 @@ class ModelShape:
     head_width: int
     eps: float
     base: float
+    stretching: Stretching | None
     positions: int
     tied: bool
     qkv_bias: bool
@@ -114,7 +117,7 @@ def shape_of(config: Mapping[str, Any], folder: str) -> ModelShape:
         groups=groups,
         head_width=width,
         eps=fields.real("rms_norm_eps", 1e-6),
-        base=_base(fields),
+        **_rope(fields),
         positions=_positions(fields, family),
         tied=bool(config.get("tie_word_embeddings", False)),
         qkv_bias=family == "qwen2" or attention_bias,
@@ -129,14 +132,14 @@ class _Fields:
     config: Mapping[str, Any]
     file: str
 
-    def number(self, name: str, default: int | None = None) -> int:
-        value = self.config.get(name)
+    def number(self, name: str, default: int | None = None, of: Mapping[str, Any] | None = None) -> int:
+        value = (self.config if of is None else of).get(name)
         value = default if value is None else value
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _LARGEST:
             raise UsageError(f"{self.file}: {name}: expected a whole number from 1 to {_LARGEST:,}, got {value!r}")
         return value
 
-    def real(self, name: str, default: float, of: Mapping[str, Any] | None = None) -> float:
+    def real(self, name: str, default: float | None, of: Mapping[str, Any] | None = None) -> float:
         value = (self.config if of is None else of).get(name)
         value = default if value is None else value
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e12:
@@ -148,16 +151,33 @@ class _Fields:
             raise UsageError(f"{self.file}: {name}: expected {allowed[0]}, got {self.config[name]!r}")
 
 
-def _base(fields: _Fields) -> float:
-    """Return the base of the angles, by the spelling of transformers 5 or an earlier one."""
+def _rope(fields: _Fields) -> dict[str, Any]:
+    """Return the base of the angles and how they are stretched, by the spelling of transformers 5 or an earlier one."""
     rope = fields.config.get("rope_parameters") or fields.config.get("rope_scaling") or {}
     if not isinstance(rope, Mapping):
         raise UsageError(f"{fields.file}: rope_parameters: expected an object, got {rope!r}")
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise UsageError(f"{fields.file}: rope_type: {kind!r} is not served; expected 'default'")
-    given = rope if "rope_theta" in rope else fields.config
-    return fields.real("rope_theta", 10_000.0, given)
+    if not isinstance(kind, str) or kind not in _STRETCHINGS:
+        served = ", ".join(map(repr, _STRETCHINGS))
+        raise UsageError(f"{fields.file}: rope_type: {kind!r} is not served; expected one of {served}")
+    base = fields.real("rope_theta", 10_000.0, rope if "rope_theta" in rope else fields.config)
+    return {"base": base, "stretching": _STRETCHINGS[kind](fields, rope)}
+
+
+def _llama3(fields: _Fields, rope: Mapping[str, Any]) -> Stretching:
+    low, high = fields.real("low_freq_factor", None, rope), fields.real("high_freq_factor", None, rope)
+    if low >= high:
+        raise UsageError(f"{fields.file}: high_freq_factor: expected more than low_freq_factor={low:g}, got {high:g}")
+    short = fields.number("original_max_position_embeddings", None, rope)
+    return Stretching(fields.real("factor", None, rope), (low, high, short))
+
+
+# By rope_type.
+_STRETCHINGS: dict[str, Callable[[_Fields, Mapping[str, Any]], Stretching | None]] = {
+    "default": lambda _fields, _rope: None,
+    "linear": lambda fields, rope: Stretching(fields.real("factor", None, rope)),
+    "llama3": _llama3,
+}
 
 
 def _positions(fields: _Fields, family: str) -> int:

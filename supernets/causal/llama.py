@@ -92,7 +92,7 @@ class GatedFeedForward(nn.Module):
 
 def llama(shape: ModelShape, layers: Sequence[LayerShape]) -> Decoder:
     """Return the network of a sub-network's layers."""
-    rotary = Rotary(shape.head_width, shape.head_width, shape.positions, shape.base)
+    rotary = Rotary(shape.head_width, shape.head_width, shape.positions, shape.base, shape.stretching)
     return Decoder(
         nn.Embedding(shape.vocab, shape.embed),
         (_layer(shape, layer, rotary) for layer in layers),

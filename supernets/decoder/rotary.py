@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,32 @@ from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
 # Cosines and sines, whose last dimension is half of the channels that are turned.
 Places = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Stretching:
+    """How a model that was trained on short texts turns channels more slowly to read longer ones.
+
+    A channel pair that turns at least ``high`` times within the short texts keeps its speed; one that turns at most
+    ``low`` times is slowed down by ``factor``; between them the speeds are interpolated (Llama 3.1, arXiv 2407.21783).
+    Without bounds all pairs are slowed down (position interpolation: Chen et al., 2023, arXiv 2306.15595).
+
+    Attributes:
+        factor: how much longer texts are.
+        bounds: ``(low, high, positions of the short texts)``.
+    """
+
+    factor: float
+    bounds: tuple[float, float, int] | None = None
+
+    def frequencies(self, angles: torch.Tensor) -> torch.Tensor:
+        """Return the angles that channel pairs turn by from position to position, ``(dims / 2,)``, slowed down."""
+        if self.bounds is None:
+            return angles / self.factor
+        low, high, short = self.bounds
+        turns = short * angles / (2 * math.pi)
+        kept = ((turns - low) / (high - low)).clamp(0, 1)
+        return angles * (kept + (1 - kept) / self.factor)
 
 
 @dataclass(frozen=True)
@@ -21,12 +48,14 @@ class Rotary:
         dims: how many of them are turned, the first ones; even.
         positions: the most there can be.
         base: of the angles' geometric sequence.
+        stretching: of a model that was made to read longer texts than it was trained on at first.
     """
 
     width: int
     dims: int
     positions: int
     base: float = 10_000.0
+    stretching: Stretching | None = None
 
     def first(self, length: int, like: torch.Tensor) -> Places:
         """Return the places of the first ``length`` positions, ``(length, dims / 2)`` each.
@@ -57,7 +86,9 @@ def table(rotary: Rotary) -> torch.Tensor:
     # The result is cached, so it is made on the CPU and outside inference mode, wherever it is first needed.
     with torch.device("cpu"), torch.inference_mode(mode=False):
         exponents = torch.arange(0, rotary.dims, 2, dtype=torch.float64) / rotary.dims
-        angles = torch.arange(rotary.positions, dtype=torch.float64)[:, None] * rotary.base**-exponents
+        turned = rotary.base**-exponents
+        turned = turned if rotary.stretching is None else rotary.stretching.frequencies(turned)
+        angles = torch.arange(rotary.positions, dtype=torch.float64)[:, None] * turned
         return torch.cat([angles.cos(), angles.sin()], -1).float()
 
 

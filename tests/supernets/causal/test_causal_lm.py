@@ -21,6 +21,12 @@ pytest.importorskip("safetensors", reason="pip install 'hwnas[language]'")
 KINDS = [("llama", True), ("llama", False), ("qwen2", True), ("qwen2", False), ("qwen3", True), ("qwen3", False)]
 OTHERS = [("mistral", {}), ("llama", {"attention_bias": True, "mlp_bias": True}), ("llama", {"num_key_value_heads": 8}),
           ("llama", {"num_key_value_heads": 1}), ("qwen3", {"attention_bias": True})]  # fmt: skip
+# As Llama 3.1's, with so few positions that all three kinds of channels occur; and the older way.
+LONGER = [
+    {"rope_type": "llama3", "rope_theta": 100.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+     "original_max_position_embeddings": 32},
+    {"rope_type": "linear", "rope_theta": 100.0, "factor": 4.0},
+]  # fmt: skip
 PROMPTS = torch.randint(0, 70, (50, 7), generator=torch.Generator().manual_seed(1))
 
 
@@ -81,6 +87,18 @@ def test_biases_and_groups_of_any_size_are_read(kind, changes, tmp_path):
     expected = logits(model)
     net = net_of(folder)
     assert (logits(net.build(config_of(net, "largest"))) - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rope", LONGER, ids=[one["rope_type"] for one in LONGER])
+def test_stretched_rotary_positions_are_read(rope, tmp_path):
+    model, folder = hugging_face.made("llama", tmp_path / "stretched", rope_parameters=rope)
+    net, expected = net_of(folder), logits(model)
+    assert (logits(net.build(config_of(net, "largest"))) - expected).abs().max() <= 1e-4 * expected.abs().max()
+    plain = {"rope_type": "default", "rope_theta": rope["rope_theta"]}
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "rope_parameters": plain}))
+    assert (logits(largest_of(folder)) - expected).abs().max() > 1e-2 * expected.abs().max()
 
 
 @pytest.mark.slow
@@ -215,7 +233,9 @@ def test_a_folder_is_a_super_network_like_others(folder, tmp_path):
         ({"num_key_value_heads": 3}, "num_key_value_heads: 3 does not divide num_attention_heads=8"),
         ({"hidden_act": "gelu"}, "hidden_act: expected silu, got 'gelu'"),
         ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_type: 'yarn' is not served"),
-        ({"rope_parameters": None, "rope_scaling": {"type": "linear"}}, "rope_type: 'linear' is not served"),
+        ({"rope_parameters": None, "rope_scaling": {"type": "linear"}}, "factor: expected a number above 0, got None"),
+        ({"rope_parameters": {**LONGER[0], "high_freq_factor": 1.0}}, "high_freq_factor: expected more than"),
+        ({"rope_parameters": {**LONGER[0], "original_max_position_embeddings": 0}}, "original_max_position_embeddings"),
         ({"rms_norm_eps": -1}, "rms_norm_eps: expected a number above 0"),
         ({"head_dim": 5}, "head_dim: expected an even number"),
         ({"max_position_embeddings": 8}, "expected at most 8 tokens together"),
