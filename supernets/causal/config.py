@@ -18,6 +18,8 @@ SERVED = "llama (SmolLM and SmolLM2 too), mistral, qwen2 and qwen3"
 # The most positions for which angles are computed, and windows can be read.
 _POSITIONS = 4096
 _LARGEST = 10_000_000
+# Ten times as many layers as the deepest models have.
+_MOST_LAYERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def shape_of(config: Mapping[str, Any], folder: str) -> ModelShape:
         family=family,
         vocab=fields.number("vocab_size"),
         embed=embed,
-        layers=fields.number("num_hidden_layers"),
+        layers=fields.number("num_hidden_layers", most=_MOST_LAYERS),
         ffn=fields.number("intermediate_size"),
         heads=heads,
         groups=groups,
@@ -132,11 +134,13 @@ class _Fields:
     config: Mapping[str, Any]
     file: str
 
-    def number(self, name: str, default: int | None = None, of: Mapping[str, Any] | None = None) -> int:
+    def number(
+        self, name: str, default: int | None = None, of: Mapping[str, Any] | None = None, most: int = _LARGEST
+    ) -> int:
         value = (self.config if of is None else of).get(name)
         value = default if value is None else value
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _LARGEST:
-            raise UsageError(f"{self.file}: {name}: expected a whole number from 1 to {_LARGEST:,}, got {value!r}")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
+            raise UsageError(f"{self.file}: {name}: expected a whole number from 1 to {most:,}, got {value!r}")
         return value
 
     def real(self, name: str, default: float | None, of: Mapping[str, Any] | None = None) -> float:
