@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 from typing import Any
 
@@ -18,6 +17,7 @@ from hwnas.backends.backend import (
     installed_versions,
     thread_environment,
 )
+from hwnas.backends.openvino_core import shared_core
 from hwnas.backends.quantise import CALIBRATION, Calibration, calibration_refusal, openvino_model
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
@@ -79,7 +79,7 @@ class OpenVinoBackend:
 
         chosen = check_settings(self, settings)
         device = settings.device.upper()
-        core = _core()
+        core = shared_core()
         if not any(found == device or found.startswith(f"{device}.") for found in core.available_devices):
             found = ", ".join("cpu" if each == "CPU" else each for each in core.available_devices)
             raise PlatformError(f"{self.name}: device={settings.device}: OpenVINO finds here only {found}")
@@ -149,13 +149,6 @@ class OpenVinoSession:
         """Release the graph and the buffers."""
         self._request = ClosedSessionError()
         self._arrays = []
-
-
-@functools.cache
-def _core() -> Any:
-    import openvino
-
-    return openvino.Core()
 
 
 def _config(device: str, settings: Settings, pinning: bool) -> dict[str, Any]:

@@ -49,9 +49,9 @@ def on_onnxruntime(stage: Stage) -> Call:
 
 def on_openvino(stage: Stage) -> Call:
     """Return a function that runs the stage's graph."""
-    import openvino
+    from hwnas.backends.openvino_core import shared_core
 
-    core = openvino.Core()
+    core = shared_core()
     compiled = core.compile_model(core.read_model(export(stage).model, b""), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def call(*inputs: torch.Tensor) -> list[torch.Tensor]:

@@ -10,6 +10,7 @@ import logging
 import os
 from typing import Any
 
+from hwnas.backends.openvino_core import kept_signal_stack
 from hwnas.backends.quantise import Calibration, Layers
 from hwnas.backends.quantise.instructions import saturates
 from hwnas.supernets.errors import BackendError
@@ -42,7 +43,8 @@ def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
         BackendError: NNCF fails on the model.
     """
     # NNCF prints progress bars and remarks on standard output, where a command's results go.
-    with contextlib.redirect_stdout(io.StringIO()):
+    # Its Cores end when garbage is collected, in whatever order.
+    with contextlib.redirect_stdout(io.StringIO()), kept_signal_stack():
         nncf = _nncf()
         overflow = nncf.OverflowFix.ENABLE if saturates() else nncf.OverflowFix.DISABLE
         advanced = nncf.AdvancedQuantizationParameters(

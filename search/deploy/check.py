@@ -92,10 +92,10 @@ def _by_onnxruntime(file: Path) -> Runs:
 
 
 def _by_openvino(file: Path) -> Runs:
-    import openvino
+    from hwnas.backends.openvino_core import shared_core
 
     # By itself it computes in bf16 where the CPU can.
-    compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(arrays: Arrays) -> Arrays:
         found = compiled(dict(enumerate(arrays)))

@@ -117,13 +117,14 @@ def _onnx(stage: Stage) -> dict[str, bytes]:
 
 def _openvino(stage: Stage) -> dict[str, bytes]:
     from hwnas.backends.export import export
+    from hwnas.backends.openvino_core import shared_core
     from hwnas.supernets.errors import BackendError
 
     try:
         import openvino
     except ImportError as error:
         raise BackendError("openvino is not installed: pip install 'hwnas[openvino]'") from error
-    model = openvino.Core().read_model(export(stage).model, b"")
+    model = shared_core().read_model(export(stage).model, b"")
     names = (f"{stage.name}.xml", f"{stage.name}.bin")
     try:
         # It writes files alone, by their names.

@@ -42,7 +42,7 @@ def test_a_device_that_is_not_there_is_refused(device, monkeypatch):
     class Core:
         available_devices = ("CPU",)
 
-    monkeypatch.setattr(backend_module, "_core", Core)
+    monkeypatch.setattr(backend_module, "shared_core", Core)
     with pytest.raises(PlatformError, match=f"device={device}: OpenVINO finds here only cpu"):
         get("openvino").prepare(stage(), Settings(device=device))
 
@@ -73,7 +73,7 @@ def test_a_graph_that_openvino_refuses(monkeypatch):
         def compile_model(self, model, device, config):
             return model
 
-    monkeypatch.setattr(backend_module, "_core", Core)
+    monkeypatch.setattr(backend_module, "shared_core", Core)
     with pytest.raises(BackendError, match="stage 'test': no such operator"):
         get("openvino").prepare(stage(), Settings())
 

@@ -71,9 +71,10 @@ def by_onnx(folder, x):
 
 
 def by_openvino(folder, x):
-    import openvino
+    from hwnas.backends.openvino_core import shared_core
 
-    return openvino.compile_model(folder / "network.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x.numpy())[0]
+    compiled = shared_core().compile_model(folder / "network.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return compiled(x.numpy())[0]
 
 
 def by_torch(folder, x):

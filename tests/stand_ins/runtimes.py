@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from hwnas.backends.export import export
+from hwnas.backends.openvino_core import shared_core
 
 
 def on_onnxruntime(stage):
@@ -21,9 +22,7 @@ def on_onnxruntime(stage):
 
 
 def on_openvino(stage):
-    import openvino
-
-    core = openvino.Core()
+    core = shared_core()
     compiled = core.compile_model(core.read_model(export(stage).model, b""), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def call(*inputs):

@@ -1,0 +1,48 @@
+"""OpenVINO's Core, once per process, and what it does to the stack on which signals are handled.
+
+Each Core's CPU plug-in gives the thread that makes it a stack for signal handlers, and at its end puts back the one
+before it. Where Cores do not end in the reverse order of their beginnings, that one is gone already, and the next
+signal that Python handles, Ctrl-C say, ends the process at once (seen with OpenVINO 2026.4).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+@functools.cache
+def shared_core() -> Any:
+    """Return the process's one ``openvino.Core``; raises ``ImportError`` if OpenVINO is not installed."""
+    import openvino
+
+    return openvino.Core()
+
+
+class _Stack(ctypes.Structure):
+    """``stack_t`` of sigaltstack(2) on Linux."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextlib.contextmanager
+def kept_signal_stack() -> Iterator[None]:
+    """Put back, at the end of this ``with`` block, the stack of signal handlers that this thread had before it.
+
+    For calls of libraries that make Cores of their own (NNCF).
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = _Stack()
+    libc = ctypes.CDLL(None)
+    known = libc.sigaltstack(None, ctypes.byref(before)) == 0
+    try:
+        yield
+    finally:
+        if known:
+            libc.sigaltstack(ctypes.byref(before), None)
