@@ -6,6 +6,7 @@ import importlib.util
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,14 @@ class OnnxRuntimeBackend:
         provider = _provider(self.name, device, onnxruntime.get_available_providers())
         int8 = settings.precision == "int8"
         graph = export(stage, "fp32" if int8 else settings.precision)
-        model = onnx_graph.quantise(graph, Calibration.of(stage), stage.name) if int8 else graph.model
+        if int8:
+            graph = replace(graph, model=onnx_graph.quantise(graph, Calibration.of(stage), stage.name))
         options = _session_options(settings.threads, chosen["spinning"] == "on")
         # The optimised graph is written to a file only for the facts about int8.
-        with tempfile.TemporaryDirectory(prefix="hwnas-") if int8 else nullcontext("") as folder:
+        with (
+            graph.readable() as model,
+            tempfile.TemporaryDirectory(prefix="hwnas-") if int8 else nullcontext("") as folder,
+        ):
             optimised = Path(folder) / "optimised.onnx"
             if int8:
                 options.optimized_model_filepath = str(optimised)

@@ -17,7 +17,7 @@ from hwnas.backends.backend import (
     installed_versions,
     thread_environment,
 )
-from hwnas.backends.openvino_core import shared_core
+from hwnas.backends.openvino_core import read_model, shared_core
 from hwnas.backends.quantise import CALIBRATION, Calibration, calibration_refusal, openvino_model
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
@@ -87,10 +87,11 @@ class OpenVinoBackend:
         config = _config(device, settings, chosen["pinning"] == "on")
         int8 = settings.precision == "int8"
         try:
-            model = core.read_model(graph.model, b"")
-            if int8:
-                model = openvino_model.quantise(model, Calibration.of(stage), stage.name)
-            compiled = core.compile_model(model, device, config)
+            with graph.readable() as source:
+                model = read_model(core, source)
+                if int8:
+                    model = openvino_model.quantise(model, Calibration.of(stage), stage.name)
+                compiled = core.compile_model(model, device, config)
         except RuntimeError as error:
             raise BackendError(f"{self.name} cannot compile stage {stage.name!r}: {error}") from error
         facts = _read_back(compiled, config)

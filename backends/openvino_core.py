@@ -23,6 +23,11 @@ def shared_core() -> Any:
     return openvino.Core()
 
 
+def read_model(core: Any, source: bytes | str) -> Any:
+    """Return a graph as OpenVINO has it, from what ``hwnas.backends.export.Graph.readable`` gives."""
+    return core.read_model(source, b"") if isinstance(source, bytes) else core.read_model(source)
+
+
 class _Stack(ctypes.Structure):
     """``stack_t`` of sigaltstack(2) on Linux."""
 

@@ -7,10 +7,15 @@ which takes seconds. A new emitter is one function in one of the ``emit_`` files
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwnas.supernets.errors import BackendError
 from hwnas.supernets.supernet import Stage
 
 if TYPE_CHECKING:
@@ -30,6 +35,8 @@ class Graph:
         exporter: "trace", or "dynamo" for ``torch.onnx.export``.
         inputs: the inputs' names, in the order of the stage's.
         outputs: the outputs' names, nested results flattened.
+        weights: what is too large to be in the model, which has at most 2 GiB: the content of a file beside it.
+        weights_file: that file's name, which the model knows; "" where there is none.
     """
 
     model: bytes
@@ -38,6 +45,31 @@ class Graph:
     exporter: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    weights: tuple[bytes, ...] = ()
+    weights_file: str = ""
+
+    @contextlib.contextmanager
+    def readable(self) -> Iterator[bytes | str]:
+        """Yield what a runtime reads the graph from: the model, or the name of a file with its weights beside it.
+
+        Raises:
+            BackendError: the files cannot be written into a temporary folder.
+        """
+        if not self.weights:
+            yield self.model
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwnas-")))
+                for name, parts in (("model.onnx", (self.model,)), (self.weights_file, self.weights)):
+                    with (folder / name).open("wb") as file:
+                        file.writelines(parts)
+            except OSError as error:
+                size = sum(map(len, self.weights)) / 1e9
+                raise BackendError(
+                    f"{size:.1f} GB of weights cannot be written ({error}); TMPDIR names another folder"
+                ) from error
+            yield str(folder / "model.onnx")
 
 
 _Key = tuple[tuple[tuple[int, ...], ...], tuple[str, ...], str, bool]
@@ -84,14 +116,15 @@ def _from_file(module: torch.nn.Module) -> Graph | None:
 def _export(stage: Stage, precision: str, dynamic_batch: bool) -> Graph:
     import torch
 
-    from hwnas.backends.export.builder import OPSET, Unsupported
+    from hwnas.backends.export.builder import OPSET, Unsupported, beside
     from hwnas.backends.export.dynamo import export_by_torch
     from hwnas.backends.export.trace import Translation
 
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
     try:
-        translation = Translation(stage.module, stage.inputs, stage.input_names, dtype, dynamic_batch)
-        model, found, outputs = translation.write()
+        translation = Translation(stage.module, stage.inputs, stage.input_names, dtype, dynamic_batch, stage.name)
+        model, found, weights, outputs = translation.write()
     except Unsupported as reason:
         return export_by_torch(stage, dtype, dynamic_batch, str(reason))
-    return Graph(model, found, OPSET, "trace", stage.input_names, outputs)
+    file = beside(stage.name) if weights else ""
+    return Graph(model, found, OPSET, "trace", stage.input_names, outputs, weights, file)

@@ -12,13 +12,16 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     import torch
-    from onnx import ModelProto
+    from onnx import ModelProto, TensorProto
     from torch import fx
 
 # LayerNormalization came with 17, ReduceMean's axes as input with 18, Gelu with 20; onnxruntime 1.20 and
 # OpenVINO 2024.6, the oldest that are served, read 21.
 OPSET = 20
 _IR_VERSION = 10
+# A serialised model has at most 2 GiB, which protobuf cannot exceed. Beyond so many bytes, weights lie beside it, all
+# but small ones.
+MOST_BYTES, SMALL = 2_000_000_000, 1024
 
 # The types of ONNX attributes.
 Attribute = int | float | str | Sequence[int] | Sequence[float]
@@ -51,11 +54,13 @@ class GraphBuilder:
     Args:
         dtype: of weights and of floating-point constants; float32 weights are cast to it.
         dynamic_batch: the first dimension of the inputs stays open.
+        name: after which the file is named in which large weights lie.
     """
 
-    def __init__(self, dtype: torch.dtype, dynamic_batch: bool) -> None:
+    def __init__(self, dtype: torch.dtype, dynamic_batch: bool, name: str = "network") -> None:
         from onnx import GraphProto
 
+        self.name = name
         self.dtype = dtype
         self.dynamic_batch = dynamic_batch
         self._graph = GraphProto(name="network")
@@ -166,8 +171,10 @@ class GraphBuilder:
 
     def finish(
         self, inputs: Sequence[tuple[str, torch.dtype, Sequence[int | str]]], outputs: Sequence[tuple[str, Value]]
-    ) -> tuple[bytes, str]:
-        """Return the model, serialised, and its hash.
+    ) -> tuple[bytes, str, tuple[bytes, ...]]:
+        """Return the model, serialised, its hash, and the weights that are too large to be in it.
+
+        Weights beside the model are in the file that ``beside`` names, one after the other.
 
         Args:
             inputs: name, type and shape of each; a dimension that is text is dynamic.
@@ -188,9 +195,31 @@ class GraphBuilder:
             graph, opset_imports=[make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="hwnas"
         )
         found = graph_hash(model)
+        apart = sum(map(len, self._data)) > MOST_BYTES
+        at = 0
         for proto, data in zip(model.graph.initializer, self._data, strict=True):
-            proto.raw_data = data
-        return model.SerializeToString(deterministic=True), found
+            # Axes and shapes stay in the model: readers look at them before they read weights.
+            if apart and len(data) > SMALL:
+                _lies_beside(proto, beside(self.name), at, len(data))
+                at += len(data)
+            else:
+                proto.raw_data = data
+        weights = [d for p, d in zip(model.graph.initializer, self._data, strict=True) if not p.HasField("raw_data")]
+        return model.SerializeToString(deterministic=True), found, tuple(weights)
+
+
+def beside(name: str) -> str:
+    """Return the name of the file with the weights that lie beside a model, given the model's own name."""
+    return f"{name}.weights"
+
+
+def _lies_beside(proto: TensorProto, file: str, offset: int, length: int) -> None:
+    from onnx import TensorProto
+
+    proto.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", file), ("offset", str(offset)), ("length", str(length))):
+        entry = proto.external_data.add()
+        entry.key, entry.value = key, value
 
 
 def graph_hash(model: ModelProto) -> str:

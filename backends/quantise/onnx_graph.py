@@ -41,11 +41,13 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
         stage: its name, for messages.
 
     Raises:
-        BackendError: the quantiser fails on the graph.
+        BackendError: the quantiser fails on the graph, or its weights are too large to be in one model.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_static
 
+    if graph.weights:
+        raise BackendError(f"stage {stage!r}: precision=int8: expected at most 2 GB of weights in FP32")
     model = onnx.load_model_from_string(graph.model)
     with tempfile.TemporaryDirectory(prefix="hwnas-") as folder, _silent():
         file = Path(folder) / "int8.onnx"

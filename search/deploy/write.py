@@ -112,23 +112,25 @@ def _batch(study: Study) -> int:
 def _onnx(stage: Stage) -> dict[str, bytes]:
     from hwnas.backends.export import export
 
-    return {f"{stage.name}.onnx": export(stage).model}
+    graph = export(stage)
+    weights = {graph.weights_file: b"".join(graph.weights)} if graph.weights else {}
+    return {f"{stage.name}.onnx": graph.model, **weights}
 
 
 def _openvino(stage: Stage) -> dict[str, bytes]:
     from hwnas.backends.export import export
-    from hwnas.backends.openvino_core import shared_core
+    from hwnas.backends.openvino_core import read_model, shared_core
     from hwnas.supernets.errors import BackendError
 
     try:
         import openvino
     except ImportError as error:
         raise BackendError("openvino is not installed: pip install 'hwnas[openvino]'") from error
-    model = shared_core().read_model(export(stage).model, b"")
     names = (f"{stage.name}.xml", f"{stage.name}.bin")
     try:
         # It writes files alone, by their names.
-        with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+        with export(stage).readable() as source, tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+            model = read_model(shared_core(), source)
             # Its default halves the precision of the weights, which is not what was measured.
             openvino.save_model(model, str(Path(folder) / names[0]), compress_to_fp16=False)
             return {name: (Path(folder) / name).read_bytes() for name in names}
