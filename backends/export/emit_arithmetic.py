@@ -35,6 +35,11 @@ def cast(g: GraphBuilder, x: Value, dtype: torch.dtype) -> Value:
     return x if g.dtype_of(x) == dtype else g.op("Cast", x, rank=x.rank, dtype=dtype, to=onnx_type(dtype))
 
 
+def multiplied(g: GraphBuilder, x: Value, number: Number) -> Value:
+    """Return ``x`` times a number."""
+    return x if number == 1 else g.like("Mul", x, g.constant(number, g.dtype_of(x)))
+
+
 def _binary(kind: str, result: torch.dtype | None = None) -> Emitter:
     def emit(g: GraphBuilder, input: Value | Number, other: Value | Number) -> Value:
         a, b = operands(g, input, other)

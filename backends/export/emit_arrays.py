@@ -144,6 +144,13 @@ def squeeze(g: GraphBuilder, input: Value, dim: int | None = None) -> Value:
     return g.op("Squeeze", input, g.ints(*dims), rank=len(shape) - len(dims), dtype=g.dtype_of(input))
 
 
+def squeeze_dims(g: GraphBuilder, x: Value, dims: Sequence[int]) -> Value:
+    """Write a dropping of some dimensions, all of size 1, numbered from 0."""
+    if not dims:
+        return x
+    return g.op("Squeeze", x, g.ints(*dims), rank=g.rank(x) - len(dims), dtype=g.dtype_of(x))
+
+
 @function("expand")
 def expand(g: GraphBuilder, input: Value, *shape: Any) -> Value:
     """Write a repetition of dimensions of size 1."""

@@ -42,7 +42,7 @@ def alike(known: Any, *names: str) -> None:
 
 # --- entry by entry --------------------------------------------------------------------------------------------------
 
-for _name in ("add", "sub", "mul", "eq", "lt", "gt", "le", "ge", "neg", "truediv", "pow"):
+for _name in ("mul", "eq", "lt", "gt", "le", "ge", "neg", "truediv", "pow"):
     alike(getattr(operator, _name), "div" if _name == "truediv" else _name)
 for _name in ("ne", "maximum", "minimum", "exp", "log", "sqrt", "abs", "sin", "cos", "erf", "rsqrt", "clamp"):
     alike(getattr(torch, _name), _name)
@@ -55,6 +55,60 @@ alike(torch.logical_or, "logical_or", "bitwise_or", "__or__")
 alike(torch.logical_not, "logical_not", "bitwise_not")
 alike(torch.clamp, "hardtanh")
 alike(torch.masked_fill, "masked_fill")
+
+
+def _with_factor(known: Any, *, turned: bool = False) -> Emitter:
+    """Return the emitter of a sum or difference whose second operand has a factor.
+
+    Args:
+        known: the function of two operands.
+        turned: the first operand has the factor, and is subtracted from the second.
+    """
+
+    def emit(g: GraphBuilder, input: Value | Number, other: Value | Number, alpha: Number = 1) -> Value:
+        first, second = (other, input) if turned else (input, other)
+        second = emit_arithmetic.multiplied(g, second, alpha) if isinstance(second, Value) else second * alpha
+        found: Value = FUNCTIONS[known](g, first, second)
+        return found
+
+    return emit
+
+
+aten("add")(_with_factor(operator.add))
+aten("sub")(_with_factor(operator.sub))
+aten("rsub")(_with_factor(operator.sub, turned=True))
+
+
+@aten("reciprocal")
+def reciprocal(g: GraphBuilder, input: Value) -> Value:
+    """Write one over something."""
+    return g.like("Reciprocal", input)
+
+
+@aten("square")
+def square(g: GraphBuilder, input: Value) -> Value:
+    """Write a square."""
+    return g.like("Mul", input, input)
+
+
+def _rounded(kind: str) -> Emitter:
+    return lambda g, x: g.like(kind, x)
+
+
+for _name, _kind in (("floor", "Floor"), ("ceil", "Ceil"), ("sign", "Sign"), ("mish", "Mish"), ("tan", "Tan")):
+    aten(_name)(_rounded(_kind))
+
+
+@aten("clamp_min")
+def at_least(g: GraphBuilder, input: Value, min: Number | Value) -> Value:
+    """Write a bound from below."""
+    return g.like("Max", *emit_arithmetic.operands(g, input, min))
+
+
+@aten("clamp_max")
+def at_most(g: GraphBuilder, input: Value, max: Number | Value) -> Value:
+    """Write a bound from above."""
+    return g.like("Min", *emit_arithmetic.operands(g, input, max))
 
 
 @aten("leaky_relu")
@@ -122,10 +176,7 @@ def squeeze(g: GraphBuilder, input: Value, dim: int | Sequence[int] | None = Non
     if dim is None or isinstance(dim, int):
         return emit_arrays.squeeze(g, input, dim)
     shape, rank = g.shape(input), g.rank(input)
-    dims = sorted({one % rank for one in dim if shape[one] == 1})
-    if not dims:
-        return input
-    return g.op("Squeeze", input, g.ints(*dims), rank=rank - len(dims), dtype=g.dtype_of(input))
+    return emit_arrays.squeeze_dims(g, input, sorted({one % rank for one in dim if shape[one] == 1}))
 
 
 @aten("view", "reshape", "_unsafe_view")

@@ -25,9 +25,22 @@ alike(F.linear, "linear")
 
 
 @aten("addmm")
-def addmm(g: GraphBuilder, input: Value, mat1: Value, mat2: Value) -> Value:
+def addmm(g: GraphBuilder, input: Value, mat1: Value, mat2: Value, *, beta: float = 1, alpha: float = 1) -> Value:
     """Write a product of matrices and a sum."""
-    return g.op("Gemm", mat1, mat2, input, rank=2, dtype=g.dtype_of(mat1))
+    return g.op("Gemm", mat1, mat2, input, rank=2, dtype=g.dtype_of(mat1), alpha=float(alpha), beta=float(beta))
+
+
+@aten("baddbmm")
+def baddbmm(g: GraphBuilder, input: Value, batch1: Value, batch2: Value, *, beta: float = 1, alpha: float = 1) -> Value:
+    """Write products of matrices and a sum."""
+    found = emit_arithmetic.multiplied(g, g.like("MatMul", batch1, batch2), alpha)
+    return g.like("Add", found, emit_arithmetic.multiplied(g, input, beta))
+
+
+@aten("mv", "dot")
+def product_with_vector(g: GraphBuilder, input: Value, other: Value) -> Value:
+    """Write a product with a vector."""
+    return g.op("MatMul", input, other, rank=g.rank(input) - 1, dtype=g.dtype_of(input))
 
 
 @aten("einsum")
@@ -83,13 +96,14 @@ def convolution(
     if isinstance(padding, str):
         raise Unsupported(f"a convolution with padding {padding!r} whose weight is computed")
     kernel = list(g.shape(weight)[2:])
-    strides, pads, dilations = (_each(one, len(kernel)) for one in (stride, padding, dilation))
+    strides, pads, dilations = (each(one, len(kernel)) for one in (stride, padding, dilation))
     attributes: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "dilations": dilations}
     rank, dtype = g.rank(input), g.dtype_of(input)
     return g.op("Conv", input, weight, bias, rank=rank, dtype=dtype, pads=pads * 2, group=groups, **attributes)
 
 
-def _each(value: int | Sequence[int], count: int) -> list[int]:
+def each(value: int | Sequence[int], count: int) -> list[int]:
+    """Return a number for each dimension of a window."""
     given = [value] if isinstance(value, int) else list(value)
     return given * count if len(given) == 1 else given
 
@@ -154,9 +168,6 @@ def rms_norm_module(g: GraphBuilder, m: nn.RMSNorm, x: Value, *, name: str) -> V
 # --- reductions and images -------------------------------------------------------------------------------------------
 
 alike(torch.amax, "amax")
-alike(F.adaptive_avg_pool2d, "adaptive_avg_pool2d")
-alike(F.max_pool2d, "max_pool2d")
-alike(F.avg_pool2d, "avg_pool2d")
 
 
 def _reduction(known: Any) -> Emitter:
@@ -194,17 +205,18 @@ def pixel_shuffle(g: GraphBuilder, input: Value, upscale_factor: int) -> Value:
 @aten("upsample_nearest2d")
 def nearest(g: GraphBuilder, input: Value, output_size: Any = None, *scales: Any) -> Value:
     """Write an enlargement of images by repeating pixels."""
-    return _resized(g, input, output_size, scales, mode="nearest", coordinates="asymmetric")
+    return resized(g, input, output_size, scales, mode="nearest", coordinates="asymmetric")
 
 
 @aten("upsample_bilinear2d")
 def bilinear(g: GraphBuilder, input: Value, output_size: Any, align_corners: bool, *scales: Any) -> Value:
     """Write an enlargement of images between pixels."""
     coordinates = "align_corners" if align_corners else "half_pixel"
-    return _resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
+    return resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
 
 
-def _resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mode: str, coordinates: str) -> Value:
+def resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mode: str, coordinates: str) -> Value:
+    """Write an enlargement to a size, or by factors."""
     given = g.shape(x)[2:]
     factors = next((one for one in scales if isinstance(one, tuple | list)), None)
     wanted = list(size) if size is not None else [int(a * b) for a, b in zip(given, factors or (), strict=True)]

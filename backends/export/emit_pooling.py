@@ -15,7 +15,8 @@ from hwnas.backends.export.emit_arithmetic import cast
 from hwnas.backends.export.registered import function
 
 
-def _dims(g: GraphBuilder, x: Value, dim: int | Sequence[int] | None) -> list[int]:
+def dims_of(g: GraphBuilder, x: Value, dim: int | Sequence[int] | None) -> list[int]:
+    """Return dimensions as numbers from 0, ascending; all of them where none is named."""
     rank = g.rank(x)
     given = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
     return sorted(each % rank for each in given)
@@ -24,27 +25,28 @@ def _dims(g: GraphBuilder, x: Value, dim: int | Sequence[int] | None) -> list[in
 @function(torch.mean, "mean")
 def mean(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
     """Write a mean; over a whole image as global average pooling, which keeps the runtimes' image layout."""
-    dims = _dims(g, input, dim)
+    dims = dims_of(g, input, dim)
     if g.rank(input) == 4 and dims == [2, 3]:
         pooled = g.like("GlobalAveragePool", input)
         return pooled if keepdim else g.op("Flatten", pooled, rank=2, dtype=g.dtype_of(input), axis=1)
-    return _reduce(g, "ReduceMean", input, dims, keepdim)
+    return reduced(g, "ReduceMean", input, dims, keepdim)
 
 
 @function(torch.sum, "sum")
 def total(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
     """Write a sum; of whole numbers as 64-bit ones."""
     x = input if g.dtype_of(input).is_floating_point else cast(g, input, torch.int64)
-    return _reduce(g, "ReduceSum", x, _dims(g, input, dim), keepdim)
+    return reduced(g, "ReduceSum", x, dims_of(g, input, dim), keepdim)
 
 
 @function(torch.amax, "amax")
 def amax(g: GraphBuilder, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
     """Write a maximum over dimensions."""
-    return _reduce(g, "ReduceMax", input, _dims(g, input, dim), keepdim)
+    return reduced(g, "ReduceMax", input, dims_of(g, input, dim), keepdim)
 
 
-def _reduce(g: GraphBuilder, kind: str, x: Value, dims: list[int], keepdim: bool) -> Value:
+def reduced(g: GraphBuilder, kind: str, x: Value, dims: list[int], keepdim: bool) -> Value:
+    """Write a reduction of dimensions by an operator of ONNX."""
     rank = g.rank(x) if keepdim else g.rank(x) - len(dims)
     return g.op(kind, x, g.ints(*dims), rank=rank, dtype=g.dtype_of(x), keepdims=int(keepdim))
 

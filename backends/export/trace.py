@@ -9,27 +9,20 @@ import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hwnas.backends.export import (
-    emit_arithmetic,
-    emit_arrays,
-    emit_aten,
-    emit_aten_layers,
+from hwnas.backends.export import (  # importing them registers their emitters
+    emit_arithmetic,  # noqa: F401
+    emit_arrays,  # noqa: F401
+    emit_aten,  # noqa: F401
+    emit_aten_layers,  # noqa: F401
+    emit_aten_reductions,  # noqa: F401
+    emit_aten_shapes,  # noqa: F401
+    emit_aten_windows,  # noqa: F401
     emit_modules,
-    emit_pooling,
-    emit_products,
+    emit_pooling,  # noqa: F401
+    emit_products,  # noqa: F401
 )
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.registered import FUNCTIONS, module_emitter
-
-_LOADED = (
-    emit_arithmetic,
-    emit_arrays,
-    emit_aten,
-    emit_aten_layers,
-    emit_modules,
-    emit_pooling,
-    emit_products,
-)  # importing them registers their emitters
 
 
 class _Tracer(fx.Tracer):
@@ -68,6 +61,7 @@ class Translation(GraphBuilder):
         input_names: one per input.
         dtype: of floating-point inputs, weights and constants.
         dynamic_batch: the first dimension of every input stays open.
+        name: see ``GraphBuilder``.
 
     Raises:
         Unsupported: the module's control flow depends on its inputs' values, or it calls something without an emitter.
@@ -80,8 +74,9 @@ class Translation(GraphBuilder):
         input_names: Sequence[str],
         dtype: torch.dtype,
         dynamic_batch: bool,
+        name: str = "network",
     ) -> None:
-        super().__init__(dtype, dynamic_batch)
+        super().__init__(dtype, dynamic_batch, name)
         # The tracer always traces its root's forward(), so a module with an emitter must not be the root.
         self._module = module if module_emitter(module) is None else nn.Sequential(module)
         self._inputs = inputs
@@ -98,8 +93,8 @@ class Translation(GraphBuilder):
         self._results: dict[fx.Node, Any] = {}
         self._meta: dict[fx.Node, Any] = {}
 
-    def write(self) -> tuple[bytes, str, tuple[str, ...]]:
-        """Return the serialised model, its hash, and the names of its outputs."""
+    def write(self) -> tuple[bytes, str, tuple[bytes, ...], tuple[str, ...]]:
+        """Return the serialised model, its hash, the weights that lie beside it, and the names of its outputs."""
         placeholders = [node for node in self._traced.nodes if node.op == "placeholder"]
         for node, name, example in zip(placeholders, self._input_names, self._inputs, strict=True):
             # Reserved first, since a part of the module may have the name of an input.
@@ -111,8 +106,8 @@ class Translation(GraphBuilder):
                 self._results[node] = self._noted(node, self._translate(node))
         outputs = list(_flattened(self._resolved(node.args[0])))
         names = tuple(f"output{index}" for index in range(len(outputs))) if len(outputs) > 1 else ("output",)
-        model, found = self.finish(list(self._declared_inputs()), list(zip(names, outputs, strict=True)))
-        return model, found, names
+        model, found, weights = self.finish(list(self._declared_inputs()), list(zip(names, outputs, strict=True)))
+        return model, found, weights, names
 
     def dtype_of(self, x: Value) -> torch.dtype:
         """Return the type of ``x``."""

@@ -74,11 +74,97 @@ ONE = {
     "attention": lambda x: aten.scaled_dot_product_attention.default(x, x, x),
     "norm of a layer": lambda x: aten.layer_norm.default(x, [8]),
     "root mean square": lambda x: (aten.rms_norm.default(x, [8]), aten.rms_norm.default(x, [8], normal(8), 1e-3)),
+    "factors": lambda x: (
+        aten.add.Tensor(x, x, alpha=3),
+        aten.sub.Tensor(x, x, alpha=0.5),
+        aten.rsub.Scalar(x, 2.0, 3),
+        aten.add.Tensor(x, 2),
+    ),
+    "one over": lambda x: (aten.reciprocal.default(aten.square.default(x) + 1), aten.sign.default(x)),
+    "rounded": lambda x: (aten.floor.default(x), aten.ceil.default(x), aten.mish.default(x), aten.tan.default(x)),
+    "bounds of one side": lambda x: (aten.clamp_min.default(x, 0.1), aten.clamp_max.default(x, 0.1)),
+    "norms of vectors": lambda x: (
+        aten.linalg_vector_norm.default(x, 2, [-1], True),
+        aten.linalg_vector_norm.default(x, 1, [0, 2]),
+        aten.linalg_vector_norm.default(x, float("inf"), [1]),
+        aten.linalg_vector_norm.default(x, float("-inf"), [1]),
+        aten.linalg_vector_norm.default(x, 3, [1]),
+        aten.linalg_vector_norm.default(x),
+    ),
+    "norms": lambda x: (
+        aten.norm.ScalarOpt_dim(x, 2, [1], True),
+        aten.norm.ScalarOpt_dim(x, None, [1]),
+        aten.norm.Scalar(x),
+    ),
+    "smallest": lambda x: (aten.amin.default(x, [1]), aten.amin.default(x)),
+    "products of all": lambda x: (aten.prod.dim_int(x, 1, True), aten.prod.default(x)),
+    "logarithms of sums": lambda x: aten.logsumexp.default(x, [2], True),
+    "extremes and places": lambda x: (
+        *_both(aten.max.dim(x, 1, True)),
+        *_both(aten.min.dim(x, -1)),
+        aten.max.default(x),
+        aten.min.default(x),
+    ),
+    "places": lambda x: (aten.argmax.default(x, 1), aten.argmin.default(x, -1, True), aten.argmax.default(x)),
+    "any and all": lambda x: (aten.any.dim(x > 1, 1), aten.all.dims(x > -9, [1, 2], True), aten.any.default(x > 5)),
+    "variances": lambda x: (
+        aten.var.correction(x, [1], correction=0, keepdim=True),
+        aten.var.dim(x, [1, 2], True),
+        aten.var.default(x, False),
+        aten.std.correction(x, [2]),
+        *_both(aten.var_mean.correction(x, [1], correction=1)),
+    ),
+    "shifts": lambda x: (aten.roll.default(x, [2, -1], [1, 2]), aten.roll.default(x, [5], [1])),
+    "the other way round": lambda x: (
+        aten.flip.default(x, [1]),
+        aten.flip.default(x, [-1, 0]),
+        aten.flip.default(x, []),
+    ),
+    "triangles": lambda x: (aten.tril.default(x), aten.triu.default(x, 1)),
+    "like others": lambda x: (aten.expand_as.default(x[:, :1], x), aten.type_as.default(x > 0, x)),
+    "moved": lambda x: (
+        aten.movedim.int(x, 0, -1),
+        aten.movedim.intlist(x, [0, 1], [2, 0]),
+        aten.swapaxes.default(x, 0, 1),
+    ),
+    "tiles": lambda x: (aten.tile.default(x, [2]), aten.repeat_interleave.self_int(x, 3, 1)),
+    "joined": lambda x: aten.concat.default([x, x], -1),
+    "numbers alike": lambda x: aten.full_like.default(x, 2.5) + aten.new_full.default(x, [8], 3),
+    "edges of sequences": lambda x: (
+        aten.reflection_pad1d.default(x, [2, 1]),
+        aten.replication_pad1d.default(x, [0, 3]),
+        aten.pad.default(x, [1, 2], "reflect"),
+        aten.pad.default(x, [1, 2]),
+        aten.pad.default(x, [1, 0], "constant", 2.0),
+    ),
+    "windows of sequences": lambda x: (
+        aten.max_pool1d.default(x, [2]),
+        aten.max_pool1d.default(x, [3], [2], [1]),
+        aten.avg_pool1d.default(x, [4], [2]),
+        aten.adaptive_avg_pool1d.default(x, [1]),
+        aten.adaptive_avg_pool1d.default(x, [4]),
+    ),
+    "longer sequences": lambda x: (
+        aten.upsample_nearest1d.vec(x, None, [2.0]),
+        aten.upsample_linear1d.vec(x, [16], False, None),
+    ),
+    "norms of sequences": lambda x: aten.instance_norm.default(x, None, None, None, None, True, 0.1, 1e-5, False),
     "an Einstein sum": lambda x: aten.einsum.default("bij,bkj->bik", [x, x]),
 }
 
 IMAGES = {
     "pools": lambda x: (aten.max_pool2d.default(x, [3, 3], [2, 2]), aten.avg_pool2d.default(x, [2, 2])),
+    "a pool with indices": lambda x: aten.max_pool2d_with_indices.default(x, [2, 2])[0],
+    "edges": lambda x: (
+        aten.reflection_pad2d.default(x, [1, 2, 0, 1]),
+        aten.replication_pad2d.default(x, [2, 0, 1, 1]),
+    ),
+    "norms of channels": lambda x: (
+        aten.batch_norm.default(x, normal(4), normal(4), normal(4), normal(4).abs(), False, 0.1, 1e-5, False),
+        aten.batch_norm.default(x, None, None, normal(4), normal(4).abs(), False, 0.1, 1e-3, False),
+        aten._native_batch_norm_legit_no_training.default(x, normal(4), None, normal(4), normal(4).abs(), 0.1, 1e-3)[0],
+        aten.instance_norm.default(x, normal(4), normal(4), None, None, True, 0.1, 1e-5, False),
+    ),
     "mean of all": lambda x: aten.adaptive_avg_pool2d.default(x, [1, 1]),
     "shuffled pixels": lambda x: aten.pixel_shuffle.default(x, 2),
     "norms of groups": lambda x: (
@@ -98,6 +184,21 @@ IMAGES = {
 TWO = {
     "products": (lambda x, y: (aten.matmul.default(x, y), aten.mm.default(x[0], y)), TOKENS, normal(8, 3)),
     "batches of products": (aten.bmm.default, TOKENS, normal(2, 8, 4)),
+    "products and sums": (
+        lambda x, y: (aten.baddbmm.default(x, x, y), aten.baddbmm.default(x, x, y, beta=0.5, alpha=2)),
+        normal(2, 4, 4),
+        normal(2, 4, 4),
+    ),
+    "products with vectors": (lambda x, y: (aten.mv.default(x, y), aten.dot.default(x[0], y)), normal(3, 8), normal(8)),
+    "transposed convolutions": (
+        lambda x, w: (
+            aten.conv_transpose2d.input(x, w),
+            aten.conv_transpose2d.input(x, w, None, [2, 2], [1, 1], [1, 1], 1, [1, 1]),
+        ),
+        IMAGE,
+        normal(4, 3, 3, 3),
+    ),
+    "extremes of two": (lambda x, y: (aten.max.other(x, y), aten.min.other(x, y)), TOKENS, normal(2, 5, 8)),
     "linear": (aten.linear.default, TOKENS, normal(3, 8)),
     "extremes": (lambda x, y: (aten.maximum.default(x, y), aten.minimum.default(x, y)), TOKENS, normal(2, 5, 8)),
     "choices": (lambda x, y: aten.where.self(x > 0, x, y), TOKENS, normal(2, 5, 8) * 3),
@@ -146,6 +247,8 @@ def _three():
 
 def test_a_product_and_a_sum():
     check(_three())
+    half = Call3(lambda x, w, b: aten.addmm.default(b, x[0], w, beta=0.5, alpha=2))
+    check(stage_of(half, TOKENS, normal(8, 3), normal(3)))
 
 
 def test_every_emitter_is_exercised(monkeypatch):

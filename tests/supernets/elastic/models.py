@@ -293,6 +293,24 @@ def bert():
     return BertModel(BertConfig(**_IDS, **sizes)), {"input_ids": words, "attention_mask": torch.ones_like(words)}
 
 
+class SentenceEncoder(nn.Module):
+    """The mean of the tokens' vectors, of length 1."""
+
+    def __init__(self, bert):
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, input_ids, attention_mask):
+        tokens = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(tokens.dtype)
+        return torch.nn.functional.normalize((tokens * weights).sum(1) / weights.sum(1), dim=-1)
+
+
+def sentence_encoder():
+    module, inputs = bert()
+    return SentenceEncoder(module), inputs
+
+
 def distilbert():
     from transformers import DistilBertConfig, DistilBertModel
 
@@ -323,4 +341,4 @@ def llama():
     return LlamaForCausalLM(config), {"input_ids": _words()}
 
 
-TRANSFORMERS = (bert, distilbert, hf_vit, gpt2, llama)
+TRANSFORMERS = (bert, sentence_encoder, distilbert, hf_vit, gpt2, llama)

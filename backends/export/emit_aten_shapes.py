@@ -1,0 +1,177 @@
+"""Emit ONNX for torch's own operators that move, repeat or pad entries; see ``emit_aten``."""
+
+# ruff: noqa: A002 - parameters carry the names that torch's operators give
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hwnas.backends.export import emit_arithmetic, emit_arrays
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
+from hwnas.backends.export.emit_aten import Number, alike, aten, expand, pad
+from hwnas.backends.export.registered import Emitter
+
+alike(torch.transpose, "swapaxes", "swapdims")
+alike(torch.cat, "concat", "concatenate")
+
+
+@aten("roll")
+def roll(g: GraphBuilder, input: Value, shifts: Sequence[int], dims: Sequence[int] = ()) -> Value:
+    """Write a shift along dimensions, where what leaves at one end comes in at the other."""
+    if not dims:
+        raise Unsupported("a roll of all entries")
+    x = input
+    for shift, dim in zip(shifts, dims, strict=True):
+        at = shift % g.shape(input)[dim]
+        if at:
+            before = (slice(None),) * (dim % g.rank(input))
+            parts = [emit_arrays.getitem(g, x, (*before, one)) for one in (slice(-at, None), slice(None, -at))]
+            x = emit_arrays.concatenate(g, parts, dim)
+    return x
+
+
+@aten("flip")
+def flip(g: GraphBuilder, input: Value, dims: Sequence[int]) -> Value:
+    """Write dimensions the other way round."""
+    axes = [dim % g.rank(input) for dim in dims]
+    if not axes:
+        return input
+    steps = [-1] * len(axes)
+    return g.like("Slice", input, g.ints(*steps), g.ints(*[-(2**31)] * len(axes)), g.ints(*axes), g.ints(*steps))
+
+
+def _triangle(upper: int) -> Emitter:
+    def emit(g: GraphBuilder, input: Value, diagonal: int = 0) -> Value:
+        return g.like("Trilu", input, g.constant(diagonal, torch.int64), upper=upper)
+
+    return emit
+
+
+aten("tril")(_triangle(0))
+aten("triu")(_triangle(1))
+
+
+@aten("expand_as")
+def expand_as(g: GraphBuilder, input: Value, other: Value) -> Value:
+    """Write a repetition of dimensions of size 1."""
+    found: Value = expand(g, input, g.shape(other))
+    return found
+
+
+@aten("type_as")
+def type_as(g: GraphBuilder, input: Value, other: Value) -> Value:
+    """Write a change of type."""
+    return emit_arithmetic.cast(g, input, g.dtype_of(other))
+
+
+@aten("movedim")
+def movedim(g: GraphBuilder, input: Value, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
+    """Write another order of dimensions."""
+    rank = g.rank(input)
+    sources, targets = ([one] if isinstance(one, int) else list(one) for one in (source, destination))
+    places = {to % rank: one % rank for one, to in zip(sources, targets, strict=True)}
+    others = iter(one for one in range(rank) if one not in places.values())
+    found: Value = emit_arrays.permute(
+        g, input, [places[one] if one in places else next(others) for one in range(rank)]
+    )
+    return found
+
+
+@aten("tile")
+def tile(g: GraphBuilder, input: Value, dims: Sequence[int]) -> Value:
+    """Write a repetition along dimensions, the last ones if fewer are named."""
+    found: Value = emit_arrays.repeat(g, input, *[1] * (g.rank(input) - len(dims)), *dims)
+    return found
+
+
+@aten("repeat_interleave")
+def repeat_interleave(
+    g: GraphBuilder,
+    input: Value,
+    repeats: Any,
+    dim: int | None = None,
+    output_size: int | None = None,  # noqa: ARG001
+) -> Value:
+    """Write a repetition of each entry along a dimension."""
+    if dim is None or not isinstance(repeats, int) or (g.dynamic_batch and dim % g.rank(input) == 0):
+        raise Unsupported("a repetition of entries by numbers that are computed, of all entries, or over an open batch")
+    rank, at, shape = g.rank(input), dim % g.rank(input), list(g.shape(input))
+    wide = g.op("Unsqueeze", input, g.ints(at + 1), rank=rank + 1, dtype=g.dtype_of(input))
+    times = [1] * (rank + 1)
+    times[at + 1] = repeats
+    wide = g.op("Expand", wide, g.ints(*times), rank=rank + 1, dtype=g.dtype_of(input))
+    sizes = [0 if one == 0 else size for one, size in enumerate(shape)]
+    sizes[at] = shape[at] * repeats
+    return g.op("Reshape", wide, g.ints(*sizes), rank=rank, dtype=g.dtype_of(input))
+
+
+# --- beyond the edges ------------------------------------------------------------------------------------------------
+
+
+def _edges(mode: str) -> Emitter:
+    def emit(g: GraphBuilder, input: Value, padding: Sequence[int]) -> Value:
+        return _padded(g, input, padding, mode)
+
+    return emit
+
+
+aten("reflection_pad1d", "reflection_pad2d")(_edges("reflect"))
+aten("replication_pad1d", "replication_pad2d")(_edges("edge"))
+_MODES = {"reflect": "reflect", "replicate": "edge"}
+
+
+@aten("pad")
+def padded(
+    g: GraphBuilder, input: Value, pad: Sequence[int], mode: str = "constant", value: Number | None = None
+) -> Value:
+    """Write a padding with a number, or with what lies at the edges."""
+    if mode == "constant":
+        return _constant(g, input, pad, value)
+    if mode not in _MODES:
+        raise Unsupported(f"padding of mode {mode!r}")
+    return _padded(g, input, pad, _MODES[mode])
+
+
+def _constant(g: GraphBuilder, x: Value, sides: Sequence[int], value: Number | None) -> Value:
+    found: Value = pad(g, x, sides, 0 if value is None else value)
+    return found
+
+
+def _padded(g: GraphBuilder, x: Value, sides: Sequence[int], mode: str) -> Value:
+    pairs = [(sides[2 * one], sides[2 * one + 1]) for one in range(len(sides) // 2)][::-1]
+    every = [(0, 0)] * (g.rank(x) - len(pairs)) + pairs
+    return g.like("Pad", x, g.ints(*(begin for begin, _ in every), *(end for _, end in every)), mode=mode)
+
+
+# --- made alike ------------------------------------------------------------------------------------------------------
+
+
+@aten("full_like")
+def full_like(
+    g: GraphBuilder, input: Value, fill_value: Number, dtype: torch.dtype | None = None, **_places: Any
+) -> Value:
+    """Write a number in the shape of something."""
+    if g.dynamic_batch:
+        raise Unsupported("a shape that is asked for while the batch is open")
+    return _full(g, input, g.shape(input), fill_value, dtype)
+
+
+@aten("new_full")
+def new_full(
+    g: GraphBuilder,
+    input: Value,
+    size: Sequence[int],
+    fill_value: Number,
+    dtype: torch.dtype | None = None,
+    **_places: Any,
+) -> Value:
+    """Write a number in a shape."""
+    return _full(g, input, size, fill_value, dtype)
+
+
+def _full(g: GraphBuilder, like: Value, size: Sequence[int], number: Number, dtype: torch.dtype | None) -> Value:
+    kind = g.dtype_of(like) if dtype is None else g.cast_dtype(dtype)
+    return g.constant(torch.full(tuple(size), number, dtype=kind), kind)

@@ -1,0 +1,173 @@
+"""Emit ONNX for torch's own operators that look at windows or channels, such as poolings; see ``emit_aten``.
+
+Poolings of sequences are those of images of one row.
+"""
+
+# ruff: noqa: A002 - parameters carry the names that torch's operators give
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - torch's own spelling
+
+from hwnas.backends.export import emit_pooling
+from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
+from hwnas.backends.export.emit_aten import alike, aten
+from hwnas.backends.export.emit_aten_layers import each, resized
+from hwnas.backends.export.registered import Emitter
+
+Sizes = int | Sequence[int]
+
+alike(F.adaptive_avg_pool2d, "adaptive_avg_pool2d")
+alike(F.max_pool2d, "max_pool2d")
+alike(F.avg_pool2d, "avg_pool2d")
+
+
+@aten("max_pool2d_with_indices")
+def max_pool_with_indices(g: GraphBuilder, input: Value, *args: Any, **kwargs: Any) -> tuple[Value, None]:
+    """Write a maximum over windows; what reads its indices cannot be written."""
+    return emit_pooling.max_pool(g, input, *args, **kwargs), None
+
+
+# --- sequences -------------------------------------------------------------------------------------------------------
+
+
+def _of_rows(pool: Any, *names: str) -> Emitter:
+    """Return the emitter of a pooling of sequences, given that of images and the names of its window's numbers."""
+
+    def emit(g: GraphBuilder, input: Value, *args: Any, **kwargs: Any) -> Value:
+        given = dict(zip(names, args, strict=False)) | kwargs
+        for name, beside in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1), ("output_size", 1)):
+            if given.get(name) not in (None, []):
+                given[name] = [beside, *each(given[name], 1)]
+        image = g.op("Unsqueeze", input, g.ints(-2), rank=g.rank(input) + 1, dtype=g.dtype_of(input))
+        found = pool(g, image, **given)
+        return g.op("Squeeze", found, g.ints(-2), rank=g.rank(input), dtype=g.dtype_of(input))
+
+    return emit
+
+
+aten("max_pool1d")(_of_rows(emit_pooling.max_pool, "kernel_size", "stride", "padding", "dilation", "ceil_mode"))
+aten("avg_pool1d")(
+    _of_rows(emit_pooling.average_pool, "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+)
+
+
+@aten("adaptive_avg_pool1d")
+def adaptive_average_of_sequences(g: GraphBuilder, input: Value, output_size: Sizes) -> Value:
+    """Write an average pooling that gives so many entries."""
+    (wanted,) = each(output_size, 1)
+    if wanted == 1:
+        return emit_pooling.mean(g, input, -1, True)
+    length = g.shape(input)[-1]
+    if length % wanted:
+        raise Unsupported(f"adaptive pooling from {length} to {wanted}")
+    found: Value = _of_rows(emit_pooling.average_pool, "kernel_size")(g, input, length // wanted)
+    return found
+
+
+# --- transposed convolutions -----------------------------------------------------------------------------------------
+
+
+@aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def transposed_convolution(  # noqa: PLR0913, PLR0917 - torch's signature
+    g: GraphBuilder,
+    input: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Value:
+    """Write a transposed convolution whose weight is an input or computed."""
+    kernel = list(g.shape(weight)[2:])
+    strides, pads, more, dilations = (each(one, len(kernel)) for one in (stride, padding, output_padding, dilation))
+    attributes: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "dilations": dilations, "group": groups}
+    rank, dtype = g.rank(input), g.dtype_of(input)
+    return g.op(
+        "ConvTranspose", input, weight, bias, rank=rank, dtype=dtype, pads=pads * 2, output_padding=more, **attributes
+    )
+
+
+# --- resizing --------------------------------------------------------------------------------------------------------
+
+
+@aten("upsample_nearest1d")
+def nearest_of_sequences(g: GraphBuilder, input: Value, output_size: Any = None, *scales: Any) -> Value:
+    """Write an enlargement of sequences by repeating entries."""
+    return resized(g, input, output_size, scales, mode="nearest", coordinates="asymmetric")
+
+
+@aten("upsample_linear1d")
+def linear_of_sequences(g: GraphBuilder, input: Value, output_size: Any, align_corners: bool, *scales: Any) -> Value:
+    """Write an enlargement of sequences between entries."""
+    coordinates = "align_corners" if align_corners else "half_pixel"
+    return resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
+
+
+# --- norms of channels -----------------------------------------------------------------------------------------------
+
+
+@aten("batch_norm")
+def batch_norm(  # noqa: PLR0913, PLR0917 - torch's signature
+    g: GraphBuilder,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    training: bool = False,
+    momentum: float = 0.1,  # noqa: ARG001
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,  # noqa: ARG001
+) -> Value:
+    """Write a batch-norm with its running statistics."""
+    if training or running_mean is None or running_var is None:
+        raise Unsupported("a batch-norm without running statistics")
+    dtype = g.dtype_of(input)
+    channels = g.shape(running_mean)[0]
+    scale = g.constant(torch.ones(channels), dtype) if weight is None else weight
+    shift = g.constant(torch.zeros(channels), dtype) if bias is None else bias
+    return g.like("BatchNormalization", input, scale, shift, running_mean, running_var, epsilon=eps)
+
+
+@aten("_native_batch_norm_legit_no_training")
+def native_batch_norm(
+    g: GraphBuilder,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value,
+    running_var: Value,
+    momentum: float,  # noqa: ARG001
+    eps: float,
+) -> tuple[Value, None, None]:
+    """Write a batch-norm; what reads the statistics that it returns cannot be written."""
+    return batch_norm(g, input, weight, bias, running_mean, running_var, eps=eps), None, None
+
+
+@aten("instance_norm")
+def instance_norm(  # noqa: PLR0913, PLR0917 - torch's signature
+    g: GraphBuilder,
+    input: Value,
+    weight: Value | None = None,
+    bias: Value | None = None,
+    running_mean: Value | None = None,  # noqa: ARG001
+    running_var: Value | None = None,  # noqa: ARG001
+    use_input_stats: bool = True,
+    momentum: float = 0.1,  # noqa: ARG001
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,  # noqa: ARG001
+) -> Value:
+    """Write a norm of each sample's channels."""
+    if not use_input_stats:
+        raise Unsupported("an instance norm with running statistics")
+    dtype, channels = g.dtype_of(input), g.shape(input)[1]
+    scale = g.constant(torch.ones(channels), dtype) if weight is None else weight
+    shift = g.constant(torch.zeros(channels), dtype) if bias is None else bias
+    return g.like("InstanceNormalization", input, scale, shift, epsilon=eps)
