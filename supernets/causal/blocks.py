@@ -24,6 +24,7 @@ def layer(shape: ModelShape, sizes: LayerShape, length: int, past: int = 0) -> B
         "ffn": sizes.ffn,
         "groups": sizes.groups,
         "head-width": shape.head_width,
+        "mlp-bias": int(shape.mlp_bias),
         "out-bias": int(shape.out_bias),
         "past": past,
         "qk-norm": int(shape.qk_norm),

@@ -92,17 +92,23 @@ class GatedFeedForward(nn.Module):
 
 def llama(shape: ModelShape, layers: Sequence[LayerShape]) -> Decoder:
     """Return the network of a sub-network's layers."""
-    rotary = Rotary(shape.head_width, shape.head_width, shape.positions, shape.base, shape.stretching)
+    rotary = rotary_of(shape)
     return Decoder(
         nn.Embedding(shape.vocab, shape.embed),
-        (_layer(shape, layer, rotary) for layer in layers),
+        (llama_layer(shape, layer, rotary) for layer in layers),
         RmsNorm(shape.embed, shape.eps),
         rotary,
         None if shape.tied else nn.Linear(shape.embed, shape.vocab, bias=False),
     )
 
 
-def _layer(shape: ModelShape, layer: LayerShape, rotary: Rotary) -> DecoderLayer:
+def rotary_of(shape: ModelShape) -> Rotary:
+    """Return how queries and keys of a model are turned: all of their channels are."""
+    return Rotary(shape.head_width, shape.head_width, shape.positions, shape.base, shape.stretching)
+
+
+def llama_layer(shape: ModelShape, layer: LayerShape, rotary: Rotary) -> DecoderLayer:
+    """Return one layer: grouped attention, then the gated feed-forward part."""
     return DecoderLayer(
         RmsNorm(shape.embed, shape.eps),
         GroupedAttention(shape, layer.groups, rotary),

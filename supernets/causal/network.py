@@ -124,6 +124,12 @@ class CausalLm(BlockCounts):
         heads = [(layer.groups, self.shape.head_width) for _, layer in self.layers(config)]
         return stages(self._decoder(config, weights), self.vocabulary, heads, self.generation, batch)
 
+    def block_stage(self, block: Block, batch: int) -> Stage:
+        """Return one block as a network of its own."""
+        from hwnas.supernets.causal.alone import block_stage
+
+        return block_stage(self.shape, block, batch)
+
     def layout(self) -> WeightLayout:
         """Return the layout of the super-network's checkpoints."""
         from hwnas.supernets.shared import WeightLayout, corner

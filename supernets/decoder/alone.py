@@ -1,4 +1,7 @@
-"""Make each kind of block of HW-GPT-Bench's decoders a network of its own, so that it can be measured alone."""
+"""Make each kind of block of a decoder a network of its own, so that it can be measured alone.
+
+Families share the kinds and have layers and norms of their own; HW-GPT-Bench's are here.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 from hwnas.supernets.attention import PARTS, caches_like, tokens_like
 from hwnas.supernets.blocks import Block
 from hwnas.supernets.decoder.dimensions import GptArchitecture, GptLayerShape
-from hwnas.supernets.decoder.gpt import final_norm, gpt_layer, rotary_of
+from hwnas.supernets.decoder.gpt import final_norm, gpt_layer
 from hwnas.supernets.decoder.layers import DecoderLayer
 from hwnas.supernets.decoder.network import unwritten
-from hwnas.supernets.decoder.rotary import Rotary
 from hwnas.supernets.live_init import build_live, random_input
 from hwnas.supernets.supernet import Stage
 
@@ -22,19 +24,69 @@ _SEED = 2405_10299  # any fixed number serves
 
 
 def block_stage(block: Block, batch: int) -> Stage:
-    """Return one block as a stage, with live random weights and inputs for ``batch`` texts."""
-    return _KINDS[block.kind](block, batch)
+    """Return one block of HW-GPT-Bench as a stage, with live random weights and inputs for ``batch`` texts."""
+    if block.kind == "tokens":
+        return tokens(block, batch)
+    if block.kind == "logits":
+        return logits(block, batch, final_norm, tied=True)
+    shape = GptLayerShape(block.option("heads"), block.option("ffn"))
+    network = GptArchitecture(2, block.input[-1], block.option("head-width"), bool(block.option("bias")), (shape,))
+    return layer(block, batch, lambda: gpt_layer(network, shape), shape.heads)
+
+
+def tokens(block: Block, batch: int) -> Stage:
+    """Return the look-up of tokens as a stage."""
+    vocab, (length,) = block.option("vocabulary"), block.input
+    module = build_live(lambda: nn.Embedding(vocab, block.output[-1]), ())
+    return Stage(block.kind, module, (tokens_like(range(vocab), batch, length, _SEED),), ("tokens",))
+
+
+def layer(block: Block, batch: int, make: Callable[[], DecoderLayer], cached_heads: int) -> Stage:
+    """Return a layer as a stage: on a whole prompt, or on one token where the block says what is cached (``past``).
+
+    Args:
+        block: the layer's.
+        batch: texts.
+        make: returns the layer.
+        cached_heads: heads of keys and values.
+    """
+    x, past = random_input(batch, *block.input), dict(block.options).get("past", 0)
+    if not past:
+        return Stage(block.kind, build_live(lambda: _Prefilled(make(), block.input[0]), ()), (x,), ("input",))
+    module = build_live(lambda: _Decoded(make(), past), ())
+    assert isinstance(module, _Decoded)  # noqa: S101 - what was made
+    rotary, position = module.layer.attn.rotary, torch.full((batch, 1), past)
+    inputs = (x, *rotary.at(position, x), position, *caches_like([(cached_heads, past, rotary.width)], batch, _SEED))
+    return Stage(block.kind, module, inputs, ("input", "cosines", "sines", "position", *PARTS))
+
+
+def logits(block: Block, batch: int, norm: Callable[[int], nn.Module], *, tied: bool) -> Stage:
+    """Return the last norm and the logits as a stage.
+
+    Args:
+        block: with the channels and the number of tokens.
+        batch: texts.
+        norm: makes the norm of so many channels.
+        tied: the weights are those of the table of tokens, where they are counted, so here they are a constant.
+    """
+    (embed,), (vocab,) = block.input, block.output
+    if tied:
+        weight = random_input(vocab, embed) * (2 / embed) ** 0.5
+        module = build_live(lambda: _TiedOutput(norm(embed), weight), ())
+    else:
+        module = build_live(lambda: nn.Sequential(norm(embed), nn.Linear(embed, vocab, bias=False)), ())
+    return Stage(block.kind, module, (random_input(batch, embed),), ("input",))
 
 
 class _Prefilled(nn.Module):
     """A layer on a whole prompt, with keys and values for a cache."""
 
-    def __init__(self, layer: DecoderLayer, rotary: Rotary, length: int) -> None:
+    def __init__(self, layer: DecoderLayer, length: int) -> None:
         super().__init__()
-        self.layer, self.rotary, self.length = layer, rotary, length
+        self.layer, self.length = layer, length
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        y, memory = self.layer(x, self.rotary.first(self.length, x))
+        y, memory = self.layer(x, self.layer.attn.rotary.first(self.length, x))
         return (y, *memory)
 
 
@@ -53,55 +105,11 @@ class _Decoded(nn.Module):
         return (y, *new)
 
 
-class _Output(nn.Module):
-    """The last norm and the logits. Their weights are counted in the table of tokens, so here they are a constant."""
-
-    def __init__(self, weight: torch.Tensor) -> None:
+class _TiedOutput(nn.Module):
+    def __init__(self, norm: nn.Module, weight: torch.Tensor) -> None:
         super().__init__()
-        self.ln_f = final_norm(weight.shape[1])
+        self.norm = norm
         self._weight = [weight]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.linear(self.ln_f(x), self._weight[0])
-
-
-def _tokens(block: Block, batch: int) -> Stage:
-    vocab, (length,) = block.option("vocabulary"), block.input
-    module = build_live(lambda: nn.Embedding(vocab, block.output[-1]), ())
-    return Stage(block.kind, module, (tokens_like(range(vocab), batch, length, _SEED),), ("tokens",))
-
-
-def _layer(block: Block) -> Callable[[], DecoderLayer]:
-    shape = GptLayerShape(block.option("heads"), block.option("ffn"))
-    network = GptArchitecture(2, block.input[-1], block.option("head-width"), bool(block.option("bias")), (shape,))
-    return lambda: gpt_layer(network, shape)
-
-
-def _prefill(block: Block, batch: int) -> Stage:
-    rotary = rotary_of(block.option("head-width"))
-    module = build_live(lambda: _Prefilled(_layer(block)(), rotary, block.input[0]), ())
-    return Stage(block.kind, module, (random_input(batch, *block.input),), ("input",))
-
-
-def _decode(block: Block, batch: int) -> Stage:
-    heads, width, past = (block.option(name) for name in ("heads", "head-width", "past"))
-    module = build_live(lambda: _Decoded(_layer(block)(), past), ())
-    x, position = random_input(batch, *block.input), torch.full((batch, 1), past)
-    places = rotary_of(width).at(position, x)
-    inputs = (x, *places, position, *caches_like([(heads, past, width)], batch, _SEED))
-    return Stage(block.kind, module, inputs, ("input", "cosines", "sines", "position", *PARTS))
-
-
-def _output(block: Block, batch: int) -> Stage:
-    (embed,), (vocab,) = block.input, block.output
-    weight = random_input(vocab, embed) * (2 / embed) ** 0.5
-    module = build_live(lambda: _Output(weight), ())
-    return Stage(block.kind, module, (random_input(batch, embed),), ("input",))
-
-
-_KINDS: dict[str, Callable[[Block, int], Stage]] = {
-    "tokens": _tokens,
-    "prefill-layer": _prefill,
-    "decode-layer": _decode,
-    "logits": _output,
-}
+        return F.linear(self.norm(x), self._weight[0])

@@ -12,6 +12,7 @@ import torch
 from runtimes import RUNTIMES
 
 from hwnas import supernets
+from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.decoder.generate import greedy
 from hwnas.supernets.decoder.network import Decode, Prefill
 from hwnas.supernets.errors import UsageError
@@ -121,6 +122,26 @@ def test_the_same_tokens_on_every_runtime_over_fifty_prompts(kind, tied, which, 
         if importlib.util.find_spec(name) is not None:
             prefill, decode = (ready(stage) for stage in net.stages(config, 50))
             assert torch.equal(greedy(prefill, decode, PROMPTS, net.generation), expected), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("llama", {"mlp_bias": True, "attention_bias": True}), ("qwen2", {"tied": True}), ("qwen3", {})],
+)
+def test_blocks_run_alone_as_they_do_in_the_network(kind, changes, tmp_path):
+    _, folder = hugging_face.made(kind, tmp_path, **changes)
+    net = net_of(folder)
+    blocks = list(distinct_blocks(net.slots))
+    assert {block.kind for block in blocks} == {
+        "tokens", "grouped-prefill-layer", "grouped-decode-layer", "rms-logits",
+    }  # fmt: skip
+    for block in blocks:
+        stage = net.block_stage(block, 2)
+        assert sum(one.numel() for one in stage.module.parameters()) == block.params
+        with torch.no_grad():
+            found = stage.module(*stage.inputs)
+        assert (found[0] if isinstance(found, tuple) else found).shape == (2, *block.output)
 
 
 @pytest.mark.slow
