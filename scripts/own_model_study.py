@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import hwnas
+from hwnas.harness.store import Store
 from hwnas.search.hypervolume import hypervolume
 
 _HERE = Path(__file__).resolve().parent
@@ -61,6 +62,9 @@ def _searched(given: argparse.Namespace, name: str, algorithm: str, seed: int, w
     file = given.folder / f"{name}.json"
     if file.exists():
         return
+    store = str(given.folder / "studies.db")
+    with Store.open(store) as opened:
+        known = {one.name for one in opened.studies()}
     begun = time.perf_counter()
     study = hwnas.search(
         NET,
@@ -72,8 +76,8 @@ def _searched(given: argparse.Namespace, name: str, algorithm: str, seed: int, w
         evals=given.evals,
         seed=seed,
         study=name,
-        resume=True,
-        store=given.folder / "studies.db",
+        resume=name in known,
+        store=store,
         progress=False,
     )
     seconds = time.perf_counter() - begun

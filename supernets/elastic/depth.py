@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hwnas.supernets.elastic.analysis import Analysis
@@ -34,10 +34,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks of equal dimensions, one behind the other; the last ones are left out first.
+    """Blocks of equal dimensions, one behind the other.
 
     Attributes:
-        units: in the order of the model.
+        units: the most important first; the last ones are left out first.
         values: how many can be kept, ascending.
     """
 
@@ -50,8 +50,16 @@ class Stage:
         return self.units[0].path.rpartition(".")[0] or self.units[0].path
 
 
-def stages(analysis: Analysis) -> list[Stage]:
-    """Return the blocks that can be left out, in stages; half of a stage's always stay."""
+def stages(analysis: Analysis, orders: Sequence[Sequence[str]] | None = None) -> list[Stage]:
+    """Return the blocks that can be left out, in stages; half of a stage's always stay.
+
+    Args:
+        analysis: of the model.
+        orders: the paths of each stage's blocks, the most important first; ``None``: the first ones are.
+
+    Raises:
+        ValueError: these are other blocks.
+    """
     found: list[list[Unit]] = []
     places = {node.name: number for number, node in enumerate(analysis.program.nodes)}
     for unit in sorted(_units(analysis), key=lambda one: places[one.exit]):
@@ -60,7 +68,13 @@ def stages(analysis: Analysis) -> list[Stage]:
             found[-1].append(unit)
         else:
             found.append([unit])
-    return [Stage(tuple(units), tuple(range(len(units) // 2, len(units) + 1))) for units in found]
+    values = [tuple(range(len(units) // 2, len(units) + 1)) for units in found]
+    if orders is None:
+        return [Stage(tuple(units), one) for units, one in zip(found, values, strict=True)]
+    if [sorted(order) for order in orders] != [sorted(unit.path for unit in units) for units in found]:
+        raise ValueError("its order of blocks is none")
+    by_path = {unit.path: unit for units in found for unit in units}
+    return [Stage(tuple(by_path[path] for path in order), one) for order, one in zip(orders, values, strict=True)]
 
 
 def _parent(path: str) -> str:

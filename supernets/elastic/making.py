@@ -15,7 +15,8 @@ from hwnas.supernets.elastic.analysis import Analysis, analysed
 from hwnas.supernets.elastic.axes import Axis, fix
 from hwnas.supernets.elastic.factory import called, checked, flat, function, model_of
 from hwnas.supernets.elastic.gradients import by_gradients
-from hwnas.supernets.elastic.network import ElasticModel, made
+from hwnas.supernets.elastic.left_out import by_outputs
+from hwnas.supernets.elastic.network import Elastic, ElasticModel, made
 from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, GRADIENTS, IMPORTANCE, MODEL, SHOWN, parsed
 from hwnas.supernets.elastic.program import Program
 from hwnas.supernets.elastic.sets import Wanted
@@ -24,7 +25,6 @@ from hwnas.supernets.errors import UsageError
 from hwnas.supernets.own_batches import inputs_of
 from hwnas.supernets.own_code import explained, printing_aside
 from hwnas.supernets.plug_ins import FAILURES
-from hwnas.supernets.space import IntArray
 
 # How far the program's outputs may be from the model's, relative to the largest.
 _AGREES = 1e-5
@@ -71,7 +71,8 @@ def from_module(
         inputs: example inputs of one sample.
         wanted: what is to be elastic.
         what: begins the message of an error.
-        options: ``importance`` and ``data``, if the order of channels follows a user's data; ``None``: it does not.
+        options: ``importance`` and ``data``, if the order of channels and blocks follows a user's data; ``None``: it
+            does not.
 
     Raises:
         UsageError: it cannot be traced, or nothing of it is elastic.
@@ -79,7 +80,7 @@ def from_module(
     analysis = _analysed(module, inputs, what)
     net = _working(analysis, wanted, _examples(inputs, analysis.program), what)
     if options and DATA in options:
-        net = ElasticModel(what, replace(net.elastic, rankings=_rankings(net, options)), net.examples)
+        net = ElasticModel(what, _ordered(net, options), net.examples)
     _check_agrees(net, module, inputs, what)
     return net
 
@@ -144,8 +145,8 @@ def _check_agrees(net: ElasticModel, module: nn.Module, inputs: Inputs, what: st
             raise UsageError(f"{what}: what was traced gives other outputs than the model, so it cannot be used")
 
 
-def _rankings(net: ElasticModel, options: Mapping[str, str]) -> dict[Axis, IntArray]:
-    """Return the order of channels that follows a user's data."""
+def _ordered(net: ElasticModel, options: Mapping[str, str]) -> Elastic:
+    """Return what can be left out, in the order that follows a user's data."""
     spec = options[DATA]
     what = f"elastic: {DATA}={spec}"
     found = function(spec, f"elastic: {DATA}")
@@ -155,8 +156,11 @@ def _rankings(net: ElasticModel, options: Mapping[str, str]) -> dict[Axis, IntAr
             if options[IMPORTANCE] == GRADIENTS:
                 batches, loss = made
                 pairs = [(inputs_of(inputs, net, what), targets) for inputs, targets in batches]
-                return by_gradients(net, pairs, loss)
-            return by_activations(net, [inputs_of(batch, net, what) for batch in made])
+                rankings, given = by_gradients(net, pairs, loss), [inputs for inputs, _ in pairs]
+            else:
+                given = [inputs_of(batch, net, what) for batch in made]
+                rankings = by_activations(net, given)
+            return replace(net.elastic, rankings=rankings, stages=by_outputs(net, given))
     except UsageError:
         raise
     except FAILURES as error:

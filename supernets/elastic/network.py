@@ -189,6 +189,13 @@ class ElasticModel(BlockCounts):
         state: Tensors = self._own() if weights is None else fitted(self.layout, read_state_dict(weights), weights)
         return assign(self.module(config), self._cut(state, config))
 
+    def without(self, unit: Unit) -> torch.nn.Module:
+        """Return the whole model without one block, with its own weights, in evaluation mode."""
+        from hwnas.supernets.checkpoints import assign
+
+        part = Part(replaced={unit.exit: unit.entry})
+        return assign(self._rebuilder.module(part), self._cut_to(self._own(), part, {}))
+
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage of a model."""
         from hwnas.supernets.elastic.tracing import repeated
@@ -233,7 +240,9 @@ class ElasticModel(BlockCounts):
         return {**self.program.weights, **counts}
 
     def _cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
-        part, indices = self._part(config)
+        return self._cut_to(tensors, *self._part(config))
+
+    def _cut_to(self, tensors: Tensors, part: Part, indices: Mapping[Axis, IntArray]) -> dict[str, torch.Tensor]:
         needed = [node for node in self._rebuilder.needed(part) if node.op == WEIGHT]
         state = {}
         for node in needed:
@@ -253,7 +262,7 @@ class ElasticModel(BlockCounts):
 
     @cached_property
     def digest(self) -> str:
-        """A digest of the model, of what is elastic and of the order in which channels are left out."""
+        """A digest of the model, of what is elastic and of the order in which channels and blocks are left out."""
         total = hashlib.sha256(self.program.digest.encode())
         for one in self.elastic.elastic_sets:
             total.update(repr((one.key, one.weights, one.values)).encode())
@@ -267,19 +276,25 @@ def _why_not(sets: Sequence[ChannelSet]) -> str:
     return "; ".join(dict.fromkeys(one.fixed for one in sets)) or "it has no weights"
 
 
-def made(analysis: Analysis, wanted: Wanted, orders: Sequence[IntArray] | None = None) -> Elastic:
+def made(
+    analysis: Analysis,
+    wanted: Wanted,
+    orders: Sequence[IntArray] | None = None,
+    depths: Sequence[Sequence[str]] | None = None,
+) -> Elastic:
     """Return what of a model can be left out.
 
     Args:
         analysis: of the model.
         wanted: what is to be elastic.
         orders: the channels of each elastic set, the most important first; ``None``: their weights say it.
+        depths: the paths of each stage's blocks, the most important first; ``None``: the first ones are.
 
     Raises:
-        ValueError: there are more or fewer orders than elastic sets.
+        ValueError: there are more or fewer orders than elastic sets, or blocks are others.
     """
     sets = tuple(channel_sets(analysis, wanted))
     elastic = [one for one in sets if not one.fixed]
     known = None if orders is None else {one.axis: order for one, order in zip(elastic, orders, strict=True)}
     rankings = by_weights(analysis, elastic) if known is None else known
-    return Elastic(analysis, sets, tuple(stages(analysis)) if wanted.depth else (), rankings)
+    return Elastic(analysis, sets, tuple(stages(analysis, depths)) if wanted.depth else (), rankings)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 INPUT, WEIGHT, CALL, OUTPUT = "input", "weight", "call", "output"
 # The only target that is not one of torch's operators: an entry of a call's several results.
 GETITEM = "getitem"
+_NOT_ON_TENSORS = ("aten.from_file.default", "aten.from_file.out")
 
 
 @dataclass(frozen=True)
@@ -142,16 +143,23 @@ class Program:
 
 
 def call(target: str) -> Callable[..., Any]:
-    """Return the operator of a target's name; raises ``UsageError`` if torch has none of the name."""
+    """Return the operator of a target's name; raises ``UsageError`` if torch has none of the name.
+
+    A program may come from a file of somebody else's: nothing but operators on tensors is ever returned.
+    """
     import torch
+    from torch._ops import OpOverload
 
     if target == GETITEM:
         return operator.getitem
     try:
         namespace, name, overload = target.split(".")
-        found: Callable[..., Any] = getattr(getattr(getattr(torch.ops, namespace), name), overload)
-    except (AttributeError, ValueError) as error:
+        found = getattr(getattr(getattr(torch.ops, namespace), name), overload)
+    except (AttributeError, ValueError, RuntimeError) as error:
         raise UsageError(f"torch has no operator {target!r}") from error
+    # torch.ops has functions too, which load libraries and modules; and one operator opens files.
+    if not isinstance(found, OpOverload) or target in _NOT_ON_TENSORS:
+        raise UsageError(f"{target!r} is no operator on tensors")
     return found
 
 

@@ -24,6 +24,8 @@ from hwnas.supernets.elastic.options import SHOWN
 from hwnas.supernets.elastic.program import Program
 from hwnas.supernets.elastic.sets import Wanted
 from hwnas.supernets.errors import HwnasError, UsageError
+from hwnas.supernets.own_code import explained
+from hwnas.supernets.plug_ins import FAILURES
 from hwnas.supernets.writing import write_file
 
 _SUFFIX = ".elastic"
@@ -43,6 +45,7 @@ def write(file: str | Path, net: ElasticModel, wanted: Wanted) -> None:
         "program": net.program.text(),
         "wanted": asdict(wanted),
         "rankings": [net.elastic.rankings[one.axis].tolist() for one in net.elastic.elastic_sets],
+        "depths": [[unit.path for unit in one.units] for one in net.elastic.stages],
         "types": {key: str(tensor.dtype).removeprefix("torch.") for key, tensor in tensors.items()},
     }
     arrays = {key: _array(tensor) for key, tensor in tensors.items()}
@@ -52,7 +55,22 @@ def write(file: str | Path, net: ElasticModel, wanted: Wanted) -> None:
 
 
 def read(file: str | Path, name: str) -> ElasticModel:
-    """Return the super-network in a file; raises ``UsageError`` if it is none."""
+    """Return the super-network in a file; raises ``UsageError`` if it is none, or one that does not run."""
+    try:
+        net = _content(file, name)
+        for x in (net.space.smallest(), net.space.largest()):
+            (stage,) = net.stages(net.space.decode(x)[0], 1)
+            with torch.no_grad():
+                stage.module(*stage.inputs)
+    except UsageError:
+        raise
+    # The program may be anybody's, and goes wrong wherever it does not fit together.
+    except FAILURES as error:
+        raise UsageError(f"elastic: file={file}: no super-network of a model: {explained(error)}") from error
+    return net
+
+
+def _content(file: str | Path, name: str) -> ElasticModel:
     try:
         with Path(file).open("rb") as content, np.load(content, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
@@ -72,7 +90,8 @@ def _read(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], name: s
         key: tuple(value) if isinstance(value, list) else value for key, value in about["wanted"].items()
     }
     orders = [np.array(one, dtype=np.int64) for one in about["rankings"]]
-    found = made(analysed(Program.from_text(about["program"], weights)), Wanted(**fields), orders)
+    analysis = analysed(Program.from_text(about["program"], weights))
+    found = made(analysis, Wanted(**fields), orders, about.get("depths"))
     for axis, order in found.rankings.items():
         if sorted(order.tolist()) != list(range(axis.size)):
             raise ValueError("its order of channels is none")
@@ -116,7 +135,7 @@ def kept(digest: str, name: str) -> ElasticModel | None:
     """Return the super-network of a digest that another process has kept; ``None``: there is none that holds it."""
     file = cached_file(digest)
     try:
-        net = read(file, name) if file.is_file() else None
-    except UsageError:
+        net = _content(file, name) if file.is_file() else None
+    except FAILURES:  # a damaged file is made again
         return None
     return net if net is not None and net.digest.startswith(digest) else None

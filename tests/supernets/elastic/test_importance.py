@@ -161,3 +161,55 @@ def test_activations_see_what_weights_do_not():
     (one,) = net.elastic.elastic_sets
     assert net.elastic.rankings[one.axis][0] == 3
     assert by_activations(net, [(torch.rand(10, 4),)])[one.axis][-1] == 3
+
+
+BLOCKS = """
+import torch
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, strength):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16))
+        with torch.no_grad():
+            self.inner[2].weight.mul_(strength)
+            self.inner[2].bias.mul_(strength)
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+def model():
+    torch.manual_seed(0)
+    blocks = nn.Sequential(*(Block(strength) for strength in (1.0, 0.01, 3.0, 0.1)))
+    return nn.Sequential(nn.Linear(4, 16), blocks, nn.Linear(16, 3)).eval(), torch.rand(1, 4)
+
+def inputs():
+    torch.manual_seed(1)
+    return [torch.randn(32, 4) for _ in range(2)]
+
+def labelled():
+    return [(one, torch.zeros(32)) for one in inputs()], lambda outputs, targets: (outputs**2).sum()
+"""
+
+
+@pytest.mark.parametrize("options", ["importance=activations,data={}:inputs", "importance=gradients,data={}:labelled"])
+def test_blocks_without_which_little_changes_go_first(options, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "it.py"
+    file.write_text(BLOCKS)
+    plain = supernets.get(f"elastic:model={file}:model")
+    net = supernets.get(f"elastic:model={file}:model,{options.format(file)}")
+    orders = [[unit.path.rpartition(".")[2] for unit in one.elastic.stages[0].units] for one in (plain, net)]
+    assert orders == [["0", "1", "2", "3"], ["2", "0", "3", "1"]]
+    assert net.digest != plain.digest
+    x = net.space.largest()
+    for kept_blocks, there in ((3, {"0", "2", "3"}), (2, {"0", "2"})):
+        x[0, 0] = net.elastic.stages[0].values.index(kept_blocks)
+        config = net.space.decode(x)[0]
+        module = net.build(config)
+        assert {key.split(".")[1] for key in module.state_dict() if key.startswith("1.")} == there
+        assert sum(one.numel() for one in module.parameters()) == net.params(x)[0]
+    again = supernets.get(net.name)  # as a worker makes it
+    assert [unit.path for unit in again.elastic.stages[0].units] == [unit.path for unit in net.elastic.stages[0].units]
+    (tmp_path / "copy.elastic").write_bytes(next(tmp_path.rglob(f"{net.digest[:8]}*.elastic")).read_bytes())
+    assert supernets.get(f"elastic:file={tmp_path / 'copy.elastic'}").digest == net.digest

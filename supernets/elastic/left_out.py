@@ -1,0 +1,52 @@
+"""Order the blocks of a stage by how much a model's outputs change without each of them, on a user's data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from hwnas.supernets.elastic.depth import Stage
+from hwnas.supernets.elastic.factory import flat
+from hwnas.supernets.elastic.network import ElasticModel
+
+# A few batches tell which blocks matter, and each is run once for every block.
+_BATCHES = 8
+
+
+def by_outputs(net: ElasticModel, batches: Sequence[tuple[torch.Tensor, ...]]) -> tuple[Stage, ...]:
+    """Return the stages with their blocks in the order of their importance, the most important first.
+
+    A block's importance is one minus the cosine between the model's first output and that of the model without this
+    block alone, the mean over the samples of the first batches. (Men et al., 2024, arXiv 2403.03853, compare what goes
+    into a block and what comes out; the model's own output also knows what later blocks make of it.)
+
+    Args:
+        net: the super-network.
+        batches: inputs of the model, in its order of inputs.
+    """
+    used = batches[:_BATCHES]
+    whole = net.build(net.space.decode(net.space.largest())[0])
+    with torch.no_grad():
+        wanted = [flat(whole(*batch))[0] for batch in used]
+    found = []
+    for stage in net.elastic.stages:
+        scores = {unit.path: _change(net.without(unit), used, wanted) for unit in stage.units}
+        # Sorting is stable: of blocks that matter as much, the last ones go first.
+        units = sorted(stage.units, key=lambda unit, scores=scores: -scores[unit.path])  # type: ignore[misc]
+        found.append(Stage(tuple(units), stage.values))
+    return tuple(found)
+
+
+def _change(
+    module: torch.nn.Module, batches: Sequence[tuple[torch.Tensor, ...]], wanted: Sequence[torch.Tensor]
+) -> float:
+    with torch.no_grad():
+        changes = [_apart(flat(module(*batch))[0], one) for batch, one in zip(batches, wanted, strict=True)]
+    return float(torch.cat(changes).mean())
+
+
+def _apart(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return how far outputs lie apart, one number per sample."""
+    one, other = (x.reshape(len(x), -1).double() for x in (found, wanted))
+    return 1 - torch.nn.functional.cosine_similarity(one, other)
