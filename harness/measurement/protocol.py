@@ -56,6 +56,8 @@ class TimingProtocol:
         slow_runs: the least number of runs of one visit to a slow network.
         slow_drop: the dropped runs of a visit to a slow network.
         undropped_s: of a network that runs this long no run is dropped: what it adds to the first is little; 0: never.
+        stage_runs: of a stage that runs more often in an inference (a language model's step), only so many runs are
+            done, and the others count with their mean; 2 at least, or 0: all.
         group_s: shorter runs are timed in groups of at least this.
         rounds: the least number of rounds.
         anchor_every: anchors are visited in one of so many rounds.
@@ -98,6 +100,7 @@ class TimingProtocol:
     slow_runs: int = 2
     slow_drop: int = 1
     undropped_s: float = 0.0
+    stage_runs: int = 0
     group_s: float = 200e-6
     rounds: int = 16
     anchor_every: int = 1
@@ -129,6 +132,8 @@ class TimingProtocol:
         for name in counts:
             if getattr(self, name) < 1:
                 raise UsageError(f"protocol: {name}: expected at least 1, got {getattr(self, name)}")
+        if self.stage_runs == 1:
+            raise UsageError("protocol: stage_runs: expected 0 or at least 2, got 1")
         if self.sessions.bit_count() != 1:
             raise UsageError(f"protocol: sessions: expected a power of 2 (1, 2, 4), got {self.sessions}")
 
@@ -186,6 +191,7 @@ _AT_EFFORT: dict[str, dict[str, Any]] = {
         "sessions": 1,
         "fresh": 0,
         "undropped_s": 0.025,
+        "stage_runs": 4,
         "warmup_runs": 2,
         "warmup_s": 0.005,
         "warmup_agree": 0.2,

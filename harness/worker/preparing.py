@@ -97,7 +97,9 @@ class Preparer:
         if begun is not None and (left or again < wanted):
             chosen = {"networks": len(made), "of_networks": len(pending), "sessions": again, "of_sessions": wanted}
             short = MemoryFacts(begun.name, begun.bytes, begun.limit, **chosen)
-        return SideBySide({number: one.inference() for number, one in made.items()}, left, short)
+        return SideBySide(
+            {number: one.inference(self._protocol.stage_runs) for number, one in made.items()}, left, short
+        )
 
     def _first(self, number: int, vector: list[int], weights: int) -> Preparation | _Failure:
         """Prepare a network for the first time, and report that."""

@@ -19,11 +19,13 @@ class TimedNetwork(Protocol):
         n_sessions: how often it was prepared.
         n_stages: the number of stages that are timed separately; 0 for a single stage.
         marks: ns spent in each stage since the last ``clear``.
+        left_out: ns that runs which were left out since then would have taken.
     """
 
     n_sessions: int
     n_stages: int
     marks: list[int]
+    left_out: int
 
     def turn(self, session: int) -> None:
         """Make ``run`` use the given session from now on."""
@@ -34,7 +36,7 @@ class TimedNetwork(Protocol):
         ...
 
     def clear(self) -> None:
-        """Set ``marks`` to 0."""
+        """Set ``marks`` and ``left_out`` to 0."""
         ...
 
     def time_runs(self) -> Callable[[int], Sequence[float]] | None:
@@ -51,7 +53,12 @@ def sample(runner: TimedNetwork, log: SampleLog, clocks: Clocks, group: int, ori
         run()
     end, cpu_after = wall(), cpu()
     switched = switches() - switches_before
-    log.sample(start - origin, end - start, cpu_after - cpu_before, switched, group, tuple(runner.marks))
+    wall_ns, cpu_ns = end - start, cpu_after - cpu_before
+    if runner.left_out:
+        # What was left out would have taken the processors as what was done.
+        whole = wall_ns + runner.left_out
+        wall_ns, cpu_ns = whole, round(cpu_ns * whole / wall_ns)
+    log.sample(start - origin, wall_ns, cpu_ns, switched, group, tuple(runner.marks))
 
 
 def loop_overhead(clocks: Clocks, blocks: int = 20) -> float:
@@ -72,6 +79,7 @@ class _Nothing:
     n_sessions = 1
     n_stages = 0
     marks: list[int] = []  # noqa: RUF012 - never written to
+    left_out = 0
 
     def turn(self, session: int) -> None:
         pass

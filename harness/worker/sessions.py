@@ -32,20 +32,27 @@ Room = Callable[[], AbstractContextManager[None]]
 class Inference:
     """A prepared sub-network; one inference runs each stage ``repeats`` times.
 
+    A stage that runs often need not run as often to be timed: of its runs only some are done, and those left out count
+    with the mean of all but the first, which finds the caches as another stage has left them.
+
     Attributes:
         made: the sessions of each preparation, one per stage.
         repeats: how often each stage runs in an inference.
+        stage_runs: the most runs of a stage that are done, 2 at least; 0: all of them.
         n_sessions: how often the sub-network was prepared.
         n_stages: the number of stages that are timed separately; 0 for a single stage.
-        marks: ns spent in each stage since the last ``clear``.
+        marks: ns of each stage since the last ``clear``, with what was left out.
+        left_out: ns that the runs left out since then would have taken.
         run: runs one inference in the current sessions; the first ones until ``turn`` is called.
     """
 
     made: tuple[Sessions, ...]
     repeats: tuple[int, ...]
+    stage_runs: int = 0
     n_sessions: int = field(init=False)
     n_stages: int = field(init=False)
     marks: list[int] = field(init=False)
+    left_out: int = field(init=False, default=0)
     run: Callable[[], None] = field(init=False)
     _sessions: Sessions = field(init=False)
 
@@ -62,15 +69,27 @@ class Inference:
         self.run = self._sessions[0].run if self.repeats == (1,) else self._run_stages
 
     def _run_stages(self) -> None:
+        now = time.perf_counter_ns
         for stage, (session, repeats) in enumerate(zip(self._sessions, self.repeats, strict=True)):
-            start = time.perf_counter_ns()
-            for _ in range(repeats):
+            runs = self._done(repeats)
+            start = now()
+            session.run()
+            first = now()
+            for _ in range(runs - 1):
                 session.run()
+            end = now()
+            left_out = (repeats - runs) * (end - first) // max(1, runs - 1)
+            self.left_out += left_out
             if self.n_stages:
-                self.marks[stage] += time.perf_counter_ns() - start
+                self.marks[stage] += end - start + left_out
+
+    def _done(self, repeats: int) -> int:
+        """Return how many of a stage's runs are done."""
+        return min(repeats, max(2, self.stage_runs)) if self.stage_runs else repeats
 
     def clear(self) -> None:
-        """Set ``marks`` to 0."""
+        """Set ``marks`` and ``left_out`` to 0."""
+        self.left_out = 0
         for stage in range(self.n_stages):
             self.marks[stage] = 0
 
@@ -79,7 +98,8 @@ class Inference:
         clocks = [getattr(session, "time_runs", None) for session in self._sessions]
         if not all(clocks):
             return None
-        return lambda n: _summed(clocks, self.repeats, n)
+        done = [self._done(repeats) for repeats in self.repeats]
+        return lambda n: _summed(clocks, self.repeats, done, n)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the settings that the session of each stage reports now."""
@@ -91,10 +111,15 @@ class Inference:
             _close(sessions)
 
 
-def _summed(clocks: Sequence[Any], repeats: Sequence[int], n: int) -> list[float]:
+def _summed(clocks: Sequence[Any], repeats: Sequence[int], done: Sequence[int], n: int) -> list[float]:
     # Each stage's times are checked before they are added: another stage's would hide a negative one.
-    times = (device_times(clock(n * r), n * r) for clock, r in zip(clocks, repeats, strict=True))
-    parts = [each.reshape(n, r).sum(axis=1) for each, r in zip(times, repeats, strict=True)]
+    times = (device_times(clock(n * r), n * r) for clock, r in zip(clocks, done, strict=True))
+    runs = [each.reshape(n, r) for each, r in zip(times, done, strict=True)]
+    left_out = [repeated - made for repeated, made in zip(repeats, done, strict=True)]
+    parts = [
+        each.sum(axis=1) + (more * each[:, 1:].mean(axis=1) if more else 0.0)
+        for each, more in zip(runs, left_out, strict=True)
+    ]
     return [float(value) for value in np.sum(parts, axis=0)]
 
 
@@ -171,12 +196,16 @@ class Preparation:
             times //= 2
         return times
 
-    def inference(self) -> Inference:
-        """Return the prepared sub-network, with a power of two of sessions: even and odd rounds have different ones."""
+    def inference(self, stage_runs: int = 0) -> Inference:
+        """Return the prepared sub-network, with a power of two of sessions: even and odd rounds have different ones.
+
+        Args:
+            stage_runs: see ``Inference``.
+        """
         n = 1 << (max(1, self.times).bit_length() - 1)
         for sessions in self._made[n:]:
             _close(sessions)
-        return Inference(tuple(self._made[:n]), self._repeats)
+        return Inference(tuple(self._made[:n]), self._repeats, stage_runs)
 
     def _build(self) -> None:
         stages = self._net.stages(self._config, self._settings.batch)

@@ -42,6 +42,7 @@ def test_what_the_loop_adds_to_a_millisecond(benchmark):
     class Spin:
         n_sessions = 1
         n_stages = 0
+        left_out = 0
         marks = ()
         ran = 0
 

@@ -353,6 +353,7 @@ def test_a_wall_clock_that_stands_still_fails_its_network_alone(step):
 
 class TwoStages(Network):
     n_stages = 2
+    left_out = 0
 
     def __init__(self, machine, seconds):
         super().__init__(machine, seconds)

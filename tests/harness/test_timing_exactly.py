@@ -45,6 +45,7 @@ class Scripted:
 
     n_sessions = 1
     n_stages = 0
+    left_out = 0
     marks: tuple[int, ...] = ()
 
     def __init__(self, clocks, *durations, cpu=1.0, switches=0, taken=(0, 0, 0)):
@@ -441,6 +442,7 @@ def test_samples_of_a_device_follow_each_other_by_its_own_clock():
 
     class Device(Scripted):
         n_stages = 2
+        left_out = 0
 
         def time_runs(self):
             def timed(n):
@@ -468,6 +470,7 @@ def test_the_stages_of_a_sample_are_those_of_its_own_runs():
 
     class Staged(Scripted):
         n_stages = 2
+        left_out = 0
         marks = (0, 0)
 
         def run(self):

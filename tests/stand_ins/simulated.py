@@ -92,6 +92,7 @@ class Network:
 
     n_sessions = 1
     n_stages = 0
+    left_out = 0
 
     def __init__(self, machine, seconds, fails_at=None):
         self.machine, self.ns, self.fails_at = machine, seconds * 1e9, fails_at
