@@ -32,7 +32,7 @@ from hwnas.cli.options import (
     reference_point,
     wait_s,
 )
-from hwnas.cli.output import Delivery, remark
+from hwnas.cli.output import Delivery, remark, remark_on_page
 from hwnas.cli.progress import comparing
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.defaults import DEFAULT_STORE
@@ -148,5 +148,4 @@ def _remarks(outcome: dict[str, Any], html: str | None) -> None:
     for name in ("unstable", "beside_load"):
         if outcome.get(name):
             remark(outcome[name])
-    if html is not None:
-        remark(f"page: {html}")
+    remark_on_page(html, quiet=False)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hwnas.cli.configs import FORMS, read_configs
-from hwnas.cli.options import JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
-from hwnas.cli.output import Delivery, remark
+from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, StoreUrl, Subset, Supernet, Weights, Workers
+from hwnas.cli.output import Delivery, remark, remark_on_page
 from hwnas.cli.progress import evaluating
 from hwnas.cli.tables import Column, TextTable
 from hwnas.defaults import DEFAULT_STORE
@@ -34,6 +34,7 @@ def evaluate(
     subset: Subset = None,
     workers: Workers = 1,
     json: JsonFile = None,
+    html: HtmlFile = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> int:
@@ -41,6 +42,7 @@ def evaluate(
     from hwnas import supernets
     from hwnas.harness.quality import QualityOptions, get, scored
     from hwnas.harness.store import Store
+    from hwnas.search.report import evaluate_page
 
     net = supernets.get(supernet)
     X = read_configs(config, net.space, supernet=net.name, store=store)
@@ -54,15 +56,17 @@ def evaluate(
         for one, key, score in zip(net.space.decode(X), net.space.keys(X), scores, strict=True)
     ]
     about = {"source": source.source, "metric": source.metric, "unit": source.unit, "predicted": source.predicted}
+    about |= {"maximise": source.maximise, "note": source.note}
     outcome = {"schema": SCHEMA, "supernet": net.name, "quality": about, "evaluations": rows}
     with Delivery(f"what took a run is in the store {store}: this command again reads it there") as deliver:
-        deliver.result(outcome, _table(source, rows), json=json)
+        deliver.result(outcome, _table(source, rows), json=json, html=html, page=evaluate_page)
     short = shortened(row["key"] for row in rows)
     for row in rows:
         if row.get("reason") and not quiet:
             remark(f"{short[row['key']]} failed: {row['reason']}")
     if not quiet:
         remark(source.note)
+    remark_on_page(html, quiet=quiet)
     return int(all(row["value"] is None for row in rows))
 
 

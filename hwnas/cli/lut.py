@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from hwnas.cli.options import (
     Cap,
+    HtmlFile,
     JsonFile,
     LocalCluster,
     Platform,
@@ -29,7 +30,7 @@ from hwnas.cli.options import (
     protocol_asked,
     wait_s,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, results
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, check_writable, notes, remark, remark_on_page, results
 from hwnas.cli.progress import telling
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.defaults import DEFAULT_STORE
@@ -151,6 +152,7 @@ def check(
     wait: Wait = None,
     fresh: Fresh = False,
     json: JsonFile = None,
+    html: HtmlFile = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
 ) -> None:
@@ -160,6 +162,7 @@ def check(
     from hwnas.harness.platform import parse
     from hwnas.harness.store import Store
     from hwnas.latency_luts.write import check_can_be_corrected, store_correction
+    from hwnas.search.report import table_check_page
 
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     table = latency_luts.read(file)
@@ -187,11 +190,12 @@ def check(
     with Delivery(f"what was measured is in the store {store}: this command again measures nothing twice") as deliver:
         if calibrate:
             deliver(store_correction, file, table, calibrated(found))
-        deliver.result(outcome, _scores(outcome), _worst(outcome), json=json)
+        deliver.result(outcome, _scores(outcome), _worst(outcome), json=json, html=html, page=table_check_page)
         if json != STANDARD_OUTPUT and not quiet:
             remark(_gain(outcome))
             noisy = "the errors above contain their noise"
             _remark_on_noise(outcome["unconverged"], found.loads, "measured sub-networks", noisy)
+    remark_on_page(html, quiet=quiet)
     if json != STANDARD_OUTPUT and calibrate and not quiet:
         remark(f"the correction is stored in {file}: lut:file={file} applies it")
 

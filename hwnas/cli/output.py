@@ -105,6 +105,12 @@ def remark(message: str) -> None:
     notes().print(f"[dim]{escape(message)}[/]", soft_wrap=True)
 
 
+def remark_on_page(html: str | None, *, quiet: bool) -> None:
+    """Name the page that was written to a file."""
+    if html not in (None, STANDARD_OUTPUT) and not quiet:
+        remark(f"page: {html}")
+
+
 def check_writable(path: str | None) -> None:
     """Raise ``UsageError`` now, not after an hour's work, where ``path`` cannot be written."""
     if path == STANDARD_OUTPUT:

@@ -9,7 +9,7 @@ import typer
 
 from hwnas.cli import complete
 from hwnas.cli.options import Quiet, StoreUrl, Weights, output
-from hwnas.cli.output import STANDARD_OUTPUT, remark, write_text
+from hwnas.cli.output import STANDARD_OUTPUT, remark, remark_on_page, write_text
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.writing import check_folder
@@ -49,8 +49,7 @@ def report(
 
     with Store.open(store, create=False) as opened:
         write_text(html, search_page(_loaded(opened, study).to_json()))
-    if not quiet and html != STANDARD_OUTPUT:
-        remark(f"page: {html}")
+    remark_on_page(html, quiet=quiet)
 
 
 def export(

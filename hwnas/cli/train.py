@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hwnas.cli.options import JsonFile, Quiet, Supernet, output_file
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
+from hwnas.cli.options import HtmlFile, JsonFile, Quiet, Supernet, output_file
+from hwnas.cli.output import Delivery, remark, remark_on_page
 from hwnas.cli.progress import training
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.files import is_file
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hwnas.supernets.training.loop import TrainingProgress
 
 SCHEMA = 1
+# Of the curve.
+_MOST_POINTS = 400
 
 _Step = Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps; default: the data's own.")]
 
@@ -78,11 +80,13 @@ def train(
     ] = 60.0,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")] = "cpu",
     json: JsonFile = None,
+    html: HtmlFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the weights that all sub-networks share."""
     from hwnas import supernets
     from hwnas.harness import data as kinds
+    from hwnas.search.report import training_page
     from hwnas.supernets.training.loop import train as run
 
     if math.isnan(checkpoint_every):
@@ -99,10 +103,12 @@ def train(
     options = replace(base, **{name: value for name, value in given.items() if value is not None})
     if not quiet:
         remark(f"{net.name} on {task.note}: {options.steps} steps")
+    curve = _Curve()
     with training(quiet) as progress:
 
         def show(event: TrainingProgress) -> None:
             context.obj.note_saved(f"{event.step} of {event.steps} steps are stored in {out}", "--resume")
+            curve.add(event)
             progress(event)
 
         done = run(
@@ -117,13 +123,28 @@ def train(
             progress=show,
         )
     with Delivery(f"the weights are in {out}") as deliver:
-        if json is not None:
-            deliver(write_json, json, _outcome(net.name, task, options, out, done))
-        if json != STANDARD_OUTPUT:
-            said = f"{out}: {done.step} steps in {done.elapsed_s:.0f} s, loss {done.loss:.4f}"
-            deliver(results().print, said, markup=False)
+        said = f"{out}: {done.step} steps in {done.elapsed_s:.0f} s, loss {done.loss:.4f}"
+        outcome = _outcome(net.name, task, options, out, done) | {"curve": curve.points}
+        deliver.result(outcome, said, json=json, html=html, page=training_page)
+    remark_on_page(html, quiet=quiet)
     if not quiet:
         remark(f"hwnas evaluate {net.name} -c max -c min --quality ... --weights {out} shows their quality")
+
+
+class _Curve:
+    """The loss over the steps of this run, at evenly spaced ones: as many as a figure can show."""
+
+    def __init__(self) -> None:
+        self.points: list[dict[str, Any]] = []
+        self._every = 1
+
+    def add(self, event: TrainingProgress) -> None:
+        """Keep a step, where its turn is."""
+        if event.step % self._every == 0 and math.isfinite(event.loss):
+            self.points.append({"step": event.step, "loss": event.loss})
+        if len(self.points) > _MOST_POINTS:
+            self._every *= 2
+            self.points = [one for one in self.points if one["step"] % self._every == 0]
 
 
 def _trainable(net: Any) -> Trainable:

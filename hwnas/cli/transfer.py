@@ -33,7 +33,7 @@ from hwnas.cli.options import (
     protocol_asked,
     wait_s,
 )
-from hwnas.cli.output import Delivery, remark
+from hwnas.cli.output import Delivery, remark, remark_on_page
 from hwnas.cli.progress import transferring
 from hwnas.defaults import DEFAULT_STORE
 
@@ -119,8 +119,7 @@ def transfer(
         _remark_on_studies(outcome, before - set(study or ()))
     with Delivery(f"what was measured is in the store {store}: this command again goes on with it") as deliver:
         deliver.result(outcome, *words(outcome), json=json, html=html, page=transfer_page)
-    if html is not None and not quiet:
-        remark(f"page: {html}")
+    remark_on_page(html, quiet=quiet)
 
 
 def _remark_on_studies(outcome: dict[str, Any], earlier: set[str]) -> None:
