@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from hwnas.search.report import compare_page, search_page, transfer_page
+from hwnas.search.report import (
+    compare_page,
+    evaluate_page,
+    search_page,
+    table_check_page,
+    training_page,
+    transfer_page,
+)
 from hwnas.search.report.page import json_in_script
 from hwnas.search.report.study_view import StudyView
 
@@ -22,6 +29,9 @@ PAGES = {
     "search3": search_page,
     "compare": compare_page,
     "compare3": compare_page,
+    "evaluate": evaluate_page,
+    "table_check": table_check_page,
+    "training": training_page,
 }
 
 
