@@ -34,7 +34,7 @@ def evaluate_page(result: Mapping[str, Any]) -> str:
         unstable=[],
         found="Sub-networks",
         shown=[figure],
-        tables=[("Sub-networks", _table(rows, quality))],
+        tables=[],
         reasons=[f"{row['label']} failed: {row['reason']}" for row in rows if row.get("reason")],
         details=[],
     )
@@ -63,6 +63,7 @@ def _figure(rows: list[dict[str, Any]], quality: Mapping[str, Any]) -> Figure:
             "yaxis": axis("", type="category", categoryorder="array", categoryarray=list(reversed(labels))),
             "showlegend": False,
         },
+        table=_table(rows, quality),
         height=170 + 30 * len(rows),
     )
 

@@ -39,7 +39,7 @@ def table_check_page(result: Mapping[str, Any]) -> str:
         unstable=[],
         found="Predicted against measured",
         shown=[figure],
-        tables=[("Scores", _scores(result)), ("Sub-networks", _table(rows))],
+        tables=[("Scores", _scores(result))],
         reasons=[f"did not converge: {reason}" for reason in result["unconverged"]],
         details=[("Correction", [(name, number(value)) for name, value in correction.items()])] if correction else [],
     )
@@ -77,6 +77,7 @@ def _figure(rows: list[dict[str, Any]]) -> Figure:
         says="Each point is a sub-network that no correction was fitted on. On the dotted line the table is exact.",
         data=data,
         layout={"xaxis": axis("measured (ms)"), "yaxis": axis("predicted (ms)")},
+        table=_table(rows),
         height=460,
     )
 
