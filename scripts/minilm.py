@@ -52,6 +52,11 @@ def training() -> list[dict[str, torch.Tensor]]:
     return batches(all_sentences()[_TESTED : _TESTED + _TRAINED])
 
 
+def calibration() -> list[dict[str, torch.Tensor]]:
+    """Return a few of them, which say what is important."""
+    return training()[:10]
+
+
 def batches(texts: list[str]) -> list[dict[str, torch.Tensor]]:
     """Return sentences as batches of inputs."""
     return [encoded(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]

@@ -192,16 +192,15 @@ def labelled():
 """
 
 
-@pytest.mark.parametrize("options", ["importance=activations,data={}:inputs", "importance=gradients,data={}:labelled"])
+@pytest.mark.parametrize(
+    "options", ["", ",importance=activations,data={}:inputs", ",importance=gradients,data={}:labelled"]
+)
 def test_blocks_without_which_little_changes_go_first(options, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = tmp_path / "it.py"
     file.write_text(BLOCKS)
-    plain = supernets.get(f"elastic:model={file}:model")
-    net = supernets.get(f"elastic:model={file}:model,{options.format(file)}")
-    orders = [[unit.path.rpartition(".")[2] for unit in one.elastic.stages[0].units] for one in (plain, net)]
-    assert orders == [["0", "1", "2", "3"], ["2", "0", "3", "1"]]
-    assert net.digest != plain.digest
+    net = supernets.get(f"elastic:model={file}:model{options.format(file)}")
+    assert [unit.path.rpartition(".")[2] for unit in net.elastic.stages[0].units] == ["2", "0", "3", "1"]
     x = net.space.largest()
     for kept_blocks, there in ((3, {"0", "2", "3"}), (2, {"0", "2"})):
         x[0, 0] = net.elastic.stages[0].values.index(kept_blocks)
