@@ -8,6 +8,7 @@ and not done again::
     python scripts/own_model_study.py --folder /tmp/minilm --part train    # ten minutes of distillation
     python scripts/own_model_study.py --folder /tmp/minilm --part after    # LINAS with the trained weights
     python scripts/own_model_study.py --folder /tmp/minilm --part report
+    python scripts/own_model_study.py --folder /tmp/minilm --part alone    # what each thing left out alone costs
 """
 
 # ruff: noqa: T201 - it prints what it found
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +40,24 @@ def main() -> None:
     """Do one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where results are kept")
-    parser.add_argument("--part", choices=("before", "train", "after", "report"), required=True)
+    parser.add_argument("--part", choices=tuple(_PARTS), required=True)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
     parser.add_argument("--evals", type=int, default=60)
     parser.add_argument("--subset", type=int, default=100, help="sentences while searching; the report uses all 500")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    {"before": _before, "train": _train, "after": _after, "report": _report}[given.part](given)
+    _PARTS[given.part](given)
 
 
 def _before(given: argparse.Namespace) -> None:
-    for seed in _SEEDS:
+    for seed in given.seeds:
         for algorithm in ("linas", "random"):
             _searched(given, f"{algorithm}-{seed}", algorithm, seed, None)
 
 
 def _after(given: argparse.Namespace) -> None:
-    for seed in _SEEDS:
+    for seed in given.seeds:
         _searched(given, f"after-{seed}", "linas", seed, str(given.folder / "trained.pth"))
 
 
@@ -90,7 +93,6 @@ def _searched(given: argparse.Namespace, name: str, algorithm: str, seed: int, w
 def _train(given: argparse.Namespace) -> None:
     """Train for so many minutes: as many steps as a few of them foretell."""
     from hwnas.harness import data
-    from hwnas.supernets.training import TrainingOptions
     from hwnas.supernets.training.loop import train
 
     net = hwnas.supernet(NET)
@@ -98,13 +100,32 @@ def _train(given: argparse.Namespace) -> None:
     trial, few = given.folder / "trial.pth", 5
     trial.unlink(missing_ok=True)
     begun = time.perf_counter()
-    options: dict[str, Any] = {"lr": 3e-4, "optimizer": "adam", "weight_decay": 0.0, "clip": 1.0, "samples": 2}
-    train(net, task, TrainingOptions(steps=few, **options), trial)
+    train(net, task, replace(task.defaults, steps=few), trial)
     steps = max(few, int(given.minutes * 60 * few / (time.perf_counter() - begun)))
     begun = time.perf_counter()
-    warmed = TrainingOptions(steps=steps, warmup=max(1, steps // 20), **options)
+    warmed = replace(task.defaults, steps=steps, warmup=max(1, steps // 20))
     done = train(net, task, warmed, given.folder / "trained.pth")
     print(f"{done.step} steps in {time.perf_counter() - begun:.0f} s, loss {done.loss:.4f}")
+
+
+def _alone(given: argparse.Namespace) -> None:
+    """Print the cosine of the model with one thing left out, in the order of weights and of activations."""
+    from hwnas.harness import quality
+    from hwnas.harness.quality import QualityOptions
+
+    orders = {"weights": "", "activations": f",importance=activations,data={_HERE / 'minilm.py'}:calibration"}
+    for order, options in orders.items():
+        net = hwnas.supernet(NET + options)
+        largest = net.space.largest()
+        depths = net.space.choices[0].values
+        X = np.concatenate([largest] * (net.space.n_var + len(depths)))
+        for column in range(net.space.n_var):
+            X[column, column] -= 1
+        X[net.space.n_var :, 0] = np.arange(len(depths))
+        found = quality.get(QUALITY, net, QualityOptions(subset=given.subset)).evaluate(X)
+        one, deep = found[1 : net.space.n_var], found[net.space.n_var :]
+        layers = ", ".join(f"{n} layers {cosine:.3f}" for n, cosine in zip(depths, deep, strict=True))
+        print(f"by {order}: one set at three quarters {one.mean():.4f} ({one.min():.4f} to {one.max():.4f}); {layers}")
 
 
 def _report(given: argparse.Namespace) -> None:
@@ -163,6 +184,8 @@ def _tested(net: Any, keys: list[str], weights: str | None) -> dict[str, float]:
     X = np.concatenate([net.space.from_key(key) for key in keys])
     return dict(zip(keys, source.evaluate(X).tolist(), strict=True))
 
+
+_PARTS = {"before": _before, "train": _train, "after": _after, "report": _report, "alone": _alone}
 
 if __name__ == "__main__":
     main()

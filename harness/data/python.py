@@ -2,7 +2,8 @@
 
 The function gives batches of the model's inputs, and sub-networks learn to do what the whole model does. Or it gives a
 pair, batches and a loss: each batch is then a pair of inputs and targets, and ``loss(outputs, targets)`` is a scalar.
-Options: ``soft``, how outputs are compared with the largest sub-network's: ``mse``, or ``kl`` for scores of classes.
+Options: ``soft``, how outputs are compared with the model's, or with the largest sub-network's where there is a loss:
+``mse``, or ``kl`` for scores of classes.
 """
 
 from __future__ import annotations
@@ -62,8 +63,10 @@ class OwnTask:
         samples = sum(len(batch[0]) for batch in self._batches)
         self.note = f"{samples:,} samples in {len(self._batches)} batches of {name.partition(':')[2]}"
         self.defaults = TrainingOptions(
-            steps=_EPOCHS * self.batches_per_epoch, lr=1e-4, optimizer="adam", weight_decay=0.0, clip=1.0
-        )
+            steps=_EPOCHS * self.batches_per_epoch, lr=1e-4, optimizer="adam", weight_decay=0.0, clip=1.0,
+            # Without a loss all learn from the model as it was; the largest sub-network moves away while it is trained.
+            distillation=0.0 if given.loss is None else 1.0,
+        )  # fmt: skip
 
     def _tensors(self, batch: Any) -> Batch:
         """Return a batch's inputs, and its targets behind them."""
