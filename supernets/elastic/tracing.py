@@ -121,8 +121,7 @@ class _Recorder:
                 self._call(node)
             elif node.op == "output":
                 self._output(node)
-        read = {name for node in self._nodes for name in node.refs()}
-        nodes = tuple(node for node in self._nodes if node.op != WEIGHT or node.name in read)
+        nodes = tuple(_needed(self._nodes))
         used = {node.target for node in nodes if node.op == WEIGHT}
         trained = frozenset(name for name in used if isinstance(tensors[name], nn.Parameter))
         return Program(nodes, {name: weights[name] for name in sorted(used)}, trained, self._samples)
@@ -242,3 +241,14 @@ def _reason(error: BaseException) -> str:
     where = places[-1] if places else line_of(text)
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return f"{first.strip()[:200]}{f' ({where})' if where else ''}" if text else explained(error)
+
+
+def _needed(nodes: list[Node]) -> list[Node]:
+    """Return the inputs, and the nodes that the output depends on: models compute what a user does not read."""
+    needed: set[str] = set()
+    kept = []
+    for node in reversed(nodes):
+        if node.op in (OUTPUT, INPUT) or node.name in needed:
+            needed.update(node.refs())
+            kept.append(node)
+    return kept[::-1]
