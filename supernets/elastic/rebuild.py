@@ -141,8 +141,15 @@ class _Build:
         return self._result(argument.name) if isinstance(argument, Ref) else argument
 
     def _weights_of_layers(self, nodes: list[Node]) -> set[str]:
-        calls = [node for node in nodes if node.name in self._rebuilder.layers]
-        return {name for node in calls for name in node.refs() if self._by_name[name].op == WEIGHT}
+        known = self._rebuilder.layers
+        calls = [node for node in nodes if node.name in known]
+        # A buffer may be what goes into a layer, as the positions that an embedding looks up.
+        return {
+            name
+            for node in calls
+            for name in node.refs()
+            if self._by_name[name].op == WEIGHT and name not in known[node.name].inputs
+        }
 
     def _result(self, name: str) -> Any:
         return self._made[standing_for(self._part, name)]

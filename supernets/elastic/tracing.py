@@ -245,10 +245,12 @@ def _reason(error: BaseException) -> str:
 
 def _needed(nodes: list[Node]) -> list[Node]:
     """Return the inputs, and the nodes that the output depends on: models compute what a user does not read."""
+    by_name = {node.name: node for node in nodes}
     needed: set[str] = set()
-    kept = []
-    for node in reversed(nodes):
-        if node.op in (OUTPUT, INPUT) or node.name in needed:
-            needed.update(node.refs())
-            kept.append(node)
-    return kept[::-1]
+    found = [node.name for node in nodes if node.op in (OUTPUT, INPUT)]
+    while found:
+        name = found.pop()
+        if name not in needed:
+            needed.add(name)
+            found += by_name[name].refs()
+    return [node for node in nodes if node.name in needed]

@@ -319,6 +319,14 @@ def distilbert():
     }
 
 
+def clip_vision():
+    """A vision model whose positions are looked up by a buffer."""
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    return CLIPVisionModel(CLIPVisionConfig(**sizes, image_size=32, patch_size=16)), {"pixel_values": _image(32)}
+
+
 def hf_vit():
     from transformers import ViTConfig, ViTModel
 
@@ -341,4 +349,4 @@ def llama():
     return LlamaForCausalLM(config), {"input_ids": _words()}
 
 
-TRANSFORMERS = (bert, sentence_encoder, distilbert, hf_vit, gpt2, llama)
+TRANSFORMERS = (bert, sentence_encoder, distilbert, clip_vision, hf_vit, gpt2, llama)
