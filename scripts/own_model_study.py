@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where results are kept")
     parser.add_argument("--part", choices=tuple(_PARTS), required=True)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(_SEEDS))
     parser.add_argument("--evals", type=int, default=60)
     parser.add_argument("--subset", type=int, default=100, help="sentences while searching; the report uses all 500")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training")

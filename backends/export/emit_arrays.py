@@ -139,9 +139,7 @@ def squeeze(g: GraphBuilder, input: Value, dim: int | None = None) -> Value:
     """Write a dropping of one dimension, or all, of size 1."""
     shape = g.shape(input) if dim is not None and dim % g.rank(input) > 0 else _fixed_shape(g, input)
     dims = [axis for axis, length in enumerate(shape) if length == 1 and dim in (None, axis, axis - len(shape))]
-    if not dims:
-        return input
-    return g.op("Squeeze", input, g.ints(*dims), rank=len(shape) - len(dims), dtype=g.dtype_of(input))
+    return squeeze_dims(g, input, dims)
 
 
 def squeeze_dims(g: GraphBuilder, x: Value, dims: Sequence[int]) -> Value:

@@ -269,27 +269,44 @@ def index(g: GraphBuilder, input: Value, indices: Sequence[Value | None]) -> Val
 @aten("constant_pad_nd")
 def pad(g: GraphBuilder, input: Value, pad: Sequence[int], value: Number = 0) -> Value:
     """Write a padding with a number."""
-    rank = g.rank(input)
-    sides = [(pad[2 * one], pad[2 * one + 1]) for one in range(len(pad) // 2)][::-1]
-    every = [(0, 0)] * (rank - len(sides)) + sides
-    pads = [begin for begin, _ in every] + [end for _, end in every]
-    return g.like("Pad", input, g.ints(*pads), g.constant(value, g.dtype_of(input)))
+    return g.like("Pad", input, pads(g, input, pad), g.constant(value, g.dtype_of(input)))
 
 
-def _filled(number: float, *, like: bool) -> Emitter:
-    def emit(
-        g: GraphBuilder, input: Value, size: Sequence[int] = (), dtype: torch.dtype | None = None, **_places: Any
-    ) -> Value:
-        if like and g.dynamic_batch:
-            raise Unsupported("a shape that is asked for while the batch is open")
-        shape = tuple(g.shape(input)) if like else tuple(size)
-        kind = g.dtype_of(input) if dtype is None else g.cast_dtype(dtype)
-        return g.constant(torch.full(shape, number, dtype=kind), kind)
-
-    return emit
+def pads(g: GraphBuilder, x: Value, sides: Sequence[int]) -> Value:
+    """Return a padding as ONNX has it, given torch's: begin and end of each dimension, the last one first."""
+    pairs = [(sides[2 * one], sides[2 * one + 1]) for one in range(len(sides) // 2)][::-1]
+    every = [(0, 0)] * (g.rank(x) - len(pairs)) + pairs
+    return g.ints(*(begin for begin, _ in every), *(end for _, end in every))
 
 
-aten("new_ones")(_filled(1, like=False))
-aten("new_zeros")(_filled(0, like=False))
-aten("ones_like")(_filled(1, like=True))
-aten("zeros_like")(_filled(0, like=True))
+@aten("new_full")
+def new_full(
+    g: GraphBuilder,
+    input: Value,
+    size: Sequence[int],
+    fill_value: Number,
+    dtype: torch.dtype | None = None,
+    **_places: Any,
+) -> Value:
+    """Write a number in a shape."""
+    kind = g.dtype_of(input) if dtype is None else g.cast_dtype(dtype)
+    return g.constant(torch.full(tuple(size), fill_value, dtype=kind), kind)
+
+
+@aten("full_like")
+def full_like(g: GraphBuilder, input: Value, fill_value: Number, **more: Any) -> Value:
+    """Write a number in the shape of something."""
+    if g.dynamic_batch:
+        raise Unsupported("a shape that is asked for while the batch is open")
+    found: Value = new_full(g, input, g.shape(input), fill_value, **more)
+    return found
+
+
+def _filled(known: Emitter, number: Number) -> Emitter:
+    return lambda g, x, *size, **more: known(g, x, *size, number, **more)
+
+
+aten("new_ones")(_filled(new_full, 1))
+aten("new_zeros")(_filled(new_full, 0))
+aten("ones_like")(_filled(full_like, 1))
+aten("zeros_like")(_filled(full_like, 0))

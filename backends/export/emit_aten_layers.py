@@ -202,21 +202,20 @@ def pixel_shuffle(g: GraphBuilder, input: Value, upscale_factor: int) -> Value:
     return g.like("DepthToSpace", input, blocksize=upscale_factor, mode="CRD")
 
 
-@aten("upsample_nearest2d")
+@aten("upsample_nearest1d", "upsample_nearest2d")
 def nearest(g: GraphBuilder, input: Value, output_size: Any = None, *scales: Any) -> Value:
-    """Write an enlargement of images by repeating pixels."""
-    return resized(g, input, output_size, scales, mode="nearest", coordinates="asymmetric")
+    """Write an enlargement of sequences or images by repeating entries."""
+    return _resized(g, input, output_size, scales, mode="nearest", coordinates="asymmetric")
 
 
-@aten("upsample_bilinear2d")
+@aten("upsample_linear1d", "upsample_bilinear2d")
 def bilinear(g: GraphBuilder, input: Value, output_size: Any, align_corners: bool, *scales: Any) -> Value:
-    """Write an enlargement of images between pixels."""
+    """Write an enlargement of sequences or images between entries."""
     coordinates = "align_corners" if align_corners else "half_pixel"
-    return resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
+    return _resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
 
 
-def resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mode: str, coordinates: str) -> Value:
-    """Write an enlargement to a size, or by factors."""
+def _resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mode: str, coordinates: str) -> Value:
     given = g.shape(x)[2:]
     factors = next((one for one in scales if isinstance(one, tuple | list)), None)
     wanted = list(size) if size is not None else [int(a * b) for a, b in zip(given, factors or (), strict=True)]

@@ -111,26 +111,6 @@ aten("any")(_truth("ReduceMax"))
 aten("all")(_truth("ReduceMin"))
 
 
-@aten("var")
-def variance(
-    g: GraphBuilder,
-    input: Value,
-    dim: Dims | bool = None,
-    unbiased: bool = True,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Value:
-    """Write a variance, of a sample unless it says otherwise."""
-    return _variance_and_mean(g, input, dim, unbiased, keepdim, correction)[0]
-
-
-@aten("std")
-def deviation(g: GraphBuilder, *args: Any, **kwargs: Any) -> Value:
-    """Write a standard deviation, of a sample unless it says otherwise."""
-    return g.like("Sqrt", variance(g, *args, **kwargs))
-
-
 @aten("var_mean")
 def variance_and_mean(
     g: GraphBuilder,
@@ -141,22 +121,29 @@ def variance_and_mean(
     *,
     correction: float | None = None,
 ) -> tuple[Value, Value]:
-    """Write a variance and a mean."""
-    return _variance_and_mean(g, input, dim, unbiased, keepdim, correction)
-
-
-def _variance_and_mean(
-    g: GraphBuilder, x: Value, dim: Dims | bool, unbiased: bool, keepdim: bool, correction: float | None
-) -> tuple[Value, Value]:
+    """Write a variance, of a sample unless it says otherwise, and a mean."""
     alone = isinstance(dim, bool)  # the form without dimensions
     unbiased = bool(dim) if alone else unbiased
-    dims, shape = dims_of(g, x, None if alone else dim), g.shape(x)
+    dims, shape = dims_of(g, input, None if alone else dim), g.shape(input)
     if g.dynamic_batch and 0 in dims:
         raise Unsupported("a variance over the batch while it is open")
     n = math.prod(shape[one] for one in dims)
     less = float(unbiased) if correction is None else float(correction)
-    mean = reduced(g, "ReduceMean", x, dims, True)
-    apart = g.like("Sub", x, mean)
+    mean = reduced(g, "ReduceMean", input, dims, True)
+    apart = g.like("Sub", input, mean)
     spread = reduced(g, "ReduceMean", g.like("Mul", apart, apart), dims, keepdim)
-    scaled = g.like("Mul", spread, g.constant(n / max(n - less, 0.0) if n > less else math.inf, g.dtype_of(x)))
+    scaled = g.like("Mul", spread, g.constant(n / max(n - less, 0.0) if n > less else math.inf, g.dtype_of(input)))
     return scaled, mean if keepdim else emit_arrays.squeeze_dims(g, mean, dims)
+
+
+@aten("var")
+def variance(g: GraphBuilder, *args: Any, **kwargs: Any) -> Value:
+    """Write a variance."""
+    found: Value = variance_and_mean(g, *args, **kwargs)[0]
+    return found
+
+
+@aten("std")
+def deviation(g: GraphBuilder, *args: Any, **kwargs: Any) -> Value:
+    """Write a standard deviation."""
+    return g.like("Sqrt", variance(g, *args, **kwargs))

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from hwnas.backends.export import emit_arithmetic, emit_arrays
+from hwnas.backends.export import emit_arrays
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
-from hwnas.backends.export.emit_aten import Number, alike, aten, expand, pad
+from hwnas.backends.export.emit_aten import Number, alike, aten, expand, pad, pads
 from hwnas.backends.export.registered import Emitter
 
 alike(torch.transpose, "swapaxes", "swapdims")
 alike(torch.cat, "concat", "concatenate")
+alike("type_as", "type_as")
 
 
 @aten("roll")
@@ -59,12 +60,6 @@ def expand_as(g: GraphBuilder, input: Value, other: Value) -> Value:
     """Write a repetition of dimensions of size 1."""
     found: Value = expand(g, input, g.shape(other))
     return found
-
-
-@aten("type_as")
-def type_as(g: GraphBuilder, input: Value, other: Value) -> Value:
-    """Write a change of type."""
-    return emit_arithmetic.cast(g, input, g.dtype_of(other))
 
 
 @aten("movedim")
@@ -112,66 +107,21 @@ def repeat_interleave(
 
 
 def _edges(mode: str) -> Emitter:
-    def emit(g: GraphBuilder, input: Value, padding: Sequence[int]) -> Value:
-        return _padded(g, input, padding, mode)
-
-    return emit
+    return lambda g, x, padding: g.like("Pad", x, pads(g, x, padding), mode=mode)
 
 
-aten("reflection_pad1d", "reflection_pad2d")(_edges("reflect"))
-aten("replication_pad1d", "replication_pad2d")(_edges("edge"))
-_MODES = {"reflect": "reflect", "replicate": "edge"}
+_REFLECTED, _REPEATED = _edges("reflect"), _edges("edge")
+aten("reflection_pad1d", "reflection_pad2d")(_REFLECTED)
+aten("replication_pad1d", "replication_pad2d")(_REPEATED)
+_MODES = {"reflect": _REFLECTED, "replicate": _REPEATED}
 
 
 @aten("pad")
 def padded(
-    g: GraphBuilder, input: Value, pad: Sequence[int], mode: str = "constant", value: Number | None = None
+    g: GraphBuilder, input: Value, sides: Sequence[int], mode: str = "constant", value: Number | None = None
 ) -> Value:
     """Write a padding with a number, or with what lies at the edges."""
-    if mode == "constant":
-        return _constant(g, input, pad, value)
-    if mode not in _MODES:
+    if mode != "constant" and mode not in _MODES:
         raise Unsupported(f"padding of mode {mode!r}")
-    return _padded(g, input, pad, _MODES[mode])
-
-
-def _constant(g: GraphBuilder, x: Value, sides: Sequence[int], value: Number | None) -> Value:
-    found: Value = pad(g, x, sides, 0 if value is None else value)
+    found: Value = _MODES[mode](g, input, sides) if mode in _MODES else pad(g, input, sides, value or 0)
     return found
-
-
-def _padded(g: GraphBuilder, x: Value, sides: Sequence[int], mode: str) -> Value:
-    pairs = [(sides[2 * one], sides[2 * one + 1]) for one in range(len(sides) // 2)][::-1]
-    every = [(0, 0)] * (g.rank(x) - len(pairs)) + pairs
-    return g.like("Pad", x, g.ints(*(begin for begin, _ in every), *(end for _, end in every)), mode=mode)
-
-
-# --- made alike ------------------------------------------------------------------------------------------------------
-
-
-@aten("full_like")
-def full_like(
-    g: GraphBuilder, input: Value, fill_value: Number, dtype: torch.dtype | None = None, **_places: Any
-) -> Value:
-    """Write a number in the shape of something."""
-    if g.dynamic_batch:
-        raise Unsupported("a shape that is asked for while the batch is open")
-    return _full(g, input, g.shape(input), fill_value, dtype)
-
-
-@aten("new_full")
-def new_full(
-    g: GraphBuilder,
-    input: Value,
-    size: Sequence[int],
-    fill_value: Number,
-    dtype: torch.dtype | None = None,
-    **_places: Any,
-) -> Value:
-    """Write a number in a shape."""
-    return _full(g, input, size, fill_value, dtype)
-
-
-def _full(g: GraphBuilder, like: Value, size: Sequence[int], number: Number, dtype: torch.dtype | None) -> Value:
-    kind = g.dtype_of(like) if dtype is None else g.cast_dtype(dtype)
-    return g.constant(torch.full(tuple(size), number, dtype=kind), kind)

@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 from hwnas.backends.export import emit_pooling
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.emit_aten import alike, aten
-from hwnas.backends.export.emit_aten_layers import each, resized
+from hwnas.backends.export.emit_aten_layers import each
 from hwnas.backends.export.registered import Emitter
 
 Sizes = int | Sequence[int]
@@ -94,22 +94,6 @@ def transposed_convolution(  # noqa: PLR0913, PLR0917 - torch's signature
     )
 
 
-# --- resizing --------------------------------------------------------------------------------------------------------
-
-
-@aten("upsample_nearest1d")
-def nearest_of_sequences(g: GraphBuilder, input: Value, output_size: Any = None, *scales: Any) -> Value:
-    """Write an enlargement of sequences by repeating entries."""
-    return resized(g, input, output_size, scales, mode="nearest", coordinates="asymmetric")
-
-
-@aten("upsample_linear1d")
-def linear_of_sequences(g: GraphBuilder, input: Value, output_size: Any, align_corners: bool, *scales: Any) -> Value:
-    """Write an enlargement of sequences between entries."""
-    coordinates = "align_corners" if align_corners else "half_pixel"
-    return resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
-
-
 # --- norms of channels -----------------------------------------------------------------------------------------------
 
 
@@ -129,11 +113,17 @@ def batch_norm(  # noqa: PLR0913, PLR0917 - torch's signature
     """Write a batch-norm with its running statistics."""
     if training or running_mean is None or running_var is None:
         raise Unsupported("a batch-norm without running statistics")
-    dtype = g.dtype_of(input)
-    channels = g.shape(running_mean)[0]
-    scale = g.constant(torch.ones(channels), dtype) if weight is None else weight
-    shift = g.constant(torch.zeros(channels), dtype) if bias is None else bias
-    return g.like("BatchNormalization", input, scale, shift, running_mean, running_var, epsilon=eps)
+    scale = _scale_and_shift(g, input, weight, bias)
+    return g.like("BatchNormalization", input, *scale, running_mean, running_var, epsilon=eps)
+
+
+def _scale_and_shift(g: GraphBuilder, x: Value, weight: Value | None, bias: Value | None) -> tuple[Value, Value]:
+    """Return a norm's weight and bias, 1 and 0 for each channel where it has none."""
+    dtype = g.dtype_of(x)
+    return (
+        g.constant(torch.ones(g.shape(x)[1]), dtype) if weight is None else weight,
+        g.constant(torch.zeros(g.shape(x)[1]), dtype) if bias is None else bias,
+    )
 
 
 @aten("_native_batch_norm_legit_no_training")
@@ -167,7 +157,4 @@ def instance_norm(  # noqa: PLR0913, PLR0917 - torch's signature
     """Write a norm of each sample's channels."""
     if not use_input_stats:
         raise Unsupported("an instance norm with running statistics")
-    dtype, channels = g.dtype_of(input), g.shape(input)[1]
-    scale = g.constant(torch.ones(channels), dtype) if weight is None else weight
-    shift = g.constant(torch.zeros(channels), dtype) if bias is None else bias
-    return g.like("InstanceNormalization", input, scale, shift, epsilon=eps)
+    return g.like("InstanceNormalization", input, *_scale_and_shift(g, input, weight, bias), epsilon=eps)

@@ -53,6 +53,7 @@ class Inference:
     n_stages: int = field(init=False)
     marks: list[int] = field(init=False)
     left_out: int = field(init=False, default=0)
+    _done: tuple[int, ...] = field(init=False)
     run: Callable[[], None] = field(init=False)
     _sessions: Sessions = field(init=False)
 
@@ -60,6 +61,8 @@ class Inference:
         self.n_sessions = len(self.made)
         self.n_stages = len(self.repeats) if len(self.repeats) > 1 else 0
         self.marks = [0] * self.n_stages
+        most = max(2, self.stage_runs) if self.stage_runs else max(self.repeats, default=0)
+        self._done = tuple(min(repeats, most) for repeats in self.repeats)
         self.turn(0)
 
     def turn(self, session: int) -> None:
@@ -70,8 +73,7 @@ class Inference:
 
     def _run_stages(self) -> None:
         now = time.perf_counter_ns
-        for stage, (session, repeats) in enumerate(zip(self._sessions, self.repeats, strict=True)):
-            runs = self._done(repeats)
+        for stage, (session, repeats, runs) in enumerate(zip(self._sessions, self.repeats, self._done, strict=True)):
             start = now()
             session.run()
             first = now()
@@ -82,10 +84,6 @@ class Inference:
             self.left_out += left_out
             if self.n_stages:
                 self.marks[stage] += end - start + left_out
-
-    def _done(self, repeats: int) -> int:
-        """Return how many of a stage's runs are done."""
-        return min(repeats, max(2, self.stage_runs)) if self.stage_runs else repeats
 
     def clear(self) -> None:
         """Set ``marks`` and ``left_out`` to 0."""
@@ -98,8 +96,7 @@ class Inference:
         clocks = [getattr(session, "time_runs", None) for session in self._sessions]
         if not all(clocks):
             return None
-        done = [self._done(repeats) for repeats in self.repeats]
-        return lambda n: _summed(clocks, self.repeats, done, n)
+        return lambda n: _summed(clocks, self.repeats, self._done, n)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the settings that the session of each stage reports now."""

@@ -36,7 +36,6 @@ def table_check_page(result: Mapping[str, Any]) -> str:
             ("Sub-networks", len(rows) - result["n_calibration"]),
         ],
         quality=None,
-        unstable=[],
         found="Predicted against measured",
         shown=[figure],
         tables=[("Scores", _scores(result))],

@@ -29,7 +29,6 @@ def training_page(result: Mapping[str, Any]) -> str:
         verdict=[f"{result['steps']} steps in {seconds:.0f} s{last}."],
         about=[("Super-network", result["supernet"]), ("Data", result["data"]), ("Weights", result["weights"])],
         quality=None,
-        unstable=[],
         found="Loss",
         shown=[figure],
         tables=[],
