@@ -22,7 +22,16 @@ from hwnas.backends.backend import (
     installed_versions,
     thread_environment,
 )
-from hwnas.backends.quantise import CALIBRATION, Calibration, calibration_refusal, onnx_graph
+from hwnas.backends.quantise import (
+    CALIBRATION,
+    DYNAMIC,
+    QUANTISATION,
+    Calibration,
+    int8_refusal,
+    is_dynamic,
+    onnx_dynamic,
+    onnx_graph,
+)
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
 
@@ -45,6 +54,7 @@ class OnnxRuntimeBackend:
     options: tuple[Option, ...] = (
         Option("provider", "execution provider; by default the device's", ("cpu", "cuda")),
         Option("spinning", "whether idle threads spin; off where programs share the machine", ("off", "on"), "off"),
+        QUANTISATION,
         CALIBRATION,
     )
 
@@ -68,7 +78,7 @@ class OnnxRuntimeBackend:
             return "precision=fp16: expected fp32 or int8 on the CPU; fp16 needs device=cuda:0"
         if settings.precision == "int8" and not on_cpu:
             return "precision=int8: expected fp32 or fp16 on a GPU; int8 needs device=cpu"
-        return calibration_refusal(settings)
+        return int8_refusal(settings)
 
     def environment(self, settings: Settings) -> dict[str, str]:
         """Return what must be set before anything is imported."""
@@ -89,9 +99,11 @@ class OnnxRuntimeBackend:
         chosen = check_settings(self, settings)
         device = _device(self.name, chosen.get("provider"), settings.device)
         provider = _provider(self.name, device, onnxruntime.get_available_providers())
-        int8 = settings.precision == "int8"
+        int8, dynamic = settings.precision == "int8", is_dynamic(stage, settings)
         graph = export(stage, "fp32" if int8 else settings.precision)
-        if int8:
+        if dynamic:
+            graph = replace(graph, model=onnx_dynamic.quantise(graph, stage.name))
+        elif int8:
             graph = replace(graph, model=onnx_graph.quantise(graph, Calibration.of(stage), stage.name))
         options = _session_options(settings.threads, chosen["spinning"] == "on")
         # The optimised graph is written to a file only for the facts about int8.
@@ -107,7 +119,7 @@ class OnnxRuntimeBackend:
             # ONNX Runtime's own exceptions share no base class below Exception.
             except Exception as error:
                 raise BackendError(f"{self.name} cannot load stage {stage.name!r}: {error}") from error
-            facts = _int8_facts(optimised, stage.name) if int8 else {}
+            facts = _int8_facts(optimised, stage.name, dynamic) if int8 else {}
         used = session.get_providers()[0]
         if used != (provider if isinstance(provider, str) else provider[0]):
             raise PlatformError(f"{self.name}: device={device}: ONNX Runtime fell back to {used}")
@@ -211,11 +223,16 @@ def _read_back(session: Any) -> dict[str, str | int | float | bool]:
     }
 
 
-def _int8_facts(optimised: Path, stage: str) -> dict[str, str | int | float | bool]:
-    """Return how many layers of the optimised graph run in int8."""
+def _int8_facts(optimised: Path, stage: str, dynamic: bool) -> dict[str, str | int | float | bool]:
+    """Return how many layers of the optimised graph run in int8, and what quantised them."""
     layers = onnx_graph.layers(optimised)
     layers.check("ONNX Runtime", stage)
-    return {"int8_layers": str(layers), "quantiser": onnx_graph.quantiser()}
+    by = (
+        {"quantiser": onnx_dynamic.QUANTISER, "quantisation": DYNAMIC}
+        if dynamic
+        else {"quantiser": onnx_graph.quantiser()}
+    )
+    return {"int8_layers": str(layers), **by}
 
 
 def _device(name: str, provider: str | None, device: str) -> str:

@@ -18,7 +18,15 @@ from hwnas.backends.backend import (
     thread_environment,
 )
 from hwnas.backends.openvino_core import read_model, shared_core
-from hwnas.backends.quantise import CALIBRATION, Calibration, calibration_refusal, openvino_model
+from hwnas.backends.quantise import (
+    CALIBRATION,
+    DYNAMIC,
+    QUANTISATION,
+    Calibration,
+    int8_refusal,
+    is_dynamic,
+    openvino_model,
+)
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
 
@@ -41,6 +49,7 @@ class OpenVinoBackend:
     options: tuple[Option, ...] = (
         # Pinned threads of two programs can end up on one core and stay there; a process's affinity avoids that.
         Option("pinning", "whether OpenVINO binds its threads to cores", ("off", "on"), "off"),
+        QUANTISATION,
         CALIBRATION,
     )
 
@@ -61,7 +70,7 @@ class OpenVinoBackend:
     def refuses(self, settings: Settings) -> str | None:
         """Return what is missing for int8 on this machine, or ``None``."""
         lacking = openvino_model.missing() if settings.precision == "int8" else None
-        return calibration_refusal(settings) if lacking is None else f"precision=int8: {lacking}"
+        return int8_refusal(settings) if lacking is None else f"precision=int8: {lacking}"
 
     def environment(self, settings: Settings) -> dict[str, str]:
         """Return what must be set before anything is imported."""
@@ -85,11 +94,15 @@ class OpenVinoBackend:
             raise PlatformError(f"{self.name}: device={settings.device}: OpenVINO finds here only {found}")
         graph = export(stage)
         config = _config(device, settings, chosen["pinning"] == "on")
-        int8 = settings.precision == "int8"
+        int8, dynamic = settings.precision == "int8", is_dynamic(stage, settings)
+        if dynamic:
+            config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = openvino_model.GROUP_SIZE
         try:
             with graph.readable() as source:
                 model = read_model(core, source)
-                if int8:
+                if dynamic:
+                    model = openvino_model.compress(model, stage.name)
+                elif int8:
                     model = openvino_model.quantise(model, Calibration.of(stage), stage.name)
                 compiled = core.compile_model(model, device, config)
         except RuntimeError as error:
@@ -97,6 +110,8 @@ class OpenVinoBackend:
         facts = _read_back(compiled, config)
         if int8:
             facts |= _int8_facts(compiled, stage.name)
+        if dynamic:
+            facts["quantisation"] = DYNAMIC
         _check(self.name, settings, device, facts)
         facts |= {"graph_hash": graph.hash, "opset": graph.opset, "exporter": graph.exporter}
         # Copies, so that ``feed`` does not change the stage's inputs.
@@ -172,6 +187,7 @@ _NAMES = {
     "CPU_DENORMALS_OPTIMIZATION": "flush_denormal",
     "NUM_STREAMS": "streams",
     "PERFORMANCE_HINT": "performance_hint",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "dynamic_group_size",
 }
 
 

@@ -28,6 +28,9 @@ class Stage:
         repeats: how often the stage runs in one inference.
         calibration: more inputs like ``inputs``, typical of real data, from which a quantising backend learns the
             ranges of activations; if there are none, the example inputs are used.
+        quantisation: what ``precision=int8`` means where the platform does not say. "static": ranges of activations
+            are fixed beforehand. "dynamic": they are those of each activation as it is computed, as language models
+            are deployed; see ``hwnas.backends.quantise``.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Stage:
     input_names: tuple[str, ...]
     repeats: int = 1
     calibration: tuple[tuple[torch.Tensor, ...], ...] = ()
+    quantisation: str = "static"
 
 
 @runtime_checkable

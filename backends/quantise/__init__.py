@@ -1,8 +1,12 @@
-"""Quantise graphs to INT8 after training, with the quantiser that belongs to each runtime.
+"""Quantise graphs to INT8 after training.
 
-Both quantisers take the fp32 graph that ``hwnas.backends.export`` writes, run it on a few batches to find the ranges of
-its activations, and put a quantisation and a dequantisation around every layer that the runtime has an int8 kernel for;
-the runtime fuses the three. Weights are quantised per channel, activations per tensor.
+All take the fp32 graph that ``hwnas.backends.export`` writes, and quantise weights per channel, activations per tensor.
+
+- *Static* quantisation runs the graph on a few batches to find the ranges of its activations, and puts a quantisation
+  and a dequantisation around every layer that the runtime has an int8 kernel for; the runtime fuses the three. The
+  quantiser is the one that belongs to each runtime.
+- *Dynamic* quantisation rounds the weights of products, and each activation by its own range as it is computed. It
+  needs no batches, and is how language models are deployed.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.files import is_folder
 from hwnas.supernets.supernet import Stage
 
-__all__ = ["CALIBRATION", "Calibration", "Layers", "calibration_refusal"]
+__all__ = ["CALIBRATION", "DYNAMIC", "QUANTISATION", "Calibration", "Layers", "int8_refusal", "is_dynamic"]
 
 Batch = dict[str, npt.NDArray[np.generic]]
 
@@ -26,14 +30,30 @@ CALIBRATION = Option(
 )
 
 
-def calibration_refusal(settings: Settings) -> str | None:
-    """Return why the option ``calibration`` cannot be honoured, or ``None`` if it can or is not given."""
-    folder = settings.options.get(CALIBRATION.key)
+STATIC, DYNAMIC = "static", "dynamic"
+QUANTISATION = Option(
+    "quantisation",
+    "int8's ranges of activations: fixed beforehand, or of each as it is computed; default: the super-network's",
+    (STATIC, DYNAMIC),
+)
+
+
+def int8_refusal(settings: Settings) -> str | None:
+    """Return why the options of int8 cannot be honoured, or ``None`` if they can or are not given."""
+    folder, kind = settings.options.get(CALIBRATION.key), settings.options.get(QUANTISATION.key)
+    for key, value in ((CALIBRATION.key, folder), (QUANTISATION.key, kind)):
+        if value is not None and settings.precision != "int8":
+            return f"{key}={value}: nothing is quantised in {settings.precision}; expected precision=int8"
     if folder is None:
         return None
-    if settings.precision != "int8":
-        return f"calibration={folder}: nothing is calibrated in {settings.precision}; expected precision=int8"
+    if kind == DYNAMIC:
+        return f"calibration={folder}: dynamic quantisation needs no data; leave one of the two out"
     return None if is_folder(folder) else f"calibration={folder}: no such folder"
+
+
+def is_dynamic(stage: Stage, settings: Settings) -> bool:
+    """Return whether a stage's activations are quantised as they are computed."""
+    return settings.precision == "int8" and settings.options.get(QUANTISATION.key, stage.quantisation) == DYNAMIC
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from onnx import GraphProto
 
 # The operators that ONNX Runtime's optimiser turns convolutions and products into: in int8, and not.
-_IN_INT8 = {"QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "ConvInteger", "MatMulInteger"}
+_IN_INT8 = {
+    "ConvInteger",
+    "DynamicQuantizeMatMul",
+    "MatMulInteger",
+    "MatMulIntegerToFloat",
+    "QGemm",
+    "QLinearConv",
+    "QLinearMatMul",
+}
 _IN_FULL = {"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
 
 

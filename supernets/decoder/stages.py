@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from hwnas.supernets.attention import cache_names, caches_like, tokens_like
-from hwnas.supernets.decoder.dimensions import DECODE, PREFILL, Generation
+from hwnas.supernets.decoder.dimensions import DECODE, PREFILL, QUANTISATION, Generation
 from hwnas.supernets.decoder.network import Decode, Decoder, Prefill
 from hwnas.supernets.supernet import Stage
 
@@ -30,7 +30,9 @@ def stages(
         batch: prompts at a time.
     """
     prompt = tokens_like(range(vocab), batch, generation.prompt, _SEED)
-    prefill = Stage(PREFILL, Prefill(decoder, generation.prompt).eval(), (prompt,), ("tokens",))
+    prefill = Stage(
+        PREFILL, Prefill(decoder, generation.prompt).eval(), (prompt,), ("tokens",), quantisation=QUANTISATION
+    )
     shapes = [(n, generation.past, width) for n, width in heads]
     inputs = (
         tokens_like(range(vocab), batch, 1, _SEED),
@@ -38,4 +40,5 @@ def stages(
         *caches_like(shapes, batch, _SEED),
     )
     names = ("tokens", "position", *cache_names(len(shapes), "past"))
-    return prefill, Stage(DECODE, Decode(decoder, generation.past).eval(), inputs, names, generation.new)
+    decode = Decode(decoder, generation.past).eval()
+    return prefill, Stage(DECODE, decode, inputs, names, generation.new, quantisation=QUANTISATION)

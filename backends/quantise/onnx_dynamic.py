@@ -1,0 +1,135 @@
+"""Quantise ONNX graphs to int8 for ONNX Runtime with ranges of activations that are found as they are computed.
+
+ONNX Runtime's own ``quantize_dynamic`` goes through a weight channel by channel in Python, which takes longer than all
+the rest of preparing a network. This does the same for each product with a weight: the weight is rounded to 8 bits
+column by column, symmetrically, and the product becomes
+
+    DynamicQuantizeLinear (of the activation) -> MatMulInteger -> Cast -> Mul (by both scales) [-> Add (of the bias)]
+
+which ONNX Runtime fuses into one kernel, ``DynamicQuantizeMatMul``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.backends.export import Graph
+from hwnas.backends.quantise.instructions import saturates
+from hwnas.supernets.errors import BackendError
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto, TensorProto
+
+# What made a graph, for records.
+QUANTISER = "hwnas: DynamicQuantizeLinear and MatMulInteger, weights per column"
+
+
+def quantise(graph: Graph, stage: str) -> bytes:
+    """Return the serialised model, all products with weights in int8.
+
+    Args:
+        graph: in fp32.
+        stage: its name, for messages.
+
+    Raises:
+        BackendError: its weights are too large to be in one model.
+    """
+    import onnx
+
+    if graph.weights:
+        raise BackendError(f"stage {stage!r}: precision=int8: expected at most 2 GB of weights in FP32")
+    model = onnx.load_model_from_string(graph.model)
+    _Rewriting(model.graph).run()
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def rounded(weight: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Round a weight to 8 bits, column by column.
+
+    Args:
+        weight: ``(k, n)``.
+
+    Returns:
+        Integers, ``(k, n)``, and the scale of each column, ``(n,)``: their products are about ``weight``.
+    """
+    # On CPUs whose sums of 8-bit products saturate, weights keep to half of their range.
+    most = np.float32(63 if saturates() else 127)
+    scale = np.maximum(np.abs(weight).max(axis=0) / most, np.finfo(np.float32).tiny)
+    return np.rint(weight / scale).astype(np.int8), scale
+
+
+class _Rewriting:
+    """The nodes of a graph as they are replaced."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        self._graph = graph
+        self._weights: dict[str, TensorProto] = {each.name: each for each in graph.initializer}
+        # Names of rounded weights and their scales, by the weight's name and whether it was transposed.
+        self._rounded: dict[tuple[str, bool], tuple[str, str]] = {}
+        # Names of an activation's integers, scale and zero point: products of one activation share them.
+        self._activations: dict[str, tuple[str, str, str]] = {}
+
+    def run(self) -> None:
+        """Replace all products with weights, and drop the weights that nothing reads any more."""
+        nodes = [new for node in self._graph.node for new in self._replaced(node)]
+        del self._graph.node[:]
+        self._graph.node.extend(nodes)
+        read = {name for node in nodes for name in node.input}
+        kept = [each for each in self._graph.initializer if each.name in read]
+        del self._graph.initializer[:]
+        self._graph.initializer.extend(kept)
+
+    def _replaced(self, node: NodeProto) -> Iterator[NodeProto]:
+        """Yield what stands in a node's place: itself, or its product in 8 bits."""
+        from onnx import TensorProto, helper
+
+        transposed = self._transposes(node)
+        if transposed is None:
+            yield node
+            return
+        activation, (output,) = node.input[0], node.output
+        integers, scale, zero = f"{activation}/int8", f"{activation}/scale", f"{activation}/zero"
+        if activation not in self._activations:
+            self._activations[activation] = (integers, scale, zero)
+            yield helper.make_node("DynamicQuantizeLinear", [activation], [integers, scale, zero])
+        weight, weight_scale = self._round(node.input[1], transposed)
+        bias = node.input[2] if len(node.input) > 2 else ""
+        product = f"{output}/product" if bias else output
+        yield helper.make_node("MatMulInteger", [integers, weight, zero], [f"{output}/int32"])
+        yield helper.make_node("Cast", [f"{output}/int32"], [f"{output}/float"], to=TensorProto.FLOAT)
+        yield helper.make_node("Mul", [scale, weight_scale], [f"{output}/scale"])
+        yield helper.make_node("Mul", [f"{output}/float", f"{output}/scale"], [product])
+        if bias:
+            yield helper.make_node("Add", [product, bias], [output])
+
+    def _transposes(self, node: NodeProto) -> bool | None:
+        """Return whether a product with a weight transposes it; ``None``: it is no such product."""
+        from onnx import TensorProto, helper
+
+        if node.op_type not in {"MatMul", "Gemm"}:
+            return None
+        weight = self._weights.get(node.input[1])
+        if weight is None or weight.data_type != TensorProto.FLOAT or len(weight.dims) != 2:
+            return None
+        given = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        if given.get("transA", 0) or given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
+            return None
+        return bool(given.get("transB", 0))
+
+    def _round(self, name: str, transposed: bool) -> tuple[str, str]:
+        """Add a weight's integers and scales to the graph, once, and return their names."""
+        from onnx import numpy_helper
+
+        if (name, transposed) not in self._rounded:
+            values = numpy_helper.to_array(self._weights[name])
+            integers, scale = rounded(np.ascontiguousarray(values.T) if transposed else values)
+            suffix = "/transposed" if transposed else ""
+            names = (f"{name}{suffix}/int8", f"{name}{suffix}/scale")
+            for array, called in zip((integers, scale), names, strict=True):
+                self._graph.initializer.append(numpy_helper.from_array(array, called))
+            self._rounded[name, transposed] = names
+        return self._rounded[name, transposed]
