@@ -58,6 +58,8 @@ class OwnTask:
         self._given = given
         self._net = net
         self._soft = soft
+        # The last batch, and the whole model's outputs on it.
+        self._wanted: tuple[Batch, Any] | None = None
         self._batches = [self._tensors(one) for one in given.given]
         self.batches_per_epoch = len(self._batches)
         samples = sum(len(batch[0]) for batch in self._batches)
@@ -92,6 +94,11 @@ class OwnTask:
         """Return the inputs without the targets."""
         return tuple(batch[: len(self._net.input_names)])
 
+    @property
+    def imitates(self) -> bool:
+        """Without a loss, sub-networks learn to do what the whole model does."""
+        return self._given.loss is None
+
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Return the user's loss; without one, the difference to the whole model's outputs."""
         import torch
@@ -101,9 +108,11 @@ class OwnTask:
             if not isinstance(loss, torch.Tensor) or loss.dim():
                 raise DataError(f"{self.name}: its loss gave a {type(loss).__name__}, expected a scalar tensor")
             return loss
-        with torch.no_grad():
-            wanted = self._whole(*self.inputs(batch, {}))
-        return self.soft_loss(outputs, wanted)
+        if self._wanted is None or self._wanted[0] is not batch:
+            # All sub-networks of a step learn from the same batch.
+            with torch.no_grad():
+                self._wanted = batch, self._whole(*self.inputs(batch, {}))
+        return self.soft_loss(outputs, self._wanted[1])
 
     def soft_loss(self, outputs: Any, teacher: Any) -> torch.Tensor:
         """Return the mean difference between two networks' outputs, summed over the outputs."""

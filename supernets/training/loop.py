@@ -25,7 +25,7 @@ from hwnas.supernets.training.options import TrainingOptions
 from hwnas.supernets.training.same import begun_with, check_same
 from hwnas.supernets.training.sampling import Sampling
 from hwnas.supernets.training.schedule import learning_rate
-from hwnas.supernets.training.task import AccompaniedTask, Batch, SoftTask, TrainingTask
+from hwnas.supernets.training.task import AccompaniedTask, Batch, ImitatingTask, SoftTask, TrainingTask
 from hwnas.supernets.writing import is_stream, write_file
 
 if TYPE_CHECKING:
@@ -234,6 +234,8 @@ class _Run:
         import torch
 
         module = self._net.module(config).train()
+        if isinstance(self._task, ImitatingTask) and self._task.imitates:
+            _stop_dropout(module)
         return torch.func.functional_call(module, self._weights.state(config), self._task.inputs(batch, config))
 
     def _loss(self, outputs: Any, batch: Batch, teacher: Any) -> torch.Tensor:
@@ -309,6 +311,15 @@ def _optimizer(options: TrainingOptions, parameters: list[torch.Tensor]) -> torc
     if options.optimizer == "adam":
         return torch.optim.AdamW(groups, lr=options.lr, betas=(options.momentum, 0.999))
     return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum, nesterov=options.momentum > 0)
+
+
+def _stop_dropout(module: torch.nn.Module) -> None:
+    """Set the layers that drop what goes through them at random to evaluation."""
+    from torch.nn.modules import dropout
+
+    for layer in module.modules():
+        if isinstance(layer, dropout._DropoutNd):  # noqa: SLF001 - what torch's layers of dropout have in common
+            layer.eval()
 
 
 def _detached(outputs: Any) -> Any:

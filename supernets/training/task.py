@@ -67,6 +67,18 @@ class SoftTask(TrainingTask, Protocol):
 
 
 @runtime_checkable
+class ImitatingTask(TrainingTask, Protocol):
+    """A task in which sub-networks may learn nothing but the outputs of a network that stays as it is.
+
+    Attributes:
+        imitates: they do. Dropout is then off: it would only blur what is to be reproduced exactly.
+    """
+
+    @property
+    def imitates(self) -> bool: ...
+
+
+@runtime_checkable
 class KnownTask(TrainingTask, Protocol):
     """A task that can identify its data by digests, so that a training is resumed with the same data only."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -141,3 +143,30 @@ def test_a_training_goes_on_to_the_same_weights(net, file, tmp_path):
 def test_batches_of_ones_own_are_for_models_of_ones_own(file):
     with pytest.raises(UsageError, match="made of a model"):
         data.get(f"python:{file}:inputs", supernets.get("ofa-mbv3-w1.0"))
+
+
+@pytest.mark.parametrize(("function", "drops"), [("inputs", False), ("labelled", True)])
+def test_dropout_is_off_where_sub_networks_only_learn_what_the_model_does(file, tmp_path, function, drops):
+    layers = nn.Sequential(nn.Linear(8, 64), nn.Dropout(0.5), nn.ReLU(), nn.Linear(64, 5))
+    dropping = hwnas.elastic(layers, torch.rand(1, 8))
+    task = data.get(f"python:{file}:{function}", dropping)
+    options = TrainingOptions(steps=1, lr=1e-3, optimizer="adam", weight_decay=0.0, samples=0)
+    done = train(dropping, task, options, tmp_path / "w.pth")
+
+    def undropped(batch):
+        """The loss of the largest and the smallest sub-network, with the model's own weights."""
+        built = [(dropping.build(config), config) for config in dropping.space.decode(_ends(dropping))]
+        with torch.no_grad():
+            return np.mean([float(task.loss(module(*task.inputs(batch, config)), batch)) for module, config in built])
+
+    # Which batch came first is the loop's to choose.
+    nearest = min(abs(done.loss - undropped(batch)) for batch in task.batches(np.random.default_rng(0)))
+    assert (nearest > 1e-6) == drops
+
+
+def test_the_model_is_run_once_for_all_sub_networks_of_a_step(net, file, tmp_path, monkeypatch):
+    task = data.get(f"python:{file}:inputs", net)
+    ran = []
+    task._whole.register_forward_hook(lambda *_: ran.append(1))
+    train(net, task, replace(task.defaults, steps=3, samples=2), tmp_path / "w.pth")
+    assert len(ran) == 3
