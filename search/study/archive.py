@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from hwnas.search.objectives import STATES, Directions
 from hwnas.supernets.shown import short_key
 from hwnas.supernets.space import Config, FloatArray
 from hwnas.supernets.values import bounds, fault, json_number, number, number_or_none, of_kind, one_of
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -115,16 +117,19 @@ class Evaluation:
             objectives=_values(record),
             status=record["status"],
             reason=of_kind("reason", record["reason"], str),
-            intervals={name: bounds(low, high) for name, (low, high) in record["intervals"].items()},
+            intervals={name: _named(f"intervals, {name}", bounds, *ends) for name, ends in record["intervals"].items()},
             # Studies of earlier versions have none.
             beside={
-                name: {key: number_or_none(value) for key, value in one.items()}
+                name: {key: _named(f"beside, {name}", number_or_none, value) for key, value in one.items()}
                 for name, one in record.get("beside", {}).items()
             },
             load=check_load(record[LOAD]) if LOAD in record else None,
             violation=np.inf if violation is None else _at_least_0("violation", violation),
             effort=one_of("effort", record.get("effort", ""), ("", *EFFORTS)),
-            while_searching={name: number_or_none(value) for name, value in record.get("while_searching", {}).items()},
+            while_searching={
+                name: _named(f"while_searching, {name}", number_or_none, value)
+                for name, value in record.get("while_searching", {}).items()
+            },
             measure_s=_at_least_0("measure_s", record["measure_s"]),
             search_s=_at_least_0("search_s", record["search_s"]),
             total_s=_at_least_0("total_s", record["total_s"]),
@@ -146,8 +151,16 @@ def _values(record: Mapping[str, Any]) -> dict[str, float]:
     return values
 
 
+def _named(name: str, read: Callable[..., _Read], *values: object) -> _Read:
+    """Return what ``read`` makes of stored values; its ``ValueError`` names the field."""
+    try:
+        return read(*values)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 def _at_least_0(name: str, value: object) -> float:
-    found = number(value)
+    found = _named(name, number, value)
     if found < 0:
         raise ValueError(f"{name}: expected 0 or more, got {found}")
     return found

@@ -81,6 +81,11 @@ def test_hypervolume_of_known_points():
     assert filled.hypervolume(np.array([4.0, -70.0])) == hypervolume(filled.F, [4.0, -70.0])
 
 
+def test_an_evaluation_is_shown_in_one_line():
+    one = evaluation(37, 1.23456789, 75, "unstable")
+    assert repr(one) == "<Evaluation 37: latency 1.23457, top1 75; unstable; 11>"
+
+
 def test_nearest_is_there_only_where_nothing_is_feasible():
     missed = [
         evaluation(0, violation=0.5),
@@ -152,6 +157,51 @@ def test_evaluations_of_versions_that_measured_nothing_beside_are_read():
     record = evaluation(0).to_json()
     del record["beside"]
     assert Evaluation.from_json(record).beside == {}
+
+
+LOADED = {"busy": 1.5, "programs": [{"name": "make", "cpus": 1.25}]}
+
+
+def test_what_is_known_of_some_only_goes_to_json_and_back():
+    some = {"load": LOADED, "effort": "quick", "while_searching": {"latency": 1.5, "top1": np.nan}}
+    one = evaluation(0, **some)
+    record = json.loads(json.dumps(one.to_json(), allow_nan=False))
+    assert {name: record[name] for name in some} == {**some, "while_searching": {"latency": 1.5, "top1": None}}
+    np.testing.assert_equal(asdict(Evaluation.from_json(record)), asdict(one))
+    assert not {*some} & {*evaluation(0).to_json()}
+
+
+def test_a_value_that_failed_leaves_the_others():
+    one = evaluation(0, np.nan, 60.0, "failed", np.inf)
+    assert Evaluation.from_json(one.to_json()).objectives["top1"] == 60.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"index": "0"}, "index: expected int, got '0'"),
+        ({"iteration": True}, "iteration: expected int, got True"),
+        ({"key": 0}, "key: expected str, got 0"),
+        ({"config": "d"}, "config: expected dict, got 'd'"),
+        ({"reason": None}, "reason: expected str, got None"),
+        ({"status": "great"}, "status: expected one of ok, unstable, failed, got 'great'"),
+        ({"effort": "some"}, "effort: expected one of quick, normal, thorough, got 'some'"),
+        ({"objectives": {"latency": None}}, "latency: expected a finite number, got None in an evaluation that is ok"),
+        ({"objectives": {"latency": np.inf}}, "latency: expected a finite number, got inf in an evaluation that is ok"),
+        ({"violation": -0.5}, "violation: expected 0 or more, got -0.5"),
+        ({"measure_s": -1}, "measure_s: expected 0 or more, got -1.0"),
+        ({"search_s": "1"}, "search_s: expected a finite number, got '1'"),
+        ({"total_s": np.inf}, "total_s: expected a finite number, got inf"),
+        ({"intervals": {"top1": [2, 1]}}, "intervals, top1: expected an interval from low to high, got 2.0 to 1.0"),
+        ({"beside": {"top1": {"00": np.inf}}}, "beside, top1: expected a finite number, got inf"),
+        ({"while_searching": {"top1": "x"}}, "while_searching, top1: expected a finite number, got 'x'"),
+        ({"load": {**LOADED, "busy": np.inf}}, "load: expected a finite number, got inf"),
+    ],
+)
+def test_a_record_that_is_none_says_where(change, message):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        Evaluation.from_json(evaluation(0).to_json() | change)
+    assert str(caught.value) == message
 
 
 def test_an_archive_is_a_sequence_with_places():

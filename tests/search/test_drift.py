@@ -208,12 +208,49 @@ def test_before_anything_is_repeated_intervals_tell_the_noise():
     assert thorough.noise == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize(("moved", "repeats"), [(0.0, False), (0.005, False), (0.1, True), (-0.1, True)])
-def test_a_brief_search_repeats_the_front_only_where_the_machine_has_moved(moved, repeats):
-    brief, thorough = Drift(brief=True), Drift()
-    assert not brief.repeats
-    assert thorough.repeats
-    for batch, shift in enumerate((0.0, 0.0, moved)):
-        anchors = {"x": 5.0 * np.exp(shift), "y": 7.0 * np.exp(shift), "z": 9.0 * np.exp(shift)}
-        brief.learn(f"{batch}", 6.0 * np.exp(shift), anchors)
-    assert brief.repeats == repeats
+def test_intervals_of_repeated_measurements_count_where_repetitions_tell_little():
+    drift = Drift()
+    for batch, value in enumerate((3.0, 3.3)):  # no degree of freedom is left
+        drift.learn(f"n{batch}", 0.5, {"anchor": value}, tuple(stats.norm.interval(0.95, loc=0.5, scale=0.01)))
+    assert drift.noise == pytest.approx(0.02)
+
+
+def test_an_interval_of_what_is_no_time_says_nothing():
+    drift = Drift()
+    for value in (0.0, -1.0, np.inf, np.nan):
+        drift.learn("a", value, {}, (0.0, 0.0))
+        assert drift.noise is None
+
+
+def repeats(shifts, *, brief=True, noise=()):
+    """Tell whether more than the anchors are repeated, after batches in which the machine was so much slower."""
+    drift = Drift(brief=brief)
+    for batch, shift in enumerate(shifts):
+        log = np.log([5.0, 7.0, 9.0]) + shift
+        if len(noise):
+            log += np.array([1, -1, 0]) * noise[batch]
+        drift.learn(f"{batch}", 6.0, dict(zip("xyz", np.exp(log), strict=True)))
+    return drift.repeats
+
+
+@pytest.mark.parametrize(
+    ("shifts", "moved"),
+    [
+        ((), False),
+        ((0.1,), False),
+        ((0.0, 0.005, 0.01), False),
+        ((0.0, 0.005, 0.1), True),
+        ((0.0, 0.005, -0.1), True),
+        ((0.0, 0.1, 0.101), False),  # it is slower than at first, and has been before
+        ((0.0, 0.05, -0.05), True),
+    ],
+)
+def test_a_brief_search_repeats_the_front_only_where_the_machine_has_moved(shifts, moved):
+    assert repeats(shifts) is moved
+    assert repeats(shifts, brief=False) is True
+
+
+@pytest.mark.parametrize(("step", "moved"), [(0.0, False), (0.07, False), (0.12, True)])
+def test_a_step_within_three_times_the_noise_is_no_move(step, moved):
+    # Two anchors that go to and fro by 4 %: a standard deviation of some 3 %.
+    assert repeats((0.0, 0.001, 0.0, 0.001 + step), noise=(0.04, -0.04, 0.04, -0.04)) is moved

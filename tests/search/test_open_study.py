@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ from hwnas.harness.quality import QualityOptions
 from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.objectives import Sources
+from hwnas.search.objectives.rows import Rows
 from hwnas.search.study import open_study
 from hwnas.search.study.open_study import create_study
 from hwnas.search.study.own import own_objective
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
-from hwnas.supernets.errors import UnknownNameError, UsageError
+from hwnas.supernets.errors import StoreError, UnknownNameError, UsageError
 
 
 @pytest.fixture
@@ -283,6 +285,75 @@ def test_values_of_a_study_without_an_objective_of_ones_own_are_by_name_as_well(
             study.tell(asked, [1] * 5)
         with pytest.raises(UsageError, match=r"proposal 0: expected one that ask returned, got a dict"):
             study.tell([asked[0].config])
+
+
+class Listed(Energy):
+    """Energies of so many sub-networks only, as a table of them has."""
+
+    exact = costs_nothing = True
+
+    def __init__(self, n):
+        self.rows = Rows("t.csv", n)
+
+
+class Measured(Energy):
+    """Energies that drift with the machine: whom was measured again beside each batch is kept."""
+
+    def __init__(self):
+        self.again = []
+
+    def evaluate_beside(self, X, again):
+        self.again.append(again.tolist())
+        return self.evaluate(X)
+
+
+@pytest.fixture
+def with_energy(monkeypatch):
+    """Let hwnas evaluate energies in a given way."""
+
+    def give(objective):
+        provider = SimpleNamespace(create=lambda name, sources: objective)
+        monkeypatch.setitem(objectives.registry._providers, "energy", provider)
+
+    return give
+
+
+def test_a_table_of_a_few_sub_networks_is_not_searched(with_energy, store):
+    few = re.escape("t.csv: has the energy of 102 of the space's 1.02e+03 sub-networks")
+    with_energy(Listed(103))
+    with create_study(NET, objectives=["energy", "macs"], store=store, name="s"):
+        pass
+    with_energy(Listed(102))
+    with pytest.raises(UsageError, match=few):
+        create_study(NET, objectives=["energy", "macs"])
+    with pytest.raises(UsageError, match=few):
+        create_study(NET, objectives=["macs", "params"], constraints=["energy<=15mJ"])
+    # Whoever has begun has seen what comes of it.
+    with create_study(NET, objectives=["energy", "macs"], store=store, name="s", resume=True) as study:
+        assert study.ask(1)
+
+
+def test_some_of_the_front_are_measured_again_beside_what_is_told(with_energy):
+    with_energy(measured := Measured())
+    with create_study(NET, objectives=["energy", "macs"], algorithm="random", evals=9) as study:
+        asked = study.ask(9)
+        study.tell(asked[:5])
+        front = [list(one.vector) for one in study.front]
+        study.tell(asked[5:])
+    first, second = measured.again
+    assert first == []
+    assert second == front[::-1][:2]
+
+
+def test_a_study_of_other_sub_networks_is_damaged(store):
+    with opened("random", store=store, name="s") as study:
+        asked = study.ask()
+        study.tell(asked, energies(asked))
+    (row, *_), table = store.evaluations(store.study("s")), store._tables["evaluation"]
+    changed = table.update().where(table.c.number == 0).values(record=json.dumps({**row, "key": "99999"}))
+    store._database.write(lambda connection: connection.execute(changed))
+    with pytest.raises(StoreError, match="the study 's' is damaged: evaluation 0"):
+        opened("random", store=store, name="s", resume=True)
 
 
 # --- public ---------------------------------------------------------------------------------------------------------
