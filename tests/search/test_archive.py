@@ -221,6 +221,21 @@ def test_an_objective_without_a_value_is_nan_in_the_rows():
     assert archive().F.shape == (0, 2)
 
 
+def test_what_was_measured_again_takes_the_place_of_the_same_and_is_compared_with_its_like():
+    found = archive([evaluation(0, 1.0, 70.0), evaluation(1, 2.0, 75.0), evaluation(2, 3.0, 80.0)])
+    again = [
+        evaluation(2, 3.5, 79.0, while_searching={"latency": 3.0}),
+        evaluation(0, 1.5, 69.0, while_searching={"latency": 1.0}),
+    ]
+    concluded = found.concluded(again)
+    assert list(concluded) == [again[1], found[1], again[0]]
+    assert concluded.names == found.names
+    np.testing.assert_array_equal(concluded.F, [[1.5, -69.0], [2.0, -75.0], [3.5, -79.0]])
+    assert concluded.front == [0, 2]  # the second was measured briefly: it may be too good by chance
+    assert found.front == [0, 1, 2]
+    assert list(found.concluded([])) == list(found)
+
+
 def test_nothing_dominates_nothing():
     corner = np.array([10.0, 0.0])
     assert archive().hypervolume(corner) == 0.0
