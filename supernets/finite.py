@@ -19,7 +19,8 @@ def not_finite(named: Iterable[tuple[str, torch.Tensor]]) -> str | None:
     import torch
 
     numbers = [(name, one.detach()) for name, one in named if one.is_floating_point() and one.numel()]
-    # One maximum over all tensors, so that a GPU is waited for once and not for each of hundreds of tensors.
-    if torch.nn.utils.get_total_norm([one for _, one in numbers], float("inf")).isfinite():
+    # One norm over all tensors, so that a GPU is waited for once and not for each of hundreds of tensors. The Euclidean
+    # norm takes a CPU a seventh of the time of the maximum; where its squares overflow, each tensor is looked at.
+    if torch.nn.utils.get_total_norm([one for _, one in numbers]).isfinite():
         return None
     return next((name for name, one in numbers if not finite(one).all()), None)
