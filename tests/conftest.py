@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,37 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
             signal.signal(getattr(signal, name), handler)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only tests that are marked ``alone`` are asked for, do not import the files that have none: nearly all."""
+    wanted = (
+        config.option.markexpr != "alone" or not collection_path.match("test_*.py") or _may_be_alone(collection_path)
+    )
+    return None if wanted else True
+
+
+def _may_be_alone(file: Path) -> bool:
+    """Return whether a file marks a test ``alone``, or leaves that to a conformance suite."""
+    text = file.read_text(encoding="utf-8")
+    return "mark.alone" in text or "every_check" in text
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Let pytest-xdist's processes begin with the files that take longest, so that none of them ends long after others.
+
+    A slow test takes some forty times as long as another.
+    """
+    lost = {str(item.path) for item in items if item.get_closest_marker("alone") and not _may_be_alone(item.path)}
+    if lost:
+        raise pytest.UsageError(f"`pytest -m alone` does not find all tests of {', '.join(lost)}: see _may_be_alone")
+    yield  # what was not asked for is left out
+    if hasattr(config, "workerinput"):
+        cost: Counter[Path] = Counter()
+        for item in items:
+            cost[item.path] += 40 if item.get_closest_marker("slow") else 1
+        items.sort(key=lambda item: -cost[item.path])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
