@@ -111,10 +111,12 @@ class SearchSpace:
         """The number of variables."""
         return len(self.choices)
 
-    @property
+    @cached_property
     def n_options(self) -> IntArray:
-        """The number of values of each choice, ``(n_var,)``."""
-        return np.array([len(choice.values) for choice in self.choices], dtype=np.int64)
+        """The number of values of each choice, ``(n_var,)``; not to be written to."""
+        counts = np.array([len(choice.values) for choice in self.choices], dtype=np.int64)
+        counts.setflags(write=False)
+        return counts
 
     @cached_property
     def ordered(self) -> BoolArray:
@@ -182,11 +184,15 @@ class SearchSpace:
     def active(self, X: npt.ArrayLike) -> BoolArray:
         """Return which choices have an effect on the network that is built; ``(n, n_var)``."""
         X = self.check(X)
-        mask = np.ones(X.shape, dtype=bool)
-        for column, choice in enumerate(self.choices):
-            if choice.needs is not None:
-                mask[:, column] = X[:, choice.needs[0]] >= choice.needs[1]
-        return mask
+        columns, least = self._needs
+        return np.asarray(X[:, columns] >= least)
+
+    @cached_property
+    def _needs(self) -> tuple[IntArray, IntArray]:
+        """The column that each choice needs and its least index there; its own and 0 where it always matters."""
+        needs = [choice.needs or (column, 0) for column, choice in enumerate(self.choices)]
+        columns, least = np.array(needs, dtype=np.int64).reshape(-1, 2).T
+        return columns, least
 
     def canonical(self, X: npt.ArrayLike) -> IntArray:
         """Return the canonical vectors, ``(n, n_var)``: equal if and only if the networks are equal."""
