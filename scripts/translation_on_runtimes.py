@@ -49,10 +49,10 @@ def on_onnxruntime(stage: Stage) -> Call:
 
 def on_openvino(stage: Stage) -> Call:
     """Return a function that runs the stage's graph."""
-    from hwnas.backends.openvino_core import shared_core
+    from hwnas.backends.openvino_core import read_model, shared_core
 
     core = shared_core()
-    compiled = core.compile_model(core.read_model(export(stage).model, b""), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(read_model(core, export(stage).model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def call(*inputs: torch.Tensor) -> list[torch.Tensor]:
         found = compiled([x.numpy() for x in inputs])

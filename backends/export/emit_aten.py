@@ -44,6 +44,10 @@ def alike(known: Any, *names: str) -> None:
 
 for _name in ("mul", "eq", "lt", "gt", "le", "ge", "neg", "truediv", "pow"):
     alike(getattr(operator, _name), "div" if _name == "truediv" else _name)
+alike(operator.mul, "multiply")
+alike(operator.truediv, "divide", "true_divide")
+alike(operator.neg, "negative")
+alike(torch.abs, "absolute")
 for _name in ("ne", "maximum", "minimum", "exp", "log", "sqrt", "abs", "sin", "cos", "erf", "rsqrt", "clamp"):
     alike(getattr(torch, _name), _name)
 for _name in ("relu", "hardswish", "hardsigmoid", "silu", "gelu", "relu6"):
@@ -75,7 +79,7 @@ def _with_factor(known: Any, *, turned: bool = False) -> Emitter:
 
 
 aten("add")(_with_factor(operator.add))
-aten("sub")(_with_factor(operator.sub))
+aten("sub", "subtract")(_with_factor(operator.sub))
 aten("rsub")(_with_factor(operator.sub, turned=True))
 
 
@@ -127,6 +131,12 @@ def elu(g: GraphBuilder, input: Value, alpha: float = 1.0) -> Value:
 def softplus(g: GraphBuilder, input: Value) -> Value:
     """Write a soft ReLU."""
     return g.like("Softplus", input)
+
+
+@aten("log_sigmoid")
+def log_sigmoid(g: GraphBuilder, input: Value) -> Value:
+    """Write the logarithm of a sigmoid, which far below zero is the number itself."""
+    return g.like("Neg", g.like("Softplus", g.like("Neg", input)))
 
 
 @aten("prelu")
@@ -306,6 +316,17 @@ def _filled(known: Emitter, number: Number) -> Emitter:
     return lambda g, x, *size, **more: known(g, x, *size, number, **more)
 
 
+@aten("fill")
+def fill(g: GraphBuilder, input: Value, value: Number | Value) -> Value:
+    """Write a number, which may be computed, in the shape of something."""
+    if isinstance(value, Value):
+        found: Value = expand(g, emit_arithmetic.cast(g, value, g.dtype_of(input)), g.shape(input))
+    else:
+        found = full_like(g, input, value)
+    return found
+
+
+aten("zero")(_filled(full_like, 0))
 aten("new_ones")(_filled(new_full, 1))
 aten("new_zeros")(_filled(new_full, 0))
 aten("ones_like")(_filled(full_like, 1))

@@ -108,6 +108,15 @@ def each(value: int | Sequence[int], count: int) -> list[int]:
     return given * count if len(given) == 1 else given
 
 
+@aten("_weight_norm")
+def weight_norm(g: GraphBuilder, v: Value, scale: Value, dim: int = 0) -> Value:
+    """Write weights that have a direction, and a length for each entry of a dimension; -1: one length for all."""
+    rank, dtype = g.rank(v), g.dtype_of(v)
+    axes = g.ints(*(one for one in range(rank) if one != dim))
+    length = g.op("ReduceL2", v, axes, rank=rank, dtype=dtype, keepdims=1)
+    return g.like("Mul", v, g.like("Div", scale, length))
+
+
 @aten("group_norm")
 def group_norm(
     g: GraphBuilder,
@@ -213,6 +222,13 @@ def bilinear(g: GraphBuilder, input: Value, output_size: Any, align_corners: boo
     """Write an enlargement of sequences or images between entries."""
     coordinates = "align_corners" if align_corners else "half_pixel"
     return _resized(g, input, output_size, scales, mode="linear", coordinates=coordinates)
+
+
+@aten("upsample_bicubic2d")
+def bicubic(g: GraphBuilder, input: Value, output_size: Any, align_corners: bool, *scales: Any) -> Value:
+    """Write an enlargement of images by cubic polynomials between entries."""
+    coordinates = "align_corners" if align_corners else "half_pixel"
+    return _resized(g, input, output_size, scales, mode="cubic", coordinates=coordinates)
 
 
 def _resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mode: str, coordinates: str) -> Value:

@@ -19,6 +19,19 @@ alike(torch.cat, "concat", "concatenate")
 alike("type_as", "type_as")
 
 
+@aten("numpy_T")
+def reversed_dims(g: GraphBuilder, input: Value) -> Value:
+    """Write dimensions in the reverse order."""
+    return emit_arrays.permute(g, input, list(range(g.rank(input)))[::-1])
+
+
+@aten("mT")
+def transposed(g: GraphBuilder, input: Value) -> Value:
+    """Write the last two dimensions swapped."""
+    rank = g.rank(input)
+    return emit_arrays.permute(g, input, [*range(rank - 2), rank - 1, rank - 2])
+
+
 @aten("roll")
 def roll(g: GraphBuilder, input: Value, shifts: Sequence[int], dims: Sequence[int] = ()) -> Value:
     """Write a shift along dimensions, where what leaves at one end comes in at the other."""
@@ -101,6 +114,37 @@ def repeat_interleave(
     sizes = [0 if one == 0 else size for one, size in enumerate(shape)]
     sizes[at] = shape[at] * repeats
     return g.op("Reshape", wide, g.ints(*sizes), rank=rank, dtype=g.dtype_of(input))
+
+
+@aten("slice_scatter")
+def with_part(
+    g: GraphBuilder,
+    input: Value,
+    src: Value,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Value:
+    """Write a stretch of a dimension that is replaced."""
+    if step != 1:
+        raise Unsupported(f"every {step}th entry that is replaced")
+    first, last, _ = slice(start, end).indices(g.shape(input)[dim])
+    before = (slice(None),) * (dim % g.rank(input))
+    parts = [emit_arrays.getitem(g, input, (*before, slice(0, first)))] if first else []
+    parts.append(src)
+    if last < g.shape(input)[dim]:
+        parts.append(emit_arrays.getitem(g, input, (*before, slice(last, None))))
+    return src if len(parts) == 1 else emit_arrays.concatenate(g, parts, dim)
+
+
+@aten("select_scatter")
+def with_entry(g: GraphBuilder, input: Value, src: Value, dim: int, index: int) -> Value:
+    """Write one entry of a dimension that is replaced."""
+    first, rank = index % g.shape(input)[dim], g.rank(input)
+    wide = g.op("Unsqueeze", src, g.ints(dim % rank), rank=rank, dtype=g.dtype_of(src))
+    found: Value = with_part(g, input, wide, dim, first, first + 1)
+    return found
 
 
 # --- beyond the edges ------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from hwnas.backends.export import emit_pooling
+from hwnas.backends.export import emit_arrays, emit_pooling
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
-from hwnas.backends.export.emit_aten import alike, aten
+from hwnas.backends.export.emit_aten import alike, aten, pad
 from hwnas.backends.export.emit_aten_layers import each
 from hwnas.backends.export.registered import Emitter
 
@@ -30,6 +30,36 @@ alike(F.avg_pool2d, "avg_pool2d")
 def max_pool_with_indices(g: GraphBuilder, input: Value, *args: Any, **kwargs: Any) -> tuple[Value, None]:
     """Write a maximum over windows; what reads its indices cannot be written."""
     return emit_pooling.max_pool(g, input, *args, **kwargs), None
+
+
+@aten("unfold")
+def windows(g: GraphBuilder, input: Value, dimension: int, size: int, step: int) -> Value:
+    """Write the windows of a dimension, as a new one at the end."""
+    rank, dim = g.rank(input), dimension % g.rank(input)
+    starts = torch.arange(0, g.shape(input)[dim] - size + 1, step)
+    places = g.constant(starts[:, None] + torch.arange(size), torch.int64)
+    found = g.op("Gather", input, places, rank=rank + 1, dtype=g.dtype_of(input), axis=dim)
+    return emit_arrays.permute(g, found, [one for one in range(rank + 1) if one != dim + 1] + [dim + 1])
+
+
+@aten("im2col")
+def columns(g: GraphBuilder, input: Value, kernel_size: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> Value:
+    """Write the windows of images as columns: channels x the window's pixels, by the windows' places."""
+    sizes, gaps, sides, steps = (each(one, 2) for one in (kernel_size, dilation, padding, stride))
+    rank, dtype, shape = g.rank(input), g.dtype_of(input), g.shape(input)
+    x = input if not any(sides) else pad(g, input, [sides[1], sides[1], sides[0], sides[0]])
+    counts = []
+    # Rows come first, and become two dimensions; then columns, which are two further back.
+    for number, dim in enumerate((-2, -1)):
+        length = shape[dim] + 2 * sides[number]
+        counts.append((length - gaps[number] * (sizes[number] - 1) - 1) // steps[number] + 1)
+        starts = torch.arange(counts[-1]) * steps[number]
+        places = g.constant(starts + gaps[number] * torch.arange(sizes[number])[:, None], torch.int64)
+        x = g.op("Gather", x, places, rank=rank + number + 1, dtype=dtype, axis=rank - 2 + 2 * number)
+    lead = list(range(rank - 2))
+    x = emit_arrays.permute(g, x, [*lead, rank - 2, rank, rank - 1, rank + 1])
+    made = [*([0] * (rank - 3)), shape[-3] * sizes[0] * sizes[1], counts[0] * counts[1]]
+    return g.op("Reshape", x, g.ints(*made), rank=rank - 1, dtype=dtype)
 
 
 # --- sequences -------------------------------------------------------------------------------------------------------
@@ -111,9 +141,12 @@ def batch_norm(  # noqa: PLR0913, PLR0917 - torch's signature
     cudnn_enabled: bool = True,  # noqa: ARG001
 ) -> Value:
     """Write a batch-norm with its running statistics."""
-    if training or running_mean is None or running_var is None:
-        raise Unsupported("a batch-norm without running statistics")
     scale = _scale_and_shift(g, input, weight, bias)
+    if training or running_mean is None or running_var is None:
+        if g.dynamic_batch or g.shape(input)[0] != 1:
+            raise Unsupported("a batch-norm without running statistics")
+        # Over one sample it is a norm of that one's channels, as where weights are standardised by it.
+        return g.like("InstanceNormalization", input, *scale, epsilon=eps)
     return g.like("BatchNormalization", input, *scale, running_mean, running_var, epsilon=eps)
 
 

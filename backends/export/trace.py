@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils._pytree import tree_map_only
 
 from hwnas.backends.export import (  # importing them registers their emitters
     emit_arithmetic,  # noqa: F401
@@ -207,7 +208,9 @@ def run_on_meta(
                 state = {name: each.to("meta") for name, each in part.state_dict().items()}
                 results[node] = torch.func.functional_call(part, state, args, kwargs)
             else:
-                results[node] = _callable(node)(*args, **kwargs)
+                # Of what is made of numbers alone, torch's operators do not know the device of this block.
+                made = _callable(node)(*args, **kwargs)
+                results[node] = tree_map_only(torch.Tensor, lambda one: one.to("meta"), made)
     return results
 
 

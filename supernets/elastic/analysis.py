@@ -47,6 +47,8 @@ class _Analyser:
         self._batch = Axis(program.samples, alone, batch=True)
         self._axes: dict[str, tuple[tuple[Axis, ...], ...]] = {}
         self._weights = {node.name for node in program.nodes if node.op == WEIGHT}
+        # A layer's weight may be computed of the model's, as its transpose.
+        self._of_weights = set(self._weights)
 
     def run(self) -> Analysis:
         for node in self._program.nodes:
@@ -56,6 +58,8 @@ class _Analyser:
                 self._axes[node.name] = (self._input(node),)
             elif node.op == CALL:
                 self._axes[node.name] = self._call(node)
+                if (refs := set(node.refs())) and refs <= self._of_weights:
+                    self._of_weights.add(node.name)
             elif node.op == OUTPUT:
                 self._output(node)
         self._settle()
@@ -86,7 +90,7 @@ class _Analyser:
 
     def _flowing(self, name: str) -> Flowing:
         several = self._axes[name]
-        return Flowing(several[0], name in self._weights) if len(several) == 1 else Flowing(())
+        return Flowing(several[0], name in self._of_weights) if len(several) == 1 else Flowing(())
 
     def _output(self, node: Node) -> None:
         for name in node.refs():

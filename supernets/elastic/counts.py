@@ -17,6 +17,7 @@ from typing import NamedTuple
 from hwnas.supernets.blocks import Block, Slot
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import Axis
+from hwnas.supernets.elastic.presence import Presence
 from hwnas.supernets.elastic.program import CALL, WEIGHT, Node, Ref
 from hwnas.supernets.space import SearchSpace
 
@@ -48,20 +49,9 @@ WEIGHTED = {
 }
 
 
+# Those whose second operand is mostly an activation.
+_PRODUCTS = ("matmul", "mm", "bmm", "addmm", "baddbmm")
 _NORMS = ("batch_norm", "group_norm", "layer_norm", "rms_norm")
-
-
-@dataclass(frozen=True)
-class Presence:
-    """Where a choice of depth decides whether a node runs.
-
-    Attributes:
-        column: the variable.
-        least: the lowest index with which it does.
-    """
-
-    column: int
-    least: int
 
 
 @dataclass(frozen=True)
@@ -149,7 +139,7 @@ class Counter:
         analysis: of the program.
         space: the search space.
         columns: the variable of each elastic leaf.
-        presence: of the nodes that a choice of depth can leave out, by name.
+        presence: of the nodes that a choice of depth decides about, by name.
     """
 
     def __init__(
@@ -171,7 +161,7 @@ class Counter:
         weights = [self._by_name[name] for name in dict.fromkeys(node.refs()) if self._by_name[name].op == WEIGHT]
         if self._has_weight(node):
             yield from self._weighted(node)
-        elif node.operator in ("matmul", "mm", "bmm", "addmm", "baddbmm"):
+        elif node.operator in _PRODUCTS:
             yield from self._product(node)
         elif node.operator == "einsum":
             yield from self._einsum(node)
@@ -185,22 +175,24 @@ class Counter:
                 yield from self._parameters(node, weight)
 
     def _has_weight(self, node: Node) -> bool:
-        """Return whether a call multiplies an activation with a matrix, or with kernels, of the model."""
+        """Return whether a call is a layer: it multiplies something with a matrix, or with kernels."""
         places = WEIGHTED.get(node.operator)
         if places is None:
             return False
         x, weight = (self._by_name[node.args[place].name] for place in (places.x, places.weight))
-        return weight.op == WEIGHT and x.op != WEIGHT and len(weight.shape) > 1
+        if node.operator in _PRODUCTS:
+            return weight.op == WEIGHT and x.op != WEIGHT and len(weight.shape) == 2
+        return len(weight.shape) > 1  # which may be computed, as a part of another
 
     # --- kinds of calls ----------------------------------------------------------------------------------------------
 
     def _weighted(self, node: Node) -> Iterator[Slot]:
         """Yield a slot for each part of a layer's outputs and each part of its inputs."""
         layer, places = _Weighted.of(node, self._analysis), WEIGHTED[node.operator]
-        first = self._first_use(node.args[places.weight].name)
+        first = self._first_use(node, node.args[places.weight].name)
         shift = node.args[places.bias] if 0 <= places.bias < len(node.args) else None
         bias = shift.name if isinstance(shift, Ref) and self._by_name[shift.name].op == WEIGHT else ""
-        named = self._first_use(bias) if bias else False
+        named = self._first_use(node, bias) if bias else False
         normed = self._folded(node)
         for (o, made), (i, given) in itertools.product(enumerate(layer.made.terms()), enumerate(layer.given.terms())):
             biased = (int(bool(bias) and i == 0), int(named and i == 0))
@@ -214,7 +206,7 @@ class Counter:
         if "conv" not in node.operator or len(readers) != 1 or readers[0].operator != "batch_norm":
             return 0
         weights = [ref.name for ref in readers[0].args[1:3] if isinstance(ref, Ref)]
-        return sum(self._first_use(name) for name in weights if self._by_name[name].op == WEIGHT)
+        return sum(self._first_use(node, name) for name in weights if self._by_name[name].op == WEIGHT)
 
     def _norm(self, node: Node) -> Iterator[Slot]:
         """Yield a slot for each part of a norm's channels."""
@@ -222,16 +214,19 @@ class Counter:
         place = 1 if node.operator in ("batch_norm", "group_norm") else len(x) - 1
         names = [ref.name for ref in node.args if isinstance(ref, Ref)][1:]
         weights = [name for name in names if self._by_name[name].op == WEIGHT and len(self._by_name[name].shape) == 1]
-        count = sum(self._first_use(name) for name in weights)
+        count = sum(self._first_use(node, name) for name in weights)
         if not count:
             return
-        groups = (("groups", node.args[1]),) if node.operator == "group_norm" else ()
+        grouped = node.operator == "group_norm"
+        each = grouped and node.args[1] == node.shape[1]  # a group is one channel
         for number, term in enumerate(x[place].terms()):
 
             def block(sizes: Sizes, term: Axis = term) -> Block:
                 shape = _shaped(x, sizes, place, term.measured(sizes))
-                options = (*groups, ("weights", count))
-                return Block(node.operator, shape, shape, options, params=count * term.measured(sizes))
+                groups = (("groups", shape[1] if each else node.args[1]),) if grouped else ()
+                return Block(
+                    node.operator, shape, shape, (*groups, ("weights", count)), params=count * term.measured(sizes)
+                )
 
             yield self._slot(node, str(number), (term, *(axis for axis in x if axis is not x[place])), block)
 
@@ -278,21 +273,29 @@ class Counter:
                 shape = tuple(term.measured(sizes) for term in terms)
                 return Block("parameter", shape, shape, params=math.prod(shape))
 
-            yield self._slot(node, f"{weight.target}.{number}", terms, block)
+            yield self._slot(node, f"{weight.target}.{number}", terms, block, of=weight)
 
     # --- slots -------------------------------------------------------------------------------------------------------
 
-    def _first_use(self, name: str) -> bool:
-        """Return whether a weight's parameters have not been counted yet, and count them."""
+    def _first_use(self, node: Node, name: str) -> bool:
+        """Return whether a weight's parameters are to be counted with a call that uses it, and count them.
+
+        They are not where they have been counted, or are there without the call, since other blocks use them too.
+        """
         target = self._by_name[name].target
         if target in self._counted or target not in self._analysis.program.trained:
+            return False
+        if self._presence.get(name) != self._presence.get(node.name):
             return False
         self._counted.add(target)
         return True
 
-    def _slot(self, node: Node, name: str, axes: tuple[Axis, ...], block: Callable[..., Block]) -> Slot:
+    def _slot(
+        self, node: Node, name: str, axes: tuple[Axis, ...], block: Callable[..., Block], of: Node | None = None
+    ) -> Slot:
+        """Return the slot of a call, or of the weight that it is the first to use."""
         leaves = list(dict.fromkeys(leaf for axis in axes for leaf in axis.leaves() if leaf in self._columns))
-        presence = self._presence.get(node.name)
+        presence = self._presence.get((of or node).name)
         columns = tuple(self._columns[leaf] for leaf in leaves)
         values = [self._space.choices[column].values for column in columns]
         blocks: list[Block | None] = [
@@ -300,9 +303,10 @@ class Counter:
             for chosen in itertools.product(*values)
         ]
         if presence is not None:
-            columns = (presence.column, *columns)
-            counts = range(len(self._space.choices[presence.column].values))
-            blocks = [one if count >= presence.least else None for count in counts for one in blocks]
+            deciding = tuple(column for column, _ in presence.least)
+            columns = (*deciding, *columns)
+            counts = (range(len(self._space.choices[column].values)) for column in deciding)
+            blocks = [one if chosen in presence else None for chosen in itertools.product(*counts) for one in blocks]
         return Slot(f"{node.name}.{name}" if name else node.name, columns, tuple(blocks))
 
 

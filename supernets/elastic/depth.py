@@ -38,11 +38,14 @@ class Stage:
 
     Attributes:
         units: the most important first; the last ones are left out first.
-        values: how many can be kept, ascending.
     """
 
     units: tuple[Unit, ...]
-    values: tuple[int, ...]
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """How many can be kept, ascending; half of them always stay."""
+        return tuple(range(len(self.units) // 2, len(self.units) + 1))
 
     @property
     def name(self) -> str:
@@ -51,14 +54,15 @@ class Stage:
 
 
 def stages(analysis: Analysis, orders: Sequence[Sequence[str]] | None = None) -> list[Stage]:
-    """Return the blocks that can be left out, in stages; half of a stage's always stay.
+    """Return the blocks that can be left out, in stages.
 
     Args:
         analysis: of the model.
-        orders: the paths of each stage's blocks, the most important first; ``None``: the first ones are.
+        orders: the paths of each stage's blocks, the most important first, without those that always stay; ``None``:
+            the first ones are the most important, and each can be left out.
 
     Raises:
-        ValueError: these are other blocks.
+        ValueError: these are no blocks of a stage.
     """
     found: list[list[Unit]] = []
     places = {node.name: number for number, node in enumerate(analysis.program.nodes)}
@@ -68,13 +72,15 @@ def stages(analysis: Analysis, orders: Sequence[Sequence[str]] | None = None) ->
             found[-1].append(unit)
         else:
             found.append([unit])
-    values = [tuple(range(len(units) // 2, len(units) + 1)) for units in found]
     if orders is None:
-        return [Stage(tuple(units), one) for units, one in zip(found, values, strict=True)]
-    if [sorted(order) for order in orders] != [sorted(unit.path for unit in units) for units in found]:
+        return [Stage(tuple(units)) for units in found]
+    by_path = {unit.path: (number, unit) for number, units in enumerate(found) for unit in units}
+    known = [path for order in orders for path in order]
+    if len(set(known)) < len(known) or not set(known) <= set(by_path) or not all(orders):
         raise ValueError("its order of blocks is none")
-    by_path = {unit.path: unit for units in found for unit in units}
-    return [Stage(tuple(by_path[path] for path in order), one) for order, one in zip(orders, values, strict=True)]
+    if any(len({by_path[path][0] for path in order}) > 1 for order in orders):
+        raise ValueError("its order of blocks mixes stages")
+    return [Stage(tuple(by_path[path][1] for path in order)) for order in orders]
 
 
 def _parent(path: str) -> str:
@@ -119,11 +125,15 @@ def _unit(analysis: Analysis, path: str) -> Unit | None:
         for name in outside
         if program.by_name[name].op != WEIGHT and _same(analysis, name, exits[0].name) and _depends(analysis, name)
     ]
-    read = {name for name in outside if program.by_name[name].op == WEIGHT}
-    alone = all(reader.name in names for name in read for reader in program.readers[name])
-    if len(entries) != 1 or not read or not alone:
+    if len(entries) != 1:
         return None
-    return Unit(path, entries[0], exits[0].name, frozenset(names), frozenset(program.by_name[n].target for n in read))
+    alone = {name for name in outside if all(reader.name in names for reader in program.readers[name])}
+    weights = frozenset(program.by_name[name].target for name in alone if program.by_name[name].op == WEIGHT)
+    # What is computed for it alone is a part of the block: a larger module is that block.
+    for_it = {name for name in alone if program.by_name[name].op == CALL and _depends(analysis, name)}
+    if not weights or for_it - {entries[0]}:
+        return None
+    return Unit(path, entries[0], exits[0].name, frozenset(names), weights)
 
 
 def _adds(analysis: Analysis, own: list[Node], last: Node) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from hwnas.supernets.elastic.depth import Stage
+from hwnas.supernets.elastic.depth import Stage, Unit
 from hwnas.supernets.elastic.factory import flat
 from hwnas.supernets.elastic.network import ElasticModel
+from hwnas.supernets.plug_ins import FAILURES
 
 # A few batches tell which blocks matter, and each is run once for every block.
 _BATCHES = 8
@@ -19,36 +20,42 @@ def by_outputs(net: ElasticModel, batches: Sequence[tuple[torch.Tensor, ...]]) -
 
     A block's importance is one minus the cosine between the model's first output and that of the model without this
     block alone, the mean over the samples of the first batches. (Men et al., 2024, arXiv 2403.03853, compare what goes
-    into a block and what comes out; the model's own output also knows what later blocks make of it.)
+    into a block and what comes out; the model's own output also knows what later blocks make of it.) A block without
+    which the model does not run always stays.
 
     Args:
         net: the super-network.
         batches: inputs of the model, in its order of inputs.
     """
-    if all(len(stage.units) < 2 for stage in net.elastic.stages):
-        return net.elastic.stages
+    if not net.elastic.stages:
+        return ()
     used = batches[:_BATCHES]
     whole = net.build(net.space.decode(net.space.largest())[0])
     with torch.no_grad():
         wanted = [flat(whole(*batch))[0] for batch in used]
     found = []
     for stage in net.elastic.stages:
-        scores = {unit.path: _change(net.without(unit), used, wanted) for unit in stage.units}
+        scores = {unit: score for unit in stage.units if (score := _change(net, unit, used, wanted)) is not None}
         # Sorting is stable: of blocks that matter as much, the last ones go first.
-        units = sorted(stage.units, key=lambda unit, scores=scores: -scores[unit.path])  # type: ignore[misc]
-        found.append(Stage(tuple(units), stage.values))
+        if units := sorted(scores, key=lambda unit, scores=scores: -scores[unit]):  # type: ignore[misc]
+            found.append(Stage(tuple(units)))
     return tuple(found)
 
 
 def _change(
-    module: torch.nn.Module, batches: Sequence[tuple[torch.Tensor, ...]], wanted: Sequence[torch.Tensor]
-) -> float:
-    with torch.no_grad():
-        changes = [_apart(flat(module(*batch))[0], one) for batch, one in zip(batches, wanted, strict=True)]
+    net: ElasticModel, unit: Unit, batches: Sequence[tuple[torch.Tensor, ...]], wanted: Sequence[torch.Tensor]
+) -> float | None:
+    """Return how much the outputs change without a block; ``None``: the model does not run without it."""
+    try:
+        module = net.without(unit)
+        with torch.no_grad():
+            changes = [_apart(flat(module(*batch))[0], one) for batch, one in zip(batches, wanted, strict=True)]
+    except FAILURES:
+        return None
     return float(torch.cat(changes).mean())
 
 
 def _apart(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Return how far outputs lie apart, one number per sample."""
-    one, other = (x.reshape(len(x), -1).double() for x in (found, wanted))
+    one, other = (x.reshape(len(x) if x.dim() else 1, -1).double() for x in (found, wanted))
     return 1 - torch.nn.functional.cosine_similarity(one, other)

@@ -19,6 +19,7 @@ from hwnas.supernets.elastic.left_out import by_outputs
 from hwnas.supernets.elastic.network import Elastic, ElasticModel, made
 from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, GRADIENTS, IMPORTANCE, MODEL, SHOWN, parsed
 from hwnas.supernets.elastic.program import Program
+from hwnas.supernets.elastic.rebuild import Rebuilder
 from hwnas.supernets.elastic.sets import Wanted
 from hwnas.supernets.elastic.tracing import Inputs, traced
 from hwnas.supernets.errors import UsageError
@@ -80,20 +81,35 @@ def from_module(
     analysis = _analysed(module, inputs, what)
     net = _working(analysis, wanted, _examples(inputs, analysis.program), what)
     elastic = _ordered(net, options) if options and DATA in options else _by_example(net)
-    net = ElasticModel(what, elastic, net.examples)
-    _check_agrees(net, module, inputs, what)
-    return net
+    return ElasticModel(what, elastic, net.examples)
 
 
 def _analysed(module: nn.Module, inputs: Inputs, what: str) -> Analysis:
     """Return the program for any batch, or else for single samples, if the model's code has their number in it."""
     try:
         analysis = analysed(traced(module, inputs, what))
+        if not analysis.batch.fixed:
+            _check_agrees(analysis, module, inputs, what)
+            return analysis
     except UsageError:
-        analysis = None
-    if analysis is None or analysis.batch.fixed:
-        analysis = analysed(traced(module, inputs, what, samples=1))
+        pass  # what is wrong with it for single samples too is said below
+    analysis = analysed(traced(module, inputs, what, samples=1))
+    _check_agrees(analysis, module, inputs, what)
     return analysis
+
+
+def _check_agrees(analysis: Analysis, module: nn.Module, inputs: Inputs, what: str) -> None:
+    """Raise ``UsageError`` if the outputs of what was traced are not the model's."""
+    with torch.no_grad(), printing_aside():
+        wanted = flat(called(module, inputs))
+        try:
+            found = flat(Rebuilder(analysis).without({})(*_examples(inputs, analysis.program)))
+        except FAILURES as error:
+            raise UsageError(f"{what}: what was traced does not run: {explained(error)}") from error
+    for one, other in zip(wanted, found, strict=True):
+        scale = max(1.0, float(one.abs().max()))
+        if one.shape != other.shape or not bool(((one - other).abs().nan_to_num() <= _AGREES * scale).all()):
+            raise UsageError(f"{what}: what was traced gives other outputs than the model, so it cannot be used")
 
 
 def _examples(inputs: Inputs, program: Program) -> list[torch.Tensor]:
@@ -111,10 +127,13 @@ def _working(analysis: Analysis, wanted: Wanted, examples: list[torch.Tensor], w
     axes = [one.axis for one in net.elastic.elastic_sets]
     if _fault(net, axes) is None:
         return net
+    running: list[Axis] = []
     for axis in axes:
-        alone = _fault(net, [axis])
-        if alone is not None:
-            fix(axis, f"a smaller size does not run ({alone})")
+        fault = _fault(net, [*running, axis])
+        if fault is None:
+            running.append(axis)
+        else:
+            fix(axis, f"a smaller size does not run ({fault})")
     return ElasticModel(what, made(analysis, wanted), examples)
 
 
@@ -132,17 +151,6 @@ def _fault(net: ElasticModel, axes: list[Axis]) -> str | None:
     except FAILURES as error:
         return explained(error)
     return None
-
-
-def _check_agrees(net: ElasticModel, module: nn.Module, inputs: Inputs, what: str) -> None:
-    """Raise ``UsageError`` if the largest sub-network's outputs are not the model's."""
-    (stage,) = net.stages(net.space.decode(net.space.largest())[0], 1)
-    with torch.no_grad(), printing_aside():
-        wanted, found = flat(called(module, inputs)), flat(stage.module(*stage.inputs))
-    for one, other in zip(wanted, found, strict=True):
-        scale = max(1.0, float(one.abs().max()))
-        if one.shape != other.shape or not bool(((one - other).abs().nan_to_num() <= _AGREES * scale).all()):
-            raise UsageError(f"{what}: what was traced gives other outputs than the model, so it cannot be used")
 
 
 def _by_example(net: ElasticModel) -> Elastic:

@@ -14,12 +14,12 @@ from hwnas.supernets.blocks import Block, BlockCounts, Slot
 from hwnas.supernets.contents import Content
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import Axis
-from hwnas.supernets.elastic.counts import Counter, Presence
+from hwnas.supernets.elastic.counts import Counter
 from hwnas.supernets.elastic.depth import DEPTH, Unit, stages
 from hwnas.supernets.elastic.depth import Stage as DepthStage
 from hwnas.supernets.elastic.importance import by_weights, kept
 from hwnas.supernets.elastic.layers import Layer
-from hwnas.supernets.elastic.program import WEIGHT
+from hwnas.supernets.elastic.presence import presences
 from hwnas.supernets.elastic.rebuild import Part, Rebuilder
 from hwnas.supernets.elastic.sets import ChannelSet, Wanted, channel_sets
 from hwnas.supernets.errors import UsageError
@@ -84,11 +84,16 @@ class ElasticModel(BlockCounts):
         if not depths and not widths:
             raise UsageError(f"super-network {name!r}: nothing of the model can be left out: {_why_not(elastic.sets)}")
         self.space = SearchSpace((*depths, *widths))
-        self.slots: tuple[Slot, ...] = Counter(elastic.analysis, self.space, self._columns, self._presence).slots()
         self.summary = (
             f"own model: {len(widths)} elastic sets of channels, {len(depths)} of blocks, "
             f"{self.space.distinct_size:.1e} networks"
         )
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:  # type: ignore[override] - made when it is first asked for
+        """Its places for blocks."""
+        presence = presences(self.program, {unit: self.elastic.presence(unit) for unit in self._units()})
+        return Counter(self.elastic.analysis, self.space, self._columns, presence).slots()
 
     # --- inputs ------------------------------------------------------------------------------------------------------
 
@@ -143,15 +148,6 @@ class ElasticModel(BlockCounts):
     def _units(self) -> Iterator[Unit]:
         return (unit for stage in self.elastic.stages for unit in stage.units)
 
-    @cached_property
-    def _presence(self) -> dict[str, Presence]:
-        found: dict[str, Presence] = {}
-        for unit in self._units():
-            presence = self.elastic.presence(unit)
-            if presence is not None:
-                found |= dict.fromkeys(unit.nodes, Presence(*presence))
-        return found
-
     def _part(self, config: AnyConfig) -> tuple[Part, dict[Axis, IntArray]]:
         """Return what a config keeps, and which channels of each set."""
         x = self.space.canonical(self.space.encode(config))[0]
@@ -186,15 +182,13 @@ class ElasticModel(BlockCounts):
         """
         from hwnas.supernets.checkpoints import assign, read_state_dict
 
-        state: Tensors = self._own() if weights is None else fitted(self.layout, read_state_dict(weights), weights)
+        own = self._rebuilder.weights
+        state: Tensors = own if weights is None else fitted(self.layout, read_state_dict(weights), weights)
         return assign(self.module(config), self._cut(state, config))
 
     def without(self, unit: Unit) -> torch.nn.Module:
         """Return the whole model without one block, with its own weights, in evaluation mode."""
-        from hwnas.supernets.checkpoints import assign
-
-        part = Part(replaced={unit.exit: unit.entry})
-        return assign(self._rebuilder.module(part), self._cut_to(self._own(), part, {}))
+        return self._rebuilder.without({unit.exit: unit.entry})
 
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage of a model."""
@@ -220,40 +214,18 @@ class ElasticModel(BlockCounts):
     @cached_property
     def layout(self) -> WeightLayout:
         """The layout of its checkpoints: the model's own weights, by the model's names."""
-        shapes = {name: tuple(tensor.shape) for name, tensor in self._own().items()}
+        shapes = {name: tuple(tensor.shape) for name, tensor in self._rebuilder.weights.items()}
         return WeightLayout(self.name, shapes, self._cut, trained=self.program.trained)
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:  # noqa: ARG002 - nothing is drawn
         """Return the shared weights: the model's own, or those of the checkpoint ``weights``."""
         if weights is None:
-            return SharedWeights(self.layout, {name: tensor.clone() for name, tensor in self._own().items()})
+            own = self._rebuilder.weights
+            return SharedWeights(self.layout, {name: tensor.clone() for name, tensor in own.items()})
         return SharedWeights.load(self.layout, weights)
 
-    def _own(self) -> dict[str, torch.Tensor]:
-        import torch
-
-        counts = {
-            f"{layer.path}.num_batches_tracked": torch.zeros((), dtype=torch.int64)
-            for layer in self._rebuilder.layers.values()
-            if "running_mean" in layer.state
-        }
-        return {**self.program.weights, **counts}
-
     def _cut(self, tensors: Tensors, config: AnyConfig) -> dict[str, torch.Tensor]:
-        return self._cut_to(tensors, *self._part(config))
-
-    def _cut_to(self, tensors: Tensors, part: Part, indices: Mapping[Axis, IntArray]) -> dict[str, torch.Tensor]:
-        needed = [node for node in self._rebuilder.needed(part) if node.op == WEIGHT]
-        state = {}
-        for node in needed:
-            tensor = tensors[node.target]
-            for dim, entries in self._rebuilder.kept(node, indices).items():
-                tensor = tensor.index_select(dim, entries)
-            state[node.target] = tensor
-            path = node.target.rpartition(".")[0]
-            if node.target.endswith("running_mean") and f"{path}.num_batches_tracked" in tensors:
-                state[f"{path}.num_batches_tracked"] = tensors[f"{path}.num_batches_tracked"]
-        return state
+        return self._rebuilder.cut(tensors, *self._part(config))
 
     @property
     def own_weights(self) -> Content:

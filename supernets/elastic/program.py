@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -140,6 +140,22 @@ class Program:
         if missing:
             raise UsageError(f"no program of a model: it lacks the weight {missing[0]}")
         return program
+
+
+def needed(nodes: Sequence[Node], standing_for: Callable[[str], str] = str) -> list[Node]:
+    """Return the inputs, and the nodes that the outputs depend on, in order.
+
+    Args:
+        nodes: in the order of running, the output among them.
+        standing_for: gives the name of the node whose result is used in place of a node's.
+    """
+    wanted: set[str] = set()
+    kept = []
+    for node in reversed(nodes):
+        if node.op in (OUTPUT, INPUT) or node.name in wanted:
+            wanted.update(map(standing_for, node.refs()))
+            kept.append(node)
+    return kept[::-1]
 
 
 def call(target: str) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +13,14 @@ import torch
 from torch import fx, nn
 
 from hwnas.supernets.bare import without_weights
+from hwnas.supernets.checkpoints import assign
 from hwnas.supernets.elastic import layers
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import Axis
 from hwnas.supernets.elastic.layers import Layer
-from hwnas.supernets.elastic.program import CALL, INPUT, OUTPUT, WEIGHT, Node, Ref, call
+from hwnas.supernets.elastic.program import CALL, INPUT, OUTPUT, WEIGHT, Node, Ref, call, needed
 from hwnas.supernets.elastic.resizing import Samples, resized
+from hwnas.supernets.shared import Tensors
 from hwnas.supernets.space import IntArray
 
 Shape = tuple[int, ...]
@@ -59,13 +62,7 @@ class Rebuilder:
 
     def needed(self, part: Part) -> list[Node]:
         """Return the nodes that a sub-network runs, in order."""
-        wanted: set[str] = set()
-        kept = []
-        for node in reversed(self._program.nodes):
-            if node.op in (OUTPUT, INPUT) or node.name in wanted:
-                wanted.update(standing_for(part, name) for name in node.refs())
-                kept.append(node)
-        return kept[::-1]
+        return needed(self._program.nodes, functools.partial(standing_for, part))
 
     def shapes(self, node: Node, part: Part) -> tuple[Shape, ...]:
         """Return the shapes of a node's tensors in a sub-network."""
@@ -78,13 +75,40 @@ class Rebuilder:
             return size
         return Samples(size, size // batch.size)
 
-    def kept(self, node: Node, indices: Mapping[Axis, IntArray]) -> dict[int, torch.Tensor]:
-        """Return which entries of a weight a sub-network keeps, by dimension, where not all."""
-        found = {}
-        for dim, axis in enumerate(self._analysis.of(node.name)):
-            if any(leaf in indices for leaf in axis.leaves()):
-                found[dim] = torch.from_numpy(axis.kept(indices))
-        return found
+    @cached_property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The model's own weights, and counts of the batches that its batch-norms have seen."""
+        counts = {
+            f"{layer.path}.num_batches_tracked": torch.zeros((), dtype=torch.int64)
+            for layer in self.layers.values()
+            if "running_mean" in layer.state
+        }
+        return {**self._program.weights, **counts}
+
+    def cut(self, tensors: Tensors, part: Part, indices: Mapping[Axis, IntArray]) -> dict[str, torch.Tensor]:
+        """Return a sub-network's share of the weights.
+
+        Args:
+            tensors: all weights, by the model's names.
+            part: what the sub-network keeps.
+            indices: which entries it keeps of the axes that are not as in the model.
+        """
+        state = {}
+        for node in (node for node in self.needed(part) if node.op == WEIGHT):
+            tensor = tensors[node.target]
+            for dim, axis in enumerate(self._analysis.of(node.name)):
+                if any(leaf in indices for leaf in axis.leaves()):
+                    tensor = tensor.index_select(dim, torch.from_numpy(axis.kept(indices)))
+            state[node.target] = tensor
+            path = node.target.rpartition(".")[0]
+            if node.target.endswith("running_mean") and f"{path}.num_batches_tracked" in tensors:
+                state[f"{path}.num_batches_tracked"] = tensors[f"{path}.num_batches_tracked"]
+        return state
+
+    def without(self, replaced: Mapping[str, str]) -> nn.Module:
+        """Return the model with its own weights and all channels, and some nodes' results in place of others'."""
+        part = Part(replaced=replaced)
+        return assign(self.module(part), self.cut(self.weights, part, {}))
 
 
 def standing_for(part: Part, name: str) -> str:

@@ -86,6 +86,11 @@ def _norm(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resiz
     return _with(node, 1, given[0][-len(node.args[1]) :])
 
 
+def _group_norm(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001
+    """Keep the number of groups, unless each is one channel."""
+    return _with(node, 1, given[0][1]) if node.args[1] == node.shape[1] else _as_it_is(node)
+
+
 def _narrow(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001
     return _with(node, 3, results[0][node.args[1]])
 
@@ -94,8 +99,14 @@ def _repeat(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Res
     first = given[0]
     new = len(results[0]) - len(first)
     before = [first[number - new] if number >= new else 1 for number in range(len(results[0]))]
-    times = (size if old == 1 else size // old for size, old in zip(results[0], before, strict=True))
-    return _with(node, 1, tuple(times))
+    return _with(node, 1, tuple(_ratio(size, old) for size, old in zip(results[0], before, strict=True)))
+
+
+def _ratio(size: int, old: int) -> int:
+    """Return how often a dimension is repeated, which may be as often as there are samples."""
+    if isinstance(size, Samples) and not isinstance(old, Samples):
+        return Samples(size // old, size.times // old)
+    return size // old
 
 
 def _convolution(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001
@@ -113,6 +124,7 @@ _CHANGES: dict[str, _Change] = {
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), _split),
     **dict.fromkeys(("layer_norm", "rms_norm"), _norm),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
+    "group_norm": _group_norm,
     "narrow": _narrow,
     **dict.fromkeys(("repeat", "tile"), _repeat),
 }

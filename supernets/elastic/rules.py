@@ -26,7 +26,7 @@ class Flowing:
 
     Attributes:
         axes: one per dimension.
-        weight: it is a parameter or a buffer of the model.
+        weight: it is a parameter or a buffer of the model, or computed of these alone.
     """
 
     axes: tuple[Axis, ...]

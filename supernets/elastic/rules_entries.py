@@ -29,14 +29,16 @@ def prelu(node: Node, x: Flowing, weight: Flowing) -> Axes:
     return list(x.axes)
 
 
-@rule("__and__", "__or__", "__xor__", "masked_fill", "where", "lerp")
+@rule("__and__", "__or__", "__xor__", "masked_fill", "where", "lerp", "hardswish", "log_sigmoid", "_weight_norm")
+@rule("fill", "zero")
+@rule("rsub", "floor_divide", "absolute", "negative", "multiply", "subtract", "divide", "true_divide", "square")
 def entrywise(node: Node, *args: Any, **kwargs: Any) -> Any:
     """Give the rule of every call that torch marks as working entry by entry."""
     return broadcast(node, tensors((args, tuple(kwargs.values()))))
 
 
 @rule("mean", "sum", "amax", "amin", "prod", "var", "std", "argmax", "argmin", "logsumexp", "any", "all", "max", "min")
-@rule("linalg_vector_norm", "norm", "var_mean", "median")
+@rule("linalg_vector_norm", "norm", "var_mean", "std_mean", "median")
 def reduced(node: Node, x: Flowing, *args: Any, **kwargs: Any) -> Any:
     """Drop the dimensions that are reduced; over channels too, as over those of the model that is built."""
     if tensors(args):  # the larger of two tensors

@@ -189,10 +189,12 @@ def layer_norm(node: Node, x: Flowing, normalized_shape: Sequence[int], *others:
 
 @rule("group_norm")
 def group_norm(node: Node, x: Flowing, num_groups: int, *others: Any, **kwargs: Any) -> Axes:
-    """Let each group lose as many channels."""
+    """Let each group lose as many channels; groups of one channel are lost themselves."""
     for other in others:
         if isinstance(other, Flowing):
             unify(x.axes[1], other.axes[0], at(node))
+    if num_groups == x.axes[1].size:
+        return list(x.axes)
     groups, _ = reshaped([x.axes[1]], [num_groups, x.axes[1].size // num_groups], at(node))
     fix(groups, f"the groups of {at(node)}")
     return list(x.axes)

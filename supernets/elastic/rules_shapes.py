@@ -26,7 +26,13 @@ def transpose(node: Node, x: Flowing, dim0: int, dim1: int) -> Axes:
     return axes
 
 
-@rule("t", "numpy_T", "mT")
+@rule("numpy_T")
+def reversed_dims(node: Node, x: Flowing) -> Axes:
+    """Turn the order of dimensions round."""
+    return list(x.axes[::-1])
+
+
+@rule("t", "mT")
 def transposed(node: Node, x: Flowing) -> Axes:
     """Swap the last two dimensions."""
     return [*x.axes[:-2], *x.axes[-2:][::-1]]
@@ -97,8 +103,8 @@ def _times(axis: Axis, times: int, node: Node, *, outer: bool) -> Axis:
         return axis
     if axis.size == 1:
         return loose(times)  # of one sample perhaps as many as there are samples
-    copies = constant(times, node)
-    return product([copies, axis] if outer else [axis, copies])
+    # A whole tensor may be repeated as often as there are samples.
+    return product([loose(times), axis] if outer else [axis, constant(times, node)])
 
 
 @rule("cat", "concat", "concatenate")
@@ -165,7 +171,8 @@ def select(node: Node, x: Flowing, dim: int, index: int) -> Axes:
     return [*x.axes[:dim], *x.axes[dim + 1 :]]
 
 
-@rule("slice", "narrow", "index_select", "roll", "flip", "gather", "constant_pad_nd", "pad", "unfold", "cumsum")
+@rule("slice", "narrow", "index_select", "roll", "flip", "constant_pad_nd", "pad", "cumsum")
+@rule("cumprod", "logcumsumexp")
 def along(node: Node, x: Flowing, *args: Any, **kwargs: Any) -> Axes:
     """Fix what a call changes the size of, or treats by position; other dimensions go through."""
     touched = _touched(node, x, args)
@@ -185,10 +192,53 @@ def _touched(node: Node, x: Flowing, args: Sequence[Any]) -> set[int]:
             return {dim % rank for dim in args[1]} if len(args) > 1 else set(range(rank))
         case "flip":
             return {dim % rank for dim in args[0]}
-        case "gather" | "index_select" | "cumsum":
+        case "index_select" | "cumsum" | "cumprod" | "logcumsumexp":
             return {args[0] % rank}
         case _:
             return set(range(rank))
+
+
+@rule("unfold")
+def windows(node: Node, x: Flowing, dimension: int, *args: Any) -> Axes:
+    """Fix the dimension of whose windows a new one is made, at the end."""
+    dim = dimension % len(x.axes)
+    fix(x.axes[dim], at(node))
+    count, size = constant(node.shape[dim], node), constant(node.shape[-1], node)
+    return [*x.axes[:dim], count, *x.axes[dim + 1 :], size]
+
+
+@rule("im2col")
+def columns(node: Node, x: Flowing, *args: Any) -> Axes:
+    """Make products of channels and a window's pixels."""
+    pixels = constant(node.shape[-2] // x.axes[-3].size, node)
+    return [*x.axes[:-3], product([x.axes[-3], pixels]), constant(node.shape[-1], node)]
+
+
+@rule("slice_scatter", "select_scatter")
+def part_changed(node: Node, x: Flowing, part: Flowing, dim: int = 0, *args: Any) -> Axes:
+    """Fix the dimension of which a part is another's, unless it is all of it; the others are both's."""
+    dim %= len(x.axes)
+    rest = list(part.axes)
+    if node.operator == "select_scatter":
+        rest.insert(dim, loose(1))
+    for number, (axis, other) in enumerate(zip(x.axes, rest, strict=True)):
+        if number == dim and axis.size != other.size:
+            fixed(node, [axis, other])
+        else:
+            unify(axis, other, at(node))
+    return list(x.axes)
+
+
+@rule("gather")
+def gather(node: Node, x: Flowing, dim: int, indices: Flowing, **kwargs: Any) -> Axes:
+    """Fix the dimension of which entries are taken; in the others there is an index for each."""
+    dim %= max(1, len(x.axes))
+    for number, (axis, other) in enumerate(zip(x.axes, indices.axes, strict=True)):
+        if number == dim or axis.size != other.size:
+            fix(axis, at(node))
+        else:
+            unify(axis, other, at(node))
+    return list(indices.axes)
 
 
 @rule("index")

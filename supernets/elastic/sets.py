@@ -64,7 +64,8 @@ class ChannelSet:
 
 def layer_of(weight: str) -> str:
     """Return the name of the layer that a weight belongs to; the weight's own if it belongs to none."""
-    return weight.rpartition(".")[0] or weight
+    path, parametrized, _ = weight.partition(".parametrizations.")  # as of torch.nn.utils.parametrize
+    return path if parametrized else weight.rpartition(".")[0] or weight
 
 
 def channel_sets(analysis: Analysis, wanted: Wanted) -> list[ChannelSet]:

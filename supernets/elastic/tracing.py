@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from hwnas.supernets.elastic.program import CALL, GETITEM, INPUT, OUTPUT, WEIGHT, Node, Program, Ref
+from hwnas.supernets.elastic.program import CALL, GETITEM, INPUT, OUTPUT, WEIGHT, Node, Program, Ref, needed
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.own_code import explained
 from hwnas.supernets.plug_ins import FAILURES
@@ -34,8 +34,12 @@ _CHECKS = ("_assert_tensor_metadata", "_assert_async", "_assert_scalar", "sym_co
 # Calls that return the values that they are given.
 _COPIES = ("contiguous", "clone", "detach", "alias", "lift_fresh_copy", "lift_fresh", "detach_")
 _CONVERSIONS = ("to", "_to_copy", "type_as")
+# Calls that give their first argument the shape of another.
+_LIKE_ANOTHER = ("reshape_as", "view_as")
 # Calls that give a view of their first argument's memory.
 _VIEWS = ("view", "reshape", "transpose", "permute", "select", "slice", "unsqueeze", "squeeze", "expand", "t", "narrow")
+# Those of a part whose change has a function that returns the whole.
+_PARTS = ("select", "slice")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
@@ -121,7 +125,7 @@ class _Recorder:
                 self._call(node)
             elif node.op == "output":
                 self._output(node)
-        nodes = tuple(_needed(self._nodes))
+        nodes = tuple(needed(self._nodes))  # models compute what a user does not read
         used = {node.target for node in nodes if node.op == WEIGHT}
         trained = frozenset(name for name in used if isinstance(tensors[name], nn.Parameter))
         return Program(nodes, {name: weights[name] for name in sorted(used)}, trained, self._samples)
@@ -150,15 +154,31 @@ class _Recorder:
         args = tuple(one for one in args if not isinstance(one, torch.device | torch.layout | torch.memory_format))
         if name in _CONVERSIONS:
             target, args, kwargs = "aten.to.dtype", (args[0], node.meta["val"].dtype), {}
+        if name in _LIKE_ANOTHER:
+            target, args = "aten.reshape.default", (args[0], tuple(node.meta["val"].shape))
         if target == "aten.view.default":  # what lies where in memory is not recorded
             target = "aten.reshape.default"
-        changed = node.args[0] if _in_place(name) else None
-        if changed is not None:
-            self._refuse_views(node, name)
-            target = _functional(target, self._what)
-        self._add(node, CALL, target, args, kwargs)
-        if isinstance(changed, fx.Node):
-            self._now[changed.name] = node.name
+        if not _in_place(name):
+            self._add(node, CALL, target, args, kwargs)
+            return
+        views = self._views(node, name)
+        if name == "copy_":
+            self._copy(node, args[1])
+        else:
+            self._add(node, CALL, _functional(target, self._what), args, kwargs)
+        if isinstance(node.args[0], fx.Node):
+            self._now[node.args[0].name] = node.name
+        self._put_back(node, views)
+
+    def _copy(self, node: fx.Node, source: Ref) -> None:
+        """Record what is copied into a tensor, in that one's type and shape."""
+        value, given = node.meta["val"], node.args[1]
+        assert isinstance(given, fx.Node)  # noqa: S101 - what copy_ means
+        if given.meta["val"].dtype != value.dtype:
+            converted = Node(f"{node.name}_type", CALL, "aten.to.dtype", (source, value.dtype), {}, _shapes(given))
+            self._nodes.append(converted)
+            source = Ref(converted.name)
+        self._add(node, CALL, "aten.expand.default", (source, tuple(value.shape)))
 
     def _changes_nothing(self, node: fx.Node, name: str) -> bool:
         """Return whether a call returns the values of its argument: a copy, or a conversion to the type that it has."""
@@ -167,16 +187,40 @@ class _Recorder:
         given = node.args[0].meta["val"] if node.args and isinstance(node.args[0], fx.Node) else None
         return name in _CONVERSIONS and isinstance(given, torch.Tensor) and given.dtype == node.meta["val"].dtype
 
-    def _refuse_views(self, node: fx.Node, name: str) -> None:
-        """Raise ``UsageError`` where a part of a tensor is changed in place, and the whole is read afterwards."""
-        view = node.args[0]
-        while isinstance(view, fx.Node) and view.op == "call_function" and _base(view) in _VIEWS:
-            view = view.args[0]
-        if view is not node.args[0] and isinstance(view, fx.Node):
-            later = [user for user in view.users if user > node]
-            if later or view.op == "placeholder":
-                where = line_of(node.meta.get("stack_trace"))
-                raise UsageError(f"{self._what}: {where}: {name} changes a part of a tensor in place")
+    def _views(self, node: fx.Node, name: str) -> list[fx.Node]:
+        """Return the views through which a call changes a part of a tensor that is read later, the innermost first.
+
+        Raises:
+            UsageError: they are other than slices and single entries, or other views of it are read later too.
+        """
+        views = []
+        base = node.args[0]
+        while isinstance(base, fx.Node) and base.op == "call_function" and _base(base) in _VIEWS:
+            views.append(base)
+            base = base.args[0]
+        if not isinstance(base, fx.Node):
+            return []
+        others = [view for view in _views_of(base) if view not in views and view < node]
+        stale = any(user > node for view in others for user in view.users)
+        read = base.op == "placeholder" or any(user > node for one in (base, *views[1:]) for user in one.users)
+        if not stale and not (views and read):
+            return []
+        if stale or base.op == "placeholder" or any(_base(view) not in _PARTS for view in views):
+            where = line_of(node.meta.get("stack_trace"))
+            raise UsageError(f"{self._what}: {where}: {name} changes a part of a tensor in place")
+        return views
+
+    def _put_back(self, node: fx.Node, views: Sequence[fx.Node]) -> None:
+        """Record, for a part that a call has changed, the whole with it, and the whole of which that is a part."""
+        changed = node.name
+        for number, view in enumerate(views):
+            whole = _first(view)
+            args = (Ref(self._now[whole.name]), Ref(changed), *view.args[1:])
+            changed = f"{node.name}_whole{number}"
+            target = f"aten.{_base(view)}_scatter.default"
+            line = line_of(node.meta.get("stack_trace"))
+            self._nodes.append(Node(changed, CALL, target, args, {}, _shapes(whole), self._nodes[-1].path, line))
+            self._now[whole.name] = changed
 
     def _output(self, node: fx.Node) -> None:
         results: Any = node.args[0]
@@ -198,6 +242,13 @@ def _first(node: fx.Node) -> fx.Node:
     (first, *_) = node.args
     assert isinstance(first, fx.Node)  # noqa: S101 - the calls that ask work on tensors
     return first
+
+
+def _views_of(node: fx.Node) -> Iterator[fx.Node]:
+    for user in node.users:
+        if user.op == "call_function" and _base(user) in _VIEWS and user.args[0] is node:
+            yield user
+            yield from _views_of(user)
 
 
 def _base(node: fx.Node) -> str:
@@ -235,22 +286,14 @@ def _reason(error: BaseException) -> str:
     places = []
     while trace is not None:
         code = trace.tb_frame.f_code.co_filename
-        if "/torch/" not in code and "/hwnas/" not in code and Path(__file__).parents[2] not in Path(code).parents:
+        if (
+            "/torch/" not in code
+            and not code.startswith("<")
+            and "/hwnas/" not in code
+            and Path(__file__).parents[2] not in Path(code).parents
+        ):
             places.append(f"{Path(code).name}, line {trace.tb_lineno}")
         trace = trace.tb_next
     where = places[-1] if places else line_of(text)
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return f"{first.strip()[:200]}{f' ({where})' if where else ''}" if text else explained(error)
-
-
-def _needed(nodes: list[Node]) -> list[Node]:
-    """Return the inputs, and the nodes that the output depends on: models compute what a user does not read."""
-    by_name = {node.name: node for node in nodes}
-    needed: set[str] = set()
-    found = [node.name for node in nodes if node.op in (OUTPUT, INPUT)]
-    while found:
-        name = found.pop()
-        if name not in needed:
-            needed.add(name)
-            found += by_name[name].refs()
-    return [node for node in nodes if node.name in needed]

@@ -41,6 +41,11 @@ ONE = {
     "leaky": lambda x: (aten.leaky_relu.default(x, 0.2), aten.leaky_relu.default(x)),
     "elu": lambda x: (aten.elu.default(x), aten.elu.default(x, 0.5)),
     "softplus": aten.softplus.default,
+    "logarithms of sigmoids": lambda x: aten.log_sigmoid.default(x * 30),
+    "other names": lambda x: (
+        aten.subtract.Tensor(aten.multiply.Tensor(x, x), aten.negative.default(x)),
+        aten.true_divide.Tensor(aten.absolute.default(x), aten.divide.Tensor(x, x)),
+    ),
     "softmax": lambda x: (aten.softmax.int(x, -1), aten.log_softmax.int(x, 1)),
     "softmax as another type": lambda x: aten.softmax.int(aten.gt.Scalar(x, 0).float(), -1, torch.float32),
     "nothing": lambda x: aten.dropout.default(aten.contiguous.default(aten.clone.default(x)), 0.5, False),
@@ -63,6 +68,16 @@ ONE = {
     "slices": lambda x: (aten.slice.Tensor(x, 1, 1, 4), aten.slice.Tensor(x, -1, 0, 2**62, 2), aten.slice.Tensor(x)),
     "entries": lambda x: (*_both(aten.unbind.int(x, 1)), aten.narrow.default(x, 2, 1, 3)),
     "differences": lambda x: (aten.diff.default(x, 1, 1), aten.diff.default(x, 1, -1, aten.slice.Tensor(x, 2, 0, 1))),
+    "parts that are replaced": lambda x: (
+        aten.slice_scatter.default(x, 2 * aten.slice.Tensor(x, 1, 1, 4), 1, 1, 4),
+        aten.slice_scatter.default(x, 2 * aten.slice.Tensor(x, -1, -3), -1, -3),
+        aten.slice_scatter.default(x, 2 * x, 1, 0, 2**62),
+        aten.select_scatter.default(x, 2 * aten.select.int(x, 1, 0), 1, -1),
+        aten.select_scatter.default(x, 2 * aten.select.int(x, -1, 0), -1, 0),
+    ),
+    "filled": lambda x: aten.fill.Scalar(x, 3) + aten.fill.Tensor(x, x.sum()) + aten.zero.default(x),
+    "windows": lambda x: (aten.unfold.default(x, 1, 3, 2), aten.unfold.default(x, -1, 2, 1)),
+    "turned": lambda x: (aten.numpy_T.default(x), aten.mT.default(x)),
     "pads": lambda x: (aten.constant_pad_nd.default(x, [1, 2], 3.0), aten.constant_pad_nd.default(x, [0, 0, 1, 0])),
     "made of nothing": lambda x: aten.new_ones.default(x, [2, 5, 1]) * x + aten.new_zeros.default(x, [8]),
     "made alike": lambda x: x * aten.ones_like.default(x) + aten.zeros_like.default(x, dtype=torch.float32),
@@ -165,6 +180,13 @@ IMAGES = {
         aten._native_batch_norm_legit_no_training.default(x, normal(4), None, normal(4), normal(4).abs(), 0.1, 1e-3)[0],
         aten.instance_norm.default(x, normal(4), normal(4), None, None, True, 0.1, 1e-5, False),
     ),
+    "columns": lambda x: (
+        aten.im2col.default(x, [3, 2], [1, 1], [0, 0], [1, 1]),
+        aten.im2col.default(x, [2, 2], [2, 1], [1, 2], [2, 3]),
+    ),
+    "norms of one sample's channels": lambda x: aten.batch_norm.default(
+        x[:1], normal(4), normal(4), None, None, True, 0.1, 1e-3, False
+    ),
     "mean of all": lambda x: aten.adaptive_avg_pool2d.default(x, [1, 1]),
     "shuffled pixels": lambda x: aten.pixel_shuffle.default(x, 2),
     "norms of groups": lambda x: (
@@ -178,6 +200,8 @@ IMAGES = {
     "pixels between": lambda x: (
         aten.upsample_bilinear2d.vec(x, None, False, [2.0, 3.0]),
         aten.upsample_bilinear2d.vec(x, [17, 13], True, None),
+        aten.upsample_bicubic2d.vec(x, [17, 13], True, None),
+        aten.upsample_bicubic2d.vec(x, None, False, [2.0, 3.0]),
     ),
 }
 
@@ -216,6 +240,15 @@ TWO = {
         lambda x, w: aten.conv2d.default(x, w, None, [1, 1], [0, 0], [1, 1], 4),
         IMAGE,
         normal(4, 1, 3, 3),
+    ),
+    "weights of a length": (
+        lambda v, s: (
+            aten._weight_norm.default(v, s[:1, :, :1], 1),
+            aten._weight_norm.default(v, s[:, :1, :1]),
+            aten._weight_norm.default(v, s[0, 0, 0], -1),
+        ),
+        TOKENS,
+        normal(2, 5, 8),
     ),
     "heads that share keys": (
         lambda q, k: aten.scaled_dot_product_attention.default(q, k, k, enable_gqa=True),

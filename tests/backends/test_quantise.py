@@ -83,9 +83,9 @@ def openvino_weights():
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
     from hwnas.backends.export import export
-    from hwnas.backends.openvino_core import shared_core
+    from hwnas.backends.openvino_core import read_model, shared_core
 
-    read = shared_core().read_model(export(stage()).model, b"")
+    read = read_model(shared_core(), export(stage()).model)
     model = openvino_model.quantise(read, Calibration.of(stage()), "test")
     constants = [each.data for each in model.get_ops() if each.get_type_name() == "Constant"]
     return [int(np.abs(each.astype(int)).max()) for each in constants if each.dtype == np.int8 and each.ndim > 1]

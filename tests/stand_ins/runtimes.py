@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from hwnas.backends.export import export
-from hwnas.backends.openvino_core import shared_core
+from hwnas.backends.openvino_core import read_model, shared_core
 
 
 def on_onnxruntime(stage):
@@ -23,7 +23,7 @@ def on_onnxruntime(stage):
 
 def on_openvino(stage):
     core = shared_core()
-    compiled = core.compile_model(core.read_model(export(stage).model, b""), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(read_model(core, export(stage).model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def call(*inputs):
         found = compiled([x.numpy() for x in inputs])

@@ -14,19 +14,23 @@ from torch import nn
 from hwnas.supernets.elastic.factory import called, flat
 from hwnas.supernets.elastic.making import from_module
 from hwnas.supernets.elastic.sets import Wanted
-from tests.supernets.elastic import models
+from tests.supernets.elastic import hugging_face, models, sequences
 
 # Continuous integration requires it; on a user's machine its models are left out.
 _REQUIRED = os.environ.get("HWNAS_REQUIRE_TRANSFORMERS") == "1"
+
+
+_OWN = (*models.OWN, *sequences.SEQUENCES)
+_MODELS = {function.__name__: function for function in (*_OWN, *hugging_face.TRANSFORMERS)}
 
 
 @functools.cache
 def made(name: str):
     """Return a model, its example inputs and its super-network."""
     torch.manual_seed(0)
-    module, inputs = getattr(models, name)()
+    module, inputs = _MODELS[name]()
     for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):  # as of a trained model
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):  # as of a trained model
             part.running_mean.normal_(0, 0.1)
             part.running_var.uniform_(0.5, 2)
             part.weight.data.uniform_(0.5, 2)
@@ -35,13 +39,13 @@ def made(name: str):
 
 
 def _parameter(function):
-    hugging_face = function in models.TRANSFORMERS
-    missing = hugging_face and importlib.util.find_spec("transformers") is None and not _REQUIRED
-    marks = [pytest.mark.skipif(missing, reason="transformers is not installed")] if hugging_face else []
+    theirs = function in hugging_face.TRANSFORMERS
+    missing = theirs and importlib.util.find_spec("transformers") is None and not _REQUIRED
+    marks = [pytest.mark.skipif(missing, reason="transformers is not installed")] if theirs else []
     return pytest.param(function.__name__, marks=marks)
 
 
-@pytest.fixture(params=map(_parameter, (*models.OWN, *models.TRANSFORMERS)))
+@pytest.fixture(params=map(_parameter, _MODELS.values()))
 def model(request):
     return made(request.param)
 

@@ -9,9 +9,12 @@ from torch import nn
 
 import hwnas
 from hwnas import supernets
-from hwnas.supernets.elastic import stored
+from hwnas.supernets.elastic import making, stored
+from hwnas.supernets.elastic.analysis import analysed
+from hwnas.supernets.elastic.depth import stages
 from hwnas.supernets.elastic.making import from_module
 from hwnas.supernets.elastic.sets import Wanted
+from hwnas.supernets.elastic.tracing import traced
 from hwnas.supernets.errors import UsageError
 
 _MODEL = """
@@ -67,11 +70,21 @@ class InPlace(nn.Module):
         self.linear = nn.Linear(4, 16)
     def forward(self, x):
         y = self.linear(x)
-        y[:, :4].add_(1)
+        y.t().add_(1)
         return y
 
 def in_place():
     return InPlace(), torch.rand(1, 4)
+
+class Stale(InPlace):
+    def forward(self, x):
+        y = self.linear(x)
+        turned = y.t()
+        y.mul_(2)
+        return turned
+
+def stale():
+    return Stale(), torch.rand(1, 4)
 
 def meta():
     return nn.Linear(4, 4, device="meta"), torch.rand(1, 4)
@@ -99,7 +112,8 @@ def file(tmp_path, monkeypatch):
         ("changing", "its outputs change from call to call"),
         ("branching", "model.py, line 38"),
         ("wrong_inputs", "does not run on its example inputs"),
-        ("in_place", "changes a part of a tensor in place"),
+        ("in_place", "model.py, line 54: add_ changes a part of a tensor in place"),
+        ("stale", "mul_ changes a part of a tensor in place"),
         ("meta", "on the CPU"),
         ("nothing", "nothing of the model can be left out"),
         ("missing", "no function"),
@@ -217,6 +231,71 @@ def test_code_for_single_samples_runs_on_single_samples():
     assert stage.module(*stage.inputs).shape == (1, 2)
     with pytest.raises(UsageError, match="batches of 1 alone"):
         net.stages(config, 4)
+
+
+class _Summed(nn.Module):
+    """Nothing of it is as large as the batch but a sum over something that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 32), nn.Linear(32, 2)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x)) * torch.ones(x.shape[0]).sum())
+
+
+def test_what_only_fits_the_traced_batch_is_traced_for_single_samples():
+    net = from_module(_Summed().eval(), torch.rand(1, 8), Wanted(), "it")
+    assert net.elastic.analysis.batch.size == 1
+    with pytest.raises(UsageError, match="batches of 1 alone"):
+        net.stages(net.space.decode(net.space.largest())[0], 4)
+
+
+def test_sets_that_do_not_run_small_together_are_fixed_one_by_one(monkeypatch):
+    layers = nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 2)
+    monkeypatch.setattr(
+        making, "_fault", lambda _, axes: "together" if {32, 64} <= {one.size for one in axes} else None
+    )
+    net = from_module(nn.Sequential(*layers).eval(), torch.rand(1, 8), Wanted(), "it")
+    assert [one.axis.size for one in net.elastic.elastic_sets] == [32, 16]
+    (reason,) = [one.fixed for one in net.elastic.sets if one.axis.size == 64]
+    assert reason == "a smaller size does not run (together)"
+
+
+class _Doubled(nn.Module):
+    def __init__(self, *, double: bool) -> None:
+        super().__init__()
+        self.inner, self.double = nn.Linear(16, 16), double
+
+    def forward(self, x):
+        x = x + self.inner(x)
+        return x.double() if self.double else x
+
+
+def test_a_block_without_which_nothing_runs_always_stays(tmp_path):
+    blocks = nn.Sequential(*(_Doubled(double=number == 2) for number in range(3)))
+    model = nn.Sequential(nn.Linear(4, 16), blocks, nn.Linear(16, 3).double()).eval()
+    net = from_module(model, torch.rand(1, 4), Wanted(), "it")
+    (stage,) = net.elastic.stages
+    assert {unit.path for unit in stage.units} == {"1.0", "1.1"}
+    assert stage.values == (1, 2)
+    stored.write(tmp_path / "it", net, Wanted())
+    again = stored.read(tmp_path / "it", "again")
+    assert again.digest == net.digest
+    assert again.elastic.stages == net.elastic.stages
+
+
+@pytest.mark.parametrize("orders", [[[]], [["1.0", "1.0"]], [["1.0"], ["1.0"]], [["2"]], [["1.0", "3.0"]]])
+def test_orders_that_are_of_other_blocks(orders):
+    pairs = [nn.Sequential(*(_Doubled(double=False) for _ in range(2))) for _ in range(2)]
+    model = nn.Sequential(nn.Linear(4, 16), pairs[0], nn.Linear(16, 16), pairs[1], nn.Linear(16, 3)).eval()
+    analysis = analysed(traced(model, torch.rand(1, 4), "it"))
+    assert [[unit.path for unit in one.units] for one in stages(analysis, [["3.1"], ["1.1", "1.0"]])] == [
+        ["3.1"],
+        ["1.1", "1.0"],
+    ]
+    with pytest.raises(ValueError, match="its order of blocks"):
+        stages(analysis, orders)
 
 
 class _Unknown(nn.Module):

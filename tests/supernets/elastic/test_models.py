@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwnas.backends.export import export
-from hwnas.backends.openvino_core import shared_core
+from hwnas.backends.openvino_core import read_model, shared_core
 from hwnas.supernets.elastic import stored
 from hwnas.supernets.elastic.sets import Wanted
 from hwnas.supernets.finite import not_finite
@@ -115,7 +115,7 @@ def _onnxruntime(graph, names, inputs):
 def _openvino(graph, names, inputs):
     pytest.importorskip("openvino")
     core = shared_core()
-    compiled = core.compile_model(core.read_model(graph.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(read_model(core, graph.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled(dict(zip(names, inputs, strict=True)))
     return [found[output] for output in compiled.outputs]
 
