@@ -174,7 +174,7 @@ def to(g: GraphBuilder, input: Value, dtype: torch.dtype | None = None, **_place
 
 for _name in ("flatten", "permute", "transpose", "t", "unsqueeze", "cat", "stack", "chunk", "select", "narrow"):
     alike(getattr(torch, _name), _name)
-for _name in ("unflatten", "index_select", "gather"):
+for _name in ("unflatten", "index_select"):
     alike(getattr(torch, _name), _name)
 alike("repeat", "repeat")
 alike(torch.split, "split", "split_with_sizes")

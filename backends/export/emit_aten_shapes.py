@@ -32,6 +32,17 @@ def transposed(g: GraphBuilder, input: Value) -> Value:
     return emit_arrays.permute(g, input, [*range(rank - 2), rank - 1, rank - 2])
 
 
+@aten("gather")
+def gather(g: GraphBuilder, input: Value, dim: int, index: Value, **_gradients: Any) -> Value:
+    """Write a look-up of single numbers along a dimension, of the first entries in others where indices are fewer."""
+    x, rank = input, g.rank(input)
+    for other, (size, wanted) in enumerate(zip(g.shape(input), g.shape(index), strict=True)):
+        if other != dim % rank and wanted < size:
+            x = emit_arrays.getitem(g, x, (*(slice(None),) * other, slice(0, wanted)))
+    found: Value = emit_arrays.gather(g, x, dim, index)
+    return found
+
+
 @aten("roll")
 def roll(g: GraphBuilder, input: Value, shifts: Sequence[int], dims: Sequence[int] = ()) -> Value:
     """Write a shift along dimensions, where what leaves at one end comes in at the other."""

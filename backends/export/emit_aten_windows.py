@@ -62,6 +62,27 @@ def columns(g: GraphBuilder, input: Value, kernel_size: Sizes, dilation: Sizes, 
     return g.op("Reshape", x, g.ints(*made), rank=rank - 1, dtype=dtype)
 
 
+@aten("col2im")
+def from_columns(
+    g: GraphBuilder,
+    input: Value,
+    output_size: Sizes,
+    kernel_size: Sizes,
+    dilation: Sizes,
+    padding: Sizes,
+    stride: Sizes,
+) -> Value:
+    """Write images from the columns of windows that do not overlap."""
+    sizes, (height, width) = each(kernel_size, 2), each(output_size, 2)
+    tiled = each(stride, 2) == sizes and set(each(dilation, 2)) == {1} and set(each(padding, 2)) == {0}
+    if not tiled or height % sizes[0] or width % sizes[1] or g.rank(input) != 3:
+        raise Unsupported("images from windows that overlap")
+    dtype, channels = g.dtype_of(input), g.shape(input)[1] // (sizes[0] * sizes[1])
+    grid = g.ints(0, channels, *sizes, height // sizes[0], width // sizes[1])
+    x = emit_arrays.permute(g, g.op("Reshape", input, grid, rank=6, dtype=dtype), [0, 1, 4, 2, 5, 3])
+    return g.op("Reshape", x, g.ints(0, channels, height, width), rank=4, dtype=dtype)
+
+
 # --- sequences -------------------------------------------------------------------------------------------------------
 
 

@@ -103,7 +103,7 @@ def _check_agrees(analysis: Analysis, module: nn.Module, inputs: Inputs, what: s
     with torch.no_grad(), printing_aside():
         wanted = flat(called(module, inputs))
         try:
-            found = flat(Rebuilder(analysis).without({})(*_examples(inputs, analysis.program)))
+            found = flat(Rebuilder(analysis).whole()(*_examples(inputs, analysis.program)))
         except FAILURES as error:
             raise UsageError(f"{what}: what was traced does not run: {explained(error)}") from error
     for one, other in zip(wanted, found, strict=True):

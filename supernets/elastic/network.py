@@ -186,10 +186,6 @@ class ElasticModel(BlockCounts):
         state: Tensors = own if weights is None else fitted(self.layout, read_state_dict(weights), weights)
         return assign(self.module(config), self._cut(state, config))
 
-    def without(self, unit: Unit) -> torch.nn.Module:
-        """Return the whole model without one block, with its own weights, in evaluation mode."""
-        return self._rebuilder.without({unit.exit: unit.entry})
-
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
         """Return the one stage of a model."""
         from hwnas.supernets.elastic.tracing import repeated

@@ -25,6 +25,9 @@ from hwnas.supernets.space import IntArray
 
 Shape = tuple[int, ...]
 
+# In the meta data of a module's nodes, the name of the program's node that each was made of.
+RECORDED = "hwnas_recorded"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -105,9 +108,9 @@ class Rebuilder:
                 state[f"{path}.num_batches_tracked"] = tensors[f"{path}.num_batches_tracked"]
         return state
 
-    def without(self, replaced: Mapping[str, str]) -> nn.Module:
-        """Return the model with its own weights and all channels, and some nodes' results in place of others'."""
-        part = Part(replaced=replaced)
+    def whole(self) -> nn.Module:
+        """Return the model as it was recorded, with its own weights, in evaluation mode."""
+        part = Part()
         return assign(self.module(part), self.cut(self.weights, part, {}))
 
 
@@ -126,7 +129,7 @@ class _Build:
         self._part = part
         self._root = nn.Module()
         self._graph = fx.Graph()
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, fx.Node] = {}
         self._samples: fx.Node | None = None
 
     def module(self) -> fx.GraphModule:
@@ -141,6 +144,8 @@ class _Build:
             elif node.op == OUTPUT:
                 results = tuple(self._result(name) for name in node.refs())
                 self._graph.output(results[0] if len(results) == 1 else results)
+        for name, made in self._made.items():
+            made.meta[RECORDED] = name
         if self._samples is not None and not self._samples.users:
             self._graph.erase_node(self._samples)
         return fx.GraphModule(self._root, self._graph, "SubNetwork")

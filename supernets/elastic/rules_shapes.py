@@ -214,6 +214,15 @@ def columns(node: Node, x: Flowing, *args: Any) -> Axes:
     return [*x.axes[:-3], product([x.axes[-3], pixels]), constant(node.shape[-1], node)]
 
 
+@rule("col2im")
+def from_columns(node: Node, x: Flowing, *args: Any) -> Axes:
+    """Take a window's pixels from products of channels and these."""
+    channels, pixels = node.shape[-3], x.axes[-2].size // node.shape[-3]
+    outer, inner = reshaped([x.axes[-2]], [channels, pixels], at(node))
+    fix(inner, f"the pixels of {at(node)}")
+    return [*x.axes[:-2], outer, *(constant(size, node) for size in node.shape[-2:])]
+
+
 @rule("slice_scatter", "select_scatter")
 def part_changed(node: Node, x: Flowing, part: Flowing, dim: int = 0, *args: Any) -> Axes:
     """Fix the dimension of which a part is another's, unless it is all of it; the others are both's."""

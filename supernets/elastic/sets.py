@@ -117,8 +117,12 @@ def _set(leaf: Axis, uses: list[tuple[Node, Axis]], wanted: Wanted) -> ChannelSe
 
 
 def _step(leaf: Axis, uses: list[tuple[Node, Axis]], multiple: int) -> int:
-    """Return the step in which a set shrinks, so that what it is multiplied with (a head's size) counts too."""
-    times = min(
+    """Return the step in which a set shrinks, so that what it is multiplied with (a head's size) counts too.
+
+    Heads also occur alone, in tables of what is added to their scores, whose sizes need not be multiples.
+    """
+    least = max if leaf.heads else min
+    times = least(
         math.prod(one.size for one in term.factors() if all(leaf.fixed for leaf in one.leaves()))
         for _, axis in uses
         for term in axis.terms()

@@ -184,6 +184,9 @@ IMAGES = {
         aten.im2col.default(x, [3, 2], [1, 1], [0, 0], [1, 1]),
         aten.im2col.default(x, [2, 2], [2, 1], [1, 2], [2, 3]),
     ),
+    "images from columns": lambda x: aten.col2im.default(
+        aten.im2col.default(x, [3, 7], [1, 1], [0, 0], [3, 7]), [9, 7], [3, 7], [1, 1], [0, 0], [3, 7]
+    ),
     "norms of one sample's channels": lambda x: aten.batch_norm.default(
         x[:1], normal(4), normal(4), None, None, True, 0.1, 1e-3, False
     ),
@@ -230,6 +233,7 @@ TWO = {
     "more logic": (lambda x, y: aten.logical_or.default(x > 0, y > 0), TOKENS, normal(2, 5, 8)),
     "a table": (aten.embedding.default, normal(5, 8), whole(2, 3)),
     "whole entries": (lambda x, n: aten.index_select.default(x, 1, n), TOKENS, whole(3)),
+    "fewer single numbers": (lambda x, n: aten.gather.default(x, 1, n), TOKENS, whole(1, 3, 6)),
     "single numbers": (lambda x, n: aten.gather.default(x, 2, n), TOKENS, whole(2, 5, 3)),
     "an index": (lambda x, n: aten.index.Tensor(x, [None, n]), TOKENS, whole(3)),
     "two indices": (lambda x, n: aten.index.Tensor(x, [_places(n), n]), TOKENS, whole(3, 4)),

@@ -14,6 +14,7 @@ class RelativeLayer(nn.Module):
         super().__init__()
         self.qkv, self.far = nn.ModuleList(nn.Linear(size, size) for _ in range(3)), nn.Linear(size, size)
         self.out, self.norm, self.heads = nn.Linear(size, size), nn.LayerNorm(size), heads
+        self.bias = nn.Parameter(torch.randn(heads, 1, 1))  # heads occur alone too
 
     def forward(self, x, table):
         samples, tokens, _ = x.shape
@@ -22,6 +23,7 @@ class RelativeLayer(nn.Module):
         counted = torch.arange(tokens)
         apart = (counted[:, None] - counted[None] + tokens).expand(samples, self.heads, tokens, tokens)
         scores = (q @ k.transpose(-1, -2) + torch.gather(q @ far, -1, apart)) / torch.tensor(q.shape[-1]).sqrt()
+        scores = scores + self.bias
         return self.norm(x + self.out((scores.softmax(-1) @ v).transpose(1, 2).flatten(2)))
 
 

@@ -10,12 +10,10 @@ from torch import nn
 import hwnas
 from hwnas import supernets
 from hwnas.supernets.elastic import making, stored
-from hwnas.supernets.elastic.analysis import analysed
-from hwnas.supernets.elastic.depth import stages
 from hwnas.supernets.elastic.making import from_module
 from hwnas.supernets.elastic.sets import Wanted
-from hwnas.supernets.elastic.tracing import traced
 from hwnas.supernets.errors import UsageError
+from tests.supernets.elastic.conftest import made
 
 _MODEL = """
 import torch
@@ -187,6 +185,11 @@ def test_a_file_of_other_weights_does_not_stand_for_it(file):
     assert supernets.get(one.name).digest == one.digest
 
 
+def test_heads_are_elastic_whose_biases_are_tables_of_their_own():
+    _, _, net = made("relative")
+    assert [one.values for one in net.elastic.elastic_sets if one.key == "heads"] == [(2, 3, 4)] * 3
+
+
 def test_fix_and_only(file):
     spec = f"elastic:model={file}:good"
     assert supernets.get(f"{spec},fix=0").space.decode(np.array([[0]])) == [{"width": [16]}]
@@ -260,42 +263,6 @@ def test_sets_that_do_not_run_small_together_are_fixed_one_by_one(monkeypatch):
     assert [one.axis.size for one in net.elastic.elastic_sets] == [32, 16]
     (reason,) = [one.fixed for one in net.elastic.sets if one.axis.size == 64]
     assert reason == "a smaller size does not run (together)"
-
-
-class _Doubled(nn.Module):
-    def __init__(self, *, double: bool) -> None:
-        super().__init__()
-        self.inner, self.double = nn.Linear(16, 16), double
-
-    def forward(self, x):
-        x = x + self.inner(x)
-        return x.double() if self.double else x
-
-
-def test_a_block_without_which_nothing_runs_always_stays(tmp_path):
-    blocks = nn.Sequential(*(_Doubled(double=number == 2) for number in range(3)))
-    model = nn.Sequential(nn.Linear(4, 16), blocks, nn.Linear(16, 3).double()).eval()
-    net = from_module(model, torch.rand(1, 4), Wanted(), "it")
-    (stage,) = net.elastic.stages
-    assert {unit.path for unit in stage.units} == {"1.0", "1.1"}
-    assert stage.values == (1, 2)
-    stored.write(tmp_path / "it", net, Wanted())
-    again = stored.read(tmp_path / "it", "again")
-    assert again.digest == net.digest
-    assert again.elastic.stages == net.elastic.stages
-
-
-@pytest.mark.parametrize("orders", [[[]], [["1.0", "1.0"]], [["1.0"], ["1.0"]], [["2"]], [["1.0", "3.0"]]])
-def test_orders_that_are_of_other_blocks(orders):
-    pairs = [nn.Sequential(*(_Doubled(double=False) for _ in range(2))) for _ in range(2)]
-    model = nn.Sequential(nn.Linear(4, 16), pairs[0], nn.Linear(16, 16), pairs[1], nn.Linear(16, 3)).eval()
-    analysis = analysed(traced(model, torch.rand(1, 4), "it"))
-    assert [[unit.path for unit in one.units] for one in stages(analysis, [["3.1"], ["1.1", "1.0"]])] == [
-        ["3.1"],
-        ["1.1", "1.0"],
-    ]
-    with pytest.raises(ValueError, match="its order of blocks"):
-        stages(analysis, orders)
 
 
 class _Unknown(nn.Module):
