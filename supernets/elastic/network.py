@@ -89,11 +89,15 @@ class ElasticModel(BlockCounts):
             f"{self.space.distinct_size:.1e} networks"
         )
 
-    @cached_property
-    def slots(self) -> tuple[Slot, ...]:  # type: ignore[override] - made when it is first asked for
-        """Its places for blocks."""
-        presence = presences(self.program, {unit: self.elastic.presence(unit) for unit in self._units()})
-        return Counter(self.elastic.analysis, self.space, self._columns, presence).slots()
+    if TYPE_CHECKING:  # an attribute like those of other super-networks, made when it is first asked for
+        slots: tuple[Slot, ...]
+    else:
+
+        @cached_property
+        def slots(self) -> tuple[Slot, ...]:
+            """Its places for blocks."""
+            presence = presences(self.program, {unit: self.elastic.presence(unit) for unit in self._units()})
+            return Counter(self.elastic.analysis, self.space, self._columns, presence).slots()
 
     # --- inputs ------------------------------------------------------------------------------------------------------
 
