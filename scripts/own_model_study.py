@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--evals", type=int, default=60)
     parser.add_argument("--subset", type=int, default=100, help="sentences while searching; the report uses all 500")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training")
+    parser.add_argument("--steps", type=int, help="of training, instead of minutes")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     _PARTS[given.part](given)
@@ -91,21 +92,22 @@ def _searched(given: argparse.Namespace, name: str, algorithm: str, seed: int, w
 
 
 def _train(given: argparse.Namespace) -> None:
-    """Train for so many minutes: as many steps as a few of them foretell."""
+    """Train for so many minutes: as many steps as a few of them foretell, or as many as ``--steps`` says."""
     from hwnas.harness import data
     from hwnas.supernets.training.loop import train
 
     net = hwnas.supernet(NET)
     task = data.get(f"python:{_HERE / 'minilm.py'}:training", net)
-    trial, few = given.folder / "trial.pth", 5
-    trial.unlink(missing_ok=True)
-    begun = time.perf_counter()
-    train(net, task, replace(task.defaults, steps=few), trial)
-    steps = max(few, int(given.minutes * 60 * few / (time.perf_counter() - begun)))
-    begun = time.perf_counter()
+    steps = given.steps
+    if steps is None:
+        trial, ended = given.folder / "trial.pth", []
+        trial.unlink(missing_ok=True)
+        train(net, task, replace(task.defaults, steps=5), trial, progress=lambda _: ended.append(time.perf_counter()))
+        steps = max(5, int(given.minutes * 60 * 4 / (ended[-1] - ended[0])))
+    weights = given.folder / "trained.pth"
     warmed = replace(task.defaults, steps=steps, warmup=max(1, steps // 20))
-    done = train(net, task, warmed, given.folder / "trained.pth")
-    print(f"{done.step} steps in {time.perf_counter() - begun:.0f} s, loss {done.loss:.4f}")
+    done = train(net, task, warmed, weights, resume=weights.exists())
+    print(f"{done.step} steps in {done.elapsed_s:.0f} s, loss {done.loss:.4f}")
 
 
 def _alone(given: argparse.Namespace) -> None:
