@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwnas.api.fixed import ModelLike
+from hwnas.api.fixed import made as made_fixed
 from hwnas.api.opening import StoreLike, network, opened
 from hwnas.api.showing import ProgressLike, bars, is_interactive
 from hwnas.defaults import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from hwnas.api.results import Study
+    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityChoice, QualityOptions
+    from hwnas.harness.store import Store
+    from hwnas.search.study.result import Study as StudyOfSearch
     from hwnas.supernets.supernet import SuperNetwork
 
 
@@ -45,6 +51,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
     parallel: int | None = None,
     effort: str | None = None,
     final_front: int | None = None,
+    models: Sequence[ModelLike] = (),
     protocol: Given = None,
     wait_s: float | None = 0.0,
     progress: ProgressLike = True,
@@ -90,6 +97,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices.
         effort: of measuring while searching: "quick" (the default), "normal" or "thorough".
         final_front: the most sub-networks that are measured again at the end, thoroughly; ``None``: 20.
+        models: fixed models of your own that are measured when the search has ended, thoroughly and side by side:
+            ``hwnas.Fixed``, or "FILE.py:FUNCTION", "FILE.onnx", "FILE.pt2". They are kept with the study.
         protocol: numbers of the timing protocol by name ({"cap_s": 4}), or the name of a profile.
         wait_s: where other programs keep the CPUs busy, wait so long for calm; 0: only say so.
         progress: show bars; or a function that is given a ``SearchProgress`` now and then.
@@ -108,7 +117,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
     from hwnas.search.study.run import search as run
 
     made = network(net)
-    with opened(store) as stored, bars(progress, searching) as show:
+    with opened(store) as stored, side_by_side(models, platform) as fixed, bars(progress, searching) as show:
         try:
             found = run(
                 made, platform, quality=quality, quality_options=options(weights, subset, workers),
@@ -127,7 +136,48 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
             if progress is not False:
                 sys.stderr.write(f"{said}; resume=True goes on\n")
             return so_far
+        if fixed is not None:
+            found = _beside(found, fixed, stored, progress, {"protocol": protocol, "wait_s": wait_s})
     return Study.of(found, made)
+
+
+@contextmanager
+def side_by_side(models: Sequence[ModelLike], platform: Platform | str | None) -> Iterator[SideBySide | None]:
+    """Yield fixed models that the platform can run; ``None``: there are none. It is looked at before hours of work.
+
+    Raises:
+        UsageError: there is no platform, or a model cannot be made.
+        PlatformError: the platform cannot run one of them.
+    """
+    from hwnas.harness.bench.side_by_side import SideBySide
+    from hwnas.harness.platform import parse
+    from hwnas.supernets.errors import UsageError
+
+    if not models:
+        yield None
+        return
+    if platform is None:
+        raise UsageError("models: expected a platform to measure them on, like onnxruntime:threads=1")
+    with made_fixed(models) as fixed:
+        beside = SideBySide(None, (), fixed)
+        beside.check([parse(platform) if isinstance(platform, str) else platform])
+        yield beside
+
+
+def _beside(
+    study: StudyOfSearch, models: SideBySide, store: Store | None, progress: ProgressLike, options: Mapping[str, Any]
+) -> StudyOfSearch:
+    """Measure models, and return the study with them."""
+    from hwnas.cli.progress import telling
+    from hwnas.harness.measure import Measurer
+    from hwnas.search.study.models import beside
+
+    where = str(study.platform)
+    with (
+        bars(progress, lambda quiet: telling(where, quiet)) as show,
+        Measurer(models.net, where, store=None, progress=show, **options) as measurer,
+    ):
+        return beside(study, models.measure(measurer.measure, store), store)
 
 
 def options(weights: str | Path | None, subset: int | None, workers: int) -> QualityOptions:

@@ -48,6 +48,7 @@ from hwnas.search.words import model_in_words, shortened
 
 if TYPE_CHECKING:
     from hwnas.harness.bench.side_by_side import SideBySide
+    from hwnas.search.study.result import Study
     from hwnas.search.study.run import SearchProgress
 
 FRONT_ROWS = 20
@@ -182,9 +183,9 @@ def search(
             wait_s=calm_s,
             progress=show,
         )
-    outcome = found.to_json()
     if models is not None:
-        outcome["models"] = _measured(models, where, store, quiet, protocol=asked, wait_s=calm_s)
+        found = _beside(found, models, where, store, quiet, protocol=asked, wait_s=calm_s)
+    outcome = found.to_json()
     with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
         deliver.result(outcome, front_table(outcome), json=json, html=html, page=search_page)
         if json != STANDARD_OUTPUT and not quiet:
@@ -200,12 +201,13 @@ def search(
     return 0 if outcome["front"] else 1
 
 
-def _measured(models: SideBySide, where: Any, location: str, quiet: bool, **options: Any) -> list[dict[str, Any]]:
-    """Measure fixed models side by side, thoroughly, and return what was measured as JSON values."""
+def _beside(found: Study, models: SideBySide, where: Any, location: str, quiet: bool, **options: Any) -> Study:
+    """Measure fixed models side by side, thoroughly, and return the study with them."""
     from hwnas.harness.store import Store
+    from hwnas.search.study.models import beside
 
     with Store.open(location) as store, measuring(models.net, where, None, quiet, **options) as measurer:
-        return [one.to_json() for one in models.measure(measurer.measure, store)]
+        return beside(found, models.measure(measurer.measure, store), store)
 
 
 def _again(study: str, store: str) -> str:

@@ -259,7 +259,8 @@ class OpenStudy:
         archive.add(self.evaluations)
         placed = self._placed
         stopped = self._loop.stopped(self._evals)
-        return Study(placed.name, placed.settings, placed.facts, archive, self._clock.spent(), stopped)
+        spent, models = self._clock.spent(), placed.checkpoint.models
+        return Study(placed.name, placed.settings, placed.facts, archive, spent, stopped, models)
 
     # --- checks ------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from hwnas.harness.measurement.beside_load import beside_load
+from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import THOROUGH
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
@@ -53,6 +54,7 @@ class Study:
         time_s: seconds, "measure", "search" and "total"; "final" where the front was measured again; of this call, how
             much of measuring was "waiting", "starting" workers, "preparing" and "timing".
         stopped: why it ended; "" where that is not known.
+        models: fixed models that were measured beside its front; see ``hwnas.search.study.models``.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Study:
     archive: Archive
     time_s: Mapping[str, float]
     stopped: str = ""
+    models: tuple[Measurement, ...] = ()
     _directions: Directions = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -246,6 +249,7 @@ class Study:
             "constraints": list(self.constraints),
             "evaluations": [evaluation.to_json() for evaluation in self.archive],
             "front": self.archive.front,
+            **({"models": [one.to_json() for one in self.models]} if self.models else {}),
             "nearest": self.nearest,
             "hypervolume": {
                 "value": self.hypervolume,

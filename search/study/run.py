@@ -219,7 +219,8 @@ class _Run:
         )
 
         def so_far(stopped: str = INTERRUPTED) -> Study:
-            return Study(placed.name, placed.settings, placed.facts, archive, clock.spent() | plan.timings, stopped)
+            spent, models = clock.spent() | plan.timings, placed.checkpoint.models
+            return Study(placed.name, placed.settings, placed.facts, archive, spent, stopped, models)
 
         with interruptible(so_far):
             return so_far(loop.run(self._evals, stop, self.report))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.store import decoded
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.final import FinalFront
+from hwnas.search.study.models import MODELS, in_snapshot
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import ConfigError, UnknownNameError
 from hwnas.supernets.space import IntArray, SearchSpace
@@ -71,6 +73,7 @@ class StudyCheckpoint:
         save: stores a snapshot in place of the latest; a final front that is stored is of no use then.
         final: what was measured again of the study when it had ended; ``None``: nothing yet.
         conclude: stores a final front.
+        models: fixed models that were measured beside the study's front.
     """
 
     evaluations: Sequence[Evaluation] = ()
@@ -79,6 +82,7 @@ class StudyCheckpoint:
     save: Callable[[Mapping[str, Any]], None] = lambda _: None
     final: FinalFront | None = None
     conclude: Callable[[FinalFront], None] = lambda _: None
+    models: tuple[Measurement, ...] = ()
 
 
 def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> StudyCheckpoint:
@@ -90,9 +94,11 @@ def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Study
     latest: dict[str, Any] = {}
 
     def save(snapshot: Mapping[str, Any]) -> None:
+        # Where models were measured beside it, they stay with the study.
+        models = {MODELS: latest[MODELS]} if MODELS in latest else {}
         latest.clear()
-        latest.update(snapshot)
-        store.put_snapshot(record, snapshot)
+        latest.update(snapshot | models)
+        store.put_snapshot(record, latest)
 
     def conclude(final: FinalFront) -> None:
         store.put_snapshot(record, {**latest, FINAL: final.to_json()})
@@ -101,7 +107,8 @@ def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Study
     snapshot = store.snapshot(record)
     latest.update(snapshot if isinstance(snapshot, Mapping) else {})
     whole = _whole(store, record, net)
-    return StudyCheckpoint(whole.evaluations, snapshot, put, save, _final(store, record, whole, snapshot), conclude)
+    final, models = _final(store, record, whole, snapshot), _models(store, record, snapshot)
+    return StudyCheckpoint(whole.evaluations, snapshot, put, save, final, conclude, models)
 
 
 def load(store: Store, name: str, net: SuperNetwork | None = None) -> Study:
@@ -118,8 +125,9 @@ def load(store: Store, name: str, net: SuperNetwork | None = None) -> Study:
         StoreError: it is there, but damaged.
     """
     record = record_of(store, name)
-    whole = _whole(store, record, net)
-    final = _final(store, record, whole, store.snapshot(record))
+    snapshot = store.snapshot(record)
+    whole = replace(_whole(store, record, net), models=_models(store, record, snapshot))
+    final = _final(store, record, whole, snapshot)
     if final is None:
         return whole
     with understood(store, name):
@@ -133,6 +141,11 @@ def _final(store: Store, record: StudyRecord, study: Study, snapshot: Any) -> Fi
     with understood(store, record.name):
         final = FinalFront.from_json(snapshot[FINAL])
         return final if final.of(study.archive) else None
+
+
+def _models(store: Store, record: StudyRecord, snapshot: Any) -> tuple[Measurement, ...]:
+    with understood(store, record.name):
+        return in_snapshot(snapshot)
 
 
 def _whole(store: Store, record: StudyRecord, net: SuperNetwork | None) -> Study:

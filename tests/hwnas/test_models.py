@@ -10,7 +10,7 @@ import torch
 import hwnas
 from hwnas.cli import run
 from hwnas.harness.store import Store
-from hwnas.supernets.errors import PlatformError, UsageError
+from hwnas.supernets.errors import PlatformError, StoreError, UsageError
 
 FILE = """
 import torch
@@ -165,3 +165,46 @@ def test_models_are_measured_when_a_search_has_ended(tmp_path):
     (model,) = json.loads((tmp_path / "found.json").read_text())["models"]
     assert (model["key"], model["macs"]) == ("net.py:small", 192 * 8)
     assert model["latency_ms"]["value"] > 0
+
+
+@pytest.mark.slow
+def test_models_stay_with_their_study_and_are_joined_by_others_when_it_goes_on(tmp_path):
+    options = {
+        "objectives": ["macs", "params"],
+        "algorithm": "linas",
+        "study": "kept",
+        "wait_s": 0,
+        "protocol": {"cap_s": 0.3, "calibration_s": 0.05},
+        "progress": False,
+    }
+    first = hwnas.search(TINY, "torch", evals=14, models=["net.py:small"], **options)
+    assert [one.key for one in first.models] == ["net.py:small"]
+    again = hwnas.load_study("kept")
+    assert [row["latency_ms"]["value"] for row in again.to_json()["models"]] == [first.models[0].latency_ms]
+    assert run(["report", "kept", "--html", "page.html", "-q"]) == 0
+    assert "net.py:small" in (tmp_path / "page.html").read_text()
+    # It goes on with more evaluations, which stores snapshots anew, and without naming the model again.
+    on = hwnas.search(TINY, "torch", evals=20, resume=True, **options)
+    assert [one.key for one in on.models] == ["net.py:small"]
+    mine = hwnas.Fixed(torch.nn.Linear(16, 4), torch.rand(1, 16), name="mine")
+    more = hwnas.search(TINY, "torch", evals=20, resume=True, models=[mine], **options)
+    assert [one.key for one in more.models] == ["net.py:small", "mine"]
+    assert [one.key for one in hwnas.load_study("kept").models] == ["net.py:small", "mine"]
+    assert [one.key for one in hwnas.load_study("kept").evaluations] == [one.key for one in more.evaluations]
+
+
+def test_models_need_a_platform_and_are_looked_at_before_the_search():
+    with pytest.raises(UsageError, match="models: expected a platform to measure them on"):
+        hwnas.search(TINY, objectives=["macs", "params"], models=["net.py:small"], store=None, progress=False)
+    with pytest.raises(UsageError, match="net.py"):
+        hwnas.search(TINY, "torch", objectives=["macs"], models=["net.py:odd"], store=None, progress=False)
+
+
+@pytest.mark.parametrize("kept", ["text", [{"schema": 1}], [3]])
+def test_models_that_are_damaged_in_the_store_are_named(kept):
+    options = {"objectives": ["macs", "params"], "algorithm": "random", "evals": 3, "progress": False}
+    hwnas.search(TINY, study="kept", **options)
+    with Store.open("hwnas.db") as store:
+        store.put_snapshot(store.study("kept"), {"models": kept})
+    with pytest.raises(StoreError, match="damaged"):
+        hwnas.load_study("kept")

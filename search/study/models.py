@@ -1,0 +1,48 @@
+"""Fixed models that a search is seen beside: measured when it has ended, and kept with its study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hwnas.harness.measurement.measurement import Measurement
+
+if TYPE_CHECKING:
+    from hwnas.harness.store import Store
+    from hwnas.search.study.result import Study
+
+# Where a snapshot has them.
+MODELS = "models"
+
+
+def beside(study: Study, measured: Sequence[Measurement], store: Store | None) -> Study:
+    """Return a study with fixed models beside its front, and keep them with it.
+
+    Args:
+        study: it may have some already; those of the same names are replaced.
+        measured: of the models.
+        store: has the study; ``None``: nothing is kept.
+    """
+    by_name = {one.key: one for one in (*study.models, *measured)}
+    found = replace(study, models=tuple(by_name.values()))
+    record = None if store is None else store.study(study.name)
+    if store is not None and record is not None:
+        snapshot = store.snapshot(record)
+        known = snapshot if isinstance(snapshot, Mapping) else {}
+        store.put_snapshot(record, {**known, MODELS: [one.to_record() for one in found.models]})
+    return found
+
+
+def in_snapshot(snapshot: Any) -> tuple[Measurement, ...]:
+    """Return the models that a study's snapshot has; none where it has none.
+
+    Raises:
+        StoreError: one is damaged.
+        TypeError: the form is another.
+    """
+    if not isinstance(snapshot, Mapping) or MODELS not in snapshot:
+        return ()
+    if not isinstance(snapshot[MODELS], list):
+        raise TypeError(f"{MODELS}: expected a list")
+    return tuple(Measurement.from_record(one) for one in snapshot[MODELS])
