@@ -196,7 +196,7 @@ def test_models_stay_with_their_study_and_are_joined_by_others_when_it_goes_on(t
 def test_models_need_a_platform_and_are_looked_at_before_the_search():
     with pytest.raises(UsageError, match="models: expected a platform to measure them on"):
         hwnas.search(TINY, objectives=["macs", "params"], models=["net.py:small"], store=None, progress=False)
-    with pytest.raises(UsageError, match="net.py"):
+    with pytest.raises(UsageError, match=r"net\.py"):
         hwnas.search(TINY, "torch", objectives=["macs"], models=["net.py:odd"], store=None, progress=False)
 
 
