@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where results are kept")
     parser.add_argument("--part", choices=tuple(_PARTS), required=True)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(_SEEDS))
+    parser.add_argument("--algorithms", nargs="*", default=["linas", "random"], help="of the part before")
     parser.add_argument("--evals", type=int, default=60)
     parser.add_argument("--subset", type=int, default=100, help="sentences while searching; the report uses all 500")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training")
@@ -53,7 +54,7 @@ def main() -> None:
 
 def _before(given: argparse.Namespace) -> None:
     for seed in given.seeds:
-        for algorithm in ("linas", "random"):
+        for algorithm in given.algorithms:
             _searched(given, f"{algorithm}-{seed}", algorithm, seed, None)
 
 
