@@ -93,7 +93,7 @@ def test_new_inputs_have_ranges_of_their_own(name):
 def test_both_stages_of_a_language_model_and_its_blocks_are_dynamic():
     net = supernet("hw-gpt-s:scale=0.125,vocabulary=bytes,prompt=8,new=4")
     (config,) = net.space.decode(net.space.smallest())
-    blocks = {block for slot in net.slots for block in slot.blocks}
+    blocks = {block for slot in net.slots for block in slot.blocks if block is not None}
     alone = [net.block_stage(block, 1) for block in sorted(blocks, key=str)[:8]]
     assert {one.quantisation for one in [*net.stages(config, 1), *alone]} == {"dynamic"}
 
@@ -233,3 +233,18 @@ def test_weights_beyond_what_a_model_holds_are_refused():
 def test_the_group_of_channels_is_read_back():
     session = ready("openvino", stage(), DYNAMIC)
     assert session.describe()["dynamic_group_size"] == openvino_model.GROUP_SIZE
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_kind_of_block_of_a_language_model_runs_in_int8(name):
+    net = supernet("hw-gpt-s:scale=0.125,vocabulary=bytes,prompt=8,new=4")
+    blocks = [block for slot in net.slots for block in slot.blocks if block is not None]
+    kinds = {(block.kind, dict(block.options).get("past", 0)): block for block in blocks}
+    assert len(kinds) >= 4
+    for block in kinds.values():
+        one = net.block_stage(block, 1)
+        session = ready(name, one, Settings(precision="int8"))
+        found, expected = outputs(session)[0], one.module(*one.inputs)
+        first = (expected[0] if isinstance(expected, tuple) else expected).detach().numpy()
+        assert np.abs(found - first).max() <= 0.05 * np.abs(first).max(), block
+        session.close()
