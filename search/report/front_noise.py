@@ -55,11 +55,11 @@ class FrontNoise:
     def __str__(self) -> str:
         """Say in one sentence that it is doubtful, and why."""
         n = len(self.shares)
-        some = f", {self.unstable} of them unstable," if self.unstable else ""
-        some = some or (", most of them beside other programs," if 2 * self.unsettled > n else "")
+        some = f", {self.unstable} of them unstable" if self.unstable else ""
+        some = some or (", most of them beside other programs" if 2 * self.unsettled > n else "")
         return (
-            f"Too noisy to tell which sub-networks are on the front: the {n} that are by these measurements{some} "
-            f"differ by {percent(self.run_to_run)} from run to run; {quieter(self.effort)}."
+            f"Too noisy to tell which sub-networks are on the front: it has {n} by these measurements{some}, which differ "
+            f"by {percent(self.run_to_run)} from run to run; {quieter(self.effort)}."
         )
 
 

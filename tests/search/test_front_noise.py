@@ -71,7 +71,7 @@ def test_a_front_that_was_measured_beside_other_programs_is_doubtful():
         one |= {"load": {"busy": 0.9, "programs": []}, "effort": "thorough"}
     found = front_noise(loaded)
     assert found.doubtful
-    assert "these measurements, most of them beside other programs, differ by" in str(found)
+    assert "it has 5 by these measurements, most of them beside other programs, which differ by" in str(found)
     assert "--effort thorough" in str(found)  # not all were measured so
 
 
@@ -82,7 +82,7 @@ def test_no_front_is_not_doubtful():
 def test_a_doubtful_front_has_no_headline_of_its_latencies():
     noisy, calm = search_page(steps(0.2)), search_page(steps(0.004))
     verdict = re.search(r'<div class="verdict">(.*?)</div>', noisy, re.DOTALL).group(1)
-    assert "Too noisy to tell which sub-networks are on the front: the 5 that are by these measurements" in verdict
+    assert "Too noisy to tell which sub-networks are on the front: it has 5 by these measurements" in verdict
     assert "--effort thorough" in verdict
     assert "10" not in re.sub(r"[\d.]+\W*% from run to run", "", verdict).split("It took")[0]
     assert "45 evaluations found a front of 5 sub-networks: from" in calm
