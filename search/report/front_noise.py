@@ -58,8 +58,8 @@ class FrontNoise:
         some = f", {self.unstable} of them unstable" if self.unstable else ""
         some = some or (", most of them beside other programs" if 2 * self.unsettled > n else "")
         return (
-            f"Too noisy to tell which sub-networks are on the front: it has {n} by these measurements{some}, which differ "
-            f"by {percent(self.run_to_run)} from run to run; {quieter(self.effort)}."
+            f"Too noisy to tell which sub-networks are on the front: it has {n} by these measurements{some}, which "
+            f"differ by {percent(self.run_to_run)} from run to run; {quieter(self.effort)}."
         )
 
 
