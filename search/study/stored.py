@@ -97,7 +97,7 @@ def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Study
         # Where models were measured beside it, they stay with the study.
         models = {MODELS: latest[MODELS]} if MODELS in latest else {}
         latest.clear()
-        latest.update(snapshot | models)
+        latest.update({**snapshot, **models})
         store.put_snapshot(record, latest)
 
     def conclude(final: FinalFront) -> None:
