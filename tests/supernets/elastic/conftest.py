@@ -41,8 +41,8 @@ def made(name: str):
 def _parameter(function):
     theirs = function in hugging_face.TRANSFORMERS
     missing = theirs and importlib.util.find_spec("transformers") is None and not _REQUIRED
-    marks = [pytest.mark.skipif(missing, reason="transformers is not installed")] if theirs else []
-    return pytest.param(function.__name__, marks=marks)
+    marks = [pytest.mark.skipif(missing, reason="transformers is not installed"), pytest.mark.slow]
+    return pytest.param(function.__name__, marks=marks if theirs else [])
 
 
 @pytest.fixture(params=map(_parameter, _MODELS.values()))

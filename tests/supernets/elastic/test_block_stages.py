@@ -10,7 +10,13 @@ from hwnas.supernets.blocks import distinct_blocks
 from tests.supernets.elastic.conftest import made
 
 
-@pytest.mark.parametrize("name", ["mobilenet", "densenet", "unet", "vit", "encoder", "grouped", "two_inputs"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("mobilenet", marks=pytest.mark.slow),
+        *("densenet", "unet", "vit", "encoder", "grouped", "two_inputs"),
+    ],
+)
 def test_blocks_run_alone(name):
     _, _, net = made(name)
     largest = {
