@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
-from functools import wraps
 from types import SimpleNamespace
 
 import numpy as np
@@ -126,7 +127,7 @@ class Case:
     def _count(self, algorithm, name):
         asked = getattr(algorithm, name)
 
-        @wraps(asked)
+        @functools.wraps(asked)
         def counted(*arguments, **pending):
             self.asks += 1
             return asked(*arguments, **pending)
@@ -375,25 +376,38 @@ DAMAGES = {
 }
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """Make a finished search of each kind once: the store's file, the evaluations, and how often was asked."""
+
+    @functools.cache
+    def made(kind):
+        file = tmp_path_factory.mktemp("searched") / "it.db"
+        with pytest.MonkeyPatch.context() as patch, Store.open(str(file)) as store:
+            return file, *Case(patch, kind).run(store=store, study="s")
+
+    return made
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_snapshot_costs_time_and_nothing_else(monkeypatch, store, damage):
-    case = Case(monkeypatch, Devices)
-    whole, all_asks = case.run(store=store, study="s")
-    study = store.study("s")
-    snapshot = store.snapshot(study)
-    DAMAGES[damage](snapshot)
-    store.put_snapshot(study, snapshot)
-    assert case.run(store=store, study="s", resume=True) == (whole, all_asks)
+def test_a_damaged_snapshot_costs_time_and_nothing_else(monkeypatch, searched, tmp_path, damage):
+    file, whole, all_asks = searched(Devices)
+    with Store.open(str(shutil.copy(file, tmp_path))) as store:
+        study = store.study("s")
+        snapshot = store.snapshot(study)
+        DAMAGES[damage](snapshot)
+        store.put_snapshot(study, snapshot)
+        assert Case(monkeypatch, Devices).run(store=store, study="s", resume=True) == (whole, all_asks)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("snapshot", [[], "text", 5, {}])
-def test_a_snapshot_that_is_something_else_costs_time_and_nothing_else(monkeypatch, store, snapshot):
-    case = Case(monkeypatch)
-    whole, all_asks = case.run(store=store, study="s")
-    store.put_snapshot(store.study("s"), snapshot)
-    assert case.run(store=store, study="s", resume=True) == (whole, all_asks)
+def test_a_snapshot_that_is_something_else_costs_time_and_nothing_else(monkeypatch, searched, tmp_path, snapshot):
+    file, whole, all_asks = searched(Score)
+    with Store.open(str(shutil.copy(file, tmp_path))) as store:
+        store.put_snapshot(store.study("s"), snapshot)
+        assert Case(monkeypatch).run(store=store, study="s", resume=True) == (whole, all_asks)
 
 
 def test_algorithms_that_are_quickly_asked_again_have_none(monkeypatch, store):
