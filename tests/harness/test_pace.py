@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hwnas.harness.cache import restated
 from hwnas.harness.measurement.convergence import assess
 from hwnas.harness.measurement.measurement import Measurement
-from hwnas.harness.measurement.pace import Calm, Pace, clean, summary
+from hwnas.harness.measurement.pace import Calm, Pace, clean, stage_summary, summary
 from hwnas.harness.measurement.protocol import STATISTICS, profile
 from hwnas.harness.measurement.samples import SampleLog, Samples
 from hwnas.harness.measurement.statistics import summarise
@@ -196,6 +196,35 @@ def test_stages_are_without_the_pace_too():
     stages = np.stack([ALTERNATING.wall_ns // 4, ALTERNATING.wall_ns - ALTERNATING.wall_ns // 4], axis=1)
     two = measurement(samples=replace(ALTERNATING, stage_ns=stages), stages=("a", "b"), pace=TWICE)
     assert two.stage_s == pytest.approx({"a": 0.2525e-3, "b": 0.7575e-3})
+
+
+def of_one_stage(samples, group):
+    """Return the samples as groups of so many inferences, each of one stage that is all of it."""
+    return replace(samples, stage_ns=samples.wall_ns[:, None], group=np.full(samples.n, group))
+
+
+@pytest.mark.parametrize("pace", [None, TWICE, replace(TWICE, error=0.1)], ids=["no pace", "pace", "wide"])
+@pytest.mark.parametrize("group", [1, 4])
+def test_a_stage_that_is_all_of_an_inference_has_its_value_and_interval(pace, group):
+    samples = of_one_stage(ALTERNATING, group)
+    whole, stage = summary(samples, QUIET, 1, pace), stage_summary(samples, 0, QUIET, 1, pace)
+    assert stage.value == pytest.approx((1.51e-3 if pace is None else 1.01e-3) / group)
+    assert (stage.value, stage.low, stage.high) == pytest.approx((whole.value, whole.low, whole.high), rel=1e-12)
+
+
+def test_a_stage_that_repeats_itself_within_a_visit_has_no_narrower_interval():
+    once = [[1.0 + 0.01 * number] for number in range(10)]
+    alone, repeated = (of_one_stage(taken(*visits), 1) for visits in (once, [20 * one for one in once]))
+    single, often = (stage_summary(samples, 0, QUIET, 1, None) for samples in (alone, repeated))
+    assert (single.low, single.high) == pytest.approx((often.low, often.high))
+
+
+@pytest.mark.parametrize("pace", [None, Pace(np.zeros(0), "median", 0.1)])
+def test_a_stage_without_samples_has_no_value(pace):
+    nothing = replace(Samples.none(), stage_ns=np.empty((0, 1), dtype=np.int64))
+    found = stage_summary(nothing, 0, NOISY, 1, pace)
+    assert math.isnan(found.value)
+    assert found.n == 0
 
 
 def test_another_statistic_is_that_of_the_samples_as_taken():

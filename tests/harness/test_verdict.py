@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -243,7 +244,14 @@ def test_there_is_one_thing_to_do_that_can_be_done(numbers, step):
         (0.0, "measure it longer: --cap 4"),
     ],
 )
-def test_a_pace_of_the_host_is_named_where_no_counter_says_more(slower, step):
-    pace = Pace(np.where(np.arange(50) % 2, slower, 0.0), "median", 0.01)
+@pytest.mark.parametrize("fast", [0.0, 0.125])
+def test_a_pace_of_the_host_is_named_where_no_counter_says_more(slower, step, fast):
+    # Zero is the host's calm end, where none of this network's visits need have been.
+    pace = Pace(np.where(np.arange(50) % 2, fast + slower, fast), "median", 0.01)
     assert verdict(narrow=False, pace=pace).reason.endswith(f"; {step}")
     assert verdict(samples(steal_ns=0.5), narrow=False, pace=pace).reason.endswith("(50% of the time)")
+
+
+def test_two_percent_are_worth_naming():
+    pace = Pace(np.where(np.arange(50) % 2, math.log1p(0.02), 0.0), "median", 0.01)
+    assert "slowed the machine by 2%" in verdict(narrow=False, pace=pace).reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_folder_that_changes_while_it_is_in_use_is_noticed(folder):
     table.write_text(table.read_text().replace("mean: 0.994418", "mean: 0.994419"))
     with pytest.raises(ChangedError):
         tables.bind(supernets.get("ofa-mbv3-w1.2"))
-    with pytest.raises(ChangedError):
+    with pytest.raises(ChangedError, match=re.escape(f"{folder}: was changed")):
         open_folder(folder, digest)
 
 
