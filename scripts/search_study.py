@@ -1,8 +1,14 @@
 """Compare the search algorithms, and take the default one apart: the tables of ``docs/search.md``.
 
-    python scripts/search_study.py compare > compare.md       # every algorithm on three problems
+    python scripts/search_study.py compare > compare.md       # every algorithm on every problem
     python scripts/search_study.py ablate > ablate.md         # the default LINAS without each of its parts
     python scripts/search_study.py far > far.md               # NSGA-II and random search up to 2,000 evaluations
+
+``--on``, ``--rows`` and ``--marks`` ask for less: the default LINAS and the one with another initial design on two of
+the problems, after 100 evaluations and after 200, over seeds 200 to 219, is
+
+    python scripts/search_study.py ablate --on note10 resnet50 --rows default "initial design from small to large" \
+        --marks 100 200 --seeds 20 --first 200
 
 Figures are means over the seeds and their standard errors. Everything but the times is the
 same on every run of the same versions on the same kind of processor.
@@ -104,6 +110,22 @@ def _roofline_ms(block: Block) -> float:
     return float(max(block.macs / 2.0e7, traffic / 8.0e6) + 0.01)
 
 
+def resnet50() -> Bench:
+    """OFA ResNet50 at 224 px: the published accuracy predictor and MACs, in millions."""
+    net = supernets.get("ofa-resnet50")
+    predictor = quality.get("ofa-predictor", net)
+
+    def macs(X: IntArray) -> FloatArray:
+        return np.asarray(net.macs(X) / 1e6)
+
+    def evaluate(X: IntArray) -> FloatArray:
+        return np.stack([macs(X), -predictor.evaluate(X)], axis=1)
+
+    ends = evaluate(np.concatenate([net.space.smallest(), net.space.largest()]))
+    problem = Problem(net.space, ("macs", "top1"), exact=(macs, None), known=(net.params,), noise=(0.0, 0.0))
+    return _scored("ResNet50, MACs", problem, evaluate, evaluate, ends.max(axis=0))
+
+
 def _scored(
     name: str,
     problem: Problem,
@@ -143,7 +165,7 @@ def integer_zdt() -> Bench:
     return Bench("integer ZDT1", Problem(space, ("first", "second"), noise=(0.0, 0.0)), evaluate, corner, best)
 
 
-BENCHES = {"note10": note10, "zdt": integer_zdt, "w1.0": measured_like}
+BENCHES = {"note10": note10, "zdt": integer_zdt, "w1.0": measured_like, "resnet50": resnet50}
 
 
 def searched(bench: Bench, name: str, settings: Mapping[str, Any], evals: int, seed: int) -> tuple[FloatArray, float]:
@@ -191,6 +213,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "ridge instead of the Gaussian process": {"predictor": "ridge"},
     "SVR-RBF instead of the Gaussian process": {"predictor": "svr-rbf"},
     "latency predicted too": {"exact": False},
+    "initial design from small to large": {"design": "spread"},
     "random initial design": {"design": "random"},
     "initial design of 24": {"first": 24},
     "kappa 0": {"kappa": 0.0},
@@ -204,30 +227,49 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def compare(seeds: range, on: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What to run.
+
+    Attributes:
+        seeds: of the searches.
+        on: the problems, by their names in ``BENCHES``.
+        rows: labels of the rows of the table; empty: all.
+        marks: after how many evaluations to score.
+    """
+
+    seeds: range
+    on: Sequence[str]
+    rows: Sequence[str]
+    marks: Sequence[int]
+
+    def table(self, contestants: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+        """Print a table per problem, with a row per contestant: an algorithm and its settings, by its label."""
+        for key in self.on:
+            bench = BENCHES[key]()
+            head(bench.name, self.marks)
+            for label, (name, settings) in contestants.items():
+                if not self.rows or label in self.rows:
+                    show(row(bench, label, name, settings, self.marks, self.seeds))
+
+
+def compare(asked: Asked) -> None:
     """Every algorithm on every problem."""
-    for key in on:
-        bench = BENCHES[key]()
-        head(bench.name, MARKS)
-        for label, (name, settings) in CONTESTANTS.items():
-            show(row(bench, label, name, settings, MARKS, seeds))
+    asked.table(CONTESTANTS)
 
 
-def far(seeds: range, _: Sequence[str]) -> None:
+def far(asked: Asked) -> None:
     """The algorithms that need many evaluations, on the Note10."""
     bench = note10()
     head(bench.name, FAR_MARKS)
     for label in ("nsga2, paper", "nsga2", "unsga3, paper", "random"):
-        show(row(bench, label, *CONTESTANTS[label], FAR_MARKS, seeds))
-    show(row(bench, "linas (default)", "linas", {}, (180, 400), seeds))
+        show(row(bench, label, *CONTESTANTS[label], FAR_MARKS, asked.seeds))
+    show(row(bench, "linas (default)", "linas", {}, (180, 400), asked.seeds))
 
 
-def ablate(seeds: range, _: Sequence[str]) -> None:
-    """The default LINAS without each of its parts, on the Note10."""
-    bench = note10()
-    head(bench.name, MARKS)
-    for label, settings in ABLATIONS.items():
-        show(row(bench, label, "linas", settings, MARKS, seeds))
+def ablate(asked: Asked) -> None:
+    """The default LINAS without each of its parts; on the Note10, unless other problems are named."""
+    asked.table({label: ("linas", settings) for label, settings in ABLATIONS.items()})
 
 
 def head(name: str, marks: Sequence[int]) -> None:
@@ -248,10 +290,13 @@ def main() -> None:
     parser.add_argument("what", choices=("compare", "ablate", "far"))
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--on", nargs="+", choices=tuple(BENCHES), default=list(BENCHES), help="problems to compare on")
+    parser.add_argument("--on", nargs="+", choices=tuple(BENCHES), help="problems; all, to ablate the Note10 alone")
+    parser.add_argument("--rows", nargs="+", default=(), help="rows of the table, by their labels; all")
+    parser.add_argument("--marks", nargs="+", type=int, default=MARKS, help="after how many evaluations")
     given = parser.parse_args()
-    seeds = range(given.first, given.first + given.seeds)
-    {"compare": compare, "ablate": ablate, "far": far}[given.what](seeds, given.on)
+    on = given.on or (["note10"] if given.what == "ablate" else list(BENCHES))
+    asked = Asked(range(given.first, given.first + given.seeds), on, given.rows, sorted(given.marks))
+    {"compare": compare, "ablate": ablate, "far": far}[given.what](asked)
 
 
 if __name__ == "__main__":

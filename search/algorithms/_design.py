@@ -1,5 +1,10 @@
 """The first population of LINAS: sub-networks from the smallest to the largest.
 
+Before anything is evaluated, MACs and parameters are known exactly, and costs where they are read from a table. A front
+consists of networks that make the most of their cost, and of parameters more is better nearly everywhere. So the first
+population are those of most parameters for their cost, from the cheapest to the most expensive: no front, but nearer to
+it than networks of every size are.
+
 Where other platforms, the sources, say what latencies are, it is spread over what they say. A range of latencies, from
 the shortest to the longest, is one part of it, and each gives one sub-network: in turn any one of the range, which
 explores, and the one of most MACs, which is what a front consists of as far as that can be known before anything is
@@ -11,13 +16,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwnas.search.algorithm import Problem
-from hwnas.search.sampling import spread
+from hwnas.search.algorithm import Known, Problem
+from hwnas.search.algorithms._inner import Variation, evolve, penalised
+from hwnas.search.hypervolume import non_dominated
+from hwnas.search.operators import CROSSOVERS, MUTATIONS
+from hwnas.search.sampling import row_keys, spread, unseen_rows
 from hwnas.supernets.space import FloatArray, IntArray
 
 # Sub-networks that are drawn for one of the first population: where there are constraints on what is exactly known, and
 # where sources say what latencies are.
 _DRAWS, _DRAWS_BY_SOURCES = 20, 40
+# The evolution that looks for those of most parameters for their cost: how many vectors it looks at, and how.
+_LOOKS, _POPULATION, _OFFSPRING = 8000, 100, 400
+_VARIATION = Variation(CROSSOVERS["uniform"], 0.15, MUTATIONS["reset"], 0.0)
 
 
 def sized(problem: Problem, n: int, rng: np.random.Generator) -> IntArray:
@@ -26,6 +37,33 @@ def sized(problem: Problem, n: int, rng: np.random.Generator) -> IntArray:
         return spread(problem.space, n, rng)
     X = _within(problem, spread(problem.space, _DRAWS * n, rng), n)
     return X[np.linspace(0, len(X) - 1, n).round().astype(np.int64)]
+
+
+def largest(problem: Problem, n: int, rng: np.random.Generator) -> IntArray:
+    """Return the sub-networks of most parameters for their cost, from the cheapest on, ``(k <= n, n_var)``.
+
+    The cost is every objective that is known exactly, or where none is, the first quantity that is known: MACs. Where
+    nothing is known to be large, or there is no cost, they are those of ``sized``; so are those that are missing where
+    few sub-networks are on the front of cost and size.
+    """
+    bounded = [(exact, limit) for exact, limit in zip(problem.exact, problem.limits, strict=True) if exact is not None]
+    costs: list[tuple[Known, float]] = bounded or [(known, np.inf) for known in problem.known[:-1]]
+    if not n or not costs or not problem.known:
+        return sized(problem, n, rng)
+    size, limits = problem.known[-1], np.array([*(limit for _, limit in costs), np.inf])
+
+    def cost_and_size(X: IntArray) -> FloatArray:
+        values = np.stack([*(cost(X) for cost, _ in costs), -size(X)], axis=1).astype(np.float64)
+        return penalised(values, limits, problem.violations(X))
+
+    start = spread(problem.space, _POPULATION, rng)
+    X, F = evolve(problem.space, cost_and_size, start, _LOOKS, rng, _VARIATION, _OFFSPRING)
+    on_front = non_dominated(F)
+    X, cost = X[on_front], F[on_front, 0]
+    levels = np.linspace(cost.min(), cost.max(), n)
+    chosen = X[list(dict.fromkeys(np.abs(cost - levels[:, None]).argmin(axis=1).tolist()))]
+    more = sized(problem, n - len(chosen), rng)
+    return np.concatenate([chosen, more[unseen_rows(more, set(row_keys(chosen)))]])
 
 
 def by_sources(problem: Problem, n: int, rng: np.random.Generator, candidates: IntArray, said: FloatArray) -> IntArray:

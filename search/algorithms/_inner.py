@@ -47,6 +47,7 @@ def evolve(
     evals: int,
     rng: np.random.Generator,
     variation: Variation,
+    offspring: int | None = None,
 ) -> tuple[IntArray, FloatArray]:
     """Run NSGA-II (Deb et al., 2002) and return every vector that it looked at.
 
@@ -57,6 +58,8 @@ def evolve(
         evals: how many predictions to make.
         rng: the source of randomness.
         variation: how children are made.
+        offspring: how many children a generation has; ``None``: as many as the population, as in the paper. More of
+            them share a generation's fixed costs.
 
     Returns:
         The distinct vectors ``(k, n_var)`` in lexicographic order, and their values ``(k, n_obj)``.
@@ -64,10 +67,11 @@ def evolve(
     X, F = start, objectives(start)
     all_X, all_F = [X], [F]
     size, left = len(start), evals - len(start)
+    offspring = size if offspring is None else offspring
     while left > 0:
         rank, crowding = front_ranks(F), crowding_distance(F)
-        parents = _tournament(rank, crowding, 2 * size, rng)
-        children = variation.children(space, X[parents[:size]], X[parents[size:]], rng)[:left]
+        parents = _tournament(rank, crowding, 2 * offspring, rng)
+        children = variation.children(space, X[parents[:offspring]], X[parents[offspring:]], rng)[:left]
         values = objectives(children)
         all_X.append(children)
         all_F.append(values)

@@ -17,11 +17,13 @@ from weighed import Weighed
 from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.algorithm import Problem
-from hwnas.search.algorithms import create
+from hwnas.search.algorithms import create, linas
 from hwnas.search.algorithms._published import PublishedLinas
 from hwnas.search.algorithms.linas import DefaultLinas
 from hwnas.search.objectives import Outcome
 from hwnas.search.study.run import search
+from hwnas.search.study.stored import load
+from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 
 SPACE = SearchSpace(tuple(Choice("kw"[column % 2], (1, 2, 3, 4)) for column in range(5)))
@@ -229,6 +231,24 @@ def test_an_earlier_versions_study_is_asked_for_once_more_and_then_goes_on_quick
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kept", [True, False], ids=["with its snapshot", "without"])
+def test_a_study_whose_version_began_otherwise_goes_on_from_its_snapshot_or_is_told_so(monkeypatch, store, kept):
+    case = Case(monkeypatch)
+    monkeypatch.setitem(linas.DEFAULTS, "design", "spread")
+    assert case.run(store=store, study="s", stop_after=12)[0] is None
+    begun = [one.key for one in load(store, "s", NET).evaluations]
+    monkeypatch.setitem(linas.DEFAULTS, "design", "largest")
+    if kept:
+        resumed, _ = case.run(store=store, study="s", resume=True)
+        assert [one["key"] for one in resumed[: len(begun)]] == begun
+        assert len(resumed) == EVALS
+        return
+    forget(store)
+    with pytest.raises(UsageError, match="its version or a library's has changed"):
+        case.run(store=store, study="s", resume=True)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [9, 18, 27, 36])
 @pytest.mark.parametrize(
     "changed",
@@ -287,7 +307,7 @@ FIRST_FIT = """
 import numpy as np
 from threadpoolctl import threadpool_info
 from hwnas.search.algorithm import Problem
-from hwnas.search.algorithms import create
+from hwnas.search.algorithms import create, linas
 from hwnas.search.threads import one_thread
 from hwnas.supernets.space import Choice, SearchSpace
 

@@ -160,6 +160,20 @@ def test_inner_search_is_as_good_as_pymoos():
     assert np.mean(ours) > 0.98 * np.mean(theirs)
 
 
+@pytest.mark.parametrize(("offspring", "generations"), [(None, [10] * 6), (25, [10, 25, 25])])
+def test_a_generation_has_as_many_children_as_are_asked_for(offspring, generations):
+    looked_at = []
+
+    def objectives(X):
+        looked_at.append(len(X))
+        return zdt(X)
+
+    variation = Variation(CROSSOVERS["uniform"], 0.5, MUTATIONS["reset"], 0.0)
+    start = spread(SPACE, 10, np.random.default_rng(0))
+    evolve(SPACE, objectives, start, 60, np.random.default_rng(0), variation, offspring)
+    assert looked_at == generations
+
+
 def test_crowding_distance_by_definition(rng):
     F = rng.random((30, 2))
     F = F[non_dominated(F)]
