@@ -72,6 +72,15 @@ def test_no_folder_is_an_error_of_one_line(tmp_path):
         smallest(f"lut:dir={tmp_path / 'nowhere'}")
 
 
+def test_a_folder_that_cannot_be_read_is_named_with_the_reason(folder, monkeypatch):
+    def refused(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(folder), "iterdir", refused)
+    with pytest.raises(TableError, match=re.escape(f"{folder}: cannot be read (Permission denied)")):
+        files_in(folder)
+
+
 def test_a_folder_is_known_by_what_it_holds(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     first, copy = (pinned(parse(f"lut:dir={place}")) for place in (folder, tmp_path / "copy"))
