@@ -154,6 +154,15 @@ def test_looks_are_so_seldom_that_they_take_a_hundredth_of_the_time(monkeypatch)
     assert apart.min() < 110e6
 
 
+def test_what_was_left_out_counts_as_what_was_done():
+    clocks = Exact()
+    network = Scripted(clocks, 1_000_000, cpu=0.5)
+    network.left_out = 3_000_000
+    samples = exactly(network, clocks=clocks).timed[0].samples
+    assert set(samples.wall_ns) == {4_000_000}
+    assert set(samples.cpu_ns) == {2_000_000}
+
+
 @pytest.mark.parametrize(("cap_s", "visits"), [(0.1, 8), (0.11, 9)])  # a tenth round would be one of the anchor's
 def test_anchors_are_visited_in_one_of_so_many_rounds_and_end_with_the_others(cap_s, visits):
     clocks, numbers = Exact(), replace(SHORT, anchor_every=3, tau_times=99, cap_s=cap_s)
@@ -169,6 +178,7 @@ def test_of_a_long_run_none_is_dropped_where_the_protocol_says_so(ms, expected):
     numbers = profile("noisy", effort="quick")
     runs, drop, group = plan(ms * 1e6, numbers)
     assert (runs - drop, drop, group) == (*expected, 1)
+    assert plan(ms * 1e6, replace(numbers, cap_s=100.0))[0] == runs
     assert plan(ms * 1e6, profile("noisy"))[1] == 1
 
 
