@@ -60,7 +60,7 @@ from hwnas.search.algorithms import _published
 from hwnas.search.algorithms._design import by_sources, candidates_of, largest, sized
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
 from hwnas.search.algorithms._observations import Observations, restored
-from hwnas.search.algorithms._settings import read_settings
+from hwnas.search.algorithms._settings import choose, read_settings
 from hwnas.search.algorithms._surrogate import Surrogate
 from hwnas.search.hypervolume import free_boxes, improvements, non_dominated
 from hwnas.search.operators import CROSSOVERS, MUTATIONS, reset
@@ -89,7 +89,8 @@ DEFAULTS: dict[str, Any] = {
     "cross": 0.15,  # its probability of crossing two parents
 }
 
-_DESIGNS = {"largest": largest, "spread": sized}
+_DESIGNS = {"largest": largest, "spread": sized, "random": None}
+_SELECTIONS = {"improvement": True, "rank": False}
 # What a state means, and what follows from it; with another number it is not restored, but everything asked for again.
 # 1: first form.
 _STATE = 1
@@ -128,6 +129,8 @@ class DefaultLinas:
         self._rng = rng
         self._observations = Observations(problem, evals, settings["initial"])
         self._settings = settings
+        self._design_of = choose("linas", "design", settings["design"], _DESIGNS)
+        self._by_improvement = choose("linas", "selection", settings["selection"], _SELECTIONS)
         self._surrogate = Surrogate(problem, settings["predictor"], settings["features"], settings["exact"])
         self._variation = Variation(CROSSOVERS["uniform"], float(settings["cross"]), MUTATIONS["reset"], 0.0)
         self._designed = False
@@ -173,7 +176,7 @@ class DefaultLinas:
     def _design(self) -> IntArray:
         """Sub-networks from cheap to expensive; fewer where evaluations are known already."""
         known, first = int(self._observations.ok.sum()), int(self._settings["first"])
-        if self._settings["design"] not in _DESIGNS:
+        if self._design_of is None:
             return sample_unseen(self._space, max(0, first - known), self._rng, self._observations.seen)
         n = max(0, min(first, int(self._settings["first_known"])) - known)
         if n and any(self._problem.priors):
@@ -181,7 +184,8 @@ class DefaultLinas:
             said = self._surrogate.said_elsewhere(X)
             if said is not None:
                 return by_sources(self._problem, n, self._rng, X, said)
-        return _DESIGNS[self._settings["design"]](self._problem, max(0, first - known), self._rng)
+        designed: IntArray = self._design_of(self._problem, max(0, first - known), self._rng)
+        return designed
 
     def _random(self) -> IntArray:
         return self._observations.ask_random(int(self._settings["batch"]), self._rng)
@@ -231,7 +235,7 @@ class DefaultLinas:
         # The more is known, the less one evaluation more changes what to ask next.
         wanted = max(int(self._settings["batch"]), len(self._observations) // _PER_BATCH)
         size = min(wanted, self._observations.left)
-        if self._settings["selection"] == "rank":
+        if not self._by_improvement:
             return X[best_first(bounds)[:size]]
         front, reference = self._front(pending), self._reference()
         chosen: list[int] = []

@@ -223,6 +223,12 @@ def test_predictor_per_objective():
         search({"preset": "paper", "predictors": "rigde", "population": 5}, evals=10)
 
 
+@pytest.mark.parametrize(("key", "near"), [("design", "spread"), ("selection", "rank"), ("selection", "improvement")])
+def test_a_misspelled_part_is_refused_with_the_nearest(key, near):
+    with pytest.raises(UsageError, match=rf"linas: {key}: unknown '{near}s'.*{near}"):
+        search({key: f"{near}s"}, evals=1)
+
+
 def test_settings_are_read_from_text():
     asked, _ = search({"first": "6", "batch": "2", "inner_evals": "200"}, evals=10)
     assert len(asked[0]) == 6
