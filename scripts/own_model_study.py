@@ -153,28 +153,25 @@ def _volume(front: list[list[Any]], worst: Any) -> float:
 def _fronts(results: dict[str, Any], given: argparse.Namespace) -> None:
     """Print the fastest sub-network that keeps enough of the cosine, before and after; all measured in one batch."""
     net = hwnas.supernet(NET)
-    chosen = {}
+    largest = net.space.keys(net.space.largest())[0]
+    found = {}
     for who, weights in (("linas", None), ("after", str(given.folder / "trained.pth"))):
-        rows = [row for seed in _SEEDS for row in results.get(f"{who}-{seed}", {"front": []})["front"]]
-        tested = _tested(net, sorted({row[0] for row in rows if row[2] >= ENOUGH - 0.02}), weights)
-        good = [(row[1], row[0]) for row in rows if tested.get(row[0], 0.0) >= ENOUGH]
-        if good:
-            chosen[who] = (min(good)[1], tested)
-    keys = ["largest", *(key for key, _ in chosen.values())]
-    configs = [
-        net.space.decode(net.space.largest() if key == "largest" else net.space.from_key(key))[0] for key in keys
-    ]
-    measured = hwnas.measure(net, configs, PLATFORM, store=None, progress=False)
-    whole = measured[0].latency_ms
-    print(f"\nthe whole model: {whole:.2f} ms")
-    for (who, (key, tested)), one in zip(chosen.items(), measured[1:], strict=True):
-        share = [
-            float(count(net.space.from_key(key))[0] / count(net.space.largest())[0]) for count in (net.macs, net.params)
-        ]
-        print(
-            f"{who}: {key}: cosine {tested[key]:.4f}, {one.latency_ms:.2f} ms ({one.status}), "
-            f"{whole / one.latency_ms:.2f} times as fast, {share[0]:.0%} of MACs, {share[1]:.0%} of parameters"
-        )
+        rows = [row for name, one in results.items() if name.startswith(f"{who}-") for row in one["front"]]
+        tested = _tested(net, sorted({row[0] for row in rows if row[2] >= ENOUGH}), weights)
+        found[who] = {key: cosine for key, cosine in tested.items() if cosine >= ENOUGH and key != largest}
+    keys = [largest, *dict.fromkeys(key for good in found.values() for key in good)]
+    configs = [net.space.decode(net.space.from_key(key))[0] for key in keys]
+    measured = dict(zip(keys, hwnas.measure(net, configs, PLATFORM, store=None, progress=False), strict=True))
+    whole = measured[largest].latency_ms
+    print(f"\nthe whole model: {whole:.2f} ms ({measured[largest].status})")
+    for who, good in found.items():
+        for key in sorted(good, key=lambda one: measured[one].latency_ms):
+            one, x = measured[key], net.space.from_key(key)
+            share = [float(count(x)[0] / count(net.space.largest())[0]) for count in (net.macs, net.params)]
+            print(
+                f"{who}: {key}: cosine {good[key]:.4f}, {one.latency_ms:.2f} ms ({one.status}), "
+                f"{whole / one.latency_ms:.2f} times as fast, {share[0]:.0%} of MACs, {share[1]:.0%} of parameters"
+            )
 
 
 def _tested(net: Any, keys: list[str], weights: str | None) -> dict[str, float]:

@@ -17,6 +17,8 @@ from hwnas.harness.measurement.statistics import Summary
 _SLACK_CORES = 0.4
 # What takes this share of the time is worth being named as the cause.
 _WORTH_NAMING = 0.02
+# A network that took this many times its cap is one whose least number of samples takes longer.
+_OVER = 1.25
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def judge(
     if not rules.ranked:
         shortfalls.append("its rank among the networks of its batch changed between the halves of the samples")
     return Verdict(
-        "unstable", f"{' and '.join(shortfalls)} after {spent_s:.1f} s; {_next_step(samples, protocol, threads, pace)}"
+        "unstable",
+        f"{' and '.join(shortfalls)} after {spent_s:.1f} s; {_next_step(samples, protocol, threads, pace, spent_s)}",
     )
 
 
@@ -89,7 +92,19 @@ def unfinished(verdict: Verdict, rounds: int) -> Verdict:
     )
 
 
-def _next_step(samples: Samples, protocol: TimingProtocol, threads: int, pace: Pace | None) -> str:
+def more_time(protocol: TimingProtocol, spent_s: float, times: int = 2) -> str:
+    """Return the option that gives a network several times as much time as it had.
+
+    Of a network that is slow, the least number of samples may take longer than the cap: more than that has to be asked
+    for.
+    """
+    longer_s = times * protocol.cap_s
+    if spent_s > _OVER * protocol.cap_s:
+        longer_s = max(longer_s, math.ceil(times * spent_s))
+    return f"--cap {longer_s:g}"
+
+
+def _next_step(samples: Samples, protocol: TimingProtocol, threads: int, pace: Pace | None, spent_s: float) -> str:
     """Name the most likely cause, from what the host's counters and its pace say, and what to do about it."""
     visits = len(samples.round)
     seconds = samples.wall_ns.sum() / 1e9
@@ -113,7 +128,7 @@ def _next_step(samples: Samples, protocol: TimingProtocol, threads: int, pace: P
         share = min(1.0, shares.get(cause, 0.0))  # of several threads, each can wait all the time
         if share >= _WORTH_NAMING:
             return f"{step} ({share:.0%}{' of the time' * (cause != 'disturbed')})"
-    longer = f"longer: --cap {2 * protocol.cap_s:g}"
+    longer = f"longer: {more_time(protocol, spent_s)}"
     if protocol.effort != THOROUGH:
         longer = f"with --effort {THOROUGH}"
     moved = _moved(pace)

@@ -27,6 +27,7 @@ from hwnas.cli.options import (
     Wait,
     Weights,
     Workers,
+    check_platforms,
     farm_options,
     protocol_asked,
     reference_point,
@@ -89,9 +90,10 @@ def compare(
     from hwnas.search.comparison.run import compare as run
     from hwnas.search.report import compare_page
 
-    net = supernets.get(supernet)
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
+    check_platforms(farm, [platform])
+    net = supernets.get(supernet)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, comparing(quiet) as progress:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
         found = run(

@@ -25,6 +25,7 @@ from hwnas.cli.options import (
     TlsCert,
     TlsKey,
     Wait,
+    check_platforms,
     farm_options,
     output_file,
     protocol_asked,
@@ -113,9 +114,10 @@ def build(
     from hwnas.harness.luts.build import build_table
     from hwnas.harness.store import Store
 
-    net = supernets.get(supernet)
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
+    check_platforms(farm, [platform])
+    net = supernets.get(supernet)
     with (
         platforms_of(farm, [platform]) as (where,),
         Store.open(store) as opened,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -198,6 +199,18 @@ def protocol_asked(protocol: list[str] | None, cap: float | None) -> dict[str, A
     from hwnas.harness.measurement.request import asked, parse
 
     return asked(parse([*(protocol or ()), *([] if cap is None else [f"cap_s={cap!r}"])]))
+
+
+def check_platforms(farm: FarmOptions, texts: Iterable[str]) -> None:
+    """Raise ``PlatformError`` where a platform string is none; what a farm has is known when it is connected.
+
+    Commands call it before they make the super-network: of a model of one's own that may take some seconds.
+    """
+    from hwnas.harness.platform import parse
+
+    if farm.scheduler is None:
+        for text in texts:
+            parse(text)
 
 
 def wait_s(given: float | None) -> float:

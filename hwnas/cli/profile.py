@@ -25,6 +25,7 @@ from hwnas.cli.options import (
     TlsCert,
     TlsKey,
     Wait,
+    check_platforms,
     farm_options,
     output,
     protocol_asked,
@@ -118,14 +119,15 @@ def profile(
     from hwnas.search.report.precisions import gains
     from hwnas.supernets.fixed import FixedModel
 
+    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
+    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
+    check_platforms(farm, platform)
     net = None if supernet is None else supernets.get(supernet)
     models = [FixedModel.of(spec) for spec in model or ()]
     check_asked(net, config, models)
     X: Any = () if net is None or not config else read_configs(config, net.space, supernet=net.name, store=store)
     beside = SideBySide(net, X, models) if models else None
     measured: Any = net if beside is None else beside.net
-    asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
-    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
     taken: list[_Taken] = []
     with platforms_of(farm, platform) as platforms, Store.open(store) as opened:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")

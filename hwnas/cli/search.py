@@ -34,6 +34,7 @@ from hwnas.cli.options import (
     Wait,
     Weights,
     Workers,
+    check_platforms,
     farm_options,
     protocol_asked,
     reference_point,
@@ -139,9 +140,10 @@ def search(
     from hwnas.search.study.run import search as run
     from hwnas.supernets.fixed import FixedModel
 
-    net = supernets.get(supernet)
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
+    check_platforms(farm, [platform])
+    net = supernets.get(supernet)
     with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
         # Looked at before the search, which may take hours.
         models = SideBySide(None, (), [FixedModel.of(spec) for spec in model]) if model else None

@@ -29,6 +29,7 @@ from hwnas.cli.options import (
     Wait,
     Weights,
     Workers,
+    check_platforms,
     farm_options,
     protocol_asked,
     wait_s,
@@ -91,10 +92,11 @@ def transfer(
     from hwnas.search.transfer import transfer as run
     from hwnas.search.transfer.verdict import words
 
-    net = supernets.get(supernet)
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
-    farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    with platforms_of(farm, swept(platform)) as platforms, Store.open(store) as opened, transferring(quiet) as progress:
+    farm, places = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key), swept(platform)
+    check_platforms(farm, places)
+    net = supernets.get(supernet)
+    with platforms_of(farm, places) as platforms, Store.open(store) as opened, transferring(quiet) as progress:
         context.obj.note_saved(f"what was searched and measured is stored in {opened.name}")
         before = {one.name for one in opened.studies()}
         found = run(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.harness.measurement.record import LOAD
+from hwnas.harness.measurement.verdict import more_time
 from hwnas.search.objectives.objective import Outcome
 from hwnas.supernets.space import IntArray
 
@@ -222,7 +223,7 @@ def _state(reading: Reading, measurement: Measurement, bounds: Interval) -> tupl
         return measurement.status, measurement.reason
     return "unstable", (
         f"{measurement.samples.n} samples do not bound its {reading.name.partition(':')[2]} from above; measure it "
-        f"longer: --cap {4 * measurement.protocol.cap_s:g}"
+        f"longer: {more_time(measurement.protocol, measurement.spent_s, 4)}"
     )
 
 

@@ -13,7 +13,7 @@ from hwnas.harness.measurement.pace import Pace
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import summarise
-from hwnas.harness.measurement.verdict import Verdict, judge, unfinished
+from hwnas.harness.measurement.verdict import Verdict, judge, more_time, unfinished
 
 NOISY = profile("noisy")
 
@@ -255,3 +255,12 @@ def test_a_pace_of_the_host_is_named_where_no_counter_says_more(slower, step, fa
 def test_two_percent_are_worth_naming():
     pace = Pace(np.where(np.arange(50) % 2, math.log1p(0.02), 0.0), "median", 0.01)
     assert "slowed the machine by 2%" in verdict(narrow=False, pace=pace).reason
+
+
+@pytest.mark.parametrize(
+    ("spent_s", "times", "option"),
+    [(1.9, 2, "--cap 4"), (2.1, 2, "--cap 4"), (17.0, 2, "--cap 34"), (17.2, 4, "--cap 69"), (0.0, 4, "--cap 8")],
+)
+def test_more_time_is_more_than_was_spent(spent_s, times, option):
+    """The least number of samples of a slow network may take longer than the cap says."""
+    assert more_time(NOISY, spent_s, times) == option

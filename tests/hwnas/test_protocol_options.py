@@ -117,3 +117,30 @@ def test_who_measures_is_told_before(command, monkeypatch, capsys):
     rows = found.get("measurements") or found["evaluations"]
     loads = [row.get("load") or row["context"]["load"] for row in rows]
     assert all(load == {"busy": 1.0, "programs": [{"name": "stress", "cpus": 2.0}]} for load in loads)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["profile", "NET", "-c", "min"],
+        ["search", "NET"],
+        ["transfer", "NET"],
+        ["compare", "NET"],
+        ["lut", "build", "NET"],
+    ],
+)
+@pytest.mark.parametrize(
+    "wrong", [["-p", "onnx"], ["-p", "torch", "--protocol", "cap=3"], ["-p", "torch", "--wait", "inf"]]
+)
+def test_what_is_misspelled_is_refused_before_a_super_network_is_made(command, wrong, capsys, monkeypatch, tmp_path):
+    """Making one of a model of the user's own may take longer than reading the rest of the line."""
+
+    def made(name):
+        raise AssertionError(f"{name} was made")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hwnas.supernets.get", made)
+    output = ["-o", "table.yaml"] if command[0] == "lut" else []
+    assert run([*command, *wrong, *output]) == 2
+    assert "Error" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
