@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from hwnas.backends.quantise import (
     Calibration,
     int8_refusal,
     is_dynamic,
+    onnx_dynamic,
     openvino_model,
 )
 from hwnas.supernets.errors import BackendError, PlatformError
@@ -32,6 +34,10 @@ from hwnas.supernets.supernet import Stage
 
 # The precision of all layers for which the graph does not specify one, as it does for int8 layers.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+
+
+# Channels that share a range, in dynamic quantisation: what OpenVINO itself takes for language models on CPUs.
+GROUP_SIZE = 32
 
 
 def create(name: str) -> OpenVinoBackend:
@@ -69,7 +75,8 @@ class OpenVinoBackend:
 
     def refuses(self, settings: Settings) -> str | None:
         """Return what is missing for int8 on this machine, or ``None``."""
-        lacking = openvino_model.missing() if settings.precision == "int8" else None
+        static = settings.precision == "int8" and settings.options.get(QUANTISATION.key) != DYNAMIC
+        lacking = openvino_model.missing() if static else None
         return int8_refusal(settings) if lacking is None else f"precision=int8: {lacking}"
 
     def environment(self, settings: Settings) -> dict[str, str]:
@@ -96,13 +103,12 @@ class OpenVinoBackend:
         config = _config(device, settings, chosen["pinning"] == "on")
         int8, dynamic = settings.precision == "int8", is_dynamic(stage, settings)
         if dynamic:
-            config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = openvino_model.GROUP_SIZE
+            graph = replace(graph, model=onnx_dynamic.compress(graph, stage.name))
+            config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = GROUP_SIZE
         try:
             with graph.readable() as source:
                 model = read_model(core, source)
-                if dynamic:
-                    model = openvino_model.compress(model, stage.name)
-                elif int8:
+                if int8 and not dynamic:
                     model = openvino_model.quantise(model, Calibration.of(stage), stage.name)
                 compiled = core.compile_model(model, device, config)
         except RuntimeError as error:
@@ -111,7 +117,7 @@ class OpenVinoBackend:
         if int8:
             facts |= _int8_facts(compiled, stage.name)
         if dynamic:
-            facts["quantisation"] = DYNAMIC
+            facts |= {"quantisation": DYNAMIC, "quantiser": onnx_dynamic.QUANTISER}
         _check(self.name, settings, device, facts)
         facts |= {"graph_hash": graph.hash, "opset": graph.opset, "exporter": graph.exporter}
         # Copies, so that ``feed`` does not change the stage's inputs.

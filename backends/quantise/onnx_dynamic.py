@@ -1,12 +1,17 @@
-"""Quantise ONNX graphs to int8 for ONNX Runtime with ranges of activations that are found as they are computed.
+"""Quantise ONNX graphs to int8 with ranges of activations that are found as they are computed.
 
-ONNX Runtime's own ``quantize_dynamic`` goes through a weight channel by channel in Python, which takes longer than all
-the rest of preparing a network. This does the same for each product with a weight: the weight is rounded to 8 bits
-column by column, symmetrically, and the product becomes
+The weights of products are rounded to 8 bits here, column by column, symmetrically. What then happens to activations is
+the runtime's own:
 
-    DynamicQuantizeLinear (of the activation) -> MatMulInteger -> Cast -> Mul (by both scales) [-> Add (of the bias)]
+- ONNX Runtime is given the steps: each product becomes
 
-which ONNX Runtime fuses into one kernel, ``DynamicQuantizeMatMul``.
+      DynamicQuantizeLinear (of the activation) -> MatMulInteger -> Cast -> Mul (by both scales) [-> Add (of the bias)]
+
+  which it fuses into one kernel, ``DynamicQuantizeMatMul``. Its own ``quantize_dynamic`` writes the same, and goes
+  through a weight channel by channel in Python, which takes longer than all the rest of preparing a network.
+- OpenVINO is given weights that are turned into fp32 where they are read (``DequantizeLinear``), as NNCF's
+  ``compress_weights`` writes them, which takes several times as long. It keeps them in 8 bits and quantises
+  activations in groups of channels.
 """
 
 from __future__ import annotations
@@ -25,11 +30,11 @@ if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
 
 # What made a graph, for records.
-QUANTISER = "hwnas: DynamicQuantizeLinear and MatMulInteger, weights per column"
+QUANTISER = "hwnas: weights in 8 bits, column by column"
 
 
 def quantise(graph: Graph, stage: str) -> bytes:
-    """Return the serialised model, all products with weights in int8.
+    """Return the serialised model with all products with weights in integers, as ONNX Runtime takes it.
 
     Args:
         graph: in fp32.
@@ -38,12 +43,21 @@ def quantise(graph: Graph, stage: str) -> bytes:
     Raises:
         BackendError: its weights are too large to be in one model.
     """
+    return _rewritten(graph, stage, _InIntegers)
+
+
+def compress(graph: Graph, stage: str) -> bytes:
+    """Return the serialised model with the weights of products in 8 bits, as OpenVINO takes it; see ``quantise``."""
+    return _rewritten(graph, stage, _Compressed)
+
+
+def _rewritten(graph: Graph, stage: str, rewriting: type[_Rewriting]) -> bytes:
     import onnx
 
     if graph.weights:
         raise BackendError(f"stage {stage!r}: precision=int8: expected at most 2 GB of weights in FP32")
     model = onnx.load_model_from_string(graph.model)
-    _Rewriting(model.graph).run()
+    rewriting(model.graph).run()
     return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -68,10 +82,7 @@ class _Rewriting:
     def __init__(self, graph: GraphProto) -> None:
         self._graph = graph
         self._weights: dict[str, TensorProto] = {each.name: each for each in graph.initializer}
-        # Names of rounded weights and their scales, by the weight's name and whether it was transposed.
-        self._rounded: dict[tuple[str, bool], tuple[str, str]] = {}
-        # Names of an activation's integers, scale and zero point: products of one activation share them.
-        self._activations: dict[str, tuple[str, str, str]] = {}
+        self._rounded: set[str] = set()
 
     def run(self) -> None:
         """Replace all products with weights, and drop the weights that nothing reads any more."""
@@ -85,26 +96,14 @@ class _Rewriting:
 
     def _replaced(self, node: NodeProto) -> Iterator[NodeProto]:
         """Yield what stands in a node's place: itself, or its product in 8 bits."""
-        from onnx import TensorProto, helper
-
         transposed = self._transposes(node)
         if transposed is None:
             yield node
-            return
-        activation, (output,) = node.input[0], node.output
-        integers, scale, zero = f"{activation}/int8", f"{activation}/scale", f"{activation}/zero"
-        if activation not in self._activations:
-            self._activations[activation] = (integers, scale, zero)
-            yield helper.make_node("DynamicQuantizeLinear", [activation], [integers, scale, zero])
-        weight, weight_scale = self._round(node.input[1], transposed)
-        bias = node.input[2] if len(node.input) > 2 else ""
-        product = f"{output}/product" if bias else output
-        yield helper.make_node("MatMulInteger", [integers, weight, zero], [f"{output}/int32"])
-        yield helper.make_node("Cast", [f"{output}/int32"], [f"{output}/float"], to=TensorProto.FLOAT)
-        yield helper.make_node("Mul", [scale, weight_scale], [f"{output}/scale"])
-        yield helper.make_node("Mul", [f"{output}/float", f"{output}/scale"], [product])
-        if bias:
-            yield helper.make_node("Add", [product, bias], [output])
+        else:
+            yield from self._product(node, transposed)
+
+    def _product(self, node: NodeProto, transposed: bool) -> Iterator[NodeProto]:
+        raise NotImplementedError
 
     def _transposes(self, node: NodeProto) -> bool | None:
         """Return whether a product with a weight transposes it; ``None``: it is no such product."""
@@ -120,16 +119,67 @@ class _Rewriting:
             return None
         return bool(given.get("transB", 0))
 
-    def _round(self, name: str, transposed: bool) -> tuple[str, str]:
-        """Add a weight's integers and scales to the graph, once, and return their names."""
+    def _round(self, weight: str, name: str, transposed: bool, *, as_it_lies: bool) -> tuple[str, str]:
+        """Add a weight's integers and scales to the graph, once, and return their names.
+
+        Args:
+            weight: its name.
+            name: of what is added.
+            transposed: its rows are the columns of the product.
+            as_it_lies: the integers lie as the weight does; otherwise as the product's columns.
+        """
         from onnx import numpy_helper
 
-        if (name, transposed) not in self._rounded:
-            values = numpy_helper.to_array(self._weights[name])
+        names = (f"{name}/int8", f"{name}/scale")
+        if name not in self._rounded:
+            self._rounded.add(name)
+            values = numpy_helper.to_array(self._weights[weight])
             integers, scale = rounded(np.ascontiguousarray(values.T) if transposed else values)
-            suffix = "/transposed" if transposed else ""
-            names = (f"{name}{suffix}/int8", f"{name}{suffix}/scale")
+            if transposed and as_it_lies:
+                integers = np.ascontiguousarray(integers.T)
             for array, called in zip((integers, scale), names, strict=True):
                 self._graph.initializer.append(numpy_helper.from_array(array, called))
-            self._rounded[name, transposed] = names
-        return self._rounded[name, transposed]
+        return names
+
+
+class _InIntegers(_Rewriting):
+    """Products are those of integers."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        super().__init__(graph)
+        # Products of one activation share its integers.
+        self._activations: set[str] = set()
+
+    def _product(self, node: NodeProto, transposed: bool) -> Iterator[NodeProto]:
+        from onnx import TensorProto, helper
+
+        activation, (output,) = node.input[0], node.output
+        integers, scale, zero = f"{activation}/int8", f"{activation}/scale", f"{activation}/zero"
+        if activation not in self._activations:
+            self._activations.add(activation)
+            yield helper.make_node("DynamicQuantizeLinear", [activation], [integers, scale, zero])
+        name = f"{node.input[1]}/transposed" if transposed else node.input[1]
+        weight, weight_scale = self._round(node.input[1], name, transposed, as_it_lies=False)
+        bias = node.input[2] if len(node.input) > 2 else ""
+        product = f"{output}/product" if bias else output
+        yield helper.make_node("MatMulInteger", [integers, weight, zero], [f"{output}/int32"])
+        yield helper.make_node("Cast", [f"{output}/int32"], [f"{output}/float"], to=TensorProto.FLOAT)
+        yield helper.make_node("Mul", [scale, weight_scale], [f"{output}/scale"])
+        yield helper.make_node("Mul", [f"{output}/float", f"{output}/scale"], [product])
+        if bias:
+            yield helper.make_node("Add", [product, bias], [output])
+
+
+class _Compressed(_Rewriting):
+    """Products stay, and read weights that lie in 8 bits."""
+
+    def _product(self, node: NodeProto, transposed: bool) -> Iterator[NodeProto]:
+        from onnx import helper
+
+        name = f"{node.input[1]}/rows" if transposed else f"{node.input[1]}/columns"
+        read = f"{name}/read"
+        if name not in self._rounded:
+            parts = self._round(node.input[1], name, transposed, as_it_lies=True)
+            yield helper.make_node("DequantizeLinear", list(parts), [read], axis=0 if transposed else 1)
+        node.input[1] = read
+        yield node

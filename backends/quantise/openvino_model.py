@@ -18,9 +18,6 @@ from hwnas.supernets.errors import BackendError
 # OpenVINO's names of convolutions and products in a compiled model.
 _LAYERS = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
 
-# Channels that share a range, in dynamic quantisation: what OpenVINO itself takes for language models on CPUs.
-GROUP_SIZE = 32
-
 INSTALL = "pip install 'hwnas[int8]'"
 
 
@@ -66,27 +63,6 @@ def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
         # NNCF's own exceptions and OpenVINO's share no base class below Exception.
         except Exception as error:
             raise BackendError(f"NNCF cannot quantise stage {stage!r}: {error}") from error
-
-
-def compress(model: Any, stage: str) -> Any:
-    """Return an ``openvino.Model`` with the weights of products and look-ups in 8 bits, for dynamic quantisation.
-
-    OpenVINO quantises the activations of such products as it computes them, in groups of ``GROUP_SIZE`` channels.
-
-    Args:
-        model: in fp32; it may be changed.
-        stage: its name, for messages.
-
-    Raises:
-        BackendError: NNCF fails on the model.
-    """
-    with contextlib.redirect_stdout(io.StringIO()), kept_signal_stack():
-        nncf = _nncf()
-        try:
-            return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
-        # NNCF's own exceptions and OpenVINO's share no base class below Exception.
-        except Exception as error:
-            raise BackendError(f"NNCF cannot compress the weights of stage {stage!r}: {error}") from error
 
 
 def layers(compiled: Any) -> Layers:

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 from hwnas.backends import Settings, get
 from hwnas.backends.backend import refusal
 from hwnas.backends.export import export
+from hwnas.backends.openvino import GROUP_SIZE
 from hwnas.backends.quantise import onnx_dynamic, openvino_model
 from hwnas.supernets import get as supernet
 from hwnas.supernets.errors import BackendError, PlatformError
@@ -181,6 +182,24 @@ def test_a_graph_has_no_weight_that_nothing_reads_and_the_table_of_look_ups_stay
     assert not [shape for shape in shapes if shape in {(16, 24), (24, 16), (16, 40)}]
 
 
+def test_compressed_weights_have_the_same_integers_and_a_graph_that_reads_them():
+    """ONNX Runtime, as the second way, computes what the graph says: products with the rounded weights."""
+    import onnx
+    import onnxruntime
+
+    model = onnx_dynamic.compress(export(stage()), "tied")
+    read = onnx.load_model_from_string(model)
+    onnx.checker.check_model(read)
+    ours, theirs = (
+        sorted(sorted(each.ravel().tolist()) for each in integers(one))
+        for one in (read, onnx.load_model_from_string(onnx_dynamic.quantise(export(stage()), "tied")))
+    )
+    assert ours == theirs
+    (found,) = onnxruntime.InferenceSession(model).run(None, {"tokens": stage().inputs[0].numpy()})
+    expected = stage().module(*stage().inputs).detach().numpy()
+    assert 0 < np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+
+
 def test_products_of_one_activation_share_its_integers():
     import onnx
 
@@ -212,27 +231,25 @@ def test_what_does_not_fit_together_is_refused(name, settings, message):
         get(name).prepare(stage(), settings)
 
 
-def test_a_failure_of_nncf_names_the_stage(monkeypatch):
-    nncf = pytest.importorskip("nncf")
-
-    def fail(*args, **kwargs):
-        raise RuntimeError("no such operator")
-
-    monkeypatch.setattr(nncf, "compress_weights", fail)
-    with pytest.raises(BackendError, match="NNCF cannot compress the weights of stage 'tied': no such operator"):
-        get("openvino").prepare(stage(), DYNAMIC)
+def test_nncf_is_not_needed(monkeypatch):
+    if get("openvino").why_not():
+        pytest.skip(get("openvino").why_not())
+    monkeypatch.setattr(openvino_model, "missing", lambda: "it needs NNCF")
+    assert refusal(get("openvino"), DYNAMIC) is None
+    assert refusal(get("openvino"), Settings(precision="int8")) == "precision=int8: it needs NNCF"
 
 
-def test_weights_beyond_what_a_model_holds_are_refused():
+@pytest.mark.parametrize("rewrite", [onnx_dynamic.quantise, onnx_dynamic.compress])
+def test_weights_beyond_what_a_model_holds_are_refused(rewrite):
     from dataclasses import replace
 
     with pytest.raises(BackendError, match="stage 'tied': precision=int8: expected at most 2 GB of weights"):
-        onnx_dynamic.quantise(replace(export(stage()), weights=(b"",), weights_file="w"), "tied")
+        rewrite(replace(export(stage()), weights=(b"",), weights_file="w"), "tied")
 
 
 def test_the_group_of_channels_is_read_back():
     session = ready("openvino", stage(), DYNAMIC)
-    assert session.describe()["dynamic_group_size"] == openvino_model.GROUP_SIZE
+    assert session.describe()["dynamic_group_size"] == GROUP_SIZE
 
 
 @pytest.mark.parametrize("name", BACKENDS)
