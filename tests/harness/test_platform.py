@@ -201,7 +201,7 @@ def _no_bf16(settings):
         ("onnxruntime:precision=fp16", "fp16 needs device=cuda:0"),
         ("onnxruntime:precision=int8,device=cuda:0", "int8 needs device=cpu"),
         ("onnxruntime:precision=int8,provider=cuda", "int8 needs device=cpu"),
-        ("onnxruntime:calibration=photos", "calibration=photos: nothing is calibrated in fp32; expected precision="),
+        ("onnxruntime:calibration=photos", "calibration=photos: nothing is quantised in fp32; expected precision="),
         ("onnxruntime:precision=int8,calibration=photos", "calibration=photos: no such folder"),
     ],
 )
