@@ -24,7 +24,6 @@ from hwnas.backends.backend import (
 )
 from hwnas.backends.quantise import (
     CALIBRATION,
-    DYNAMIC,
     QUANTISATION,
     Calibration,
     int8_refusal,
@@ -227,11 +226,7 @@ def _int8_facts(optimised: Path, stage: str, dynamic: bool) -> dict[str, str | i
     """Return how many layers of the optimised graph run in int8, and what quantised them."""
     layers = onnx_graph.layers(optimised)
     layers.check("ONNX Runtime", stage)
-    by = (
-        {"quantiser": onnx_dynamic.QUANTISER, "quantisation": DYNAMIC}
-        if dynamic
-        else {"quantiser": onnx_graph.quantiser()}
-    )
+    by = onnx_dynamic.FACTS if dynamic else {"quantiser": onnx_graph.quantiser()}
     return {"int8_layers": str(layers), **by}
 
 

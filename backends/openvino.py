@@ -21,7 +21,6 @@ from hwnas.backends.backend import (
 from hwnas.backends.openvino_core import read_model, shared_core
 from hwnas.backends.quantise import (
     CALIBRATION,
-    DYNAMIC,
     QUANTISATION,
     Calibration,
     int8_refusal,
@@ -30,7 +29,7 @@ from hwnas.backends.quantise import (
     openvino_model,
 )
 from hwnas.supernets.errors import BackendError, PlatformError
-from hwnas.supernets.supernet import Stage
+from hwnas.supernets.supernet import DYNAMIC, Stage
 
 # The precision of all layers for which the graph does not specify one, as it does for int8 layers.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -115,9 +114,7 @@ class OpenVinoBackend:
             raise BackendError(f"{self.name} cannot compile stage {stage.name!r}: {error}") from error
         facts = _read_back(compiled, config)
         if int8:
-            facts |= _int8_facts(compiled, stage.name)
-        if dynamic:
-            facts |= {"quantisation": DYNAMIC, "quantiser": onnx_dynamic.QUANTISER}
+            facts |= _int8_facts(compiled, stage.name, dynamic)
         _check(self.name, settings, device, facts)
         facts |= {"graph_hash": graph.hash, "opset": graph.opset, "exporter": graph.exporter}
         # Copies, so that ``feed`` does not change the stage's inputs.
@@ -206,11 +203,12 @@ def _read_back(compiled: Any, config: dict[str, Any]) -> dict[str, str | int | f
     return facts
 
 
-def _int8_facts(compiled: Any, stage: str) -> dict[str, str | int | float | bool]:
-    """Return how many layers of the compiled model run in int8; the others compute in fp32."""
+def _int8_facts(compiled: Any, stage: str, dynamic: bool) -> dict[str, str | int | float | bool]:
+    """Return how many layers of the compiled model run in int8, the others in fp32, and what quantised them."""
     layers = openvino_model.layers(compiled)
     layers.check("OpenVINO", stage)
-    return {"precision": "int8", "int8_layers": str(layers), "quantiser": openvino_model.quantiser()}
+    by = onnx_dynamic.FACTS if dynamic else {"quantiser": openvino_model.quantiser()}
+    return {"precision": "int8", "int8_layers": str(layers), **by}
 
 
 def _spelled(value: Any) -> str:

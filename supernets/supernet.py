@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 
+# How int8 finds the ranges of activations; see ``Stage.quantisation``.
+STATIC, DYNAMIC = "static", "dynamic"
+
+
 @dataclass(frozen=True)
 class Stage:
     """A module with its example inputs and how often it runs per inference.
@@ -39,7 +43,7 @@ class Stage:
     input_names: tuple[str, ...]
     repeats: int = 1
     calibration: tuple[tuple[torch.Tensor, ...], ...] = ()
-    quantisation: str = "static"
+    quantisation: str = STATIC
 
 
 @runtime_checkable

@@ -1,6 +1,7 @@
 """Quantise graphs to INT8 after training.
 
-All take the fp32 graph that ``hwnas.backends.export`` writes, and quantise weights per channel, activations per tensor.
+All take the fp32 graph that ``hwnas.backends.export`` writes, and quantise weights per channel, activations per tensor
+(OpenVINO in dynamic quantisation: per group of channels).
 
 - *Static* quantisation runs the graph on a few batches to find the ranges of its activations, and puts a quantisation
   and a dequantisation around every layer that the runtime has an int8 kernel for; the runtime fuses the three. The
@@ -19,9 +20,9 @@ import numpy.typing as npt
 from hwnas.backends.backend import Option, Settings
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.files import is_folder
-from hwnas.supernets.supernet import Stage
+from hwnas.supernets.supernet import DYNAMIC, STATIC, Stage
 
-__all__ = ["CALIBRATION", "DYNAMIC", "QUANTISATION", "Calibration", "Layers", "int8_refusal", "is_dynamic"]
+__all__ = ["CALIBRATION", "QUANTISATION", "Calibration", "Layers", "int8_refusal", "is_dynamic"]
 
 Batch = dict[str, npt.NDArray[np.generic]]
 
@@ -30,7 +31,6 @@ CALIBRATION = Option(
 )
 
 
-STATIC, DYNAMIC = "static", "dynamic"
 QUANTISATION = Option(
     "quantisation",
     "int8's ranges of activations: fixed beforehand, or of each as it is computed; default: the super-network's",

@@ -25,12 +25,13 @@ import numpy.typing as npt
 from hwnas.backends.export import Graph
 from hwnas.backends.quantise.instructions import saturates
 from hwnas.supernets.errors import BackendError
+from hwnas.supernets.supernet import DYNAMIC
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
 
 # What made a graph, for records.
-QUANTISER = "hwnas: weights in 8 bits, column by column"
+FACTS = {"quantisation": DYNAMIC, "quantiser": "hwnas: weights in 8 bits, column by column"}
 
 
 def quantise(graph: Graph, stage: str) -> bytes:

@@ -13,12 +13,12 @@ from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
 from hwnas.supernets.attention import PARTS, caches_like, tokens_like
 from hwnas.supernets.blocks import Block
-from hwnas.supernets.decoder.dimensions import QUANTISATION, GptArchitecture, GptLayerShape
+from hwnas.supernets.decoder.dimensions import GptArchitecture, GptLayerShape
 from hwnas.supernets.decoder.gpt import final_norm, gpt_layer
 from hwnas.supernets.decoder.layers import DecoderLayer
 from hwnas.supernets.decoder.network import unwritten
 from hwnas.supernets.live_init import build_live, random_input
-from hwnas.supernets.supernet import Stage
+from hwnas.supernets.supernet import DYNAMIC, Stage
 
 _SEED = 2405_10299  # any fixed number serves
 
@@ -39,7 +39,7 @@ def tokens(block: Block, batch: int) -> Stage:
     vocab, (length,) = block.option("vocabulary"), block.input
     module = build_live(lambda: nn.Embedding(vocab, block.output[-1]), ())
     return Stage(
-        block.kind, module, (tokens_like(range(vocab), batch, length, _SEED),), ("tokens",), quantisation=QUANTISATION
+        block.kind, module, (tokens_like(range(vocab), batch, length, _SEED),), ("tokens",), quantisation=DYNAMIC
     )
 
 
@@ -55,13 +55,13 @@ def layer(block: Block, batch: int, make: Callable[[], DecoderLayer], cached_hea
     x, past = random_input(batch, *block.input), dict(block.options).get("past", 0)
     if not past:
         module = build_live(lambda: _Prefilled(make(), block.input[0]), ())
-        return Stage(block.kind, module, (x,), ("input",), quantisation=QUANTISATION)
+        return Stage(block.kind, module, (x,), ("input",), quantisation=DYNAMIC)
     module = build_live(lambda: _Decoded(make(), past), ())
     assert isinstance(module, _Decoded)  # noqa: S101 - what was made
     rotary, position = module.layer.attn.rotary, torch.full((batch, 1), past)
     inputs = (x, *rotary.at(position, x), position, *caches_like([(cached_heads, past, rotary.width)], batch, _SEED))
     names = ("input", "cosines", "sines", "position", *PARTS)
-    return Stage(block.kind, module, inputs, names, quantisation=QUANTISATION)
+    return Stage(block.kind, module, inputs, names, quantisation=DYNAMIC)
 
 
 def logits(block: Block, batch: int, norm: Callable[[int], nn.Module], *, tied: bool) -> Stage:
@@ -79,7 +79,7 @@ def logits(block: Block, batch: int, norm: Callable[[int], nn.Module], *, tied: 
         module = build_live(lambda: _TiedOutput(norm(embed), weight), ())
     else:
         module = build_live(lambda: nn.Sequential(norm(embed), nn.Linear(embed, vocab, bias=False)), ())
-    return Stage(block.kind, module, (random_input(batch, embed),), ("input",), quantisation=QUANTISATION)
+    return Stage(block.kind, module, (random_input(batch, embed),), ("input",), quantisation=DYNAMIC)
 
 
 class _Prefilled(nn.Module):

@@ -9,9 +9,6 @@ BLOCK_SIZE = 1024
 
 # The names of the two stages.
 PREFILL, DECODE = "prefill", "decode"
-# What int8 means where the platform does not say: language models are deployed with weights in 8 bits and activations
-# quantised as they are computed, since fixed ranges of activations cost them more.
-QUANTISATION = "dynamic"
 
 
 @dataclass(frozen=True)

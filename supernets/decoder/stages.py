@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import torch
 
 from hwnas.supernets.attention import cache_names, caches_like, tokens_like
-from hwnas.supernets.decoder.dimensions import DECODE, PREFILL, QUANTISATION, Generation
+from hwnas.supernets.decoder.dimensions import DECODE, PREFILL, Generation
 from hwnas.supernets.decoder.network import Decode, Decoder, Prefill
-from hwnas.supernets.supernet import Stage
+from hwnas.supernets.supernet import DYNAMIC, Stage
 
 _SEED = 2405_10299  # any fixed number serves
 
@@ -30,9 +30,7 @@ def stages(
         batch: prompts at a time.
     """
     prompt = tokens_like(range(vocab), batch, generation.prompt, _SEED)
-    prefill = Stage(
-        PREFILL, Prefill(decoder, generation.prompt).eval(), (prompt,), ("tokens",), quantisation=QUANTISATION
-    )
+    prefill = Stage(PREFILL, Prefill(decoder, generation.prompt).eval(), (prompt,), ("tokens",), quantisation=DYNAMIC)
     shapes = [(n, generation.past, width) for n, width in heads]
     inputs = (
         tokens_like(range(vocab), batch, 1, _SEED),
@@ -41,4 +39,4 @@ def stages(
     )
     names = ("tokens", "position", *cache_names(len(shapes), "past"))
     decode = Decode(decoder, generation.past).eval()
-    return prefill, Stage(DECODE, decode, inputs, names, generation.new, quantisation=QUANTISATION)
+    return prefill, Stage(DECODE, decode, inputs, names, generation.new, quantisation=DYNAMIC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+
 import numpy as np
 import pytest
 import torch
@@ -234,8 +236,14 @@ def test_what_does_not_fit_together_is_refused(name, settings, message):
 def test_nncf_is_not_needed(monkeypatch):
     if get("openvino").why_not():
         pytest.skip(get("openvino").why_not())
+
+    def absent(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
     monkeypatch.setattr(openvino_model, "missing", lambda: "it needs NNCF")
+    monkeypatch.setattr(importlib.metadata, "version", absent)
     assert refusal(get("openvino"), DYNAMIC) is None
+    assert get("openvino").prepare(stage(), DYNAMIC).describe()["int8_layers"] == "4 of 4"
     assert refusal(get("openvino"), Settings(precision="int8")) == "precision=int8: it needs NNCF"
 
 
