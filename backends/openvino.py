@@ -29,7 +29,7 @@ from hwnas.backends.quantise import (
     openvino_model,
 )
 from hwnas.supernets.errors import BackendError, PlatformError
-from hwnas.supernets.supernet import DYNAMIC, Stage
+from hwnas.supernets.supernet import STATIC, Stage
 
 # The precision of all layers for which the graph does not specify one, as it does for int8 layers.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -73,8 +73,11 @@ class OpenVinoBackend:
         return installed_versions("openvino", "nncf", "onnx", "torch")
 
     def refuses(self, settings: Settings) -> str | None:
-        """Return what is missing for int8 on this machine, or ``None``."""
-        static = settings.precision == "int8" and settings.options.get(QUANTISATION.key) != DYNAMIC
+        """Return what is missing for int8 on this machine, or ``None``.
+
+        Where the platform does not say how to quantise, the super-network does: what that needs is known by its stages.
+        """
+        static = settings.precision == "int8" and settings.options.get(QUANTISATION.key) == STATIC
         lacking = openvino_model.missing() if static else None
         return int8_refusal(settings) if lacking is None else f"precision=int8: {lacking}"
 
@@ -101,6 +104,9 @@ class OpenVinoBackend:
         graph = export(stage)
         config = _config(device, settings, chosen["pinning"] == "on")
         int8, dynamic = settings.precision == "int8", is_dynamic(stage, settings)
+        lacking = openvino_model.missing() if int8 and not dynamic else None
+        if lacking is not None:
+            raise PlatformError(f"{self.name}: precision=int8: {lacking}")
         if dynamic:
             graph = replace(graph, model=onnx_dynamic.compress(graph, stage.name))
             config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = GROUP_SIZE

@@ -34,6 +34,7 @@ class StoredValues:
         contents: by key, digests of the files that options of the platform name.
         unconverged: use measurements that did not converge in the time they had as well, while the anchors agree.
         effort: the least effort of measurements that are used because they were taken since ``since``.
+        older: use older measurements as well, while the anchors agree.
     """
 
     store: Store | None
@@ -44,6 +45,7 @@ class StoredValues:
     contents: Mapping[str, str] = field(default_factory=dict)
     unconverged: bool = False
     effort: str = QUICK
+    older: bool = True
     _interim: dict[str, int] = field(default_factory=dict, repr=False)  # the numbers of those in the store, by key
 
     def taken_since(self, networks: Sequence[Network]) -> dict[str, Measurement]:
@@ -55,7 +57,7 @@ class StoredValues:
 
     def candidates(self, networks: Sequence[Network], protocol: TimingProtocol) -> dict[str, list[Measurement]]:
         """Return the measurements that can be used if the anchors agree, by key, latest first."""
-        if self.store is None:
+        if self.store is None or not self.older:
             return {}
         return candidates(
             self.store,

@@ -73,6 +73,7 @@ class Measurer:
         wait_s: where other programs keep the CPUs busy, wait so long for calm before anything is measured; 0: only say
             so; ``None``: do not look. What is measured beside them is marked, and is not used again.
         unconverged: use stored measurements that did not converge as well, if the anchors agree.
+        older: use stored measurements from before ``since`` at all.
 
     Raises:
         PlatformError: the platform cannot be honoured here.
@@ -94,6 +95,7 @@ class Measurer:
         since: str | None = None,
         wait_s: float | None = 0.0,
         unconverged: bool = False,
+        older: bool = True,
         anchors: npt.ArrayLike | None = None,
     ) -> None:
         self.net = net
@@ -111,7 +113,7 @@ class Measurer:
         self.fingerprint = self._bench.fingerprint
         contents = self.platform.settings.contents
         where = store, net, str(self.platform), self.fingerprint
-        self._stored = StoredValues(*where, since, contents, unconverged, choice.effort)
+        self._stored = StoredValues(*where, since, contents, unconverged, choice.effort, older)
         self._sent: dict[int, _Sent] = {}  # by ticket
         self._ready: deque[int] = deque()
         self._knows = MeasurementBuilder(net, self.platform, self.fingerprint, vectors)

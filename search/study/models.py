@@ -7,13 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hwnas.harness.measurement.measurement import Measurement
+from hwnas.search.study.snapshots import MODELS, extend
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store
     from hwnas.search.study.result import Study
-
-# Where a snapshot has them.
-MODELS = "models"
 
 
 def beside(study: Study, measured: Sequence[Measurement], store: Store | None) -> Study:
@@ -28,9 +26,7 @@ def beside(study: Study, measured: Sequence[Measurement], store: Store | None) -
     found = replace(study, models=tuple(by_name.values()))
     record = None if store is None else store.study(study.name)
     if store is not None and record is not None:
-        snapshot = store.snapshot(record)
-        known = snapshot if isinstance(snapshot, Mapping) else {}
-        store.put_snapshot(record, {**known, MODELS: [one.to_record() for one in found.models]})
+        extend(store, record, **{MODELS: [one.to_record() for one in found.models]})
     return found
 
 

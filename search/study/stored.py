@@ -14,17 +14,15 @@ from hwnas.harness.store import decoded
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.final import FinalFront
-from hwnas.search.study.models import MODELS, in_snapshot
+from hwnas.search.study.models import in_snapshot
 from hwnas.search.study.result import Study
+from hwnas.search.study.snapshots import FINAL, extend, outliving
 from hwnas.supernets.errors import ConfigError, UnknownNameError
 from hwnas.supernets.space import IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store, StudyRecord
-
-# Where a snapshot has the final front of a study that has ended.
-FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -91,21 +89,16 @@ def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Study
     def put(evaluations: Sequence[Evaluation]) -> None:
         store.add_evaluations(record, evaluations[0].index, [one.to_json() for one in evaluations])
 
-    latest: dict[str, Any] = {}
-
-    def save(snapshot: Mapping[str, Any]) -> None:
-        # Where models were measured beside it, they stay with the study.
-        models = {MODELS: latest[MODELS]} if MODELS in latest else {}
-        latest.clear()
-        latest.update({**snapshot, **models})
-        store.put_snapshot(record, latest)
-
     def conclude(final: FinalFront) -> None:
-        store.put_snapshot(record, {**latest, FINAL: final.to_json()})
+        extend(store, record, **{FINAL: final.to_json()})
 
     # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
     snapshot = store.snapshot(record)
-    latest.update(snapshot if isinstance(snapshot, Mapping) else {})
+    lasting = outliving(snapshot)
+
+    def save(latest: Mapping[str, Any]) -> None:
+        store.put_snapshot(record, {**latest, **lasting})
+
     whole = _whole(store, record, net)
     final, models = _final(store, record, whole, snapshot), _models(store, record, snapshot)
     return StudyCheckpoint(whole.evaluations, snapshot, put, save, final, conclude, models)

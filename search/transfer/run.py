@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwnas.harness.host.environment import merged
-from hwnas.harness.measurement.beside_load import beside_load
 from hwnas.harness.measurement.protocol import EFFORTS, THOROUGH
 from hwnas.harness.project_file import asked_of
 from hwnas.harness.quality import qualities
@@ -22,9 +22,9 @@ from hwnas.search.study.result import Study
 from hwnas.search.study.stored import load
 from hwnas.search.transfer.adapting import adapting
 from hwnas.search.transfer.effects import EffectModel, enough_for_stages
+from hwnas.search.transfer.everywhere import everywhere, serving_from
 from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
-from hwnas.search.transfer.sentence import BESIDE
 from hwnas.search.transfer.stages import stage_rows
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from hwnas.search.transfer.tables import all_tabulated, fronts, in_every_table
@@ -102,7 +102,8 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         samples: other sub-networks that are measured along with the fronts, which alone are too few, and too alike in
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
-            this call have measured serves there as it is, and older measurements while the machine is as it was.
+            this call have measured in full serves there as it is, and older measurements while the machine is as it
+            was.
         protocol: what is asked of the timing protocol; see ``hwnas.harness.measure.Measurer``.
         effort: of what is compared: "thorough", which ``None`` stands for, "normal" or "quick". Searches are quick;
             where it is thorough, their fronts are measured again at their ends.
@@ -146,11 +147,11 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         notes = {place: not_recorded(study, where[place], sources.quality) for place, study in found.items()}
         own = [study for study in ordered if all(study is not one for one in done)]
         X = shared(net, ordered, samples, rng)
-        # What was measured briefly, batch by batch while it was searched, is not compared: all of it is measured anew.
-        since = None if fresh or brief else min([begun, *_begun(store, own)])
-        measured, environments = _everywhere(
-            net, where, X, notify, store=store, since=since, protocol=protocol, effort=effort, wait_s=wait_s
-        )
+        serving = serving_from(store, own, begun, fresh=fresh, brief=brief)
+        measured, environments = everywhere(
+            net, where, X, partial(notify.begin, "measure"),
+            store=store, protocol=protocol, effort=effort, wait_s=wait_s, **serving,
+        )  # fmt: skip
         rows = _rows(net, where, X, measured, sources.quality, _members(net.space.keys(X), ordered))
     return _analysed(
         net, X, rows, rng,
@@ -166,12 +167,6 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
 def _asked(protocol: Given) -> dict[str, Any]:
     found = asked_of(protocol)
     return {"protocol": found} if found else {}
-
-
-def _begun(store: Store | None, studies: Sequence[Study]) -> list[str]:
-    """Return when studies of this call were begun, in it or in an earlier one that was interrupted."""
-    records = [None if store is None else store.study(one.name) for one in studies]
-    return [one.created_at for one in records if one is not None]
 
 
 def _analysed(
@@ -249,28 +244,6 @@ class _Notifier:
 
         notify(None)
         return notify
-
-
-def _everywhere(
-    net: SuperNetwork,
-    places: Mapping[str, Platform],
-    X: IntArray,
-    notify: _Notifier,
-    **options: Any,
-) -> tuple[list[list[Measurement]], dict[str, dict[str, Any]]]:
-    """Measure platform by platform: a device is held by one at a time.
-
-    ``options`` are the measurer's; where ``since`` is ``None``, everything is measured anew.
-    """
-    from hwnas.harness.measure import Measurer
-
-    measured, environments = [], {}
-    for place, platform in places.items():
-        with Measurer(net, platform, progress=notify.begin("measure", place), **options) as measurer:
-            measured.append(measurer.measure(X, fresh=options["since"] is None))
-            marked = beside_load(one.load for one in measured[-1])
-            environments[place] = {**measurer.environment, **({BESIDE: marked} if marked else {})}
-    return measured, environments
 
 
 def _rows(

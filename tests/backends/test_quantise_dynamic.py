@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -244,13 +245,26 @@ def test_nncf_is_not_needed(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", absent)
     assert refusal(get("openvino"), DYNAMIC) is None
     assert get("openvino").prepare(stage(), DYNAMIC).describe()["int8_layers"] == "4 of 4"
-    assert refusal(get("openvino"), Settings(precision="int8")) == "precision=int8: it needs NNCF"
+    static = Settings(precision="int8", options={"quantisation": "static"})
+    assert refusal(get("openvino"), static) == "precision=int8: it needs NNCF"
+
+
+@pytest.mark.parametrize(("quantisation", "expected"), [("static", "needs NNCF"), ("dynamic", "4 of 4")])
+def test_nncf_is_needed_where_the_super_network_is_quantised_by_it(quantisation, expected, monkeypatch):
+    if get("openvino").why_not():
+        pytest.skip(get("openvino").why_not())
+    monkeypatch.setattr(openvino_model, "missing", lambda: "it needs NNCF")
+    backend, unsaid = get("openvino"), Settings(precision="int8")
+    assert refusal(backend, unsaid) is None
+    try:
+        found = backend.prepare(replace(stage(), quantisation=quantisation), unsaid).describe()["int8_layers"]
+    except PlatformError as error:
+        found = str(error)
+    assert expected in found
 
 
 @pytest.mark.parametrize("rewrite", [onnx_dynamic.quantise, onnx_dynamic.compress])
 def test_weights_beyond_what_a_model_holds_are_refused(rewrite):
-    from dataclasses import replace
-
     with pytest.raises(BackendError, match="stage 'tied': precision=int8: expected at most 2 GB of weights"):
         rewrite(replace(export(stage()), weights=(b"",), weights_file="w"), "tied")
 

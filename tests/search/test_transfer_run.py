@@ -178,28 +178,37 @@ def test_another_transfer_has_studies_of_its_own(tables, store):
     assert len({one.name for one in store.studies()}) == 8
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("scripted")
-def test_what_is_measured_everywhere_is_measured_once(store, tmp_path):
+@pytest.fixture
+def summed(tmp_path):
+    """A super-network of few sub-networks, and a table of their quality."""
     net = supernets.get("toy")
     space = net.space
     X = np.array(list(np.ndindex(*space.n_options)))
     with (tmp_path / "quality.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["config", "top1"])
-        rows.writerows([json.dumps(config), sum(x)] for config, x in zip(space.decode(X), X.tolist(), strict=True))
+        table = csv.writer(file)
+        table.writerow(["config", "top1"])
+        table.writerows([json.dumps(config), sum(x)] for config, x in zip(space.decode(X), X.tolist(), strict=True))
+    return net, f"table:{tmp_path / 'quality.csv'}"
+
+
+def while_the_second_is_timed(event):
+    if event.phase == "measure" and event.step == 4 and event.event is not None and event.event.phase == "timing":
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripted")
+def test_what_is_measured_everywhere_is_measured_once(store, summed):
+    net, quality = summed
     platforms = ["scripted:us=50", "scripted:us=100"]
 
     def go(**more):
-        source = {"quality": f"table:{tmp_path / 'quality.csv'}", "algorithm": "random"}
-        return transfer(net, platforms, evals=3, samples=2, store=store, **source, **more)
-
-    def interrupt(event):
-        if event.phase == "measure" and event.step == 4 and event.event is not None and event.event.phase == "timing":
-            raise KeyboardInterrupt
+        return transfer(
+            net, platforms, quality=quality, algorithm="random", evals=3, samples=2, store=store, **more
+        )  # fmt: skip
 
     with pytest.raises(KeyboardInterrupt):
-        go(progress=interrupt)
+        go(progress=while_the_second_is_timed)
     before = {row["id"] for row in store.measurements(samples=False)}
     found = go()
     rows = store.measurements(samples=False)
@@ -208,6 +217,34 @@ def test_what_is_measured_everywhere_is_measured_once(store, tmp_path):
     assert len(rows) == len({(row["platform"], row["key"], row["protocol"]) for row in rows})
     assert sum("quick" not in row["protocol"] for row in rows) == 2 * len(found.rows.keys)
     assert len(store.studies()) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripted")
+def test_a_brief_comparison_goes_on_with_what_it_has_measured_stable_or_not(store, summed):
+    net, quality = summed
+    first, second = platforms = ["scripted-device:noise=0.6,us=20", "scripted-device:noise=0.6,us=30"]
+
+    def go(**more):
+        return transfer(
+            net, platforms, quality=quality, algorithm="random", evals=3, samples=6, store=store, effort="quick", **more
+        )  # fmt: skip
+
+    def rows(platform):
+        return store.measurements(platform=platform, samples=False)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(progress=while_the_second_is_timed)
+    searched, measured = len(rows(second)), [row["id"] for row in rows(first)]
+    found = go()
+    assert "unstable" in {one for row in found.rows.status for one in row}
+    assert [row["id"] for row in rows(first)] == measured
+    # What the searches have measured, batch by batch, is measured again.
+    assert len(rows(second)) >= searched
+    assert len(measured) >= 3 + len(found.rows.keys)
+    again = go()
+    assert len(rows(None)) == len(measured) + len(rows(second))
+    assert again.rows.latency_s.tolist() == found.rows.latency_s.tolist()
 
 
 # --- noise -----------------------------------------------------------------------------------------------------------
