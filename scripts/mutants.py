@@ -9,7 +9,7 @@ mutmut was interrupted: of a module whose mutants were not all tried no share is
     tox run -e mutants                              # all of them: the better part of an hour
 
 The mutants are mutmut's. It works on a copy of the tree under ``build/mutants``, imports once and forks per mutant, and
-runs only the tests that reach the changed function.
+runs only the tests that reach the changed function, the slow ones last.
 """
 
 # ruff: noqa: T201 - it prints what it found
