@@ -28,6 +28,7 @@ import numpy as np
 
 from hwnas import backends, supernets
 from hwnas.backends import RunningBackend, Session
+from hwnas.experiments.timed import mean_of_runs
 from hwnas.harness.host.lock import DeviceLock
 from hwnas.harness.measure import Measurer
 from hwnas.harness.measurement.retest import retest
@@ -39,7 +40,6 @@ from hwnas.supernets.writing import write_file
 NET = "ofa-mbv3-w1.0"
 PLATFORMS = ("onnxruntime:threads=1", "openvino:threads=1")
 SETS = ("random", "neighbours")
-DYNAST_WARMUP = 10
 _BUSY_PERIOD_S = 0.3
 
 
@@ -155,13 +155,7 @@ def _peers_of(order: dict[str, Any]) -> dict[str, list[list[float]]]:
 
 def dynast(session: Session, seconds: float) -> float:
     """Measure as DyNAS-T does: a fixed warm-up, then the mean of consecutive runs."""
-    for _ in range(DYNAST_WARMUP):
-        session.run()
-    start, runs = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        session.run()
-        runs += 1
-    return (time.perf_counter() - start) / runs
+    return mean_of_runs([session], [1], seconds)
 
 
 def torch_benchmark(session: Session, seconds: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from hwnas.experiments.bench import Workspace
 from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, above, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import platform_files
+from hwnas.experiments.measured import measured
 from hwnas.experiments.problem import ExperimentProblem
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
@@ -31,11 +32,8 @@ from hwnas.search.report.figures import (
 )
 from hwnas.search.words import MISSING, quality_title
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import json_number
-
-if TYPE_CHECKING:
-    from hwnas.harness.platform import Platform
 
 SUMMARY = "the same sub-networks in full and in reduced precision"
 
@@ -114,7 +112,7 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         for half, place in enumerate((platform, reduced)):
             bench.step(f"{len(X)} sub-networks on {place}", 2 * number + half, total)
             where = pinned(parse(place))
-            make = partial(_measured, problem.supernet, where, X, bench)
+            make = partial(measured, problem.supernet, where, X, bench)
             decided = decisive | {"platform": place} | platform_files(where).decisive
             rows["reduced" if half else "full"] = bench.parts.get("measured", decided, make)
         platforms.append({"platform": platform, "reduced": reduced, "rows": rows})
@@ -130,24 +128,6 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         "values": [json_number(value) for value in quality.qualities(source, X)],
         "platforms": platforms,
     }  # fmt: skip
-
-
-def _measured(supernet: str, platform: Platform, X: IntArray, bench: Workspace) -> dict[str, Any]:
-    from hwnas import supernets
-    from hwnas.harness.measure import Measurer
-    from hwnas.harness.store import Store
-
-    with (
-        Store.open(bench.store) as store,
-        Measurer(supernets.get(supernet), platform, store=store) as measurer,
-    ):
-        found = measurer.measure(X)
-    return {
-        "latency_ms": [json_number(1e3 * one.latency_s) for one in found],
-        "interval_ms": [[json_number(1e3 * end) for end in one.interval] for one in found],
-        "status": [one.status for one in found],
-        "reason": [one.reason for one in found],
-    }
 
 
 def _factors(platform: Mapping[str, Any]) -> FloatArray:
@@ -200,12 +180,12 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
     rows: list[list[Cell]] = []
     keyed = False
     for place, (key, name) in enumerate((("full", "fp32"), ("reduced", data["precision"]))):
-        measured = platform["rows"][key]
-        there = [row for row, value in enumerate(measured["latency_ms"]) if value is not None]
-        x, y = [measured["latency_ms"][row] for row in there], [data["values"][row] for row in there]
-        pairs = [measured["interval_ms"][row] for row in there]
+        found = platform["rows"][key]
+        there = [row for row, value in enumerate(found["latency_ms"]) if value is not None]
+        x, y = [found["latency_ms"][row] for row in there], [data["values"][row] for row in there]
+        pairs = [found["interval_ms"][row] for row in there]
         bounds = [None if None in pair else pair for pair in pairs]
-        unstable = [measured["status"][row] == "unstable" for row in there]
+        unstable = [found["status"][row] == "unstable" for row in there]
         traces += by_status(
             {
                 "type": "scatter", "mode": "markers", "name": name, "x": rounded(x), "y": rounded(y),
@@ -216,7 +196,7 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
         )  # fmt: skip
         keyed = keyed or any(unstable)
         rows += [
-            [name, data["keys"][row], measured["latency_ms"][row], data["values"][row], measured["status"][row]]
+            [name, data["keys"][row], found["latency_ms"][row], data["values"][row], found["status"][row]]
             for row in there
         ]
     title = quality_title(quality)
@@ -267,12 +247,12 @@ def table(data: Mapping[str, Any]) -> PageTable:
     rows: list[list[Cell]] = []
     for platform in data["platforms"]:
         for key, name in (("full", "fp32"), ("reduced", data["precision"])):
-            measured = platform["rows"][key]
+            found = platform["rows"][key]
             columns = (
                 data["keys"],
-                measured["latency_ms"],
-                measured["interval_ms"],
-                measured["status"],
+                found["latency_ms"],
+                found["interval_ms"],
+                found["status"],
                 data["values"],
             )
             rows += [

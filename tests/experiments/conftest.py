@@ -46,6 +46,7 @@ def measured(tables):
             "claims": [{"says": "A front does not transfer", "between": [one, other]}],
         },
         "fig13-measured": {"problems": {"onnxruntime": {**TOY, "platform": other, "as_table": False}}},
+        "effort": {"problem": {**TOY, "platform": FAST}},
         "fig14": {"problem": TOY, "platforms": [FAST], "precision": "bf16"},
     }
 

@@ -219,7 +219,7 @@ def test_parts_that_were_measured_follow_what_files_hold(tmp_path, monkeypatch):
         asked.append(dict(platform.settings.contents))
         return {"latency_ms": [1.0] * len(X), "interval_ms": [[1.0, 1.0]] * len(X), "status": ["ok"] * len(X)}
 
-    monkeypatch.setattr(precisions, "_measured", measured)
+    monkeypatch.setattr(precisions, "measured", measured)
     with_file(monkeypatch)
     for content in ("one", "two", "one"):
         (tmp_path / "file").write_text(content)

@@ -26,7 +26,7 @@ NAMES = experiments.names()
 def test_they_are_listed_in_the_order_of_the_paper():
     assert NAMES == [
         "table3", "fig3", "fig5", "fig6", "fig7a", "fig7b", "fig7c", "fig8", "fig8-measured", "fig9", "fig10",
-        "fig10-measured", "fig11", "fig12", "fig13", "fig13-measured", "fig14", "new-device",
+        "fig10-measured", "fig11", "fig12", "fig13", "fig13-measured", "fig14", "effort", "new-device",
     ]  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def test_every_file_can_be_read_at_every_scale_and_says_what_stands_in(name, sca
 def problems_of(settings):
     """The problems of an experiment, each on each platform that it is searched on."""
     if hasattr(settings, "problem"):
-        return [replace(settings.problem, platform=platform) for platform in settings.platforms]
+        platforms = getattr(settings, "platforms", (settings.problem.platform,))
+        return [replace(settings.problem, platform=platform) for platform in platforms]
     return list(getattr(settings, "problems", {}).values())
 
 
