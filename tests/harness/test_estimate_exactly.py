@@ -154,6 +154,89 @@ def test_a_network_that_ran_in_one_part_only_says_nothing():
     assert estimate._between(some, part, some.seconds, geometric_mean) == pytest.approx(ERROR)
 
 
+# --- whether there is a pace ------------------------------------------------------------------------------------------
+
+
+def batch_of(*walls):
+    """Samples of networks that are visited in turn, for a millisecond each: what each of a network's samples took."""
+    made = []
+    for network, those in enumerate(walls):
+        log = SampleLog()
+        for number, wall in enumerate(those):
+            log.sample(1_000_000 * (number * len(walls) + network), wall, wall, 0, 1)
+            log.end_visit(number + 1, 0, 0, 0)
+        made.append(log.samples())
+    return made
+
+
+def four_networks(visits=16):
+    rng = np.random.default_rng(0)
+    return batch_of(*(rng.integers(1_000_000, 1_100_000, visits) for _ in range(4)))
+
+
+def undisturbed(samples):
+    return [np.ones(one.n, dtype=bool) for one in samples]
+
+
+def test_a_pace_needs_four_networks_of_twelve_visits():
+    def known(samples):
+        return [one is not None for one in estimate.estimate(samples, undisturbed(samples), "median")]
+
+    assert known(four_networks(12)) == [True] * 4
+    assert known(four_networks(11)) == [False] * 4
+    assert known(four_networks(12)[:3]) == [False] * 3
+    assert known([*four_networks(12), four_networks(11)[0]]) == [True] * 4 + [False]
+    # Visits whose samples do not count are none.
+    samples = four_networks(13)
+    masks = undisturbed(samples)
+    for mask in masks:
+        mask[:2] = False
+    assert estimate.estimate(samples, masks, "median") == [None] * 4
+
+
+def test_without_a_pace_the_error_is_that_of_the_statistic():
+    samples = four_networks()
+    visits = estimate._visits(samples, undisturbed(samples))
+    for statistic, typical in (("min", np.min), ("median", np.median)):
+        found = estimate.estimate(samples, undisturbed(samples), statistic)
+        error = estimate._spread(visits, visits.seconds, typical)
+        assert [(one.statistic, one.error) for one in found] == [(statistic, pytest.approx(error))] * 4
+        assert not any(one.slower.any() for one in found)
+
+
+@pytest.mark.parametrize(("better", "divided"), [(0.9, False), (0.8999, True)])
+def test_a_pace_is_divided_out_where_values_are_known_a_tenth_better_for_it(monkeypatch, better, divided):
+    samples = four_networks()
+    plain = estimate.estimate(samples, undisturbed(samples), "p15")[0].error
+    slower, unfelt = np.arange(64) / 100, np.array([0.0, 1e-3, 2e-3, 3e-3])
+    monkeypatch.setattr(estimate, "_paced", lambda *_: (slower, better * plain, unfelt))
+    found = estimate.estimate(samples, undisturbed(samples), "p15")
+    assert [one.statistic for one in found] == ["median" if divided else "p15"] * 4
+    errors = np.hypot(better * plain, unfelt) if divided else [plain] * 4
+    assert [one.error for one in found] == pytest.approx(errors)
+    assert found[1].slower == pytest.approx(np.arange(1, 64, 4) / 100 if divided else np.zeros(16))
+
+
+def test_the_pace_at_a_visit_that_does_not_count_lies_between_those_beside_it(monkeypatch):
+    samples = four_networks()
+    masks = undisturbed(samples)
+    masks[2][5] = masks[2][0] = False
+    slower = np.linspace(0, 0.0123456, 62)
+    monkeypatch.setattr(estimate, "_paced", lambda *_: (slower, 0.0, np.zeros(4)))
+    found = estimate.estimate(samples, masks, "p15")[2].slower
+    assert found[5] == pytest.approx((found[4] + found[6]) / 2, abs=1e-6)
+    assert found[0] == found[1]
+    assert found.tolist() == np.round(found, 6).tolist()  # as records hold it
+
+
+@pytest.mark.parametrize(("short_of", "there_is"), [(0.0, True), (1e-9, False)])
+def test_a_pace_has_to_make_visits_so_much_likelier(monkeypatch, short_of, there_is):
+    samples = four_networks()
+    visits = estimate._visits(samples, undisturbed(samples))
+    monkeypatch.setattr(estimate, "_choose", lambda beyond: (0.02 + 6 / len(beyond) - short_of, 3, 0.75))
+    assert (estimate._paced(visits, np.median) is not None) is there_is
+
+
 # --- how much networks feel of it -------------------------------------------------------------------------------------
 
 

@@ -81,6 +81,12 @@ def test_what_was_taken_since_serves_only_where_a_moment_is_given(store):
     assert values(store, since="2030-01-01T00:00:01").taken_since(NETWORKS) == {}
 
 
+@pytest.mark.parametrize(("effort", "found"), [("quick", 1), ("normal", 1), ("thorough", 0)])
+def test_what_was_taken_since_serves_where_no_more_effort_is_asked_for(store, effort, found):
+    values(store).put(measurement(protocol=profile("noisy", effort="normal")))
+    assert len(values(store, since="2030-01-01T00:00:00", effort=effort).taken_since(NETWORKS)) == found
+
+
 def test_what_another_super_network_has_is_not(store):
     values(store).put(measurement(supernet="other"))
     assert values(store).candidates(NETWORKS, NOISY) == {}

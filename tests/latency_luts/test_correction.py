@@ -225,3 +225,16 @@ def test_candidates_are_of_every_size():
     # Uniform choices would have a mean near 1.5 and hardly ever one at an end.
     assert 0.1 < np.mean(drawn.sum(axis=1) <= 1) < 0.5
     assert 0.1 < np.mean(drawn.sum(axis=1) >= 8) < 0.5
+
+
+def test_candidates_have_every_label_alike_whatever_their_size():
+    net = toy()
+    net.space = SearchSpace((Choice("w", WIDTHS), Choice("kind", WIDTHS, ordered=False), Choice("w", WIDTHS)))
+    drawn = correction._spread(net, 400, np.random.default_rng(0))
+    assert drawn.shape == (400, 3)
+    sizes = drawn[:, [0, 2]].sum(axis=1)
+    for size in (sizes <= 1, sizes >= 5):
+        labels = np.bincount(drawn[size, 1], minlength=4) / size.sum()
+        assert labels == pytest.approx([0.25] * 4, abs=0.1)
+    # What has an order is drawn as in a space without labels.
+    assert drawn[:, [0, 2]].tolist() == correction._spread(toy(), 400, np.random.default_rng(0))[:, [0, 2]].tolist()

@@ -12,6 +12,7 @@ from hwnas.latency_luts.correction import Correction
 from hwnas.latency_luts.resolutions import ResolutionTables
 from hwnas.supernets.blocks import Block, Slot
 from hwnas.supernets.errors import TableError
+from hwnas.supernets.one_stage import OneStage
 from hwnas.supernets.space import Choice, SearchSpace
 
 
@@ -151,6 +152,19 @@ def test_a_correction_is_of_each_block_and_once_of_the_network():
     means = {"head": 2.25, "a": 0.45, "b": 0.65, "c": 1.05}
     assert corrected.latency(NET, X) == pytest.approx([5.0 + by_hand(means, row) for row in X])
     assert corrected.mean_s(A) == 0.1  # uncorrected
+
+
+def test_a_stage_is_corrected_block_by_block_and_adds_nothing_of_the_whole_network():
+    stages = ("encoder", "decoder", "decoder")
+    slots = tuple(dataclasses.replace(slot, stage=stage) for slot, stage in zip(SLOTS, stages, strict=True))
+    net = Net("tiny", SPACE, slots)
+    corrected = dataclasses.replace(TABLE, correction=Correction({"network": 5.0, "table": 2.0, "block": 0.25}))
+    assert corrected.latency(OneStage(net, "encoder"), X) == pytest.approx([2.25] * 4)
+    # One run of it: x decides which of two blocks there is, and d whether there is another.
+    assert corrected.latency(OneStage(net, "decoder"), X) == pytest.approx([0.45, 0.45 + 1.05, 0.65, 0.65 + 0.45])
+    assert TABLE.latency(OneStage(net, "decoder"), X) == pytest.approx([0.1, 0.5, 0.2, 0.3])
+    assert corrected.latency(net, X).min() > 5.0
+    assert corrected.correction.constant == 5.0
 
 
 def test_a_correction_sees_the_block_itself():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -70,6 +72,12 @@ def test_what_is_trained_requires_gradients_and_statistics_do_not():
     assert [key for key, tensor in shared.tensors.items() if tensor.requires_grad] == ["w"]
     assert [tensor.shape for tensor in shared.parameters()] == [(2, 3)]
     assert all(tensor.is_leaf for tensor in shared.tensors.values())
+
+
+def test_a_layout_may_say_by_itself_what_is_trained():
+    layout = replace(LAYOUT, trained=frozenset({"bn.running_var"}))
+    assert [key for key in SHAPES if layout.is_trained(key)] == ["bn.running_var"]
+    assert [tensor.shape for tensor in SharedWeights(layout, state()).parameters()] == [(2,)]
 
 
 def test_a_state_is_cut_out_of_the_shared_tensors():
