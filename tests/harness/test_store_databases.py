@@ -230,6 +230,14 @@ def test_what_is_only_read_is_read_from_any_thread_with_what_is_in_the_log(tmp_p
                 connection.execute("DELETE FROM study")
 
 
+def test_a_file_is_read_by_a_uri_however_sqlite_is_built(tmp_path, monkeypatch):
+    """Debian's reads one without being asked; elsewhere a file of that name would be looked for."""
+    asked = []
+    monkeypatch.setattr(sqlite3, "connect", lambda name, **options: asked.append((name, options["uri"])))
+    _read_only(tmp_path / "s.db")
+    assert asked == [(f"{(tmp_path / 's.db').as_uri()}?mode=ro&immutable=1", True)]
+
+
 def test_a_log_is_out_of_reach_where_it_has_records_and_no_index_may_be_made(tmp_path, monkeypatch):
     path, log, index = (tmp_path / name for name in ("s.db", "s.db-wal", "s.db-shm"))
     found = []

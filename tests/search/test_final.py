@@ -117,6 +117,13 @@ def test_one_in_twenty_draws_is_enough(sigmas, wanted):
     assert set(candidates(archive, task_of(), {}, seed=0)) == wanted
 
 
+@pytest.mark.parametrize(("share", "wanted"), [(0.05, [0, 1]), (0.0475, [0])])
+def test_just_one_in_twenty_draws_is_enough(monkeypatch, share, wanted):
+    monkeypatch.setattr("hwnas.search.study.final.shares_on_front", lambda *_, **__: np.array([0.9, share]))
+    archive = archive_of(evaluation(0, 10.0, 70.0), evaluation(1, 11.0, 70.0))
+    assert candidates(archive, task_of(), {}, seed=0) == wanted
+
+
 def test_values_are_drawn_about_what_is_known_of_them_without_drift():
     """Everything took twice as long in the second batch: by the values as measured, 1 has no chance."""
     drift = Drift()
