@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hwnas.harness.measurement.convergence import Convergence, Rules, _agreeing, _trends, assess
-from hwnas.harness.measurement.pace import Calm
+from hwnas.harness.measurement.pace import Calm, Pace
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.measurement.statistics import tau
@@ -116,6 +116,26 @@ def test_a_network_that_slows_down_is_not_steady():
     assert found.steady == {0, 2}
     assert found.narrow == {0, 1, 2}
     assert not found.all_converged
+
+
+def test_rules_are_applied_to_what_is_left_without_the_hosts_pace(monkeypatch):
+    slowing = taken(*[[2.0] * 3] * 4, *[[2.5] * 3] * 4)
+    samples, pace = [level(1.0), slowing, level(3.0)], Pace(np.log([1.0] * 4 + [1.25] * 4), "median", 0.0)
+    given = []
+
+    def known(*arguments):
+        given.append(arguments)
+        return [None, pace, None]
+
+    monkeypatch.setattr("hwnas.harness.measurement.convergence.estimate", known)
+    found = converged(*samples)
+    assert found.paces == (None, pace, None)
+    assert found.steady == found.narrow == {0, 1, 2}
+    assert found.summaries[1].value == pytest.approx(2e-3)
+    ((of, undisturbed, statistic),) = given
+    assert [one is two for one, two in zip(of, samples, strict=True)] == [True] * 3
+    assert [one.tolist() for one in undisturbed] == [[True] * 24] * 3
+    assert statistic == "median"
 
 
 def test_where_the_whole_batch_slows_down_it_is_the_hosts_matter():
