@@ -10,7 +10,8 @@ import scripted_supernet
 
 from hwnas.harness import cache
 from hwnas.harness.measurement.measurement import SCHEMA, Measurement
-from hwnas.harness.measurement.protocol import EFFORTS, profile
+from hwnas.harness.measurement.pace import Pace
+from hwnas.harness.measurement.protocol import EFFORTS, THOROUGH, profile
 from hwnas.harness.measurement.samples import Samples
 from hwnas.harness.store import Store, measurements
 from hwnas.supernets.errors import StoreError, StoreFaultError
@@ -149,6 +150,11 @@ def test_what_was_taken_since_serves_where_it_was_worth_as_much_effort(taken, wa
     assert bool(serving(one, protocol=profile("noisy", effort=wanted))) == bool(taken_since(one, effort=wanted))
 
 
+def test_what_no_protocol_measured_is_worth_every_effort():
+    known = replace(measurement(), protocol=None, statistic="table", samples=Samples.none())
+    assert taken_since(known, effort=THOROUGH)["001"].latency_s == 1.25e-3
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -229,6 +235,14 @@ def test_a_statistic_is_taken_again_from_the_samples():
     assert cache.restated(known, NOISY) is known
     empty = replace(measurement(), samples=Samples.none())
     assert cache.restated(empty, QUIET) is empty
+
+
+def test_a_statistic_is_taken_again_without_the_pace_of_the_other():
+    slower = Pace(np.full(101, 0.1), "p15", 0.01)
+    again = cache.restated(measurement(pace=slower), QUIET)
+    assert again.pace is None
+    assert again.latency_s == pytest.approx(1.30e-3)
+    assert cache.restated(measurement(pace=slower), NOISY).pace is slower
 
 
 def test_a_quiet_hosts_values_serve_only_the_noisy_profile_as_it_is():
