@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -123,3 +124,10 @@ def test_what_is_saved_is_loaded_and_says_whose_it_is(tmp_path):
     assert loaded.tensors["w"].requires_grad
     with pytest.raises(UsageError, match=r"none\.pth"):
         SharedWeights.load(LAYOUT, tmp_path / "none.pth")
+
+
+def test_a_file_that_does_not_fit_is_named_when_it_is_loaded(tmp_path):
+    file = tmp_path / "other.pth"
+    torch.save({"state_dict": {"odd": torch.ones(1)}}, file)
+    with pytest.raises(UsageError, match=re.escape(f"weights '{file}': no checkpoint of net: it lacks w, ")):
+        SharedWeights.load(LAYOUT, file)
