@@ -29,6 +29,8 @@ SETTINGS = settings(
 SECONDS, BYTES = 2.0, 1 << 30
 # When a case that does not end is ended, and how much it can take of the machine.
 _HARD_SECONDS, _HARD_BYTES = 30.0, 4 << 30
+# What a test may take, in real time, however few cases it tries: as pyproject.toml has it.
+_TEST_SECONDS = 420.0
 
 
 def fuzz(test):
@@ -41,7 +43,7 @@ def fuzz(test):
             inner(*args, **kwargs)
 
     test.hypothesis.inner_test = case
-    return SETTINGS(test)
+    return pytest.mark.timeout(max(_TEST_SECONDS, SECONDS * N))(SETTINGS(test))
 
 
 @contextmanager

@@ -181,9 +181,9 @@ def test_dynasts_results(folder, content):
 
 
 @pytest.fixture(scope="session")
-def studies(tmp_path_factory):
+def studies(folder):
     """A store with a few studies, whose names are odd too; its file, and a key in it."""
-    file = tmp_path_factory.mktemp("studies") / "s.db"
+    file = folder / "studies.db"
     with Store.open(str(file)) as store:
         for name in ("s", "a#1", "#", "\u00fc/..", "\U0001d518"):
             found = search(NCF, objectives=["macs"], algorithm="random", evals=3, store=store, study=name)

@@ -14,7 +14,6 @@ from test_messages import KEYS, MEASUREMENT, NCF
 from test_resuming import SEARCH, opened, resumed
 from test_stores import read_all
 
-from hwnas.cli.configs import read_configs
 from hwnas.harness.quality.quality import Score
 from hwnas.harness.store import Store, schema
 from hwnas.search.study.run import search
@@ -35,9 +34,9 @@ COLUMNS = [(table.name, column.name) for table in schema.tables().sorted_tables 
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory):
+def whole(folder):
     """A store's file with a row of each kind, and a study that was interrupted."""
-    file = tmp_path_factory.mktemp("whole") / "s.db"
+    file = folder / "whole.db"
     with Store.open(str(file)) as store:
         search(NCF, **SEARCH, evals=12, store=store, study="s")
         store.put_measurement(MEASUREMENT.to_record())
@@ -72,7 +71,6 @@ def used(file):
         with Store.open(str(file), create=False) as store:
             read_all(store)
             opened(store)
-            refused_or_read(lambda: read_configs(["s#KEY", "s#1"], NCF.space, supernet="ncf", store=store.name))
             refused_or_read(lambda: resumed(store))
             refused_or_read(lambda: store.delete_measurements([1]))
             refused_or_read(lambda: store.delete_study("s"))

@@ -35,9 +35,9 @@ from hwnas.supernets.space import Choice, SearchSpace
 
 
 @pytest.fixture(scope="session")
-def store_file(tmp_path_factory):
+def store_file(folder):
     """A store's file, small, with a row of each kind."""
-    file = tmp_path_factory.mktemp("stored") / "s.db"
+    file = folder / "stored.db"
     with Store.open(str(file)) as store:
         search(NCF, objectives=["macs", "params"], algorithm="random", evals=4, store=store, study="s")
         store.put_measurement(MEASUREMENT.to_record())
