@@ -203,7 +203,7 @@ def _sensitivities(visits: _Visits, pace: FloatArray) -> tuple[FloatArray, Float
         determinant = a * c - b * b + 1e-12
         value, slope = (c * u - b * v) / determinant, (a * v - b * u) / determinant
     score = (log - value[network] - slope[network] * pace) * w
-    centred = pace - (total(pace) / total(np.ones(len(pace))))[network]
+    centred = pace - (total(pace) / np.bincount(network))[network]
     curvature = max(0.1, float(((1 - z) * w**2).mean()))
     error = np.sqrt(total((centred * score) ** 2)) / (curvature * (total(centred**2) + 1e-12))
     felt = (1 + slope) / max(0.1, 1 + _median(slope))
