@@ -227,9 +227,15 @@ def test_candidates_are_of_every_size():
     assert 0.1 < np.mean(drawn.sum(axis=1) >= 8) < 0.5
 
 
-def test_candidates_have_every_label_alike_whatever_their_size():
+def labelled():
+    """A network whose second layer has one of four kinds, which have no order."""
     net = toy()
     net.space = SearchSpace((Choice("w", WIDTHS), Choice("kind", WIDTHS, ordered=False), Choice("w", WIDTHS)))
+    return net
+
+
+def test_candidates_have_every_label_alike_whatever_their_size():
+    net = labelled()
     drawn = correction._spread(net, 400, np.random.default_rng(0))
     assert drawn.shape == (400, 3)
     sizes = drawn[:, [0, 2]].sum(axis=1)
@@ -238,3 +244,12 @@ def test_candidates_have_every_label_alike_whatever_their_size():
         assert labels == pytest.approx([0.25] * 4, abs=0.1)
     # What has an order is drawn as in a space without labels.
     assert drawn[:, [0, 2]].tolist() == correction._spread(toy(), 400, np.random.default_rng(0))[:, [0, 2]].tolist()
+
+
+def test_candidates_are_drawn_from_the_generator_and_labels_alone_take_more_of_it():
+    first, again = (correction._spread(labelled(), 50, np.random.default_rng(0)) for _ in range(2))
+    assert first.tolist() == again.tolist()
+    used, other = np.random.default_rng(0), np.random.default_rng(0)
+    correction._spread(toy(), 50, used)
+    other.binomial(3, other.random((50, 1)), size=(50, 3))
+    assert used.random() == other.random()
