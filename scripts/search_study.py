@@ -10,18 +10,24 @@ the problems, after 100 evaluations and after 200, over seeds 200 to 219, is
     python scripts/search_study.py ablate --on note10 resnet50 --rows default "initial design from small to large" \
         --marks 100 200 --seeds 20 --first 200
 
-Figures are means over the seeds and their standard errors. Everything but the times is the
-same on every run of the same versions on the same kind of processor.
+``--keep searches.jsonl`` writes every search down when it has ended: those that stand in the file are not run again, so
+a study that was interrupted goes on.
+
+Figures are means over the seeds and their standard errors. An algorithm whose search depends on how many evaluations
+there are searches anew for every mark. Everything but the times is the same on every run of the same versions on the
+same kind of processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +45,9 @@ from hwnas.supernets.space import Choice, FloatArray, IntArray, SearchSpace
 
 MARKS = (60, 80, 120, 180)
 FAR_MARKS = (180, 400, 1000, 2000)
+
+# An algorithm's name, and its settings.
+Contestant = tuple[str, Mapping[str, Any]]
 
 # The hypervolume of the best front that is known, from a local search that began with the union of 36 searches: 1 in
 # the figures. (447.914 until then, from 600,000 evaluations.)
@@ -181,20 +190,52 @@ def searched(bench: Bench, name: str, settings: Mapping[str, Any], evals: int, s
     return np.concatenate(told), spent
 
 
-def row(bench: Bench, label: str, name: str, settings: Mapping[str, Any], marks: Sequence[int], seeds: range) -> str:
+@dataclass(frozen=True)
+class Kept:
+    """Searches that have ended, a line of JSON each.
+
+    Attributes:
+        file: where they are; ``None``: nowhere, and every search runs.
+    """
+
+    file: Path | None
+
+    def searched(
+        self, bench: Bench, label: str, settings: Contestant, evals: int, seed: int
+    ) -> tuple[FloatArray, float]:
+        """Return what ``searched`` does, from the file where it is there."""
+        key = {"problem": bench.name, "row": label, "evals": evals, "seed": seed}
+        lines = self.file.read_text().splitlines() if self.file is not None and self.file.exists() else []
+        for one in map(json.loads, lines):
+            if key.items() <= one.items():
+                return np.array(one["objectives"]), one["seconds"]
+        F, spent = searched(bench, *settings, evals, seed)
+        if self.file is not None:
+            with self.file.open("a") as file:
+                file.write(json.dumps(key | {"seconds": spent, "objectives": F.tolist()}) + "\n")
+        return F, spent
+
+
+def row(bench: Bench, label: str, settings: Contestant, marks: Sequence[int], seeds: range, kept: Kept) -> str:
     """Return one line of a table: normalised hypervolume at each mark, and the search time."""
+    grows = getattr(algorithms.registry.provider(settings[0]), "GROWS", True)
     scores, times = [], []
     for seed in seeds:
-        F, spent = searched(bench, name, settings, max(marks), seed)
-        scores.append([hypervolume(F[:mark], bench.corner) / bench.best for mark in marks])
-        times.append(spent)
+        budgets = [max(marks)] if grows else marks
+        by_budget = [kept.searched(bench, label, settings, evals, seed) for evals in budgets]
+        found = by_budget * len(marks) if grows else by_budget
+        pairs = zip(marks, found, strict=True)
+        scores.append([hypervolume(F[:mark], bench.corner) / bench.best for mark, (F, _) in pairs])
+        times.append(found[-1][1])
     mean, error = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1) / np.sqrt(len(seeds))
     cells = " | ".join(f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True))
     return f"| {label} | {cells} | {np.mean(times):.1f} |"
 
 
-CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
+CONTESTANTS: dict[str, Contestant] = {
     "linas (default)": ("linas", {}),
+    # Told what the libraries' algorithms are: no objective is exact, and nothing is known of a sub-network's size.
+    "linas, as little known": ("linas", {"exact": False, "design": "random"}),
     "linas, paper": ("linas", {"preset": "paper"}),
     "nsga2": ("nsga2", {}),
     "nsga2, paper": ("nsga2", {"preset": "paper"}),
@@ -203,7 +244,11 @@ CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ctaea, paper": ("ctaea", {"preset": "paper"}),
     "moead, paper": ("moead", {"preset": "paper"}),
     "motpe": ("motpe", {}),
+    "optuna-gp": ("optuna-gp", {}),
+    "qlognehvi": ("qlognehvi", {}),
     "ofa-ga": ("ofa-ga", {}),
+    "predict-once": ("predict-once", {}),
+    "predict-once, stacked": ("predict-once", {"predictor": "stacked"}),
     "random": ("random", {}),
 }
 
@@ -236,21 +281,23 @@ class Asked:
         on: the problems, by their names in ``BENCHES``.
         rows: labels of the rows of the table; empty: all.
         marks: after how many evaluations to score.
+        kept: the searches that have ended.
     """
 
     seeds: range
     on: Sequence[str]
     rows: Sequence[str]
     marks: Sequence[int]
+    kept: Kept
 
-    def table(self, contestants: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+    def table(self, contestants: Mapping[str, Contestant]) -> None:
         """Print a table per problem, with a row per contestant: an algorithm and its settings, by its label."""
         for key in self.on:
             bench = BENCHES[key]()
             head(bench.name, self.marks)
-            for label, (name, settings) in contestants.items():
+            for label, settings in contestants.items():
                 if not self.rows or label in self.rows:
-                    show(row(bench, label, name, settings, self.marks, self.seeds))
+                    show(row(bench, label, settings, self.marks, self.seeds, self.kept))
 
 
 def compare(asked: Asked) -> None:
@@ -263,8 +310,8 @@ def far(asked: Asked) -> None:
     bench = note10()
     head(bench.name, FAR_MARKS)
     for label in ("nsga2, paper", "nsga2", "unsga3, paper", "random"):
-        show(row(bench, label, *CONTESTANTS[label], FAR_MARKS, asked.seeds))
-    show(row(bench, "linas (default)", "linas", {}, (180, 400), asked.seeds))
+        show(row(bench, label, CONTESTANTS[label], FAR_MARKS, asked.seeds, asked.kept))
+    show(row(bench, "linas (default)", ("linas", {}), (180, 400), asked.seeds, asked.kept))
 
 
 def ablate(asked: Asked) -> None:
@@ -293,9 +340,10 @@ def main() -> None:
     parser.add_argument("--on", nargs="+", choices=tuple(BENCHES), help="problems; all, to ablate the Note10 alone")
     parser.add_argument("--rows", nargs="+", default=(), help="rows of the table, by their labels; all")
     parser.add_argument("--marks", nargs="+", type=int, default=MARKS, help="after how many evaluations")
+    parser.add_argument("--keep", type=Path, help="a file of the searches that have ended, which do not run again")
     given = parser.parse_args()
     on = given.on or (["note10"] if given.what == "ablate" else list(BENCHES))
-    asked = Asked(range(given.first, given.first + given.seeds), on, given.rows, sorted(given.marks))
+    asked = Asked(range(given.first, given.first + given.seeds), on, given.rows, sorted(given.marks), Kept(given.keep))
     {"compare": compare, "ablate": ablate, "far": far}[given.what](asked)
 
 

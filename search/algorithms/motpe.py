@@ -9,19 +9,17 @@ import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._inner import penalised
+from hwnas.search.algorithms._model_based import renewed
 from hwnas.search.algorithms._observations import Observations
+from hwnas.search.algorithms._optuna import distribution, optuna_for, suggest
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.operators import reset
 from hwnas.search.sampling import row_keys, unseen_rows
-from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "MOTPE: tree-structured Parzen estimators, by Optuna (an optional package); any number of objectives"
 MAX_OBJECTIVES: int | None = None
 
 DEFAULTS = {"batch": 4, "first": 10, "candidates": 24}
-
-_RENEWALS = 8
 
 
 def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> Algorithm:
@@ -40,7 +38,7 @@ class ParzenSearch:
         self._rng = rng
         self._observations = Observations(problem, evals, settings["initial"])
         self._batch = int(settings["batch"])
-        self._optuna = _optuna()
+        self._optuna = optuna_for("motpe")
         self._study = self._optuna.create_study(
             directions=["minimize"] * problem.n_obj,
             sampler=self._optuna.samplers.TPESampler(
@@ -87,26 +85,15 @@ class ParzenSearch:
             active = space.active(x[None])[0]
             for column, choice in enumerate(space.choices):
                 if active[column] and (choice.needs is not None) is dependent:
-                    name, n = str(column), len(choice.values)
-                    x[column] = (
-                        trial.suggest_int(name, 0, n - 1) if choice.ordered
-                        else trial.suggest_categorical(name, range(n))
-                    )  # fmt: skip
+                    x[column] = suggest(trial, str(column), choice)
         suggested = space.canonical(x[None])
         taken = self._observations.seen | self._pending.keys()
-        x = self._renewed(suggested, taken)
-        if (x == suggested[0]).all():
-            self._pending[row_keys(x[None])[0]] = trial
+        new = renewed(space, suggested, taken, self._rng)
+        if (new == suggested).all():
+            self._pending[row_keys(new)[0]] = trial
         else:
             self._fail(trial)
-        return x
-
-    def _renewed(self, X: IntArray, taken: set[bytes]) -> IntArray:
-        for _ in range(_RENEWALS):
-            if len(unseen_rows(X, taken)):
-                break
-            X = self._problem.space.canonical(reset(self._problem.space, X, self._rng))
-        return np.asarray(X[0], dtype=np.int64)
+        return np.asarray(new[0])
 
     def _trial(self, x: IntArray, f: FloatArray) -> Any:
         space = self._problem.space
@@ -114,13 +101,10 @@ class ParzenSearch:
         return self._optuna.trial.create_trial(
             values=f.tolist(),
             params={str(column): int(x[column]) for column in active},
-            distributions={str(column): self._distribution(column) for column in active.tolist()},
+            distributions={
+                str(column): distribution(self._optuna, space.choices[column]) for column in active.tolist()
+            },
         )
-
-    def _distribution(self, column: int) -> Any:
-        choice, kinds = self._problem.space.choices[column], self._optuna.distributions
-        n = len(choice.values)
-        return kinds.IntDistribution(0, n - 1) if choice.ordered else kinds.CategoricalDistribution(range(n))
 
     def _drop_pending(self) -> None:
         """What was asked for and never observed has failed, as far as the sampler is concerned."""
@@ -131,14 +115,3 @@ class ParzenSearch:
     def _fail(self, trial: Any) -> None:
         if trial is not None:
             self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise UsageError(
-            "algorithm 'motpe' needs Optuna, which is not installed: python -m pip install 'hwnas[motpe]'"
-        ) from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna

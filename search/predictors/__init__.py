@@ -40,7 +40,7 @@ def fit(features: npt.ArrayLike, y: npt.ArrayLike, kind: str = "stacked") -> Pre
     Args:
         features: ``(n, d)``, such as masked one-hot features; constant columns are harmless.
         y: ``(n,)``, what to predict; finite.
-        kind: as registered: "ridge", "svr-rbf", "svr-linear", "stacked", "gp", "auto".
+        kind: as registered: "ridge", "svr-rbf", "svr-linear", "stacked", "gp", "mlp", "auto".
 
     Raises:
         UnknownNameError: no such kind.

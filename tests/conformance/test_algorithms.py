@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from botorch_here import needed_by
 from conforming import every_check, hold
 
 from hwnas.conformance.algorithms import SUITE, AlgorithmSubject, tiny_space
@@ -18,16 +19,26 @@ from hwnas.supernets.errors import UnknownNameError, UsageError
 # What takes exact objectives alone is tested in tests/search/test_exact.py.
 NAMES = [name for name in algorithms.names() if not getattr(algorithms.registry.provider(name), "NEEDS_EXACT", False)]
 # What holds of an algorithm holds with a short inner search as with a long one.
-SETTINGS = {"linas": {"inner_evals": 600, "population": 40}}
+SETTINGS = {
+    "linas": {"inner_evals": 600, "population": 40},
+    "optuna-gp": {"first": 20},
+    "predict-once": {"inner_evals": 600, "population": 40, "predictor": "ridge"},
+    "qlognehvi": {"first": 20, "batch": 10, "samples": 16, "candidates": 32, "starts": 1},
+}
+# Checks of 120 evaluations: the algorithms that think for a second about each begin to think later.
+LONG = {"new_canonical_vectors_and_progress", "bounds_steer_the_search"}
+LATER = {"optuna-gp": {"first": 106}, "qlognehvi": {"first": 106}}
 
 
-def subject(name):
-    return AlgorithmSubject(name, SETTINGS.get(name, {}))
+def subject(name, check=""):
+    later = LATER.get(name, {}) if check in LONG else {}
+    return AlgorithmSubject(name, SETTINGS.get(name, {}) | later)
 
 
 @pytest.mark.parametrize(("name", "check"), every_check(SUITE, NAMES))
 def test_every_algorithm(name, check):
-    hold(check, subject(name))
+    needed_by(name)
+    hold(check, subject(name, check.name))
 
 
 @pytest.mark.parametrize(("name", "n_obj"), [(n, m) for n in NAMES for m in (1, 2, 3, 5) if not subject(n).allows(m)])
@@ -47,7 +58,8 @@ def test_hash_seed_changes_nothing():
     """Sets and dicts of strings and bytes iterate in an order that PYTHONHASHSEED shuffles."""
     script = (
         "from hwnas.conformance.algorithms import AlgorithmSubject, layered_space; s = layered_space()\n"
-        f"for name, settings in (('linas', {SETTINGS['linas']}), ('nsga2', {{}}), ('motpe', {{}})):\n"
+        f"for name, settings in (('linas', {SETTINGS['linas']}), ('nsga2', {{}}), ('motpe', {{}}), "
+        "('optuna-gp', {'first': 55})):\n"
         "    print(AlgorithmSubject(name, settings).run(s, 2, 60)[0].tolist())"
     )
     outputs = set()

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from botorch_here import needed_by
 
 from hwnas.harness.store import Store
 from hwnas.search import algorithms, objectives
@@ -208,6 +209,7 @@ def test_what_the_algorithm_is_given(echo, score):
     ],
 )
 def test_an_interrupted_search_resumes_to_the_same_evaluations(score, store, algorithm, stop_after):
+    needed_by(algorithm)
     names = ["score", "macs"][: algorithms.registry.provider(algorithm).MAX_OBJECTIVES]
     options = {"objectives": names, "algorithm": algorithm, "seed": 3, "evals": 12, "settings": None}
     score.batched = False  # interrupted in the middle of a batch

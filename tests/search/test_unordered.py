@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from botorch_here import needed_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,8 +103,9 @@ def test_labels_are_drawn_uniformly_at_every_size(rng):
         assert counts.min() > 0.7 * counts.mean()
 
 
-@pytest.mark.parametrize("name", ["linas", "nsga2", "motpe", "age-moea"])
+@pytest.mark.parametrize("name", ["linas", "nsga2", "motpe", "age-moea", "optuna-gp", "predict-once", "qlognehvi"])
 def test_algorithms_search_it(name):
+    needed_by(name)
     problem = Problem(SPACE, ("latency", "ks"))
     settings = {"inner_evals": 300} if name == "linas" else {}
     algorithm = algorithms.create(name, problem, 24, np.random.default_rng(0), settings)
