@@ -117,7 +117,7 @@ def _row(result: Mapping[str, Any]) -> str:
     name = result["experiment"]
     cells = [
         f"**{name}**: {result['title']}",
-        f"{result['paper']}{_published(name)}",
+        f"{result['paper'] or 'not in the paper'}{_published(name)}",
         result["gist"],
         counted(result["claims"]) or "none is known",
         _spent(result["seconds"]) + _worked(result) + _when(result),

@@ -270,7 +270,7 @@ def _over_time(data: Mapping[str, Any]) -> Figure:
         title="Hypervolume against time",
         says=f"Means over the seeds; bars: 95 % intervals of the mean. {_unstable(data)}",
         data=traces,
-        layout={"xaxis": axis("seconds on the clock"), "yaxis": axis("hypervolume of the front")},
+        layout={"xaxis": axis("seconds on the clock", rangemode="tozero"), "yaxis": axis("hypervolume of the front")},
         table=_summary(data),
         height=380,
     )

@@ -137,7 +137,7 @@ def _list() -> None:
     table = TextTable([Column("name"), Column("in the paper", rank=2), Column("kind", rank=1), what])
     for name in experiments.names():
         head = experiments.shipped(name).head
-        table.add(name, head.paper, head.kind, head.title)
+        table.add(name, head.paper or "no", head.kind, head.title)
     results().print(table)
 
 
