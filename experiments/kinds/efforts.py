@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.experiments import effort_figures
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, above, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, Remarks, above, mean_interval
+from hwnas.experiments.effort_figures import mean_hypervolume, over_seeds
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import platform_files
 from hwnas.experiments.measured import measured
@@ -20,21 +22,8 @@ from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.timed import OWN, TimedSearch, for_evaluations, for_seconds
 from hwnas.search.hypervolume import hypervolume, non_dominated
-from hwnas.search.report.figures import (
-    Cell,
-    Figure,
-    PageTable,
-    Trace,
-    axis,
-    by_status,
-    colour,
-    error_bars,
-    hollow_key,
-    rounded,
-    symbol,
-    text,
-)
-from hwnas.search.words import MISSING, number, quality_title
+from hwnas.search.report.figures import Cell, PageTable
+from hwnas.search.words import number
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import json_number
@@ -212,13 +201,6 @@ def _volumes(F: FloatArray, worst: float, fronts: Sequence[Sequence[int]]) -> li
     return [json_number(volume(F[list(rows)]) / whole) if whole else None for rows in fronts]
 
 
-def _at(data: Mapping[str, Any], search: str, evals: int, what: str) -> FloatArray:
-    """Return a quantity of a search over the seeds, ``(n_seeds,)``."""
-    return np.array(
-        [one[what] for one in data["runs"] if one["search"] == search and one["evals"] == evals], dtype=np.float64
-    )
-
-
 def verdicts(settings: EffortSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:
     """Test the claims, seed by seed: both searches had the same time on the same machine."""
     made = []
@@ -226,10 +208,10 @@ def verdicts(settings: EffortSettings, data: Mapping[str, Any]) -> list[ClaimVer
         first, second = claim.order
         for evals in data["evals"]:
             interval = mean_interval(
-                _at(data, first, evals, "hypervolume") - _at(data, second, evals, "hypervolume")
+                over_seeds(data, first, evals, "hypervolume") - over_seeds(data, second, evals, "hypervolume")
             )  # fmt: skip
             value, low, high = (json_number(end) for end in (interval.value, interval.low, interval.high))
-            seconds = float(np.mean(_at(data, data["searches"][0], evals, "seconds")))
+            seconds = float(np.mean(over_seeds(data, data["searches"][0], evals, "seconds")))
             place = f"{data['platform']}, after {seconds:.0f} s ({evals} evaluations of {data['searches'][0]})"
             statistic = f"hypervolume of {first} less that of {second}"
             made.append(ClaimVerdict(claim.says, place, above(interval, 0.0), statistic, value, low, high, "above 0"))
@@ -237,99 +219,8 @@ def verdicts(settings: EffortSettings, data: Mapping[str, Any]) -> list[ClaimVer
 
 
 def sections(_experiment: Experiment, data: Mapping[str, Any], _published: PublishedFigures | None) -> list[Section]:
-    """Return hypervolume against time on the clock, and a table of both with the evaluations."""
-    lead = (
-        f"{data['supernet']} on {data['platform']}. Each search had the time that {data['searches'][0]} took for its "
-        "evaluations and its final front. All fronts of a seed were then measured in full, side by side; 1 is the "
-        "hypervolume of all of them together."
-    )
-    found = "What the first seed's searches had found after the longest time, measured in full side by side."
-    return [
-        Section("Hypervolume after the same time", lead, [_over_time(data)], _summary(data)),
-        Section("The fronts", found, [_fronts(data)]),
-    ]
-
-
-def _over_time(data: Mapping[str, Any]) -> Figure:
-    traces = []
-    for place, name in enumerate(data["searches"]):
-        every = [(evals, _interval(data, name, evals)) for evals in data["evals"]]
-        x = [float(np.mean(_at(data, name, evals, "seconds"))) for evals, _ in every]
-        bounds = [None if np.isnan(one.low) else (one.low, one.high) for _, one in every]
-        y = [json_number(one.value) for _, one in every]
-        traces.append(
-            {
-                "type": "scatter", "mode": "lines+markers", "name": text(name), "x": rounded(x), "y": rounded(y),
-                "marker": {"color": colour(place), "symbol": symbol(place), "size": 9},
-                "line": {"color": colour(place), "width": 1}, "error_y": error_bars(y, bounds, colour(place)),
-                "hovertemplate": "%{x} s: %{y}<extra></extra>",
-            }
-        )  # fmt: skip
-    return Figure(
-        id="efforts",
-        title="Hypervolume against time",
-        says=f"Means over the seeds; bars: 95 % intervals of the mean. {_unstable(data)}",
-        data=traces,
-        layout={"xaxis": axis("seconds on the clock", rangemode="tozero"), "yaxis": axis("hypervolume of the front")},
-        table=_summary(data),
-        height=380,
-    )
-
-
-def _unstable(data: Mapping[str, Any]) -> str:
-    every = [status for one in data["fronts"] for status in one["status"]]
-    return (
-        f"Of {len(every)} sub-networks that were measured for it, {every.count('unstable') or 'none'} did not converge."
-    )
-
-
-def _fronts(data: Mapping[str, Any]) -> Figure:
-    """Draw the fronts of the first seed by what was measured in the end."""
-    shared, title = data["fronts"][0], quality_title(data["quality"])
-    row_of = {key: row for row, key in enumerate(shared["keys"])}
-    last = [one for one in data["runs"] if (one["seed"], one["evals"]) == (shared["seed"], data["evals"][-1])]
-    traces: list[Trace] = []
-    rows: list[list[Cell]] = []
-    for place, one in enumerate(last):
-        drawn = [row for row in (row_of[key] for key in one["front"]) if shared["latency_ms"][row] is not None]
-        drawn.sort(key=lambda row: float(shared["latency_ms"][row]))
-        x, y, status = ([shared[name][row] for row in drawn] for name in ("latency_ms", "values", "status"))
-        trace: Trace = {
-            "type": "scatter", "mode": "markers", "name": text(one["search"]), "x": rounded(x), "y": rounded(y),
-            "marker": {"color": colour(place), "symbol": symbol(place), "size": 8},
-            "hovertemplate": "%{x} ms, %{y}<extra></extra>",
-        }  # fmt: skip
-        traces += by_status(trace, [each == "unstable" for each in status])
-        rows += [
-            [one["search"], shared["keys"][row], *row_cells]
-            for row, *row_cells in zip(drawn, x, y, status, strict=True)
-        ]
-    hollow = [hollow_key()] if any(row[-1] == "unstable" for row in rows) else []
-    return Figure(
-        id="fronts",
-        title="What each has found",
-        says="Values of one batch, by the search that found the sub-network.",
-        data=[*traces, *hollow],
-        layout={"xaxis": axis("latency (ms)"), "yaxis": axis(title)},
-        table=PageTable(["search", "network", "latency (ms)", title, "status"], rows),
-        height=420,
-    )
-
-
-def _interval(data: Mapping[str, Any], search: str, evals: int) -> ConfidenceInterval:
-    return mean_interval(_at(data, search, evals, "hypervolume"))
-
-
-def _summary(data: Mapping[str, Any]) -> PageTable:
-    rows: list[list[Cell]] = []
-    for evals in data["evals"]:
-        for name in data["searches"]:
-            found = _interval(data, name, evals)
-            seconds, evaluations = (float(np.mean(_at(data, name, evals, one))) for one in ("seconds", "evaluations"))
-            sure = "" if np.isnan(found.low) else f" ({found.low:.3f} to {found.high:.3f})"
-            value = MISSING if np.isnan(found.value) else f"{found.value:.3f}{sure}"
-            rows.append([name, f"{seconds:.0f}", number(evaluations, 3), value])
-    return PageTable(["search", "seconds", "evaluations", "hypervolume of its front"], rows, "Means over the seeds.")
+    """Return hypervolume against time on the clock, with a table of it, and the fronts of the first seed."""
+    return effort_figures.sections(data)
 
 
 def table(data: Mapping[str, Any]) -> PageTable:
@@ -344,6 +235,6 @@ def table(data: Mapping[str, Any]) -> PageTable:
 def gist(data: Mapping[str, Any]) -> str:
     """Return the hypervolumes after the longest time."""
     evals = data["evals"][-1]
-    seconds = float(np.mean(_at(data, data["searches"][0], evals, "seconds")))
-    reached = (f"{name} {number(_interval(data, name, evals).value, 3)}" for name in data["searches"])
+    seconds = float(np.mean(over_seeds(data, data["searches"][0], evals, "seconds")))
+    reached = (f"{name} {number(mean_hypervolume(data, name, evals).value, 3)}" for name in data["searches"])
     return f"after {seconds:.0f} s: {', '.join(reached)}"
