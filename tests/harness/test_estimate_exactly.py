@@ -237,6 +237,23 @@ def test_a_pace_has_to_make_visits_so_much_likelier(monkeypatch, short_of, there
     assert (estimate._paced(visits, np.median) is not None) is there_is
 
 
+def test_the_batch_as_a_whole_keeps_the_values_of_its_statistic_without_the_pace():
+    visits, pace = unequal(np.ones(9), 0.005)
+    slower, spread, unfelt = estimate._paced(visits, np.min)
+
+    def values(seconds, typical):
+        return np.log([typical(seconds[visits.network[visits.of] == number]) for number in range(9)])
+
+    calm = visits.without(slower)
+    kept = values(visits.seconds, np.min) - values(calm, np.median)
+    assert np.median(kept) == pytest.approx(0.0, abs=1e-12)
+    assert unfelt.tolist() == [0.0] * 9
+    assert spread == pytest.approx(estimate._spread(visits, calm, np.median))
+    # What is divided out follows the host's pace, and is as large.
+    assert np.corrcoef(slower, pace)[0, 1] > 0.99
+    assert np.ptp(slower) == pytest.approx(np.ptp(pace), rel=0.1)
+
+
 # --- how much networks feel of it -------------------------------------------------------------------------------------
 
 
