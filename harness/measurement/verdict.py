@@ -100,7 +100,7 @@ def more_time(protocol: TimingProtocol, spent_s: float, times: int = 2) -> str:
     """
     longer_s = times * protocol.cap_s
     if spent_s > _OVER * protocol.cap_s:
-        longer_s = max(longer_s, math.ceil(times * spent_s))
+        longer_s = math.ceil(times * spent_s)
     return f"--cap {longer_s:g}"
 
 

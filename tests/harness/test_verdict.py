@@ -259,7 +259,14 @@ def test_two_percent_are_worth_naming():
 
 @pytest.mark.parametrize(
     ("spent_s", "times", "option"),
-    [(1.9, 2, "--cap 4"), (2.1, 2, "--cap 4"), (17.0, 2, "--cap 34"), (17.2, 4, "--cap 69"), (0.0, 4, "--cap 8")],
+    [
+        (1.9, 2, "--cap 4"),
+        (2.5, 2, "--cap 4"),
+        (2.51, 2, "--cap 6"),
+        (17.0, 2, "--cap 34"),
+        (17.2, 4, "--cap 69"),
+        (0.0, 4, "--cap 8"),
+    ],
 )
 def test_more_time_is_more_than_was_spent(spent_s, times, option):
     """The least number of samples of a slow network may take longer than the cap says."""
