@@ -36,11 +36,11 @@ def samples(n=50, cpu=1.0, **per_visit):
     )
 
 
-def verdict(taken=None, threads=1, narrow=True, steady=True, ranked=True, **more):
+def verdict(taken=None, threads=1, narrow=True, steady=True, ranked=True, spent_s=2.0, **more):
     taken = samples() if taken is None else taken
     summary = summarise(taken.seconds, np.ones(taken.n, dtype=bool), "p10")
     rules = Rules(narrow, steady, ranked)
-    return judge(taken, summary, NOISY, threads=threads, rules=rules, spent_s=2.0, **more)
+    return judge(taken, summary, NOISY, threads=threads, rules=rules, spent_s=spent_s, **more)
 
 
 def test_what_has_settled_is_ok():
@@ -271,3 +271,7 @@ def test_two_percent_are_worth_naming():
 def test_more_time_is_more_than_was_spent(spent_s, times, option):
     """The least number of samples of a slow network may take longer than the cap says."""
     assert more_time(NOISY, spent_s, times) == option
+
+
+def test_a_slow_network_is_told_to_take_longer_than_it_did():
+    assert verdict(narrow=False, spent_s=17.0).reason.endswith(f"after 17.0 s; {LONGER.format(cap=34)}")
