@@ -121,7 +121,8 @@ def bytes_of(tensor: torch.Tensor) -> memoryview:
     import torch
 
     plain = tensor.detach().contiguous().cpu().reshape(-1)
-    return plain.view(torch.uint8).numpy().data
+    # What has no entries may have strides of 0, which cannot be viewed as bytes.
+    return plain.view(torch.uint8).numpy().data if len(plain) else memoryview(b"")
 
 
 def combined(parts: Sequence[str]) -> str:

@@ -26,12 +26,16 @@ class NamesInputs(SuperNetwork, Protocol):
     Attributes:
         input_names: in the order in which sub-networks take them.
         examples: inputs of one sample, in that order.
+        one_batch: why it runs on batches of one size alone, those of the examples; "": it runs on any.
     """
 
     examples: Inputs
 
     @property
     def input_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def one_batch(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ def inputs_of(batch: Any, net: NamesInputs, what: str) -> Inputs:
     for name, one, example in zip(names, found, net.examples, strict=True):
         if not isinstance(one, torch.Tensor) or one.shape[1:] != example.shape[1:] or one.dtype != example.dtype:
             raise DataError(f"{what}: {name} is {_said(one)}; expected {_said(example)} for each sample")
+        if net.one_batch and one.shape != example.shape:
+            raise DataError(f"{what}: {name} is {_said(one)}; expected {_said(example)}: the model {net.one_batch}")
     return found
 
 

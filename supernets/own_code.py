@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import walk_tb
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from hwnas.supernets.contents import SHOWN, Content, combined
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.plug_ins import FAILURES, described
 from hwnas.supernets.quoting import shortened
+
+# The packages whose lines tell a user nothing about an error of the user's code.
+_NOT_OWN = {"hwnas", "torch", *sys.stdlib_module_names}
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,28 @@ def explained(error: BaseException, file: str | None = None) -> str:
 
     Args:
         error: the exception.
-        file: the name of the file; ``None``: the place of the innermost frame is named.
+        file: the name of the file; ``None``: the function may lie anywhere.
     """
-    frames = list(walk_tb(error.__traceback__))
-    own = [at for at in frames if at[0].f_code.co_filename == file] if file is not None else frames
-    where = f" ({Path(own[-1][0].f_code.co_filename).name}, line {own[-1][1]})" if own else ""
-    return f"{shortened(described(error))}{where}"
+    where = place_of(error, file)
+    return f"{shortened(described(error))}{f' ({where})' if where else ''}"
+
+
+def place_of(error: BaseException, file: str | None = None) -> str:
+    """Return where in a user's code an exception was raised: "model.py, line 12"; "" if that is not known.
+
+    Args:
+        error: the exception.
+        file: the name of the user's file; ``None``: its code is what belongs neither to Python, nor to torch, nor to
+            hwnas, whatever the names of the folders are.
+    """
+    frames = ((frame.f_code.co_filename, line, frame) for frame, line in walk_tb(error.__traceback__))
+    own = [(path, line) for path, line, frame in frames if (_is_own(frame) if file is None else path == file)]
+    return f"{Path(own[-1][0]).name}, line {own[-1][1]}" if own else ""
+
+
+def _is_own(frame: FrameType) -> bool:
+    root = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return root not in _NOT_OWN and not frame.f_code.co_filename.startswith("<")  # as "<frozen importlib>"
 
 
 @contextlib.contextmanager

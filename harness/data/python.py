@@ -119,6 +119,8 @@ class OwnTask:
         pairs = zip(_several(outputs), _several(teacher), strict=True)
         compare: Callable[[Any, Any], torch.Tensor] = _kl if self._soft == _KL else _mse
         found = [compare(one, other) for one, other in pairs if one.is_floating_point()]
+        if not found:
+            raise DataError(f"{self.name}: no output is of floating-point numbers, so there is nothing to imitate")
         return sum(found[1:], start=found[0])
 
     @cached_property

@@ -50,7 +50,7 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
         )
     batches, said, examples = _batches(name, spec, net)
     if options.subset is not None:
-        batches = _first(batches, options.subset)
+        batches = batches[: options.subset] if net.one_batch else _first(batches, options.subset)
     return EvaluatedQuality(
         name=f"{name}:{argument}" if argument else name,
         metric=measure,
@@ -82,10 +82,10 @@ def _parsed(name: str, argument: str) -> tuple[str, dict[str, str]]:
 
 def _batches(name: str, spec: str, net: NamesInputs) -> tuple[list[Inputs], str, dict[str, Content]]:
     if not spec:
-        return [_drawn(net)], f"{_DRAWN} inputs drawn like the example's", {}
+        return _drawn(net), f"{_DRAWN} inputs drawn like the example's", {}
     found = read(spec, name)
     batches = [inputs_of(batch, net, f"{name}: {spec}") for batch in found.given]
-    count = sum(len(batch[0]) for batch in batches)
+    count = len(batches) if net.one_batch else sum(len(batch[0]) for batch in batches)
     return batches, f"{count:,} inputs of {spec}", {"fidelity inputs": found.content}
 
 
@@ -99,23 +99,25 @@ def _first(batches: Sequence[Inputs], count: int) -> list[Inputs]:
     return kept
 
 
-def _drawn(net: NamesInputs) -> Inputs:
+def _drawn(net: NamesInputs) -> list[Inputs]:
     """Return seeded inputs like the example: normal with its mean and deviation, or its whole numbers in any order."""
     import torch
 
     rng = torch.Generator().manual_seed(_SEED)
+    if net.one_batch:
+        return [tuple(_like(one, one.shape, rng) for one in net.examples) for _ in range(_DRAWN)]
+    shapes = [(_DRAWN, *one.shape[1:]) if one.shape[:1] == (1,) else None for one in net.examples]
+    # What is no input of one sample, such as a table, is the same for all samples.
+    return [tuple(_like(one, shape, rng) if shape else one for one, shape in zip(net.examples, shapes, strict=True))]
 
-    def like(one: torch.Tensor) -> torch.Tensor:
-        if not one.dim() or one.shape[0] != 1:
-            return one
-        shape = (_DRAWN, *one.shape[1:])
-        if one.is_floating_point():
-            deviation = float(one.std()) if one.numel() > 1 else 1.0
-            return torch.randn(shape, generator=rng) * (deviation or 1.0) + float(one.mean())
-        places = torch.randint(one.numel(), shape, generator=rng)
-        return one.reshape(-1)[places]
 
-    return tuple(like(one) for one in net.examples)
+def _like(one: torch.Tensor, shape: Sequence[int], rng: torch.Generator) -> torch.Tensor:
+    import torch
+
+    if one.is_floating_point():
+        deviation = float(one.std()) if one.numel() > 1 else 1.0
+        return torch.randn(shape, generator=rng, dtype=one.dtype) * (deviation or 1.0) + float(one.mean())
+    return one.reshape(-1)[torch.randint(one.numel(), shape, generator=rng)]
 
 
 # --- measures --------------------------------------------------------------------------------------------------------
@@ -137,12 +139,19 @@ def _top1(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def _vectors(output: torch.Tensor) -> torch.Tensor:
-    """Return the vectors to compare: of tokens or samples, and of images the whole."""
-    return output.flatten(1) if output.dim() >= _OF_IMAGES or output.dim() == 1 else output
+    """Return the vectors to compare: of tokens or samples, and of images the whole.
+
+    Of a single number per sample only the sign would count, so those of a batch are one vector.
+    """
+    if output.dim() <= 1 or output.numel() == len(output):
+        return output.reshape(1, -1)
+    return output.flatten(1) if output.dim() >= _OF_IMAGES else output
 
 
 def _classes(output: torch.Tensor) -> torch.Tensor:
     """Return scores with the classes last: they are the second dimension of images, as in torch's losses."""
+    if output.dim() <= 1:
+        return output.reshape(1, -1)
     return output.movedim(1, -1) if output.dim() >= _OF_IMAGES else output
 
 
@@ -191,4 +200,4 @@ class _Fidelity:
 
     def _per_sample(self, found: torch.Tensor, wanted: torch.Tensor) -> FloatArray:
         values = self.measure(found, wanted)
-        return np.asarray(values.reshape(len(found), -1).double().mean(1))
+        return np.asarray(values.reshape(len(values), -1).double().mean(1))

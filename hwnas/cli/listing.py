@@ -106,6 +106,8 @@ def show(supernet: Supernet, json: JsonFile = None) -> None:
             f"{macs:,} MACs",
             markup=False,
         )
+        if one_batch := getattr(net, "one_batch", ""):
+            remark(f"it {one_batch}")
 
 
 def _choices(net: SuperNetwork) -> list[dict[str, Any]]:

@@ -43,8 +43,7 @@ def analysed(program: Program) -> Analysis:
 class _Analyser:
     def __init__(self, program: Program) -> None:
         self._program = program
-        alone = "" if program.samples > 1 else "it does not run on several samples"
-        self._batch = Axis(program.samples, alone, batch=True)
+        self._batch = Axis(program.samples, _one_batch(program), batch=True)
         self._axes: dict[str, tuple[tuple[Axis, ...], ...]] = {}
         self._weights = {node.name for node in program.nodes if node.op == WEIGHT}
         # A layer's weight may be computed of the model's, as its transpose.
@@ -110,6 +109,13 @@ class _Analyser:
             for axis in self._axes[name][0]:
                 if any(leaf.batch for leaf in axis.leaves()):
                     fix(axis, "a weight has one entry per sample")
+
+
+def _one_batch(program: Program) -> str:
+    """Return why a program runs on batches of one size alone; "": it is not known to."""
+    if not any(node.shape[:1] == (program.samples,) for node in program.inputs):
+        return "none of its example inputs has a first dimension of 1, for one sample"
+    return "" if program.samples > 1 else "its code does not run on several samples"
 
 
 def _leaf(size: int) -> Axis:

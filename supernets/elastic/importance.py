@@ -71,7 +71,7 @@ def ranked(scores: Mapping[Axis, FloatArray]) -> dict[Axis, IntArray]:
 
 def add(scores: dict[Axis, FloatArray], axis: Axis, along: FloatArray) -> None:
     """Add values along an axis, in units of their mean, to the scores of its leaves."""
-    mean = along.mean()
+    mean = along.mean() if along.size else 0.0
     if mean > 0:
         for leaf, part in per_leaf(axis, along / mean):
             if leaf in scores:

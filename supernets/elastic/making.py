@@ -21,7 +21,7 @@ from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, GRADIENTS, IMPOR
 from hwnas.supernets.elastic.program import Program
 from hwnas.supernets.elastic.rebuild import Rebuilder
 from hwnas.supernets.elastic.sets import Wanted
-from hwnas.supernets.elastic.tracing import Inputs, traced
+from hwnas.supernets.elastic.tracing import Inputs, listed, samples_for, traced
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.own_batches import inputs_of
 from hwnas.supernets.own_code import explained, printing_aside
@@ -87,7 +87,7 @@ def from_module(
 def _analysed(module: nn.Module, inputs: Inputs, what: str) -> Analysis:
     """Return the program for any batch, or else for single samples, if the model's code has their number in it."""
     try:
-        analysis = analysed(traced(module, inputs, what))
+        analysis = analysed(traced(module, inputs, what, samples_for(inputs)))
         if not analysis.batch.fixed:
             _check_agrees(analysis, module, inputs, what)
             return analysis
@@ -106,16 +106,24 @@ def _check_agrees(analysis: Analysis, module: nn.Module, inputs: Inputs, what: s
             found = flat(Rebuilder(analysis).whole()(*_examples(inputs, analysis.program)))
         except FAILURES as error:
             raise UsageError(f"{what}: what was traced does not run: {explained(error)}") from error
-    for one, other in zip(wanted, found, strict=True):
-        scale = max(1.0, float(one.abs().max()))
-        if one.shape != other.shape or not bool(((one - other).abs().nan_to_num() <= _AGREES * scale).all()):
-            raise UsageError(f"{what}: what was traced gives other outputs than the model, so it cannot be used")
+    if len(wanted) != len(found) or not all(map(_agree, wanted, found)):
+        raise UsageError(f"{what}: what was traced gives other outputs than the model, so it cannot be used")
+
+
+def _agree(wanted: torch.Tensor, found: torch.Tensor) -> bool:
+    """Return whether two outputs differ by rounding at most; what is no number in one is none in the other."""
+    if wanted.shape != found.shape or wanted.dtype != found.dtype:
+        return False
+    one, other = (x if x.is_complex() else x.double() for x in (wanted, found))
+    finite = one[one.isfinite()].abs()
+    scale = max(1.0, float(finite.max()) if len(finite) else 0.0)
+    return torch.allclose(other, one, rtol=0, atol=_AGREES * scale, equal_nan=True)
 
 
 def _examples(inputs: Inputs, program: Program) -> list[torch.Tensor]:
     if isinstance(inputs, Mapping):
-        return [inputs[node.name] for node in program.inputs]
-    return [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+        return [inputs[node.target] for node in program.inputs]
+    return listed(inputs)
 
 
 def _working(analysis: Analysis, wanted: Wanted, examples: list[torch.Tensor], what: str) -> ElasticModel:

@@ -104,7 +104,13 @@ class ElasticModel(BlockCounts):
     @property
     def input_names(self) -> tuple[str, ...]:
         """The names of the model's inputs, in the order in which sub-networks take them."""
-        return tuple(node.name for node in self.program.inputs)
+        return tuple(node.target for node in self.program.inputs)
+
+    @property
+    def one_batch(self) -> str:
+        """Why it runs on batches of one size alone, as a sentence; "": it runs on any."""
+        axis = self.elastic.analysis.batch
+        return f"runs on batches of {axis.size} alone: {axis.fixed}" if axis.fixed else ""
 
     @property
     def data(self) -> str:
@@ -194,12 +200,8 @@ class ElasticModel(BlockCounts):
         """Return the one stage of a model."""
         from hwnas.supernets.elastic.tracing import repeated
 
-        axis = self.elastic.analysis.batch
-        if axis.fixed and batch != axis.size:
-            raise UsageError(
-                f"super-network {self.name!r}: runs on batches of {axis.size} alone, since its code fixes their size: "
-                f"{axis.fixed}"
-            )
+        if self.one_batch and batch != self.elastic.analysis.batch.size:
+            raise UsageError(f"super-network {self.name!r}: {self.one_batch}")
         inputs = tuple(repeated(one, batch) for one in self.examples)
         return (Stage("network", self.build(config, weights), inputs, self.input_names),)
 

@@ -40,7 +40,8 @@ class Node:
     Attributes:
         name: unique.
         op: ``INPUT``, ``WEIGHT``, ``CALL`` or ``OUTPUT``.
-        target: of a call the operator ("aten.linear.default"); of a weight its name in the model's state.
+        target: of a call the operator ("aten.linear.default"); of a weight its name in the model's state; of an input
+            what the user calls it.
         args: arguments, with ``Ref`` for other nodes' results.
         kwargs: likewise.
         shapes: of the tensors that it gives, as they were traced.

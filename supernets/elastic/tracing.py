@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import re
 import warnings
@@ -17,13 +18,11 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from hwnas.supernets.elastic.inlining import inline, operator_of
 from hwnas.supernets.elastic.program import CALL, GETITEM, INPUT, OUTPUT, WEIGHT, Node, Program, Ref, needed
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.own_code import explained
+from hwnas.supernets.own_code import place_of
 from hwnas.supernets.plug_ins import FAILURES
-
-# The batch that is traced: no 1, which torch takes for a size that is always 1.
-SAMPLES = 3
 
 Inputs = torch.Tensor | Sequence[torch.Tensor] | Mapping[str, torch.Tensor]
 
@@ -40,10 +39,30 @@ _LIKE_ANOTHER = ("reshape_as", "view_as")
 _VIEWS = ("view", "reshape", "transpose", "permute", "select", "slice", "unsqueeze", "squeeze", "expand", "t", "narrow")
 # Those of a part whose change has a function that returns the whole.
 _PARTS = ("select", "slice")
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_TORCH = f"{Path(torch.__file__).parent}/"
+# A line of a stack trace; files in angle brackets are none.
+_FRAME = re.compile(r'File "([^"<]+)", line (\d+)')
+# torch's words for code that asks what a tensor's values are.
+_OF_VALUES = "data-dependent"
 
 
-def traced(module: nn.Module, inputs: Inputs, what: str, samples: int = SAMPLES) -> Program:
+def samples_for(inputs: Inputs) -> int:
+    """Return a number of samples to trace a model with, if it is to run on any number of them.
+
+    It is no 1, which torch takes for a size that is always 1, and not the first size of an input that has no samples.
+    """
+    taken = {one.shape[0] for one in listed(inputs) if one.dim()}
+    return next(number for number in itertools.count(3) if number not in taken)
+
+
+def listed(inputs: Inputs) -> list[torch.Tensor]:
+    """Return example inputs in the order in which they were given."""
+    if isinstance(inputs, Mapping):
+        return list(inputs.values())
+    return [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+
+
+def traced(module: nn.Module, inputs: Inputs, what: str, samples: int) -> Program:
     """Return the program of a module in evaluation mode.
 
     Args:
@@ -57,9 +76,8 @@ def traced(module: nn.Module, inputs: Inputs, what: str, samples: int = SAMPLES)
     """
     args, kwargs = _arguments(inputs, samples)
     fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(
-        False
-    )  # a fused encoder layer is one call, in which nothing can be told apart
+    # A fused encoder layer is one call, in which nothing can be told apart.
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), _quietly():
             exported = torch.export.export(module.eval(), args, kwargs, strict=False)
@@ -67,6 +85,7 @@ def traced(module: nn.Module, inputs: Inputs, what: str, samples: int = SAMPLES)
         raise UsageError(f"{what}: cannot be traced by torch.export: {_reason(error)}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+    inline(exported.graph_module)
     return _Recorder(exported, what, samples).program()
 
 
@@ -76,8 +95,9 @@ def _quietly() -> Iterator[None]:
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
+    aside = io.StringIO()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -87,8 +107,7 @@ def _quietly() -> Iterator[None]:
 def _arguments(inputs: Inputs, samples: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if isinstance(inputs, Mapping):
         return (), {name: repeated(one, samples) for name, one in inputs.items()}
-    several = (inputs,) if isinstance(inputs, torch.Tensor) else tuple(inputs)
-    return tuple(repeated(one, samples) for one in several), {}
+    return tuple(repeated(one, samples) for one in listed(inputs)), {}
 
 
 def repeated(one: torch.Tensor, samples: int) -> torch.Tensor:
@@ -113,6 +132,7 @@ class _Recorder:
     def program(self) -> Program:
         signature = self._exported.graph_signature
         inputs = {spec.arg.name: spec for spec in signature.input_specs}
+        names = _input_names(self._exported)
         tensors = {**self._exported.state_dict, **self._exported.constants}
         weights: dict[str, torch.Tensor] = {}
         for node in self._exported.graph.nodes:
@@ -120,7 +140,7 @@ class _Recorder:
                 weights[target] = tensors[target].detach()
                 self._add(node, WEIGHT, target)
             elif node.op == "placeholder":
-                self._add(node, INPUT, node.name)
+                self._add(node, INPUT, names.get(node.name, node.name))
             elif node.op == "call_function":
                 self._call(node)
             elif node.op == "output":
@@ -142,22 +162,11 @@ class _Recorder:
         name = target.split(".")[1] if "." in target else target
         if name in _CHECKS:
             return
-        if not isinstance(node.meta.get("val"), torch.Tensor | list | tuple):
-            raise UsageError(
-                f"{self._what}: {line_of(node.meta.get('stack_trace'))}: a size depends on values ({name})"
-            )
+        self._check(node, name)
         if self._changes_nothing(node, name):
             self._now[node.name] = self._now[_first(node).name]
             return
-        args = tuple(self._plain(one) for one in node.args)
-        kwargs = {key: self._plain(one) for key, one in node.kwargs.items() if key not in _PLACES}
-        args = tuple(one for one in args if not isinstance(one, torch.device | torch.layout | torch.memory_format))
-        if name in _CONVERSIONS:
-            target, args, kwargs = "aten.to.dtype", (args[0], node.meta["val"].dtype), {}
-        if name in _LIKE_ANOTHER:
-            target, args = "aten.reshape.default", (args[0], tuple(node.meta["val"].shape))
-        if target == "aten.view.default":  # what lies where in memory is not recorded
-            target = "aten.reshape.default"
+        target, args, kwargs = self._recorded(node, name, target)
         if not _in_place(name):
             self._add(node, CALL, target, args, kwargs)
             return
@@ -169,6 +178,24 @@ class _Recorder:
         if isinstance(node.args[0], fx.Node):
             self._now[node.args[0].name] = node.name
         self._put_back(node, views)
+
+    def _check(self, node: fx.Node, name: str) -> None:
+        """Raise ``UsageError`` if a call runs a graph of its own, or gives sizes that depend on values."""
+        if graphs := operator_of(node):
+            raise self._refused(node, f"{graphs.removeprefix('wrap_with_')} is not supported")
+        if not _is_known(node.meta.get("val")):
+            raise self._refused(node, f"a size depends on values ({name})")
+
+    def _recorded(self, node: fx.Node, name: str, target: str) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """Return a call's target and arguments without what says where and how memory lies."""
+        args = tuple(self._plain(one) for one in node.args)
+        kwargs = {key: self._plain(one) for key, one in node.kwargs.items() if key not in _PLACES}
+        args = tuple(one for one in args if not isinstance(one, torch.device | torch.layout | torch.memory_format))
+        if name in _CONVERSIONS:
+            return "aten.to.dtype", (args[0], node.meta["val"].dtype), {}
+        if name in _LIKE_ANOTHER:
+            return "aten.reshape.default", (args[0], tuple(node.meta["val"].shape)), kwargs
+        return ("aten.reshape.default" if target == "aten.view.default" else target), args, kwargs
 
     def _copy(self, node: fx.Node, source: Ref) -> None:
         """Record what is copied into a tensor, in that one's type and shape."""
@@ -206,8 +233,7 @@ class _Recorder:
         if not stale and not (views and read):
             return []
         if stale or base.op == "placeholder" or any(_base(view) not in _PARTS for view in views):
-            where = line_of(node.meta.get("stack_trace"))
-            raise UsageError(f"{self._what}: {where}: {name} changes a part of a tensor in place")
+            raise self._refused(node, f"{name} changes a part of a tensor in place")
         return views
 
     def _put_back(self, node: fx.Node, views: Sequence[fx.Node]) -> None:
@@ -229,12 +255,39 @@ class _Recorder:
             raise UsageError(f"{self._what}: its outputs are no tensors")
         self._nodes.append(Node("output", OUTPUT, "output", tuple(self._plain(one) for one in flat)))
 
+    def _refused(self, node: fx.Node, why: str) -> UsageError:
+        """Return the error that says why a call cannot be recorded, with its line in the user's code."""
+        where = line_of(node.meta.get("stack_trace")) or self._part_of(node)
+        return UsageError(f"{self._what}: {f'{where}: ' if where else ''}{why}")
+
+    def _part_of(self, node: fx.Node) -> str:
+        """Return a line of what a node runs, if it runs a graph."""
+        graphs = (getattr(self._exported.graph_module, str(one.target), None) for one in node.all_input_nodes)
+        inside = [one for graph in graphs if isinstance(graph, fx.GraphModule) for one in graph.graph.nodes]
+        return next(filter(None, (line_of(one.meta.get("stack_trace")) for one in inside)), "")
+
     def _plain(self, argument: Any) -> Any:
         if isinstance(argument, fx.Node):
             return Ref(self._now[argument.name])
         if isinstance(argument, list | tuple):
             return tuple(self._plain(one) for one in argument)
         return argument
+
+
+def _input_names(exported: torch.export.ExportedProgram) -> dict[str, str]:
+    """Return what the caller calls the inputs that are given by keyword, by the names of their nodes.
+
+    The names of nodes are in small letters, and have no other signs.
+    """
+    positional, keywords = exported.call_spec.in_spec.children()
+    nodes = exported.graph_signature.user_inputs[positional.num_leaves :]
+    return dict(zip(map(str, nodes), keywords.context, strict=True))
+
+
+def _is_known(value: Any) -> bool:
+    """Return whether a call gives tensors, in sizes that do not depend on values."""
+    several = value if isinstance(value, list | tuple) else (value,)
+    return all(isinstance(one, torch.Tensor) and all(isinstance(s, int) for s in one.shape) for one in several)
 
 
 def _first(node: fx.Node) -> fx.Node:
@@ -275,25 +328,14 @@ def _shapes(node: fx.Node) -> tuple[tuple[int, ...], ...]:
 
 def line_of(trace: str | None) -> str:
     """Return the innermost line of a stack trace that is not torch's own: "model.py, line 12"."""
-    frames = [found for found in _FRAME.findall(trace or "") if "/torch/" not in found[0]]
+    frames = [found for found in _FRAME.findall(trace or "") if not found[0].startswith(_TORCH)]
     return f"{Path(frames[-1][0]).name}, line {frames[-1][1]}" if frames else ""
 
 
 def _reason(error: BaseException) -> str:
     """Return why tracing failed, in a line, with the place in the user's code where it is known."""
     text = str(error)
-    trace = error.__traceback__
-    places = []
-    while trace is not None:
-        code = trace.tb_frame.f_code.co_filename
-        if (
-            "/torch/" not in code
-            and not code.startswith("<")
-            and "/hwnas/" not in code
-            and Path(__file__).parents[2] not in Path(code).parents
-        ):
-            places.append(f"{Path(code).name}, line {trace.tb_lineno}")
-        trace = trace.tb_next
-    where = places[-1] if places else line_of(text)
+    where = place_of(error) or line_of(text)
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    return f"{first.strip()[:200]}{f' ({where})' if where else ''}" if text else explained(error)
+    first = "its code depends on the values of tensors" if _OF_VALUES in first else first.strip()[:200]
+    return f"{first}{f' ({where})' if where else ''}"

@@ -105,6 +105,18 @@ def test_a_function_that_takes_them_is_not(function):
     check_takes(function, ("module", "config"), "mine", UsageError)
 
 
+def test_the_place_of_an_exception_is_in_the_users_code(tmp_path):
+    """The innermost frame is torch's, and the folders have the names of packages."""
+    folder = tmp_path / "hwnas" / "torch"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text("import torch\n\ndef f():\n    return torch.nn.Linear(2, 3)(torch.zeros(5))\n")
+    try:
+        load(f"{folder / 'mine.py'}:f", "it").function()
+    except RuntimeError as error:
+        said = explained(error)
+    assert said.endswith(" (mine.py, line 4)")
+
+
 def test_an_exception_is_one_line_with_its_place():
     def fails():
         raise KeyError("a\nb" * 1000)

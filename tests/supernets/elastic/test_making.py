@@ -89,6 +89,9 @@ def meta():
 
 def nothing():
     return nn.Linear(4, 4), torch.rand(1, 4)
+
+async def later():
+    return good()
 """
 
 
@@ -113,6 +116,7 @@ def file(tmp_path, monkeypatch):
         ("in_place", "model.py, line 54: add_ changes a part of a tensor in place"),
         ("stale", "mul_ changes a part of a tensor in place"),
         ("meta", "on the CPU"),
+        ("later", "got a coroutine"),
         ("nothing", "nothing of the model can be left out"),
         ("missing", "no function"),
     ],
