@@ -7,8 +7,10 @@ import csv
 import gc
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -41,6 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
             signal.signal(getattr(signal, name), handler)
+    if hasattr(config, "workerinput"):
+        # What one of pytest-xdist's processes measures need not wait for what another one does: nothing is timed there.
+        os.environ["HWNAS_LOCKS"] = tempfile.mkdtemp(prefix="tests-locks-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder of this process's locks."""
+    if hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["HWNAS_LOCKS"], ignore_errors=True)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

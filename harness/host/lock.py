@@ -20,8 +20,10 @@ from typing import Self
 from hwnas.supernets.assets import cache_folder
 from hwnas.supernets.quoting import shortened
 
-# The same for every user and environment of the host, whatever TMPDIR says.
-DIRECTORY = Path("/tmp")  # noqa: S108 - the name is no secret, and the file holds nothing that is trusted
+# The same for every user and environment of the host, whatever TMPDIR says. Containers that share a device may have no
+# such folder in common: they name one that is mounted in all of them.
+VARIABLE = "HWNAS_LOCKS"
+DIRECTORY = Path(os.environ.get(VARIABLE) or "/tmp")  # noqa: S108 - the name is no secret, and nothing in it is trusted
 
 # Names to try, one after the other: one of them may be taken by somebody's folder.
 _NAMES = 4

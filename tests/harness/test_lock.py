@@ -19,16 +19,14 @@ from hwnas.harness.host.lock import DeviceLock
 
 
 def program(directory, body):
-    """Start a program that has the lock class at hand."""
+    """Start a program that has the lock class at hand, and locks what lies in the directory."""
     code = f"""
         import sys
-        from pathlib import Path
         from hwnas.harness.host import lock
-        lock.DIRECTORY = Path({str(directory)!r})
         def say(text): print(text, flush=True)
         {body}
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), lock.VARIABLE: str(directory)}
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
         stdin=subprocess.PIPE,
