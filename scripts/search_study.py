@@ -227,9 +227,15 @@ def row(bench: Bench, label: str, settings: Contestant, marks: Sequence[int], se
         pairs = zip(marks, found, strict=True)
         scores.append([hypervolume(F[:mark], bench.corner) / bench.best for mark, (F, _) in pairs])
         times.append(found[-1][1])
-    mean, error = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1) / np.sqrt(len(seeds))
-    cells = " | ".join(f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True))
+    cells = " | ".join(_mean(np.array(column)) for column in zip(*scores, strict=True))
     return f"| {label} | {cells} | {np.mean(times):.1f} |"
+
+
+def _mean(values: FloatArray) -> str:
+    """Return the mean and, where there are several values, its standard error."""
+    if len(values) < 2:
+        return f"{values.mean():.3f}"
+    return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
 
 
 CONTESTANTS: dict[str, Contestant] = {

@@ -1,4 +1,4 @@
-"""The script behind the tables of ``docs/search.md``."""
+"""The script behind the tables of ``docs/search.md`` and ``docs/comparison.md``."""
 
 from __future__ import annotations
 
@@ -57,6 +57,12 @@ def test_a_search_that_stands_in_the_file_is_not_run_again(study, bench, ran, tm
     assert ran[2:] == [(8, 2)]
     study.row(bench, "another", ("random", {}), (4, 8), range(2), kept)
     assert ran[3:] == [(8, 0), (8, 1)]
+
+
+def test_one_seed_has_no_standard_error(study, bench):
+    line = study.row(bench, "random", ("random", {}), (4, 8), range(1), study.Kept(None))
+    assert "±" not in line
+    assert 0 < float(line.split("|")[2]) <= float(line.split("|")[3])
 
 
 def test_figures_are_the_same_without_a_file(study, bench, tmp_path):
