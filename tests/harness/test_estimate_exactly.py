@@ -28,26 +28,27 @@ def geometric_mean(seconds):
 
 
 def test_visits_are_in_the_order_of_time_and_of_samples_that_count():
-    first, second = SampleLog(), SampleLog()
+    first, second, third = SampleLog(), SampleLog(), SampleLog()
     for at, walls in ((100, (4, 8)), (300, (5, 9)), (500, (7, 1))):
         for wall in walls:
             first.sample(at, wall, wall, 0, 2)
         first.end_visit(at // 100, 0, 0, 0)
-    for at, wall in ((400, 6), (200, 3)):
-        second.sample(at, wall, wall, 0, 1)
-        second.end_visit(at // 100, 0, 0, 0)
-    masks = [np.array([True, True, False, False, True, False]), np.array([True, True])]
-    found = estimate._visits([first.samples(), second.samples()], masks)
-    assert found.n == 2
-    assert found.network.tolist() == [0, 1, 1, 0]
-    assert found.visit.tolist() == [0, 1, 0, 2]
-    assert found.round.tolist() == [1, 2, 4, 5]
-    assert np.exp(found.log) == pytest.approx([math.sqrt(2e-9 * 4e-9), 3e-9, 6e-9, 3.5e-9])
-    assert found.seconds == pytest.approx([2e-9, 4e-9, 3.5e-9, 6e-9, 3e-9])
-    assert found.of.tolist() == [0, 0, 3, 2, 1]
+    for log, at, wall in ((second, 400, 6), (second, 200, 3), (third, 250, 5), (third, 50, 8)):
+        log.sample(at, wall, wall, 0, 1)
+        log.end_visit(at // 50, 0, 0, 0)
+    logs = first, second, third
+    masks = [np.array([True, True, False, False, True, False]), np.array([True, True]), np.array([True, True])]
+    found = estimate._visits([one.samples() for one in logs], masks)
+    assert found.n == 3
+    assert found.network.tolist() == [2, 0, 1, 2, 1, 0]
+    assert found.visit.tolist() == [1, 0, 1, 0, 0, 2]
+    assert found.round.tolist() == [1, 1, 4, 5, 8, 5]
+    assert np.exp(found.log) == pytest.approx([8e-9, math.sqrt(2e-9 * 4e-9), 3e-9, 5e-9, 6e-9, 3.5e-9])
+    assert found.seconds == pytest.approx([2e-9, 4e-9, 3.5e-9, 6e-9, 3e-9, 5e-9, 8e-9])
+    assert found.of.tolist() == [1, 1, 5, 4, 2, 3, 0]
     # A pace is divided out of every sample of its visit.
-    slower = np.log([2.0, 3.0, 1.0, 0.5])
-    assert found.without(slower) == pytest.approx([1e-9, 2e-9, 7e-9, 6e-9, 1e-9])
+    slower = np.log([8.0, 2.0, 3.0, 1.0, 1.0, 0.5])
+    assert found.without(slower) == pytest.approx([1e-9, 2e-9, 7e-9, 6e-9, 1e-9, 5e-9, 1e-9])
 
 
 # --- what of a visit is the host's ------------------------------------------------------------------------------------
