@@ -142,6 +142,13 @@ def test_what_all_networks_have_in_common_is_no_error_of_theirs(parts):
     assert spread(in_parts([3, 2, 1], parts)) == pytest.approx(ERROR)
 
 
+def test_networks_that_each_differ_in_a_part_of_their_own_have_the_error_of_that():
+    network, number = np.tile(np.arange(3), 16), np.repeat(np.arange(1, 17), 3)
+    visits = visits_of(network, np.log(0.01 * (1 + network)) + 0.04 * (of_the_time(number) == network), number)
+    # Of four parts one lies 0.04 apart: a standard error of 0.04 / 4. Two networks of three are free.
+    assert spread(visits) == pytest.approx(0.04 / 4 * math.sqrt(3 / 2))
+
+
 def test_a_network_that_wanders_says_little_of_the_others():
     # Squares s, s, 0 and twice 2500 s, which count as four times their median: 10 s over four.
     assert spread(in_parts([1, -1, 0, 50, -50], of_the_time)) == pytest.approx(ERROR * math.sqrt(10 / 4))
@@ -236,6 +243,28 @@ def test_a_pace_has_to_make_visits_so_much_likelier(monkeypatch, short_of, there
     visits = estimate._visits(samples, undisturbed(samples))
     monkeypatch.setattr(estimate, "_choose", lambda beyond: (0.02 + 6 / len(beyond) - short_of, 3, 0.75))
     assert (estimate._paced(visits, np.median) is not None) is there_is
+
+
+def test_reach_and_share_are_chosen_at_first_and_again_when_the_networks_own_times_are_known(monkeypatch):
+    visits, _ = unequal(np.ones(9), 0.005)
+    choices, asked = iter([(1.0, 2, 0.5), (1.0, 9, 0.75)]), []
+
+    def choose(beyond):
+        asked.append(beyond)
+        return next(choices)
+
+    def beyond_own(pace):
+        own = [np.median((visits.log - pace)[visits.network == number]) for number in range(9)]
+        return visits.log - np.array(own)[visits.network]
+
+    monkeypatch.setattr(estimate, "_choose", choose)
+    estimate._paced(visits, np.median)
+    pace = np.zeros(450)
+    for _ in range(2):
+        pace = 0.5 * estimate._around(beyond_own(pace), 2)
+    assert len(asked) == 2
+    assert asked[0] == pytest.approx(beyond_own(0.0), abs=1e-12)
+    assert asked[1] == pytest.approx(beyond_own(pace), abs=1e-12)
 
 
 def test_the_batch_as_a_whole_keeps_the_values_of_its_statistic_without_the_pace():
