@@ -308,10 +308,8 @@ def unequal(feels, noise):
     return visits_of(network, log), pace
 
 
-# The iterations end so near to the optimum.
-@pytest.mark.parametrize(("least", "most", "near"), [(0.5, 1.6, 1e-5), (0.9, 1.2, 1e-3), (0.92, 1.15, 1e-3)])
-def test_how_much_a_network_feels_the_host_is_its_likeliest_line_shrunk_by_its_reliability(least, most, near):
-    visits, pace = unequal(np.linspace(least, most, 9), 0.02)
+def felt_by_likelihood(visits, pace):
+    """How much each network feels the pace, the errors of that, and the variance between networks."""
     mine = [visits.network == number for number in range(visits.n)]
     beyond = visits.log - pace
     scale = np.median(np.abs(np.concatenate([beyond[one] - np.median(beyond[one]) for one in mine])))
@@ -325,7 +323,14 @@ def test_how_much_a_network_feels_the_host_is_its_likeliest_line_shrunk_by_its_r
     apart = [pace[one] - pace[one].mean() for one in mine]
     squares = [(x**2 * scale**2 * each / (1 + each) ** 2).sum() for x, each in zip(apart, z, strict=True)]
     error = np.sqrt(squares) / (curvature * np.array([(x**2).sum() for x in apart]))
-    between = (1.4826 * np.median(np.abs(felt - np.median(felt)))) ** 2
+    return felt, error, (1.4826 * np.median(np.abs(felt - np.median(felt)))) ** 2
+
+
+# The iterations end so near to the optimum.
+@pytest.mark.parametrize(("least", "most", "near"), [(0.5, 1.6, 1e-5), (0.9, 1.2, 1e-3), (0.92, 1.15, 1e-3)])
+def test_how_much_a_network_feels_the_host_is_its_likeliest_line_shrunk_by_its_reliability(least, most, near):
+    visits, pace = unequal(np.linspace(least, most, 9), 0.02)
+    felt, error, between = felt_by_likelihood(visits, pace)
     variance = between - (1 + 1.5 * np.sqrt(2 / 8)) * np.median(error) ** 2
     assert variance > 0
     kept = (variance / (variance + error**2)) ** 2
@@ -340,3 +345,14 @@ def test_networks_that_differ_by_no_more_than_noise_explains_feel_the_host_alike
     found, off = estimate._sensitivities(*unequal(np.ones(9), 0.02))
     assert found.tolist() == [1.0] * 9
     assert off.tolist() == [0.0] * 9
+
+
+@pytest.mark.parametrize(("wide", "explained"), [(0.058, True), (0.0584, False)])
+def test_noise_explains_a_variance_within_its_standard_error(wide, explained):
+    visits, pace = unequal(1 + wide * np.linspace(-1, 1, 9), 0.02)
+    _, error, between = felt_by_likelihood(visits, pace)
+    # One and a half times that of a variance with eight degrees of freedom: 1.5 sqrt(2 / 8) above it. These are just
+    # below that and just above.
+    assert between / np.median(error) ** 2 == pytest.approx(1.70 if explained else 1.79, abs=0.01)
+    found, _ = estimate._sensitivities(visits, pace)
+    assert (len(set(found)) == 1) is explained
