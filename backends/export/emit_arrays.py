@@ -183,9 +183,10 @@ def stack(g: GraphBuilder, tensors: Sequence[Value], dim: int = 0) -> Value:
 @function(torch.split, "split")
 def split(g: GraphBuilder, tensor: Value, split_size_or_sections: Any, dim: int = 0) -> list[Value]:
     """Write a split into parts of given sizes."""
-    given = split_size_or_sections
-    length = g.shape(tensor)[dim]
-    sizes = [min(given, length - start) for start in range(0, length, given)] if isinstance(given, int) else list(given)
+    sizes = split_size_or_sections
+    if isinstance(sizes, int):
+        length = g.shape(tensor)[dim]
+        sizes = [min(sizes, length - start) for start in range(0, length, sizes)]
     rank, dtype = g.rank(tensor), g.dtype_of(tensor)
     return g.op_many("Split", tensor, g.ints(*sizes), outputs=len(sizes), rank=rank, dtype=dtype, axis=dim)
 

@@ -34,11 +34,14 @@ def transposed(g: GraphBuilder, input: Value) -> Value:
 
 @aten("gather")
 def gather(g: GraphBuilder, input: Value, dim: int, index: Value, **_gradients: Any) -> Value:
-    """Write a look-up of single numbers along a dimension, of the first entries in others where indices are fewer."""
+    """Write a look-up of single numbers along a dimension, of the first entries in others where indices are fewer.
+
+    The first entries are split off: OpenVINO drops a slice of them before a look-up, whatever its dimension (2026.4).
+    """
     x, rank = input, g.rank(input)
     for other, (size, wanted) in enumerate(zip(g.shape(input), g.shape(index), strict=True)):
         if other != dim % rank and wanted < size:
-            x = emit_arrays.getitem(g, x, (*(slice(None),) * other, slice(0, wanted)))
+            x = emit_arrays.split(g, x, [wanted, size - wanted], other)[0]
     found: Value = emit_arrays.gather(g, x, dim, index)
     return found
 

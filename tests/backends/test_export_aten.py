@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from hwnas.backends.export import export
 from hwnas.backends.export.registered import FUNCTIONS
+from hwnas.backends.openvino_core import read_model, shared_core
 from hwnas.supernets.supernet import Stage
 from tests.backends.test_onnx_export import IMAGE, TOKENS, Call, Call2, Call3, check, normal, stage_of, whole
 
@@ -276,6 +278,17 @@ def test_of_images(case):
 def test_of_two_inputs(case):
     function, x, y = TWO[case]
     check(stage_of(Call2(function), x, y))
+
+
+@pytest.mark.slow
+def test_a_look_up_of_fewer_numbers_runs_on_openvino():
+    """It drops a slice that stands before one, although the slice is of another dimension."""
+    pytest.importorskip("openvino")
+    function, x, indices = TWO["fewer single numbers"]
+    graph = export(stage_of(Call2(function), x, indices))
+    compiled = shared_core().compile_model(read_model(shared_core(), graph.model), "CPU")
+    (found,) = compiled([x.numpy(), indices.numpy()]).values()
+    assert np.array_equal(found, function(x, indices).numpy())
 
 
 def _three():
