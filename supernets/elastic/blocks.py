@@ -10,26 +10,12 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
 from hwnas.supernets.blocks import Block
+from hwnas.supernets.elastic.layers import BATCH_NORMS, CONVOLUTIONS
 from hwnas.supernets.live_init import build_live, random_input
 from hwnas.supernets.supernet import Stage
 
-_CONVOLUTIONS = {
-    "conv1d": nn.Conv1d,
-    "conv2d": nn.Conv2d,
-    "conv3d": nn.Conv3d,
-    "conv_transpose1d": nn.ConvTranspose1d,
-    "conv_transpose2d": nn.ConvTranspose2d,
-    "conv_transpose3d": nn.ConvTranspose3d,
-}
-
-_BATCH_NORMS: dict[int, Callable[..., nn.Module]] = {
-    0: nn.BatchNorm1d,
-    1: nn.BatchNorm1d,
-    2: nn.BatchNorm2d,
-    3: nn.BatchNorm3d,
-}
 _NORMS: dict[str, Callable[[Block], nn.Module]] = {
-    "batch_norm": lambda block: _BATCH_NORMS[len(block.input) - 2](block.input[1]),
+    "batch_norm": lambda block: BATCH_NORMS[len(block.input)](block.input[1]),
     "group_norm": lambda block: nn.GroupNorm(block.option("groups"), block.input[1]),
     "layer_norm": lambda block: nn.LayerNorm(block.input[-1], bias=block.option("weights") > 1),
     "rms_norm": lambda block: nn.RMSNorm(block.input[-1]),
@@ -70,7 +56,7 @@ def _other(block: Block, shape: tuple[int, ...]) -> tuple[int, ...]:
 def _module(block: Block) -> nn.Module:
     if block.kind == "linear":
         return nn.Linear(block.input[-1], block.output[-1], bias=bool(block.option("bias")))
-    if block.kind in _CONVOLUTIONS:
+    if block.kind in CONVOLUTIONS:
         return _convolution(block)
     if block.kind in _NORMS:
         return _NORMS[block.kind](block)
@@ -84,7 +70,7 @@ def _convolution(block: Block) -> nn.Module:
         name: tuple(options[f"{name}{number}"] for number in range(rank)) if f"{name}{rank - 1}" in options else default
         for name, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("kernel", 1))
     }
-    made: nn.Module = _CONVOLUTIONS[block.kind](
+    made: nn.Module = CONVOLUTIONS[block.kind](
         block.input[1],
         block.output[1],
         sizes["kernel"],
@@ -94,7 +80,7 @@ def _convolution(block: Block) -> nn.Module:
         groups=options.get("groups0", 1),
         bias=bool(options["bias"]),
     )
-    return nn.Sequential(made, _BATCH_NORMS[rank](block.output[1])) if options["norm"] else made
+    return nn.Sequential(made, BATCH_NORMS[len(block.input)](block.output[1])) if options["norm"] else made
 
 
 class _Product(nn.Module):

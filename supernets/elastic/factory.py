@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hwnas.supernets.elastic.tracing import Inputs
+from hwnas.supernets.elastic.tracing import Inputs, listed
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.own_code import explained, load, printing_aside
 from hwnas.supernets.plug_ins import FAILURES
@@ -70,7 +70,7 @@ def checked(module: Any, inputs: Any, what: str) -> tuple[nn.Module, Inputs]:
     """
     if not isinstance(module, nn.Module):
         raise UsageError(f"{what}: {_EXPECTED}, got a {type(module).__name__} for the module")
-    several = _several(inputs)
+    several = listed(inputs)
     if not several or not all(isinstance(one, torch.Tensor) for one in several):
         raise UsageError(f"{what}: {_EXPECTED}; inputs can be a tensor, a tuple or a dict of them, got {inputs!r:.80}")
     if problem := _form(module) or next(filter(None, map(_kind, _tensors(module, several))), ""):
@@ -140,12 +140,6 @@ def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
     return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
-
-
-def _several(inputs: Any) -> Sequence[Any]:
-    if isinstance(inputs, Mapping):
-        return list(inputs.values())
-    return list(inputs) if isinstance(inputs, tuple | list) else [inputs]
 
 
 def called(module: nn.Module, inputs: Inputs) -> Any:

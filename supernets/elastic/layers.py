@@ -25,10 +25,16 @@ _STATE = {
     "layer_norm": ("", "", "weight", "bias"),
     "embedding": ("weight", ""),
 }
-_NUMBERS = {"1": 0, "2": 1, "3": 2}
-_CONVOLUTIONS: tuple[Callable[..., nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED: tuple[Callable[..., nn.Module], ...] = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_NORMS: dict[int, Callable[..., nn.Module]] = {
+CONVOLUTIONS: dict[str, Callable[..., nn.Module]] = {
+    "conv1d": nn.Conv1d,
+    "conv2d": nn.Conv2d,
+    "conv3d": nn.Conv3d,
+    "conv_transpose1d": nn.ConvTranspose1d,
+    "conv_transpose2d": nn.ConvTranspose2d,
+    "conv_transpose3d": nn.ConvTranspose3d,
+}
+# By the number of their input's dimensions.
+BATCH_NORMS: dict[int, Callable[..., nn.Module]] = {
     2: nn.BatchNorm1d,
     3: nn.BatchNorm1d,
     4: nn.BatchNorm2d,
@@ -117,22 +123,21 @@ def _get(args: Sequence[Any], place: int, default: Any) -> Any:
 
 
 def _batch_norm(args: Sequence[Any], shapes: dict[str, Shape], rank: int) -> nn.Module:
-    return _NORMS[rank](shapes["running_mean"][0], eps=args[7], momentum=args[6], affine="weight" in shapes)
+    return BATCH_NORMS[rank](shapes["running_mean"][0], eps=args[7], momentum=args[6], affine="weight" in shapes)
 
 
 def _convolution(node: Node, args: Sequence[Any], shapes: dict[str, Shape]) -> nn.Module:
-    transposed = "transpose" in node.operator
-    number = _NUMBERS[node.operator.rstrip("d")[-1]]
+    make = CONVOLUTIONS[node.operator]
     kernel, bias = shapes["weight"][2:], "bias" in shapes
     stride, padding = _sizes(args, 3, 1, kernel), _sizes(args, 4, 0, kernel)
-    if transposed:
+    if "transpose" in node.operator:
         extra, dilation = _sizes(args, 5, 0, kernel), _sizes(args, 7, 1, kernel)
         groups = _get(args, 6, 1)
         given, made = shapes["weight"][0], shapes["weight"][1] * groups
-        return _TRANSPOSED[number](given, made, kernel, stride, padding, extra, groups, bias, dilation)
+        return make(given, made, kernel, stride, padding, extra, groups, bias, dilation)
     groups, dilation = _get(args, 6, 1), _sizes(args, 5, 1, kernel)
     given, made = shapes["weight"][1] * groups, shapes["weight"][0]
-    return _CONVOLUTIONS[number](given, made, kernel, stride, padding, dilation, groups, bias)
+    return make(given, made, kernel, stride, padding, dilation, groups, bias)
 
 
 def _sizes(args: Sequence[Any], place: int, default: int, kernel: Shape) -> Any:

@@ -79,9 +79,9 @@ def from_module(
         UsageError: it cannot be traced, or nothing of it is elastic.
     """
     analysis = _analysed(module, inputs, what)
-    net = _working(analysis, wanted, _examples(inputs, analysis.program), what)
-    elastic = _ordered(net, options) if options and DATA in options else _by_example(net)
-    return ElasticModel(what, elastic, net.examples)
+    unordered = _working(analysis, wanted, _examples(inputs, analysis.program), what)
+    elastic = _ordered(unordered, options) if options and DATA in options else _by_example(unordered)
+    return ElasticModel(what, elastic, unordered.examples)
 
 
 def _analysed(module: nn.Module, inputs: Inputs, what: str) -> Analysis:

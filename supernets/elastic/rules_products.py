@@ -9,7 +9,7 @@ from typing import Any
 
 from hwnas.supernets.elastic.axes import Axis, fix, product, reshaped, unify
 from hwnas.supernets.elastic.program import Node
-from hwnas.supernets.elastic.rules import Axes, Flowing, at, broadcast, constant, fixed, rule
+from hwnas.supernets.elastic.rules import Axes, Flowing, at, broadcast, constant, fixed, rule, unknown
 
 _HEAD = "the size of a head"
 
@@ -53,8 +53,6 @@ def einsum(node: Node, equation: str, operands: Sequence[Flowing], **kwargs: Any
     """Unify dimensions of one letter; those that are summed over are fixed between activations."""
     given, _, wanted = equation.replace(" ", "").partition("->")
     if "." in equation or not wanted:
-        from hwnas.supernets.elastic.rules import unknown
-
         return unknown(node, operands)
     axes: dict[str, Axis] = {}
     for letters, value in zip(given.split(","), operands, strict=True):

@@ -55,11 +55,11 @@ def samples_for(inputs: Inputs) -> int:
     return next(number for number in itertools.count(3) if number not in taken)
 
 
-def listed(inputs: Inputs) -> list[torch.Tensor]:
-    """Return example inputs in the order in which they were given."""
+def listed(inputs: Any) -> list[Any]:
+    """Return example inputs in the order in which they were given; what is none of their forms is one."""
     if isinstance(inputs, Mapping):
         return list(inputs.values())
-    return [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    return list(inputs) if isinstance(inputs, tuple | list) else [inputs]
 
 
 def traced(module: nn.Module, inputs: Inputs, what: str, samples: int) -> Program:
@@ -159,7 +159,7 @@ class _Recorder:
 
     def _call(self, node: fx.Node) -> None:
         target = GETITEM if getattr(node.target, "__name__", "") == GETITEM else str(node.target)
-        name = target.split(".")[1] if "." in target else target
+        name = _operator(node)
         if name in _CHECKS:
             return
         self._check(node, name)
@@ -222,7 +222,7 @@ class _Recorder:
         """
         views = []
         base = node.args[0]
-        while isinstance(base, fx.Node) and base.op == "call_function" and _base(base) in _VIEWS:
+        while isinstance(base, fx.Node) and base.op == "call_function" and _operator(base) in _VIEWS:
             views.append(base)
             base = base.args[0]
         if not isinstance(base, fx.Node):
@@ -232,7 +232,7 @@ class _Recorder:
         read = base.op == "placeholder" or any(user > node for one in (base, *views[1:]) for user in one.users)
         if not stale and not (views and read):
             return []
-        if stale or base.op == "placeholder" or any(_base(view) not in _PARTS for view in views):
+        if stale or base.op == "placeholder" or any(_operator(view) not in _PARTS for view in views):
             raise self._refused(node, f"{name} changes a part of a tensor in place")
         return views
 
@@ -243,7 +243,7 @@ class _Recorder:
             whole = _first(view)
             args = (Ref(self._now[whole.name]), Ref(changed), *view.args[1:])
             changed = f"{node.name}_whole{number}"
-            target = f"aten.{_base(view)}_scatter.default"
+            target = f"aten.{_operator(view)}_scatter.default"
             line = line_of(node.meta.get("stack_trace"))
             self._nodes.append(Node(changed, CALL, target, args, {}, _shapes(whole), self._nodes[-1].path, line))
             self._now[whole.name] = changed
@@ -299,12 +299,13 @@ def _first(node: fx.Node) -> fx.Node:
 
 def _views_of(node: fx.Node) -> Iterator[fx.Node]:
     for user in node.users:
-        if user.op == "call_function" and _base(user) in _VIEWS and user.args[0] is node:
+        if user.op == "call_function" and _operator(user) in _VIEWS and user.args[0] is node:
             yield user
             yield from _views_of(user)
 
 
-def _base(node: fx.Node) -> str:
+def _operator(node: fx.Node) -> str:
+    """Return the name of the operator that a node calls, without its overload."""
     parts = str(node.target).split(".")
     return parts[1] if len(parts) > 1 else parts[0]
 
