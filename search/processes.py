@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -73,8 +74,9 @@ class _Helper:
 
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        # The first process of all would start it, and that unblocks signals.
-        resource_tracker.ensure_running()
+        if hasattr(signal, "pthread_sigmask"):  # not on Windows, which has no tracker either
+            # The first process of all would start it, and that unblocks signals.
+            resource_tracker.ensure_running()
         with deaf_to_terminals():
             self._process.start()
         theirs.close()
@@ -111,11 +113,11 @@ class _Helper:
 
 
 def _serve(connection: Connection) -> None:
-    from hwnas.harness.host.child import end_with
+    from hwnas.harness.host.child import end_after
 
     parent = parent_process()
     if parent is not None:
-        end_with(parent.sentinel)
+        end_after(parent.join)
     one_thread_for_good()
     while True:
         try:

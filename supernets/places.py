@@ -10,11 +10,18 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 # Errors that writing over the existing file would meet as well, after its content is gone.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 # How a SQLite file begins (https://www.sqlite.org/fileformat.html, 1.3).
 _DATABASE = b"SQLite format 3\0"
 _LINKS_AT_MOST = 40  # as many as the system follows
+# No child inherits what is written, and no line ending is translated. Windows has no O_CLOEXEC, others no O_BINARY.
+WRITING = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class OutputPlace:
         """
         if self.there is None:
             return
-        os.close(os.open(self.target, os.O_WRONLY | os.O_CLOEXEC))
+        os.close(os.open(self.target, WRITING))
         with contextlib.suppress(PermissionError), open(self.target, "rb") as file:  # noqa: PTH123 - as above
             if file.read(len(_DATABASE)) == _DATABASE:
                 raise FileExistsError(errno.EEXIST, "it is a database (a store of measurements and studies)")
@@ -77,9 +84,10 @@ class OutputPlace:
 
     def check_descriptor(self) -> None:
         """Raise ``OSError`` if the descriptor is closed or read-only."""
-        import fcntl
-
         assert self.descriptor is not None  # noqa: S101 - asked for descriptors alone
+        os.fstat(self.descriptor)
+        if fcntl is None:
+            return
         if fcntl.fcntl(self.descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
             raise OSError(errno.EBADF, "it is open for reading only")
 
@@ -89,7 +97,7 @@ def beside(target: Path) -> tuple[int, Path]:
     while True:
         temporary = target.parent / f".hwnas-{secrets.token_hex(4)}"
         with contextlib.suppress(FileExistsError):
-            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
+            return os.open(temporary, WRITING | os.O_CREAT | os.O_EXCL, 0o666), temporary
 
 
 def check_takes_files(folder: Path) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwnas.supernets.errors import OutputError, UsageError
-from hwnas.supernets.places import NO_ROOM, OutputPlace, beside, check_takes_files
+from hwnas.supernets.places import NO_ROOM, WRITING, OutputPlace, beside, check_takes_files
 
 Content = bytes | bytearray | memoryview
 
@@ -154,7 +154,7 @@ class _Through:
 
     def _open(self) -> int:
         if self.place.descriptor is None:
-            return os.open(self.place.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+            return os.open(self.place.path, WRITING | getattr(os, "O_NOCTTY", 0))
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()  # what was said before comes before
@@ -189,7 +189,9 @@ def _begin(path: str | Path, content: Content) -> _Replacement | _Through:
 
 
 def _dress(handle: int, like: os.stat_result) -> None:
-    """Give a new file the owner and mode of the file that it replaces, as far as this user may."""
+    """Give a new file the owner and mode of the file that it replaces, as far as the system has them and lets us."""
+    if not hasattr(os, "fchown"):  # Windows
+        return
     own = os.fstat(handle)
     if (own.st_uid, own.st_gid) != (like.st_uid, like.st_gid):
         with contextlib.suppress(OSError):
@@ -202,7 +204,7 @@ def _overwrite(handle: int, content: Content) -> None:
     """Replace a file's content in place; if the disk has no room for it, the old content stays."""
     size = os.fstat(handle).st_size
     try:
-        if len(content) > size:
+        if len(content) > size and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(handle, size, len(content) - size)
     except OSError as error:
         if error.errno in NO_ROOM:

@@ -2,7 +2,7 @@
 
 A parent that is killed cannot end its children. So each child holds the reading end of a pipe that nobody writes to:
 when the parent is gone, the system closes the writing end, and a thread of the child, blocked in a read until then,
-ends the child.
+ends the child. On Windows, where descriptors are not passed on, the thread waits for the parent's process.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+# Whether a child can be given open files; on Windows it opens them by their names.
+PASSES_FILES = hasattr(os, "fork")
+# Whether signals can be kept from a child; on Windows it is put into a group of its own, which Ctrl-C does not reach.
+_MASKS_SIGNALS = hasattr(signal, "pthread_sigmask")
+_OF_A_PROCESS = "process-"
 _TRIES = 3  # another process may write into the folder while it is being removed
 
 
@@ -31,7 +36,7 @@ class Child:
         module: its name, as for ``python -m``.
         arguments: of the command line.
         environment: all variables.
-        files: descriptors that it inherits under the same numbers.
+        files: descriptors that it inherits under the same numbers, where files can be passed on.
         streams: ``stdin``, ``stdout`` and ``stderr``, as ``subprocess.Popen`` takes them.
 
     Attributes:
@@ -51,12 +56,14 @@ class Child:
         variables = {**environment, "PYTHONPATH": python_path(), **({"TMPDIR": self._scratch} if self._scratch else {})}
         # Python's descriptors are closed in other children, so nobody else keeps this pipe open.
         held, self._lifeline = os.pipe()
+        lifeline = str(held) if PASSES_FILES else f"{_OF_A_PROCESS}{os.getpid()}"
         try:
             with deaf_to_terminals():
                 self.process = subprocess.Popen(  # noqa: S603 - our own modules
-                    [sys.executable, "-P", "-m", module, str(held), self._scratch, *arguments],
+                    [sys.executable, "-P", "-m", module, lifeline, self._scratch, *arguments],
                     env=variables,
-                    pass_fds=(held, *files),
+                    pass_fds=(held, *files) if PASSES_FILES else (),
+                    creationflags=0 if _MASKS_SIGNALS else getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
                     **streams,
                 )
         except BaseException:
@@ -93,30 +100,47 @@ def joined() -> list[str]:
     Raises:
         SystemExit: the module was not started by ``Child``.
     """
-    if len(sys.argv) < 3 or not sys.argv[1].isdigit():
+    held, scratch, *arguments = [*sys.argv[1:], "", ""]
+    parent = held.removeprefix(_OF_A_PROCESS)
+    if len(sys.argv) < 3 or not parent.isdigit():
         raise SystemExit("this module is run by hwnas itself")
-    held, scratch, *arguments = sys.argv[1:]
     atexit.register(_remove, scratch)
-    end_with(int(held), lambda: _remove(scratch))
-    return arguments
+    wait = _end_of if held == parent else _end_of_process
+    end_after(lambda: wait(int(parent)), lambda: _remove(scratch))
+    return arguments[:-2]
 
 
-def end_with(held: int, clean: Callable[[], None] = lambda: None) -> None:
-    """End this process as soon as the other end of a pipe is closed everywhere.
+def _end_of(pipe: int) -> None:
+    """Wait until the other end of a pipe is closed everywhere."""
+    with contextlib.suppress(OSError):
+        os.read(pipe, 1)
+
+
+def _end_of_process(number: int) -> None:
+    """Wait until another process has ended."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(number).wait()
+
+
+def end_after(wait: Callable[[], object], clean: Callable[[], None] = lambda: None) -> None:
+    """End this process as soon as something has ended.
 
     Args:
-        held: the descriptor of this end. Nothing may ever be written to the other end.
+        wait: returns when it has; it is called in a thread.
         clean: called before the process ends.
     """
 
-    def wait() -> None:
-        with contextlib.suppress(OSError):
-            os.read(held, 1)
+    def end() -> None:
+        wait()
         clean()
         # Without Python's clean-up: it would wait for threads, and for messages that will never come.
-        os.kill(os.getpid(), signal.SIGKILL)
+        if hasattr(signal, "SIGKILL"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
 
-    threading.Thread(target=wait, name="hwnas-parent", daemon=True).start()
+    threading.Thread(target=end, name="hwnas-parent", daemon=True).start()
 
 
 @contextmanager
@@ -125,6 +149,9 @@ def deaf_to_terminals() -> Iterator[None]:
 
     A terminal signals all processes of a program. The parent handles these signals and then ends its children.
     """
+    if not _MASKS_SIGNALS:
+        yield
+        return
     # The child inherits the blocked signals from its first moment on. In this process they are only delayed.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
@@ -138,6 +165,36 @@ def unnamed_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("hwnas"), "w+b")
     return tempfile.TemporaryFile()
+
+
+class SharedFile:
+    """A file without content that a child opens too; it disappears with the processes that hold it, if they can.
+
+    Attributes:
+        file: it is open in this process.
+        address: what the child opens it by: a descriptor that is passed on, or a name.
+    """
+
+    def __init__(self) -> None:
+        self._name = ""
+        if PASSES_FILES:
+            self.file = unnamed_file()
+        else:
+            descriptor, self._name = tempfile.mkstemp(prefix="hwnas-")
+            self.file = os.fdopen(descriptor, "w+b")
+        self.address: int | str = self._name or self.file.fileno()
+
+    @staticmethod
+    def opened(address: int | str) -> int:
+        """Return the descriptor of such a file in the child."""
+        return address if isinstance(address, int) else os.open(address, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+    def close(self) -> None:
+        """Close the file, and remove its name if it has one."""
+        self.file.close()
+        if self._name:
+            with contextlib.suppress(OSError):
+                Path(self._name).unlink()
 
 
 def python_path() -> str:

@@ -58,21 +58,31 @@ def share() -> float | None:
 
 def limits() -> Iterator[tuple[str, int, int]]:
     """Yield each limit on this process's memory: its name, the bytes left, and the limit in bytes."""
-    import resource
-
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        host = dict(line.split(":") for line in _HOST.read_text().splitlines())
-        left, total = (1024 * int(host[name].split()[0]) for name in ("MemAvailable", "MemTotal"))
-        yield "the host's memory", left, total
+    yield ("the host's memory", *_host_memory())
     for left, limit in cgroup.memory():
         yield "the control group's memory", left, limit
-    with contextlib.suppress(OSError, ValueError, IndexError):
+    with contextlib.suppress(ImportError, OSError, ValueError, IndexError):
+        import resource  # not on Windows
+
         pages = [int(field) for field in _SIZES.read_text().split()]
         # statm's first field is the address space, its sixth the part of it that is data.
         for name, number, used in (("ulimit -v", resource.RLIMIT_AS, 0), ("ulimit -d", resource.RLIMIT_DATA, 5)):
             limit = resource.getrlimit(number)[0]
             if limit != resource.RLIM_INFINITY:
                 yield name, max(0, limit - pages[used] * resource.getpagesize()), limit
+
+
+def _host_memory() -> tuple[int, int]:
+    """Return the bytes of the host's memory that are left, and all of them."""
+    try:
+        host = dict(line.split(":") for line in _HOST.read_text().splitlines())
+        left, total = (1024 * int(host[name].split()[0]) for name in ("MemAvailable", "MemTotal"))
+    except (OSError, ValueError, KeyError):
+        import psutil
+
+        memory = psutil.virtual_memory()
+        left, total = int(memory.available), int(memory.total)
+    return left, total
 
 
 def _unbind(libc: ctypes.CDLL, regions: Iterable[tuple[int, int]]) -> None:

@@ -83,8 +83,11 @@ class Reading:
 
 def read(proc: Path = PROC) -> Reading | None:
     """Read what was used up to now; ``None`` where the system does not say."""
+    stat = _text(proc / "stat")
+    if not stat:
+        return None
     tick = 1 / os.sysconf("SC_CLK_TCK")
-    busy = _busy(_text(proc / "stat"), tick)
+    busy = _busy(stat, tick)
     if not busy:
         return None
     return Reading(time.monotonic(), busy, dict(_processes(proc, tick)), cgroup.used())

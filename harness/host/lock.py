@@ -6,12 +6,12 @@ It is an advisory lock on a file. The operating system releases it when its hold
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -20,10 +20,15 @@ from typing import Self
 from hwnas.supernets.assets import cache_folder
 from hwnas.supernets.quoting import shortened
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 # The same for every user and environment of the host, whatever TMPDIR says. Containers that share a device may have no
 # such folder in common: they name one that is mounted in all of them.
 VARIABLE = "HWNAS_LOCKS"
-DIRECTORY = Path(os.environ.get(VARIABLE) or "/tmp")  # noqa: S108 - the name is no secret, and nothing in it is trusted
+DIRECTORY = Path(os.environ.get(VARIABLE) or os.environ.get("PROGRAMDATA") or "/tmp")  # noqa: S108 - the name is no secret, and nothing in it is trusted
 
 # Names to try, one after the other: one of them may be taken by somebody's folder.
 _NAMES = 4
@@ -63,11 +68,9 @@ class DeviceLock:
     def _acquire(self) -> int:
         descriptor = self._open()
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(descriptor):
                 self._say(f"waiting for {self._device}: {_holder(descriptor)} is measuring on it")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _lock(descriptor, wait=True)
             _sign(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -95,7 +98,39 @@ class DeviceLock:
 
 
 # A pipe of that name would keep us waiting for whoever reads it, and a link could lead anywhere.
-_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+# Windows lets nobody read what is locked: there a byte is, far behind the holder's name.
+_FAR = 1 << 30
+_LOOK_S = 0.5
+
+
+def _lock(descriptor: int, *, wait: bool = False) -> bool:
+    """Lock a file; return whether that could be done without waiting, or ``True`` after having waited."""
+    if fcntl is None:
+        return _lock_on_windows(descriptor, wait=wait)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_on_windows(descriptor: int, *, wait: bool) -> bool:
+    import msvcrt
+
+    try:
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+    except OSError:  # what stands in for a file that could not be made
+        return True
+    while True:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # on Windows alone
+        except OSError:
+            if not wait:
+                return False
+            time.sleep(_LOOK_S)
+        else:
+            return True
 
 
 def _shared(path: Path) -> int | None:
@@ -133,7 +168,7 @@ def _make(path: Path) -> None:
     # Created under another name first: until its mode is set, against the umask, others could not lock it.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        os.fchmod(handle, 0o666)
+        os.chmod(handle if os.chmod in os.supports_fd else temporary, 0o666)  # noqa: PTH101 - by its descriptor
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
     finally:
@@ -142,15 +177,16 @@ def _make(path: Path) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    said = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    said = os.read(descriptor, 1000).decode(errors="replace").strip()
     return shortened(said) or "another program"
 
 
 def _sign(descriptor: int) -> None:
     """Write the holder's name into the file for those who wait, if this user may write there."""
-    writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
     # A file with a second name may be somebody's, hard-linked here to have it overwritten.
-    if writable and os.fstat(descriptor).st_nlink == 1:
-        with contextlib.suppress(OSError):  # the disk is full
+    if os.fstat(descriptor).st_nlink == 1:
+        with contextlib.suppress(OSError):  # this user may not write there, or the disk is full
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} ({Path(sys.argv[0]).name})".encode(errors="replace"), 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, f"process {os.getpid()} ({Path(sys.argv[0]).name})".encode(errors="replace"))

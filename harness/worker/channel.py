@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
 import struct
+import threading
 import time
 from typing import Any
 
 from hwnas.harness.validation import InvalidMessageError, Message, read
 
 _LENGTH = struct.Struct(">I")
+_MOST = 1 << 20  # bytes that are read at once
+# Windows waits for sockets alone.
+WAITS_FOR_PIPES = hasattr(os, "fork")
 
 
 class Silence(Exception):  # noqa: N818 - an event; the caller decides whether it is an error
@@ -35,6 +40,8 @@ class Channel:
 
     def __init__(self, read: int, write: int) -> None:
         self._read, self._write = read, write
+        self._parts: queue.SimpleQueue[bytes] | None = None  # what a thread has read, where pipes cannot be waited for
+        self._left = b""
 
     def send(self, message: Message) -> None:
         """Send a message; raises ``Closed`` when nobody reads any more."""
@@ -69,14 +76,41 @@ class Channel:
         parts: list[bytes] = []
         deadline = None if within_s is None else time.monotonic() + within_s
         while n:
-            if (
-                deadline is not None
-                and not select.select([self._read], [], [], max(0.0, deadline - time.monotonic()))[0]
-            ):
-                raise Silence
-            part = os.read(self._read, min(n, 1 << 20))
+            part = self._part(n, None if deadline is None else max(0.0, deadline - time.monotonic()))
             if not part:
                 raise Closed
             parts.append(part)
             n -= len(part)
         return b"".join(parts)
+
+    def _part(self, n: int, within_s: float | None) -> bytes:
+        """Return up to ``n`` bytes as soon as there are any; none: the other side has ended."""
+        if within_s is not None and not WAITS_FOR_PIPES:
+            return self._part_by_thread(n, within_s)
+        if within_s is not None and not select.select([self._read], [], [], within_s)[0]:
+            raise Silence
+        return os.read(self._read, min(n, _MOST))
+
+    def _part_by_thread(self, n: int, within_s: float) -> bytes:
+        if self._parts is None:
+            self._parts = queue.SimpleQueue()
+            threading.Thread(target=_pass_on, args=(self._read, self._parts), daemon=True).start()
+        if not self._left:
+            try:
+                self._left = self._parts.get(timeout=within_s)
+            except queue.Empty:
+                raise Silence from None
+        if not self._left:
+            self._parts.put(b"")  # the end stays the end
+        part, self._left = self._left[:n], self._left[n:]
+        return part
+
+
+def _pass_on(descriptor: int, parts: queue.SimpleQueue[bytes]) -> None:
+    part = b"?"
+    while part:
+        try:
+            part = os.read(descriptor, _MOST)
+        except OSError:  # this side has closed it
+            part = b""
+        parts.put(part)

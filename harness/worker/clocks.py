@@ -28,6 +28,8 @@ _STAT = Path("/proc/stat")
 _SLOW_NS = 50_000_000
 # Times are stored in whole ns, and 64 bits hold the sum of thousands of the longest.
 _SHORTEST_S, _LONGEST_S = 1e-9, 1e6
+# Windows has neither this nor the files.
+_CLOSING = getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class _Open:
     """A file under /proc that is read from its start again and again; empty if it is not there any more."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = _quietly(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC), -1)
+        self._fd = _quietly(lambda: os.open(path, os.O_RDONLY | _CLOSING), -1)
 
     def read(self) -> str:
         return _quietly(lambda: os.pread(self._fd, 4096, 0).decode(), "") if self._fd >= 0 else ""

@@ -32,7 +32,8 @@ class Order(Message):
         protocol: a ``ProtocolChoice`` as a record.
         check: compare every network's outputs with the torch module's.
         cores: the CPUs to run on.
-        marker: the descriptor of the marker file, into which the worker writes the number of the current network.
+        marker: the address of a file (``hwnas.harness.host.child.SharedFile``), into which the worker writes the number
+            of the current network.
     """
 
     supernet: str
@@ -42,7 +43,7 @@ class Order(Message):
     protocol: dict[str, Any]
     check: bool
     cores: list[int]
-    marker: int
+    marker: int | str
 
 
 @dataclass(frozen=True)

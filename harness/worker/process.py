@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hwnas.harness.host import heap, variables
-from hwnas.harness.host.child import Child, unnamed_file
+from hwnas.harness.host.child import Child, SharedFile, unnamed_file
 from hwnas.harness.measurement.protocol import ProtocolChoice
 from hwnas.harness.validation import Message, Refusal
 from hwnas.harness.worker.channel import Channel, Closed, Garbled, Silence
@@ -58,14 +58,14 @@ class WorkerProcess:
         self._silence_s = silence_s
         self._listen = listen
         # The worker's standard error goes to a file: a pipe would have to be emptied while it times.
-        self._words, self._marker = unnamed_file(), unnamed_file()
-        self._marker.write(_NOTHING.to_bytes(8, "little", signed=True))
-        self._marker.flush()
+        self._words, self._marker = unnamed_file(), SharedFile()
+        self._marker.file.write(_NOTHING.to_bytes(8, "little", signed=True))
+        self._marker.file.flush()
         inherited = variables.for_worker(os.environ)
         self._child = Child(
             "hwnas.harness.worker.serve",
             environment={**inherited, **heap.environment(inherited, huge_pages=_in_huge_pages(order)), **environment},
-            files=(self._marker.fileno(),),
+            files=(self._marker.file.fileno(),),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
@@ -75,7 +75,7 @@ class WorkerProcess:
             raise errors.MeasurementError("the worker has no pipes")
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
         try:
-            self.ready = self._open(replace(order, marker=self._marker.fileno()))
+            self.ready = self._open(replace(order, marker=self._marker.address))
         except BaseException:
             self.close()
             raise
@@ -140,8 +140,8 @@ class WorkerProcess:
         return WorkerDied(f"the worker {how}{self._tail()}", self._at())
 
     def _at(self) -> int | None:
-        self._marker.seek(0)
-        number = int.from_bytes(self._marker.read(8), "little", signed=True)
+        self._marker.file.seek(0)
+        number = int.from_bytes(self._marker.file.read(8), "little", signed=True)
         return None if number == _NOTHING else number
 
     def _tail(self) -> str:

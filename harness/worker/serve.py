@@ -22,7 +22,7 @@ from hwnas import backends, supernets
 from hwnas.backends.backend import RunningBackend, Settings
 from hwnas.harness.host import heap, threads
 from hwnas.harness.host import huge_pages as memory
-from hwnas.harness.host.child import joined
+from hwnas.harness.host.child import SharedFile, joined
 from hwnas.harness.host.environment import is_virtual
 from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.validation import Refusal
@@ -268,11 +268,11 @@ class _Marker:
     """Writes the number of the current network into a file that the parent reads if the worker dies.
 
     Args:
-        file: the descriptor of the file, which both processes have open.
+        file: the address of the file, which both processes have open.
     """
 
-    def __init__(self, file: int) -> None:
-        self._memory = mmap.mmap(file, 8)
+    def __init__(self, file: int | str) -> None:
+        self._memory = mmap.mmap(SharedFile.opened(file), 8)
 
     def __call__(self, number: int) -> None:
         self._memory[:8] = number.to_bytes(8, "little", signed=True)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import signal
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
@@ -50,7 +51,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._number: int | None = None
         self._over = threading.Event()
-        self._wake, self._woken = -1, -1
+        self._wake: socket.socket | None = None
         self._wake_before = -1
 
     def note_saved(self, what: str, *more: str) -> None:
@@ -72,33 +73,34 @@ class Interrupts:
             # What whoever started us has switched off (nohup, a shell's background) stays so.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._heard)
-        self._woken, self._wake = os.pipe()
-        os.set_blocking(self._wake, False)
+        # Not a pipe: on Windows, only a socket can be written to without waiting.
+        woken, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
         # The system writes to it at once, whatever the main thread computes meanwhile.
-        self._wake_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, name="hwnas-interrupts", daemon=True).start()
+        self._wake_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=(woken,), name="hwnas-interrupts", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        if self._wake < 0:
+        if self._wake is None:
             return
         signal.set_wakeup_fd(self._wake_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        os.close(self._wake)  # which ends the thread
+        self._wake.close()  # which ends the thread
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
         if self._number is None:
             self._number = number
             raise Interrupted(number)
 
-    def _watch(self) -> None:
+    def _watch(self, woken: socket.socket) -> None:
         """End the process where a signal came and the command has not ended soon after."""
-        with contextlib.closing(os.fdopen(self._woken, "rb", buffering=0)) as woken:
-            while heard := woken.read(1):
+        with woken:
+            while heard := woken.recv(1):
                 if heard[0] in self._before and not self._over.wait(PATIENCE_S):
                     self._say(heard[0])
                     self._end(128 + heard[0])

@@ -17,8 +17,11 @@ import pytest
 from hwnas.harness.host import lock
 from hwnas.harness.host.lock import DeviceLock
 
+NO_UNIX = str(Path(__file__).parents[1] / "stand_ins" / "no_unix")
+on_every_system = pytest.mark.parametrize("path", [(), (NO_UNIX,)], ids=["here", "without unix"])
 
-def program(directory, body):
+
+def program(directory, body, path=()):
     """Start a program that has the lock class at hand, and locks what lies in the directory."""
     code = f"""
         import sys
@@ -26,7 +29,7 @@ def program(directory, body):
         def say(text): print(text, flush=True)
         {body}
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), lock.VARIABLE: str(directory)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*path, *sys.path]), lock.VARIABLE: str(directory)}
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
         stdin=subprocess.PIPE,
@@ -40,10 +43,11 @@ HOLD = "with lock.DeviceLock('cpu'): say('held'); sys.stdin.readline()"
 
 
 @pytest.mark.slow
-def test_a_second_program_waits_and_says_so(tmp_path):
-    with program(tmp_path, HOLD) as first:
+@on_every_system
+def test_a_second_program_waits_and_says_so(path, tmp_path):
+    with program(tmp_path, HOLD, path) as first:
         assert first.stdout.readline() == "held\n"
-        with program(tmp_path, "with lock.DeviceLock('cpu', say): say('mine')") as second:
+        with program(tmp_path, "with lock.DeviceLock('cpu', say): say('mine')", path) as second:
             waiting = second.stdout.readline()
             assert waiting.startswith(f"waiting for cpu: process {first.pid}")
             first.stdin.write("\n")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from hwnas.harness.host import huge_pages as memory
@@ -103,8 +105,9 @@ def test_every_limit_of_memory_counts(monkeypatch, tmp_path):
     assert list(memory.limits())[-1] == ("ulimit -d", 0, 20 * page)
 
 
-def test_a_system_that_says_nothing_of_memory_has_no_limits(monkeypatch, tmp_path):
+def test_where_there_is_no_proc_the_hosts_memory_is_known_all_the_same(monkeypatch, tmp_path):
     for name in ("_HOST", "_SIZES"):
         monkeypatch.setattr(memory, name, tmp_path / "none")
     monkeypatch.setattr(memory.cgroup, "memory", list)
-    assert list(memory.limits()) == []
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4096, total=8192))
+    assert list(memory.limits()) == [("the host's memory", 4096, 8192)]

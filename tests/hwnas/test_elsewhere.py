@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hwnas.harness.host.child import python_path
@@ -31,9 +33,10 @@ def hwnas_without(tmp_path):
     return run
 
 
-def test_networks_are_measured_without_proc(hwnas_without, tmp_path):
+@pytest.mark.parametrize("lacks", ["no_linux", "no_unix"])
+def test_networks_are_measured(lacks, hwnas_without, tmp_path):
     done = hwnas_without(
-        "no_linux", "profile", "ofa-mbv3-w1.0:r=32", "-c", "min", "-p", "onnxruntime:threads=1", "--effort", "quick",
+        lacks, "profile", "ofa-mbv3-w1.0:r=32", "-c", "min", "-p", "onnxruntime:threads=1", "--effort", "quick",
         "--json", "found.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -44,11 +47,38 @@ def test_networks_are_measured_without_proc(hwnas_without, tmp_path):
     assert found["measurements"][0]["latency_ms"]["value"] > 0
 
 
+def test_a_worker_ends_with_a_client_that_is_killed_without_unix(tmp_path):
+    path = os.pathsep.join([str(STAND_INS / "no_unix"), python_path()])
+    client = subprocess.Popen(
+        [sys.executable, "-m", "hwnas", "profile", "ofa-mbv3-w1.0:r=32", "-c", "min", "-p", "torch", "--cap", "60"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not (workers := psutil.Process(client.pid).children()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert workers
+        time.sleep(1.0)  # until it waits for its parent's end
+    finally:
+        client.kill()
+        client.wait()
+    assert not psutil.wait_procs(workers, timeout=30)[1]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["platforms"], ["environment"], ["supernets"]])
 def test_what_there_is_is_listed_without_unix(hwnas_without, arguments):
     done = hwnas_without("no_unix", *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_searches_run_side_by_side_without_unix(hwnas_without, assets):
+    done = hwnas_without(
+        "no_unix", "compare", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--algorithms", "random", "--evals", "8",
+        "--seeds", "2", "--json", "-",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["algorithms"][0]["runs"]) == 2
 
 
 def test_tables_are_searched_without_unix(hwnas_without, assets):
