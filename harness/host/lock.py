@@ -168,7 +168,7 @@ def _make(path: Path) -> None:
     # Created under another name first: until its mode is set, against the umask, others could not lock it.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        os.chmod(handle if os.chmod in os.supports_fd else temporary, 0o666)  # noqa: PTH101 - by its descriptor
+        os.chmod(handle if os.chmod in os.supports_fd else temporary, 0o666)  # noqa: PTH101, S103 - by its descriptor; for all users
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
     finally:
