@@ -68,7 +68,7 @@ def _secrets(url: sa.URL) -> Iterator[str]:
     settings = [one for key, value in url.query.items() if key not in _OPEN for one in _values(value)]
     for secret in (url.password, *settings):
         if secret:
-            yield from (str(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
+            yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
 
 
 def _values(value: str | Sequence[str]) -> Sequence[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwnas.cli import run
 from hwnas.harness.store import Store
 from hwnas.harness.store.kinds import kind_of
-from hwnas.harness.store.secrets import without
+from hwnas.harness.store.secrets import _OPEN, without
 from hwnas.supernets.errors import StoreError, UsageError
 from hwnas.supernets.quoting import discreet
 
@@ -98,9 +98,38 @@ def test_what_is_no_secret_is_shown():
     assert kind.name(url) == "postgresql+psycopg://me:***@db.lab:5433/nas?host=%2Frun%2Fpg&sslmode=verify-full"
 
 
-def test_an_at_sign_that_is_not_escaped_is_explained():
-    with pytest.raises(StoreError, match="write @ as %40"):
-        kind_of("postgresql://me:p@ss@db.lab/nas")
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("postgresql://me@db.lab/nas", "me@db.lab/nas"),
+        ("postgresql://db.lab/nas?password=x", "db.lab/nas?password=***"),
+        # What follows the first colon of a name that has its password within.
+        ("postgresql://me%3Aa%3Ab@db.lab/nas", "me%3A***@db.lab/nas"),
+        ("postgresql://db.lab/dbname=x password=y", "db.lab/***"),
+        ("postgresql://db.lab", "db.lab"),
+    ],
+)
+def test_what_may_be_a_secret_is_hidden_and_nothing_else(given, name):
+    url, kind = kind_of(given)
+    assert kind.name(url) == f"postgresql+psycopg://{name}"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "postgresql://me:p@ss@db.lab/nas",
+        "postgresql://me:p@ss@db.lab/nas?application_name=a://b",
+        "postgresql://me:a@b?c=d@db.lab/nas",
+    ],
+)
+def test_an_at_sign_too_many_is_explained(location):
+    with pytest.raises(StoreError, match=r"has an @ too many: .* write @ as %40"):
+        kind_of(location)
+
+
+def test_settings_that_are_no_secrets_may_have_an_at_sign():
+    url, _ = kind_of("postgresql://db.lab/nas?" + "&".join(f"{name}=a@b" for name in sorted(_OPEN)))
+    assert set(url.query) == _OPEN
     url, _ = kind_of("postgresql://me:p%40ss@db.lab/nas?host=@socket")
     assert (url.password, url.host) == ("p@ss", "db.lab")
 
@@ -111,6 +140,19 @@ def test_paths_are_paths(tmp_path):
             assert store.name == str(tmp_path / name)
     with contextlib.closing(Store.open("./me:x@y.db")):
         pass
+
+
+@pytest.mark.parametrize(
+    "spelled", ["p/a ss", "p/a%20ss", "p%2Fa%20ss", "p%2Fa+ss", "'p/a ss'", r"tab\tbed", "tab%09bed", "p/a"]
+)
+def test_every_spelling_of_a_secret_is_hidden_whole(spelled):
+    import sqlalchemy as sa
+
+    settings = {"sslpassword": ("tab\tbed", "p/a")}
+    url = sa.URL.create("postgresql+psycopg", "me", "p/a ss", "h", None, "d", settings)
+    quoted = "'" if spelled.startswith("'") else ""
+    assert without(f"cannot log in with {spelled} as me", url) == f"cannot log in with {quoted}***{quoted} as me"
+    assert without("no host None, nor p or ss", url) == "no host None, nor p or ss"
 
 
 @given(st.text(min_size=6, max_size=30))
