@@ -155,6 +155,13 @@ def test_every_spelling_of_a_secret_is_hidden_whole(spelled):
     assert without("no host None, nor p or ss", url) == "no host None, nor p or ss"
 
 
+def test_a_secret_that_has_another_one_within_is_hidden_whole():
+    import sqlalchemy as sa
+
+    url = sa.URL.create("postgresql+psycopg", "me", "a z b", "h", None, "d", {"sslpassword": "z"})
+    assert without("cannot log in with a z b, nor with z", url) == "cannot log in with ***, nor with ***"
+
+
 @given(st.text(min_size=6, max_size=30))
 def test_what_a_driver_repeats(password):
     import sqlalchemy as sa
