@@ -100,6 +100,9 @@ class Parts:
             self._write(self._folder / _CLOCK, asdict(self.spent))
 
     def _write(self, file: Path, value: Any) -> None:
+        if self._read(file) is None:
+            # Whatever it is that cannot be read: it might be something that is not written over, such as a database.
+            file.unlink(missing_ok=True)
         write_file(file, json.dumps(value, allow_nan=False).encode())
 
     def _spent(self, file: Path) -> Spent:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.experiments import experiment, published
-from hwnas.experiments.claims import HELD, counted
+from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, counted
 from hwnas.experiments.summary_claims import cell, changed, claims_table
 from hwnas.search.words import listed, number
 from hwnas.supernets.documents import parse_json, read_text
 from hwnas.supernets.errors import MALFORMED, UsageError
+from hwnas.supernets.values import of_kind, one_of
 
 # The scales that a reader compares.
 _SIDE_BY_SIDE = ("small", "full")
@@ -101,7 +102,13 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         result: dict[str, Any] = parse_json(read_text(file))
         _row(result), _machine(result["environment"]), list(_stand_ins(result))
-        [_claim(result["experiment"], claim) for claim in result["claims"]]
+        for claim in result["claims"]:
+            one_of("verdict", claim["verdict"], (HELD, FAILED, UNDECIDED))
+            for name in ("claim", "where", "statistic"):
+                of_kind(name, claim[name], str)
+            for name in ("value", "low", "high"):
+                of_kind(name, claim[name], int | float | None)
+        claims_table({result["scale"]: [result]})
     except (OSError, *MALFORMED) as error:
         raise UsageError(f"{file}: is no result of an experiment ({error!r}); run it again") from error
     return result

@@ -37,7 +37,9 @@ _UNIT_OF = {spelling: unit for unit, spellings in _SPELLINGS.items() for spellin
 # A unit at the end of a column's name.
 _ANY = "|".join(_UNIT_OF)
 _UNIT = re.compile(
-    rf"^(?P<stem>.*?)(?:\s*[(\[]\s*(?P<bracketed>{_ANY})\s*[)\]]|[_\s](?P<suffix>{_ANY}))$", re.IGNORECASE
+    # Spaces are looked through from the first of them on, and at once (*+): otherwise the time grows as their square.
+    rf"^(?P<stem>.*?)(?:(?<!\s)\s*+[(\[]\s*+(?P<bracketed>{_ANY})\s*+[)\]]|[_\s](?P<suffix>{_ANY}))$",
+    re.IGNORECASE,
 )
 
 # Names of rates, of which more is better; they have no unit of time, even if it looks so ("images_per_s").

@@ -23,7 +23,9 @@ keepalives_interval keepalives_count tcp_user_timeout target_session_attrs load_
 _OPEN = frozenset(_NAMES.split())
 # libpq's other spelling, "host=... password=...", and a URL without its "//".
 _NO_PATH = re.compile(
-    r"(?:^|\s)(?:host|hostaddr|user|dbname|service|\w*pass\w*|pwd)\s*=|^postgres\w*(?:\+\w+)?:|^[^/\s]+:[^@]*@",
+    # Each part takes all that it can at once (++): otherwise the time grows as the square of a text's length.
+    r"(?:^|\s)(?:host|hostaddr|user|dbname|service|pwd|(?=\w*pass)\w++)\s*+="
+    r"|^postgres\w*+(?:\+\w++)?:|^[^/\s][^/\s:]*+:[^@]*+@",
     re.IGNORECASE,
 )
 

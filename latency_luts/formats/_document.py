@@ -15,7 +15,7 @@ from hwnas.supernets.errors import TableError
 from hwnas.supernets.values import fault
 
 # YAML 1.1, which PyYAML implements, reads 1e-3 as text; other tools read it as a number.
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d++(\.\d*+)?|\.\d++)([eE][-+]?\d++)?")
 
 
 def load(file: str | Path) -> dict[str, Any]:

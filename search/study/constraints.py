@@ -14,7 +14,10 @@ from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import fault
 
 _FORM = re.compile(
-    r"\s*([\w.@:-]+)\s*(<=|>=|<|>|=+)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(/?[^\W\d]+|%)?\s*", re.ASCII
+    # Each part takes all that it can at once (++): otherwise the time grows as the square of a text's length.
+    r"\s*+([\w.@:-]++)\s*+(<=|>=|<|>|=++)\s*+"
+    r"([+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?)\s*+(/?[^\W\d]++|%)?\s*+",
+    re.ASCII,
 )
 
 # What may stand behind a number, by the unit of the objective: the factor that leads to that unit. "us" is spelled so.

@@ -189,6 +189,7 @@ RESULT = {
 )
 @example(content=b"{}")
 @example(content=b"[" * 100_000)
+@example(content=json.dumps(RESULT).replace('"held"', '["held"]').encode())
 def test_results_of_experiments(folder, content):
     (folder / "results").mkdir(exist_ok=True)
     put(folder / "results", "fig3-smoke.json", content)
@@ -202,6 +203,7 @@ SPENT = {"seconds": 3.0, "processor_s": 4.0}
 @given(content=json_files([SPENT]))
 @example(content=b'{"x": 1}')
 @example(content=b"[" * 100_000)
+@example(content=b"SQLite format 3\0")
 def test_finished_parts_of_experiments(folder, content):
     (folder / "parts").mkdir(exist_ok=True)
     put(folder / "parts", "spent.json", content)
@@ -209,6 +211,7 @@ def test_finished_parts_of_experiments(folder, content):
     parts.put("a", {}, 1)
     parts.file("a", {}).write_bytes(content)
     parts.find("a", {})
+    parts.put("a", {}, 2)
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
