@@ -221,10 +221,15 @@ def _threads_and_numbers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _sparing_the_garbage_collector() -> None:
-    """Nor does it look, with each batch that is timed, at a million objects that earlier files have loaded and left."""
+def _sparing_the_garbage_collector() -> Iterator[None]:
+    """Nor does it look, with each batch that is timed, at a million objects that earlier files have loaded and left.
+
+    What a file has left open is found while its own tests are named.
+    """
     gc.collect()
     gc.freeze()
+    yield
+    gc.collect()
 
 
 @pytest.fixture
