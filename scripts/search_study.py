@@ -190,43 +190,42 @@ def searched(bench: Bench, name: str, settings: Mapping[str, Any], evals: int, s
     return np.concatenate(told), spent
 
 
-@dataclass(frozen=True)
-class Kept:
-    """Searches that have ended, a line of JSON each.
+# What tells one search from another in a file of them.
+_NAMED_BY = ("problem", "row", "evals", "seed")
 
-    Attributes:
-        file: where they are; ``None``: nowhere, and every search runs.
+
+class Kept:
+    """Searches that have ended.
+
+    Args:
+        file: where they are, a line of JSON each; ``None``: nowhere, they are known while the script runs.
     """
 
-    file: Path | None
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        lines = file.read_text().splitlines() if file is not None and file.exists() else []
+        self._ended = {tuple(one[name] for name in _NAMED_BY): one for one in map(json.loads, lines)}
 
-    def searched(
-        self, bench: Bench, label: str, settings: Contestant, evals: int, seed: int
-    ) -> tuple[FloatArray, float]:
+    def searched(self, bench: Bench, label: str, asked: Contestant, evals: int, seed: int) -> tuple[FloatArray, float]:
         """Return what ``searched`` does, from the file where it is there."""
-        key = {"problem": bench.name, "row": label, "evals": evals, "seed": seed}
-        lines = self.file.read_text().splitlines() if self.file is not None and self.file.exists() else []
-        for one in map(json.loads, lines):
-            if key.items() <= one.items():
-                return np.array(one["objectives"]), one["seconds"]
-        F, spent = searched(bench, *settings, evals, seed)
-        if self.file is not None:
-            with self.file.open("a") as file:
-                file.write(json.dumps(key | {"seconds": spent, "objectives": F.tolist()}) + "\n")
-        return F, spent
+        key = (bench.name, label, evals, seed)
+        if key not in self._ended:
+            F, spent = searched(bench, *asked, evals, seed)
+            self._ended[key] = dict(zip(_NAMED_BY, key, strict=True)) | {"seconds": spent, "objectives": F.tolist()}
+            if self._file is not None:
+                with self._file.open("a") as file:
+                    file.write(json.dumps(self._ended[key]) + "\n")
+        return np.array(self._ended[key]["objectives"]), self._ended[key]["seconds"]
 
 
-def row(bench: Bench, label: str, settings: Contestant, marks: Sequence[int], seeds: range, kept: Kept) -> str:
+def row(bench: Bench, label: str, asked: Contestant, marks: Sequence[int], seeds: range, kept: Kept) -> str:
     """Return one line of a table: normalised hypervolume at each mark, and the search time."""
-    grows = getattr(algorithms.registry.provider(settings[0]), "GROWS", True)
+    grows, most = getattr(algorithms.registry.provider(asked[0]), "GROWS", True), max(marks)
     scores, times = [], []
     for seed in seeds:
-        budgets = [max(marks)] if grows else marks
-        by_budget = [kept.searched(bench, label, settings, evals, seed) for evals in budgets]
-        found = by_budget * len(marks) if grows else by_budget
-        pairs = zip(marks, found, strict=True)
-        scores.append([hypervolume(F[:mark], bench.corner) / bench.best for mark, (F, _) in pairs])
-        times.append(found[-1][1])
+        found = {mark: kept.searched(bench, label, asked, most if grows else mark, seed) for mark in marks}
+        scores.append([hypervolume(F[:mark], bench.corner) / bench.best for mark, (F, _) in found.items()])
+        times.append(found[most][1])
     cells = " | ".join(_mean(np.array(column)) for column in zip(*scores, strict=True))
     return f"| {label} | {cells} | {np.mean(times):.1f} |"
 
@@ -245,15 +244,8 @@ CONTESTANTS: dict[str, Contestant] = {
     "linas, paper": ("linas", {"preset": "paper"}),
     "nsga2": ("nsga2", {}),
     "nsga2, paper": ("nsga2", {"preset": "paper"}),
-    "age-moea, paper": ("age-moea", {"preset": "paper"}),
-    "unsga3, paper": ("unsga3", {"preset": "paper"}),
-    "ctaea, paper": ("ctaea", {"preset": "paper"}),
-    "moead, paper": ("moead", {"preset": "paper"}),
-    "motpe": ("motpe", {}),
-    "optuna-gp": ("optuna-gp", {}),
-    "qlognehvi": ("qlognehvi", {}),
-    "ofa-ga": ("ofa-ga", {}),
-    "predict-once": ("predict-once", {}),
+    **{f"{name}, paper": (name, {"preset": "paper"}) for name in ("age-moea", "unsga3", "ctaea", "moead")},
+    **{name: (name, {}) for name in ("motpe", "optuna-gp", "qlognehvi", "ofa-ga", "predict-once")},
     "predict-once, stacked": ("predict-once", {"predictor": "stacked"}),
     "random": ("random", {}),
 }

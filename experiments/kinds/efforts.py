@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,11 @@ from hwnas.search.hypervolume import hypervolume, non_dominated
 from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.words import number
 from hwnas.supernets.errors import UsageError, suggestion
-from hwnas.supernets.space import FloatArray
+from hwnas.supernets.space import BoolArray, FloatArray
 from hwnas.supernets.values import json_number
+
+if TYPE_CHECKING:
+    from hwnas.harness.platform import Platform
 
 SUMMARY = "searches that measure with more or less effort, at equal time on the clock"
 
@@ -98,8 +101,12 @@ def stand_ins(settings: EffortSettings, environ: Mapping[str, str]) -> Iterator[
 
 def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     """Search seed by seed, then measure all fronts of a seed side by side."""
+    from hwnas.harness.pinned import pinned
+    from hwnas.harness.platform import parse
+
     settings: EffortSettings = experiment.settings
     problem = settings.problem.resolved(bench.environ)
+    where = pinned(parse(str(problem.platform)))
     total, done = settings.seeds * (len(settings.evals) * len(settings.searches) + 1), 0
     runs: list[dict[str, Any]] = []
     fronts = []
@@ -109,16 +116,15 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
             seconds = None
             for name, how in settings.searches.items():
                 bench.step(f"{name}, seed {seed}", done, total)
-                found = _part(problem, how, seed, evals, seconds, bench)
+                found = _part(problem, where, how, seed, evals, seconds, bench)
                 seconds = found["seconds"] if seconds is None else seconds
                 of_seed.append({"search": name, "seed": seed, "evals": evals, **found})
                 done += 1
         bench.step(f"all fronts of seed {seed}", done, total)
-        compared = _compared(problem, seed, [one["front"] for one in of_seed], bench)
+        shared, volumes, quality = _compared(problem, where, seed, [one["front"] for one in of_seed], bench)
         done += 1
-        volumes, quality = compared.pop("hypervolume"), compared.pop("of")
         runs += [one | {"hypervolume": volume} for one, volume in zip(of_seed, volumes, strict=True)]
-        fronts.append({"seed": seed, **compared})
+        fronts.append({"seed": seed, **shared})
     return {
         "supernet": problem.supernet,
         "platform": problem.platform,
@@ -131,16 +137,17 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
 
 
 def _part(
-    problem: ExperimentProblem, how: TimedSearch, seed: int, evals: int, seconds: float | None, bench: Workspace
+    problem: ExperimentProblem,
+    where: Platform,
+    how: TimedSearch,
+    seed: int,
+    evals: int,
+    seconds: float | None,
+    bench: Workspace,
 ) -> dict[str, Any]:
     """Return what a search finds in so many seconds; ``None``: in so many evaluations."""
-    from dataclasses import asdict
-
-    from hwnas.harness.pinned import pinned
-    from hwnas.harness.platform import parse
-
     decisive = {"problem": problem.decisive(), "search": asdict(how), "seed": seed, "evals": evals, "seconds": seconds}
-    decisive |= platform_files(pinned(parse(str(problem.platform)))).decisive
+    decisive |= platform_files(where).decisive
     make = (
         partial(for_evaluations, problem, how, seed, evals)
         if seconds is None
@@ -151,20 +158,18 @@ def _part(
 
 
 def _compared(
-    problem: ExperimentProblem, seed: int, fronts: Sequence[Sequence[str]], bench: Workspace
-) -> dict[str, Any]:
-    """Measure all sub-networks of some fronts in full; return that, and the hypervolume of each front by it.
+    problem: ExperimentProblem, where: Platform, seed: int, fronts: Sequence[Sequence[str]], bench: Workspace
+) -> tuple[dict[str, Any], list[float | None], dict[str, Any]]:
+    """Measure all sub-networks of some fronts in full; return that, each front's hypervolume, and what quality is.
 
     A hypervolume is relative to that of all fronts together, from a little beyond the slowest of their sub-networks and
     from the quality of the smallest sub-network of all.
     """
     from hwnas import supernets
     from hwnas.harness import quality
-    from hwnas.harness.pinned import pinned
-    from hwnas.harness.platform import parse
     from hwnas.harness.quality import QualityOptions
 
-    net, where = supernets.get(problem.supernet), pinned(parse(str(problem.platform)))
+    net = supernets.get(problem.supernet)
     source = quality.get(problem.quality, net, QualityOptions(problem.weights, problem.subset))
     keys = sorted({key for front in fronts for key in front})
     X = np.array([net.space.from_key(key) for key in keys], dtype=np.int64).reshape(len(keys), net.space.n_var)
@@ -177,7 +182,7 @@ def _compared(
     volumes = _volumes(F, sign * float(ends[-1]), [[keys.index(key) for key in front] for front in fronts])
     values = [json_number(one) for one in ends[:-1]]
     label = {name: getattr(source, name) for name in ("metric", "unit", "predicted", "note")} | {"source": source.name}
-    return {"keys": keys, "values": values, **found, "hypervolume": volumes, "of": label}
+    return {"keys": keys, "values": values, **found}, volumes, label
 
 
 def _volumes(F: FloatArray, worst: float, fronts: Sequence[Sequence[int]]) -> list[float | None]:
@@ -188,17 +193,17 @@ def _volumes(F: FloatArray, worst: float, fronts: Sequence[Sequence[int]]) -> li
         worst: the cost that hypervolume is measured from.
         fronts: rows of ``F``.
     """
-    there = F[np.isfinite(F).all(axis=1)]
-    if not len(there):
+    there: BoolArray = np.isfinite(F).all(axis=1)
+    if not there.any():
         return [None] * len(fronts)
-    reference = np.array([_MARGIN * there[:, 0].max(), worst])
+    reference = np.array([_MARGIN * F[there, 0].max(), worst])
 
-    def volume(rows: FloatArray) -> float:
-        finite = rows[np.isfinite(rows).all(axis=1)]
-        return hypervolume(finite[non_dominated(finite)], reference) if len(finite) else 0.0
+    def volume(rows: Sequence[int]) -> float:
+        found = F[[row for row in rows if there[row]]]
+        return hypervolume(found[non_dominated(found)], reference) if len(found) else 0.0
 
-    whole = volume(F)
-    return [json_number(volume(F[list(rows)]) / whole) if whole else None for rows in fronts]
+    whole = volume(range(len(F)))
+    return [json_number(volume(rows) / whole) if whole else None for rows in fronts]
 
 
 def verdicts(settings: EffortSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:

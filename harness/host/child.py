@@ -100,14 +100,13 @@ def joined() -> list[str]:
     Raises:
         SystemExit: the module was not started by ``Child``.
     """
-    held, scratch, *arguments = [*sys.argv[1:], "", ""]
-    parent = held.removeprefix(_OF_A_PROCESS)
-    if len(sys.argv) < 3 or not parent.isdigit():
+    if len(sys.argv) < 3 or not sys.argv[1].removeprefix(_OF_A_PROCESS).isdigit():
         raise SystemExit("this module is run by hwnas itself")
+    held, scratch, *arguments = sys.argv[1:]
+    wait = _end_of_process if held.startswith(_OF_A_PROCESS) else _end_of
     atexit.register(_remove, scratch)
-    wait = _end_of if held == parent else _end_of_process
-    end_after(lambda: wait(int(parent)), lambda: _remove(scratch))
-    return arguments[:-2]
+    end_after(lambda: wait(int(held.removeprefix(_OF_A_PROCESS))), lambda: _remove(scratch))
+    return arguments
 
 
 def _end_of(pipe: int) -> None:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwnas.supernets.errors import UsageError
+from hwnas.search.algorithms._optional import optional
 from hwnas.supernets.space import Choice
 
 
 def optuna_for(name: str) -> Any:
     """Return the package; raises ``UsageError``, which says how to install it, for the algorithm ``name``."""
-    try:
-        import optuna
-    except ImportError:
-        raise UsageError(
-            f"algorithm {name!r} needs Optuna, which is not installed: python -m pip install 'hwnas[motpe]'"
-        ) from None
+    optuna = optional(name, "optuna", "Optuna", "motpe")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

@@ -18,11 +18,11 @@ from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._inner import penalised
 from hwnas.search.algorithms._local_search import climb
 from hwnas.search.algorithms._model_based import ModelBased
+from hwnas.search.algorithms._optional import optional
 from hwnas.search.algorithms._settings import read_settings
 from hwnas.search.hypervolume import non_dominated
 from hwnas.search.operators import reset
 from hwnas.search.sampling import row_keys, sample_unseen
-from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import BoolArray, FloatArray, IntArray, SearchSpace
 
 SUMMARY = "qLogNEHVI: Gaussian processes, noisy expected hypervolume improvement, by BoTorch (an optional package)"
@@ -57,7 +57,9 @@ class Acquisition:
     """Proposes what maximises qLogNEHVI."""
 
     def __init__(self, problem: Problem, settings: Mapping[str, Any]) -> None:
-        _botorch()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            optional("qlognehvi", "botorch", "BoTorch", "botorch")
         self._problem = problem
         self._settings = settings
 
@@ -153,15 +155,3 @@ def _seeded(seed: int) -> Iterator[None]:
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         yield
-
-
-def _botorch() -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import botorch
-    except ImportError:
-        raise UsageError(
-            "algorithm 'qlognehvi' needs BoTorch, which is not installed: python -m pip install 'hwnas[botorch]'"
-        ) from None
-    return botorch

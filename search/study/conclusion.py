@@ -52,9 +52,14 @@ def final_size(plan: Plan, given: int | None) -> int:
     return DEFAULT_SIZE if plan.brief else 0
 
 
-def is_whole(study: Study) -> bool:
-    """Return whether a study with all its evaluations has nothing left to measure: its final front is known."""
-    return "effort" not in study.settings or "final" in study.facts
+def is_whole(study: Study, size: int | None = None) -> bool:
+    """Return whether a study with all its evaluations has nothing left to measure: its final front is known.
+
+    Args:
+        study: it.
+        size: how many sub-networks its final front is to have, as it was asked for; 0: there is none.
+    """
+    return size == 0 or "effort" not in study.settings or "final" in study.facts
 
 
 def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, sources: Callable[[], Sources]) -> Study:

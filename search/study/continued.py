@@ -49,7 +49,7 @@ def continued(
     there = store.study(name)
     if there is not None and there.evaluations >= options["evals"]:
         study = load(store, name, net)
-        if options.get("final_front") == 0 or is_whole(study):
+        if is_whole(study, options.get("final_front")):
             return study
     return search(net, platform, store=store, study=name, resume=there is not None, progress=progress, **options)
 

@@ -252,18 +252,11 @@ def test_a_brief_comparison_goes_on_with_what_it_has_measured_stable_or_not(stor
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
-def test_devices_that_are_alike_and_noisy_are_too_noisy_to_tell(tmp_path, monkeypatch):
+def test_devices_that_are_alike_and_noisy_are_too_noisy_to_tell(summed, monkeypatch):
     monkeypatch.setattr(result, "_RESAMPLES", 200)  # here it matters
-    net = supernets.get("toy")
-    X = np.array(list(np.ndindex(*net.space.n_options)))
-    with (tmp_path / "quality.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["config", "top1"])
-        table.writerows([json.dumps(config), sum(x)] for config, x in zip(net.space.decode(X), X.tolist(), strict=True))
-
+    net, quality = summed
     platforms = ["scripted-device:us=20,noise=0.6", "scripted-device:us=30,noise=0.6"]
     brief = profile("quiet", cap_s=0.12, warmup_s=0.0, sessions=1, fresh=0)  # what never converges is not waited for
-    quality = f"table:{tmp_path / 'quality.csv'}"
     noisy = transfer(net, platforms, quality=quality, algorithm="random", evals=4, samples=14, protocol=brief)
     first = noisy.words()[0]
     assert first.startswith("Too noisy to tell whether the platforms order sub-networks alike: these ")
