@@ -193,7 +193,7 @@ def _volumes(F: FloatArray, worst: float, fronts: Sequence[Sequence[int]]) -> li
         worst: the cost that hypervolume is measured from.
         fronts: rows of ``F``.
     """
-    there: BoolArray = np.isfinite(F).all(axis=1)
+    there: BoolArray = np.asarray(np.isfinite(F).all(axis=1), dtype=np.bool_)
     if not there.any():
         return [None] * len(fronts)
     reference = np.array([_MARGIN * F[there, 0].max(), worst])
