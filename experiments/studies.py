@@ -17,6 +17,7 @@ from hwnas.experiments.parts import digest
 from hwnas.experiments.problem import ExperimentProblem, Use
 from hwnas.harness.platform import parse
 from hwnas.harness.store import Store
+from hwnas.search.comparison.together import measured_together
 from hwnas.search.processes import side_by_side
 from hwnas.search.study.conclusion import is_whole
 from hwnas.search.study.plan import preview
@@ -25,6 +26,9 @@ from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
 from hwnas.supernets.contents import of_records
 from hwnas.supernets.supernet import SuperNetwork
+
+# A study's front is not measured again alone: every kind of experiment measures those that it compares together.
+_FINAL = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Search:
         there = store.study(name)
         net = supernets.get(self.problem.supernet)
         known = load(store, name, net) if there is not None and there.evaluations >= self.evals else None
-        whole = known is not None and is_whole(known)
+        whole = known is not None and is_whole(known, _FINAL)
         study = known if known and whole else self._searched(net, store, name, resume=there is not None)
         files.check(of_records(study.settings.get("contents", {})))
         return study
@@ -101,6 +105,7 @@ class Search:
             resume=resume,
             warm_start=self.warm_start,
             transfer_from=self._transfer_from or None,
+            final_front=_FINAL,
             **self.problem.options(),
         )
 
@@ -181,6 +186,26 @@ def _side_by_side(tasks: Sequence[_Task], bench: Workspace, store: Store) -> Ite
 def _go(task: _Task, store: str) -> None:
     with Store.open(store) as opened:
         task.go(opened)
+
+
+def fronts_together(
+    problem: ExperimentProblem, studies: Mapping[str, list[Study]], bench: Workspace
+) -> tuple[dict[str, list[Study]], int]:
+    """Measure the fronts of a problem's studies side by side; return the studies with that, and of how many networks.
+
+    Where nothing is measured they are returned as they are, and 0.
+    """
+    if examined(problem).costs_nothing:
+        return dict(studies), 0
+
+    def report(event: Any) -> None:
+        bench.step(f"all fronts together: {event.message}", event.done, event.total)
+
+    every = [study for runs in studies.values() for study in runs]
+    with Store.open(bench.store) as store:
+        found = measured_together(supernets.get(problem.supernet), every, problem.options(), store, report)
+    each = iter(found.studies)
+    return {label: [next(each) for _ in runs] for label, runs in studies.items()}, found.sub_networks
 
 
 def seeds_of(use: Use, seeds: int) -> range:

@@ -27,6 +27,7 @@ import numpy as np
 import hwnas
 from hwnas.harness.store import Store
 from hwnas.search.hypervolume import hypervolume
+from hwnas.search.study.drift import Drift
 
 _HERE = Path(__file__).resolve().parent
 NET = f"elastic:model={_HERE / 'minilm.py'}:model"
@@ -133,7 +134,11 @@ def _alone(given: argparse.Namespace) -> None:
 
 def _report(given: argparse.Namespace) -> None:
     results = {file.stem: json.loads(file.read_text()) for file in sorted(given.folder.glob("*-*.json"))}
-    values = [row[1:] for one in results.values() for row in one["evaluations"] if None not in row]
+    # Each search had its own minutes of the machine: what is compared is measured together.
+    latency = _together(sorted({row[0] for one in results.values() for row in one["front"]}))
+    for one in results.values():
+        one["front"] = [[key, latency[key], cosine] for key, _, cosine in one["front"]]
+    values = [row[1:] for one in results.values() for row in one["front"]]
     worst = np.array([max(row[0] for row in values) * 1.01, 1 - min(row[1] for row in values) + 0.01])
     print("| search | hypervolume, three seeds | seconds |\n| --- | --- | --- |")
     for who in ("linas", "random", "after"):
@@ -143,6 +148,17 @@ def _report(given: argparse.Namespace) -> None:
             seconds = ", ".join(f"{one['seconds']:.0f}" for one in found)
             print(f"| {who} | {np.mean(volumes):.4f}: {', '.join(f'{v:.4f}' for v in volumes)} | {seconds} |")
     _fronts(results, given)
+
+
+def _together(keys: list[str]) -> dict[str, float]:
+    """Return the latencies of sub-networks in ms, measured side by side; beside their batch, where it takes several."""
+    net = hwnas.supernet(NET)
+    configs = [net.space.decode(net.space.from_key(key))[0] for key in keys]
+    found = hwnas.measure(net, configs, PLATFORM, store=None, progress=False)
+    drift = Drift()
+    for key, one in zip(keys, found, strict=True):
+        drift.learn(key, one.latency_ms, {anchor: 1e3 * seconds for anchor, seconds in one.context["anchors"].items()})
+    return {key: drift.value(key, one.latency_ms) for key, one in zip(keys, found, strict=True)}
 
 
 def _volume(front: list[list[Any]], worst: Any) -> float:

@@ -16,7 +16,7 @@ from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.problem import ExperimentProblem, Use, check_known
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
-from hwnas.experiments.studies import facts_of, run_all, searches_of
+from hwnas.experiments.studies import facts_of, fronts_together, run_all, searches_of
 from hwnas.experiments.tabulated import tabulated
 from hwnas.search.comparison.result import Comparison
 from hwnas.search.report.figures import Cell, PageTable
@@ -108,7 +108,7 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
             "best": problems[name].best,
             "thresholds": [settings.thresholds, settings.thresholds_by, settings.thresholds_after],
         }
-        make = partial(_compared, settings, problems[name], of_problem, name)
+        make = partial(_compared, settings, problems[name], of_problem, name, bench)
         found[name] = bench.parts.get(f"compared-{name}", decisive, make)
     return {
         "problems": found,
@@ -118,18 +118,23 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
 
 
 def _compared(
-    settings: CompareSettings, problem: ExperimentProblem, studies: Mapping[str, list[Study]], name: str
+    settings: CompareSettings,
+    problem: ExperimentProblem,
+    studies: Mapping[str, list[Study]],
+    name: str,
+    bench: Workspace,
 ) -> dict[str, Any]:
-    """Return the comparison of a problem's studies as JSON values."""
+    """Return the comparison of a problem's studies as JSON values; fronts that were measured are measured together."""
+    studies, together = fronts_together(problem, studies, bench)
     evals = max(len(study.archive) for runs in studies.values() for study in runs)
     labelled = {label: settings.algorithms[label].contestant(label) for label in studies}
     contestants = {labelled[label]: runs for label, runs in studies.items()}
-    whole = Comparison.of(contestants, evals, problem.best, settings.thresholds or None)
+    whole = Comparison.of(contestants, evals, problem.best, settings.thresholds or None, together)
     after = min(settings.thresholds_after or evals, evals)
     # Rounded down, so that the algorithm that gives the threshold has reached it.
     ends = {label: math.floor(1000 * float(whole.mean(one)[after - 1])) / 1000 for label, one in labelled.items()}
     asked = settings.thresholds or tuple({ends[label] for label in settings.thresholds_by} - {0.0})
-    comparison = Comparison.of(contestants, evals, problem.best, asked)
+    comparison = Comparison.of(contestants, evals, problem.best, asked, together)
     shown = comparison.to_json()
     marks = sorted({len(run.archive) for runs in studies.values() for run in runs})
     for one, (label, runs) in zip(shown["algorithms"], studies.items(), strict=True):

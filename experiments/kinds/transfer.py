@@ -17,6 +17,8 @@ from hwnas.experiments.problem import ExperimentProblem, Use, check_known
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import Search, run_all
+from hwnas.experiments.tabulated import tabulated
+from hwnas.harness.platform import parse
 from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.report.transfer import network_shown
 from hwnas.search.report.transfer_figures import drawn_rows, front_figure, loss_figure, pair_figure
@@ -48,7 +50,8 @@ class TransferSettings:
     """What an experiment file says.
 
     Attributes:
-        problem: what is searched; its platform is each of ``platforms`` in turn.
+        problem: what is searched; its platform is each of ``platforms`` in turn. With ``as_table`` a table of blocks
+            is measured on each first, searches and fronts are looked up in them, and any number of seeds is free.
         platforms: two or more.
         algorithm: of the searches.
         evals: evaluations of each.
@@ -99,17 +102,16 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     settings: TransferSettings = experiment.settings
     problem = settings.problem.resolved(bench.environ)
     use, seeds = settings.algorithm, range(settings.seed, settings.seed + settings.seeds)
+    problems = {place: tabulated(replace(problem, platform=place), bench) for place in settings.platforms}
     searches = [
-        Search(replace(problem, platform=place), use, place, seed, use.evals or settings.evals)
-        for seed in seeds
-        for place in settings.platforms
+        Search(on, use, place, seed, use.evals or settings.evals) for seed in seeds for place, on in problems.items()
     ]
     names = [study.name for study in run_all(searches, bench)]
     n, found = len(settings.platforms), []
     for place, seed in enumerate(seeds):
         studies = names[place * n : (place + 1) * n]
         decisive = {"studies": studies, "samples": settings.samples, "seed": seed}
-        make = partial(_transferred, settings, problem, studies, seed, bench)
+        make = partial(_transferred, settings, list(problems.values()), studies, seed, bench)
         found.append(bench.parts.get("transferred", decisive, make))
     ratios = [one["hypervolume_ratio"] for one in found]
     # What the figures draw is the first seed's.
@@ -117,8 +119,21 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
 
 
 def _transferred(
-    settings: TransferSettings, problem: ExperimentProblem, names: Sequence[str], seed: int, bench: Workspace
+    settings: TransferSettings,
+    problems: Sequence[ExperimentProblem],
+    names: Sequence[str],
+    seed: int,
+    bench: Workspace,
 ) -> dict[str, Any]:
+    """Return the report of one seed as JSON values.
+
+    Args:
+        settings: of the experiment.
+        problems: the problem on each platform, or on its table.
+        names: of their studies, likewise.
+        seed: of the other sub-networks.
+        bench: where it is kept.
+    """
     from hwnas import supernets
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
@@ -127,10 +142,11 @@ def _transferred(
     def report(event: TransferProgress) -> None:
         bench.step(f"all fronts on {event.platform}", event.step - 1, event.steps)
 
+    problem, places = problems[0], [str(one.platform) for one in problems]
     with Store.open(bench.store) as store:
         found = transfer(
             supernets.get(problem.supernet),
-            settings.platforms,
+            places,
             studies=names,
             quality=problem.quality,
             quality_options=QualityOptions(problem.weights, problem.subset),
@@ -139,7 +155,17 @@ def _transferred(
             store=store,
             progress=report,
         )
-    return found.to_json()
+    named = {str(parse(there)): str(parse(given)) for there, given in zip(places, settings.platforms, strict=True)}
+    return {name: _renamed(value, named) for name, value in found.to_json().items()}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return JSON values in which a table is called what it is the table of."""
+    if isinstance(value, Mapping):
+        return {names.get(key, key): _renamed(one, names) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(one, names) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def verdicts(settings: TransferSettings, data: Mapping[str, Any]) -> list[ClaimVerdict]:

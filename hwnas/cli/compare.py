@@ -144,6 +144,8 @@ def _remarks(outcome: dict[str, Any], html: str | None) -> None:
     remark(
         f"mean ± standard error over {len(outcome['seeds'])} seeds; 1 is a hypervolume of {best['value']:.6g}, {given}"
     )
+    if outcome.get("measured_together"):
+        remark(f"the {outcome['measured_together']} sub-networks on their fronts were measured together, in full")
     quality = outcome["quality"]
     if quality is not None and quality["predicted"]:
         remark(f"{quality['metric']} is a prediction ({quality['source']})")

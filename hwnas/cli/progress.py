@@ -106,9 +106,11 @@ def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
         line = bars.add_task("searches", total=None, note="")
 
         def show(event: Comparing) -> None:
-            _warn(bars, event.searching and event.searching.measuring)
+            _warn(bars, event.measuring or (event.searching and event.searching.measuring))
             bars.start()
             note = event.last
+            if event.measuring is not None:
+                note = f"all fronts together; {event.measuring.message}"
             if event.searching is not None:
                 note = f"{event.searching.done} of {event.searching.total}; {_note(event.searching)}"
             bars.update(line, completed=event.done, total=event.total, note=plain(note), refresh=True)

@@ -230,7 +230,7 @@ def initial_vectors_come_first(subject: AlgorithmSubject) -> None:
     """The vectors of the setting ``initial`` are asked for first, each once."""
     space = layered_space()
     initial = np.concatenate([space.largest(), space.smallest(), space.largest(), space.sample(3, 5)])
-    X, _ = subject.run(space, settings={"initial": initial})
+    X, _ = subject.run(space, settings={**subject.settings, "initial": initial})
     expected = np.unique(space.canonical(initial), axis=0)
     found = np.unique(X[: len(expected)], axis=0)
     expect(np.array_equal(found, expected), "it does not begin with the vectors of the setting initial")

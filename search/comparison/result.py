@@ -87,6 +87,8 @@ class Comparison:
         best: the hypervolume that counts as 1.
         best_given: it was given; otherwise it is that of all fronts together.
         asked: the thresholds that were asked for; ``None``: none were.
+        measured_together: how many sub-networks of their fronts were measured together in the end, see
+            ``hwnas.search.comparison.together``; 0: nothing is measured.
     """
 
     studies: Mapping[Contestant, Sequence[Study]]
@@ -95,6 +97,7 @@ class Comparison:
     best: float
     best_given: bool
     asked: tuple[float, ...] | None
+    measured_together: int = 0
 
     @classmethod
     def of(
@@ -103,8 +106,9 @@ class Comparison:
         evals: int,
         best: float | None = None,
         thresholds: Sequence[float] | None = None,
+        measured_together: int = 0,
     ) -> Comparison:
-        """Compare studies of the same problem.
+        """Compare studies of the same problem; see the attributes.
 
         Raises:
             UsageError: a threshold is not a positive number, or ``best`` is not.
@@ -118,7 +122,8 @@ class Comparison:
         fronts = np.vstack([study.archive.front_points() for study in every])
         together = 0.0 if np.isnan(reference).any() else hypervolume(fronts, reference)
         asked = None if thresholds is None else tuple(sorted(thresholds))
-        return cls(studies, evals, reference, together if best is None else best, best is not None, asked)
+        one = together if best is None else best
+        return cls(studies, evals, reference, one, best is not None, asked, measured_together)
 
     # --- curves ------------------------------------------------------------------------------------------------------
 
@@ -180,6 +185,7 @@ class Comparison:
 
             {"schema": 1, "supernet", "platform", "quality", "objectives", "constraints", "evals", "seeds": [...],
              "reference": {objective: value}, "best": {"value", "given"},
+             "measured_together": how many sub-networks of all fronts, where something is measured,
              "unstable": how many evaluations have not converged, and why; "" where all have,
              "beside_load": how many were measured beside other programs, where some were,
              "algorithms": [{"name", "algorithm", "preset",
@@ -203,6 +209,7 @@ class Comparison:
             "seeds": seeds,
             "reference": self._named(self.reference[None])[0],
             "best": {"value": self.best, "given": self.best_given},
+            **({"measured_together": self.measured_together} if self.measured_together else {}),
             "unstable": self._unstable(),
             **self._beside_load(),
             "algorithms": [self._contestant_json(one) for one in self.studies],
@@ -226,7 +233,9 @@ class Comparison:
         return {"beside_load": marked} if marked else {}
 
     def _evaluations(self) -> list[Evaluation]:
-        return [one for runs in self.studies.values() for study in runs for one in study.archive]
+        """Return those whose values are compared: all, or the fronts alone where they were measured together."""
+        every = [study for runs in self.studies.values() for study in runs]
+        return [one for study in every for one in (study.front if self.measured_together else study.archive)]
 
     def _contestant_json(self, contestant: Contestant) -> dict[str, Any]:
         mean, error, runs = self.mean(contestant), self.standard_error(contestant), self.studies[contestant]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hwnas.search.comparison.result import Comparison, Contestant
+from hwnas.search.comparison.together import Together, measured_together
 from hwnas.search.processes import side_by_side
 from hwnas.search.study.continued import continued
 from hwnas.search.study.plan import preview
@@ -36,12 +37,14 @@ class CompareProgress:
         total: all of them.
         last: what finished last ("linas, seed 3"); "" at the beginning.
         searching: what the search under way reports, where they run one after the other, else ``None``.
+        measuring: what the measurer reports of the fronts of all, when they are measured together, else ``None``.
     """
 
     done: int
     total: int
     last: str
     searching: Any = None
+    measuring: Any = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     Where something is measured and there is a store, the same call goes on where an earlier one was interrupted.
     Where no objective has to be measured, the searches run in parallel processes of one thread each; how many there are
     does not change what they find. Where something is measured they run one after the other and share the measurements:
-    a sub-network that two of them evaluate is measured once.
+    a sub-network that two of them evaluate is measured once. At the end all their fronts are measured side by side, in
+    full: each search had another moment of the machine.
 
     Args:
         net: the super-network.
@@ -131,12 +135,17 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     notify = progress or (lambda _: None)
     costs_nothing = preview(net, options).costs_nothing
     notify(CompareProgress(0, len(jobs), ""))
-    if costs_nothing and workers != 1:
-        studies = _in_parallel(net, jobs, workers, notify)
+    studies, together = tuple[Study, ...](), 0
+    if not costs_nothing:
+        with contextlib.nullcontext(store) if store is not None else _passing_store() as shared:
+            found = _measured(net, jobs, options, shared, notify)
+        studies, together = found.studies, found.sub_networks
+    elif workers != 1:
+        studies = tuple(_in_parallel(net, jobs, workers, notify))
     else:
-        studies = _one_by_one(net, jobs, None if costs_nothing else store, costs_nothing, notify)
+        studies = tuple(_one_by_one(net, jobs, None, notify))
     grouped = {one: [studies[job] for job in range(len(jobs)) if jobs[job].contestant == one] for one in contestants}
-    return Comparison.of(grouped, evals, best, thresholds)
+    return Comparison.of(grouped, evals, best, thresholds, together)
 
 
 def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
@@ -162,24 +171,35 @@ def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
-def _one_by_one(
+def _measured(
     net: SuperNetwork,
     jobs: Sequence[_Job],
-    store: Store | None,
-    costs_nothing: bool,
+    options: Mapping[str, Any],
+    store: Store,
     notify: Callable[[CompareProgress], None],
+) -> Together:
+    """Run searches that measure one after the other, then measure all their fronts together."""
+    studies, n = _one_by_one(net, jobs, store, notify), len(jobs)
+
+    def show(event: Any) -> None:
+        notify(CompareProgress(n, n, jobs[-1].name, measuring=event))
+
+    return measured_together(net, studies, options, store, show)
+
+
+def _one_by_one(
+    net: SuperNetwork, jobs: Sequence[_Job], store: Store | None, notify: Callable[[CompareProgress], None]
 ) -> list[Study]:
     studies: list[Study] = []
     last = ""
-    with contextlib.nullcontext(store) if costs_nothing or store is not None else _passing_store() as shared:
-        for number, job in enumerate(jobs):
+    for number, job in enumerate(jobs):
 
-            def show(event: Any, number: int = number, last: str = last) -> None:
-                notify(CompareProgress(number, len(jobs), last, event))
+        def show(event: Any, number: int = number, last: str = last) -> None:
+            notify(CompareProgress(number, len(jobs), last, event))
 
-            studies.append(job.run(net, store=shared, progress=show))
-            last = job.name
-            notify(CompareProgress(len(studies), len(jobs), last))
+        studies.append(job.run(net, store=store, progress=show))
+        last = job.name
+        notify(CompareProgress(len(studies), len(jobs), last))
     return studies
 
 

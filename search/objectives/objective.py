@@ -187,6 +187,7 @@ class Sources:
         quality_options: for a quality source that runs sub-networks: which weights, on how much of the data.
         since: what was measured since then (ISO 8601, UTC) is not measured again; see
             ``hwnas.harness.measure.Measurer``.
+        older: use stored measurements from before ``since`` at all; see ``Measurer``.
         protocol: what is asked of the timing protocol; see ``Measurer``.
         wait_s: how long to wait where other programs keep the CPUs busy; see ``Measurer``.
         effort: of measuring: "quick", "normal" or "thorough"; ``None``: thorough. A quick one evaluates the quality on
@@ -201,6 +202,7 @@ class Sources:
     store: Store | None = None
     progress: Callable[[Any], None] | None = None
     since: str | None = None
+    older: bool = True
     quality_options: QualityOptions | None = None
     protocol: Given = None
     wait_s: float | None = 0.0
@@ -281,6 +283,7 @@ class Sources:
             store=self.store,
             progress=self.progress,
             since=self.since,
+            older=self.older,
             protocol=self.protocol,
             wait_s=self.wait_s,
             effort=self.effort,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -219,6 +219,12 @@ class Archive:
         """Return an archive in which these evaluations, which were measured again, take the place of the same ones."""
         archive, again = Archive(self.names, self._directions), {one.index: one for one in final}
         archive.add([again.get(one.index, one) for one in self])
+        return archive
+
+    def forgetting(self) -> Archive:
+        """Return an archive in which none of the evaluations counts more for having been measured again."""
+        archive = Archive(self.names, self._directions)
+        archive.add([replace(one, while_searching={}) for one in self])
         return archive
 
     def row(self, index: int) -> FloatArray:

@@ -12,7 +12,7 @@ from hwnas.search.study.asking import Batch
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.constraints import total_violation
 from hwnas.search.study.drift import Drift
-from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, only_row, status_of
+from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, rows_of, status_of
 from hwnas.search.study.stored import StudyCheckpoint
 from hwnas.search.study.task import EvaluationTask
 from hwnas.supernets.space import IntArray
@@ -101,7 +101,7 @@ class Evaluating:
         for row in range(len(X)):
             with self._clock.measuring():
                 alone = {one.name: one.evaluate(X[row : row + 1]) for one in single}
-            outcomes = {name: only_row(outcome, row) for name, outcome in batched.items()} | alone
+            outcomes = {name: rows_of(outcome, [row]) for name, outcome in batched.items()} | alone
             self._store(X[row : row + 1], outcomes, iteration)
 
     def _outcome(self, objective: Objective, X: IntArray) -> Outcome:

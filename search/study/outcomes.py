@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.search.objectives import Outcome
+
+_Fact = TypeVar("_Fact")
 
 
 def status_of(outcomes: Mapping[str, Outcome], row: int) -> tuple[str, str]:
@@ -41,16 +43,19 @@ def intervals_of(outcomes: Mapping[str, Outcome], row: int) -> dict[str, tuple[f
     }
 
 
-def only_row(outcome: Outcome, row: int) -> Outcome:
-    """Return the outcome of one sub-network alone."""
-    intervals: Any = None if outcome.intervals is None else outcome.intervals[row : row + 1]
-    one = slice(row, row + 1)
+def rows_of(outcome: Outcome, rows: Sequence[int]) -> Outcome:
+    """Return the outcome of some of the sub-networks alone, in the order of ``rows``."""
+    taken = list(rows)
+
+    def of(facts: tuple[_Fact, ...]) -> tuple[_Fact, ...]:
+        return tuple(facts[row] for row in taken) if facts else ()
+
     return Outcome(
-        outcome.values[one],
-        outcome.status[one],
-        outcome.reasons[one],
-        intervals,
-        outcome.beside[one],
-        outcome.loads[one],
-        outcome.efforts[one],
+        outcome.values[taken],
+        of(outcome.status),
+        of(outcome.reasons),
+        None if outcome.intervals is None else outcome.intervals[taken],
+        of(outcome.beside),
+        of(outcome.loads),
+        of(outcome.efforts),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store, StudyRecord
+    from hwnas.search.study.result import Study
 
 # The final front of a study that has ended; of no use once it has gone on.
 FINAL = "final"
@@ -25,3 +27,20 @@ def extend(store: Store, record: StudyRecord, **parts: Any) -> None:
     """Put parts into the latest snapshot of a study, beside what it has; they are JSON values."""
     latest = store.snapshot(record)
     store.put_snapshot(record, {**(latest if isinstance(latest, Mapping) else {}), **parts})
+
+
+def compared_since(store: Store | None, studies: Sequence[Study]) -> str | None:
+    """Return when studies began to be compared, ISO 8601, UTC; it is kept with the last one, and is now where none is.
+
+    What was measured since then was measured to compare them. Measurements are dated in whole seconds: it is the next
+    one, so that none of a search is among them. ``None`` without a store, and without studies.
+    """
+    record = None if store is None or not studies else store.study(studies[-1].name)
+    if store is None or record is None:
+        return None
+    snapshot = store.snapshot(record)
+    if isinstance(snapshot, Mapping) and isinstance(snapshot.get(COMPARED), str):
+        return str(snapshot[COMPARED])
+    since = (datetime.now(tz=UTC) + timedelta(seconds=1)).isoformat(timespec="seconds")
+    extend(store, record, **{COMPARED: since})
+    return since

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hwnas.harness.measurement.beside_load import beside_load
-from hwnas.search.study.snapshots import COMPARED, extend
+from hwnas.search.study.snapshots import compared_since
 from hwnas.search.transfer.sentence import BESIDE
 
 if TYPE_CHECKING:
@@ -37,25 +36,9 @@ def serving_from(
     if fresh:
         return {"since": None, "older": False}
     if brief:
-        return {"since": _compared_since(store, own), "older": False}
+        return {"since": compared_since(store, own), "older": False}
     records = [None if store is None else store.study(one.name) for one in own]
     return {"since": min([begun, *(one.created_at for one in records if one is not None)]), "older": True}
-
-
-def _compared_since(store: Store | None, own: Sequence[Study]) -> str | None:
-    """Return when the studies of a comparison began to be compared; it is kept with the last one that ended.
-
-    Measurements are dated in whole seconds: it is the next one, so that none of a search is among them.
-    """
-    record = None if store is None or not own else store.study(own[-1].name)
-    if store is None or record is None:
-        return None
-    snapshot = store.snapshot(record)
-    if isinstance(snapshot, Mapping) and isinstance(snapshot.get(COMPARED), str):
-        return str(snapshot[COMPARED])
-    since = (datetime.now(tz=UTC) + timedelta(seconds=1)).isoformat(timespec="seconds")
-    extend(store, record, **{COMPARED: since})
-    return since
 
 
 def everywhere(

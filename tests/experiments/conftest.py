@@ -41,7 +41,7 @@ def measured(tables):
         },
         "fig10-measured": {"problem": TOY, "platforms": [FAST, SLOW]},
         "fig11": {
-            "problem": TOY,
+            "problem": {**TOY, "as_table": False},
             "platforms": [one, other],
             "claims": [{"says": "A front does not transfer", "between": [one, other]}],
         },

@@ -263,6 +263,50 @@ def test_tables_that_are_built_first_follow_what_files_hold(tmp_path, monkeypatc
     assert len(built) == 2
 
 
+TRANSFER = """
+title = "?"
+kind = "transfer"
+platforms = ["scripted:us=20", "scripted:us=40"]
+evals = 6
+seeds = 2
+samples = 2
+[problem]
+supernet = "toy"
+as_table = true
+quality = "capacity"
+[algorithm]
+algorithm = "random"
+[[claims]]
+says = "A front does not transfer"
+between = ["scripted:us=20", "scripted:us=40"]
+"""
+
+
+def test_fronts_of_tables_that_are_built_first_are_named_by_what_was_measured(tmp_path, monkeypatch):
+    from hwnas.experiments import tabulated
+
+    built = []
+
+    def build(_problem, where, _bench, file):
+        built.append(str(where))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        blocks(file, float(len(built)))
+
+    monkeypatch.setattr(tabulated, "_build", build)
+    made = parse(TRANSFER, "own")
+    finished = experiments.run(made, tmp_path / "out", workers=1, environ={})
+    assert built == ["scripted:threads=1,us=20", "scripted:threads=1,us=40"]
+    found = finished.result["data"]["transfer"]
+    assert found["platforms"] == built
+    assert {one["searched_on"] for one in found["regret"]} == set(built)
+    assert "lut:file" not in made.kind.gist(finished.result["data"])
+    # The second table says twice as long of every block: the same order.
+    assert found["kendall_tau"][0][1] == pytest.approx(1.0)
+    assert {one["where"] for one in finished.result["claims"]} == {
+        f"searched on {a}, deployed on {b}" for a, b in itertools.permutations(built)
+    }
+
+
 def test_where_no_file_is_named_the_text_decides_as_ever():
     from hwnas.experiments.files import Files
     from hwnas.experiments.studies import Search, examined

@@ -8,6 +8,7 @@ import pytest
 
 from hwnas.cli import progress
 from hwnas.harness.quality import QualityProgress
+from hwnas.search.comparison.run import CompareProgress
 from hwnas.search.study.run import SearchProgress
 
 TESTED = QualityProgress(200, 2000, "statistics: 200 of 2,000 images")
@@ -15,7 +16,7 @@ SEARCHED = SearchProgress("s", 1, 4, 0.5, None, 1.0, TESTED)
 EVENTS = {
     "searching": SEARCHED,
     "transferring": SimpleNamespace(phase="search", step=1, steps=4, platform="p", event=SEARCHED),
-    "comparing": SimpleNamespace(done=0, total=4, last="", searching=SEARCHED),
+    "comparing": CompareProgress(done=0, total=4, last="", searching=SEARCHED),
 }
 
 

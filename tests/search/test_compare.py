@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_what_is_measured_shares_a_store_and_the_worst_of_all(monkeypatch):
         NET, algorithms=["random"], seeds=3, objectives=["measured", "params"], evals=20, progress=events.append
     )
     used = stores[1:]  # the first only asks whether it is free
-    assert len(used) == 2 * 3  # each search is named first
+    assert len(used) == 2 * 3 + 1  # each search is named first; in the end it is asked what is to be measured together
     assert len({id(store) for store in used}) == 1
     assert used[0].name == ":memory:"
     runs = found.studies[Contestant("random")]
@@ -203,3 +204,54 @@ def test_an_interrupted_comparison_of_what_is_measured_goes_on(monkeypatch, tmp_
     assert len(evaluated) == 4 * 60  # none twice in a study
     runs = [run for one in found.studies.values() for run in one]
     assert [len(run.archive) for run in runs] == [60] * 4
+
+
+class Drifting(Measured):
+    """A stand-in for what is measured on a machine that has another pace whenever somebody begins to measure."""
+
+    batched = True
+
+    def __init__(self, pace):
+        self.pace = pace
+
+    def evaluate(self, X):
+        found = super().evaluate(X)
+        return replace(found, values=found.values * self.pace, efforts=("thorough",) * len(X))
+
+    def evaluate_beside(self, X, again):
+        return replace(self.evaluate(X), beside=({},) * len(X))
+
+
+@pytest.fixture
+def drifting(monkeypatch):
+    """Let a measured objective drift; return the paces of those that have measured, the latest last."""
+    paces = []
+
+    def create(name, sources):
+        paces.append(1.0 + 0.37 * (len(paces) % 5))
+        return Drifting(paces[-1])
+
+    monkeypatch.setitem(objectives.registry._providers, "measured", SimpleNamespace(create=create))
+    return paces
+
+
+def test_fronts_that_were_measured_at_different_paces_are_compared_at_one(drifting, tmp_path):
+    problem = {"algorithms": ["random", "nsga2"], "seeds": 2, "objectives": ["measured", "params"], "evals": 40}
+    with Store.open(str(tmp_path / "s.db")) as store:
+        found = compare(NET, store=store, **problem)
+    fronts = [run.front for runs in found.studies.values() for run in runs]
+    for one in (one for front in fronts for one in front):
+        macs = NET.macs(np.array([one.vector]))[0]
+        assert one.objectives["measured"] == pytest.approx(macs**0.5 / 1e3 * drifting[-1])
+        assert one.effort == "thorough"
+    assert found.to_json()["measured_together"] == len({one.key for front in fronts for one in front})
+    # At one pace the front of all together is not what chance has made of it.
+    points = np.vstack([run.archive.front_points() for runs in found.studies.values() for run in runs])
+    assert found.best == pytest.approx(hypervolume(points, found.reference))
+    for runs in found.studies.values():
+        for run, curve in zip(runs, found.curves[next(c for c, r in found.studies.items() if r is runs)], strict=True):
+            assert curve[-1] == pytest.approx(hypervolume(run.archive.front_points(), found.reference) / found.best)
+
+
+def test_a_comparison_of_what_costs_nothing_measures_nothing_together(comparison):
+    assert "measured_together" not in comparison.to_json()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwnas.search.objectives import Outcome
-from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, only_row, status_of
+from hwnas.search.study.outcomes import effort_of, intervals_of, load_of, rows_of, status_of
 
 N = 3
 WHOLE = Outcome(
@@ -25,7 +25,7 @@ BARE = Outcome(np.array([4.0, 5.0, 6.0]), ("ok",) * N, ("",) * N)
 
 @pytest.mark.parametrize("row", range(N))
 def test_one_row_has_its_own_of_everything_and_nothing_of_others(row):
-    one = only_row(WHOLE, row)
+    one = rows_of(WHOLE, [row])
     for field in fields(Outcome):
         whole, own = getattr(WHOLE, field.name), getattr(one, field.name)
         assert len(own) == 1, field.name
@@ -34,7 +34,7 @@ def test_one_row_has_its_own_of_everything_and_nothing_of_others(row):
 
 @pytest.mark.parametrize("row", range(N))
 def test_one_row_of_what_was_not_measured_has_as_little(row):
-    one = only_row(BARE, row)
+    one = rows_of(BARE, [row])
     assert (one.values.tolist(), one.status, one.reasons) == ([4.0 + row], ("ok",), ("",))
     assert (one.intervals, one.beside, one.loads, one.efforts) == (None, (), (), ())
 
@@ -42,7 +42,7 @@ def test_one_row_of_what_was_not_measured_has_as_little(row):
 def test_what_is_said_of_one_row_is_what_is_said_of_it_among_all():
     outcomes = {"time": WHOLE, "macs": BARE}
     for row in range(N):
-        alone = {name: only_row(one, row) for name, one in outcomes.items()}
+        alone = {name: rows_of(one, [row]) for name, one in outcomes.items()}
         for said in (status_of, effort_of, load_of, intervals_of):
             assert said(alone, 0) == said(outcomes, row)
 
