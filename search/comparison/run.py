@@ -135,17 +135,18 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     notify = progress or (lambda _: None)
     costs_nothing = preview(net, options).costs_nothing
     notify(CompareProgress(0, len(jobs), ""))
-    studies, together = tuple[Study, ...](), 0
     if not costs_nothing:
         with contextlib.nullcontext(store) if store is not None else _passing_store() as shared:
             found = _measured(net, jobs, options, shared, notify)
-        studies, together = found.studies, found.sub_networks
     elif workers != 1:
-        studies = tuple(_in_parallel(net, jobs, workers, notify))
+        found = Together(_in_parallel(net, jobs, workers, notify))
     else:
-        studies = tuple(_one_by_one(net, jobs, None, notify))
-    grouped = {one: [studies[job] for job in range(len(jobs)) if jobs[job].contestant == one] for one in contestants}
-    return Comparison.of(grouped, evals, best, thresholds, together)
+        found = Together(_one_by_one(net, jobs, None, notify))
+    grouped = {
+        one: [study for job, study in zip(jobs, found.studies, strict=True) if job.contestant == one]
+        for one in contestants
+    }
+    return Comparison.of(grouped, evals, best, thresholds, found.sub_networks)
 
 
 def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:

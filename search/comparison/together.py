@@ -37,8 +37,8 @@ class Together:
         sub_networks: how many were measured together; 0: nothing of the problem is measured on a platform.
     """
 
-    studies: tuple[Study, ...]
-    sub_networks: int
+    studies: Sequence[Study]
+    sub_networks: int = 0
 
 
 def measured_together(
@@ -77,7 +77,7 @@ def measured_together(
         measured = [*plan.drifts, *(one.name for one in plan.limited if isinstance(one, MeasuredLatency))]
         keys = sorted({one.key for study in studies for one in study.front}) if plan.drifts else []
         if not keys:
-            return Together(tuple(studies), 0)
+            return Together(studies)
         # Measurements are made when they are asked for: by then it is known which of the store's serve.
         sources.since, sources.older = compared_since(store, studies), False
         X = np.concatenate([net.space.from_key(key) for key in keys])
@@ -90,7 +90,7 @@ def measured_together(
             again = {name: rows_of(outcome, rows) for name, outcome in found.items()}
             front = measured_again(study.front, plan.task, again)
             made.append(replace(study, archive=study.archive.forgetting().concluded(front)))
-    return Together(tuple(made), len(keys))
+    return Together(made, len(keys))
 
 
 def _at_one_pace(outcome: Outcome, keys: Sequence[str]) -> Outcome:
