@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.latency_luts.measured import Lookup
 from hwnas.supernets.errors import BackendError, PlatformError, suggestion
 from hwnas.supernets.fitting import misfit, wrong_type
 from hwnas.supernets.plug_ins import FAILURES, blamed
@@ -22,6 +21,9 @@ from hwnas.supernets.quoting import shortened
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.supernet import Stage, SuperNetwork
 from hwnas.supernets.values import Values
+
+if TYPE_CHECKING:
+    from hwnas.latency_luts.measured import Lookup
 
 
 @dataclass(frozen=True)
