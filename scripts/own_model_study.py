@@ -140,7 +140,7 @@ def _report(given: argparse.Namespace) -> None:
         one["front"] = [[key, latency[key], cosine] for key, _, cosine in one["front"]]
     values = [row[1:] for one in results.values() for row in one["front"]]
     worst = np.array([max(row[0] for row in values) * 1.01, 1 - min(row[1] for row in values) + 0.01])
-    print("| search | hypervolume, three seeds | seconds |\n| --- | --- | --- |")
+    print("| search | hypervolume of the front, all measured together | seconds |\n| --- | --- | --- |")
     for who in ("linas", "random", "after"):
         found = [results[f"{who}-{seed}"] for seed in _SEEDS if f"{who}-{seed}" in results]
         if found:
@@ -173,7 +173,7 @@ def _fronts(results: dict[str, Any], given: argparse.Namespace) -> None:
     found = {}
     for who, weights in (("linas", None), ("after", str(given.folder / "trained.pth"))):
         rows = [row for name, one in results.items() if name.startswith(f"{who}-") for row in one["front"]]
-        tested = _tested(net, sorted({row[0] for row in rows if row[2] >= ENOUGH}), weights)
+        tested = _tested(net, sorted({row[0] for row in rows if row[2] >= ENOUGH}), weights) if rows else {}
         found[who] = {key: cosine for key, cosine in tested.items() if cosine >= ENOUGH and key != largest}
     keys = [largest, *dict.fromkeys(key for good in found.values() for key in good)]
     configs = [net.space.decode(net.space.from_key(key))[0] for key in keys]
@@ -194,9 +194,9 @@ def _tested(net: Any, keys: list[str], weights: str | None) -> dict[str, float]:
     from hwnas.harness import quality
     from hwnas.harness.quality import QualityOptions
 
-    source = quality.get(QUALITY, net, QualityOptions(weights))
     if not keys:
         return {}
+    source = quality.get(QUALITY, net, QualityOptions(weights))
     X = np.concatenate([net.space.from_key(key) for key in keys])
     return dict(zip(keys, source.evaluate(X).tolist(), strict=True))
 
