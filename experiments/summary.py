@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from hwnas.search.words import listed, number
 from hwnas.supernets.documents import parse_json, read_text
 from hwnas.supernets.errors import MALFORMED, UsageError
 from hwnas.supernets.values import of_kind, one_of
+from hwnas.supernets.writing import make_folder, write_file
 
 # The scales that a reader compares.
 _SIDE_BY_SIDE = ("small", "full")
+# What is said of the machine that ran an experiment.
+_OF_MACHINE = ("cpu", "allowed_cpus")
 
 _HEAD = """# The paper's experiments, run here
 
@@ -23,13 +27,33 @@ A claim of the paper *held* where the whole 95 % interval of its statistic says 
 opposite, and is *undecided* between.
 """
 
-_HOW = """Written by `hwnas reproduce summary --markdown docs/reproduction.md` from the results of the runs; not by
-hand. How to write an experiment of your own: [experiments.md](experiments.md).
+_HOW = """Written by `hwnas reproduce summary --keep docs/results --markdown docs/reproduction.md` from the results of the
+runs, which `docs/results` keeps without their data; not by hand. How to write an experiment of your own:
+[experiments.md](experiments.md).
 
 The paper is Cummings et al., [arXiv 2205.10358](https://arxiv.org/abs/2205.10358). What an experiment took is time on
 the clock, beside whatever else the machine did; in brackets, the processor time of its own processes; then the day on
 which it ended. "Measured here" is what this machine's runtimes say where published tables of real devices stand first.
 """
+
+
+def keep(folder: Path, kept: Path) -> None:
+    """Put the results in a folder into another one, without their data: all that a summary shows.
+
+    So experiments may be run at different times and on different machines. What is kept already of one that the folder
+    has is replaced.
+
+    Raises:
+        UsageError: a file in the folder is no result.
+        OSError: nothing can be written.
+    """
+    make_folder(kept)
+    for scale in _SIDE_BY_SIDE:
+        for result in _results(folder, scale):
+            facts = {name: value for name, value in result.items() if name != "data"}
+            facts["environment"] = {name: result["environment"].get(name) for name in _OF_MACHINE}
+            text = json.dumps(facts, indent=1, ensure_ascii=False)
+            write_file(kept / f"{result['experiment']}-{scale}.json", f"{text}\n".encode())
 
 
 def summary(folder: Path, scale: str) -> str:
@@ -68,9 +92,9 @@ def summary(folder: Path, scale: str) -> str:
 
 def _runs(scale: str, results: Sequence[Mapping[str, Any]]) -> list[str]:
     minutes = sum(one["seconds"] for one in results) / 60
-    machine = _machine(results[-1]["environment"])
+    machines = listed(list(dict.fromkeys(_machine(one["environment"]) for one in results)))
     return [
-        f"Scale: **{scale}**; {len(results)} experiments in {minutes:.0f} minutes, on {machine}.",
+        f"Scale: **{scale}**; {len(results)} experiments in {minutes:.0f} minutes, on {machines}.",
         "",
         "| experiment | the paper | ours | claims | took | command |",
         "| --- | --- | --- | --- | --- | --- |",

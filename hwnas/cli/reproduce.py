@@ -57,6 +57,12 @@ def reproduce(
         str | None,
         typer.Option("--markdown", metavar="FILE", help="With 'summary': where its table goes.", callback=output),
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", metavar="DIR", help="With 'summary': a folder that keeps what earlier runs have found, and this."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Run the paper's experiments, or your own, and write a page, a CSV and a JSON of each. Interrupted runs resume."""
@@ -64,10 +70,11 @@ def reproduce(
     if given == [_LIST]:
         _list()
     elif given == [_SUMMARY]:
-        _summarise(out, scale, markdown)
+        _summarise(out, scale, markdown, keep)
     else:
-        if markdown is not None:
-            raise UsageError(f"--markdown: goes with '{_SUMMARY}' alone")
+        for option, value in (("--markdown", markdown), ("--keep", keep)):
+            if value is not None:
+                raise UsageError(f"{option}: goes with '{_SUMMARY}' alone")
         context.obj.note_saved(f"finished parts, evaluations and measurements are stored in {out}")
         for experiment in _experiments(given, file or [], scale):
             _run(experiment, out, store, workers, quiet)
@@ -141,7 +148,9 @@ def _list() -> None:
     results().print(table)
 
 
-def _summarise(out: str, scale: str, markdown: str | None) -> None:
-    from hwnas.experiments.summary import summary
+def _summarise(out: str, scale: str, markdown: str | None, kept: str | None) -> None:
+    from hwnas.experiments.summary import keep, summary
 
-    write_text(markdown or STANDARD_OUTPUT, summary(Path(out), scale))
+    if kept is not None:
+        keep(Path(out), Path(kept))
+    write_text(markdown or STANDARD_OUTPUT, summary(Path(kept or out), scale))

@@ -8,7 +8,7 @@ import pytest
 
 from hwnas import experiments
 from hwnas.experiments.claims import FAILED, HELD, UNDECIDED
-from hwnas.experiments.summary import summary
+from hwnas.experiments.summary import keep, summary
 from hwnas.search.words import MISSING
 
 WIDE = "After the same number of evaluations LINAS has the larger hypervolume than NSGA-II"
@@ -96,3 +96,27 @@ def test_a_result_that_does_not_say_what_decided_it_is_taken_as_it_is(tmp_path):
     del result["decided_by"], result["finished_at"], result["processor_s"]
     file.write_text(json.dumps(result))
     assert "| 12 s | `hwnas reproduce fig5 --scale small` |" in summary(tmp_path, "small")
+
+
+def test_what_was_run_at_other_times_is_kept_without_its_data(tmp_path):
+    first, second, kept = tmp_path / "first", tmp_path / "second", tmp_path / "kept"
+    for folder in (first, second):
+        folder.mkdir()
+    write(first, "small", claim(WIDE, UNDECIDED, 0.01), data={"long": [0] * 1000})
+    write(first, "full", claim(WIDE, HELD, 0.2))
+    write(first, "smoke", claim(WIDE, HELD, 0.2))
+    keep(first, kept)
+    assert sorted(one.name for one in kept.iterdir()) == ["fig5-full.json", "fig5-small.json"]
+    assert "data" not in json.loads((kept / "fig5-small.json").read_text())
+    assert summary(kept, "small") == summary(first, "small")
+    # Another machine runs another one, and the first again.
+    machine = {"environment": {"cpu": "another", "allowed_cpus": 2, "memory": 1}}
+    write(second, "small", claim("The error is at most 0.91 %", HELD, 0.2), name="fig3", **machine)
+    write(second, "small", claim(WIDE, HELD, 0.3), **machine)
+    keep(second, kept)
+    text = summary(kept, "small")
+    assert [row[0] for row in table(text)[2:]] == ["**fig3**", "**fig5**"]
+    assert "2 experiments in 0 minutes, on another (2 CPUs)." in text
+    write(second, "small", claim(WIDE, HELD, 0.3))
+    keep(second, kept)
+    assert "on another (2 CPUs) and a CPU (2 CPUs)." in summary(kept, "small")

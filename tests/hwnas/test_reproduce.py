@@ -73,6 +73,7 @@ def test_one_more_algorithm_is_a_few_lines_and_nothing_is_done_twice(mine):
         (["fig5", "--scale", "smal"], "did you mean 'small'"),
         (["--file", "nowhere.toml"], "cannot be read"),
         (["fig5", "--markdown", "x.md"], "goes with 'summary' alone"),
+        (["fig5", "--keep", "x"], "--keep: goes with 'summary' alone"),
         (["summary", "--out", "nowhere"], "has no results at scale 'small'"),
     ],
 )

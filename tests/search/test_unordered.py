@@ -107,7 +107,8 @@ def test_labels_are_drawn_uniformly_at_every_size(rng):
 def test_algorithms_search_it(name):
     needed_by(name)
     problem = Problem(SPACE, ("latency", "ks"))
-    settings = {"inner_evals": 300} if name == "linas" else {}
+    brief = {"linas": {"inner_evals": 300}, "optuna-gp": {"first": 18}, "qlognehvi": {"first": 16, "samples": 32}}
+    settings = brief.get(name, {})
     algorithm = algorithms.create(name, problem, 24, np.random.default_rng(0), settings)
     seen = 0
     while len(X := algorithm.ask()) and seen < 24:
