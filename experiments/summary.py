@@ -27,8 +27,8 @@ A claim of the paper *held* where the whole 95 % interval of its statistic says 
 opposite, and is *undecided* between.
 """
 
-_HOW = """Written by `hwnas reproduce summary --keep docs/results --markdown docs/reproduction.md` from the results of the
-runs, which `docs/results` keeps without their data; not by hand. How to write an experiment of your own:
+_HOW = """Written by `hwnas reproduce summary --keep docs/results --markdown docs/reproduction.md` from the results of
+the runs, which `docs/results` keeps without their data; not by hand. How to write an experiment of your own:
 [experiments.md](experiments.md).
 
 The paper is Cummings et al., [arXiv 2205.10358](https://arxiv.org/abs/2205.10358). What an experiment took is time on
