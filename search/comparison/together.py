@@ -67,6 +67,8 @@ def measured_together(
         options["quality"],
         store=store,
         progress=progress,
+        since=compared_since(store, studies),
+        older=False,
         quality_options=options["quality_options"],
         protocol=in_full(options.get("protocol")),
         wait_s=options.get("wait_s", 0.0),
@@ -78,8 +80,6 @@ def measured_together(
         keys = sorted({one.key for study in studies for one in study.front}) if plan.drifts else []
         if not keys:
             return Together(studies)
-        # Measurements are made when they are asked for: by then it is known which of the store's serve.
-        sources.since, sources.older = compared_since(store, studies), False
         X = np.concatenate([net.space.from_key(key) for key in keys])
         objectives = make(list(dict.fromkeys(measured)), sources)
         found = {one.name: _at_one_pace(one.evaluate(X), keys) for one in objectives}
