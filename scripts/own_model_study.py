@@ -26,8 +26,9 @@ import numpy as np
 
 import hwnas
 from hwnas.harness.store import Store
+from hwnas.search.comparison.together import at_one_pace
 from hwnas.search.hypervolume import hypervolume
-from hwnas.search.study.drift import Drift
+from hwnas.search.objectives import Sources, make
 
 _HERE = Path(__file__).resolve().parent
 NET = f"elastic:model={_HERE / 'minilm.py'}:model"
@@ -151,14 +152,13 @@ def _report(given: argparse.Namespace) -> None:
 
 
 def _together(keys: list[str]) -> dict[str, float]:
-    """Return the latencies of sub-networks in ms, measured side by side; beside their batch, where it takes several."""
+    """Return the latencies of sub-networks in ms, measured side by side, batches freed from the machine's drift."""
     net = hwnas.supernet(NET)
-    configs = [net.space.decode(net.space.from_key(key))[0] for key in keys]
-    found = hwnas.measure(net, configs, PLATFORM, store=None, progress=False)
-    drift = Drift()
-    for key, one in zip(keys, found, strict=True):
-        drift.learn(key, one.latency_ms, {anchor: 1e3 * seconds for anchor, seconds in one.context["anchors"].items()})
-    return {key: drift.value(key, one.latency_ms) for key, one in zip(keys, found, strict=True)}
+    X = np.concatenate([net.space.from_key(key) for key in keys])
+    with Sources(net, PLATFORM) as sources:
+        (latency,) = make(["latency"], sources)
+        found = at_one_pace(latency.evaluate(X), keys)
+    return dict(zip(keys, found.values.tolist(), strict=True))
 
 
 def _volume(front: list[list[Any]], worst: Any) -> float:

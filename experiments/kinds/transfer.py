@@ -156,7 +156,8 @@ def _transferred(
             progress=report,
         )
     named = {str(parse(there)): str(parse(given)) for there, given in zip(places, settings.platforms, strict=True)}
-    return {name: _renamed(value, named) for name, value in found.to_json().items()}
+    shown: dict[str, Any] = _renamed(found.to_json(), named)
+    return shown
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

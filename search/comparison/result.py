@@ -120,10 +120,10 @@ class Comparison:
         # Of what is measured, each study knows the worst value of its own only.
         reference = np.max([study.reference for study in every], axis=0)
         fronts = np.vstack([study.archive.front_points() for study in every])
-        together = 0.0 if np.isnan(reference).any() else hypervolume(fronts, reference)
+        whole = 0.0 if np.isnan(reference).any() else hypervolume(fronts, reference)
         asked = None if thresholds is None else tuple(sorted(thresholds))
-        one = together if best is None else best
-        return cls(studies, evals, reference, one, best is not None, asked, measured_together)
+        counts_as_1 = whole if best is None else best
+        return cls(studies, evals, reference, counts_as_1, best is not None, asked, measured_together)
 
     # --- curves ------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from hwnas.harness.measurement.protocol import THOROUGH
 from hwnas.search.objectives import Outcome, Sources, make
-from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.search.study.conclusion import in_full
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.final import measured_again
@@ -76,13 +75,12 @@ def measured_together(
     )
     with sources:
         plan = Plan(request, sources)
-        measured = [*plan.drifts, *(one.name for one in plan.limited if isinstance(one, MeasuredLatency))]
         keys = sorted({one.key for study in studies for one in study.front}) if plan.drifts else []
         if not keys:
             return Together(studies)
         X = np.concatenate([net.space.from_key(key) for key in keys])
-        objectives = make(list(dict.fromkeys(measured)), sources)
-        found = {one.name: _at_one_pace(one.evaluate(X), keys) for one in objectives}
+        objectives = make(plan.from_measurements, sources)
+        found = {one.name: at_one_pace(one.evaluate(X), keys) for one in objectives}
         row = {key: number for number, key in enumerate(keys)}
         made = []
         for study in studies:
@@ -93,8 +91,13 @@ def measured_together(
     return Together(made, len(keys))
 
 
-def _at_one_pace(outcome: Outcome, keys: Sequence[str]) -> Outcome:
-    """Free values from the machine's drift between batches, where so many were measured that one batch did not do."""
+def at_one_pace(outcome: Outcome, keys: Sequence[str]) -> Outcome:
+    """Free values from the machine's drift between batches, where so many were measured that one batch did not do.
+
+    Args:
+        outcome: what was measured, beside what.
+        keys: of the sub-networks, in its order.
+    """
     drift, bounds = Drift(), outcome.intervals
     beside = outcome.beside or ({},) * len(keys)
     for row, key in enumerate(keys):

@@ -11,7 +11,6 @@ import numpy as np
 from hwnas.harness.measurement.protocol import QUICK, THOROUGH, ProtocolChoice, TimingProtocol
 from hwnas.harness.project_file import requested
 from hwnas.search.objectives import Sources, make
-from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.final import DEFAULT_SIZE, FinalFront, candidates, measured_again
 from hwnas.search.study.plan import Plan
@@ -80,9 +79,7 @@ def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, s
     indices = likely[:size]
     X = np.array([study.archive[index].vector for index in indices], dtype=np.int64)
     clock = Clock()
-    # What is only constrained may be read from the same measurements.
-    limited = [one.name for one in plan.limited if isinstance(one, MeasuredLatency)]
-    names = dict.fromkeys([*plan.drifts, *limited, *sorted(plan.brief)])
+    names = dict.fromkeys([*plan.from_measurements, *sorted(plan.brief)])
     with sources() as opened, clock.measuring():
         again = {one.name: one.evaluate(X) for one in make(names, opened)}
         timings = opened.timings

@@ -177,6 +177,12 @@ class Plan:
         brief = self._sources.effort not in (None, THOROUGH)
         return {one.name: Drift(brief=brief) for one in self.objectives if isinstance(one, Repeatable)}
 
+    @property
+    def from_measurements(self) -> list[str]:
+        """The names of what is read from measurements on a platform: objectives, and what is only constrained."""
+        limited = [one.name for one in self.limited if isinstance(one, MeasuredLatency)]
+        return list(dict.fromkeys([*self.drifts, *limited]))
+
     @cached_property
     def brief(self) -> frozenset[str]:
         """The objectives whose values are found with less effort than can be: measured briefly, or on few examples."""

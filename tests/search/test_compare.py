@@ -209,8 +209,6 @@ def test_an_interrupted_comparison_of_what_is_measured_goes_on(monkeypatch, tmp_
 class Drifting(Measured):
     """A stand-in for what is measured on a machine that has another pace whenever somebody begins to measure."""
 
-    batched = True
-
     def __init__(self, pace):
         self.pace = pace
 
@@ -248,8 +246,8 @@ def test_fronts_that_were_measured_at_different_paces_are_compared_at_one(drifti
     # At one pace the front of all together is not what chance has made of it.
     points = np.vstack([run.archive.front_points() for runs in found.studies.values() for run in runs])
     assert found.best == pytest.approx(hypervolume(points, found.reference))
-    for runs in found.studies.values():
-        for run, curve in zip(runs, found.curves[next(c for c, r in found.studies.items() if r is runs)], strict=True):
+    for contestant, runs in found.studies.items():
+        for run, curve in zip(runs, found.curves[contestant], strict=True):
             assert curve[-1] == pytest.approx(hypervolume(run.archive.front_points(), found.reference) / found.best)
 
 

@@ -9,7 +9,7 @@ from hwnas import supernets
 from hwnas.harness.measurement.protocol import THOROUGH, profile
 from hwnas.harness.store import Store
 from hwnas.search.comparison.run import compare
-from hwnas.search.comparison.together import _at_one_pace
+from hwnas.search.comparison.together import at_one_pace
 from hwnas.search.objectives import Outcome
 
 
@@ -30,7 +30,7 @@ def in_batches(paces, rows, rng, noise=0.001):
 @pytest.mark.parametrize("paces", [(1.0, 1.3), (1.3, 0.8, 1.0), (1.0,)])
 def test_batches_at_different_paces_become_values_of_one(paces, rng):
     truth, outcome = in_batches(paces, 20, rng)
-    found = _at_one_pace(outcome, [f"n{row}" for row in range(len(truth))])
+    found = at_one_pace(outcome, [f"n{row}" for row in range(len(truth))])
     ratio = found.values / truth
     assert np.ptp(np.log(ratio)) < 0.02
     # Ends are those of the value that they belong to.
@@ -40,14 +40,14 @@ def test_batches_at_different_paces_become_values_of_one(paces, rng):
 
 def test_values_of_one_batch_stay_as_they_are(rng):
     truth, outcome = in_batches((1.1,), 9, rng)
-    found = _at_one_pace(outcome, [f"n{row}" for row in range(len(truth))])
+    found = at_one_pace(outcome, [f"n{row}" for row in range(len(truth))])
     np.testing.assert_allclose(found.values, outcome.values)
 
 
 def test_what_failed_stays_failed(rng):
     truth, outcome = in_batches((1.0, 1.2), 4, rng)
     outcome.values[2] = np.nan
-    found = _at_one_pace(outcome, [f"n{row}" for row in range(len(truth))])
+    found = at_one_pace(outcome, [f"n{row}" for row in range(len(truth))])
     assert np.flatnonzero(np.isnan(found.values)).tolist() == [2]
 
 
