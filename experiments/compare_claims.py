@@ -23,18 +23,25 @@ class AlgorithmOrder(Remarks):
         order: names of algorithms.
         by: "evaluations" to each threshold, or "hypervolume" after as many evaluations as both had.
         problems: on which; empty: all.
+        times: the worse one needs more than this many times the evaluations of the better one. Whether a ratio is
+            above 1 is never decided where both need the same; whether it is above 1.1 is, with enough seeds.
     """
 
     says: str
     order: tuple[str, ...]
     by: str = "evaluations"
     problems: tuple[str, ...] = ()
+    times: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.order) < 2:
             raise ValueError(f"order: expected two algorithms or more, got {list(self.order)}")
         if self.by not in {"evaluations", "hypervolume"}:
             raise ValueError(f"by: expected evaluations or hypervolume, got {self.by!r}")
+        if not 1.0 <= self.times < np.inf:
+            raise ValueError(f"times: expected a number of 1 or more, got {self.times:g}")
+        if self.times != 1.0 and self.by != "evaluations":
+            raise ValueError("times: compares evaluations, not hypervolumes")
 
 
 def order_verdicts(claim: AlgorithmOrder, problems: Mapping[str, Mapping[str, Any]]) -> Iterator[ClaimVerdict]:
@@ -67,7 +74,8 @@ def _by_evaluations(
 
     against = difference_interval(logs(worse, budgets[worse]), logs(better, np.inf))
     favouring = difference_interval(logs(worse, np.inf), logs(better, budgets[better]))
-    held, failed = above(against, 0.0) == HELD, above(favouring, 0.0) == FAILED
+    bound = float(np.log(claim.times))
+    held, failed = above(against, bound) == HELD, above(favouring, bound) == FAILED
     shown = against if np.isfinite(against.value) else favouring
     value, low, high = (json_number(np.exp(one)) for one in (shown.value, shown.low, shown.high))
     # A bound says nothing about how much larger the ratio is.
@@ -80,7 +88,7 @@ def _by_evaluations(
         value=value,
         low=low,
         high=high,
-        needed="above 1",
+        needed=f"above {claim.times:g}",
     )
 
 

@@ -44,6 +44,22 @@ def test_an_order_of_evaluations():
     assert verdict([10, 11, 12], [40, 44, 42]).value == pytest.approx(3.82, abs=0.01)
 
 
+def test_a_gain_that_matters_is_decided_where_both_need_nearly_the_same():
+    a, b = [100, 101, 99, 100], [104, 105, 103, 104]
+    both = problem({"a": a, "b": b}, {"a": 200, "b": 200})
+    assert [one.verdict for one in order_verdicts(AlgorithmOrder("so", ("a", "b")), both)] == [HELD]
+    (found,) = order_verdicts(AlgorithmOrder("so", ("a", "b"), times=1.1), both)
+    assert (found.verdict, found.needed) == (FAILED, "above 1.1")
+    assert found.value == pytest.approx(1.04, abs=0.001)
+    (found,) = order_verdicts(AlgorithmOrder("so", ("a", "b"), times=1.02), both)
+    assert found.verdict == HELD
+    unreached = problem({"a": [10, 11, 12], "b": [None, None, None]}, {"a": 100, "b": 100})
+    assert [one.verdict for one in order_verdicts(AlgorithmOrder("so", ("a", "b"), times=5.0), unreached)] == [HELD]
+    assert [one.verdict for one in order_verdicts(AlgorithmOrder("so", ("a", "b"), times=20.0), unreached)] == [
+        UNDECIDED
+    ]
+
+
 def test_what_was_not_reached_is_a_bound_and_never_in_favour():
     # The slower one needs more than its 100: that may be used.
     assert verdict([10, 11, 12], [None, None, None]).verdict == HELD
@@ -266,6 +282,11 @@ def test_an_order_is_of_two_by_one_of_two_measures():
         AlgorithmOrder("so", ("a",))
     with pytest.raises(ValueError, match="by: expected evaluations or hypervolume, got 'luck'"):
         AlgorithmOrder("so", ("a", "b"), by="luck")
+    for times in (0.9, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="times: expected a number of 1 or more, got "):
+            AlgorithmOrder("so", ("a", "b"), times=times)
+    with pytest.raises(ValueError, match="times: compares evaluations, not hypervolumes"):
+        AlgorithmOrder("so", ("a", "b"), by="hypervolume", times=1.1)
 
 
 def transferred(*per_seed):
