@@ -5,11 +5,9 @@ consists of networks that make the most of their cost, and of parameters more is
 population are those of most parameters for their cost, from the cheapest to the most expensive: no front, but nearer to
 it than networks of every size are.
 
-Where other platforms, the sources, say what latencies are, it is spread over what they say. A range of latencies, from
-the shortest to the longest, is one part of it, and each gives one sub-network: in turn any one of the range, which
-explores, and the one of most MACs, which is what a front consists of as far as that can be known before anything is
-evaluated. The sources' models of latency are good from the first evaluations on (``hwnas.search.predictors.adapt``), so
-that fewer do than without sources.
+What other platforms say of latencies changes nothing here: populations that were spread over it instead, or had most
+parameters for it, gave searches that were behind after 60 evaluations (``docs/transfer.md``). It is in the predictions,
+from the first batch on.
 """
 
 from __future__ import annotations
@@ -23,9 +21,8 @@ from hwnas.search.operators import CROSSOVERS, MUTATIONS
 from hwnas.search.sampling import row_keys, spread, unseen_rows
 from hwnas.supernets.space import FloatArray, IntArray
 
-# Sub-networks that are drawn for one of the first population: where there are constraints on what is exactly known, and
-# where sources say what latencies are.
-_DRAWS, _DRAWS_BY_SOURCES = 20, 40
+# Sub-networks that are drawn for one of the first population, where there are constraints on what is exactly known.
+_DRAWS = 20
 # The evolution that looks for those of most parameters for their cost: how many vectors it looks at, and how.
 _LOOKS, _POPULATION, _OFFSPRING = 8000, 100, 400
 _VARIATION = Variation(CROSSOVERS["uniform"], 0.15, MUTATIONS["reset"], 0.0)
@@ -64,34 +61,6 @@ def largest(problem: Problem, n: int, rng: np.random.Generator) -> IntArray:
     chosen = X[list(dict.fromkeys(np.abs(cost - levels[:, None]).argmin(axis=1).tolist()))]
     more = sized(problem, n - len(chosen), rng)
     return np.concatenate([chosen, more[unseen_rows(more, set(row_keys(chosen)))]])
-
-
-def by_sources(problem: Problem, n: int, rng: np.random.Generator, candidates: IntArray, said: FloatArray) -> IntArray:
-    """Return sub-networks from the shortest to the longest latency that sources expect, ``(k <= n, n_var)``.
-
-    Args:
-        problem: what is known exactly of sub-networks; where that is nothing, all explore.
-        n: how many.
-        rng: the source of randomness.
-        candidates: see ``candidates_of``, ``(m, n_var)``.
-        said: what the sources expect of them, increasing with latency, ``(m,)``.
-    """
-    edges = np.linspace(said.min(), said.max(), n + 1)[1:-1]
-    part = np.searchsorted(edges, said)
-    size = problem.known[0](candidates) if problem.known else None
-    chosen = []
-    for number in range(n):
-        inside = np.flatnonzero(part == number)
-        if not len(inside):
-            continue
-        largest = None if size is None or number % 2 == 0 else inside[size[inside].argmax()]
-        chosen.append(int(rng.choice(inside) if largest is None else largest))
-    return candidates[chosen]
-
-
-def candidates_of(problem: Problem, n: int, rng: np.random.Generator) -> IntArray:
-    """Return what ``by_sources`` chooses ``n`` sub-networks from: of all sizes, distinct, within the constraints."""
-    return _within(problem, spread(problem.space, _DRAWS_BY_SOURCES * n, rng), n)
 
 
 def _within(problem: Problem, X: IntArray, n: int) -> IntArray:

@@ -66,14 +66,6 @@ class Surrogate:
             if self._exact[column] is None:
                 self._predictors[column] = self._fit_one(column, features[column], F[:, column], renew)
 
-    def said_elsewhere(self, X: IntArray) -> FloatArray | None:
-        """Return what sources say of the first objective that they say something of, ``(n,)``, the mean of them all.
-
-        It is on no scale of the objective's, and increases with it. ``None``: none says anything.
-        """
-        said = (one.said(X) for one in self._sources if one is not None)
-        return next((one.mean(axis=1) for one in said if one.shape[1]), None)
-
     def lower_bound(self, X: IntArray, kappa: float) -> FloatArray:
         """Return the lower confidence bound, ``(n, n_obj)``: the mean minus ``kappa`` standard deviations."""
         mean, deviation = self._predict(X, kappa != 0)

@@ -57,7 +57,7 @@ import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms import _published
-from hwnas.search.algorithms._design import by_sources, candidates_of, largest, sized
+from hwnas.search.algorithms._design import largest, sized
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
 from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.algorithms._settings import choose, read_settings
@@ -77,7 +77,6 @@ DEFAULTS: dict[str, Any] = {
     # largest, or "random".
     "design": "largest",
     "first": 12,  # its size
-    "first_known": 8,  # the most of it where other platforms, the sources, say what latencies are
     "batch": 4,  # the size of those after it
     "predictor": "gp",  # as in hwnas.search.predictors
     "features": "hierarchical",  # what it sees of a sub-network: that, or "one-hot"
@@ -178,12 +177,6 @@ class DefaultLinas:
         known, first = int(self._observations.ok.sum()), int(self._settings["first"])
         if self._design_of is None:
             return sample_unseen(self._space, max(0, first - known), self._rng, self._observations.seen)
-        n = max(0, min(first, int(self._settings["first_known"])) - known)
-        if n and any(self._problem.priors):
-            X = candidates_of(self._problem, n, self._rng)
-            said = self._surrogate.said_elsewhere(X)
-            if said is not None:
-                return by_sources(self._problem, n, self._rng, X, said)
         designed: IntArray = self._design_of(self._problem, max(0, first - known), self._rng)
         return designed
 
