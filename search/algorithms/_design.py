@@ -5,9 +5,8 @@ consists of networks that make the most of their cost, and of parameters more is
 population are those of most parameters for their cost, from the cheapest to the most expensive: no front, but nearer to
 it than networks of every size are.
 
-What other platforms say of latencies changes nothing here: populations that were spread over it instead, or had most
-parameters for it, gave searches that were behind after 60 evaluations (``docs/transfer.md``). It is in the predictions,
-from the first batch on.
+What other platforms say of latencies changes nothing here, but the predictions, from the first batch on. Populations
+that were spread over it were worse, those of most parameters for it no better (``docs/transfer.md``).
 """
 
 from __future__ import annotations

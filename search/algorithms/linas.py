@@ -174,10 +174,10 @@ class DefaultLinas:
 
     def _design(self) -> IntArray:
         """Sub-networks from cheap to expensive; fewer where evaluations are known already."""
-        known, first = int(self._observations.ok.sum()), int(self._settings["first"])
+        n = max(0, int(self._settings["first"]) - int(self._observations.ok.sum()))
         if self._design_of is None:
-            return sample_unseen(self._space, max(0, first - known), self._rng, self._observations.seen)
-        designed: IntArray = self._design_of(self._problem, max(0, first - known), self._rng)
+            return sample_unseen(self._space, n, self._rng, self._observations.seen)
+        designed: IntArray = self._design_of(self._problem, n, self._rng)
         return designed
 
     def _random(self) -> IntArray:

@@ -72,10 +72,6 @@ class SourceFeatures:
         own = self._own(features)
         return own if self._sources is None else np.hstack([self._sources(X, self._own.one_hot(features)), own])
 
-    def said(self, X: IntArray) -> FloatArray:
-        """Return what each source says that says something, ``(n, k)``: as logarithms, of mean 0 and deviation 1."""
-        return np.zeros((len(X), 0)) if self._sources is None else self._sources.said(X)
-
     def _laid_out(self) -> Models:
         if self._sources is None:
             return (self._own.blocks(0),)

@@ -90,6 +90,15 @@ def test_what_other_platforms_say_changes_nothing_of_it():
         assert first(problem((source, None))).tolist() == alone.tolist()
 
 
+def test_a_source_of_some_sub_networks_alone_serves():
+    """A table that was not completed has nan where it knows nothing."""
+    asking = problem((lambda X: np.where(NET.macs(X) > 3e8, np.nan, elsewhere(X)), None))
+    algorithm = algorithms.create("linas", asking, 40, np.random.default_rng(0), {"inner_evals": 400})
+    asked = algorithm.ask()
+    algorithm.tell(asked, np.stack([elsewhere(asked), -NET.params(asked)], axis=1))
+    assert len(algorithm.ask()) == 4
+
+
 @pytest.mark.parametrize("least", [0, 2, 5])
 def test_what_is_known_already_and_a_smaller_size_count(least):
     known = NET.space.canonical(NET.space.sample(least, 5))
