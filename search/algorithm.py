@@ -14,6 +14,8 @@ from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 
 # An objective that is known without evaluating: vectors (n, n_var) to minimised values (n,).
 Known = Callable[[IntArray], FloatArray]
+# Sub-networks, canonical vectors (m, n_var), and their minimised values of an objective, (m,).
+Evaluated = tuple[IntArray, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Problem:
             as far as it is known by now, or ``None``. Empty: nothing is known.
         priors: one per objective: what is known of it from elsewhere, in any unit, from which a predictor may start:
             the latency on another platform, ``(n,)``, or on several, ``(n, k)``; else ``None``. Empty: nothing is.
+        evaluated: one per objective: what other searches have found of this very objective, canonical sub-networks
+            ``(m, n_var)`` and minimised values ``(m,)``; a predictor learns from them as from the search's own
+            evaluations. Accuracy is such an objective: it is the same whatever the platform. ``None``: nothing. Empty:
+            nothing of any.
         violation: by how much vectors (n, n_var) break constraints on exactly known quantities that are no objectives,
             ``(n,)``, 0 where they meet them; ``None``: there are no such constraints.
         places: the variables that decide what stands in each place of the super-network, as far as that is known: where
@@ -44,13 +50,14 @@ class Problem:
     known: tuple[Known, ...] = ()
     noise: tuple[float | Callable[[], float | None] | None, ...] = ()
     priors: tuple[Known | None, ...] = ()
+    evaluated: tuple[Evaluated | None, ...] = ()
     violation: Known | None = None
     places: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.names:
             raise ValueError("names: expected at least one objective, got none")
-        for field in ("exact", "bounds", "noise", "priors"):
+        for field in ("exact", "bounds", "noise", "priors", "evaluated"):
             given = getattr(self, field)
             if len(given) not in {0, self.n_obj}:
                 raise ValueError(f"{field}: expected one entry per objective ({self.n_obj}) or none, got {len(given)}")

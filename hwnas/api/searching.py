@@ -93,7 +93,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
         target: stop when the front dominates this hypervolume; needs ``reference``.
         plateau: stop when so many evaluations added less than 0.1 % to the hypervolume.
         warm_start: a study, or the name of one in the store, whose front is evaluated first.
-        transfer_from: where latencies are known already: a study in the store, a platform, or "known".
+        transfer_from: what is known already: a study in the store (its accuracies and latencies), a platform (its
+            latencies), or "known", all that the store has.
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices.
         effort: of measuring while searching: "quick" (the default), "normal" or "thorough".
         final_front: the most sub-networks that are measured again at the end, thoroughly; ``None``: 20.

@@ -98,8 +98,8 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="STUDY|PLATFORM|known",
-            help="Start the latency predictor from what is known elsewhere: a study, a platform, or known, which is "
-            "all that the store has; repeatable.",
+            help="Start from what is known elsewhere: a study's accuracies and latencies, a platform's latencies, or "
+            "known, which is all that the store has; repeatable.",
         ),
     ] = None,
     study: Annotated[
@@ -154,7 +154,7 @@ def search(
         def show(event: SearchProgress) -> None:
             if event.origins and not announced and not quiet:
                 announced.add(event.study)
-                remark(f"latency starts from {', '.join(event.origins)}")
+                remark(f"the search starts from {', '.join(event.origins)}")
             done = f"study {event.study} has {event.done} of {event.total} evaluations in {opened.name}"
             context.obj.note_saved(done, "--study", event.study, "--resume")
             progress(event)

@@ -2,8 +2,9 @@
 
 A file offers ``create(name, problem, evals, rng, settings)``, ``SUMMARY`` (one line), ``MAX_OBJECTIVES`` (``None``: any
 number) and, where one objective is too few, ``MIN_OBJECTIVES``; ``USES_PRIORS = True`` where it starts from what a
-problem's ``priors`` say; ``NEEDS_EXACT = True`` where it takes exact objectives alone; ``USES_BOUNDS = False`` where
-constraints change nothing in what it asks; ``GROWS = False`` where what it asks depends on the number of evaluations.
+problem's ``priors`` and ``evaluated`` say; ``NEEDS_EXACT = True`` where it takes exact objectives alone;
+``USES_BOUNDS = False`` where constraints change nothing in what it asks; ``GROWS = False`` where what it asks depends
+on the number of evaluations.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def create(
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     if not _allows(provider, problem.n_obj):
         raise UsageError(_wrong_number(name, problem))
-    if any(problem.priors) and not _uses_priors(provider):
+    if any(one is not None for one in (*problem.priors, *problem.evaluated)) and not _uses_priors(provider):
         able = [other for other in registry.working() if _uses_priors(registry.provider(other))]
         raise UsageError(
             f"algorithm {name!r} makes no use of what is known on another platform; those that do: {', '.join(able)}"

@@ -1,4 +1,4 @@
-"""What a search knows of each objective: exact where it costs nothing, predicted from the evaluations otherwise."""
+"""What a search knows of each objective: exact where it costs nothing, predicted from evaluations otherwise."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.search.algorithm import Problem
+from hwnas.search.algorithm import Known, Problem
 from hwnas.search.predictors import Predictor, fit
 from hwnas.search.predictors._averaged import Averaged, n_parameters
 from hwnas.search.predictors._blocks import SpaceFeatures
 from hwnas.search.predictors._sources import Models, SourceFeatures
 from hwnas.search.predictors.gp import GaussianProcess
+from hwnas.search.sampling import row_keys, unseen_rows
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import FloatArray, IntArray
 
@@ -41,7 +42,7 @@ class Surrogate:
         hierarchical = features == "hierarchical"
         self._features = SpaceFeatures(problem.space, hierarchical)
         self._sources = [
-            None if prior is None else SourceFeatures(problem.space, prior, hierarchical=hierarchical)
+            None if prior is None else SourceFeatures(problem.space, prior, hierarchical=hierarchical, searching=True)
             for prior in problem.priors
         ]
         # Where there is a source prior, several models of the objective are averaged.
@@ -56,6 +57,20 @@ class Surrogate:
         # are: the first sums of a process would come out otherwise, and with them a study that is resumed.
         import_module("scipy.linalg")
 
+    def expected(self) -> list[Known | None]:
+        """Return what is known of each objective's values before anything is evaluated; ``None``: nothing is.
+
+        Of latency sources know the order at best, not the values.
+        """
+        return [self._expected(column) for column in range(self._problem.n_obj)]
+
+    def _expected(self, column: int) -> Known | None:
+        evaluated = self._problem.evaluated[column]
+        if self._exact[column] is not None or evaluated is None:
+            return self._exact[column]
+        predictor = self._fit_one(column, self._inputs(evaluated[0])[column], evaluated[1], renew=True)
+        return lambda X: predictor.predict(self._inputs(X)[column])
+
     def fit(self, X: IntArray, F: FloatArray) -> None:
         """Learn all evaluations, ``(n, n_var)`` and ``(n, n_obj)``, none of them failed."""
         features = self._inputs(X)
@@ -64,7 +79,8 @@ class Surrogate:
             self._fitted_to = len(X)
         for column in range(self._problem.n_obj):
             if self._exact[column] is None:
-                self._predictors[column] = self._fit_one(column, features[column], F[:, column], renew)
+                known, values = self._with_other_searches(column, X, features[column], F[:, column])
+                self._predictors[column] = self._fit_one(column, known, values, renew)
 
     def lower_bound(self, X: IntArray, kappa: float) -> FloatArray:
         """Return the lower confidence bound, ``(n, n_obj)``: the mean minus ``kappa`` standard deviations."""
@@ -90,6 +106,17 @@ class Surrogate:
         parameters = [None if one is None else _parameters(one, models) for one, models in pairs]
         self._fitted_to, self._parameters = int(state["fitted_to"]), parameters
 
+    def _with_other_searches(
+        self, column: int, X: IntArray, features: FloatArray, y: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Add what other searches have evaluated of an objective, and this one has not, to features and values."""
+        evaluated = self._problem.evaluated[column]
+        if evaluated is None:
+            return features, y
+        new = unseen_rows(evaluated[0], set(row_keys(X)))
+        others = self._inputs(evaluated[0][new])[column]
+        return np.concatenate([features, others]), np.concatenate([y, evaluated[1][new]])
+
     def _fit_one(self, column: int, features: FloatArray, y: FloatArray, renew: bool) -> Predictor:
         if self._kind != "gp":
             return fit(features, y, self._kind)
@@ -102,7 +129,9 @@ class Surrogate:
         if self._sources[column] is None:
             fitted = GaussianProcess(features, y, models[0], noise, start, steps)
         else:
-            fitted = Averaged(features, y, models, noise, start, steps)
+            # As they are, like latencies that start from nothing: the lower confidence bound of logarithms is another
+            # one, with which fronts are found later (``docs/transfer.md``).
+            fitted = Averaged(features, y, models, noise, start, steps, logarithms=False)
         self._parameters[column] = fitted.parameters
         return fitted
 

@@ -57,7 +57,7 @@ import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms import _published
-from hwnas.search.algorithms._design import largest, sized
+from hwnas.search.algorithms._design import expected, largest, sized
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
 from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.algorithms._settings import choose, read_settings
@@ -76,7 +76,7 @@ DEFAULTS: dict[str, Any] = {
     # The first population: "largest", of most parameters for what they cost, "spread" from the smallest network to the
     # largest, or "random".
     "design": "largest",
-    "first": 12,  # its size
+    "first": 12,  # its size; one batch where other searches' accuracies say where to look
     "batch": 4,  # the size of those after it
     "predictor": "gp",  # as in hwnas.search.predictors
     "features": "hierarchical",  # what it sees of a sub-network: that, or "one-hot"
@@ -106,7 +106,7 @@ _MARGIN = 0.01
 def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> Algorithm:
     """Make a LINAS search; settings: ``DEFAULTS``, or for ``preset="paper"`` those of ``_published.py``."""
     if settings.get("preset") == "paper":
-        if any(problem.priors):
+        if any(one is not None for one in (*problem.priors, *problem.evaluated)):
             raise UsageError(f"{name}: preset 'paper' makes no use of what is known on another platform; leave it out")
         return _published.PublishedLinas(problem, evals, rng, read_settings(name, settings, _published.DEFAULTS))
     return DefaultLinas(problem, evals, rng, read_settings(name, settings, DEFAULTS))
@@ -177,6 +177,10 @@ class DefaultLinas:
         n = max(0, int(self._settings["first"]) - int(self._observations.ok.sum()))
         if self._design_of is None:
             return sample_unseen(self._space, n, self._rng, self._observations.seen)
+        if n and any(one is not None for one in self._problem.evaluated):
+            # What other searches have found says where to look: there is no need to look everywhere first.
+            n = min(n, int(self._settings["batch"]))
+            return expected(self._problem, n, self._rng, self._surrogate.expected())
         designed: IntArray = self._design_of(self._problem, n, self._rng)
         return designed
 

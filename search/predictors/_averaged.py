@@ -34,7 +34,7 @@ _LEAST = 5
 
 
 class Averaged:
-    """Fitted Gaussian processes, one per model, of the logarithm of values that are all positive, else of the values.
+    """Fitted Gaussian processes, one per model, of values or of their logarithms.
 
     Args:
         features: ``(n, d)``, of all models.
@@ -43,6 +43,7 @@ class Averaged:
         noise: standard deviation of one value of y, in its unit; 0: y is exact; ``None``: learned from the data.
         start: the ``parameters`` of a fit to slightly less data.
         iterations: how many steps to search for better ones; 0: ``start`` is used as it is.
+        logarithms: of values that are all positive, learn the logarithms.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class Averaged:
         noise: float | None = None,
         start: FloatArray | None = None,
         iterations: int = 30,
+        logarithms: bool = True,
     ) -> None:
-        self._logarithmic = bool((y > 0).all())
+        self._logarithmic = logarithms and bool((y > 0).all())
         if self._logarithmic:
             noise, y = None if noise is None else noise / float(y.mean()), np.log(y)
         starts: Sequence[FloatArray | None] = [None] * len(models) if start is None else split(start, models)

@@ -6,6 +6,9 @@ teaches nothing of each alone. The second also has what each source pays for: fo
 and single choice, the part of the source's latency that it accounts for. Two devices differ in what kernels cost them,
 or one kind of layer, and then the platform has more of one part and less of another. The last has what a sub-network
 is made of, and no source.
+
+In a search the sources are taken as they are, and the last model is that of a search without sources: where they say
+nothing it loses nothing by them.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ class SourceFeatures:
         prior: of the sources, or one of each; ``None``: there are none.
         reference: sub-networks that the sources are brought to one scale by; ``None``: of all sizes.
         hierarchical: see ``SpaceFeatures``.
+        searching: in a search; otherwise to adapt a predictor to a few measurements. See above.
     """
 
     def __init__(
@@ -52,12 +56,13 @@ class SourceFeatures:
         prior: Prior | Sequence[Prior] | None,
         reference: IntArray | None = None,
         hierarchical: bool = True,
+        searching: bool = False,
     ) -> None:
-        self._own = OwnFeatures(space, hierarchical)
+        self._own, self._counts = OwnFeatures(space, hierarchical), not searching
         self._sources = None
         if prior is not None:
             X = of_all_sizes(space, _REFERENCE, np.random.default_rng(0)) if reference is None else reference
-            sources = _Sources(space, together([prior] if callable(prior) else prior), X, self._own)
+            sources = _Sources(space, together([prior] if callable(prior) else prior), X, self._own, not searching)
             self._sources = sources if sources.n else None
         self.models = self._laid_out()
 
@@ -74,9 +79,9 @@ class SourceFeatures:
 
     def _laid_out(self) -> Models:
         if self._sources is None:
-            return (self._own.blocks(0),)
+            return (self._own.blocks(0, self._counts),)
         said, *parts = _side_by_side(self._sources.widths, (_SOURCES, *_PARTS))
-        return (said,), (said, *parts), self._own.blocks(sum(self._sources.widths))
+        return (said,), (said, *parts), self._own.blocks(sum(self._sources.widths), self._counts)
 
 
 class OwnFeatures:
@@ -98,20 +103,23 @@ class OwnFeatures:
         """Return the one-hot part of the space's features, ``(n, sum of n_options)``, which is their last."""
         return features[:, features.shape[1] - len(self._counting) :]
 
-    def blocks(self, start: int) -> tuple[FeatureBlock, ...]:
-        """Return what the kernel does with them, if they begin in column ``start``."""
-        (counts,) = _side_by_side([self._counting.shape[1]], [_COUNTS], start)
-        return (counts, *(block.moved(counts.columns.stop) for block in self.plain.blocks))
+    def blocks(self, start: int, counts: bool = True) -> tuple[FeatureBlock, ...]:
+        """Return what the kernel does with them, if they begin in column ``start``; ``counts``: of options too."""
+        (counted,) = _side_by_side([self._counting.shape[1]], [_COUNTS], start)
+        plain = (block.moved(counted.columns.stop) for block in self.plain.blocks)
+        return (counted, *plain) if counts else tuple(plain)
 
 
 class _Sources:
     """The sources that say something of other sub-networks: the totals, and the parts that they are the sum of."""
 
-    def __init__(self, space: SearchSpace, prior: Prior, reference: IntArray, own: OwnFeatures) -> None:
+    def __init__(
+        self, space: SearchSpace, prior: Prior, reference: IntArray, own: OwnFeatures, logarithms: bool
+    ) -> None:
         self._prior = prior
         said = np.asarray(prior(reference), dtype=np.float64)
         # What is not positive has no logarithm, and is no latency: it is used as it is.
-        self._logarithmic = ~(said <= 0).any(axis=0)
+        self._logarithmic = ~(said <= 0).any(axis=0) & logarithms
         scaled = self._scaled(said)
         self._shift, spread = _mean(scaled), np.sqrt(_mean((scaled - _mean(scaled)) ** 2))
         self._telling = spread > 1e-9 * np.maximum(1.0, np.abs(self._shift))

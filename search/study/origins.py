@@ -1,4 +1,4 @@
-"""All that a search's predictor of latency starts from: any number of sources, as given or as the store has them."""
+"""All that a search's predictors start from: any number of sources, as given or as the store has them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hwnas.harness.pinned import contents
 from hwnas.harness.platform import Platform
 from hwnas.harness.store import decoded
+from hwnas.search.algorithm import Evaluated
+from hwnas.search.objectives import Directions, Objective
 from hwnas.search.predictors.adapt import Prior, together
-from hwnas.search.study.prior import LEAST, Observed, observed, of_measurements, of_study, of_table, platform_of, serves
+from hwnas.search.study.prior import (
+    LEAST,
+    MOST,
+    Observed,
+    observed,
+    of_measurements,
+    of_study,
+    of_table,
+    platform_of,
+    serves,
+)
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.space import SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -39,7 +55,7 @@ class Here:
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """One source of latencies.
+    """One source of latencies, and if it is a study, of the other objectives that it had.
 
     Attributes:
         name: the study, or the platform.
@@ -54,11 +70,20 @@ class Origin:
     asked_for: bool = True
 
     def prior(self, net: SuperNetwork) -> Prior | None:
-        """Return what it says of all sub-networks; raises ``UsageError`` where that is asked for and is too little."""
+        """Return what it says of all latencies; raises ``UsageError`` where that is asked for and is too little."""
         if self.observed is not None:
-            return self.observed.prior(net) if self.asked_for or self.observed.hosts else None
+            return self.observed.prior(net) if self.asked_for or self.timed else None
         assert self.platform is not None  # noqa: S101 - else it was observed
         return of_table(net, self.name, self.platform)
+
+    @property
+    def timed(self) -> bool:
+        """It knows enough latencies to say something of others."""
+        return self.observed is None or bool(self.observed.hosts)
+
+    def of(self, objective: Objective) -> dict[str, tuple[npt.ArrayLike, float]]:
+        """Return the vectors and values that it has of an objective, by key."""
+        return {} if self.observed is None else self.observed.of(objective)
 
     @property
     def until(self) -> list[int | str] | None:
@@ -71,12 +96,18 @@ class Origin:
         found = {} if self.platform is None else contents(self.platform)
         return found if self.observed is None else {**found, self.observed.kind: self.observed.content}
 
-    def __str__(self) -> str:
+    def described(self, others: Sequence[Objective]) -> str:
+        """Return its name and how much it knows, of latencies and of other objectives of the search."""
         if self.observed is None:
             return f"{self.name} (a table)"
         hosts = self.observed.hosts
         among = f" on {len(hosts)} hosts" if len(hosts) > 1 else ""
-        return f"{self.name} ({sum(map(len, hosts.values()))} latencies{among})"
+        counts = [f"{sum(map(len, hosts.values()))} latencies{among}"] if hosts else []
+        counts += [f"{len(known)} values of {one.name}" for one in others if (known := self.of(one))]
+        return f"{self.name} ({', '.join(counts)})"
+
+    def __str__(self) -> str:
+        return self.described(())
 
 
 def spelled(given: str | Sequence[str] | None) -> str | list[str] | None:
@@ -128,16 +159,36 @@ def origins(
     return (*found, *(_recorded(net, one, store, end) for one, end in zip(known, ends[len(names) :], strict=True)))
 
 
-def prior_of_all(net: SuperNetwork, found: Sequence[Origin]) -> Prior | None:
-    """Return what all of them say of sub-networks; ``None``: there are none.
+def prior_of_all(net: SuperNetwork, found: Sequence[Origin], others: Sequence[Objective]) -> Prior | None:
+    """Return what all of them say of the latencies of sub-networks; ``None``: nothing.
+
+    Args:
+        net: the super-network.
+        found: the sources.
+        others: objectives of the search that a source may know instead.
 
     Raises:
         UsageError: they say too little.
     """
-    priors = [prior for origin in found if (prior := origin.prior(net)) is not None]
-    if found and not priors:
+    instead = {origin.name for origin in found if any(origin.of(one) for one in others)}
+    priors = [origin.prior(net) for origin in found if origin.timed or origin.name not in instead]
+    said = [prior for prior in priors if prior is not None]
+    if found and not said and not instead:
         raise UsageError(f"transfer from {KNOWN!r}: no source has {LEAST} latencies; leave it out, or name a platform")
-    return together(priors) if priors else None
+    return together(said) if said else None
+
+
+def evaluated_by_all(found: Sequence[Origin], objective: Objective, space: SearchSpace) -> Evaluated | None:
+    """Return the sub-networks, and their minimised values, that sources have of an objective; ``None``: too few."""
+    values = {key: one for origin in found for key, one in origin.of(objective).items()}
+    if len(values) < LEAST:
+        return None
+    rows = list(values.values())
+    if len(rows) > MOST:
+        rows = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))[:MOST]]
+    X = space.canonical(np.array([vector for vector, _ in rows], dtype=np.int64))
+    F = np.array([[value] for _, value in rows], dtype=np.float64)
+    return X, Directions([objective.maximise]).minimised(F)[:, 0]
 
 
 def until_of(found: Sequence[Origin], known: bool) -> list[Any] | None:
@@ -169,7 +220,8 @@ def _named(net: SuperNetwork, name: str, store: Store | None, end: Any) -> Origi
 
 def _recorded(net: SuperNetwork, record: Mapping[str, Any], store: Store | None, end: Any) -> Origin:
     if "study" in record:
-        return Origin(record["study"], None, of_study(net, record["study"], store, end), asked_for=False)
+        found = of_study(net, record["study"], store, end, record.get("latency", True))
+        return Origin(record["study"], None, found, asked_for=False)
     platform, held, without = record["platform"], record["contents"], record["without"]
     found = of_measurements(net, platform, held, store, end, without=without)
     return Origin(platform, None, found, asked_for=False)
@@ -178,17 +230,20 @@ def _recorded(net: SuperNetwork, record: Mapping[str, Any], store: Store | None,
 # --- everything in the store -----------------------------------------------------------------------------------------
 
 
-def everything(net: SuperNetwork, store: Store | None, here: Here, but: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what is in the store of a super-network's latencies, as JSON values: platforms first, then studies.
+def everything(
+    net: SuperNetwork, store: Store | None, here: Here, but: Sequence[str], others: Sequence[Objective] = ()
+) -> list[dict[str, Any]]:
+    """Return what is in the store of a super-network, as JSON values: platforms first, then studies.
 
-    Of a platform that both was measured and has studies, that is taken which knows more sub-networks; of several
-    studies the longest one.
+    Of a platform that both was measured and has studies, the latencies are those of which there are more; of several
+    studies the longest one's. Of other objectives the longest study of each platform serves, this one among them.
 
     Args:
         net: the super-network.
         store: the store.
         here: where the search measures: what was measured there is left out.
         but: sources that are there already.
+        others: objectives that studies may know, other than latencies.
 
     Raises:
         UsageError: there is nothing.
@@ -199,13 +254,16 @@ def everything(net: SuperNetwork, store: Store | None, here: Here, but: Sequence
     most: dict[str, int] = {}
     for one in measured:
         most[one["platform"]] = max(one.pop("known"), most.get(one["platform"], 0))
-    studies = {name: n for name, n in _studies(net, store, here, most) if name not in but}
-    if not measured and not studies and not but:
+    studies = [one for one in _studies(net, store) if one.name not in but]
+    timed = _longest([one for one in studies if one.times_elsewhere(here) > max(LEAST - 1, most.get(one.platform, 0))])
+    telling = _longest([one for one in studies if one.evaluations >= LEAST and one.knows(others)])
+    if not measured and not timed and not telling and not but:
         raise UsageError(
             f"transfer from {KNOWN!r}: the store {store.name} has no {LEAST} latencies of {net.name} on any other "
             "platform or host; leave it out, or name a platform that knows latencies"
         )
-    return [*measured, *({"study": name} for name in studies)]
+    more = [name for name in telling if name not in timed]
+    return [*measured, *({"study": name} for name in timed), *({"study": name, "latency": False} for name in more)]
 
 
 def _measured(net: SuperNetwork, store: Store, here: Here) -> Iterator[dict[str, Any]]:
@@ -226,15 +284,49 @@ def _measured(net: SuperNetwork, store: Store, here: Here) -> Iterator[dict[str,
             yield {"platform": platform, "contents": dict(held_there), "without": without, "known": max(others)}
 
 
-def _studies(net: SuperNetwork, store: Store, here: Here, most: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Return the longest study of each other platform that it knows more of than was measured there."""
-    longest: dict[str, tuple[str, int]] = {}
+@dataclass(frozen=True)
+class _Searched:
+    """A study of the super-network in the store.
+
+    Attributes:
+        name: its name.
+        platform: that it searched; "": none.
+        evaluations: how many it has.
+        objectives: what they come from, by name; nothing where an early version has not said it.
+        timed: latency is one of them.
+    """
+
+    name: str
+    platform: str
+    evaluations: int
+    objectives: Mapping[str, str]
+    timed: bool
+
+    def times_elsewhere(self, here: Here) -> int:
+        """Return how many latencies it has of another platform."""
+        return self.evaluations if self.timed and self.platform not in {"", here.platform} else 0
+
+    def knows(self, others: Sequence[Objective]) -> bool:
+        """Tell whether one of these objectives is one of its own."""
+        return any(self.objectives.get(one.name) == one.source for one in others)
+
+
+def _studies(net: SuperNetwork, store: Store) -> Iterator[_Searched]:
+    """Return the studies of a super-network, in the order of the store."""
     for record in store.studies():
         with decoded(store.name, f"study {record.name!r}"):
             searched = record.settings["search"]
-            platform, objectives = searched["platform"], {str(one["name"]) for one in searched["objectives"]}
-            other = searched["supernet"] == net.name and platform not in (None, here.platform)
-        if other and "latency" in objectives and record.evaluations > max(LEAST - 1, most.get(platform, 0)):
-            name, n = longest.get(platform, ("", 0))
-            longest[platform] = max((record.name, record.evaluations), (name, n), key=lambda one: one[1])
-    yield from longest.values()
+            timed = "latency" in {str(one["name"]) for one in searched["objectives"]}
+            of_this, sources = searched["supernet"] == net.name, dict(searched.get("sources", {}))
+            found = _Searched(record.name, searched["platform"] or "", record.evaluations, sources, timed)
+        if of_this:
+            yield found
+
+
+def _longest(studies: Sequence[_Searched]) -> list[str]:
+    """Return the longest study of each platform; of several the first."""
+    longest: dict[str, _Searched] = {}
+    for one in studies:
+        if one.platform not in longest or one.evaluations > longest[one.platform].evaluations:
+            longest[one.platform] = one
+    return [one.name for one in longest.values()]

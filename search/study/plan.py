@@ -48,8 +48,8 @@ class Request:
         reference: where hypervolume is measured from, by objective, in its unit; ``None``: the default.
         warm_start: the name of the study that the search starts from.
         initial: the keys of the sub-networks that are evaluated first.
-        transfer_from: where latencies are known already, from which the predictor of latency starts: one source, or
-            several.
+        transfer_from: where latencies are known already, and from studies other objectives too, from which their
+            predictors start: one source, or several.
         transfer_known: what "known" among them stood for when the study that is resumed began; ``None``: a new one.
         transfer_until: where they ended in the store for the study that is resumed; see
             ``hwnas.search.study.origins.until_of``.
@@ -116,12 +116,13 @@ class Plan:
         self.request = request
         self._sources = sources
         self.space = sources.net.space
-        self.transfer = TransferFrom(request.transfer_from, request.transfer_known, request.transfer_until, sources)
         self.objectives = self._made(request.objectives or DEFAULT)
         self.limited = self._limited()
         everything = (*self.objectives, *self.limited)
         self.constraints = tuple(parse(text, everything) for text in request.constraints)
         self.directions = Directions([one.maximise for one in self.objectives])
+        begun = request.transfer_known, request.transfer_until
+        self.transfer = TransferFrom(request.transfer_from, *begun, sources, self.objectives)
 
     def _made(self, spelled: Sequence[str]) -> tuple[Objective, ...]:
         """Make the objectives in the order given, those that the caller evaluates among them."""
@@ -167,6 +168,7 @@ class Plan:
             known=tuple(known),
             noise=tuple(self._noise(one) for one in self.objectives),
             priors=tuple(self.transfer.prior if is_time(one.unit) else None for one in self.objectives),
+            evaluated=tuple(self.transfer.evaluated(one) for one in self.objectives),
             violation=self._violation(),
             places=tuple(slot.columns for slot in net.slots),
         )

@@ -1,9 +1,13 @@
-"""What is known of latency on A when a search on B begins: by a study, a table, or measurements in the store."""
+"""What is known when a search on B begins: of latencies on A by a study, a table, or measurements; by a study, of more.
+
+A study has evaluated accuracy as well, which is the same whatever the platform: what A's search found of it is true on
+B. Latencies on A are only what B's may be like.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +20,27 @@ from hwnas.harness.measurement.record import LOAD
 from hwnas.harness.pinned import pinned
 from hwnas.harness.platform import Platform, parse
 from hwnas.harness.store import decoded
+from hwnas.search.objectives import Objective, Repeatable
 from hwnas.search.predictors.adapt import Prior, learned, together
+from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.stored import load
 from hwnas.supernets.contents import Content, combined
 from hwnas.supernets.errors import ConfigError, PlatformError, UsageError
 from hwnas.supernets.space import FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
-from hwnas.supernets.values import fault
+from hwnas.supernets.values import fault, is_time
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store
     from hwnas.latency_luts.measured import Lookup
 
-# Fewer latencies on A than this say nothing about the others; more than that say little more and take long to learn.
-LEAST, _MOST = 8, 400
+# Fewer values than this say nothing of other sub-networks; more than that say little more and take long to learn.
+LEAST, MOST = 8, 400
+
+
+def carries_over(objective: Objective) -> bool:
+    """Tell whether values of an objective that are found on A are true on B: what is measured of the device is not."""
+    return not objective.exact and not is_time(objective.unit) and not isinstance(objective, Repeatable)
 
 
 def platform_of(source: str, store: Store | None) -> Platform | None:
@@ -70,18 +81,23 @@ class Observed:
         kind: "study" or "measurements".
         until: where they end in the store, which may have more by the time that a search is resumed: number and time.
         known: by key of the sub-network; of measurements by host and key.
+        evaluations: of the study, whose other objectives may be those of the search on B.
+        sources: what the study's objectives come from, by name; see ``hwnas.search.objectives.Objective.source``.
     """
 
     source: str
     kind: str
     until: tuple[int, str]
     known: Mapping[Any, Value]
+    evaluations: Sequence[Evaluation] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def content(self) -> Content:
         """What a search that starts from them knows them by."""
         said = {_key(key): float(value.seconds) for key, value in self.known.items()}
-        return Content(self.source, combined([f"{key} {seconds!r}" for key, seconds in said.items()]))
+        lines = [f"{key} {seconds!r}" for key, seconds in said.items()]
+        return Content(self.source, combined(lines or [f"{one.key} {one.objectives}" for one in self.evaluations]))
 
     @property
     def hosts(self) -> dict[str, list[Value]]:
@@ -91,6 +107,13 @@ class Observed:
             if np.isfinite(value.seconds):
                 found.setdefault(value.host, []).append(value)
         return {host: values for host, values in found.items() if len(values) >= LEAST}
+
+    def of(self, objective: Objective) -> dict[str, tuple[npt.ArrayLike, float]]:
+        """Return the vectors and values, by key, of an objective of B that the study had too; none of a latency."""
+        if not carries_over(objective) or self.sources.get(objective.name) != objective.source:
+            return {}
+        found = ((one, one.objectives.get(objective.name, np.nan)) for one in self.evaluations)
+        return {one.key: (one.vector, value) for one, value in found if np.isfinite(value)}
 
     def prior(self, net: SuperNetwork) -> Prior:
         """Return what they say of all sub-networks, each host for itself; raises ``UsageError`` if they are too few."""
@@ -164,8 +187,16 @@ def _completed(net: SuperNetwork, source: str, table: Lookup) -> Prior:
     return said
 
 
-def of_study(net: SuperNetwork, name: str, store: Store | None, until: Any = None) -> Observed:
-    """Return what a study found; see ``observed``."""
+def of_study(net: SuperNetwork, name: str, store: Store | None, until: Any = None, latency: bool = True) -> Observed:
+    """Return what a study found; see ``observed``.
+
+    Args:
+        net: the super-network.
+        name: the study's.
+        store: has it.
+        until: see ``observed``.
+        latency: its latencies too, not its other objectives alone.
+    """
     if store is None:
         raise UsageError(f"transfer from {name!r}: expected a store that has the study")
     study = load(store, name, net)
@@ -173,8 +204,9 @@ def of_study(net: SuperNetwork, name: str, store: Store | None, until: Any = Non
         raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
     # Evaluations are only ever added: those that a search began with are the first ones.
     counted = study.evaluations if until is None else study.evaluations[: int(until[0])]
-    known = {one.key: Value(one.vector, one.objectives.get("latency", np.nan)) for one in counted}
-    return Observed(name, "study", (len(counted), ""), known)
+    timed = counted if latency and any(one.name == "latency" for one in study.objectives) else ()
+    known = {one.key: Value(one.vector, one.objectives["latency"]) for one in timed}
+    return Observed(name, "study", (len(counted), ""), known, counted, study.settings.get("sources", {}))
 
 
 def of_measurements(
@@ -256,6 +288,6 @@ def _too_few(source: str, n: int) -> UsageError:
 
 
 def _learned(net: SuperNetwork, there: Sequence[Value]) -> Prior:
-    rows = np.random.default_rng(0).permutation(len(there))[:_MOST]
+    rows = np.random.default_rng(0).permutation(len(there))[:MOST]
     X = net.space.canonical(np.array([there[row].vector for row in rows], dtype=np.int64))
     return learned(net.space, X, np.array([there[row].seconds for row in rows]))

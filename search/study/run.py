@@ -51,7 +51,7 @@ class SearchProgress:
             constraints, and where nothing meets them yet.
         elapsed_s: since this run began.
         measuring: what the measurer reports of the batch under way, else ``None``.
-        origins: where latencies are known from that the search starts from, in a few words each.
+        origins: what the search starts from, in a few words each.
     """
 
     study: str
@@ -119,10 +119,11 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         target: stop when the front dominates this hypervolume.
         plateau: stop when so many evaluations added less than 0.1 % to the hypervolume.
         warm_start: a study, or the name of one in the store, whose front is evaluated first.
-        transfer_from: where latencies are known already, one source or several: a study in the store, a platform, or
-            "known", which stands for every other platform and host that the store has latencies of. The predictor of
-            latency starts from there, see ``hwnas.search.predictors.adapt``. Only algorithms with such a predictor take
-            it.
+        transfer_from: what the search starts from, one source or several: a study in the store, a platform, or "known",
+            which stands for all that the store has of the super-network. What a study has found of accuracy, the same
+            quality on whatever platform, is learned as if this search had found it; latencies elsewhere are what the
+            predictor of latency starts from, see ``hwnas.search.predictors.adapt``. Only algorithms with such
+            predictors take it.
         parallel: batches that are measured at a time; ``None``: one more than the farm has devices for the platform, so
             that none waits, or one where there is one device. A study keeps the number that it was begun with.
         protocol: what is asked of the timing protocol, see ``hwnas.harness.measure.Measurer``; a study keeps it.
@@ -162,7 +163,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         plan = Plan(_warmed(request, warm_start, store, net, place.begun), sources)
         _check_evaluated(plan)
         if not place.begun:
-            plan.transfer.check(plan.objectives, all_predicted=asked.settings.get("exact") is False)
+            plan.transfer.check(all_predicted=asked.settings.get("exact") is False)
             check_searchable((*plan.objectives, *plan.limited), net.space)
         remarks = _moved_on(warm_start, store, place.begun)
         found = run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
@@ -238,7 +239,7 @@ class _Run:
             return
         hypervolume = archive.hypervolume(plan.reference.of(archive))
         elapsed_s = time.perf_counter() - self._start
-        best, whence = _best(plan, archive), tuple(map(str, plan.transfer.origins))
+        best, whence = _best(plan, archive), plan.transfer.described
         event = SearchProgress(placed.name, len(archive), self._evals, hypervolume, best, elapsed_s, measuring, whence)
         self._progress(event)
 

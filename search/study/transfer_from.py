@@ -1,4 +1,4 @@
-"""What one search starts its predictor of latency from, as it was asked for or as its study has it."""
+"""What one search starts its predictors from, as it was asked for or as its study has it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from hwnas.search.algorithm import Known
+from hwnas.search.algorithm import Evaluated, Known
 from hwnas.search.objectives import Objective, Sources
 from hwnas.search.study.origins import (
     KNOWN,
     Here,
     Origin,
     contents_of,
+    evaluated_by_all,
     everything,
     listed,
     named,
@@ -20,6 +21,7 @@ from hwnas.search.study.origins import (
     prior_of_all,
     until_of,
 )
+from hwnas.search.study.prior import carries_over
 from hwnas.search.study.same import WHENCE
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import UsageError
@@ -27,29 +29,46 @@ from hwnas.supernets.values import is_time
 
 
 class TransferFrom:
-    """The sources of latencies of one search.
+    """The sources of one search: of latencies elsewhere, and of other objectives that are the same everywhere.
 
     Args:
         given: their names, as a study's settings have them; ``None``: there are none.
         known: what "known" among them stood for when the study that is resumed began; ``None``: a new one.
         until: where they ended in the store for the study that is resumed; see ``origins.until_of``.
         sources: what the search reads from.
+        objectives: of the search.
     """
 
     def __init__(
-        self, given: str | list[str] | None, known: Sequence[Mapping[str, Any]] | None, until: Any, sources: Sources
+        self,
+        given: str | list[str] | None,
+        known: Sequence[Mapping[str, Any]] | None,
+        until: Any,
+        sources: Sources,
+        objectives: Sequence[Objective],
     ) -> None:
         self._given, self._known_then, self._until, self._sources = given, known, until, sources
+        self._times = [one for one in objectives if is_time(one.unit)]
+        self._others = [one for one in objectives if carries_over(one)]
 
     @cached_property
     def origins(self) -> tuple[Origin, ...]:
-        """Where latencies are known from, as far as the search starts from them."""
+        """The sources, as far as the search starts from them."""
         return origins(self._sources.net, named(self._given), self._known, self._sources.store, self._until)
 
     @cached_property
     def prior(self) -> Known | None:
         """What is known of latency from elsewhere."""
-        return prior_of_all(self._sources.net, self.origins)
+        return prior_of_all(self._sources.net, self.origins, self._others)
+
+    def evaluated(self, objective: Objective) -> Evaluated | None:
+        """Return what sources have found of an objective of the search; ``None``: too little."""
+        return evaluated_by_all(self.origins, objective, self._sources.net.space)
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """Each source, and how much it knows."""
+        return tuple(one.described(self._others) for one in self.origins)
 
     @property
     def contents(self) -> dict[str, Content]:
@@ -62,20 +81,18 @@ class TransferFrom:
         until = {} if ends is None else {"transfer_until": ends}
         return {**until, **({"transfer_known": [dict(one) for one in self._known]} if self._known else {})}
 
-    def check(self, objectives: Sequence[Objective], all_predicted: bool = False) -> None:
-        """Raise ``UsageError`` where there are sources, and nothing to predict of latencies.
+    def check(self, all_predicted: bool = False) -> None:
+        """Raise ``UsageError`` where there are sources, and nothing to predict from what they know.
 
         Args:
-            objectives: of the search.
             all_predicted: the algorithm predicts what is known exactly too.
         """
-        if self._given is None:
+        if self._given is None or any(one.of(other) for one in self.origins for other in self._others):
             return
-        times = [one for one in objectives if is_time(one.unit)]
         asked = "transfer from " + ", ".join(map(repr, listed(self._given)))
-        if not times:
+        if not self._times:
             raise UsageError(f"{asked}: latency is no objective of this search, so it serves nothing; leave it out")
-        if all(one.exact for one in times) and not all_predicted:
+        if all(one.exact for one in self._times) and not all_predicted:
             raise UsageError(
                 f"{asked}: there is nothing to transfer, {self._sources.where} knows the latencies; leave it out"
             )
@@ -89,4 +106,4 @@ class TransferFrom:
             return self._known_then
         sources = self._sources
         here = Here(str(sources.where), sources.where.settings.contents, sources.measurer.fingerprint)
-        return everything(sources.net, sources.store, here, named(self._given))
+        return everything(sources.net, sources.store, here, named(self._given), self._others)

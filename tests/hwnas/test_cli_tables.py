@@ -55,17 +55,17 @@ def test_a_search_starts_from_other_platforms(study, capsys, monkeypatch):
     from hwnas.search.objectives.latency import KnownLatency
 
     table("b.yaml", 2e-11)
-    arguments = ["search", NET.name, "-p", "lut:file=b.yaml", "--evals", "16", "--transfer-from", "on-a", "--json", "-"]
-    assert run(arguments) == 2
+    search = ["search", NET.name, "-p", "lut:file=b.yaml", "--evals", "16", "--json", "-"]
+    assert run([*search, "--transfer-from", "lut:file=a.yaml"]) == 2
     assert "there is nothing to transfer, lut:file=b.yaml knows the latencies" in capsys.readouterr().err
     # As where it is measured.
     monkeypatch.setattr(KnownLatency, "exact", False)
-    assert run([*arguments, "--transfer-from", "lut:file=b.yaml"]) == 0
+    assert run([*search, "--transfer-from", "on-a", "--transfer-from", "lut:file=b.yaml"]) == 0
     said = capsys.readouterr()
     assert len(json.loads(said.out)["evaluations"]) == 16
-    assert "latency starts from on-a (" in said.err
+    assert "the search starts from on-a (" in said.err
     assert "lut:file=b.yaml (a table)" in said.err
-    assert run([*arguments[:-4], "--transfer-from", "on-b"]) == 2
+    assert run([*search, "--transfer-from", "on-b"]) == 2
     assert "neither a study in the store nor a platform" in capsys.readouterr().err
 
 
