@@ -106,7 +106,9 @@ class Use:
         settings: the algorithm's own, on top of the preset.
         evals: evaluations of a search; ``None``: those of the experiment.
         seeds: searches; ``None``: those of the experiment.
-        known: from how many of the problem's ``known`` platforms its predictor of latency starts, the first ones.
+        known: from how many of the problem's ``known`` platforms it starts, the first ones.
+        searched: evaluations of a search on each of those by this algorithm, from which it starts instead of from the
+            latencies that they know; ``None``: from these.
     """
 
     algorithm: str
@@ -115,10 +117,11 @@ class Use:
     evals: int | None = None
     seeds: int | None = None
     known: int = 0
+    searched: int | None = None
 
     def decisive(self) -> dict[str, Any]:
-        """Return what decides how it searches, as JSON values; on which problem, decides from which platforms."""
-        return {name: value for name, value in asdict(self).items() if name != "known"}
+        """Return what decides how it searches, as JSON values, but for what it starts from; see ``Search.study``."""
+        return {name: value for name, value in asdict(self).items() if name not in {"known", "searched"}}
 
     def contestant(self, label: str) -> Contestant:
         """Return it as a comparison names it."""
@@ -126,8 +129,13 @@ class Use:
 
 
 def check_known(problems: Iterable[ExperimentProblem], uses: Iterable[Use], where: str) -> None:
-    """Raise ``UsageError`` where an algorithm is to start from more platforms than a problem knows."""
+    """Raise ``UsageError`` where an algorithm is to start from other platforms than a problem knows."""
     known = min((len(one.known) for one in problems), default=0)
     for one in uses:
         if not 0 <= one.known <= known:
             raise UsageError(f"{where}: known: expected 0 to {known} (the problem's known platforms), got {one.known}")
+        if one.searched is not None and (one.searched < 1 or not one.known):
+            raise UsageError(
+                f"{where}: searched: expected at least 1 evaluation, on known platforms (known: 1 or more), got "
+                f"{one.searched} on {one.known}"
+            )

@@ -7,7 +7,7 @@ run one after the other. A run that was killed goes on with the studies that it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hwnas import supernets
@@ -29,6 +29,8 @@ from hwnas.supernets.supernet import SuperNetwork
 
 # A study's front is not measured again alone: every kind of experiment measures those that it compares together.
 _FINAL = 0
+# A search on a known platform has another seed than the one that starts from it: this much is added.
+_OTHERS = 1000
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,23 @@ class Search:
         """Return the known platforms that it starts from, by what their files hold; nothing where there are none."""
         from hwnas.harness.pinned import identity, pinned
 
-        return {"known": [identity(pinned(parse(one))) for one in self._transfer_from]} if self._transfer_from else {}
+        if not self._platforms:
+            return {}
+        known = {"known": [identity(pinned(parse(one))) for one in self._platforms]}
+        return known if self.use.searched is None else known | {"searched": self.use.searched}
 
     @property
-    def _transfer_from(self) -> tuple[str, ...]:
+    def _platforms(self) -> tuple[str, ...]:
+        """The known platforms that it starts from."""
         return self.problem.known[: self.use.known]
+
+    def _before(self) -> list[Search]:
+        """Return the searches on known platforms that it starts from."""
+        if self.use.searched is None:
+            return []
+        evals, use = self.use.searched, replace(self.use, known=0, searched=None)
+        on = [replace(self.problem, platform=platform, known=()) for platform in self._platforms]
+        return [Search(one, use, f"{self.label}: {one.platform}", _OTHERS + self.seed, evals) for one in on]
 
     @property
     def what(self) -> str:
@@ -88,11 +102,15 @@ class Search:
         net = supernets.get(self.problem.supernet)
         known = load(store, name, net) if there is not None and there.evaluations >= self.evals else None
         whole = known is not None and is_whole(known, _FINAL)
-        study = known if known and whole else self._searched(net, store, name, resume=there is not None)
-        files.check(of_records(study.settings.get("contents", {})))
-        return study
+        if not known or not whole:
+            before = [one.go(store, run, examined(one.problem).files).name for one in self._before()]
+            known = self._searched(net, store, name, before or self._platforms, resume=there is not None)
+        files.check(of_records(known.settings.get("contents", {})))
+        return known
 
-    def _searched(self, net: SuperNetwork, store: Store, name: str, resume: bool) -> Study:
+    def _searched(
+        self, net: SuperNetwork, store: Store, name: str, transfer_from: Sequence[str], resume: bool
+    ) -> Study:
         return search(
             net,
             algorithm=self.use.algorithm,
@@ -104,7 +122,7 @@ class Search:
             study=name,
             resume=resume,
             warm_start=self.warm_start,
-            transfer_from=self._transfer_from or None,
+            transfer_from=list(transfer_from) or None,
             final_front=_FINAL,
             **self.problem.options(),
         )

@@ -72,6 +72,30 @@ def test_an_algorithm_starts_from_as_many_known_platforms_as_it_says(scripted, t
     assert sources(tmp_path / "out") == after
 
 
+def test_an_algorithm_starts_from_searches_on_known_platforms(scripted, tables, tmp_path):
+    new, known = tables
+    text = MINE.format(new=new, known=known).replace("known = 1", "known = 1\nsearched = 9")
+    experiments.run(parse(text, "mine"), tmp_path / "out", workers=1, environ={})
+    with Store.open(str(tmp_path / "out" / STORE)) as store:
+        there = {one.name.split(",")[1].strip(): one for one in store.studies()}
+    assert list(there) == [f"one known: {known}", "one known", "none known"]
+    before, with_it, without = there.values()
+    assert (before.settings["search"]["platform"], before.evaluations) == (known, 9)
+    assert [one.settings["search"]["transfer_from"] for one in (with_it, without)] == [before.name, None]
+
+    # Searched for longer it is another study, and so is what starts from it.
+    more = text.replace("searched = 9", "searched = 10")
+    experiments.run(parse(more, "mine"), tmp_path / "out", workers=1, environ={})
+    assert len(sources(tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize(("known", "searched"), [(1, 0), (0, 9)])
+def test_searches_on_known_platforms_need_both(known, searched):
+    text = MINE.format(new="lut:table=note10", known="lut:table=jetson-cpu")
+    with pytest.raises(UsageError, match=f"searched: expected at least 1 evaluation, .* got {searched} on {known}"):
+        parse(text.replace("known = 1", f"known = {known}\nsearched = {searched}"), "mine")
+
+
 @pytest.mark.parametrize("known", ["2", "-1"])
 def test_an_algorithm_starts_from_no_more_platforms_than_the_problem_knows(known):
     text = MINE.format(new="lut:table=note10", known="lut:table=jetson-cpu")
