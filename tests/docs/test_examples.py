@@ -15,6 +15,7 @@ from hwnas.harness.host.child import python_path
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What each is given to be done soon, and what it prints at least.
 GIVEN = {
+    "new_device.py": (("24",), "after the phone:  hypervolume "),
     "own_loop.py": ((), "24 evaluations"),
     "own_model.py": (("8",), "k MACs"),
     "own_quality.py": (("6",), "M MACs"),
