@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from hwnas import experiments
 from hwnas.experiments.claims import FAILED, HELD, UNDECIDED
 from hwnas.experiments.summary import keep, summary
+from hwnas.experiments.summary_claims import changed
 from hwnas.search.words import MISSING
 
 WIDE = "After the same number of evaluations LINAS has the larger hypervolume than NSGA-II"
@@ -87,6 +89,14 @@ def test_a_result_of_other_settings_says_so(tmp_path, given, said):
     text = summary(tmp_path, "small")
     assert ("12 s (11 s of processors), 2026-11-29, with other settings than its file has now" in text) is said
     assert ("which was not run" in table(text)[2][5]) is said
+
+
+def test_what_was_run_before_an_option_was_there_is_not_of_other_settings():
+    """``searched`` came later: fig6 was run without, in its file nothing has changed."""
+    kept = Path(__file__).parents[2] / "docs" / "results" / "fig6-small.json"
+    result = json.loads(kept.read_text(encoding="utf-8"))
+    assert result["decided_by"]
+    assert not changed(result)
 
 
 def test_a_result_that_does_not_say_what_decided_it_is_taken_as_it_is(tmp_path):
