@@ -103,7 +103,11 @@ def test_labels_are_drawn_uniformly_at_every_size(rng):
         assert counts.min() > 0.7 * counts.mean()
 
 
-@pytest.mark.parametrize("name", ["linas", "nsga2", "motpe", "age-moea", "optuna-gp", "predict-once", "qlognehvi"])
+# Those with models of other libraries take seconds.
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("optuna-gp", "predict-once", "qlognehvi")]
+
+
+@pytest.mark.parametrize("name", ["linas", "nsga2", "motpe", "age-moea", *SLOW])
 def test_algorithms_search_it(name):
     needed_by(name)
     problem = Problem(SPACE, ("latency", "ks"))

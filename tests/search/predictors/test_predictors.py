@@ -11,7 +11,8 @@ from hwnas.search.predictors import fit, layer_features
 from hwnas.search.predictors.study import predictor_study, scores
 from hwnas.supernets.errors import UnknownNameError, UsageError
 
-KINDS = predictors.kinds()
+# A perceptron is trained for seconds.
+KINDS = [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "mlp")) for kind in predictors.kinds()]
 
 
 @pytest.fixture(scope="module")

@@ -165,6 +165,7 @@ def test_counts_are_those_of_the_modules(folder):
         assert macs == total
 
 
+@pytest.mark.slow
 def test_shards_are_one_model(tmp_path):
     model, folder = hugging_face.made("llama", tmp_path, shards=True)
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
