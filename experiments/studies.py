@@ -100,13 +100,12 @@ class Search:
         name = self.study(run, files)
         there = store.study(name)
         net = supernets.get(self.problem.supernet)
-        known = load(store, name, net) if there is not None and there.evaluations >= self.evals else None
-        whole = known is not None and is_whole(known, _FINAL)
-        if not known or not whole:
+        study = load(store, name, net) if there is not None and there.evaluations >= self.evals else None
+        if study is None or not is_whole(study, _FINAL):
             before = [one.go(store, run, examined(one.problem).files).name for one in self._before()]
-            known = self._searched(net, store, name, before or self._platforms, resume=there is not None)
-        files.check(of_records(known.settings.get("contents", {})))
-        return known
+            study = self._searched(net, store, name, before or self._platforms, resume=there is not None)
+        files.check(of_records(study.settings.get("contents", {})))
+        return study
 
     def _searched(
         self, net: SuperNetwork, store: Store, name: str, transfer_from: Sequence[str], resume: bool

@@ -74,6 +74,11 @@ class Problem:
         """The bounds as numbers, ``(n_obj,)``: infinite where there is none."""
         return np.array([np.inf if bound is None else bound for bound in self.bounds])
 
+    @property
+    def known_elsewhere(self) -> bool:
+        """Something is known of an objective from other platforms or other searches."""
+        return any(one is not None for one in (*self.priors, *self.evaluated))
+
     def noise_of(self, column: int) -> float | None:
         """Return what is known of an objective's noise by now."""
         noise = self.noise[column]

@@ -54,7 +54,7 @@ def create(
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
     if not _allows(provider, problem.n_obj):
         raise UsageError(_wrong_number(name, problem))
-    if any(one is not None for one in (*problem.priors, *problem.evaluated)) and not _uses_priors(provider):
+    if problem.known_elsewhere and not _uses_priors(provider):
         able = [other for other in registry.working() if _uses_priors(registry.provider(other))]
         raise UsageError(
             f"algorithm {name!r} makes no use of what is known on another platform; those that do: {', '.join(able)}"

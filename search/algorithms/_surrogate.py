@@ -49,6 +49,12 @@ class Surrogate:
         self._models: list[Models] = [
             (self._features.blocks,) if sources is None else sources.models for sources in self._sources
         ]
+        # The features of what other searches have evaluated, by objective.
+        self._others = {
+            column: self._input(column, one[0], self._features(one[0]))
+            for column, one in enumerate(problem.evaluated)
+            if one is not None
+        }
         self._exact = problem.exact if exact else (None,) * problem.n_obj
         self._parameters: list[FloatArray | None] = [None] * problem.n_obj
         self._fitted_to = 0
@@ -68,8 +74,8 @@ class Surrogate:
         evaluated = self._problem.evaluated[column]
         if self._exact[column] is not None or evaluated is None:
             return self._exact[column]
-        predictor = self._fit_one(column, self._inputs(evaluated[0])[column], evaluated[1], renew=True)
-        return lambda X: predictor.predict(self._inputs(X)[column])
+        predictor = self._fit_one(column, self._others[column], evaluated[1], renew=True)
+        return lambda X: predictor.predict(self._input(column, X, self._features(X)))
 
     def fit(self, X: IntArray, F: FloatArray) -> None:
         """Learn all evaluations, ``(n, n_var)`` and ``(n, n_obj)``, none of them failed."""
@@ -114,8 +120,7 @@ class Surrogate:
         if evaluated is None:
             return features, y
         new = unseen_rows(evaluated[0], set(row_keys(X)))
-        others = self._inputs(evaluated[0][new])[column]
-        return np.concatenate([features, others]), np.concatenate([y, evaluated[1][new]])
+        return np.concatenate([features, self._others[column][new]]), np.concatenate([y, evaluated[1][new]])
 
     def _fit_one(self, column: int, features: FloatArray, y: FloatArray, renew: bool) -> Predictor:
         if self._kind != "gp":
@@ -138,7 +143,11 @@ class Surrogate:
     def _inputs(self, X: IntArray) -> list[FloatArray]:
         """Return each objective's features; where it has source priors, what those say is in front of them."""
         features = self._features(X)
-        return [features if sources is None else sources(X, features) for sources in self._sources]
+        return [self._input(column, X, features) for column in range(self._problem.n_obj)]
+
+    def _input(self, column: int, X: IntArray, features: FloatArray) -> FloatArray:
+        sources = self._sources[column]
+        return features if sources is None else sources(X, features)
 
     def _predict(self, X: IntArray, uncertain: bool) -> tuple[FloatArray, FloatArray]:
         features = self._inputs(X)

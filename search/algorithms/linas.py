@@ -106,7 +106,7 @@ _MARGIN = 0.01
 def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, settings: Mapping[str, Any]) -> Algorithm:
     """Make a LINAS search; settings: ``DEFAULTS``, or for ``preset="paper"`` those of ``_published.py``."""
     if settings.get("preset") == "paper":
-        if any(one is not None for one in (*problem.priors, *problem.evaluated)):
+        if problem.known_elsewhere:
             raise UsageError(f"{name}: preset 'paper' makes no use of what is known on another platform; leave it out")
         return _published.PublishedLinas(problem, evals, rng, read_settings(name, settings, _published.DEFAULTS))
     return DefaultLinas(problem, evals, rng, read_settings(name, settings, DEFAULTS))

@@ -65,7 +65,7 @@ class TransferFrom:
         """Return what sources have found of an objective of the search; ``None``: too little."""
         return evaluated_by_all(self.origins, objective, self._sources.net.space)
 
-    @property
+    @cached_property
     def described(self) -> tuple[str, ...]:
         """Each source, and how much it knows."""
         return tuple(one.described(self._others) for one in self.origins)
