@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from lookup_tables import written
 
 from hwnas import supernets
 from hwnas.cli import run
-from hwnas.latency_luts import Entry, key, read, write_table
-from hwnas.supernets.blocks import distinct_blocks
+from hwnas.latency_luts import read
 
 NET = supernets.get("ofa-mbv3-w1.0")
 
@@ -21,8 +21,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def table(name, per_mac):
-    blocks = {key(block): Entry(1e-6 + block.macs * per_mac) for block in distinct_blocks(NET.slots)}
-    write_table(name, blocks, supernet=NET.name, platform="torch:threads=1", environment={}, protocol={})
+    written(name, NET, lambda block: 1e-6 + block.macs * per_mac, platform="torch:threads=1")
 
 
 @pytest.fixture

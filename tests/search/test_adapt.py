@@ -7,11 +7,11 @@ import json
 
 import numpy as np
 import pytest
+from lookup_tables import written
 from scipy import stats
 
 from hwnas import supernets
 from hwnas.harness.store import Store
-from hwnas.latency_luts import Entry, key, write_table
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._surrogate import Surrogate
 from hwnas.search.objectives.latency import KnownLatency
@@ -20,7 +20,7 @@ from hwnas.search.predictors._sources import SourceFeatures
 from hwnas.search.predictors.adapt import Adapted, Curve, choose, curve, learned, most_telling
 from hwnas.search.study.origins import origins
 from hwnas.search.study.run import search
-from hwnas.supernets.blocks import BlockSum, distinct_blocks
+from hwnas.supernets.blocks import BlockSum
 from hwnas.supernets.errors import UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
@@ -164,10 +164,7 @@ def test_a_measured_table_is_learned(known_table):
 @pytest.fixture
 def lookup_table(tmp_path):
     """Device A, block by block."""
-    file = tmp_path / "a.yaml"
-    blocks = {key(block): Entry(1e-9 + block.macs / 1e11) for block in distinct_blocks(NET.slots)}
-    write_table(file, blocks, supernet=NET.name, platform="p", environment={}, protocol={})
-    return f"lut:file={file}"
+    return written(tmp_path / "a.yaml", NET, lambda block: 1e-9 + block.macs / 1e11)
 
 
 def test_a_lookup_table_is_asked(lookup_table):

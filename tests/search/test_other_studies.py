@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lookup_tables import written
 
 from hwnas import supernets
 from hwnas.harness.store import Store
-from hwnas.latency_luts.keys import key
-from hwnas.latency_luts.table import Entry
-from hwnas.latency_luts.write import write_table
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._surrogate import Surrogate
 from hwnas.search.objectives import Sources
 from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.run import search
-from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.errors import UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
@@ -32,13 +29,10 @@ def store(tmp_path):
 @pytest.fixture
 def tables(tmp_path):
     """Two devices: on the second, kernels cost more."""
-    found = []
-    for name, power in (("a", 1.0), ("b", 0.5)):
-        file = tmp_path / f"{name}.yaml"
-        blocks = {key(block): Entry(1e-9 + (block.macs / 1e11) ** power) for block in distinct_blocks(NET.slots)}
-        write_table(file, blocks, supernet=NET.name, platform="p", environment={}, protocol={})
-        found.append(f"lut:file={file}")
-    return found
+    return [
+        written(tmp_path / "a.yaml", NET, lambda block: 1e-9 + block.macs / 1e11),
+        written(tmp_path / "b.yaml", NET, lambda block: 1e-9 + (block.macs / 1e11) ** 0.5),
+    ]
 
 
 def before(store, platform, evals=12, study="on-a", **more):

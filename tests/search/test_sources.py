@@ -6,18 +6,15 @@ import json
 
 import pytest
 import sqlalchemy as sa
+from lookup_tables import written
 
 from hwnas import supernets
 from hwnas.harness.store import Store
-from hwnas.latency_luts.keys import key
-from hwnas.latency_luts.table import Entry
-from hwnas.latency_luts.write import write_table
 from hwnas.search.objectives.latency import KnownLatency
 from hwnas.search.study.origins import Here, everything, origins, until_of
 from hwnas.search.study.prior import of_measurements
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
-from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.errors import StoreError, UsageError
 
 NET = supernets.get("ofa-mbv3-w1.0")
@@ -39,10 +36,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def table(tmp_path):
-    file = tmp_path / "a.yaml"
-    blocks = {key(block): Entry(1e-9 + block.macs / 1e11) for block in distinct_blocks(NET.slots)}
-    write_table(file, blocks, supernet=NET.name, platform="p", environment={}, protocol={})
-    return f"lut:file={file}"
+    return written(tmp_path / "a.yaml", NET, lambda block: 1e-9 + block.macs / 1e11)
 
 
 def source(store, table, evals, seed=0, **more):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lookup_tables import written
 from scipy import stats
 
 from hwnas import supernets
-from hwnas.latency_luts.keys import key
-from hwnas.latency_luts.table import Entry
-from hwnas.latency_luts.write import write_table
 from hwnas.search.report import transfer_page
 from hwnas.search.transfer import transfer
 from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.stages import StageRows, stage_orders
-from hwnas.supernets.blocks import distinct_blocks
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
@@ -22,10 +19,7 @@ NET = supernets.get("hw-gpt-s:vocabulary=bytes,scale=0.125,prompt=8,new=2")
 
 
 def table(folder, name, seconds):
-    file = folder / f"{name}.yaml"
-    blocks = {key(block): Entry(seconds(block)) for block in distinct_blocks(NET.slots)}
-    write_table(file, blocks, supernet=NET.name, platform=name, environment={}, protocol={})
-    return f"lut:file={file}"
+    return written(folder / f"{name}.yaml", NET, seconds, platform=name)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +86,8 @@ def test_a_noisy_stage_is_not_called_different(rng):
 
 def test_one_stage_is_no_part(tmp_path):
     net = supernets.get("ofa-mbv3-w1.0")
-    files = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
-    for file, per_mac in zip(files, (1e-11, 2e-11), strict=True):
-        blocks = {key(block): Entry(1e-6 + per_mac * block.macs) for block in distinct_blocks(net.slots)}
-        write_table(file, blocks, supernet=net.name, platform=file.stem, environment={}, protocol={})
-    result = transfer(net, [f"lut:file={file}" for file in files], algorithm="random", evals=4, samples=4).to_json()
+    first = written(tmp_path / "a.yaml", net, lambda block: 1e-6 + 1e-11 * block.macs, platform="a")
+    second = written(tmp_path / "b.yaml", net, lambda block: 1e-6 + 2e-11 * block.macs, platform="b")
+    result = transfer(net, [first, second], algorithm="random", evals=4, samples=4).to_json()
     assert result["stages"] == []
     assert not any("Stage by stage" in line for line in transfer_page(result).splitlines())
