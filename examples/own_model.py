@@ -44,6 +44,6 @@ if __name__ == "__main__":
     evaluations = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     net = hwnas.elastic(trained(), torch.rand(1, 2), width=(0.125, 0.25, 0.5, 0.75, 1))
     study = hwnas.search(net, objectives=["macs", "accuracy"], quality=accuracy, evals=evaluations, progress=False)
-    for one in sorted(study.front, key=lambda one: one.objectives["macs"]):
+    for one in study.front:
         widths = one.config["width"]
         print(f"{1000 * one.objectives['macs']:5.1f} k MACs  {one.objectives['accuracy']:5.1f} %  widths {widths}")

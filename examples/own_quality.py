@@ -22,5 +22,5 @@ def spread(module: torch.nn.Module, config: dict[str, list[float]]) -> float:
 if __name__ == "__main__":
     evals = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     study = hwnas.search("ofa-mbv3-w1.0:r=96", quality=spread, objectives=["macs", "spread"], evals=evals)
-    for one in sorted(study.front, key=lambda one: one.objectives["macs"]):
+    for one in study.front:
         print(f"{one.objectives['macs']:6.1f} M MACs  {one.objectives['spread']:.3f}")

@@ -218,11 +218,10 @@ def _again(study: str, store: str) -> str:
 
 def front_table(outcome: dict[str, Any]) -> TextTable:
     """Return the front as a table, best first objective first; a long one is thinned to ``FRONT_ROWS`` rows."""
-    objectives = outcome["objectives"]
-    by_index = {evaluation["index"]: evaluation for evaluation in outcome["evaluations"]}
-    front = sorted(
-        (by_index[index] for index in outcome["front"]), key=lambda row: row["objectives"][objectives[0]["name"]]
-    )
+    from hwnas.search.report.study_view import StudyView
+
+    seen = StudyView(outcome)
+    objectives, front = seen.objectives, [seen.evaluations[index] for index in seen.front]
     values = (Column(f"{one['name']} {one['unit']}".strip(), right=True) for one in objectives)
     table = TextTable([Column("sub-network"), Column("evaluation", rank=1, right=True), *values, Column("status")])
     shown = list(_thinned(front))

@@ -41,11 +41,11 @@ def of_front(study: Study, position: int) -> Evaluation:
     Raises:
         UsageError: the front has no such sub-network.
     """
-    front = sorted(study.archive.front, key=lambda index: (study.archive.row(index)[0], index))
+    front = study.front
     if not 1 <= position <= len(front):
         has = f"1 to {len(front)}" if front else "none"
         raise UsageError(f"study {study.name!r}: the front has sub-networks {has}, got {position}")
-    return study.archive[front[position - 1]]
+    return front[position - 1]
 
 
 def deploy(

@@ -236,6 +236,10 @@ class Archive:
         """The indices of the non-dominated evaluations among those that meet the constraints, ascending."""
         return list(self._front)
 
+    def ordered_front(self) -> list[int]:
+        """Return the indices of the front in the order of the first objective, the best first, as exports count."""
+        return sorted(self._front, key=lambda index: (self._rows[index][0], index))
+
     @property
     def nearest(self) -> int | None:
         """Where nothing meets the constraints: the index of the evaluation that misses them least, else ``None``."""

@@ -250,8 +250,11 @@ class OpenStudy:
 
     @property
     def front(self) -> list[Evaluation]:
-        """The non-dominated evaluations among those that meet the constraints, in the order of their indices."""
-        return [self._archive[index] for index in self._archive.front]
+        """The non-dominated evaluations that meet the constraints, in the order of the first objective, the best first.
+
+        ``export`` counts in this order, from 1.
+        """
+        return [self._archive[index] for index in self._archive.ordered_front()]
 
     def result(self) -> Study:
         """Return the study as far as it has come, as ``hwnas.search`` returns it."""

@@ -127,8 +127,9 @@ class Study:
     def _repr_html_(self) -> str:
         labels = self.objectives
         columns = ["evaluation", "key", *(f"{one.name} {one.unit}".strip() for one in labels), "status"]
-        front = sorted(self.front, key=lambda one: one.objectives[labels[0].name])
-        rows = [[one.index, one.key, *(f"{one.objectives[o.name]:.6g}" for o in labels), one.status] for one in front]
+        rows = [
+            [one.index, one.key, *(f"{one.objectives[o.name]:.6g}" for o in labels), one.status] for one in self.front
+        ]
         return html_table(repr(self).strip("<>"), columns, rows)
 
     @property
@@ -168,8 +169,11 @@ class Study:
 
     @property
     def front(self) -> list[Evaluation]:
-        """The non-dominated evaluations among those that meet the constraints, in the order of their indices."""
-        return [self.archive[index] for index in self.archive.front]
+        """The non-dominated evaluations that meet the constraints, in the order of the first objective, the best first.
+
+        ``export`` counts in this order, from 1.
+        """
+        return [self.archive[index] for index in self.archive.ordered_front()]
 
     @property
     def nearest(self) -> int | None:

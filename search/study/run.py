@@ -271,10 +271,15 @@ def _warmed(
         raise UsageError(
             f"warm start from {warm_start.name!r}: it searched {warm_start.supernet}, this search is of {net.name}"
         )
-    keys = tuple(one.key for one in warm_start.front)
+    keys = _initial(warm_start)
     for key in keys:
         net.space.from_key(key)
     return replace(request, warm_start=warm_start.name, initial=keys)
+
+
+def _initial(study: Study) -> tuple[str, ...]:
+    """Return what a search that starts from a study evaluates first: its front, in the order of its evaluation."""
+    return tuple(study.archive[index].key for index in study.archive.front)
 
 
 def _moved_on(warm_start: Study | str | None, store: Store | None, begun: Mapping[str, Any]) -> list[str]:
@@ -287,6 +292,6 @@ def _moved_on(warm_start: Study | str | None, store: Store | None, begun: Mappin
         if store is None or store.study(warm_start) is None:
             return [f"warm start from {name!r}: the study is no more in the store; {keeps}"]
         warm_start = load(store, warm_start)
-    if [one.key for one in warm_start.front] == list(begun["initial"]):
+    if list(_initial(warm_start)) == list(begun["initial"]):
         return []
     return [f"warm start from {name!r}: its front is another by now, of {len(warm_start.archive)} evaluations; {keeps}"]

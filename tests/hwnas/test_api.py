@@ -20,7 +20,10 @@ from trainable import Sorter
 
 import hwnas
 from hwnas.api import showing
+from hwnas.cli.search import front_table
 from hwnas.harness.store import Store
+from hwnas.search.deploy.write import of_front
+from hwnas.search.report.study_view import StudyView
 from hwnas.supernets.errors import ConfigError, OutputError, StoreError, UnknownNameError, UsageError
 
 NET = "ofa-mbv3-w1.0"
@@ -168,10 +171,23 @@ def study(assets):
     return hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", algorithm="random", evals=12, store=None, progress=False)
 
 
+@pytest.mark.parametrize("objectives", [["latency", "top1"], ["top1", "latency"]])
+def test_the_front_is_in_the_order_in_which_exports_pages_and_the_console_count(assets, objectives):
+    given = {"objectives": objectives, "algorithm": "random", "evals": 30, "store": None, "progress": False}
+    study = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", **given)
+    front = [one.index for one in study.front]
+    firsts = [one.objectives[objectives[0]] for one in study.front]
+    assert len(front) > 2
+    assert firsts == sorted(firsts, reverse=objectives[0] == "top1")
+    assert [of_front(study, place).index for place in range(1, 1 + len(front))] == front
+    assert [int(row[1]) for row in front_table(study.to_json()).rows] == front
+    assert StudyView(study.to_json()).front == front
+
+
 def test_the_front_holds_evaluations(study):
     assert study.front
     assert all(isinstance(one, hwnas.Evaluation) for one in study.front)
-    assert [one.index for one in study.front] == study.to_json()["front"]
+    assert sorted(one.index for one in study.front) == study.to_json()["front"]
     for one in study.front:
         assert study.evaluations[one] is one  # as scripts of earlier versions index
         assert hwnas.supernet(study.supernet).space.keys(hwnas.supernet(study.supernet).space.encode([one.config])) == [
