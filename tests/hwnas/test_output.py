@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from lookup_tables import written
 
 from hwnas import supernets
 from hwnas.cli import run
 from hwnas.cli.output import Delivery
 from hwnas.cli.streams import ReaderGone
-from hwnas.latency_luts import Entry, key, write_table
-from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.errors import OutputError
 
 NET = supernets.get("ofa-mbv3-w1.0")
@@ -38,9 +37,7 @@ def full(tmp_path):
 
 @pytest.fixture
 def table():
-    blocks = {key(block): Entry(1e-6 + block.macs * 1e-11) for block in distinct_blocks(NET.slots)}
-    write_table("table.yaml", blocks, supernet=NET.name, platform="torch:threads=1", environment={}, protocol={})
-    return "lut:file=table.yaml"
+    return written("table.yaml", NET, lambda block: 1e-6 + block.macs * 1e-11, "torch:threads=1")
 
 
 def shell(command, encoding="utf-8", **environment):

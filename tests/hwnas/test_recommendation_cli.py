@@ -6,15 +6,12 @@ import contextlib
 import json
 from pathlib import Path
 
+import lookup_tables
 import numpy as np
 import pytest
 
 from hwnas import supernets
 from hwnas.cli import run
-from hwnas.latency_luts.keys import key
-from hwnas.latency_luts.table import Entry
-from hwnas.latency_luts.write import write_table
-from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.checkpoints import read_document
 
 pytestmark = pytest.mark.slow
@@ -23,12 +20,6 @@ NAME = "ncf:users=24,items=160"
 NET = supernets.get(NAME)
 QUALITY = ["--quality", "hit-rate:u.data", "--weights", "ncf.pth"]
 PLATFORMS = ("lut:file=one.yaml", "lut:file=other.yaml")
-
-
-def write_table_of(file, costs):
-    """Write a lookup table by which a block takes what ``costs`` says, in microseconds."""
-    blocks = {key(block): Entry((1 + costs(block)) / 1e6, 0.0, 5) for block in distinct_blocks(NET.slots)}
-    write_table(file, blocks, supernet=NAME, platform="made-up", environment={}, protocol={})
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +32,8 @@ def folder(tmp_path_factory):
         items = rng.permutation(40)[:30] + 40 * (user % 4)
         rows += [f"{user}\t{item}\t5\t{time}" for time, item in enumerate(items)]
     (folder / "u.data").write_text("\n".join(rows))
-    write_table_of(folder / "one.yaml", lambda block: block.macs / 1e3)
-    write_table_of(folder / "other.yaml", lambda block: block.params / 1e2)
+    lookup_tables.written(folder / "one.yaml", NET, lambda block: 1e-6 + block.macs * 1e-9)
+    lookup_tables.written(folder / "other.yaml", NET, lambda block: 1e-6 + block.params * 1e-8)
     with contextlib.chdir(folder):
         arguments = ["train", NAME, "--data", "u.data,batch=128", "-o", "ncf.pth", "--epochs", "15", "--lr", "0.01"]
         assert run([*arguments, "--json", "train.json", "--quiet"]) == 0

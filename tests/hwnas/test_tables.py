@@ -14,13 +14,12 @@ import termios
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lookup_tables import written
 from rich.cells import cell_len
 from rich.console import Console
 
 from hwnas import supernets
 from hwnas.cli.tables import UNBOUNDED, Column, ColumnKind, TextTable
-from hwnas.latency_luts import Entry, key, write_table
-from hwnas.supernets.blocks import distinct_blocks
 
 NET = supernets.get("ofa-mbv3-w1.0")
 FOLDER = "a/very/long/path/to/the/folder/of/all/tables/that/were/ever/measured"
@@ -177,9 +176,7 @@ def stored(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / FOLDER).mkdir(parents=True)
-    blocks = {key(block): Entry(1e-6 + block.macs * 1e-11) for block in distinct_blocks(NET.slots)}
-    file = f"{FOLDER}/table.yaml"
-    write_table(file, blocks, supernet=NET.name, platform="torch:threads=1", environment={}, protocol={})
+    written(f"{FOLDER}/table.yaml", NET, lambda block: 1e-6 + block.macs * 1e-11, "torch:threads=1")
     assert run(["search", NET.name, "-p", PLATFORM, "-a", "random", "--evals", "5", "--study", "mine", "-q"]) == 0
 
 

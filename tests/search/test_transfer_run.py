@@ -5,18 +5,15 @@ import json
 
 import numpy as np
 import pytest
+from lookup_tables import written
 
 from hwnas import supernets
 from hwnas.harness.measurement.protocol import profile
 from hwnas.harness.store import Store
-from hwnas.latency_luts.keys import key
-from hwnas.latency_luts.table import Entry
-from hwnas.latency_luts.write import write_table
 from hwnas.search.objectives import rows
 from hwnas.search.study.run import search
 from hwnas.search.transfer import result, transfer
 from hwnas.search.transfer.run import shared
-from hwnas.supernets.blocks import distinct_blocks
 from hwnas.supernets.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
@@ -30,13 +27,11 @@ def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     platforms = []
     for name, per_mac, per_block in (("macs", 1e-11, 0.0), ("layers", 2e-12, 1e-3)):
-        blocks = {
-            key(b): Entry(1e-6 + b.macs * per_mac + per_block * (b.kind == "mbconv"))
-            for b in distinct_blocks(NET.slots)
-        }
-        file = folder / f"{name}.yaml"
-        write_table(file, blocks, supernet=NET.name, platform=name, environment={}, protocol={})
-        platforms.append(f"lut:file={file}")
+
+        def seconds(block, per_mac=per_mac, per_block=per_block):
+            return 1e-6 + block.macs * per_mac + per_block * (block.kind == "mbconv")
+
+        platforms.append(written(folder / f"{name}.yaml", NET, seconds, name))
     return platforms
 
 
