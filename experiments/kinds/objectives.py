@@ -20,8 +20,9 @@ from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.experiments.studies import Search, facts_of, run_all
 from hwnas.experiments.tabulated import tabulated
+from hwnas.search.comparison.together import at_one_pace
 from hwnas.search.hypervolume import hypervolume, non_dominated
-from hwnas.search.objectives import Directions, Sources, make, values_of
+from hwnas.search.objectives import Directions, Sources, admitted, make
 from hwnas.search.report.figures import Cell, PageTable
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UsageError
@@ -186,20 +187,20 @@ def _values(
     with (
         Store.open(bench.store) as store,
         Sources(
-            net, options["platform"], options["quality"], store=store, quality_options=options["quality_options"]
+            net,
+            options["platform"],
+            options["quality"],
+            store=store,
+            # Measured anew, all side by side: the value that put a network on its front was a lucky one.
+            older=False,
+            quality_options=options["quality_options"],
         ) as sources,
     ):
-        made = make(names, sources)
-        values = np.column_stack([_evaluated(one, sources, X) for one in made])
+        made, keys = make(names, sources), net.space.keys(X)
+        outcomes = [admitted(one, at_one_pace(one.evaluate(X), keys), len(X)) for one in made]
+        values = np.column_stack([one.values for one in outcomes])
         labels = [{"name": one.name, "unit": one.unit, "maximise": one.maximise} for one in made]
     return values, [one.maximise for one in made], labels
-
-
-def _evaluated(objective: Any, sources: Sources, X: IntArray) -> FloatArray:
-    if objective.name == "latency" and not objective.costs_nothing:
-        # Measured anew, all side by side: the value that put a network on its front was a lucky one.
-        return 1e3 * np.array([one.latency_s for one in sources.measurer.measure(X, fresh=True)])
-    return values_of(objective, X)
 
 
 def _standing(minimised: FloatArray, proxy: Sequence[int], direct: Sequence[int]) -> float | None:

@@ -98,10 +98,12 @@ def at_one_pace(outcome: Outcome, keys: Sequence[str]) -> Outcome:
         outcome: what was measured, beside what.
         keys: of the sub-networks, in its order.
     """
+    if not outcome.beside:  # nothing is measured
+        return outcome
     drift, bounds = Drift(), outcome.intervals
-    beside = outcome.beside or ({},) * len(keys)
     for row, key in enumerate(keys):
-        drift.learn(key, float(outcome.values[row]), beside[row], None if bounds is None else tuple(bounds[row]))
+        interval = None if bounds is None else tuple(bounds[row])
+        drift.learn(key, float(outcome.values[row]), outcome.beside[row], interval)
     values = np.array([drift.value(key, value) for key, value in zip(keys, outcome.values, strict=True)])
     shifted = None if bounds is None else bounds * (values / outcome.values)[:, None]
     return replace(outcome, values=values, intervals=shifted)

@@ -1,5 +1,7 @@
 """Experiments of the kind ``efforts``: what their files may say, hypervolumes, and claims."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,10 @@ from hwnas.experiments import timed
 from hwnas.experiments.claims import FAILED, HELD, UNDECIDED
 from hwnas.experiments.experiment import parse
 from hwnas.experiments.kinds import efforts
+from hwnas.experiments.measured import measured
+from hwnas.harness.platform import parse as parse_platform
+from hwnas.search.objectives import Outcome
+from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.supernets.errors import UsageError
 
 MINE = """
@@ -142,3 +148,17 @@ def test_dynas_t_warms_up_and_takes_the_mean_of_runs(monkeypatch):
     assert (prefill.runs, decode.runs) == (14, 42)
     # One run is timed, whatever time there is.
     assert timed.mean_of_runs([Ticking(clock, 7.0)], [1], 1.0) == pytest.approx(7.0)
+
+
+def test_what_two_batches_say_of_fronts_is_freed_from_the_drift_between_them(scripted, monkeypatch, tmp_path):
+    paces = np.repeat([1.0, 1.3], 8)
+
+    def evaluate(_, X):
+        beside = tuple({name: at * pace for name, at in (("a", 1.0), ("b", 2.0), ("c", 3.0))} for pace in paces)
+        return Outcome(5.0 * paces, ("ok",) * len(X), ("",) * len(X), np.outer(5.0 * paces, [0.99, 1.01]), beside)
+
+    monkeypatch.setattr(MeasuredLatency, "evaluate", evaluate)
+    X = np.array([[a, b, 0] for a in range(4) for b in range(4)])
+    found = measured("toy", parse_platform("scripted:us=20"), X, SimpleNamespace(store=str(tmp_path / "store.db")))
+    assert found["latency_ms"] == pytest.approx([5.0] * 16, rel=0.01)
+    assert found["interval_ms"][-1] == pytest.approx([4.95, 5.05], rel=0.01)
