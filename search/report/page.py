@@ -6,13 +6,17 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwnas.search.report.figures import Command, Figure
 from hwnas.search.words import number
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 def render(
@@ -41,6 +45,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["whole_options"] = whole_options
     environment.tests["command"] = lambda cell: isinstance(cell, Command)
     script = _asset("page.js")
     data = {"figures": {figure.id: figure.drawn() for figure in figures}, "networks": networks}
@@ -53,6 +58,13 @@ def render(
         policy=_policy(script.encode(), _plotly()),
         **context,
     )
+
+
+def whole_options(text: str) -> Markup:
+    """Return a text as HTML in which no line ends within an option: browsers break "--effort" after its hyphens."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(escape(text))))  # noqa: S704
 
 
 def json_in_script(data: Any) -> str:

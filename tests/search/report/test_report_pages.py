@@ -19,7 +19,7 @@ from hwnas.search.report import (
     training_page,
     transfer_page,
 )
-from hwnas.search.report.page import json_in_script
+from hwnas.search.report.page import json_in_script, whole_options
 from hwnas.search.report.study_view import StudyView
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -162,6 +162,13 @@ def test_json_in_a_script_reads_back_and_holds_no_markup(text):
     written = json_in_script({"name": text})
     assert json.loads(written) == {"name": text}
     assert not set("<>&\u2028\u2029") & set(written)
+
+
+def test_no_line_ends_within_an_option_and_nothing_else_becomes_markup():
+    shown = whole_options("<b>use --effort thorough, or --final-front 3 -- not -x</b>")
+    whole = '<span class="option">{}</span>'.format
+    expected = f"use {whole('--effort')} thorough, or {whole('--final-front')} 3 -- not -x"
+    assert shown.__html__() == f"&lt;b&gt;{expected}&lt;/b&gt;"
 
 
 def test_a_prediction_is_called_one():
