@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hwnas.cli.options import Evals, Quiet, Seed, wait_s
+from hwnas.cli.options import effort as checked_effort
 from hwnas.cli.output import Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import transferring
 from hwnas.cli.search import front_table
@@ -16,8 +17,6 @@ from hwnas.supernets.writing import make_folder
 SUPERNET = "ofa-mbv3-w1.0"
 
 SAMPLES = 10
-# Minutes are for looking around. On a machine that is not calm, the verdict may be that it is too noisy to tell.
-EFFORT = "quick"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +28,16 @@ def demo(
     context: typer.Context,
     evals: Evals = 30,
     seed: Seed = 0,
+    # Two minutes are for looking around: on a machine that is not calm, it may be too noisy to tell then.
+    effort: Annotated[
+        str,
+        typer.Option(
+            "--effort",
+            metavar="LEVEL",
+            help="How precisely to measure: quick (two minutes in all), normal or thorough.",
+            callback=checked_effort,
+        ),
+    ] = "quick",
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the page, the JSON and the store go.")] = (
         "hwnas-demo"
     ),
@@ -64,7 +73,7 @@ def demo(
                 evals=evals,
                 seed=seed,
                 samples=SAMPLES,
-                effort=EFFORT,
+                effort=effort,
                 wait_s=wait_s(None),
                 store=store,
                 progress=progress,

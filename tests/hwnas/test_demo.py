@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwnas.cli import run
+from hwnas.harness.store import Store
 from hwnas.search import transfer as transferring
 from hwnas.supernets.errors import MeasurementError
 
@@ -13,8 +14,8 @@ from hwnas.supernets.errors import MeasurementError
 def begun(monkeypatch, tmp_path):
     """Runs the demo up to its first search, and returns what it said."""
 
-    def transfer(*_, store, **__):
-        store.create_study(None, {"what": "a search"})
+    def transfer(*_, store, effort, **__):
+        store.create_study(None, {"what": "a search", "effort": effort})
         raise MeasurementError("far enough")
 
     monkeypatch.setattr(transferring, "transfer", transfer)
@@ -35,3 +36,10 @@ def test_a_demo_that_takes_from_an_earlier_one_says_so_and_how_to_begin_anew(beg
     assert "to begin anew, name another folder by --out, or remove hwnas-demo" in again
     assert "earlier demo" not in begun(capsys, "--out", "another")
     assert "earlier demo" not in begun(capsys, "--quiet")
+
+
+@pytest.mark.parametrize(("more", "effort"), [((), "quick"), (("--effort", "thorough"), "thorough")])
+def test_it_measures_as_precisely_as_its_verdict_asks_for(begun, capsys, tmp_path, more, effort):
+    begun(capsys, *more)
+    with Store.open(str(tmp_path / "hwnas-demo" / "hwnas.db")) as store:
+        assert [one.settings["effort"] for one in store.studies()] == [effort]
