@@ -39,7 +39,9 @@ def stand_in_notes(title: str, stands_in: str, given: Any) -> Iterator[str]:
         yield f"{title}: {stands_in}."
     needed = [] if given is None else variables(given)
     if stands_in and needed:
-        yield f"With {listed(needed)} set in the environment, {title} runs on the original data."
+        left = getattr(given, "stands_in", None)
+        instead = left or f"{title} runs on the original data"
+        yield f"With {listed(needed)} set in the environment, {instead}."
 
 
 def _texts(value: Any) -> Iterator[str]:

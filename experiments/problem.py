@@ -26,6 +26,8 @@ class Original:
     objectives: tuple[str, ...] | None = None
     reference: Mapping[str, float] | None = None
     best: float | None = None
+    # Of the paper's own data something may still be missing.
+    stands_in: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class ExperimentProblem:
         """Return the problem with the paper's own data where they are given."""
         if not is_given(self.original, environ):
             return self
-        return replace(self, **filled(self.original, environ), as_table=False, stands_in="", original=None)
+        given = {"stands_in": "", **filled(self.original, environ)}
+        return replace(self, **given, as_table=False, original=None)
 
     def notes(self, name: str) -> Iterator[str]:
         """Say what stands in, and what would replace it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.experiments.bench import Workspace
-from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, above, mean_interval
+from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, above, below, mean_interval
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import platform_files
 from hwnas.experiments.measured import measured
@@ -32,7 +33,8 @@ from hwnas.search.report.figures import (
 )
 from hwnas.search.words import MISSING, quality_title
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.space import FloatArray
+from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.values import json_number
 
 SUMMARY = "the same sub-networks in full and in reduced precision"
@@ -40,15 +42,18 @@ SUMMARY = "the same sub-networks in full and in reduced precision"
 
 @dataclass(frozen=True)
 class PrecisionClaim(Remarks):
-    """That the reduced precision is faster, on each platform.
+    """That the reduced precision is faster, or loses little, on each platform.
 
     Attributes:
         says: the claim.
         times: how many times as fast it has to be.
+        loses: how much of the quality it may lose in place of that, in the quality's unit. It is tested where the
+            quality is measured by a source that runs sub-networks in this precision, such as ``images``.
     """
 
     says: str
     times: float = 1.0
+    loses: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,17 +110,21 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     source = quality.get(problem.quality, net, QualityOptions(problem.weights, problem.subset))
     decisive = {"supernet": problem.supernet, "networks": net.space.keys(X)}
     platforms = []
-    total = 2 * len(settings.platforms)
+    values = quality.qualities(source, X)
+    total = 3 * len(settings.platforms)
     for number, platform in enumerate(settings.platforms):
         reduced = f"{platform}{',' if ':' in platform else ':'}precision={settings.precision}"
         rows = {}
         for half, place in enumerate((platform, reduced)):
-            bench.step(f"{len(X)} sub-networks on {place}", 2 * number + half, total)
+            bench.step(f"{len(X)} sub-networks on {place}", 3 * number + half, total)
             where = pinned(parse(place))
             make = partial(measured, problem.supernet, where, X, bench)
             decided = decisive | {"platform": place} | platform_files(where).decisive
             rows["reduced" if half else "full"] = bench.parts.get("measured", decided, make)
-        platforms.append({"platform": platform, "reduced": reduced, "rows": rows})
+        bench.step(f"{source.metric} on {reduced}", 3 * number + 2, total)
+        platforms.append(
+            {"platform": platform, "reduced": reduced, "rows": rows, **_reduced_quality(problem, net, X, reduced)}
+        )
     return {
         "supernet": net.name,
         "precision": settings.precision,
@@ -125,9 +134,29 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         },
         "keys": net.space.keys(X),
         "macs": net.macs(X).tolist(),
-        "values": [json_number(value) for value in quality.qualities(source, X)],
+        "values": [json_number(value) for value in values],
         "platforms": platforms,
     }  # fmt: skip
+
+
+def _reduced_quality(problem: ExperimentProblem, net: SuperNetwork, X: IntArray, reduced: str) -> dict[str, Any]:
+    """Return the quality in the reduced precision, and what it loses, one number each; nothing where it cannot be."""
+    from hwnas.harness import quality
+    from hwnas.harness.platform import parse
+    from hwnas.harness.quality import QualityOptions
+
+    where = parse(reduced)
+    spec = quality.deployed(problem.quality, where.backend, where.settings.precision)
+    if spec is None:
+        return {}
+    scores = quality.scored(quality.get(spec, net, QualityOptions(problem.weights, problem.subset)), X)
+    lost = [one.others.get("loss", math.nan) for one in scores]
+    return {"values": [json_number(one.value) for one in scores], "lost": [json_number(one) for one in lost]}
+
+
+def _lost(platform: Mapping[str, Any]) -> ConfidenceInterval:
+    """Return the mean of what the sub-networks lose."""
+    return mean_interval(np.array([one for one in platform["lost"] if one is not None], dtype=np.float64))
 
 
 def _factors(platform: Mapping[str, Any]) -> FloatArray:
@@ -148,10 +177,16 @@ def verdicts(settings: PrecisionSettings, data: Mapping[str, Any]) -> list[Claim
     made = []
     for claim in settings.claims:
         for platform in data["platforms"]:
-            interval = _speedup(platform)
+            if claim.loses is None:
+                interval, statistic = _speedup(platform), f"latency in fp32 over that in {data['precision']}"
+                verdict, needed = above(interval, claim.times), f"above {claim.times:g}"
+            elif "lost" in platform:
+                interval = _lost(platform)
+                statistic = f"{data['quality']['metric']} in fp32 less that in {data['precision']}"
+                verdict, needed = below(interval, claim.loses), f"below {claim.loses:g}"
+            else:
+                continue
             value, low, high = (json_number(end) for end in (interval.value, interval.low, interval.high))
-            statistic = f"latency in fp32 over that in {data['precision']}"
-            verdict, needed = above(interval, claim.times), f"above {claim.times:g}"
             made.append(ClaimVerdict(claim.says, platform["platform"], verdict, statistic, value, low, high, needed))
     return made
 
@@ -159,11 +194,13 @@ def verdicts(settings: PrecisionSettings, data: Mapping[str, Any]) -> list[Claim
 def sections(_experiment: Experiment, data: Mapping[str, Any], _published: PublishedFigures | None) -> list[Section]:
     """Return quality against latency in both precisions, and the factors."""
     figures = [_figure(number, platform, data) for number, platform in enumerate(data["platforms"])]
-    metric = data["quality"]["metric"]
+    metric, reduced = data["quality"]["metric"], data["precision"]
     lead = (
-        f"The same sub-networks in both precisions; {metric} is that of fp32 in both: what {data['precision']} costs "
-        "in accuracy was not measured."
+        f"The same sub-networks in both precisions; {metric} is that of fp32 in both: what {reduced} costs in accuracy "
+        "was not measured."
     )
+    if all("lost" in platform for platform in data["platforms"]):
+        lead = f"The same sub-networks in both precisions, each with its {metric} in that precision."
     return [
         Section("Latency in both precisions", lead, figures, label="Platform"),
         Section(
@@ -182,7 +219,8 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
     for place, (key, name) in enumerate((("full", "fp32"), ("reduced", data["precision"]))):
         found = platform["rows"][key]
         there = [row for row, value in enumerate(found["latency_ms"]) if value is not None]
-        x, y = [found["latency_ms"][row] for row in there], [data["values"][row] for row in there]
+        values = _values(platform, key, data)
+        x, y = [found["latency_ms"][row] for row in there], [values[row] for row in there]
         pairs = [found["interval_ms"][row] for row in there]
         bounds = [None if None in pair else pair for pair in pairs]
         unstable = [found["status"][row] == "unstable" for row in there]
@@ -196,8 +234,7 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
         )  # fmt: skip
         keyed = keyed or any(unstable)
         rows += [
-            [name, data["keys"][row], found["latency_ms"][row], data["values"][row], found["status"][row]]
-            for row in there
+            [name, data["keys"][row], found["latency_ms"][row], values[row], found["status"][row]] for row in there
         ]
     title = quality_title(quality)
     return Figure(
@@ -210,6 +247,12 @@ def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -
         choice=platform["platform"],
         height=420,
     )
+
+
+def _values(platform: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> list[Any]:
+    """Return the quality in full or in reduced precision; where that is not known, it is that of full precision."""
+    found: list[Any] = platform.get("values", data["values"]) if key == "reduced" else data["values"]
+    return found
 
 
 def _gains(data: Mapping[str, Any]) -> Figure:
@@ -253,7 +296,7 @@ def table(data: Mapping[str, Any]) -> PageTable:
                 found["latency_ms"],
                 found["interval_ms"],
                 found["status"],
-                data["values"],
+                _values(platform, key, data),
             )
             rows += [
                 [platform["platform"], name, network, value, *interval, status, quality]
@@ -265,8 +308,16 @@ def table(data: Mapping[str, Any]) -> PageTable:
 
 
 def gist(data: Mapping[str, Any]) -> str:
-    """Return the geometric mean of the factors, platform by platform."""
-    return "; ".join(f"{one['platform']}: {data['precision']} {_said(_speedup(one))}" for one in data["platforms"])
+    """Return the geometric mean of the factors, and what is lost, platform by platform."""
+    return "; ".join(
+        f"{one['platform']}: {data['precision']} {_said(_speedup(one))}{_loses(one, data)}" for one in data["platforms"]
+    )
+
+
+def _loses(platform: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    if "lost" not in platform:
+        return ""
+    return f", loses {_lost(platform).value:.2f} of {data['quality']['metric']} in the mean"
 
 
 def _said(interval: ConfidenceInterval) -> str:

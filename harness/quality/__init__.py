@@ -5,6 +5,7 @@ it has ``create(name, argument, net)``, where ``argument`` is the text after the
 sub-networks on data sets ``USES_WEIGHTS = True`` and has ``create(name, argument, net, options)`` with the
 ``QualityOptions``; ``hwnas.harness.quality.evaluated.EvaluatedQuality`` does the rest for it. ``BRIEF = 2000`` says how
 many of its examples are enough while a search goes on; what may be on its front is evaluated on all of them at its end.
+``ON_BACKENDS = True`` says that it takes ``backend=`` and ``precision=`` behind its argument, see ``deployed``.
 ``SPELLED`` ("images:PATH") and ``SUMMARY`` (one line) are what ``hwnas qualities`` lists. ``get``
 takes a function of the caller's own in place of a spec as well, see ``hwnas.harness.quality.own``.
 """
@@ -26,6 +27,7 @@ __all__ = [
     "QualityOptions",
     "QualityProgress",
     "brief_subset",
+    "deployed",
     "get",
     "names",
     "qualities",
@@ -79,6 +81,18 @@ def brief_subset(spec: QualityChoice | None, net: SuperNetwork) -> int | None:
         return None
     name = (spec or net.default_quality).partition(":")[0]
     return getattr(registry.provider(name), "BRIEF", None)
+
+
+def deployed(spec: str | None, backend: str, precision: str) -> str | None:
+    """Return how a source is spelled that evaluates sub-networks as they are deployed; ``None``: it cannot do that.
+
+    >>> deployed("images:photos", "openvino", "int8")
+    'images:photos,backend=openvino,precision=int8'
+    >>> deployed("surrogate", "openvino", "int8")
+    """
+    if spec is None or not getattr(registry.provider(spec.partition(":")[0]), "ON_BACKENDS", False):
+        return None
+    return f"{spec},backend={backend},precision={precision}"
 
 
 def _made(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> Quality:

@@ -20,6 +20,7 @@ SUMMARY = "top-1 accuracy on ImageNet, batch-norm statistics recalibrated as onc
 __all__ = ["USES_WEIGHTS", "create", "serves"]
 
 USES_WEIGHTS = True
+ON_BACKENDS = True
 # So many images are enough to search by: at 76 %, the accuracies of two sub-networks are known to 1 % then.
 BRIEF = 2000
 

@@ -24,6 +24,7 @@ SPELLED = "images:PATH"
 SUMMARY = "top-1 accuracy on your own images, in folders by class or in IDX files"
 
 USES_WEIGHTS = True
+ON_BACKENDS = True
 # So many images are enough to search by: at 76 %, the accuracies of two sub-networks are known to 1 % then.
 BRIEF = 2000
 
