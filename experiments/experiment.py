@@ -20,7 +20,7 @@ from hwnas.supernets.errors import UnknownNameError, UsageError
 SCALES = ("smoke", "small", "full")
 _ENDING = ".toml"
 # Options of experiments that were added after some had been run, and are ``None`` where they are not asked for.
-_LATER = frozenset({"searched"})
+_LATER = frozenset({"searched", "stands_in"})
 
 
 @dataclass(frozen=True)
