@@ -197,7 +197,8 @@ def _values(
         ) as sources,
     ):
         made, keys = make(names, sources), net.space.keys(X)
-        outcomes = [admitted(one, at_one_pace(one.evaluate(X), keys), len(X)) for one in made]
+        # An objective may be a plug-in's: what it gives is checked before anything else reads it.
+        outcomes = [at_one_pace(admitted(one, one.evaluate(X), len(X)), keys) for one in made]
         values = np.column_stack([one.values for one in outcomes])
         labels = [{"name": one.name, "unit": one.unit, "maximise": one.maximise} for one in made]
     return values, [one.maximise for one in made], labels

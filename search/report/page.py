@@ -64,7 +64,8 @@ def whole_options(text: str) -> Markup:
     """Return a text as HTML in which no line ends within an option: browsers break "--effort" after its hyphens."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(escape(text))))  # noqa: S704
+    escaped = str(escape(text))  # of a Markup, re.sub would escape the spans too
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', escaped))  # noqa: S704
 
 
 def json_in_script(data: Any) -> str:
