@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,10 @@ from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.values import json_number
+
+if TYPE_CHECKING:
+    from hwnas.harness.platform import Platform
+    from hwnas.harness.quality.quality import Quality, Score
 
 SUMMARY = "the same sub-networks in full and in reduced precision"
 
@@ -95,10 +99,8 @@ def stand_ins(settings: PrecisionSettings, environ: Mapping[str, str]) -> Iterat
 def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
     """Measure everything in both precisions, platform by platform."""
     from hwnas import supernets
-    from hwnas.harness import quality
     from hwnas.harness.pinned import pinned
     from hwnas.harness.platform import parse
-    from hwnas.harness.quality import QualityOptions
 
     settings: PrecisionSettings = experiment.settings
     problem = settings.problem.resolved(bench.environ)
@@ -107,24 +109,23 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         np.vstack([net.space.smallest(), net.space.largest(), net.space.sample(settings.networks, settings.seed)])
     )
     X = np.array(list(dict(zip(net.space.keys(X), X, strict=True)).values()))
-    source = quality.get(problem.quality, net, QualityOptions(problem.weights, problem.subset))
     decisive = {"supernet": problem.supernet, "networks": net.space.keys(X)}
     platforms = []
-    values = quality.qualities(source, X)
+    source, scores = _scores(problem.quality, problem, net, X, bench)
     total = 3 * len(settings.platforms)
     for number, platform in enumerate(settings.platforms):
         reduced = f"{platform}{',' if ':' in platform else ':'}precision={settings.precision}"
+        places = {"full": platform, "reduced": reduced}
+        where = {name: pinned(parse(place)) for name, place in places.items()}
         rows = {}
-        for half, place in enumerate((platform, reduced)):
+        for half, (name, place) in enumerate(places.items()):
             bench.step(f"{len(X)} sub-networks on {place}", 3 * number + half, total)
-            where = pinned(parse(place))
-            make = partial(measured, problem.supernet, where, X, bench)
-            decided = decisive | {"platform": place} | platform_files(where).decisive
-            rows["reduced" if half else "full"] = bench.parts.get("measured", decided, make)
+            make = partial(measured, problem.supernet, where[name], X, bench)
+            decided = decisive | {"platform": place} | platform_files(where[name]).decisive
+            rows[name] = bench.parts.get("measured", decided, make)
         bench.step(f"{source.metric} on {reduced}", 3 * number + 2, total)
-        platforms.append(
-            {"platform": platform, "reduced": reduced, "rows": rows, **_reduced_quality(problem, net, X, reduced)}
-        )
+        found = _reduced_quality(problem, net, X, where["reduced"], bench)
+        platforms.append({"platform": platform, "reduced": reduced, "rows": rows, **found})
     return {
         "supernet": net.name,
         "precision": settings.precision,
@@ -134,22 +135,34 @@ def run(experiment: Experiment, bench: Workspace) -> dict[str, Any]:
         },
         "keys": net.space.keys(X),
         "macs": net.macs(X).tolist(),
-        "values": [json_number(value) for value in values],
+        "values": [json_number(one.value) for one in scores],
         "platforms": platforms,
     }  # fmt: skip
 
 
-def _reduced_quality(problem: ExperimentProblem, net: SuperNetwork, X: IntArray, reduced: str) -> dict[str, Any]:
+def _scores(
+    spec: str | None, problem: ExperimentProblem, net: SuperNetwork, X: IntArray, bench: Workspace
+) -> tuple[Quality, list[Score]]:
+    """Return a quality source and the score of each sub-network; those that are stored are not evaluated again."""
+    from hwnas.harness import quality
+    from hwnas.harness.quality import QualityOptions
+    from hwnas.harness.store import Store
+
+    with Store.open(bench.store) as store:
+        source = quality.get(spec, net, QualityOptions(problem.weights, problem.subset, store=store))
+        return source, quality.scored(source, X)
+
+
+def _reduced_quality(
+    problem: ExperimentProblem, net: SuperNetwork, X: IntArray, where: Platform, bench: Workspace
+) -> dict[str, Any]:
     """Return the quality in the reduced precision, and what it loses, one number each; nothing where it cannot be."""
     from hwnas.harness import quality
-    from hwnas.harness.platform import parse
-    from hwnas.harness.quality import QualityOptions
 
-    where = parse(reduced)
     spec = quality.deployed(problem.quality, where.backend, where.settings.precision)
     if spec is None:
         return {}
-    scores = quality.scored(quality.get(spec, net, QualityOptions(problem.weights, problem.subset)), X)
+    _, scores = _scores(spec, problem, net, X, bench)
     lost = [one.others.get("loss", math.nan) for one in scores]
     return {"values": [json_number(one.value) for one in scores], "lost": [json_number(one) for one in lost]}
 

@@ -12,6 +12,8 @@ takes a function of the caller's own in place of a spec as well, see ``hwnas.har
 
 from __future__ import annotations
 
+from typing import Any
+
 from hwnas.harness.quality.own import OwnQuality, QualityChoice, own
 from hwnas.harness.quality.quality import FunctionQuality, Quality, QualityOptions, QualityProgress, qualities, scored
 from hwnas.harness.quality.serving import joined, serving
@@ -66,21 +68,23 @@ def get(spec: QualityChoice | None, net: SuperNetwork, options: QualityOptions |
         return own(spec, net, options)
     wanted = spec or net.default_quality
     name, _, argument = wanted.partition(":")
-    if not getattr(registry.provider(name), "USES_WEIGHTS", False):
+    runs = _declared(wanted, "USES_WEIGHTS", False)
+    if not runs:
         _check_unused(name, net, options)
     try:
-        return _made(name, argument, net, options)
+        made: Quality = registry.create(name, argument, net, *((options,) if runs else ()))
     except NotServedError as error:
         others = serving(registry, net, but=wanted)
         raise QualityError(f"{error}; for {net.name} use {joined(others)}" if others else str(error)) from None
+    return made
 
 
 def brief_subset(spec: QualityChoice | None, net: SuperNetwork) -> int | None:
     """Return how many examples of a source are enough to search by; ``None``: it uses all of them, or none."""
     if not isinstance(spec, str | None):
         return None
-    name = (spec or net.default_quality).partition(":")[0]
-    return getattr(registry.provider(name), "BRIEF", None)
+    found: int | None = _declared(spec or net.default_quality, "BRIEF", None)
+    return found
 
 
 def deployed(spec: str | None, backend: str, precision: str) -> str | None:
@@ -90,25 +94,20 @@ def deployed(spec: str | None, backend: str, precision: str) -> str | None:
     'images:photos,backend=openvino,precision=int8'
     >>> deployed("surrogate", "openvino", "int8")
     """
-    if spec is None or not getattr(registry.provider(spec.partition(":")[0]), "ON_BACKENDS", False):
+    if spec is None or not _declared(spec, "ON_BACKENDS", False):
         return None
     return f"{spec},backend={backend},precision={precision}"
 
 
-def _made(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> Quality:
-    given = (options,) if getattr(registry.provider(name), "USES_WEIGHTS", False) else ()
-    quality: Quality = registry.create(name, argument, net, *given)
-    return quality
+def _declared(spec: str, what: str, default: Any) -> Any:
+    """Return what a source's file says of itself under the name ``what``; ``default``: nothing."""
+    return getattr(registry.provider(spec.partition(":")[0]), what, default)
 
 
 def _check_unused(name: str, net: SuperNetwork, options: QualityOptions) -> None:
     """Raise ``QualityError`` if weights or a subset are given to a source that does not use them."""
     unused = [what for what, value in (("weights", options.weights), ("subset", options.subset)) if value is not None]
     if unused:
-        running = [one for one in serving(registry, net) if _runs(one)]
+        running = [one for one in serving(registry, net) if _declared(one, "USES_WEIGHTS", False)]
         there = f"sources that run {net.name}: {joined(running)}" if running else f"no source runs {net.name}"
         raise QualityError(f"{name}: runs no sub-network, so it has no use for {' or '.join(unused)}; {there}")
-
-
-def _runs(spec: str) -> bool:
-    return bool(getattr(registry.provider(spec.partition(":")[0]), "USES_WEIGHTS", False))

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from hwnas import supernets
+from hwnas.experiments.bench import Workspace
 from hwnas.experiments.claims import FAILED, HELD
 from hwnas.experiments.experiment import parse
 from hwnas.experiments.kinds import precisions
+from hwnas.experiments.parts import Parts
 from hwnas.experiments.problem import ExperimentProblem, Original
 from hwnas.harness import quality
+from hwnas.harness.platform import parse as platform
+from hwnas.harness.quality.evaluated import EvaluatedQuality
 from hwnas.harness.quality.quality import Score
 
 MINE = """
@@ -91,7 +95,7 @@ class Deployed:
         return np.array([one.value for one in self.scores(X)])
 
 
-def test_the_quality_is_evaluated_in_the_precision_by_a_source_that_can(scripted, monkeypatch):
+def test_the_quality_is_evaluated_in_the_precision_by_a_source_that_can(scripted, monkeypatch, tmp_path):
     asked = []
     get = quality.get
     monkeypatch.setattr(quality, "get", lambda spec, *rest: asked.append(spec) or (
@@ -99,13 +103,42 @@ def test_the_quality_is_evaluated_in_the_precision_by_a_source_that_can(scripted
     net = supernets.get("toy")
     X = net.space.canonical(net.space.sample(3, 0))
 
+    bench = Workspace(str(tmp_path / "s.db"), Parts(tmp_path / "parts"), tmp_path, "mine")
+
     def reduced(spec):
         problem = ExperimentProblem("toy", quality=spec)
-        return precisions._reduced_quality(problem, net, X, "scripted:us=20,precision=bf16")
+        where = platform("scripted:us=20,precision=bf16")
+        return precisions._reduced_quality(problem, net, X, where, bench)
 
     assert reduced("capacity") == {}
     assert json.loads(json.dumps(reduced("images:photos"))) == {"values": [70.0, 71.0, 72.0], "lost": [1.0] * 3}
     assert asked == ["images:photos,backend=scripted,precision=bf16"]
+
+
+def test_what_was_evaluated_before_an_interruption_is_not_evaluated_again(scripted, monkeypatch, tmp_path):
+    evaluated = []
+
+    def score(config):
+        if len(evaluated) == 2 and not resumed:
+            raise KeyboardInterrupt
+        evaluated.append(config)
+        return Score(70.0 + len(evaluated))
+
+    def mine(_spec, net, options):
+        return EvaluatedQuality("mine", "top1", "%", True, net, options, "photos", score, weights_needed=False)
+
+    monkeypatch.setattr(quality, "get", mine)
+    net = supernets.get("toy")
+    X = net.space.canonical(net.space.sample(3, 0))
+    bench = Workspace(str(tmp_path / "s.db"), Parts(tmp_path / "parts"), tmp_path, "mine")
+    problem = ExperimentProblem("toy", quality="mine")
+    resumed = False
+    with pytest.raises(KeyboardInterrupt):
+        precisions._scores("mine", problem, net, X, bench)
+    resumed = True
+    _, scores = precisions._scores("mine", problem, net, X, bench)
+    assert [one.value for one in scores] == [71.0, 72.0, 73.0]
+    assert len(evaluated) == 3
 
 
 def test_of_the_papers_own_data_something_may_still_be_missing():
