@@ -19,7 +19,7 @@ Numbered = tuple[int, list[int]]
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class PreparedBatch:
     """The networks that are prepared together.
 
     Attributes:
@@ -68,7 +68,7 @@ class Preparer:
         self._protocol, self._budget = protocol, budget
         self._say, self._mark, self._make_room = say, mark, make_room
 
-    def prepare(self, pending: Sequence[Numbered], share: float = 1.0) -> SideBySide:
+    def prepare(self, pending: Sequence[Numbered], share: float = 1.0) -> PreparedBatch:
         """Prepare networks while memory lasts, at least one of them, and report each.
 
         Args:
@@ -97,7 +97,7 @@ class Preparer:
         if begun is not None and (left or again < wanted):
             chosen = {"networks": len(made), "of_networks": len(pending), "sessions": again, "of_sessions": wanted}
             short = MemoryFacts(begun.name, begun.bytes, begun.limit, **chosen)
-        return SideBySide(
+        return PreparedBatch(
             {number: one.inference(self._protocol.stage_runs) for number, one in made.items()}, left, short
         )
 

@@ -41,7 +41,7 @@ from hwnas.harness.worker.messages import (
     Said,
 )
 from hwnas.harness.worker.noise import watch_first
-from hwnas.harness.worker.preparing import Preparer, SideBySide
+from hwnas.harness.worker.preparing import PreparedBatch, Preparer
 from hwnas.harness.worker.sessions import Inference, Preparation
 from hwnas.harness.worker.timed import BatchResult
 from hwnas.harness.worker.timing import time_batch
@@ -160,7 +160,7 @@ class Worker:
         """Return the bytes of a network's parameters, which its module has in fp32."""
         return BYTES["fp32"] * int(self._net.params(_row(vector))[0])
 
-    def _measure(self, prepared: SideBySide, rng: np.random.Generator) -> None:
+    def _measure(self, prepared: PreparedBatch, rng: np.random.Generator) -> None:
         anchors, ready = self._anchors, prepared.ready
         numbers, runners = [*anchors, *ready], [*anchors.values(), *ready.values()]
         huge_pages, own_memory = self._memory()
