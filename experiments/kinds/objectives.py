@@ -168,7 +168,7 @@ def _judged(
 
 def _corner(*groups: Sequence[Study]) -> FloatArray:
     """Return the worst reference of some studies, minimised: of what is measured each knows its own only."""
-    return np.asarray(np.max([study.reference for group in groups for study in group], axis=0))
+    return np.asarray(np.fmax.reduce([study.reference for group in groups for study in group], axis=0))
 
 
 def _front(study: Study, n_var: int) -> IntArray:

@@ -28,12 +28,17 @@ def attainment_surfaces(fronts: Sequence[FloatArray], levels: Sequence[float] = 
             raise ValueError(f"levels: expected shares above 0 up to 1, got {level}")
     found = [np.asarray(front, dtype=np.float64) for front in fronts if len(front)]
     if not found:
-        return [np.zeros((0, 2)) for _ in levels]
+        return [np.zeros((0, _objectives(fronts))) for _ in levels]
     sets = np.repeat(np.arange(1, len(found) + 1), [len(front) for front in found])
     # A run that found nothing attains nothing, and moocore has no empty sets: a share of all runs is a larger one of
     # those that found something.
     shares = [_needed(level, len(fronts)) / len(found) for level in levels]
     return [_surface(np.vstack(found), sets, share) for share in shares]
+
+
+def _objectives(fronts: Sequence[FloatArray]) -> int:
+    """Return of how many objectives fronts are that have no points; 2 where there is none at all."""
+    return max((np.shape(front)[1] for front in fronts if np.ndim(front) == 2), default=2)
 
 
 def _needed(level: float, runs: int) -> int:

@@ -15,7 +15,7 @@ from hwnas.search.comparison.attainment import attainment_surfaces
 from hwnas.search.hypervolume import hypervolume
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Evaluation
-from hwnas.search.study.result import Study
+from hwnas.search.study.result import Study, times
 from hwnas.search.words import troubled
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray
@@ -117,8 +117,8 @@ class Comparison:
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name}: expected positive numbers, got {value}")
         every = [study for runs in studies.values() for study in runs]
-        # Of what is measured, each study knows the worst value of its own only.
-        reference = np.max([study.reference for study in every], axis=0)
+        # Of what is measured, each study knows the worst value of its own only, and none where all of its own failed.
+        reference = np.fmax.reduce([study.reference for study in every], axis=0)
         fronts = np.vstack([study.archive.front_points() for study in every])
         whole = 0.0 if np.isnan(reference).any() else hypervolume(fronts, reference)
         asked = None if thresholds is None else tuple(sorted(thresholds))
@@ -247,7 +247,7 @@ class Comparison:
             "mean": mean.tolist(),
             "standard_error": error.tolist() if known else None,
             "final": {"mean": float(mean[-1]), "standard_error": float(error[-1]) if known else None},
-            "time_s": {part: float(np.mean([run.time_s[part] for run in runs])) for part in runs[0].time_s},
+            "time_s": _mean([times(run.archive) for run in runs]),
             "runs": [
                 {
                     "seed": run.seed,
@@ -273,6 +273,10 @@ class Comparison:
         labels = next(iter(self.studies.values()))[0].objectives
         shown = Directions([one.maximise for one in labels]).shown(minimised)
         return [{one.name: json_number(value) for one, value in zip(labels, row, strict=True)} for row in shown]
+
+
+def _mean(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {part: float(np.mean([one[part] for one in each])) for part in each[0]}
 
 
 def _first(curve: FloatArray, threshold: float) -> int | None:

@@ -26,7 +26,7 @@ def search_page(result: Mapping[str, Any]) -> str:
     """
     seen = StudyView(result)
     fronts = [projection(seen, a, b) for a, b in pairs(seen)]
-    together = [parallel(seen)] if len(seen.objectives) > 2 else []
+    together = [parallel(seen)] if len(seen.objectives) > 2 and seen.front else []
     grown = [growth(seen)]
     return render(
         "search.html",

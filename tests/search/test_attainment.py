@@ -37,6 +37,11 @@ def test_three_objectives():
     assert surface.tolist() == [[2, 2, 3]]
 
 
+@pytest.mark.parametrize("m", [2, 3])
+def test_where_no_run_found_anything_there_are_no_corners_of_as_many_objectives(m):
+    assert [surface.shape for surface in attainment_surfaces([np.zeros((0, m))] * 2, [0.5, 1.0])] == [(0, m)] * 2
+
+
 @pytest.mark.parametrize("level", [0, 1.1, float("nan")])
 def test_levels_are_shares(level):
     with pytest.raises(ValueError, match="levels"):

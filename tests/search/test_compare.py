@@ -15,7 +15,8 @@ from hwnas.search import objectives
 from hwnas.search.comparison import run as module
 from hwnas.search.comparison.run import Comparison, Contestant, compare
 from hwnas.search.hypervolume import hypervolume
-from hwnas.search.objectives import Outcome
+from hwnas.search.objectives import Directions, Outcome
+from hwnas.search.study.archive import Archive
 from hwnas.search.study.run import search
 from hwnas.supernets.errors import UnknownNameError, UsageError
 
@@ -92,6 +93,13 @@ def test_json(comparison):
         assert [surface["level"] for surface in one["attainment"]] == [0.25, 0.5, 0.75]
         assert all(set(point) == {"macs", "params"} for run in one["runs"] for point in run["front"])
         assert one["final"]["mean"] == one["mean"][-1]
+
+
+def test_searches_of_three_objectives_that_found_nothing_have_no_surfaces():
+    problem = {"objectives": ["macs", "params", "model-size"], "constraints": ["macs<=1M"], "evals": 5}
+    (shown,) = compare(NET, algorithms=["random"], seeds=2, workers=1, **problem).to_json()["algorithms"]
+    assert [surface["points"] for surface in shown["attainment"]] == [[], [], []]
+    assert shown["final"]["mean"] == 0.0
 
 
 def test_one_seed_has_no_standard_error():
@@ -249,6 +257,31 @@ def test_fronts_that_were_measured_at_different_paces_are_compared_at_one(drifti
     for contestant, runs in found.studies.items():
         for run, curve in zip(runs, found.curves[contestant], strict=True):
             assert curve[-1] == pytest.approx(hypervolume(run.archive.front_points(), found.reference) / found.best)
+
+
+def test_a_seed_before_those_that_were_compared_already_is_compared_with_them(drifting, tmp_path):
+    problem = {"algorithms": ["random"], "objectives": ["measured", "params"], "evals": 5}
+    with Store.open(str(tmp_path / "s.db")) as store:
+        compare(NET, seeds=[1], store=store, **problem)
+        found = compare(NET, seeds=[0, 1], store=store, **problem)
+    time_s = found.to_json()["algorithms"][0]["time_s"]
+    runs = found.studies[Contestant("random")]
+    assert time_s["measure"] == pytest.approx(np.mean([run.archive[4].measure_s for run in runs]))
+    assert time_s.keys() == {"measure", "search", "total"}
+
+
+def test_a_search_all_of_whose_evaluations_failed_takes_nothing_from_the_others(monkeypatch):
+    provider = SimpleNamespace(create=lambda name, sources: Measured())
+    monkeypatch.setitem(objectives.registry._providers, "measured", provider)
+    problem = {"objectives": ["measured", "params"], "evals": 20}
+    found, lost = (search(NET, algorithm="random", seed=seed, **problem) for seed in (0, 1))
+    archive = Archive(lost.archive.names, Directions([False, False]))
+    nothing = {"status": "failed", "objectives": {"measured": np.nan, "params": np.nan}}
+    archive.add([replace(one, **nothing) for one in lost.archive])
+    lost = replace(lost, archive=archive)
+    together = Comparison.of({Contestant("random"): [found, lost]}, 20)
+    assert together.best == pytest.approx(found.hypervolume)
+    assert together.curves[Contestant("random")][:, -1].tolist() == pytest.approx([1.0, 0.0])
 
 
 def test_a_comparison_of_what_costs_nothing_measures_nothing_together(comparison):

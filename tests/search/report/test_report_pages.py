@@ -254,12 +254,13 @@ def test_a_real_study_has_a_page():
     assert "macs&lt;=300M" in page
 
 
-def test_a_study_without_a_front_says_so():
+@pytest.mark.parametrize("objectives", [["macs", "top1"], ["macs", "params", "top1"]])
+def test_a_study_without_a_front_says_so(objectives):
     from hwnas import supernets
     from hwnas.search.study.run import search
 
     net = supernets.get("ofa-mbv3-w1.0")
-    study = search(net, objectives=["macs", "top1"], constraints=["top1>=99%"], algorithm="random", evals=5, seed=0)
+    study = search(net, objectives=objectives, constraints=["top1>=99%"], algorithm="random", evals=5, seed=0)
     assert "found no sub-network that meets what was asked for" in search_page(study.to_json())
 
 
