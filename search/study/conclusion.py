@@ -61,7 +61,9 @@ def is_whole(study: Study, size: int | None = None) -> bool:
     return size == 0 or "effort" not in study.settings or "final" in study.facts
 
 
-def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, sources: Callable[[], Sources]) -> Study:
+def conclude(
+    study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, sources: Callable[[], Sources], least: int = 0
+) -> Study:
     """Measure again what may be on the front of a study that has ended, unless that was done; return it with that.
 
     Args:
@@ -70,9 +72,11 @@ def conclude(study: Study, plan: Plan, checkpoint: StudyCheckpoint, size: int, s
         checkpoint: what the store has of the study.
         size: the most sub-networks.
         sources: opens what measures.
+        least: of as many a final front that is stored has to be, unless no more may be on the front.
     """
-    if checkpoint.final is not None and checkpoint.final.of(study.archive):
-        return study.concluded(checkpoint.final)
+    stored = checkpoint.final
+    if stored is not None and stored.of(study.archive) and (not stored.left_out or len(stored.found) >= least):
+        return study.concluded(stored)
     likely = candidates(study.archive, plan.task, plan.drifts, plan.request.seed)
     if not likely:
         return study

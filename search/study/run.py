@@ -173,7 +173,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
     # What measured by now is closed: the device is free, and a process that has prepared nothing else measures.
     with interruptible(lambda: found):
         in_the_end = partial(measuring, protocol=in_full(protocol), effort=THOROUGH)
-        return conclude(found, plan, run.checkpoint, size, in_the_end)
+        return conclude(found, plan, run.checkpoint, size, in_the_end, final_front or 0)
 
 
 def _check_evaluated(plan: Plan) -> None:

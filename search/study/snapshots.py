@@ -18,9 +18,16 @@ MODELS = "models"
 COMPARED = "compared"
 
 
-def outliving(snapshot: Any) -> dict[str, Any]:
-    """Return the parts of a study's snapshot that stay when the study goes on."""
-    return {name: snapshot[name] for name in (MODELS,) if isinstance(snapshot, Mapping) and name in snapshot}
+def lasting(snapshot: Any, more: int) -> dict[str, Any]:
+    """Return the parts of a study's snapshot that stay when another takes its place.
+
+    Args:
+        snapshot: the one that was there when the study was resumed.
+        more: by how many evaluations the new one has more than the study had then; below 0: it is still replayed.
+    """
+    # A final front knows of how many evaluations it is; when a comparison began has to go before there is one more.
+    stays = [MODELS, *([FINAL] if more <= 0 else []), *([COMPARED] if more < 0 else [])]
+    return {name: snapshot[name] for name in stays if isinstance(snapshot, Mapping) and name in snapshot}
 
 
 def extend(store: Store, record: StudyRecord, **parts: Any) -> None:

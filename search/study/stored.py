@@ -16,7 +16,7 @@ from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.final import FinalFront
 from hwnas.search.study.models import in_snapshot
 from hwnas.search.study.result import Study
-from hwnas.search.study.snapshots import FINAL, extend, outliving
+from hwnas.search.study.snapshots import FINAL, extend, lasting
 from hwnas.supernets.errors import ConfigError, UnknownNameError
 from hwnas.supernets.space import IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
@@ -68,7 +68,8 @@ class StudyCheckpoint:
         evaluations: what there is already.
         snapshot: the latest, as JSON values; ``None``: there is none.
         put: stores evaluations; they are safe when it returns.
-        save: stores a snapshot in place of the latest; a final front that is stored is of no use then.
+        save: stores a snapshot in place of the latest. What was found when the study had ended stays as long as the
+            snapshot is of evaluations that there are already; it is of no use once there are more.
         final: what was measured again of the study when it had ended; ``None``: nothing yet.
         conclude: stores a final front.
         models: fixed models that were measured beside the study's front.
@@ -94,12 +95,13 @@ def checkpoint_of(store: Store, record: StudyRecord, net: SuperNetwork) -> Study
 
     # The snapshot first: whatever writes beside this keeps evaluations before the snapshot that counts them.
     snapshot = store.snapshot(record)
-    lasting = outliving(snapshot)
+    whole = _whole(store, record, net)
 
     def save(latest: Mapping[str, Any]) -> None:
-        store.put_snapshot(record, {**latest, **lasting})
+        # A study that has ended is asked for its last batch again when it is resumed: it does not go on by that.
+        more = latest["evaluations"] - len(whole.evaluations)
+        store.put_snapshot(record, {**latest, **lasting(snapshot, more)})
 
-    whole = _whole(store, record, net)
     final, models = _final(store, record, whole, snapshot), _models(store, record, snapshot)
     return StudyCheckpoint(whole.evaluations, snapshot, put, save, final, conclude, models)
 

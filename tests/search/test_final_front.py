@@ -16,7 +16,8 @@ from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.objectives import Outcome
 from hwnas.search.study.run import search
-from hwnas.search.study.stored import load
+from hwnas.search.study.snapshots import COMPARED, FINAL, MODELS, extend
+from hwnas.search.study.stored import checkpoint_of, load
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 
@@ -139,6 +140,46 @@ def test_a_search_that_was_interrupted_in_its_final_front_goes_on_there(calls, m
         calls.clear()
         assert searched(store=store, study="s", resume=True).archive.front == whole.archive.front
         assert calls == []  # all of it is in the store
+
+
+@pytest.mark.parametrize("algorithm", ["random", "linas"])
+def test_a_study_that_has_ended_keeps_its_final_front_when_it_is_resumed_and_does_not_go_on(calls, algorithm):
+    with Store.open(":memory:") as store:
+        whole = searched(algorithm=algorithm, evals=20, store=store, study="s")
+        for _ in range(2):
+            calls.clear()
+            study = searched(algorithm=algorithm, evals=20, store=store, study="s", resume=True)
+            assert calls == []
+            assert study.facts["final"] == load(store, "s").facts["final"] == whole.facts["final"]
+            assert load(store, "s").archive.front == whole.archive.front
+
+
+@pytest.mark.parametrize(("evaluations", "stay"), [(4, {FINAL, COMPARED, MODELS}), (5, {FINAL, MODELS}), (6, {MODELS})])
+def test_what_lies_beside_a_study_stays_as_long_as_it_is_of_use(calls, evaluations, stay):
+    with Store.open(":memory:") as store:
+        searched(evals=5, store=store, study="s")
+        record = store.study("s")
+        extend(store, record, compared="2026-01-31", models=[])
+        checkpoint_of(store, record, NET).save({"evaluations": evaluations, "state": {}})
+        assert store.snapshot(record).keys() == {"evaluations", "state"} | stay
+
+
+def test_a_larger_final_front_can_be_asked_for_afterwards(calls):
+    with Store.open(":memory:") as store:
+        small = searched(store=store, study="s", final_front=2)
+        wanted = 2 + small.facts["final"]["left_out"]
+        calls.clear()
+        assert searched(store=store, study="s", resume=True).facts["final"] == small.facts["final"]
+        assert calls == []  # as many as there are is enough where nothing is asked for
+        larger = searched(store=store, study="s", resume=True, final_front=wanted)
+        assert larger.facts["final"] == load(store, "s").facts["final"]
+        assert larger.facts["final"] | {"sub_networks": 0} == {"effort": "thorough", "sub_networks": 0, "left_out": 0}
+        assert [(one.key, one.objectives) for one in larger.front] == [
+            (one.key, one.objectives) for one in searched(final_front=wanted).front
+        ]
+        calls.clear()
+        searched(store=store, study="s", resume=True, final_front=wanted + 5)
+        assert calls == []  # there are no more
 
 
 @pytest.mark.slow
