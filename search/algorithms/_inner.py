@@ -107,14 +107,15 @@ def penalised(F: FloatArray, limits: FloatArray, violation: FloatArray | float =
     """Return ``F`` with what breaks constraints pushed beyond everything that does not, by how much it breaks them.
 
     Args:
-        F: minimised objectives, ``(n, n_obj)``.
+        F: minimised objectives, ``(n, n_obj)``; a row with a nan, which failed, stays one.
         limits: the largest allowed ones, ``(n_obj,)``.
         violation: by how much each breaks other constraints, ``(n,)``.
     """
     over = np.maximum(0.0, F - limits).sum(axis=1) + violation
-    if not over.any():
+    if not (over > 0).any():
         return F
-    beyond = np.where(over > 0, 1.0 + over, 0.0) * (1e3 * (1.0 + np.abs(F).max()))
+    known = np.isfinite(F).all(axis=1)
+    beyond = np.where(over > 0, 1.0 + over, 0.0) * (1e3 * (1.0 + np.abs(F[known]).max(initial=0.0)))
     return np.asarray(F + beyond[:, None], dtype=np.float64)
 
 

@@ -11,6 +11,7 @@ there were, nor from when they answered. The archive keeps that order, so a stud
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -219,6 +220,7 @@ class Asking:
         observed = row.copy()
         for column, name in enumerate(self._archive.names):
             if name in self._drifts:
-                # What drifts is a time: minimised, as users read it.
-                observed[column] = self._drifts[name].value(evaluation.key, float(row[column]))
+                # A drift knows values as users read them, which are positive; of a rate the minimised one is negative.
+                level = self._drifts[name].value(evaluation.key, abs(float(row[column])))
+                observed[column] = math.copysign(level, row[column])
         return observed

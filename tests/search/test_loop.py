@@ -208,6 +208,17 @@ def test_of_the_front_those_that_were_not_measured_again_have_their_turn():
     assert up.again == [[], [[0, 2], [0, 1]], [[1, 0], [0, 0]]]
 
 
+def test_a_rate_that_drifts_is_told_as_what_is_maximised():
+    """A measured throughput: what is minimised is its negative, freed from drift too."""
+    fast = Drifting(maximise=True)
+    made = loop(Scripted([[0, 0], [2, 2]], [[1, 1]]), fast, drifts={"latency": Drift()})
+    run(made)
+    assert made.algorithm.told == [
+        ([[0, 0], [2, 2]], [[-1.0], [pytest.approx(-23.0)]]),
+        ([[1, 1], [2, 2]], [[pytest.approx(-12.0)], [pytest.approx(-23.0)]]),
+    ]
+
+
 class Bare(Objective):
     """One without bounds on its values."""
 

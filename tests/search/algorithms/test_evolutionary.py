@@ -85,6 +85,21 @@ def test_missing_optuna_says_how_to_install_it(monkeypatch):
         algorithms.create("motpe", Problem(SPACE, ("a", "b")), 5, np.random.default_rng(0))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("bounds", [(), (6.0, None)])
+def test_motpe_learns_the_rest_of_a_batch_of_which_one_failed(bounds):
+    def states(fails):
+        algorithm = algorithms.create("motpe", Problem(SPACE, ("a", "b"), bounds=bounds), 40, np.random.default_rng(0))
+        while len(X := algorithm.ask()):
+            F = trade(X)
+            F[:fails] = np.nan
+            algorithm.tell(X, F)
+        return [trial.state.name for trial in algorithm._study.get_trials(deepcopy=False)]
+
+    assert states(1).count("COMPLETE") == 30
+    assert states(4).count("COMPLETE") == 0
+
+
 def test_finder_heeds_a_limit():
     problem = Problem(SPACE, ("a", "b"), bounds=(6.0, None))
     algorithm = algorithms.create("ofa-ga", problem, 100, np.random.default_rng(0), {"train": 50, "generations": 10})

@@ -196,6 +196,15 @@ def test_penalties_keep_the_order():
     np.testing.assert_array_equal(penalised(F, np.full(2, np.inf)), F)
 
 
+def test_penalties_leave_what_failed_to_itself():
+    F = np.array([[1.0, 5.0], [np.nan, np.nan], [0.0, 7.0]])
+    np.testing.assert_array_equal(penalised(F, np.full(2, np.inf)), F)
+    limits = np.array([np.inf, 6.0])
+    result = penalised(F, limits)
+    assert np.isnan(result[1]).all()
+    np.testing.assert_array_equal(result[[0, 2]], penalised(F[[0, 2]], limits))
+
+
 def test_distinct_keeps_values_with_their_vectors(rng):
     X = rng.integers(0, 2, size=(50, 3))
     Z, F = distinct(X, X.astype(float))
