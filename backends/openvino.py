@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from hwnas.backends.backend import (
     installed_versions,
     thread_environment,
 )
-from hwnas.backends.openvino_core import read_model, shared_core
+from hwnas.backends.openvino_core import input_places, read_model, shared_core
 from hwnas.backends.quantise import (
     CALIBRATION,
     QUANTISATION,
@@ -125,7 +126,7 @@ class OpenVinoBackend:
         facts |= {"graph_hash": graph.hash, "opset": graph.opset, "exporter": graph.exporter}
         # Copies, so that ``feed`` does not change the stage's inputs.
         arrays = [np.array(x.detach().numpy(), order="C") for x in stage.inputs]
-        return OpenVinoSession(compiled, arrays, facts)
+        return OpenVinoSession(compiled, graph.inputs, arrays, facts)
 
 
 class OpenVinoSession:
@@ -133,20 +134,25 @@ class OpenVinoSession:
 
     Args:
         compiled: the compiled model.
+        names: the names of the graph's inputs.
         arrays: the inputs, in the graph's order.
         facts: for ``describe``.
     """
 
     def __init__(
-        self, compiled: Any, arrays: list[npt.NDArray[np.generic]], facts: dict[str, str | int | float | bool]
+        self,
+        compiled: Any,
+        names: Sequence[str],
+        arrays: list[npt.NDArray[np.generic]],
+        facts: dict[str, str | int | float | bool],
     ) -> None:
         import openvino
 
         self._facts = facts
         self._request = compiled.create_infer_request()
         self._arrays = arrays  # the tensors share their memory
-        for index, array in enumerate(arrays):
-            self._request.set_input_tensor(index, openvino.Tensor(array, shared_memory=True))
+        for place, port in input_places(compiled, names):
+            self._request.set_input_tensor(port, openvino.Tensor(arrays[place], shared_memory=True))
         for index, port in enumerate(compiled.outputs):
             if port.partial_shape.is_static:
                 buffer = openvino.Tensor(port.element_type, port.shape)

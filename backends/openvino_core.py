@@ -11,8 +11,12 @@ import contextlib
 import ctypes
 import functools
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @functools.cache
@@ -26,6 +30,39 @@ def shared_core() -> Any:
 def read_model(core: Any, source: bytes | str) -> Any:
     """Return a graph as OpenVINO has it, from what ``hwnas.backends.export.Graph.readable`` gives."""
     return core.read_model(source, b"") if isinstance(source, bytes) else core.read_model(source)
+
+
+def input_places(model: Any, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the place of each of a model's inputs among a graph's, and its number there.
+
+    OpenVINO drops the inputs that nothing reads.
+
+    Args:
+        model: read or compiled.
+        names: of the graph's inputs.
+    """
+    return [
+        (next((place for place, name in enumerate(names) if name in port.get_names()), number), number)
+        for number, port in enumerate(model.inputs)
+    ]
+
+
+def give_back_inputs(model: Any, inputs: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Add to a model the inputs that it has dropped, so that a file of it takes what the network takes.
+
+    Args:
+        model: read.
+        inputs: examples of the graph's inputs, by name.
+    """
+    import openvino
+
+    there = {name for port in model.inputs for name in port.get_names()}
+    for name, one in inputs.items():
+        if name not in there:
+            added = openvino.op.Parameter(openvino.Type(one.dtype), openvino.PartialShape(list(one.shape)))
+            added.set_friendly_name(name)
+            added.output(0).set_names({name})
+            model.add_parameters([added])
 
 
 class _Stack(ctypes.Structure):

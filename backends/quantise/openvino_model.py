@@ -50,10 +50,12 @@ def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
         advanced = nncf.AdvancedQuantizationParameters(
             overflow_fix=overflow, disable_bias_correction=not calibration.typical
         )
+        read = {name for port in model.inputs for name in port.get_names()}  # without inputs that nothing reads
+        batches = [{name: one for name, one in batch.items() if name in read} for batch in calibration.batches]
         try:
             return nncf.quantize(
                 model,
-                nncf.Dataset(list(calibration.batches)),
+                nncf.Dataset(batches),
                 # Symmetric weights, asymmetric activations: hard swish is hardly ever below 0.
                 preset=nncf.QuantizationPreset.MIXED,
                 target_device=nncf.TargetDevice.CPU,

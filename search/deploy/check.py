@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ def check_written(stage: Stage, form: str, contents: Mapping[str, bytes]) -> flo
         with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
             for name, content in contents.items():
                 (Path(folder) / name).write_bytes(content)
-            run = _RUNTIMES[form](Path(folder) / next(iter(contents)))
+            run = _RUNTIMES[form](Path(folder) / next(iter(contents)), stage.input_names)
             found = [run([np.ascontiguousarray(x.detach().numpy()) for x in inputs]) for inputs in given]
     except ImportError as error:
         raise BackendError(f"stage {stage.name!r}: {who} cannot be checked: {error.name} is not installed") from error
@@ -83,28 +83,27 @@ def fresh_inputs(stage: Stage, seed: int) -> tuple[torch.Tensor, ...]:
 # --- runtimes --------------------------------------------------------------------------------------------------------
 
 
-def _by_onnxruntime(file: Path) -> Runs:
+def _by_onnxruntime(file: Path, names: Sequence[str]) -> Runs:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    names = [each.name for each in session.get_inputs()]
     return lambda arrays: list(session.run(None, dict(zip(names, arrays, strict=True))))
 
 
-def _by_openvino(file: Path) -> Runs:
-    from hwnas.backends.openvino_core import shared_core
+def _by_openvino(file: Path, names: Sequence[str]) -> Runs:
+    from hwnas.backends.openvino_core import input_places, shared_core
 
     # By itself it computes in bf16 where the CPU can.
     compiled = shared_core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(arrays: Arrays) -> Arrays:
-        found = compiled(dict(enumerate(arrays)))
+        found = compiled({port: arrays[place] for place, port in input_places(compiled, names)})
         return [np.array(found[port]) for port in compiled.outputs]
 
     return run
 
 
-def _by_torch(file: Path) -> Runs:
+def _by_torch(file: Path, names: Sequence[str]) -> Runs:  # noqa: ARG001 - one signature for all
     import torch
 
     from hwnas.backends._tensors import arrays as as_arrays
@@ -118,7 +117,7 @@ def _by_torch(file: Path) -> Runs:
     return run
 
 
-_RUNTIMES: dict[str, Callable[[Path], Runs]] = {
+_RUNTIMES: dict[str, Callable[[Path, Sequence[str]], Runs]] = {
     "onnx": _by_onnxruntime,
     "openvino": _by_openvino,
     "torch": _by_torch,

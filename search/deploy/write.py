@@ -119,7 +119,7 @@ def _onnx(stage: Stage) -> dict[str, bytes]:
 
 def _openvino(stage: Stage) -> dict[str, bytes]:
     from hwnas.backends.export import export
-    from hwnas.backends.openvino_core import read_model, shared_core
+    from hwnas.backends.openvino_core import give_back_inputs, read_model, shared_core
     from hwnas.supernets.errors import BackendError
 
     try:
@@ -131,6 +131,8 @@ def _openvino(stage: Stage) -> dict[str, bytes]:
         # It writes files alone, by their names.
         with export(stage).readable() as source, tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
             model = read_model(shared_core(), source)
+            given = (one.detach().numpy() for one in stage.inputs)
+            give_back_inputs(model, dict(zip(stage.input_names, given, strict=True)))
             # Its default halves the precision of the weights, which is not what was measured.
             openvino.save_model(model, str(Path(folder) / names[0]), compress_to_fp16=False)
             return {name: (Path(folder) / name).read_bytes() for name in names}

@@ -6,6 +6,9 @@ from torch import nn
 
 from hwnas.backends import Settings, get
 from hwnas.backends import openvino as backend_module
+from hwnas.backends.openvino_core import shared_core
+from hwnas.search.deploy import write
+from hwnas.search.deploy.check import check_written
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
 
@@ -81,3 +84,42 @@ def test_a_graph_that_openvino_refuses(monkeypatch):
 def test_what_is_not_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert get("openvino").why_not() == "OpenVINO is not installed: pip install 'hwnas[openvino]'"
+
+
+class _Unread(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, unread, x):
+        return self.linear(x)
+
+
+def unread():
+    inputs = torch.ones(1, 3, dtype=torch.bool), torch.tensor([[1.0, -1.0, 0.5, -0.5]])
+    return Stage("test", _Unread().eval(), inputs, ("unread", "x"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_inputs_that_nothing_reads(precision):
+    """OpenVINO drops them, and the others have other numbers then."""
+    if precision == "int8":
+        pytest.importorskip("nncf")
+    given = unread()
+    session = get("openvino").prepare(given, Settings(precision=precision))
+    other = torch.tensor([[0.5, -1.0, 0.25, 1.0]])
+    session.feed(given.inputs[0].numpy(), other.numpy())
+    session.run()
+    expected = given.module(None, other).detach().numpy()
+    assert session.outputs()[0] == pytest.approx(expected, abs=1e-5 if precision == "fp32" else 0.1)
+
+
+def test_a_written_file_takes_inputs_that_nothing_reads(tmp_path):
+    given = unread()
+    files = write._FORMS["openvino"](given)
+    assert check_written(given, "openvino", files) < 1e-4
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    compiled = shared_core().compile_model(tmp_path / "test.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled({"unread": given.inputs[0].numpy(), "x": given.inputs[1].numpy()})[0]
+    assert found == pytest.approx(given.module(*given.inputs).detach().numpy(), abs=1e-5)
