@@ -96,7 +96,7 @@ class GraphBuilder:
 
         node = self._graph.node.add()
         base = self._unused(name or f"v{len(self._graph.node) - 1}")
-        names = [base] if outputs == 1 else [f"{base}.{index}" for index in range(outputs)]
+        names = [base] if outputs == 1 else [self._unused(f"{base}.{index}") for index in range(outputs)]
         node.op_type = kind
         node.name = base
         given = list(inputs)
@@ -136,7 +136,7 @@ class GraphBuilder:
         """Add a tensor once under its name; floating-point values are not part of the graph's hash."""
         if name not in self._named:
             tensor = tensor.detach()
-            self._named[name] = self._initializer(name, tensor.to(self.cast_dtype(tensor.dtype)))
+            self._named[name] = self._initializer(self._unused(name), tensor.to(self.cast_dtype(tensor.dtype)))
         return self._named[name]
 
     def constant(self, values: npt.ArrayLike | torch.Tensor, dtype: torch.dtype) -> Value:
@@ -157,9 +157,12 @@ class GraphBuilder:
         return self.constant(values, torch.int64)
 
     def _unused(self, name: str) -> str:
-        """Return ``name``, with a number if a module is called more than once."""
+        """Return ``name``, with a number if something else has it: a module's other call, a weight, an input.
+
+        All names of a graph are in one space, and those of a model's parts and inputs are its author's.
+        """
         self._used[name] = self._used.get(name, 0) + 1
-        return name if self._used[name] == 1 else f"{name}#{self._used[name]}"
+        return name if self._used[name] == 1 else self._unused(f"{name}#{self._used[name]}")
 
     def _initializer(self, name: str, tensor: torch.Tensor) -> Value:
         proto = self._graph.initializer.add()
@@ -178,7 +181,7 @@ class GraphBuilder:
 
         Args:
             inputs: name, type and shape of each; a dimension that is text is dynamic.
-            outputs: the name and value of each.
+            outputs: the name and value of each; the names are nothing else's.
         """
         from onnx.helper import make_model, make_opsetid, make_tensor_value_info
 
@@ -187,7 +190,7 @@ class GraphBuilder:
             graph.input.append(make_tensor_value_info(name, onnx_type(dtype), list(shape)))
         for name, value in outputs:
             # An output needs its own name, and an input or a weight may be one.
-            self.op("Identity", value, name=name)
+            self._graph.node.add(op_type="Identity", name=name, input=[value.name], output=[name])
             graph.output.append(
                 make_tensor_value_info(name, onnx_type(self.dtype_of(value)), [None] * self.rank(value))
             )

@@ -37,7 +37,7 @@ def baddbmm(g: GraphBuilder, input: Value, batch1: Value, batch2: Value, *, beta
     return g.like("Add", found, emit_arithmetic.multiplied(g, input, beta))
 
 
-@aten("mv", "dot")
+@aten("mv", "dot", "vdot")
 def product_with_vector(g: GraphBuilder, input: Value, other: Value) -> Value:
     """Write a product with a vector."""
     return g.op("MatMul", input, other, rank=g.rank(input) - 1, dtype=g.dtype_of(input))
@@ -98,8 +98,8 @@ def convolution(
     kernel = list(g.shape(weight)[2:])
     strides, pads, dilations = (each(one, len(kernel)) for one in (stride, padding, dilation))
     attributes: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "dilations": dilations}
-    rank, dtype = g.rank(input), g.dtype_of(input)
-    return g.op("Conv", input, weight, bias, rank=rank, dtype=dtype, pads=pads * 2, group=groups, **attributes)
+    attributes |= {"rank": len(kernel) + 2, "dtype": g.dtype_of(input), "pads": pads * 2, "group": groups}
+    return emit_pooling.of_one(g, input, len(kernel) + 2, lambda x: g.op("Conv", x, weight, bias, **attributes))
 
 
 def each(value: int | Sequence[int], count: int) -> list[int]:
@@ -209,6 +209,17 @@ def glu(g: GraphBuilder, input: Value, dim: int = -1) -> Value:
 def pixel_shuffle(g: GraphBuilder, input: Value, upscale_factor: int) -> Value:
     """Write channels spread over pixels."""
     return g.like("DepthToSpace", input, blocksize=upscale_factor, mode="CRD")
+
+
+@aten("pixel_unshuffle")
+def pixel_unshuffle(g: GraphBuilder, input: Value, downscale_factor: int) -> Value:
+    """Write pixels gathered in channels."""
+    dtype, side = g.dtype_of(input), downscale_factor
+    channels, height, width = g.shape(input)[1:]
+    grid = g.ints(0, channels, height // side, side, width // side, side)
+    x = emit_arrays.permute(g, g.op("Reshape", input, grid, rank=6, dtype=dtype), [0, 1, 3, 5, 2, 4])
+    made = g.ints(0, channels * side**2, height // side, width // side)
+    return g.op("Reshape", x, made, rank=4, dtype=dtype)
 
 
 @aten("upsample_nearest1d", "upsample_nearest2d")

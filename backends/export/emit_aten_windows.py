@@ -139,9 +139,9 @@ def transposed_convolution(  # noqa: PLR0913, PLR0917 - torch's signature
     kernel = list(g.shape(weight)[2:])
     strides, pads, more, dilations = (each(one, len(kernel)) for one in (stride, padding, output_padding, dilation))
     attributes: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "dilations": dilations, "group": groups}
-    rank, dtype = g.rank(input), g.dtype_of(input)
-    return g.op(
-        "ConvTranspose", input, weight, bias, rank=rank, dtype=dtype, pads=pads * 2, output_padding=more, **attributes
+    attributes |= {"rank": len(kernel) + 2, "dtype": g.dtype_of(input), "pads": pads * 2, "output_padding": more}
+    return emit_pooling.of_one(
+        g, input, len(kernel) + 2, lambda x: g.op("ConvTranspose", x, weight, bias, **attributes)
     )
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -58,6 +58,15 @@ def cumsum(g: GraphBuilder, input: Value, dim: int) -> Value:
     return g.like("CumSum", x, g.constant(dim, torch.int64))
 
 
+def of_one(g: GraphBuilder, x: Value, rank: int, write: Callable[[Value], Value]) -> Value:
+    """Write a call of ONNX that takes batches alone, where torch's may be given a single sample: as a batch of one."""
+    if g.rank(x) >= rank:
+        return write(x)
+    dtype = g.dtype_of(x)
+    batch = g.op("Unsqueeze", x, g.ints(0), rank=rank, dtype=dtype)
+    return g.op("Squeeze", write(batch), g.ints(0), rank=rank - 1, dtype=dtype)
+
+
 def _pair(size: int | Sequence[int]) -> list[int]:
     return [size, size] if isinstance(size, int) else list(size)
 
@@ -95,7 +104,7 @@ def max_pool(  # noqa: PLR0913, PLR0917 - torch's signature
         raise Unsupported("max pooling with ceil_mode or indices")
     strides = _pair(kernel_size if stride is None or stride == [] else stride)
     attributes = {"kernel_shape": _pair(kernel_size), "strides": strides, "dilations": _pair(dilation)}
-    return g.like("MaxPool", input, name=name, pads=_pair(padding) * 2, **attributes)
+    return of_one(g, input, 4, lambda x: g.like("MaxPool", x, name=name, pads=_pair(padding) * 2, **attributes))
 
 
 @function(F.avg_pool2d)
@@ -118,6 +127,11 @@ def average_pool(  # noqa: PLR0913, PLR0917 - torch's signature
         raise Unsupported("average pooling with divisor_override, or with ceil_mode and windows that overlap")
     if ceil_mode:
         # Windows that stick out at the end average what is inside them; runtimes disagree about ONNX's own ceil_mode.
-        pads = [0, 0, *(-side % size for side, size in zip(g.shape(input)[2:], window, strict=True))]
+        pads = [0, 0, *(-side % size for side, size in zip(g.shape(input)[-2:], window, strict=True))]
         count_include_pad = count_include_pad and not any(pads)
-    return g.like("AveragePool", input, name=name, pads=pads, count_include_pad=int(count_include_pad), **attributes)
+    more = {**attributes, "pads": pads}
+
+    def write(x: Value) -> Value:
+        return g.like("AveragePool", x, name=name, count_include_pad=int(count_include_pad), **more)
+
+    return of_one(g, input, 4, write)

@@ -100,15 +100,21 @@ class Translation(GraphBuilder):
         for node, name, example in zip(placeholders, self._input_names, self._inputs, strict=True):
             # Reserved first, since a part of the module may have the name of an input.
             self._results[node] = Value(self._unused(name), example.dim(), self.cast_dtype(example.dtype), node)
-        for node in self._traced.nodes:
-            if node.op == "output":
-                break
+        *calls, last = self._traced.nodes
+        names = self._output_names(len(list(_flattened(last.args[0]))))
+        for node in calls:
             if node not in self._results:
                 self._results[node] = self._noted(node, self._translate(node))
-        outputs = list(_flattened(self._resolved(node.args[0])))
-        names = tuple(f"output{index}" for index in range(len(outputs))) if len(outputs) > 1 else ("output",)
+        outputs = list(_flattened(self._resolved(last.args[0])))
+        if len(names) != len(outputs):  # one of them is several
+            names = self._output_names(len(outputs))
         model, found, weights = self.finish(list(self._declared_inputs()), list(zip(names, outputs, strict=True)))
         return model, found, weights, names
+
+    def _output_names(self, count: int) -> tuple[str, ...]:
+        """Return names for so many outputs, which a part of the module may have too."""
+        wanted = ("output",) if count == 1 else (f"output{index}" for index in range(count))
+        return tuple(map(self._unused, wanted))
 
     def dtype_of(self, x: Value) -> torch.dtype:
         """Return the type of ``x``."""

@@ -193,7 +193,14 @@ IMAGES = {
         x[:1], normal(4), normal(4), None, None, True, 0.1, 1e-3, False
     ),
     "mean of all": lambda x: aten.adaptive_avg_pool2d.default(x, [1, 1]),
-    "shuffled pixels": lambda x: aten.pixel_shuffle.default(x, 2),
+    "shuffled pixels": lambda x: (
+        aten.pixel_shuffle.default(x, 2),
+        aten.pixel_unshuffle.default(aten.slice.Tensor(aten.slice.Tensor(x, 2, 0, 6), 3, 0, 6), 3),
+    ),
+    "one image's windows": lambda x: (
+        aten.conv2d.default(aten.select.int(x, 0, 0), aten.slice.Tensor(x, 2, 0, 3)),
+        aten.conv_transpose2d.input(aten.select.int(x, 0, 1), aten.transpose.int(x, 0, 1)),
+    ),
     "norms of groups": lambda x: (
         aten.group_norm.default(x, 2),
         aten.group_norm.default(x, 2, normal(4), normal(4), 1e-3),
@@ -218,7 +225,11 @@ TWO = {
         normal(2, 4, 4),
         normal(2, 4, 4),
     ),
-    "products with vectors": (lambda x, y: (aten.mv.default(x, y), aten.dot.default(x[0], y)), normal(3, 8), normal(8)),
+    "products with vectors": (
+        lambda x, y: (aten.mv.default(x, y), aten.dot.default(x[0], y), aten.vdot.default(x[1], y)),
+        normal(3, 8),
+        normal(8),
+    ),
     "transposed convolutions": (
         lambda x, w: (
             aten.conv_transpose2d.input(x, w),

@@ -95,6 +95,10 @@ MODULE_CASES = {
         nn.Sequential(nn.Conv2d(4, 6, 3, bias=False), _norm(nn.BatchNorm2d(6))),
         IMAGE,
     ),
+    "Conv2d of one sample": (nn.Conv2d(4, 6, 3), IMAGE[0]),
+    "ConvTranspose1d of one sample": (nn.ConvTranspose1d(8, 6, 3, stride=2), normal(8, 5)),
+    "MaxPool2d of one sample": (nn.MaxPool2d(3, 2, 1), IMAGE[0]),
+    "AvgPool2d of one sample, ceil": (nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False), IMAGE[0]),
     "Conv3d + BatchNorm3d": (nn.Sequential(nn.Conv3d(2, 3, 2), _norm(nn.BatchNorm3d(3))), normal(1, 2, 4, 5, 3)),
     "ConvTranspose1d": (nn.ConvTranspose1d(8, 6, 3, stride=2, output_padding=1), normal(2, 8, 5)),
     "ConvTranspose2d": (nn.ConvTranspose2d(4, 6, (2, 3), stride=2, padding=1, groups=2), IMAGE),
@@ -431,3 +435,35 @@ def test_a_shape_asked_for_while_the_batch_is_open_goes_to_torch(monkeypatch):
 def test_types_without_a_number_are_refused():
     with pytest.raises(builder.Unsupported, match="complex64"):
         builder.onnx_type(torch.complex64)
+
+
+class _Named(nn.Module):
+    """Parts, weights and inputs with the names that a graph gives to nodes and outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.output, self.output0, self.v1 = nn.Linear(4, 4), nn.Linear(4, 3), nn.Parameter(normal(4))
+        self.output1, self.x = nn.Parameter(normal(4)), nn.Parameter(normal(4))
+        self.v4 = nn.ParameterList([normal(2), normal(2)])
+
+    def forward(self, x, output):
+        y = torch.sin(self.output(x * self.x) + self.v1) * self.output1 - output
+        left, right = torch.relu(y).chunk(2, -1)
+        return self.output0(y), torch.cat([left * self.v4[0], right * self.v4[1]], -1)
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_names_of_parts_weights_and_inputs_are_nobody_elses(several):
+    whole = _Named()
+    module = whole if several else _First(whole)
+    graph = check(Stage("test", module.eval(), (normal(2, 4), normal(2, 4) * 2), ("x", "output")))
+    assert graph.inputs == ("x", "output")
+
+
+class _First(nn.Module):
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, x, output):
+        return self.whole(x, output)[0]
