@@ -58,7 +58,7 @@ def _squares(net: ElasticModel, batches: Sequence[tuple[torch.Tensor, ...]]) -> 
     module = net.build(largest)
     for path, part in module.named_modules():
         if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            part.register_forward_pre_hook(hook(path, -1 if isinstance(part, nn.Linear) else 1))
+            part.register_forward_pre_hook(hook(path, 1 - part.weight.dim()))
     with torch.no_grad():
         for batch in batches:
             module(*batch)

@@ -198,13 +198,41 @@ def reshaped(axes: Sequence[Axis], sizes: Sequence[int], reason: str) -> list[Ax
     """Return the axes of a tensor that is given another shape.
 
     Neighbouring dimensions of both shapes with equal products belong together. A leaf that is split, such as channels
-    into heads x head size, becomes the product of its parts.
+    into heads x head size, becomes the product of its parts. Of those that do not come apart, others are not touched.
 
     Args:
         axes: of the tensor.
         sizes: the new shape.
         reason: why axes cannot shrink whose parts do not come apart.
     """
+    if 0 in sizes:
+        return _none_fits(axes, sizes, reason)
+    result, after, more = [], list(axes), list(sizes)
+    while after or more:
+        run, made, after, more = _first_run(after, more)
+        result += _regrouped(run, made, reason)
+    return result
+
+
+def _first_run(axes: list[Axis], sizes: list[int]) -> tuple[list[Axis], list[int], list[Axis], list[int]]:
+    """Return the first dimensions of two shapes with equal products, the fewest, and those behind them."""
+    run, made, one, other = 0, 0, 1, 1
+    while one != other or not run + made:
+        if (one <= other and run < len(axes)) or made == len(sizes):
+            one *= axes[run].size
+            run += 1
+        else:
+            other *= sizes[made]
+            made += 1
+    # Dimensions of 1 go with those before them.
+    while run < len(axes) and axes[run].size == 1:
+        run += 1
+    while made < len(sizes) and sizes[made] == 1:
+        made += 1
+    return axes[:run], sizes[:made], axes[run:], sizes[made:]
+
+
+def _regrouped(axes: Sequence[Axis], sizes: Sequence[int], reason: str) -> list[Axis]:
     given = [factor for axis in axes for factor in axis.factors()]
     result = []
     for size in sizes:

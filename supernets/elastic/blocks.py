@@ -30,6 +30,9 @@ def stage(block: Block, batch: int) -> Stage:
         batch: samples per inference.
     """
     shape = (batch, *block.input) if block.kind == "parameter" else _shape(block, batch)
+    if block.kind == "einsum" and (inner := _inner(block)) != shape[-1]:
+        # It sums over several dimensions, or one that is not the last: a product of matrices with as many of them.
+        shape = (batch * math.prod(block.output[:-1]), inner)
     inputs: tuple[torch.Tensor, ...] = (random_input(*shape),)
     if block.kind == "attention":
         tokens = block.option("tokens")
@@ -48,9 +51,13 @@ def _shape(block: Block, batch: int) -> tuple[int, ...]:
 
 def _other(block: Block, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of the matrix that a product multiplies with."""
-    columns = block.output[-1]
-    inner = block.macs // max(1, math.prod(block.output))
+    columns, inner = block.output[-1], _inner(block)
     return (*shape[:-2], inner, columns) if len(shape) > 2 else (inner, columns)
+
+
+def _inner(block: Block) -> int:
+    """Return over how many products each entry of a product's result is a sum."""
+    return block.macs // max(1, math.prod(block.output))
 
 
 def _module(block: Block) -> nn.Module:
@@ -65,22 +72,24 @@ def _module(block: Block) -> nn.Module:
 
 def _convolution(block: Block) -> nn.Module:
     options = dict(block.options)
-    rank = len(block.input) - 2
+    rank = sum(name.startswith("kernel") for name in options)
     sizes = {
         name: tuple(options[f"{name}{number}"] for number in range(rank)) if f"{name}{rank - 1}" in options else default
-        for name, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("kernel", 1))
+        for name, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("kernel", 1), ("output_padding", 0))
     }
+    more = {"output_padding": sizes["output_padding"]} if "transpose" in block.kind else {}
     made: nn.Module = CONVOLUTIONS[block.kind](
-        block.input[1],
-        block.output[1],
+        block.input[-rank - 1],
+        block.output[-rank - 1],
         sizes["kernel"],
         stride=sizes["stride"],
         padding=sizes["padding"],
         dilation=sizes["dilation"],
         groups=options.get("groups0", 1),
         bias=bool(options["bias"]),
+        **more,
     )
-    return nn.Sequential(made, BATCH_NORMS[len(block.input)](block.output[1])) if options["norm"] else made
+    return nn.Sequential(made, BATCH_NORMS[rank + 2](block.output[-rank - 1])) if options["norm"] else made
 
 
 class _Product(nn.Module):

@@ -66,6 +66,7 @@ class _Weighted:
         kernel: its sizes.
         channel: the channels' place among the dimensions.
         groups: of a convolution that is not depthwise.
+        transposed: the weight of a convolution is for what one group makes, and not for what one is given.
     """
 
     node: Node
@@ -78,6 +79,7 @@ class _Weighted:
     channel: int
     depthwise: bool
     groups: int
+    transposed: bool
 
     @classmethod
     def of(cls, node: Node, analysis: Analysis) -> _Weighted:
@@ -86,13 +88,14 @@ class _Weighted:
         weight = analysis.of(node.args[places.weight].name)
         x, y = analysis.of(node.args[places.x].name), analysis.of(node.name)
         made, given = weight[places.made], weight[places.given]
-        channel = 1 if "conv" in node.operator else len(x) - 1
+        # A single sample of a convolution may have no batch.
+        channel = len(x) + 1 - len(weight) if "conv" in node.operator else len(x) - 1
         transposed = "transpose" in node.operator
         again = tuple(axis for number, axis in enumerate(x if transposed else y) if number != channel)
-        groups = 1 if transposed else x[channel].size // given.size
-        depthwise = groups == x[channel].size and groups > 1
+        groups = y[channel].size // made.size if transposed else x[channel].size // given.size
+        depthwise = groups == x[channel].size and groups > 1 and not transposed
         kernel = tuple(axis.size for axis in weight[2:])
-        return cls(node, x, y, made, given, again, kernel, channel, depthwise, groups)
+        return cls(node, x, y, made, given, again, kernel, channel, depthwise, groups, transposed)
 
     def block(
         self, made: Axis, given: Axis, sizes: Sizes, *, counted: bool, biased: tuple[int, int], normed: int = 0
@@ -109,18 +112,19 @@ class _Weighted:
         """
         out, inner, kernel = made.measured(sizes), given.measured(sizes), math.prod(self.kernel)
         groups = out if self.depthwise else self.groups
-        taken = groups if self.depthwise else inner * self.groups
+        taken = groups if self.depthwise else inner if self.transposed else inner * self.groups
+        results = out * groups if self.transposed else out
         options = [(f"kernel{number}", size) for number, size in enumerate(self.kernel)]
         options += [one for one in _options(self.node) if one[0] != "groups0"]
         return Block(
             self.node.operator if "conv" in self.node.operator else "linear",
             _shaped(self.x, sizes, self.channel, taken),
-            _shaped(self.y, sizes, self.channel, out),
+            _shaped(self.y, sizes, self.channel, results),
             (*options, *((("groups0", groups),) if groups > 1 else ()), ("bias", biased[0]), ("norm", int(normed > 0))),
             macs=math.prod(axis.measured(sizes) for axis in self.places) * out * inner * kernel,
-            params=out * inner * kernel * counted + out * (biased[1] + normed),
-            norms=out if normed > 1 else 0,
-            biases=out if biased[1] or normed else 0,
+            params=out * inner * kernel * counted + results * (biased[1] + normed),
+            norms=results if normed > 1 else 0,
+            biases=results if biased[1] or normed else 0,
         )
 
 
@@ -314,7 +318,8 @@ def _options(node: Node) -> Options:
     """Return what else decides how long a layer takes: a convolution's kernel, stride and the like."""
     if "conv" not in node.operator:
         return ()
-    names = ("stride", "padding", "dilation", "groups") if "transpose" not in node.operator else ("stride", "padding")
+    transposed = ("stride", "padding", "output_padding", "groups", "dilation")
+    names = transposed if "transpose" in node.operator else ("stride", "padding", "dilation", "groups")
     found = []
     for name, value in zip(names, node.args[3:], strict=False):
         several = value if isinstance(value, tuple | list) else (value,)

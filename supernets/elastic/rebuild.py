@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import keyword
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +28,18 @@ Shape = tuple[int, ...]
 
 # In the meta data of a module's nodes, the name of the program's node that each was made of.
 RECORDED = "hwnas_recorded"
+# Attributes of the modules that torch.fx makes, which no part of theirs can be called ("graph", "code", "meta").
+_TAKEN = frozenset(dir(fx.GraphModule({}, fx.Graph())))
+
+
+def placed(target: str) -> str:
+    """Return the name that a weight or a layer of the model has in a sub-network's module.
+
+    It is the model's own but for what torch.fx cannot write code of: words of Python, as of a dict of modules.
+    """
+    first, *others = target.split(".")
+    first = f"{first}_" if first in _TAKEN else first
+    return ".".join(f"{part}_" if keyword.iskeyword(part) else part for part in (first, *others))
 
 
 @dataclass(frozen=True)
@@ -55,8 +68,9 @@ class Rebuilder:
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
-        """The calls that become modules."""
-        return layers.layers(self._program)
+        """The calls that become modules, with the paths that these have there."""
+        found = layers.layers(self._program)
+        return {name: replace(layer, path=placed(layer.path)) for name, layer in found.items()}
 
     def module(self, part: Part) -> nn.Module:
         """Return the module of a sub-network on the meta device, in evaluation mode."""
@@ -79,17 +93,19 @@ class Rebuilder:
         return Samples(size, size // batch.size)
 
     @cached_property
+    def outermost(self) -> frozenset[str]:
+        """The names that the model's parts and its own weights have in a module."""
+        return frozenset(placed(target).partition(".")[0] for target in self._program.weights)
+
+    @cached_property
     def weights(self) -> dict[str, torch.Tensor]:
         """The model's own weights, and counts of the batches that its batch-norms have seen."""
-        counts = {
-            f"{layer.path}.num_batches_tracked": torch.zeros((), dtype=torch.int64)
-            for layer in self.layers.values()
-            if "running_mean" in layer.state
-        }
+        norms = (layer.state for layer in self.layers.values() if "running_mean" in layer.state)
+        counts = {_count_of(state["running_mean"]): torch.zeros((), dtype=torch.int64) for state in norms}
         return {**self._program.weights, **counts}
 
     def cut(self, tensors: Tensors, part: Part, indices: Mapping[Axis, IntArray]) -> dict[str, torch.Tensor]:
-        """Return a sub-network's share of the weights.
+        """Return a sub-network's share of the weights, by the names that these have in its module.
 
         Args:
             tensors: all weights, by the model's names.
@@ -102,16 +118,21 @@ class Rebuilder:
             for dim, axis in enumerate(self._analysis.of(node.name)):
                 if any(leaf in indices for leaf in axis.leaves()):
                     tensor = tensor.index_select(dim, torch.from_numpy(axis.kept(indices)))
-            state[node.target] = tensor
-            path = node.target.rpartition(".")[0]
-            if node.target.endswith("running_mean") and f"{path}.num_batches_tracked" in tensors:
-                state[f"{path}.num_batches_tracked"] = tensors[f"{path}.num_batches_tracked"]
+            state[placed(node.target)] = tensor
+            count = _count_of(node.target)
+            if node.target.endswith("running_mean") and count in tensors:
+                state[placed(count)] = tensors[count]
         return state
 
     def whole(self) -> nn.Module:
         """Return the model as it was recorded, with its own weights, in evaluation mode."""
         part = Part()
         return assign(self.module(part), self.cut(self.weights, part, {}))
+
+
+def _count_of(statistic: str) -> str:
+    """Return the name of the count of batches that a batch-norm has seen, given that of another of its statistics."""
+    return f"{statistic.rpartition('.')[0]}.num_batches_tracked"
 
 
 def standing_for(part: Part, name: str) -> str:
@@ -188,7 +209,8 @@ class _Build:
         return several[0]
 
     def _weight(self, node: Node) -> fx.Node:
-        path, _, name = node.target.rpartition(".")
+        target = placed(node.target)
+        path, _, name = target.rpartition(".")
         (shape,) = self._rebuilder.shapes(node, self._part)
         owner = _folder(self._root, path)
         empty = torch.empty(shape, dtype=self._program.weights[node.target].dtype)
@@ -196,7 +218,7 @@ class _Build:
             owner.register_parameter(name, nn.Parameter(empty))
         else:
             owner.register_buffer(name, empty)
-        return self._graph.get_attr(node.target)
+        return self._graph.get_attr(target)
 
     def _call(self, node: Node) -> fx.Node:
         given = [self._shape(name) for name in node.refs()]
@@ -207,20 +229,32 @@ class _Build:
             self._place(node, layer, args)
             return self._graph.call_module(layer.path, tuple(self._result(name) for name in layer.inputs))
         if node.operator == "dropout":
-            self._root.add_module(node.name, nn.Dropout(args[1]))
-            return self._graph.call_module(node.name, (self._result(args[0].name),))
+            name = self._free(node.name)
+            self._root.add_module(name, nn.Dropout(args[1]))
+            return self._graph.call_module(name, (self._result(args[0].name),))
         kwargs = {key: self._resolved(one) for key, one in kwargs.items()}
         return self._graph.call_function(call(target), self._resolved(args), kwargs)
+
+    def _free(self, name: str) -> str:
+        """Return a name for a part that none of the model's parts has."""
+        while name in self._rebuilder.outermost or name in _TAKEN:
+            name += "_"
+        return name
 
     def _place(self, node: Node, layer: Layer, args: tuple[Any, ...]) -> None:
         path, _, name = layer.path.rpartition(".")
         owner = _folder(self._root, path)
-        if hasattr(owner, name):  # it runs twice
+        before = getattr(owner, name, None)
+        if before is not None and type(before) is not nn.Module:  # it runs twice
             return
         weights = {self._by_name[one].target: one for one in node.refs() if self._by_name[one].op == WEIGHT}
         shapes = {state: self._shape(weights[target]) for state, target in layer.state.items()}
         rank = len(self._shape(layer.inputs[0]))
-        owner.add_module(name, layers.module(node, args, shapes, rank))
+        made = layers.module(node, args, shapes, rank)
+        if before is not None:  # it has weights and parts of its own beside the layer's, as for low-rank adaptation
+            for kind in ("_parameters", "_buffers", "_modules"):
+                getattr(made, kind).update(getattr(before, kind))
+        owner.add_module(name, made)
 
 
 def _folder(root: nn.Module, path: str) -> nn.Module:

@@ -111,7 +111,7 @@ def _ratio(size: int, old: int) -> int:
 
 def _convolution(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001
     """Give a convolution as many groups as its weights say: depthwise, there is one per channel."""
-    groups = given[0][1] // given[1][1]
+    groups = given[0][1 - len(given[1])] // given[1][1]  # counted from the end: a single sample has no batch
     return _with(node, 6, groups) if len(node.args) > 6 else _as_it_is(node)
 
 

@@ -87,11 +87,33 @@ def fixed(node: Node, axes: Sequence[Axis], reason: str = "") -> None:
 
 
 def unknown(node: Node, values: Sequence[Flowing]) -> Any:
-    """Return the axes of a call without a rule: nothing that goes in or comes out may shrink."""
+    """Return the axes of a call without a rule: nothing that goes in or comes out may shrink.
+
+    Its samples are told by their number alone. Where it is something else's, the model's outputs are not found again,
+    and it is followed for single samples.
+    """
+    batch = next((axis for value in values for axis in value.axes if axis.found().batch), None)
     for value in values:
-        fixed(node, value.axes, f"{at(node)} is not known")
+        place = None if batch is None or value.weight else _place(value.sizes, batch.size)
+        if batch is not None and place is not None and _is_open(value.axes[place]):
+            unify(value.axes[place], batch, at(node))
+        fixed(node, [axis for axis in value.axes if not axis.found().batch], f"{at(node)} is not known")
     results = [[constant(size, node) for size in shape] for shape in node.shapes]
+    for axes, shape in zip(results, node.shapes, strict=True):
+        if batch is not None and (place := _place(shape, batch.size)) is not None:
+            axes[place] = batch
     return results[0] if len(results) == 1 else results
+
+
+def _place(sizes: Sequence[int], size: int) -> int | None:
+    """Return the place of the only dimension of a size; of several the first dimension; ``None``: it is none."""
+    found = [place for place, one in enumerate(sizes) if one == size]
+    return found[0] if len(found) == 1 or 0 in found else None
+
+
+def _is_open(axis: Axis) -> bool:
+    """Return whether a dimension can still be as large as is needed."""
+    return not axis.found().form and not axis.found().fixed
 
 
 def tensors(argument: Any) -> list[Flowing]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hwnas.supernets.elastic.program import Node
@@ -65,5 +66,8 @@ def _is_dims(node: Node, argument: Any) -> bool:
 @rule("adaptive_avg_pool3d", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d")
 def resized(node: Node, x: Flowing, *args: Any, **kwargs: Any) -> Any:
     """Let samples and channels through; height and width get the size that the call makes."""
-    results = [[*x.axes[:2], *(constant(size, node) for size in shape[2:])] for shape in node.shapes]
+    (sides,) = re.findall(r"(\d)d", node.operator)
+    results = [
+        [*x.axes[: -int(sides)], *(constant(size, node) for size in shape[-int(sides) :])] for shape in node.shapes
+    ]
     return results[0] if len(results) == 1 else results

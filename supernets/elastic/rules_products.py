@@ -30,7 +30,7 @@ def addmm(node: Node, bias: Flowing, x: Flowing, weight: Flowing, **kwargs: Any)
     return broadcast(node, [Flowing(tuple(product_axes)), bias])
 
 
-@rule("matmul", "mm", "bmm", "mv", "dot")
+@rule("matmul", "mm", "bmm", "mv", "dot", "vdot")
 def matmul(node: Node, a: Flowing, b: Flowing) -> Axes:
     """Fix the inner dimensions of a product of two activations: its result is scaled for their size."""
     left, right = list(a.axes), list(b.axes)
@@ -120,7 +120,7 @@ def convolution(
 ) -> Axes:
     """Unify channels with the weight's; a depthwise convolution gives the channels that it is given."""
     result, inner = weight.axes[0], weight.axes[1]
-    _grouped(node, x.axes[1], inner, result, groups)
+    _grouped(node, x.axes[_channels(x, weight)], inner, result, groups)
     return _convolved(node, x, weight, bias, result)
 
 
@@ -137,11 +137,12 @@ def transposed_convolution(  # noqa: PLR0913, PLR0917 - torch's operator
     dilation: Any = 1,
 ) -> Axes:
     """Unify channels with the weight's, which are the other way round."""
+    place = _channels(x, weight)
     if groups > 1:
-        fixed(node, [x.axes[1], *weight.axes])
-        result = constant(node.shape[1], node)
+        fixed(node, [x.axes[place], *weight.axes])
+        result = constant(node.shape[place], node)
     else:
-        unify(x.axes[1], weight.axes[0], at(node))
+        unify(x.axes[place], weight.axes[0], at(node))
         result = weight.axes[1]
     return _convolved(node, x, weight, bias, result)
 
@@ -151,7 +152,13 @@ def _convolved(node: Node, x: Flowing, weight: Flowing, bias: Flowing | None, re
     if bias is not None:
         unify(bias.axes[0], result, at(node))
     fixed(node, weight.axes[2:], f"the kernel of {at(node)}")
-    return [x.axes[0], result, *(constant(size, node) for size in node.shape[2:])]
+    place = _channels(x, weight)
+    return [*x.axes[:place], result, *(constant(size, node) for size in node.shape[place + 1 :])]
+
+
+def _channels(x: Flowing, weight: Flowing) -> int:
+    """Return the place of the channels of what a convolution is given: 1, but 0 of a single sample without a batch."""
+    return len(x.axes) - len(weight.axes) + 1
 
 
 def _grouped(node: Node, x: Axis, inner: Axis, result: Axis, groups: int) -> None:
@@ -203,6 +210,13 @@ def embedding(node: Node, weight: Flowing, indices: Flowing, *args: Any, **kwarg
     """Give the table's columns to each index; its rows are fixed."""
     fix(weight.axes[0], f"the entries of {at(node)}")
     return [*indices.axes, weight.axes[1]]
+
+
+@rule("pixel_unshuffle")
+def pixel_unshuffle(node: Node, x: Flowing, downscale_factor: int) -> Axes:
+    """Make products of channels and pixels."""
+    channels = product([x.axes[-3], constant(downscale_factor**2, node)])
+    return [*x.axes[:-3], channels, *(constant(size, node) for size in node.shape[-2:])]
 
 
 @rule("pixel_shuffle")

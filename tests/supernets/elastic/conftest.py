@@ -14,13 +14,13 @@ from torch import nn
 from hwnas.supernets.elastic.factory import called, flat
 from hwnas.supernets.elastic.making import from_module
 from hwnas.supernets.elastic.sets import Wanted
-from tests.supernets.elastic import hugging_face, models, sequences
+from tests.supernets.elastic import hugging_face, models, sequences, unusual
 
 # Continuous integration requires it; on a user's machine its models are left out.
 _REQUIRED = os.environ.get("HWNAS_REQUIRE_TRANSFORMERS") == "1"
 
 
-_OWN = (*models.OWN, *sequences.SEQUENCES)
+_OWN = (*models.OWN, *sequences.SEQUENCES, *unusual.UNUSUAL)
 _MODELS = {function.__name__: function for function in (*_OWN, *hugging_face.TRANSFORMERS)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,21 @@ def test_a_batch_is_never_split():
     batch = Axis(6, batch=True)
     reshaped([batch, Axis(4)], [3, 8], "regrouped")
     assert batch.fixed
+
+
+def test_what_does_not_come_apart_leaves_other_dimensions_as_they_are():
+    batch, one, other, last = Axis(3, batch=True), Axis(16), Axis(16), Axis(5)
+    result = reshaped([batch, join([one, other]), last], [3, 2, 16, 5], "regrouped")
+    assert (one.fixed, other.fixed, batch.fixed, last.fixed) == ("regrouped", "regrouped", "", "")
+    assert [axis.size for axis in result] == [3, 2, 16, 5]
+    assert (result[0].found(), result[3].found()) == (batch, last)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "made"), [((1, 1, 6), (6, 1)), ((2, 1, 3), (1, 2, 3)), ((), (1, 1)), ((1,), ()), ((4, 6), (2, 1, 12))]
+)
+def test_dimensions_of_one_entry_come_and_go(sizes, made):
+    assert tuple(axis.size for axis in reshaped([Axis(size) for size in sizes], made, "")) == made
 
 
 _sizes = st.lists(st.integers(2, 4), min_size=1, max_size=4)

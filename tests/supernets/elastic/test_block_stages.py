@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from hwnas.backends.export import export
-from hwnas.supernets.blocks import distinct_blocks
+from hwnas.supernets.blocks import Block, distinct_blocks
+from hwnas.supernets.elastic.blocks import stage as block_stage
 from tests.supernets.elastic.conftest import made
 
 
@@ -14,7 +15,7 @@ from tests.supernets.elastic.conftest import made
     "name",
     [
         pytest.param("mobilenet", marks=pytest.mark.slow),
-        *("densenet", "unet", "vit", "encoder", "grouped", "two_inputs"),
+        *("densenet", "unet", "vit", "encoder", "grouped", "two_inputs", "regrouped"),
     ],
 )
 def test_blocks_run_alone(name):
@@ -32,3 +33,22 @@ def test_blocks_run_alone(name):
         assert 1e-3 < found.std() < 1e3
         assert 2 in found.shape[:2]
         assert export(stage).exporter == "trace"
+
+
+@pytest.mark.parametrize(
+    ("block", "output"),
+    [
+        (Block("einsum", (1, 4, 6, 16), (1, 4, 6, 6), macs=4 * 6 * 6 * 16), (2, 4, 6, 6)),  # bhqd,bhkd->bhqk
+        (Block("einsum", (1, 6, 4, 16), (1, 6, 32), macs=6 * 4 * 16 * 32), (12, 32)),  # bthk,hkd->btd
+    ],
+)
+def test_an_einstein_sum_is_a_product_over_as_many_numbers(block, output):
+    stage = block_stage(block, 2)
+    assert stage.module(*stage.inputs).shape == output
+    assert stage.inputs[1].shape[-2:] == (block.macs // torch.Size(block.output).numel(), output[-1])
+
+
+def test_a_convolution_of_a_single_sample_without_a_batch():
+    options = (("kernel0", 3), ("padding0", 1), ("groups0", 2), ("bias", 1), ("norm", 0))
+    stage = block_stage(Block("conv1d", (16, 20), (8, 20), options, macs=8 * 8 * 3 * 20, params=200), 1)
+    assert stage.module(*stage.inputs).shape == (8, 20)

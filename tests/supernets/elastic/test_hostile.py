@@ -11,6 +11,7 @@ from torch import nn
 import hwnas
 from hwnas import supernets
 from hwnas.harness import quality
+from hwnas.supernets.elastic import making
 from hwnas.supernets.elastic.factory import checked, flat
 from hwnas.supernets.elastic.making import from_module
 from hwnas.supernets.elastic.sets import Wanted
@@ -235,3 +236,57 @@ def test_batches_that_a_model_for_single_samples_does_not_run_on(tmp_path):
     file.write_text("import torch\n\ndef five():\n    return [torch.rand(5, 16)]\n")
     with pytest.raises(DataError, match=r"float32 of \(5, 16\); expected .*\(1, 16\): the model runs on batches of 1"):
         quality.get(f"fidelity:{file}:five", net)
+
+
+class _Sequence(nn.Module):
+    """A recurrent network, whose operator has no rule; its first state has a dimension for the samples."""
+
+    def __init__(self, layers=1):
+        super().__init__()
+        self.first, self.recurrent = nn.Linear(16, 32), nn.GRU(32, 24, num_layers=layers, batch_first=True)
+        self.second, self.last = nn.Linear(24, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        steps, state = self.recurrent(torch.relu(self.first(x)))
+        return self.last(torch.relu(self.second(steps))), state
+
+
+@pytest.mark.parametrize(("layers", "any_batch"), [(1, True), (3, False)])
+def test_what_an_unknown_operator_is_given_for_each_sample_stays_so(layers, any_batch):
+    """Three layers' states look like those of the three samples that were traced: single samples are run then."""
+    net = from_module(_Sequence(layers).eval(), torch.rand(1, 5, 16), Wanted(), "it")
+    assert (not net.one_batch) == any_batch
+    assert any("gru" in one.fixed for one in net.elastic.sets)
+    samples = torch.rand(4 if any_batch else 1, 5, 16)
+    for config in net.space.decode(net.space.sample(3, 0)):
+        module = net.build(config)
+        several, singly = module(samples)[0], torch.cat([module(one[None])[0] for one in samples])
+        torch.testing.assert_close(several, singly)
+
+
+class _WithoutBatch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.depthwise = nn.Conv1d(3, 32, 3), nn.Conv1d(32, 32, 3, groups=32)
+        self.up, self.grouped = nn.ConvTranspose1d(32, 16, 2, 2), nn.Conv1d(16, 16, 3, groups=2)
+        self.last = nn.Conv1d(16, 4, 1)
+
+    def forward(self, x):
+        x = nn.functional.max_pool1d(torch.relu(self.first(x)), 2)
+        x = nn.functional.avg_pool1d(torch.relu(self.up(torch.relu(self.depthwise(x)))), 2)
+        return self.last(torch.relu(self.grouped(x)))
+
+
+def test_convolutions_of_a_single_sample_without_a_batch(tmp_path):
+    x = torch.rand(3, 24)
+    module = _WithoutBatch().eval()
+    net = from_module(module, x, Wanted(), "it")
+    assert [one.axis.size for one in net.elastic.elastic_sets] == [32, 8]
+    torch.testing.assert_close(net.build(net.space.decode(net.space.largest())[0])(x), module(x))
+    for vector in (net.space.smallest(), net.space.largest()):
+        least = net.build(net.space.decode(vector)[0])
+        assert net.params(vector)[0] == sum(one.numel() for one in least.parameters())
+    file = tmp_path / "mine.py"
+    file.write_text("import torch\n\ndef some():\n    return [torch.rand(3, 24)]\n")
+    wanted = {"importance": "activations", "data": f"{file}:some"}
+    assert making.from_module(module, x, Wanted(), "it", wanted).space.choices == net.space.choices
