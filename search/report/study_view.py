@@ -32,6 +32,13 @@ class StudyView:
         # A violation without a number is unknown, not 0.
         self.feasible = [one["status"] != "failed" and one.get("violation", 0) == 0 for one in self.evaluations]
 
+    @property
+    def counted(self) -> list[bool]:
+        """Whether each evaluation may be on the front; see ``hwnas.search.study.archive.Archive.hypervolumes``."""
+        pairs = zip(self.evaluations, self.feasible, strict=True)
+        in_full = [feasible and bool(one.get("while_searching")) for one, feasible in pairs]
+        return in_full if any(in_full) else self.feasible
+
     def title(self, column: int) -> str:
         """Name an objective with its unit, and say where it is a prediction."""
         return objective_title(self.objectives[column], self.quality)
@@ -49,16 +56,16 @@ class StudyView:
         return [self.evaluations[row]["status"] == "unstable" for row in rows]
 
     def hypervolumes(self) -> list[float]:
-        """Return the hypervolume after each evaluation, from the study's reference point."""
+        """Return the hypervolume after each evaluation, from the study's reference point; it ends at the study's."""
         stored = self.result["hypervolume"]["reference"]
         reference = self.directions.minimised(np.array([known(stored[name]) for name in self.names]))
         if np.isnan(reference).any():
             return []
         minimised = self.directions.minimised(self.values)
         front, found = np.empty((0, len(self.names))), [0.0]
-        for row, feasible in zip(minimised, self.feasible, strict=True):
+        for row, counts in zip(minimised, self.counted, strict=True):
             joint = np.vstack([front, row])
-            efficient = non_dominated(joint) if feasible else np.zeros(len(joint), dtype=bool)
+            efficient = non_dominated(joint) if counts else np.zeros(len(joint), dtype=bool)
             if efficient[-1]:
                 front = joint[efficient]
                 found.append(hypervolume(front, reference))

@@ -266,11 +266,16 @@ class Archive:
         return hypervolume(self.front_points(), reference)
 
     def hypervolumes(self, reference: FloatArray) -> FloatArray:
-        """Return the hypervolume after each evaluation, ``(n,)``."""
+        """Return the hypervolume after each evaluation, ``(n,)``.
+
+        Where some were measured again in full, it is that of those which had been found by then: it ends at that of the
+        front, and never falls.
+        """
         result = np.zeros(len(self))
         front: list[int] = []
+        counted = set(self._counted(range(len(self))))
         for index in range(len(self)):
-            better = self._best([*front, index])
+            better = self._best([*front, index]) if index in counted else front
             grown = better != front
             front = better
             before = result[index - 1] if index else 0.0
@@ -281,10 +286,14 @@ class Archive:
         return np.array([self._rows[index] for index in indices]).reshape(len(indices), len(self.names))
 
     def _best(self, indices: Sequence[int]) -> list[int]:
+        counted = self._counted(indices)
+        if not counted:
+            return []
+        kept = non_dominated(self._row_array(counted))
+        return [index for index, keep in zip(counted, kept, strict=True) if keep]
+
+    def _counted(self, indices: Sequence[int]) -> list[int]:
+        """Return those that may be on a front: they meet the constraints, and are measured with the most effort."""
         feasible = [index for index in indices if self._evaluations[index].feasible]
         # What was measured in full is compared with its like: a brief measurement may be too good by chance.
-        feasible = [index for index in feasible if self._evaluations[index].while_searching] or feasible
-        if not feasible:
-            return []
-        kept = non_dominated(self._row_array(feasible))
-        return [index for index, keep in zip(feasible, kept, strict=True) if keep]
+        return [index for index in feasible if self._evaluations[index].while_searching] or feasible

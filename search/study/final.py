@@ -133,6 +133,7 @@ def measured_again(
     for row, evaluation in enumerate(evaluations):
         values = dict(evaluation.objectives) | {name: float(one.values[row]) for name, one in outcomes.items()}
         columns = {name: np.array([value]) for name, value in values.items()}
+        others = {name: bounds for name, bounds in evaluation.intervals.items() if name not in outcomes}
         status, reason = status_of(outcomes, row)
         found.append(
             replace(
@@ -140,7 +141,7 @@ def measured_again(
                 objectives=values,
                 status=status,
                 reason=reason,
-                intervals={**evaluation.intervals, **intervals_of(outcomes, row)},
+                intervals=others | intervals_of(outcomes, row),
                 beside={},
                 load=load_of(outcomes, row),
                 violation=float(total_violation(task.constraints, columns, 1)[0]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -234,6 +234,20 @@ def test_what_was_measured_again_takes_the_place_of_the_same_and_is_compared_wit
     assert concluded.front == [0, 2]  # the second was measured briefly: it may be too good by chance
     assert found.front == [0, 1, 2]
     assert list(found.concluded([])) == list(found)
+
+
+def test_of_a_front_that_was_measured_again_the_curve_is_of_that_front_alone():
+    """What was measured briefly counts no more, before the first of the front was found as little as after it."""
+    found = archive([evaluation(0, 1.0, 60.0), evaluation(1, 2.0, 75.0), evaluation(2, 3.0, 80.0)])
+    again = [evaluation(index, index + 1.5, 70.0 + index, while_searching={"latency": 1.0}) for index in (1, 2)]
+    concluded, corner = found.concluded(again), np.array([5.0, -50.0])
+    first, last = hypervolume([[2.5, -71.0]], corner), hypervolume([[2.5, -71.0], [3.5, -72.0]], corner)
+    assert concluded.hypervolumes(corner).tolist() == [0.0, first, last]
+    assert concluded.hypervolume(corner) == last
+    # Where nothing of them meets the constraints any more, the front is that of the others.
+    broken = found.concluded([replace(one, violation=1.0) for one in again])
+    assert broken.hypervolumes(corner).tolist() == [broken.hypervolume(corner)] * 3
+    assert broken.hypervolume(corner) == hypervolume([[1.0, -60.0]], corner)
 
 
 def test_nothing_dominates_nothing():

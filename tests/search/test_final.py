@@ -175,6 +175,16 @@ def test_what_is_measured_again_has_its_new_values_and_remembers_the_old():
     assert after.load is None
 
 
+def test_a_new_value_without_bounds_does_not_keep_those_of_the_old_one():
+    before = replace(
+        evaluation(0, 9.0, 70.0, interval=(8.0, 10.0)), intervals={"time": (8.0, 10.0), "gain": (69.0, 71.0)}
+    )
+    time = Outcome(np.array([12.0]), ("unstable",), ("few samples",), np.array([[11.0, np.inf]]), ({},))
+    (after,) = measured_again([before], task_of(), {"time": time})
+    assert after.objectives["time"] == 12.0
+    assert after.intervals == {"gain": (69.0, 71.0)}
+
+
 def test_what_was_beside_it_while_it_was_measured_again_is_known():
     load = {"busy": 1.5, "programs": []}
     before = [replace(evaluation(row, 9.0, 70.0), beside={"time": {"0001": 3.0}}, load={"busy": 9}) for row in range(2)]

@@ -15,6 +15,7 @@ from hwnas.harness.quality.quality import Score
 from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.objectives import Outcome
+from hwnas.search.report.study_view import StudyView
 from hwnas.search.study.run import search
 from hwnas.search.study.snapshots import COMPARED, FINAL, MODELS, extend
 from hwnas.search.study.stored import checkpoint_of, load
@@ -78,6 +79,15 @@ def test_a_search_measures_briefly_and_its_front_in_full(calls):
     assert shown["effort"] == "quick"
     assert shown["final"]["effort"] == "thorough"
     assert shown["time_s"]["final"] >= 0
+
+
+def test_the_curve_of_a_search_ends_at_the_hypervolume_of_its_front(calls):
+    for seed in range(3):
+        study = searched(seed=seed)
+        curve = study.archive.hypervolumes(study.reference)
+        assert curve[-1] == pytest.approx(study.hypervolume)
+        assert (np.diff(curve) >= 0).all()
+        assert StudyView(study.to_json()).hypervolumes() == pytest.approx(curve.tolist())
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,34 @@ def test_a_front_that_was_measured_beside_other_programs_is_doubtful():
     assert "--effort thorough" in str(found)  # not all were measured so
 
 
+def test_a_value_that_nothing_bounds_is_not_certain():
+    """Too few samples bound a high percentile from above: such an evaluation has no interval beside those that have."""
+    some = steps(0.004)
+    for one in some["evaluations"][2:4]:
+        one["intervals"] = {}
+    found = front_noise(some)
+    assert np.isnan(found.shares).tolist() == [False, False, True, True, False]
+    assert (found.certain, found.doubtful) == (3, False)
+    assert "3 of the 5 are there for certain" in search_page(some)
+    some["evaluations"][0]["intervals"] = {}
+    assert front_noise(some).doubtful
+    assert found.run_to_run == pytest.approx(0.6745 * 2**0.5 * 0.004 / 1.96, rel=0.01)
+
+
+def test_of_values_that_nothing_bounds_nobody_knows_by_how_much_they_differ():
+    found = front_noise(steps(0.0, status=dict.fromkeys(range(5), "unstable")))
+    assert str(found) == (
+        "Too noisy to tell which sub-networks are on the front: it has 5 by these measurements, 5 of them unstable; "
+        "quiet the machine or use --effort thorough."
+    )
+
+
+def test_a_front_of_brief_values_is_judged_where_nothing_that_was_measured_in_full_meets_the_constraints():
+    brief = steps(0.004) | {"final": {"effort": "thorough", "sub_networks": 1, "left_out": 0}}
+    brief["evaluations"][9] |= {"violation": 0.1, "while_searching": {"latency": 1.0}}
+    assert front_noise(brief).shares.tolist() == front_noise(steps(0.004)).shares.tolist()
+
+
 def test_no_front_is_not_doubtful():
     assert not front_noise(study([1.0], [70.0], 0.1, [])).doubtful
 
