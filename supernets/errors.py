@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 from hwnas.supernets.quoting import shortened_message
 
@@ -68,6 +69,10 @@ class UnknownNameError(UsageError):
         self.name = name
         self.known = sorted(known)
         super().__init__(f"unknown {kind} {name!r}{suggestion(name, self.known)}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, list[str]]]:
+        # An exception is made again of its message alone, otherwise.
+        return type(self), (self.kind, self.name, self.known)
 
 
 class ConfigError(UsageError):

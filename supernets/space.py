@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.supernets.errors import ConfigError, suggestion
+from hwnas.supernets.given import plain
 from hwnas.supernets.shown import html_table
 
 IntArray = npt.NDArray[np.int64]
@@ -250,7 +251,7 @@ class SearchSpace:
             ConfigError: names the config, the key, what was given and what is allowed.
         """
         given = [configs] if isinstance(configs, str | Mapping) else list(configs)
-        rows = [self._respelled(number, row) for number, row in enumerate(given)]
+        rows = [self._respelled(number, plain(row)) for number, row in enumerate(given)]
         for number, row in enumerate(rows):
             self._check_keys(number, row)
         X = np.empty((len(rows), self.n_var), dtype=np.int64)

@@ -62,9 +62,11 @@ class Fixed:
 def made(models: Sequence[ModelLike]) -> Iterator[list[FixedModel]]:
     """Yield models that worker processes can make; files that are written for them are removed afterwards."""
     from hwnas.supernets.fixed import FixedModel
+    from hwnas.supernets.given import several
 
+    each: list[ModelLike] = several("models", models, "FILE.onnx")
     with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
         yield [
             one.saved(Path(folder) / f"{number}.pt2") if isinstance(one, Fixed) else FixedModel.of(str(one))
-            for number, one in enumerate(models)
+            for number, one in enumerate(each)
         ]

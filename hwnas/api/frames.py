@@ -28,7 +28,7 @@ def frame(columns: Columns) -> pd.DataFrame:
 
 def of_study(study: Study) -> Columns:
     """Return one row per evaluation: its values with their units and intervals, and whether it is on the front."""
-    from hwnas.search.deploy.table import column_name
+    from hwnas.search.deploy.table import column_name, in_column
 
     rows, front = study.evaluations, {one.index for one in study.front}
     columns: dict[str, list[Any]] = {
@@ -36,11 +36,11 @@ def of_study(study: Study) -> Columns:
     }
     for label in study.objectives:
         name = column_name(label)
-        columns[name] = [one.objectives[label.name] for one in rows]
+        columns[name] = [in_column(label, one.objectives[label.name]) for one in rows]
         bounds = [one.intervals.get(label.name) for one in rows]
         if any(bounds):
-            columns[f"{name}_low"] = [None if one is None else one[0] for one in bounds]
-            columns[f"{name}_high"] = [None if one is None else one[1] for one in bounds]
+            columns[f"{name}_low"] = [None if one is None else in_column(label, one[0]) for one in bounds]
+            columns[f"{name}_high"] = [None if one is None else in_column(label, one[1]) for one in bounds]
     columns |= {name: [getattr(one, name) for one in rows] for name in ("status", "reason")}
     return {**columns, "on_front": [one.index in front for one in rows]}
 

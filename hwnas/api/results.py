@@ -90,8 +90,12 @@ class Study(studies.Study):
         """
         return cls(**{one.name: getattr(study, one.name) for one in fields(studies.Study) if one.init}, _net=net)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Super-networks hold functions, which are not pickled: it is made by its name where it is needed.
+        return {**vars(self), "_net": None}
+
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per evaluation; raises ``UsageError`` where pandas is not installed."""
+        """Return one row per evaluation, counts whole; raises ``UsageError`` where pandas is not installed."""
         return frames.frame(frames.of_study(self))
 
     def plot(self, x: str | None = None, y: str | None = None) -> go.Figure:
@@ -161,7 +165,7 @@ class OpenStudy(open_study.OpenStudy):
 
     def result(self) -> Study:
         """Return the study as far as it has come, as ``hwnas.search`` returns it."""
-        return Study.of(super().result())
+        return Study.of(super().result(), self._plan.net)
 
 
 @dataclass(frozen=True, repr=False)

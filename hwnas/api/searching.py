@@ -114,7 +114,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
     """
     from hwnas.api.results import Study
     from hwnas.cli.progress import searching
-    from hwnas.search.study.interrupted import SearchInterrupted
+    from hwnas.search.study.interrupted import SearchInterrupted, interruptible
     from hwnas.search.study.run import search as run
 
     made = network(net)
@@ -127,6 +127,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
                 target=target, plateau=plateau, warm_start=warm_start, transfer_from=transfer_from, parallel=parallel,
                 effort=effort, final_front=final_front, protocol=protocol, wait_s=wait_s, progress=show,
             )  # fmt: skip
+            with interruptible(lambda: found):
+                found = _beside(found, fixed, stored, progress, {"protocol": protocol, "wait_s": wait_s})
         except SearchInterrupted as interrupted:
             so_far = Study.of(interrupted.study, made)
             saved = "nothing is stored" if stored is None else f"stored in {stored.name}"
@@ -137,8 +139,6 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
             if progress is not False:
                 sys.stderr.write(f"{said}; resume=True goes on\n")
             return so_far
-        if fixed is not None:
-            found = _beside(found, fixed, stored, progress, {"protocol": protocol, "wait_s": wait_s})
     return Study.of(found, made)
 
 
@@ -166,9 +166,15 @@ def side_by_side(models: Sequence[ModelLike], platform: Platform | str | None) -
 
 
 def _beside(
-    study: StudyOfSearch, models: SideBySide, store: Store | None, progress: ProgressLike, options: Mapping[str, Any]
+    study: StudyOfSearch,
+    models: SideBySide | None,
+    store: Store | None,
+    progress: ProgressLike,
+    options: Mapping[str, Any],
 ) -> StudyOfSearch:
-    """Measure models, and return the study with them."""
+    """Measure models, where there are some, and return the study with them."""
+    if models is None:
+        return study
     from hwnas.cli.progress import telling
     from hwnas.harness.measure import Measurer
     from hwnas.search.study.models import beside

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from hwnas.search.comparison.result import Comparison, Contestant
@@ -17,6 +18,7 @@ from hwnas.search.study.continued import continued
 from hwnas.search.study.plan import preview
 from hwnas.search.study.run import Study
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.given import several, whole
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -118,15 +120,15 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
         UsageError: something was asked for that cannot be.
         WorkError: a process died.
     """
-    contestants = _contestants(algorithms)
-    chosen = _seeds(seeds)
+    contestants = _contestants(several("algorithms", algorithms, "linas"))
+    chosen, evals = _seeds(seeds), whole("evals", evals)
     options = {
         "platform": platform,
         "quality": quality,
         "quality_options": quality_options,
         "evals": evals,
         "objectives": objectives,
-        "constraints": tuple(constraints),
+        "constraints": tuple(several("constraints", constraints, "latency<=20ms")),
         "reference": reference,
         "protocol": protocol,
         "wait_s": wait_s,
@@ -163,7 +165,8 @@ def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    given = several("seeds", range(int(seeds)) if isinstance(seeds, Integral) else seeds, 0)
+    chosen = tuple(whole("seeds", seed) for seed in given)
     if not chosen or len(set(chosen)) < len(chosen):
         raise UsageError(f"seeds: expected at least one, none twice, got {seeds}")
     return chosen

@@ -41,7 +41,10 @@ def column_name(label: ObjectiveLabel) -> str:
     return label.name if label.unit in {"", "M"} else f"{label.name}_{label.unit}"
 
 
+def in_column(label: ObjectiveLabel, value: float) -> float:
+    """Return a value as it stands in its objective's column: a count whole, and not in millions."""
+    return round(value * _MILLION) if label.unit == "M" and math.isfinite(value) else value
+
+
 def _cell(label: ObjectiveLabel, value: float) -> str:
-    if math.isnan(value):
-        return ""
-    return str(round(value * _MILLION)) if label.unit == "M" else repr(value)
+    return "" if math.isnan(value) else repr(in_column(label, value))

@@ -224,7 +224,10 @@ class Sources:
 
         if self.platform is None:
             raise UsageError("latency needs a platform: expected one like onnxruntime:threads=1 or lut:table=note10")
-        return pinned(parse(self.platform) if isinstance(self.platform, str) else self.platform)
+        where = parse(self.platform) if isinstance(self.platform, str) else self.platform
+        if not hasattr(where, "settings"):
+            raise UsageError(f"platform: expected one, like onnxruntime:threads=1, got a {type(where).__name__}")
+        return pinned(where)
 
     @cached_property
     def quality(self) -> Quality:

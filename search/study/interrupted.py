@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from hwnas.search.study.result import Study
 
@@ -21,6 +22,10 @@ class SearchInterrupted(KeyboardInterrupt):
     def __init__(self, study: Study, message: str = "") -> None:
         super().__init__(message or f"study {study.name!r} has {len(study.archive)} evaluations")
         self.study = study
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Study, str]]:
+        # An exception is made again of its message alone, otherwise.
+        return type(self), (self.study, str(self))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from numbers import Integral
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +30,7 @@ from hwnas.search.study.place import Place, Placed
 from hwnas.search.study.plan import Plan, Request
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UnknownNameError, UsageError, suggestion
+from hwnas.supernets.given import whole
 from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -108,6 +110,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         UsageError: something was asked for that cannot be, or the study is there already, or differs from the one to
             resume.
     """
+    evals = whole("evals", evals)
     place = Place(store, name, resume, evals, net)
     request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}))
     with ExitStack() as opened:
@@ -205,9 +208,9 @@ class OpenStudy:
             UsageError: the study is closed, or ``n`` is no number of sub-networks.
         """
         self._check_open()
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+        if n is not None and (isinstance(n, bool) or not isinstance(n, Integral) or n < 1):
             raise UsageError(f"ask: expected 1 or more sub-networks, or None, got {n!r}")
-        X = self._loop.ask(self._evals, n)
+        X = self._loop.ask(self._evals, None if n is None else int(n))
         vectors = (tuple(int(index) for index in vector) for vector in X)
         return [Proposal(*one) for one in zip(self._space.decode(X), self._space.keys(X), vectors, strict=True)]
 

@@ -28,6 +28,7 @@ from hwnas.search.study.task import EvaluationTask
 from hwnas.search.study.transfer_from import TransferFrom
 from hwnas.supernets.contents import Content, to_records
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.given import plain, several, whole
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.values import is_time, json_number
@@ -53,6 +54,9 @@ class Request:
         transfer_known: what "known" among them stood for when the study that is resumed began; ``None``: a new one.
         transfer_until: where they ended in the store for the study that is resumed; see
             ``hwnas.search.study.origins.until_of``.
+
+    Raises:
+        UsageError: the seed is no whole number, or objectives or constraints are no list.
     """
 
     algorithm: str
@@ -67,6 +71,14 @@ class Request:
     transfer_from: str | list[str] | None = None
     transfer_known: Sequence[Mapping[str, Any]] | None = None
     transfer_until: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", whole("seed", self.seed))
+        for name in ("settings", "reference"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        if self.objectives is not None:
+            object.__setattr__(self, "objectives", several("objectives", self.objectives, "latency"))
+        object.__setattr__(self, "constraints", several("constraints", self.constraints, "latency<=20ms"))
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,7 @@ class Plan:
             raise UsageError(f"seed: expected 0 or more, got {request.seed}")
         self.request = request
         self._sources = sources
+        self.net = sources.net
         self.space = sources.net.space
         self.objectives = self._made(request.objectives or DEFAULT)
         self.limited = self._limited()

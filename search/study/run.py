@@ -27,6 +27,7 @@ from hwnas.search.study.stopping import Stop, stop_rule
 from hwnas.search.study.stored import StudyCheckpoint, load
 from hwnas.search.study.window import startable, window_of
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.given import whole
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -143,24 +144,21 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         SearchInterrupted: the process got a ``KeyboardInterrupt``, such as Ctrl-C. It has the study so far, and the
             store has everything that was evaluated.
     """
+    evals = whole("evals", evals)
     asked = Request(
         algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference,
         transfer_from=spelled(transfer_from),
     )  # fmt: skip
+    requested = partial(_requested, asked, warm_start, store, net)
     reading = partial(Sources, net, platform, quality, store=store, quality_options=quality_options, wait_s=wait_s)
     if resume and study is None and store is not None:
         with reading(protocol=protocol, effort=effort_of(effort, protocol, {})) as sources:
-            study = latest(_warmed(asked, warm_start, store, net, {}), sources, store)
+            study = latest(asked, requested, sources, store)
     place = Place(store, study, resume, evals, net)
     run = _Run(place, evals, progress, parallel)
     measuring = partial(reading, progress=run.report, since=place.since)
     with measuring(protocol=protocol, effort=effort_of(effort, protocol, place.begun)) as sources:
-        request = replace(
-            asked,
-            transfer_known=place.begun.get("transfer_known"),
-            transfer_until=place.begun.get("transfer_until"),
-        )
-        plan = Plan(_warmed(request, warm_start, store, net, place.begun), sources)
+        plan = Plan(requested(place.begun), sources)
         _check_evaluated(plan)
         if not place.begun:
             plan.transfer.check(all_predicted=asked.settings.get("exact") is False)
@@ -252,6 +250,14 @@ def _best(plan: Plan, archive: Archive) -> Evaluation | None:
         return None
     column = next((number for number, one in enumerate(plan.objectives) if one.name not in limited), 0)
     return min(front, key=lambda one: (archive.row(one.index)[column], one.index))
+
+
+def _requested(
+    asked: Request, warm_start: Study | str | None, store: Store | None, net: SuperNetwork, begun: Mapping[str, Any]
+) -> Request:
+    """Return what is asked for, with what other studies had found when the study that is resumed began."""
+    known, until = begun.get("transfer_known"), begun.get("transfer_until")
+    return _warmed(replace(asked, transfer_known=known, transfer_until=until), warm_start, store, net, begun)
 
 
 def _warmed(

@@ -29,6 +29,7 @@ from hwnas.search.transfer.stages import stage_rows
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from hwnas.search.transfer.tables import all_tabulated, fronts, in_every_table
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.given import several, whole
 from hwnas.supernets.space import BoolArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -117,6 +118,9 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         UsageError: fewer than two platforms, one twice, or a study that does not belong here, or whose files have
             changed since.
     """
+    evals, seed, samples = whole("evals", evals), whole("seed", seed), whole("samples", samples)
+    platforms, studies = several("platforms", platforms, "lut:table=note10"), several("studies", studies, "NAME")
+    constraints = several("constraints", constraints, "latency<=20ms")
     brief = effort not in (None, THOROUGH)
     final_front = 0 if brief else None
     begun = datetime.now(tz=UTC).isoformat(timespec="seconds")

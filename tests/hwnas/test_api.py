@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -138,6 +139,16 @@ def test_a_study_of_the_callers_closes_the_store_that_it_has_opened(monkeypatch)
             "has no study of ofa-mbv3-w1.0 by random",
         ),
         (lambda: hwnas.search(NET, **EXACT, store=None, resume=True), UsageError, "resume: expected a store"),
+        (lambda: hwnas.search(NET, **EXACT, evals=1e2), UsageError, "evals: expected a whole number, got 100.0"),
+        (lambda: hwnas.search(NET, **EXACT, seed=None), UsageError, "seed: expected a whole number, got None"),
+        (lambda: hwnas.search(NET, **EXACT, seed=True), UsageError, "seed: expected a whole number, got True"),
+        (lambda: hwnas.search(NET, objectives="macs"), UsageError, "objectives: expected a list like ['latency'], got"),
+        (lambda: hwnas.search(NET, **EXACT, constraints="macs<=300M"), UsageError, "constraints: expected a list like"),
+        (lambda: hwnas.create_study(NET, objectives="macs"), UsageError, "objectives: expected a list like"),
+        (lambda: hwnas.create_study(NET, objectives=["macs"], evals="9"), UsageError, "evals: expected a whole number"),
+        (lambda: hwnas.transfer(NET, "torch", progress=False), UsageError, "platforms: expected a list like"),
+        (lambda: hwnas.measure(None, None, "torch", models="net.py:f"), UsageError, "models: expected a list like"),
+        (lambda: hwnas.search(NET, ["torch"], progress=False), UsageError, "platform: expected one, like"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(call, error, said):
@@ -259,6 +270,31 @@ def test_a_sub_network_of_a_study_is_exported(study, monkeypatch):
     assert rest == [study, 2, "torch", "out", "w.pt", 4]
 
 
+def test_a_study_and_its_interruption_come_back_from_another_process(study):
+    for one in (study, hwnas.SearchInterrupted(study, "interrupted")):
+        back = pickle.loads(pickle.dumps(one))
+        back, said = (back.study, str(back)) if isinstance(back, KeyboardInterrupt) else (back, "interrupted")
+        assert said == "interrupted"
+        assert isinstance(back, hwnas.Study)
+        assert back.to_json() == study.to_json()
+        with pytest.raises(UsageError, match="the front has sub-networks 1 to"):
+            back.export("out", front=1000)  # its super-network is made again by its name
+
+
+def test_numbers_of_numpy_are_numbers():
+    options = {**EXACT, "seed": 1, "evals": 9, "settings": {"batch": 4}, "reference": {"macs": 300, "params": 7}}
+    own = hwnas.search(NET, **options, study="own")
+    given = {"seed": np.int64(1), "evals": np.int32(9), "settings": {"batch": np.int64(4)}}
+    given["reference"] = {"macs": np.float32(300), "params": np.int8(7)}
+    numpys = hwnas.search(NET, **{**EXACT, **given}, study="numpys")
+    assert numpys.settings == own.settings
+    assert [one.key for one in numpys.evaluations] == [one.key for one in own.evaluations]
+    assert json.loads(json.dumps(numpys.to_json()))["seed"] == 1
+    assert hwnas.search(NET, **options, resume=True).name == "numpys"
+    with hwnas.create_study(NET, objectives=["macs"], seed=np.int64(1), evals=np.int64(4)) as asking:
+        assert len(asking.ask(np.int64(3))) == 3
+
+
 def test_tables_are_pandas_frames(study, assets):
     import pandas as pd
 
@@ -271,6 +307,17 @@ def test_tables_are_pandas_frames(study, assets):
     assert frame["on_front"].sum() == len(study.front)
     measured = hwnas.measure("ofa-mbv3-w1.2", ["min", "max"], "lut:table=note10", store=None, progress=False)
     assert measured.to_pandas()["latency_ms"].tolist() == [one.latency_ms for one in measured]
+
+
+def test_tables_count_as_the_csv_does(tmp_path):
+    import pandas as pd
+
+    study = hwnas.search(NET, **EXACT, evals=5, store=None)
+    study.to_csv(tmp_path / "s.csv")
+    frame, read = study.to_pandas(), pd.read_csv(tmp_path / "s.csv")
+    counts = hwnas.supernet(NET).macs(np.array([one.vector for one in study.evaluations]))
+    assert frame["macs"].tolist() == read["macs"].tolist() == counts.tolist()
+    assert frame["params"].tolist() == read["params"].tolist()
 
 
 def test_without_pandas_it_says_so(study, monkeypatch):
@@ -305,6 +352,17 @@ def test_an_own_loop_returns_the_same_kind_of_study():
         assert isinstance(study, hwnas.OpenStudy)
         assert isinstance(study.result(), hwnas.Study)
         assert [one.key for one in study.front] == [one.key for one in study.result().front]
+
+
+def test_an_own_loop_over_a_super_network_of_ones_own_is_exported(monkeypatch):
+    asked = []
+    monkeypatch.setattr("hwnas.search.deploy.write.deploy", lambda *arguments: asked.append(arguments))
+    net = hwnas.supernet(NET)
+    net.name = "nowhere"
+    with hwnas.create_study(net, objectives=["macs"], evals=2) as study:
+        study.tell(study.ask())
+        study.result().export("out")
+    assert asked[0][0] is net
 
 
 def test_a_quality_of_ones_own_is_searched_for_and_resumed_and_a_changed_one_is_not():
@@ -425,6 +483,29 @@ def test_the_latest_of_the_same_search_is_gone_on_with():
     assert hwnas.search(NET, **{**options, "objectives": ["macs"]}, resume=True).name == "third"
     with pytest.raises(UsageError, match="study 'third' cannot be resumed with other settings"):
         hwnas.search(NET, **{**options, "objectives": ["params"]}, resume=True)
+
+
+@pytest.mark.parametrize("start", [{"warm_start": "source"}, {"transfer_from": "source"}, {"transfer_from": "known"}])
+def test_the_latest_of_the_same_search_keeps_what_its_source_had_found(assets, start):
+    source = {"algorithm": "random", "progress": False, "study": "source"}
+    first = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", **source, evals=10)
+    options = {"algorithm": "linas", "progress": False, **start}
+    begun = hwnas.search("ofa-mbv3-w1.2", "lut:table=jetson-cpu", **options, evals=9)
+    more = hwnas.search("ofa-mbv3-w1.2", "lut:table=note10", **source, evals=40, resume=True)
+    assert more.front != first.front
+    again = hwnas.search("ofa-mbv3-w1.2", "lut:table=jetson-cpu", **options, evals=10, resume=True)
+    assert (again.name, len(again.evaluations)) == (begun.name, 10)
+    assert again.evaluations[:9] == begun.evaluations
+
+
+def test_the_latest_of_the_same_search_goes_on_without_the_study_that_it_started_from():
+    hwnas.search(NET, **EXACT, evals=5, study="source")
+    begun = hwnas.search(NET, **EXACT, evals=8, warm_start="source")
+    with Store.open("hwnas.db") as store:
+        store.delete_study("source")
+    assert hwnas.search(NET, **EXACT, evals=9, warm_start="source", resume=True).name == begun.name
+    with pytest.raises(UnknownNameError, match="unknown study 'source'"):
+        hwnas.search(NET, **EXACT, evals=9, warm_start="source", seed=1, resume=True)
 
 
 @pytest.mark.slow

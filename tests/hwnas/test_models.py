@@ -193,6 +193,19 @@ def test_models_stay_with_their_study_and_are_joined_by_others_when_it_goes_on(t
     assert [one.key for one in hwnas.load_study("kept").evaluations] == [one.key for one in more.evaluations]
 
 
+def test_an_interruption_while_models_are_measured_leaves_the_study(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hwnas.harness.bench.side_by_side.SideBySide.measure", interrupted)
+    options = {"objectives": ["macs", "params"], "algorithm": "random", "evals": 3, "models": ["net.py:small"]}
+    with pytest.raises(hwnas.SearchInterrupted, match="has 3 evaluations") as found:
+        hwnas.search(TINY, "torch", progress=False, **options)
+    assert len(found.value.study.evaluations) == 3
+    monkeypatch.setattr("sys.ps1", ">>> ", raising=False)
+    assert len(hwnas.search(TINY, "torch", progress=False, **options).evaluations) == 3
+
+
 def test_models_need_a_platform_and_are_looked_at_before_the_search():
     with pytest.raises(UsageError, match="models: expected a platform to measure them on"):
         hwnas.search(TINY, objectives=["macs", "params"], models=["net.py:small"], store=None, progress=False)

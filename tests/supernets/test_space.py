@@ -123,6 +123,7 @@ def test_configs_do_not_share_lists():
         {"k": [3, 3], "d": [1], "w": [0.65]},
         {"k": (3, 3), "d": 1, "w": 0.65, "r": 224, "wid": None},
         {"k": [3.0, 3], "d": [1], "w": [0.65], "r": [224]},
+        {"k": np.array([3, 3]), "d": np.int64(1), "w": [np.float64(0.65)], "r": np.array([224]), "wid": None},
     ],
 )
 def test_accepted_spellings(config):
