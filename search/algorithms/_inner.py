@@ -119,6 +119,16 @@ def penalised(F: FloatArray, limits: FloatArray, violation: FloatArray | float =
     return np.asarray(F + beyond[:, None], dtype=np.float64)
 
 
+def ranges(F: FloatArray) -> FloatArray:
+    """Return by how much each objective varies over ``F`` (n, n_obj), ``(n_obj,)``; of one that does not, its size.
+
+    So a corner that lies beyond the worst values by a part of it leaves a volume to dominate in every objective.
+    """
+    span, size = np.ptp(F, axis=0), np.abs(F).max(axis=0)
+    # Rounding may let what is the same for all vary by a little.
+    return np.asarray(np.where(span > 1e-12 * size, span, np.where(size > 0, size, 1.0)), dtype=np.float64)
+
+
 def _tournament(rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
     a, b = rng.integers(0, len(rank), size=(2, n))
     better = (rank[a] < rank[b]) | ((rank[a] == rank[b]) & (crowding[a] >= crowding[b]))

@@ -58,7 +58,7 @@ import numpy as np
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms import _published
 from hwnas.search.algorithms._design import expected, largest, sized
-from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
+from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised, ranges
 from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.algorithms._settings import choose, read_settings
 from hwnas.search.algorithms._surrogate import Surrogate
@@ -265,7 +265,7 @@ class DefaultLinas:
     def _reference(self) -> FloatArray:
         """A little beyond the worst values seen, so that the front's ends count; the limits where they are tighter."""
         _, F = self._evaluated()
-        worst = F.max(axis=0) + _MARGIN * np.ptp(F, axis=0)
+        worst = F.max(axis=0) + _MARGIN * ranges(F)
         return np.asarray(np.minimum(worst, self._problem.limits), dtype=np.float64)
 
     # --- going on from a state ----------------------------------------------------------------------------------------

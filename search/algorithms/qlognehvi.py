@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
-from hwnas.search.algorithms._inner import penalised
+from hwnas.search.algorithms._inner import penalised, ranges
 from hwnas.search.algorithms._local_search import climb
 from hwnas.search.algorithms._model_based import ModelBased
 from hwnas.search.algorithms._optional import optional
@@ -91,8 +91,9 @@ class Acquisition:
         from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
         from botorch.sampling.normal import SobolQMCNormalSampler
 
-        mean, scale = F.mean(axis=0), np.maximum(F.std(axis=0), 1e-12)
-        worst = np.minimum(F.max(axis=0) + _MARGIN * np.ptp(F, axis=0), self._problem.limits)
+        mean, spread = F.mean(axis=0), F.std(axis=0)
+        scale = np.where(spread > 1e-12 * np.abs(F).max(axis=0), spread, ranges(F))
+        worst = np.minimum(F.max(axis=0) + _MARGIN * ranges(F), self._problem.limits)
         features = torch.as_tensor(_features(self._problem.space, X))
         return qLogNoisyExpectedHypervolumeImprovement(
             model=self._fitted(features, torch.as_tensor((mean - F) / scale), np.abs(mean) / scale),

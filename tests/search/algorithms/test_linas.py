@@ -12,7 +12,7 @@ from hwnas import supernets
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms import linas
-from hwnas.search.algorithms._inner import Variation, crowding_distance, distinct, evolve, penalised
+from hwnas.search.algorithms._inner import Variation, crowding_distance, distinct, evolve, penalised, ranges
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._published import predictor_kinds
 from hwnas.search.algorithms._surrogate import Surrogate
@@ -49,6 +49,26 @@ def test_the_example_prints_what_its_docstring_says(capsys):
     example, printed = (textwrap.dedent(block) for block in re.findall(r"::\n\n((?: {4}.*\n|\n)+)", linas.__doc__))
     exec(compile(example, "linas.py", "exec"), {})
     assert capsys.readouterr().out == printed.rstrip() + "\n"
+
+
+@pytest.mark.slow
+def test_an_objective_that_is_the_same_for_all_hides_nothing_of_the_others():
+    def three(X):
+        return np.column_stack([zdt(X), np.full(len(X), 7.0)])
+
+    names, exact = ("first", "second", "third"), (None, None, lambda X: np.full(len(X), 7.0))
+    problem, settings = Problem(SPACE, names, exact=exact), {"inner_evals": 1500}
+    found = [search(settings, 40, seed, problem, three)[1][:, :2] for seed in range(4)]
+    # Without it 1.884; where no volume was left to improve, 1.754.
+    assert np.mean([hypervolume(F, [1.1, 2.2]) for F in found]) > 1.8
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, -75.0, 1e12, 1e-9, 0.1])
+def test_what_is_the_same_for_all_has_its_size_for_a_range(value):
+    F = np.column_stack([[1.0, 3.0, 2.0], np.full(3, value)])
+    F[1, 1] = np.nextafter(value, np.inf) if value else 0.0  # and rounding is no difference
+    assert ranges(F).tolist() == [2.0, pytest.approx(abs(value) or 1.0)]
+    assert (F.max(axis=0) + 0.01 * ranges(F) > F.max(axis=0)).all()
 
 
 @pytest.mark.slow
