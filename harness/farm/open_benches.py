@@ -56,18 +56,11 @@ class OpenBenches:
         Raises:
             MeasurementError: the environment or the platform's files are not those of the description.
         """
-        choice = ProtocolChoice.from_record(what.protocol)
         key = replace(what, protocol={}, wait_s=None).to_text()
         with self._lock:
             found = self._open.pop(key, None)
-        if found is not None and not choice.allows(found.bench.begin()):
-            found.bench.close()
-            found = None
-        if found is None:
+        if found is None or not self._serves(found, what):
             found = self._opened(what)
-        elif time.monotonic() - found.looked > _LOOK_S:
-            self._check(what, found.platform)
-            found.looked = time.monotonic()
         found.bench.on_progress = self._progress_of(what.device)
         with self._lock:
             self._open[key] = found
@@ -83,6 +76,25 @@ class OpenBenches:
                 if time.monotonic() - one.used > idle_s and one.platform.settings.device not in busy:
                     del self._open[key]
                     one.bench.close()
+
+    def _serves(self, found: OpenBench, what: MeasureDescription) -> bool:
+        """Return whether an open bench can measure what a description says; otherwise it is closed.
+
+        Raises:
+            MeasurementError: as ``get``.
+        """
+        serves = False
+        try:
+            serves = ProtocolChoice.from_record(what.protocol).allows(found.bench.begin())
+            if serves and time.monotonic() - found.looked > _LOOK_S:
+                serves = False
+                self._check(what, found.platform)
+                serves, found.looked = True, time.monotonic()
+        finally:
+            # One that nobody can find any more would hold its device for as long as this process lives.
+            if not serves:
+                found.bench.close()
+        return serves
 
     def _opened(self, what: MeasureDescription) -> OpenBench:
         platform = pinned(parse(what.platform))
