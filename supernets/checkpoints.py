@@ -97,11 +97,15 @@ def _reason(error: Exception) -> str:
     return "it cannot be unpickled" if "trust" in first else first
 
 
-def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
+def read_state_dict(file: str | Path, unchecked: frozenset[str] = frozenset()) -> Mapping[str, torch.Tensor]:
     """Return the state dict in ``file``, or the one under its key ``state_dict``.
 
     The last files are cached, since an evaluation extracts many sub-networks from one file. So the returned tensors
     must not be changed.
+
+    Args:
+        file: the file.
+        unchecked: the names of tensors that need not be finite real numbers.
 
     Raises:
         UsageError: as ``read_document``, or the content is not a state dict of tensors.
@@ -112,17 +116,17 @@ def read_state_dict(file: str | Path) -> Mapping[str, torch.Tensor]:
         missing = isinstance(error, FileNotFoundError)
         reason = "no such file" if missing else f"cannot be read ({getattr(error, 'strerror', None) or error})"
         raise UsageError(f"weights {str(file)!r}: {reason}") from None
-    return _read(str(file), digest)
+    return _read(str(file), digest, unchecked)
 
 
 @functools.lru_cache(maxsize=2)
-def _read(shown: str, digest: str) -> dict[str, torch.Tensor]:
+def _read(shown: str, digest: str, unchecked: frozenset[str]) -> dict[str, torch.Tensor]:
     with holding(shown, digest):
         found = read_document(shown)
     state = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(state, dict) or not tensors_by_name(state):
         raise UsageError(f"weights {shown!r}: expected a state dict of tensors")
-    check_weights(state, shown)
+    check_weights({key: tensor for key, tensor in state.items() if key not in unchecked}, shown)
     return state
 
 

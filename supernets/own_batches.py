@@ -16,6 +16,9 @@ from hwnas.supernets.supernet import SuperNetwork
 if TYPE_CHECKING:
     import torch
 
+# Dimensions of an output in which the entries of one vector lie: the last one, or all but the first of images.
+OF_IMAGES = 4
+
 Inputs: TypeAlias = "tuple[torch.Tensor, ...]"
 
 
@@ -106,6 +109,23 @@ def inputs_of(batch: Any, net: NamesInputs, what: str) -> Inputs:
         if net.one_batch and one.shape != example.shape:
             raise DataError(f"{what}: {name} is {_said(one)}; expected {_said(example)}: the model {net.one_batch}")
     return found
+
+
+def samples_of(batch: Inputs, net: NamesInputs) -> int:
+    """Return the number of samples of a batch: what is no input of one sample, such as a table, has none."""
+    return next((len(one) for one, example in zip(batch, net.examples, strict=True) if is_sample(example)), 1)
+
+
+def is_sample(example: torch.Tensor) -> bool:
+    """Return whether an example input is one of one sample, so that those of a batch lie in its first dimension."""
+    return tuple(example.shape[:1]) == (1,)
+
+
+def classes_last(output: torch.Tensor) -> torch.Tensor:
+    """Return scores with the classes last: they are the second dimension of images, as in torch's losses."""
+    if output.dim() <= 1:
+        return output.reshape(1, -1)
+    return output.movedim(1, -1) if output.dim() >= OF_IMAGES else output
 
 
 def _said(one: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -40,6 +40,7 @@ class WeightLayout:
         cut: returns the state dict of a config's module, made of slices of the shared tensors.
         spelling: maps all spellings of a key to one, since published files of the same super-network differ.
         trained: the keys of the tensors that are trained; ``None``: all but the statistics of batch-norms.
+        types: of tensors that are not of FP32; whole numbers keep theirs in any case.
     """
 
     supernet: str
@@ -47,6 +48,18 @@ class WeightLayout:
     cut: Callable[[Tensors, AnyConfig], dict[str, torch.Tensor]]
     spelling: Callable[[str], str] = str
     trained: frozenset[str] | None = None
+    types: Mapping[str, torch.dtype] = field(default_factory=dict)
+
+    def is_constant(self, key: str) -> bool:
+        """Return whether the tensor under ``key`` is never changed, as a mask, which may have infinite numbers."""
+        return not self.is_trained(key) and is_parameter(key)
+
+    @property
+    def unchecked(self) -> frozenset[str]:
+        """The keys of tensors that need not be finite real numbers."""
+        return frozenset(
+            key for key in self.shapes if self.is_constant(key) or (key in self.types and self.types[key].is_complex)
+        )
 
     def is_trained(self, key: str) -> bool:
         """Return whether the tensor under ``key`` is trained."""
@@ -79,6 +92,10 @@ class SharedWeights:
         """Return the trainable tensors, in the order of the keys."""
         return [tensor for tensor in self.tensors.values() if tensor.requires_grad]
 
+    def changing(self) -> list[tuple[str, torch.Tensor]]:
+        """Return the tensors that training changes, by their keys."""
+        return [(key, tensor) for key, tensor in self.tensors.items() if not self.layout.is_constant(key)]
+
     def save(self, path: str | Path) -> None:
         """Write a checkpoint ``{"state_dict": ..., "supernet": name}``, completely or not at all.
 
@@ -86,7 +103,7 @@ class SharedWeights:
             WorkError: a weight or a statistic is not finite.
             OutputError: it cannot be written.
         """
-        broken = not_finite(self.tensors.items())
+        broken = not_finite(self.changing())
         if broken is not None:
             raise WorkError(f"{path}: is not written: {broken} is not finite")
         state = {key: tensor.detach() for key, tensor in self.tensors.items()}
@@ -101,7 +118,8 @@ class SharedWeights:
         """
         from hwnas.supernets.checkpoints import read_state_dict
 
-        return cls(layout, {key: tensor.clone() for key, tensor in fitted(layout, read_state_dict(path), path).items()})
+        state = read_state_dict(path, layout.unchecked)
+        return cls(layout, {key: tensor.clone() for key, tensor in fitted(layout, state, path).items()})
 
 
 @runtime_checkable
@@ -118,7 +136,7 @@ class Trainable(SuperNetwork, Protocol):
 
 
 def fitted(layout: WeightLayout, state: Tensors, path: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file by the layout's keys, in its order; half precision is converted to FP32.
+    """Return the tensors of a file by the layout's keys, in its order; floating-point ones in the layout's precision.
 
     Raises:
         UsageError: keys are missing or unknown, or shapes differ; names the first three.
@@ -145,7 +163,9 @@ def fitted(layout: WeightLayout, state: Tensors, path: str | Path) -> dict[str, 
                 f"({len(keys)} in all)"
             )
     return {
-        key: found[spelled].float() if found[spelled].is_floating_point() else found[spelled]
+        key: found[spelled].to(layout.types.get(key, torch.float32))
+        if found[spelled].is_floating_point()
+        else found[spelled]
         for spelled, key in wanted.items()
     }
 

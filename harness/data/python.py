@@ -17,7 +17,15 @@ import numpy as np
 from hwnas.harness.data.argument import parse_argument
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import DataError, UsageError
-from hwnas.supernets.own_batches import NamesInputs, OwnBatches, digest_of, inputs_of, read
+from hwnas.supernets.own_batches import (
+    NamesInputs,
+    OwnBatches,
+    classes_last,
+    digest_of,
+    inputs_of,
+    read,
+    samples_of,
+)
 from hwnas.supernets.space import Config
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.training import Batch, TrainingOptions
@@ -62,7 +70,7 @@ class OwnTask:
         self._wanted: tuple[Batch, Any] | None = None
         self._batches = [self._tensors(one) for one in given.given]
         self.batches_per_epoch = len(self._batches)
-        samples = sum(len(batch[0]) for batch in self._batches)
+        samples = sum(samples_of(self.inputs(batch, {}), net) for batch in self._batches)
         self.note = f"{samples:,} samples in {len(self._batches)} batches of {name.partition(':')[2]}"
         self.defaults = TrainingOptions(
             steps=_EPOCHS * self.batches_per_epoch, lr=1e-4, optimizer="adam", weight_decay=0.0, clip=1.0,
@@ -98,6 +106,11 @@ class OwnTask:
     def imitates(self) -> bool:
         """Without a loss, sub-networks learn to do what the whole model does."""
         return self._given.loss is None
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """The model was trained, and its sub-networks are evaluated and exported with its statistics."""
+        return True
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Return the user's loss; without one, the difference to the whole model's outputs."""
@@ -140,4 +153,5 @@ def _mse(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 def _kl(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     from torch.nn.functional import cross_entropy
 
-    return cross_entropy(found.flatten(0, -2), wanted.flatten(0, -2).softmax(-1))
+    one, other = (classes_last(scores).flatten(0, -2) for scores in (found, wanted))
+    return cross_entropy(one, other.softmax(-1))

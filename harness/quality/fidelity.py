@@ -19,7 +19,17 @@ from hwnas.harness.quality.evaluated import EvaluatedQuality, Score
 from hwnas.harness.quality.quality import QualityOptions
 from hwnas.supernets.contents import SHOWN, Content
 from hwnas.supernets.errors import NotFiniteError, NotServedError, QualityError, suggestion
-from hwnas.supernets.own_batches import Inputs, NamesInputs, digest_of, inputs_of, read
+from hwnas.supernets.own_batches import (
+    OF_IMAGES,
+    Inputs,
+    NamesInputs,
+    classes_last,
+    digest_of,
+    inputs_of,
+    is_sample,
+    read,
+    samples_of,
+)
 from hwnas.supernets.space import Config, FloatArray
 from hwnas.supernets.supernet import HasOwnWeights, SuperNetwork
 
@@ -34,8 +44,6 @@ USES_WEIGHTS = True
 # As many inputs are drawn where none are given.
 _DRAWN = 32
 _SEED = 0
-# Dimensions of an output in which the entries of one vector lie: the last one, or all but the first of images.
-_OF_IMAGES = 4
 
 
 def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions) -> EvaluatedQuality:
@@ -50,7 +58,7 @@ def create(name: str, argument: str, net: SuperNetwork, options: QualityOptions)
         )
     batches, said, examples = _batches(name, spec, net)
     if options.subset is not None:
-        batches = batches[: options.subset] if net.one_batch else _first(batches, options.subset)
+        batches = batches[: options.subset] if net.one_batch else _first(batches, options.subset, net)
     return EvaluatedQuality(
         name=f"{name}:{argument}" if argument else name,
         metric=measure,
@@ -85,17 +93,18 @@ def _batches(name: str, spec: str, net: NamesInputs) -> tuple[list[Inputs], str,
         return _drawn(net), f"{_DRAWN} inputs drawn like the example's", {}
     found = read(spec, name)
     batches = [inputs_of(batch, net, f"{name}: {spec}") for batch in found.given]
-    count = len(batches) if net.one_batch else sum(len(batch[0]) for batch in batches)
+    count = len(batches) if net.one_batch else sum(samples_of(batch, net) for batch in batches)
     return batches, f"{count:,} inputs of {spec}", {"fidelity inputs": found.content}
 
 
-def _first(batches: Sequence[Inputs], count: int) -> list[Inputs]:
+def _first(batches: Sequence[Inputs], count: int, net: NamesInputs) -> list[Inputs]:
     """Return the first samples, in the batches in which they are."""
     kept, left = [], count
     for batch in batches:
         if left > 0:
-            kept.append(tuple(one[:left] for one in batch))
-            left -= len(batch[0])
+            pairs = zip(batch, net.examples, strict=True)
+            kept.append(tuple(one[:left] if is_sample(example) else one for one, example in pairs))
+            left -= samples_of(batch, net)
     return kept
 
 
@@ -130,12 +139,12 @@ def _cosine(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def _kl(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    logs, others = (_classes(one).log_softmax(-1) for one in (wanted, found))
+    logs, others = (classes_last(one).log_softmax(-1) for one in (wanted, found))
     return (logs.exp() * (logs - others)).sum(-1)
 
 
 def _top1(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    return 100.0 * (_classes(found).argmax(-1) == _classes(wanted).argmax(-1)).float()
+    return 100.0 * (classes_last(found).argmax(-1) == classes_last(wanted).argmax(-1)).float()
 
 
 def _vectors(output: torch.Tensor) -> torch.Tensor:
@@ -145,14 +154,7 @@ def _vectors(output: torch.Tensor) -> torch.Tensor:
     """
     if output.dim() <= 1 or output.numel() == len(output):
         return output.reshape(1, -1)
-    return output.flatten(1) if output.dim() >= _OF_IMAGES else output
-
-
-def _classes(output: torch.Tensor) -> torch.Tensor:
-    """Return scores with the classes last: they are the second dimension of images, as in torch's losses."""
-    if output.dim() <= 1:
-        return output.reshape(1, -1)
-    return output.movedim(1, -1) if output.dim() >= _OF_IMAGES else output
+    return output.flatten(1) if output.dim() >= OF_IMAGES else output
 
 
 _MEASURES: dict[str, Callable[[Any, Any], Any]] = {"cosine": _cosine, "kl": _kl, "top1": _top1}

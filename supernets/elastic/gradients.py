@@ -51,6 +51,6 @@ def by_gradients(net: ElasticModel, batches: Batches, loss: Callable[[Any, Any],
 def _add(sums: dict[Axis, FloatArray], axis: Axis, products: torch.Tensor, dim: int) -> None:
     others = [other for other in range(products.dim()) if other != dim]
     along = (products.sum(others) if others else products).numpy()
-    for leaf, part in per_leaf(axis, along):
+    for leaf, part in per_leaf(axis, along, np.sum):
         if leaf in sums:
-            sums[leaf] += part * (axis.size / leaf.size)
+            sums[leaf] += part

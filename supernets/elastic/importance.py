@@ -5,7 +5,7 @@ The order is fixed once, so that what a small sub-network keeps, a larger one ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -72,27 +72,32 @@ def ranked(scores: Mapping[Axis, FloatArray]) -> dict[Axis, IntArray]:
 def add(scores: dict[Axis, FloatArray], axis: Axis, along: FloatArray) -> None:
     """Add values along an axis, in units of their mean, to the scores of its leaves."""
     mean = along.mean() if along.size else 0.0
-    if mean > 0:
+    if 0 < mean < np.inf:  # a mask may be infinite
         for leaf, part in per_leaf(axis, along / mean):
             if leaf in scores:
                 scores[leaf] += part
 
 
-def per_leaf(axis: Axis, along: FloatArray) -> Iterator[tuple[Axis, FloatArray]]:
-    """Yield each leaf of an axis with the means of values over the entries of the axis that are its own."""
+def per_leaf(
+    axis: Axis, along: FloatArray, fold: Callable[..., FloatArray] = np.mean
+) -> Iterator[tuple[Axis, FloatArray]]:
+    """Yield each leaf of an axis with the means, or what ``fold`` makes, of values over the entries that are its own.
+
+    A leaf comes as often as it is in the axis.
+    """
     axis = axis.found()
     if axis.form == JOIN:
         start = 0
         for part in axis.parts:
             size = part.found().size
-            yield from per_leaf(part, along[start : start + size])
+            yield from per_leaf(part, along[start : start + size], fold)
             start += size
     elif axis.form == PRODUCT:
         sizes = [part.found().size for part in axis.parts]
         grid = along.reshape(sizes)
         for number, part in enumerate(axis.parts):
             others = tuple(other for other in range(len(sizes)) if other != number)
-            yield from per_leaf(part, grid.mean(axis=others))
+            yield from per_leaf(part, fold(grid, axis=others), fold)
     else:
         yield axis, along
 

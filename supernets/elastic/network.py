@@ -193,7 +193,9 @@ class ElasticModel(BlockCounts):
         from hwnas.supernets.checkpoints import assign, read_state_dict
 
         own = self._rebuilder.weights
-        state: Tensors = own if weights is None else fitted(self.layout, read_state_dict(weights), weights)
+        state: Tensors = own
+        if weights is not None:
+            state = fitted(self.layout, read_state_dict(weights, self.layout.unchecked), weights)
         return assign(self.module(config), self._cut(state, config))
 
     def stages(self, config: AnyConfig, batch: int, weights: str | None = None) -> tuple[Stage, ...]:
@@ -217,7 +219,8 @@ class ElasticModel(BlockCounts):
     def layout(self) -> WeightLayout:
         """The layout of its checkpoints: the model's own weights, by the model's names."""
         shapes = {name: tuple(tensor.shape) for name, tensor in self._rebuilder.weights.items()}
-        return WeightLayout(self.name, shapes, self._cut, trained=self.program.trained)
+        types = {name: tensor.dtype for name, tensor in self._rebuilder.weights.items()}
+        return WeightLayout(self.name, shapes, self._cut, trained=self.program.trained, types=types)
 
     def shared(self, weights: str | None = None, seed: int = 0) -> SharedWeights:  # noqa: ARG002 - nothing is drawn
         """Return the shared weights: the model's own, or those of the checkpoint ``weights``."""

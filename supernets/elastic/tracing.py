@@ -147,7 +147,7 @@ class _Recorder:
                 self._output(node)
         nodes = tuple(needed(self._nodes))  # models compute what a user does not read
         used = {node.target for node in nodes if node.op == WEIGHT}
-        trained = frozenset(name for name in used if isinstance(tensors[name], nn.Parameter))
+        trained = frozenset(name for name in used if _is_trained(tensors[name]))
         return Program(nodes, {name: weights[name] for name in sorted(used)}, trained, self._samples)
 
     def _add(self, node: fx.Node, op: str, target: str, args: Any = (), kwargs: Any = None) -> None:
@@ -282,6 +282,11 @@ def _input_names(exported: torch.export.ExportedProgram) -> dict[str, str]:
     positional, keywords = exported.call_spec.in_spec.children()
     nodes = exported.graph_signature.user_inputs[positional.num_leaves :]
     return dict(zip(map(str, nodes), keywords.context, strict=True))
+
+
+def _is_trained(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor is a parameter; one of whole numbers, as of indices, cannot be trained."""
+    return isinstance(tensor, nn.Parameter) and (tensor.is_floating_point() or tensor.is_complex())
 
 
 def _is_known(value: Any) -> bool:

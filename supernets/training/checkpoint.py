@@ -56,7 +56,7 @@ def write(file: str | Path, weights: SharedWeights, supernet: str, progressed: T
         WorkError: a weight, a statistic or the optimiser's state is not finite; the file is unchanged.
         OutputError: it cannot be written; the file is unchanged.
     """
-    broken = not_finite([*weights.tensors.items(), *optimizer_tensors(progressed.optimizer)])
+    broken = not_finite([*weights.changing(), *optimizer_tensors(progressed.optimizer)])
     if broken is not None:
         raise WorkError(f"{file}: is not written: {broken} is not finite")
     state: dict[str, torch.Tensor] = {key: tensor.detach() for key, tensor in weights.tensors.items()}

@@ -21,11 +21,12 @@ from hwnas.supernets.space import Config
 from hwnas.supernets.training import checkpoint
 from hwnas.supernets.training.checkpoint import TrainingState
 from hwnas.supernets.training.interruption import put_off
+from hwnas.supernets.training.modes import trained
 from hwnas.supernets.training.options import TrainingOptions
 from hwnas.supernets.training.same import begun_with, check_same
 from hwnas.supernets.training.sampling import Sampling
 from hwnas.supernets.training.schedule import learning_rate
-from hwnas.supernets.training.task import AccompaniedTask, Batch, ImitatingTask, SoftTask, TrainingTask
+from hwnas.supernets.training.task import AccompaniedTask, Batch, SoftTask, TrainingTask
 from hwnas.supernets.writing import is_stream, write_file
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ CHECKPOINT_S = 60.0
 
 # The loss that is shown is the mean over about this many steps.
 _MEMORY = 50
+# What torch says where a batch-norm has nothing to take a mean of.
+_ONE_VALUE = "more than 1 value per channel"
 # Streams of random numbers that follow from the seed.
 _ORDER, _SUBNETWORKS, _TORCH = range(3)
 
@@ -233,10 +236,15 @@ class _Run:
     def _outputs(self, config: Config, batch: Batch) -> Any:
         import torch
 
-        module = self._net.module(config).train()
-        if isinstance(self._task, ImitatingTask) and self._task.imitates:
-            _stop_dropout(module)
-        return torch.func.functional_call(module, self._weights.state(config), self._task.inputs(batch, config))
+        module = trained(self._net.module(config), self._task)
+        try:
+            return torch.func.functional_call(module, self._weights.state(config), self._task.inputs(batch, config))
+        except ValueError as error:
+            if _ONE_VALUE not in str(error):
+                raise
+            raise UsageError(
+                f"{self._task.name}: a batch has one sample, and the network's batch-norms are trained on several"
+            ) from error
 
     def _loss(self, outputs: Any, batch: Batch, teacher: Any) -> torch.Tensor:
         share = self._options.distillation
@@ -256,10 +264,10 @@ class _Run:
 
     def _check(self) -> None:
         """Raise ``WorkError`` if something is not finite after this step."""
-        weights, optimizer = self._weights.tensors, self._optimizer.state_dict()
-        broken = not_finite([*weights.items(), *checkpoint.optimizer_tensors(optimizer)])
+        weights, optimizer = self._weights.changing(), self._optimizer.state_dict()
+        broken = not_finite([*weights, *checkpoint.optimizer_tensors(optimizer)])
         if broken is not None:
-            gradients = ((f"the gradient of {key}", one.grad) for key, one in weights.items() if one.grad is not None)
+            gradients = ((f"the gradient of {key}", one.grad) for key, one in weights if one.grad is not None)
             raise self._diverged(f"{not_finite(gradients) or broken} is not finite")
 
     def _diverged(self, what: str) -> WorkError:
@@ -311,15 +319,6 @@ def _optimizer(options: TrainingOptions, parameters: list[torch.Tensor]) -> torc
     if options.optimizer == "adam":
         return torch.optim.AdamW(groups, lr=options.lr, betas=(options.momentum, 0.999))
     return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum, nesterov=options.momentum > 0)
-
-
-def _stop_dropout(module: torch.nn.Module) -> None:
-    """Set the layers that drop what goes through them at random to evaluation."""
-    from torch.nn.modules import dropout
-
-    for layer in module.modules():
-        if isinstance(layer, dropout._DropoutNd):  # noqa: SLF001 - what torch's layers of dropout have in common
-            layer.eval()
 
 
 def _detached(outputs: Any) -> Any:

@@ -79,6 +79,21 @@ class ImitatingTask(TrainingTask, Protocol):
 
 
 @runtime_checkable
+class KeepingTask(TrainingTask, Protocol):
+    """A task whose networks are used with the batch-norm statistics that the shared weights have.
+
+    Those that training in mini-batches leaves there are averages over sub-networks and no sub-network's own, so that
+    they would have to be set anew on data before each sub-network is used.
+
+    Attributes:
+        keeps_statistics: batch-norms normalise by these statistics in training too, and do not change them.
+    """
+
+    @property
+    def keeps_statistics(self) -> bool: ...
+
+
+@runtime_checkable
 class KnownTask(TrainingTask, Protocol):
     """A task that can identify its data by digests, so that a training is resumed with the same data only."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 import hwnas
 from hwnas import supernets
 from hwnas.harness import data, quality
+from hwnas.harness.data import python
 from hwnas.harness.quality import QualityOptions
 from hwnas.supernets.errors import DataError, QualityError, UsageError
 from hwnas.supernets.training import TrainingOptions
@@ -170,3 +172,78 @@ def test_the_model_is_run_once_for_all_sub_networks_of_a_step(net, file, tmp_pat
     task._whole.register_forward_hook(lambda *_: ran.append(1))
     train(net, task, replace(task.defaults, steps=3, samples=2), tmp_path / "w.pth")
     assert len(ran) == 3
+
+
+class _Own(nn.Module):
+    """A model with weights that are no ordinary ones, and inputs without samples before those that have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 32), nn.Linear(32, 5)
+        self.places = nn.Parameter(torch.arange(3), requires_grad=False)
+        self.register_buffer("mask", torch.tensor([0.0, -math.inf, 0.0]))
+        self.register_buffer("turns", torch.polar(torch.ones(5), torch.arange(5.0)))
+
+    def forward(self, scale, table, x):
+        share = (table[self.places].mean(1) + self.mask).softmax(0).max()
+        y = self.last(torch.relu(self.first(x) * scale)) * share
+        return (y * self.turns).abs() + y
+
+
+_THREE = """
+import torch
+
+def three():
+    rng = torch.Generator().manual_seed(0)
+    return [(torch.tensor(2.0).double(), torch.rand(3, 7).double(), torch.randn(4, 8, generator=rng).double())] * 3
+"""
+
+
+@pytest.fixture
+def unordinary(file):
+    torch.manual_seed(0)
+    file.write_text(_THREE)
+    module = _Own().double()
+    module.register_buffer("turns", module.turns.to(torch.complex128))
+    return hwnas.elastic(module, (torch.tensor(2.0).double(), torch.rand(3, 7).double(), torch.rand(1, 8).double()))
+
+
+def test_models_with_unordinary_weights_and_inputs_are_trained_and_read(unordinary, file, tmp_path):
+    task = data.get(f"python:{file}:three", unordinary)
+    assert task.note.startswith("12 samples in 3 batches")
+    train(unordinary, task, replace(task.defaults, steps=4, lr=1e-3), tmp_path / "w.pth")
+    source = quality.get(f"fidelity:{file}:three", unordinary, QualityOptions(str(tmp_path / "w.pth"), subset=6))
+    (score,) = source.scores(unordinary.space.largest())
+    assert (score.n, score.value) == (6, pytest.approx(1, abs=0.05))
+    module = unordinary.build(unordinary.space.decode(unordinary.space.smallest())[0], str(tmp_path / "w.pth"))
+    assert module(*unordinary.examples).dtype == torch.float64
+
+
+def test_batch_norms_keep_the_models_statistics(file, tmp_path):
+    """Averages over all sub-networks would be nobody's own: without them, not even the largest is what it was."""
+    file.write_text("import torch\n\ndef some():\n    return [torch.randn(n, 8) + 3 for n in (6, 1, 6)]\n")
+    layers = nn.Sequential(nn.Linear(8, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 5))
+    layers.train()
+    with torch.no_grad():
+        for _ in range(50):
+            layers(torch.randn(64, 8) + 3)
+    net = hwnas.elastic(layers.eval(), torch.rand(1, 8))
+    task = data.get(f"python:{file}:some", net)
+    train(net, task, replace(task.defaults, steps=30, lr=1e-9), tmp_path / "w.pth")
+    source = quality.get(f"fidelity:{file}:some", net, QualityOptions(str(tmp_path / "w.pth")))
+    assert source.evaluate(net.space.largest())[0] == pytest.approx(1, abs=1e-4)
+    state = net.shared(str(tmp_path / "w.pth")).tensors
+    assert torch.equal(state["1.running_mean"], layers[1].running_mean)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes"), [((6,), (1, 6)), ((6, 5), (6, 5)), ((2, 3, 5), (6, 5)), ((2, 5, 3, 4), (24, 5))]
+)
+def test_scores_of_classes_are_compared_over_classes(shape, classes):
+    """Those of images lie in the second dimension, as in torch's losses and in what fidelity compares."""
+    from torch.nn.functional import cross_entropy
+
+    found, wanted = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    one, other = (x.movedim(1, -1) if len(shape) == 4 else x for x in (found, wanted))
+    expected = cross_entropy(one.reshape(classes), other.reshape(classes).softmax(1))
+    torch.testing.assert_close(python._kl(found, wanted), expected)

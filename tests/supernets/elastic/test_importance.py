@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from hwnas import supernets
+from hwnas.supernets.elastic import gradients
 from hwnas.supernets.elastic.activations import by_activations
 from hwnas.supernets.elastic.axes import Axis, join, product
 from hwnas.supernets.elastic.importance import by_weights, kept, per_leaf
@@ -109,6 +110,15 @@ def test_means_over_the_parts_of_an_axis():
     assert found[heads].tolist() == [2, 5]
     assert found[size].tolist() == [2.5, 3.5, 4.5]
     assert found[other].tolist() == [10, 20]
+
+
+def test_sums_over_the_parts_of_an_axis():
+    """A concatenation's parts count with their own entries, however many the others have."""
+    heads, size, other = Axis(2), Axis(3), Axis(2)
+    products = torch.tensor([[1.0, 2, 3, 4, 5, 6, 10, 20], [0, 0, 0, 0, 0, 0, 0, 1]])
+    sums = {axis: np.ones(axis.size) for axis in (heads, size, other)}
+    gradients._add(sums, join([product([heads, size]), other]), products, 1)
+    assert [one.tolist() for one in sums.values()] == [[7, 16], [6, 8, 10], [11, 22]]
 
 
 def test_the_largest_weights_stay():

@@ -339,3 +339,15 @@ def test_time_is_counted_over_all_runs(tmp_path):
 def test_a_device_that_there_is_none_of_is_refused(tmp_path, device):
     with pytest.raises(UsageError, match=rf"device '{device}': this machine has cpu"):
         trained(tmp_path / "w.pt", device=device)
+
+
+class _OneByOne(Points):
+    """Each batch is a single sample."""
+
+    def batches(self, rng, start=0):
+        return ((batch[0][:1], batch[1][:1]) for batch in super().batches(rng, start))
+
+
+def test_a_batch_of_one_sample_is_refused_where_batch_norms_are_trained(tmp_path):
+    with pytest.raises(UsageError, match="a batch has one sample, and the network's batch-norms"):
+        train(Sorter(), _OneByOne(), OPTIONS, tmp_path / "w.pth")
