@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from hwnas.supernets.errors import UsageError, suggestion
 _COMMON = {"preset": "default", "initial": None}
 # What settings were called in earlier versions.
 _FORMER = {"optimism": "kappa"}
+# Of these there may be none; of everything else that is counted there is at least one.
+_MAY_BE_0 = frozenset({"first", "generations", "inner_evals", "train"})
 
 
 def read_settings(
@@ -47,13 +50,30 @@ def choose(name: str, key: str, value: str, among: Mapping[str, Any]) -> Any:
 
 
 def _as(name: str, key: str, value: Any, default: Any) -> Any:
-    """Read ``value`` as the type of ``default``."""
+    """Read ``value`` as the type of ``default``; raises ``UsageError`` of another one, and of a count that is none."""
     kind = type(default)
-    if default is None or isinstance(value, kind):
+    if default is None:
         return value
     try:
-        if kind is bool:
-            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
-        return kind(value)
-    except (KeyError, TypeError, ValueError):
+        read = _read(value, kind)
+    except (KeyError, OverflowError, TypeError, ValueError):
         raise UsageError(f"{name}: {key}: expected {kind.__name__} like {default!r}, got {value!r}") from None
+    least = 0 if key in _MAY_BE_0 else 1
+    if kind is int and read < least:
+        raise UsageError(f"{name}: {key}: expected {least} or more, got {value!r}")
+    return read
+
+
+def _read(value: Any, kind: type) -> Any:
+    read: Any
+    if isinstance(value, kind):
+        read = value
+    elif kind is bool:
+        read = {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+    else:
+        read = kind(value)
+    if isinstance(value, float) and read != value:
+        raise ValueError("not a number, or it has a fraction")
+    if kind is float and not math.isfinite(read):
+        raise ValueError("not finite")
+    return read

@@ -10,6 +10,7 @@ import numpy as np
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._pymoo import DEFAULTS, PAPER, PymooSearch, directions
 from hwnas.search.algorithms._settings import read_settings
+from hwnas.supernets.errors import UsageError
 
 SUMMARY = "MOEA/D: one scalar problem per reference direction, neighbours mate; two objectives or more"
 MIN_OBJECTIVES = 2
@@ -26,6 +27,8 @@ def create(name: str, problem: Problem, evals: int, rng: np.random.Generator, se
 
     defaults = {**DEFAULTS, "neighbours": 20, "neighbour_mating": 0.9}
     read = read_settings(name, settings, defaults, {**PAPER, "population": 20})
+    if read["population"] < 2:
+        raise UsageError(f"{name}: population: expected 2 or more, since neighbours mate, got {read['population']}")
     along = directions(problem.n_obj, int(read["population"]))
     neighbours = min(int(read["neighbours"]), len(along))
 

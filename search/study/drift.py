@@ -60,9 +60,10 @@ class Drift:
             key: of the sub-network.
             value: of it.
             beside: what was measured in the same batch.
-            interval: of the value, at 95 % confidence; ``None``: it is not known.
+            interval: of the value, at 95 % confidence; ``None``: it is not known. One without an end says nothing of
+                the noise.
         """
-        if interval is not None and 0 < value < math.inf:
+        if interval is not None and 0 < value < math.inf and all(map(math.isfinite, interval)):
             self._errors.append(standard_error(*interval) / value)
         batch = self._batches.setdefault(tuple(sorted(beside.items())), len(self._batches))
         for name, one in {**beside, key: value}.items():

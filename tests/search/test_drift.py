@@ -51,6 +51,19 @@ def test_a_machine_that_drifts_ranks_as_it_should(seed):
     assert np.std(np.log(freed) - np.log(true)) < 0.02 < np.std([np.log(raw[key] / truth[key]) for key in keys])
 
 
+@pytest.mark.parametrize("interval", [(9.0, np.inf), (-np.inf, np.inf), (np.nan, np.nan)])
+def test_an_interval_without_an_end_says_nothing_of_the_noise(interval):
+    """Most values of a high percentile have such a one; the drift is freed from all the same."""
+    told, silent = Drift(), Drift()
+    for batch, key in enumerate("abcdef"):
+        slower = 1.1**batch
+        told.learn(key, 10.0 * slower, {"anchor": 5.0 * slower}, interval)
+        silent.learn(key, 10.0 * slower, {"anchor": 5.0 * slower})
+    assert [told.value(key, np.nan) for key in "abcdef"] == [silent.value(key, np.nan) for key in "abcdef"]
+    assert told.value("f", np.nan) == pytest.approx(10.0, rel=0.01)
+    assert told.noise == silent.noise
+
+
 def test_a_machine_that_does_not_drift_loses_nothing():
     drift, truth, raw = simulated(np.random.default_rng(1), drift_sd=0.0, noise_sd=0.005)
     errors = np.array([[np.log(drift.value(key, np.nan) / truth[key]), np.log(raw[key] / truth[key])] for key in truth])

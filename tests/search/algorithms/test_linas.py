@@ -263,3 +263,29 @@ def test_settings_are_read_from_text():
     assert len(asked[0]) == 6
     with pytest.raises(UsageError, match="first: expected int like 12, got 'many'"):
         search({"first": "many"})
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "said"),
+    [
+        ("linas", "batch", 0, "batch: expected 1 or more, got 0"),
+        ("linas", "population", "-1", "population: expected 1 or more, got '-1'"),
+        ("linas", "first", -1, "first: expected 0 or more, got -1"),
+        ("linas", "batch", 2.5, "batch: expected int like 4, got 2.5"),
+        ("linas", "batch", float("inf"), "batch: expected int like 4, got inf"),
+        ("linas", "kappa", float("nan"), "kappa: expected float like 1.0, got nan"),
+        ("predict-once", "population", 0, "population: expected 1 or more, got 0"),
+        ("nsga2", "population", 0, "population: expected 1 or more, got 0"),
+        ("moead", "population", 1, "population: expected 2 or more, since neighbours mate, got 1"),
+    ],
+)
+def test_a_count_that_is_none_is_refused(name, key, value, said):
+    """It ended in a library's error, in a search that never ended, or in one that was short without a word."""
+    with pytest.raises(UsageError, match=f"^{name}: {said}$"):
+        algorithms.create(name, Problem(SPACE, ("first", "second")), 20, np.random.default_rng(0), {key: value})
+
+
+def test_what_may_be_none_and_whole_numbers_of_any_kind_are_read():
+    for value in (0, "0", 0.0, np.int64(0)):
+        asked, _ = search({"first": value, "batch": 2.0, "inner_evals": 200}, evals=8)
+        assert len(np.concatenate(asked)) == 8
