@@ -20,6 +20,7 @@ from hwnas.harness.store import Store
 from hwnas.search.comparison.together import measured_together
 from hwnas.search.processes import side_by_side
 from hwnas.search.study.conclusion import is_whole
+from hwnas.search.study.continued import part
 from hwnas.search.study.plan import preview
 from hwnas.search.study.result import Study
 from hwnas.search.study.run import search
@@ -97,8 +98,7 @@ class Search:
         Raises:
             ChangedError: a file was changed since it was looked at.
         """
-        name = self.study(run, files)
-        there = store.study(name)
+        name, there = part(store, self.study(run, files), self.evals)
         net = supernets.get(self.problem.supernet)
         study = load(store, name, net) if there is not None and there.evaluations >= self.evals else None
         if study is None or not is_whole(study, _FINAL):
@@ -191,7 +191,7 @@ def _side_by_side(tasks: Sequence[_Task], bench: Workspace, store: Store) -> Ite
     records = {one.name: one.evaluations for one in store.studies()}
     left = []
     for task in tasks:
-        if records.get(task.search.study(task.run, task.examined.files), 0) >= task.search.evals:
+        if records.get(task.search.study(task.run, task.examined.files), 0) == task.search.evals:
             yield task
         else:
             left.append(task)

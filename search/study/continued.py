@@ -18,7 +18,7 @@ from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
-    from hwnas.harness.store import Store
+    from hwnas.harness.store import Store, StudyRecord
 
 
 def continued(
@@ -45,13 +45,30 @@ def continued(
     """
     if store is None:
         return search(net, platform, progress=progress, **options)
-    name = _name(net, platform, store, part_of, options)
-    there = store.study(name)
+    name, there = part(store, _name(net, platform, store, part_of, options), options["evals"])
     if there is not None and there.evaluations >= options["evals"]:
         study = load(store, name, net)
         if is_whole(study, options.get("final_front")):
             return study
     return search(net, platform, store=store, study=name, resume=there is not None, progress=progress, **options)
+
+
+def part(store: Store, name: str, evals: int) -> tuple[str, StudyRecord | None]:
+    """Return the name of a study that is a part of something larger, and the study where it is there.
+
+    Where somebody has resumed it for more evaluations, another takes its place, with a number behind the name: parts
+    are compared at as many.
+
+    Args:
+        store: where it is kept.
+        name: of the first.
+        evals: how many evaluations it is to have.
+    """
+    tried, number = name, 1
+    while (there := store.study(tried)) is not None and there.evaluations > evals:
+        number += 1
+        tried = f"{name}-{number}"
+    return tried, there
 
 
 def _name(

@@ -270,6 +270,22 @@ def test_a_seed_before_those_that_were_compared_already_is_compared_with_them(dr
     assert time_s.keys() == {"measure", "search", "total"}
 
 
+def test_searches_that_somebody_has_resumed_for_more_are_not_compared_with_shorter_ones(drifting, tmp_path):
+    problem = {"objectives": ["measured", "params"]}
+    with Store.open(str(tmp_path / "s.db")) as store:
+        first = compare(NET, algorithms=["random"], seeds=2, evals=5, store=store, **problem)
+        longer = search(NET, algorithm="random", seed=1, evals=8, store=store, resume=True, **problem)
+        assert longer.name in {run.name for run in first.studies[Contestant("random")]}
+        for _ in range(2):
+            found = compare(NET, algorithms=["random"], seeds=2, evals=5, store=store, **problem)
+            runs = found.studies[Contestant("random")]
+            assert [len(run.archive) for run in runs] == [5, 5]
+            assert [run["evaluations"] for run in found.to_json()["algorithms"][0]["runs"]] == [5, 5]
+            assert [run.name for run in runs] == [first.studies[Contestant("random")][0].name, f"{longer.name}-2"]
+        assert len(store.studies()) == 3
+        assert store.study(longer.name).evaluations == 8
+
+
 def test_a_search_all_of_whose_evaluations_failed_takes_nothing_from_the_others(monkeypatch):
     provider = SimpleNamespace(create=lambda name, sources: Measured())
     monkeypatch.setitem(objectives.registry._providers, "measured", provider)
