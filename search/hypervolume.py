@@ -12,7 +12,7 @@ from hwnas.supernets.space import BoolArray, FloatArray
 
 
 def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
-    """Return the volume dominated by ``points`` within ``reference``.
+    """Return the volume dominated by ``points`` within ``reference``, the same to the last digit in whatever order.
 
     Args:
         points: ``(n, m)``, minimised. Rows that are not finite (failed evaluations) and rows that are not below the
@@ -34,6 +34,10 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
         return 0.0
     if len(corner) == 1:
         return float(corner[0] - inside.min())
+    if len(corner) > 2:
+        # Beyond two objectives, sums are rounded otherwise in another order: of two searches with the same front, one
+        # would be ahead.
+        inside = np.unique(inside, axis=0)
     return float(moocore.hypervolume(inside, ref=corner))
 
 

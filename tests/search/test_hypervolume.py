@@ -42,6 +42,14 @@ def test_closed_forms():
     assert hypervolume(np.stack([x, 1 - x], axis=1), [1.0, 1.0]) == pytest.approx(0.5, abs=1.0 / n)
 
 
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5])
+def test_the_order_of_points_changes_no_digit(m, rng):
+    """Two searches that end with one front tie, whichever found what first."""
+    for points in (rng.random((12, m)), rng.integers(0, 6, size=(12, m)) / 7.0):
+        found = {hypervolume(points[rng.permutation(12)], np.full(m, 1.1)) for _ in range(20)}
+        assert len(found) == 1
+
+
 def test_failed_and_outside_points_dominate_nothing():
     assert hypervolume([[np.nan, 0.0], [5.0, 0.0], [3.0, 1.0]], [3.0, 3.0]) == 0.0
     assert hypervolume(np.zeros((0, 2)), [1.0, 1.0]) == 0.0
