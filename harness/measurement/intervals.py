@@ -21,6 +21,14 @@ def half_width(confidence: float = CONFIDENCE) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
+@lru_cache
+def half_width_of_mean(n: int) -> float:
+    """Return half the width of a mean's 95 % interval, in standard errors that ``n >= 2`` values tell (Student's t)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+
+
 def standard_error(low: Numbers, high: Numbers, confidence: float = CONFIDENCE) -> Numbers:
     """Return the standard error of a value with the interval from ``low`` to ``high``, of numbers or arrays of them."""
     return (high - low) / (2 * half_width(confidence))

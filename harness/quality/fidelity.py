@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.harness.data.argument import parse_argument
-from hwnas.harness.measurement.intervals import half_width
+from hwnas.harness.measurement.intervals import half_width_of_mean, wilson
 from hwnas.harness.quality.evaluated import EvaluatedQuality, Score
 from hwnas.harness.quality.quality import QualityOptions
 from hwnas.supernets.contents import SHOWN, Content
@@ -129,6 +129,23 @@ def _like(one: torch.Tensor, shape: Sequence[int], rng: torch.Generator) -> torc
     return one.reshape(-1)[torch.randint(one.numel(), shape, generator=rng)]
 
 
+def _interval(values: FloatArray, per_cent: bool) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of values, one for each sample; nan where a single one tells of none.
+
+    Args:
+        values: ``(n,)``.
+        per_cent: of how much of a sample they agree.
+    """
+    if per_cent and np.isin(values, (0.0, 100.0)).all():
+        # Of a proportion: where all agree, their deviation of 0 would say that all others do too.
+        low, high = wilson(float(values.mean()) / 100, len(values))
+        return 100 * low, 100 * high
+    if len(values) < 2:
+        return math.nan, math.nan
+    half = half_width_of_mean(len(values)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
 # --- measures --------------------------------------------------------------------------------------------------------
 
 
@@ -186,9 +203,7 @@ class _Fidelity:
         outputs = self._outputs(self.net.build(config, self.weights))
         pairs = zip(outputs, self._wanted, strict=True)
         values = np.concatenate([self._per_sample(found, wanted) for found, wanted in pairs])
-        half = half_width() * values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-        mean = float(values.mean())
-        return Score(mean, mean - half, mean + half, len(values))
+        return Score(float(values.mean()), *_interval(values, self.measure is _top1), len(values))
 
     def _outputs(self, module: torch.nn.Module) -> list[torch.Tensor]:
         import torch

@@ -17,7 +17,7 @@ import numpy as np
 from hwnas.backends.outputs import check_finite
 from hwnas.harness.data.argument import parse_argument, whole_number
 from hwnas.harness.data.text import LanguageModel, language_model, tokeniser_of, window_of, windows_needed
-from hwnas.harness.measurement.intervals import half_width
+from hwnas.harness.measurement.intervals import half_width_of_mean
 from hwnas.harness.quality.evaluated import EvaluatedQuality
 from hwnas.harness.quality.quality import QualityOptions, QualityProgress, Score
 from hwnas.supernets.contents import Content
@@ -141,7 +141,7 @@ def corpus_perplexity(losses: FloatArray, counts: IntArray) -> tuple[float, floa
         return _exp(mean), math.nan, math.nan
     # The error of a ratio of two sums (Cochran, 1977).
     error = math.sqrt(float(np.var(losses - mean * counts, ddof=1)) / len(losses)) / float(counts.mean())
-    half = half_width() * error
+    half = half_width_of_mean(len(losses)) * error
     return _exp(mean), _exp(mean - half), _exp(mean + half)
 
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 import hwnas
 from hwnas import supernets
 from hwnas.harness import data, quality
 from hwnas.harness.data import python
+from hwnas.harness.measurement.intervals import wilson
 from hwnas.harness.quality import QualityOptions
 from hwnas.supernets.errors import DataError, QualityError, UsageError
 from hwnas.supernets.training import TrainingOptions
@@ -68,6 +70,27 @@ def test_the_whole_model_agrees_with_itself(net, file, measure, best):
     assert (least.value > whole.value) == (measure == "kl")
     assert whole.n == 8
     assert least.low <= least.value <= least.high
+
+
+def test_of_classes_that_agree_on_a_few_samples_more_may_not(net, file):
+    """The deviation of eight that agree is 0, and would call the value exact."""
+    (whole,) = quality.get(f"fidelity:{file}:inputs,measure=top1", net).scores(net.space.largest())
+    assert (whole.low, whole.high) == pytest.approx(tuple(100 * end for end in wilson(1.0, 8)))
+    assert whole.low < 70
+    (same,) = quality.get(f"fidelity:{file}:inputs,measure=kl", net).scores(net.space.largest())
+    assert (same.low, same.high) == pytest.approx((0.0, 0.0), abs=1e-5)
+
+
+def test_the_interval_of_few_samples_is_students(net, file):
+    source = quality.get(f"fidelity:{file}:inputs", net)
+    (least,) = source.scores(net.space.smallest())
+    whole, module = (net.build(config) for config in net.space.decode(_ends(net)))
+    rng = torch.Generator().manual_seed(0)
+    x = torch.cat([torch.rand(5, 8, generator=rng), torch.rand(3, 8, generator=rng)])
+    with torch.no_grad():
+        each = torch.cosine_similarity(whole(x).double(), module(x).double(), dim=-1).numpy()
+    expected = stats.t.interval(0.95, 7, each.mean(), stats.sem(each))
+    assert (least.low, least.high) == pytest.approx(expected, abs=1e-5)
 
 
 def test_cosine_is_the_mean_over_samples(net, file):

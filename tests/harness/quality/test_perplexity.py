@@ -85,6 +85,14 @@ def test_the_interval_is_that_of_means_of_windows():
     assert math.isnan(corpus_perplexity(np.array([3.0]), np.array([2]))[1])
 
 
+@pytest.mark.parametrize("windows", [2, 3, 6, 30])
+def test_intervals_of_few_windows_hold_the_truth_as_often_as_of_many(windows):
+    rng = np.random.default_rng(windows)
+    drawn = (corpus_perplexity(rng.normal(320, 10, windows), np.full(windows, 100)) for _ in range(2000))
+    held = np.mean([low <= math.exp(3.2) <= high for _, low, high in drawn])
+    assert held == pytest.approx(0.95, abs=0.02)
+
+
 @pytest.mark.slow
 def test_some_windows_are_enough_while_a_search_goes_on(text, weights, tmp_path):
     from hwnas.harness.store import Store
