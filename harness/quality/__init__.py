@@ -6,20 +6,28 @@ sub-networks on data sets ``USES_WEIGHTS = True`` and has ``create(name, argumen
 ``QualityOptions``; ``hwnas.harness.quality.evaluated.EvaluatedQuality`` does the rest for it. ``BRIEF = 2000`` says how
 many of its examples are enough while a search goes on; what may be on its front is evaluated on all of them at its end.
 ``ON_BACKENDS = True`` says that it takes ``backend=`` and ``precision=`` behind its argument, see ``deployed``.
+``SETS_STATISTICS = True`` says that batch-norm statistics of the networks that it tests are set on its data, see
+``tested``.
 ``SPELLED`` ("images:PATH") and ``SUMMARY`` (one line) are what ``hwnas qualities`` lists. ``get``
 takes a function of the caller's own in place of a spec as well, see ``hwnas.harness.quality.own``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from hwnas.harness.quality.evaluated import EvaluatedQuality
 from hwnas.harness.quality.own import OwnQuality, QualityChoice, own
 from hwnas.harness.quality.quality import FunctionQuality, Quality, QualityOptions, QualityProgress, qualities, scored
 from hwnas.harness.quality.serving import joined, serving
 from hwnas.supernets.errors import NotServedError, QualityError
 from hwnas.supernets.registry import Registry
+from hwnas.supernets.space import Config
 from hwnas.supernets.supernet import SuperNetwork
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "FunctionQuality",
@@ -35,6 +43,7 @@ __all__ = [
     "qualities",
     "registry",
     "scored",
+    "tested",
 ]
 
 registry = Registry(
@@ -97,6 +106,18 @@ def deployed(spec: str | None, backend: str, precision: str) -> str | None:
     if spec is None or not _declared(spec, "ON_BACKENDS", False):
         return None
     return f"{spec},backend={backend},precision={precision}"
+
+
+def tested(spec: str, net: SuperNetwork, options: QualityOptions) -> Callable[[Config], torch.nn.Module] | None:
+    """Return what makes the networks that a source tests, as it tests them; ``None``: they are as ``net`` builds them.
+
+    Raises:
+        UnknownNameError, QualityError, DataError: as ``get``.
+    """
+    if not _declared(spec, "SETS_STATISTICS", False):
+        return None
+    made = get(spec, net, options)
+    return made.network if isinstance(made, EvaluatedQuality) else None
 
 
 def _declared(spec: str, what: str, default: Any) -> Any:

@@ -118,7 +118,7 @@ class Tester:
 
     def __call__(self, config: Config) -> Score:
         """Return the score of the sub-network of ``config``; raises ``NotFiniteError`` if its logits are not finite."""
-        module, side = self._module(config), self._net.resolution(config)
+        module, side = self.network(config), self._net.resolution(config)
         found = self._accuracy(module, side)
         if self._deployment is None:
             return found.score()
@@ -128,10 +128,10 @@ class Tester:
 
     def accuracy(self, config: Config) -> Accuracy:
         """Return which images the sub-network of ``config`` classifies correctly in torch, fp32."""
-        return self._accuracy(self._module(config), self._net.resolution(config))
+        return self._accuracy(self.network(config), self._net.resolution(config))
 
-    def _module(self, config: Config) -> torch.nn.Module:
-        """Return the sub-network with recalibrated batch-norm statistics."""
+    def network(self, config: Config) -> torch.nn.Module:
+        """Return the sub-network with recalibrated batch-norm statistics, where there are images for that."""
         import torch
 
         module = self._net.build(config, needed_weights("accuracy", self._options))

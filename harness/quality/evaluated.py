@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from hwnas.supernets.plug_ins import FAILURES, blamed
 from hwnas.supernets.space import Config, FloatArray
 from hwnas.supernets.supernet import SuperNetwork, own_weights
 from hwnas.supernets.values import fault
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["EvaluatedQuality", "Score", "needed_weights"]
 
@@ -38,6 +42,8 @@ class EvaluatedQuality:
         beside: digests of files beside the weights that sub-networks need ("subwords").
         weights_needed: without weights there is no score; otherwise sub-networks have random ones then.
         here_only: the workers of a farm cannot evaluate it.
+        network: makes the network of a config that is tested, where more than its weights is set; ``None``: ``net``
+            builds it.
     """
 
     name: str
@@ -55,6 +61,7 @@ class EvaluatedQuality:
     beside: Contents = field(default_factory=dict)
     weights_needed: bool = True
     here_only: bool = False
+    network: Callable[[Config], torch.nn.Module] | None = None
 
     def __post_init__(self) -> None:
         if self.weights_needed or self.options.weights is not None:

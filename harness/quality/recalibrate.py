@@ -27,8 +27,8 @@ def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
     """
     import torch
 
-    norms = _norms(module)
-    if not norms:
+    found = norms(module)
+    if not found:
         return
     sums: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
     images = 0
@@ -43,7 +43,7 @@ def recalibrate(module: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
         means, variances = sums.get(norm, (0.0, 0.0))
         sums[norm] = means + len(x) * mean, variances + len(x) * variance
 
-    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(measure) for norm in found]
     try:
         with torch.inference_mode():
             for batch in batches:
@@ -68,12 +68,12 @@ def has_norms(net: SuperNetwork, weights: str | None = None) -> bool:
 
     config = net.space.decode(net.space.canonical(net.space.largest()))[0]
     module = net.module(config) if isinstance(net, Trainable) else net.build(config, weights)
-    return bool(_norms(module))
+    return bool(norms(module))
 
 
-def _norms(module: torch.nn.Module) -> list[torch.nn.Module]:
+def norms(module: torch.nn.Module) -> list[torch.nn.Module]:
     """Return the batch-norms with running statistics; others always use those of the batch."""
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    found = (part for part in module.modules() if isinstance(part, _BatchNorm))
-    return [part for part in found if part.running_mean is not None]
+    several = (part for part in module.modules() if isinstance(part, _BatchNorm))
+    return [part for part in several if part.running_mean is not None]

@@ -42,6 +42,7 @@ class Export:
         stages: what was written.
         weights: the file that its weights are from; ``None``: they are random.
         batch: samples per inference.
+        statistics: what is to be known of its batch-norms' statistics.
     """
 
     net: SuperNetwork
@@ -52,6 +53,7 @@ class Export:
     stages: Sequence[Stage]
     weights: str | None
     batch: int
+    statistics: str = ""
 
 
 def readme(export: Export, digests: Mapping[str, str]) -> str:
@@ -114,6 +116,8 @@ def _notes(export: Export) -> list[str]:
         ]
     else:
         notes = [f"Its weights are those of `{Path(export.weights).name}`."]
+    if export.statistics:
+        notes.append(export.statistics)
     if chosen.status != "ok":
         notes.append(f"Its measurement is {chosen.status}: {chosen.reason}.")
     if _is_predicted(export.study):

@@ -8,15 +8,18 @@ import io
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hwnas.harness import quality
+from hwnas.harness.quality import QualityOptions
+from hwnas.harness.quality.recalibrate import norms
 from hwnas.search.deploy.check import check_written
 from hwnas.search.deploy.readme import Export, readme
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.result import Study
-from hwnas.supernets.errors import UsageError, suggestion
-from hwnas.supernets.supernet import Stage, SuperNetwork
+from hwnas.supernets.errors import HwnasError, UsageError, suggestion
+from hwnas.supernets.supernet import Stage, SuperNetwork, own_weights
 from hwnas.supernets.writing import check_folder, write_folder
 
 README, CONFIG = "README.md", "config.json"
@@ -80,16 +83,45 @@ def deploy(
     check_folder(folder)
     chosen = of_front(study, position)
     batch = _batch(study) if batch is None else batch
-    stages = tuple(net.stages(chosen.config, batch, weights))
+    stages, statistics = _as_tested(net, study, chosen, tuple(net.stages(chosen.config, batch, weights)), weights)
     written = {stage.name: _FORMS[form](stage) for stage in stages}
     for stage in stages:
         check_written(stage, form, written[stage.name])
     contents = {name: content for files in written.values() for name, content in files.items()}
     contents[CONFIG] = f"{json.dumps(chosen.config)}\n".encode()
-    export = Export(net, study, chosen, position, form, stages, weights, batch)
+    export = Export(net, study, chosen, position, form, stages, weights, batch, statistics)
     contents[README] = readme(export, _digests(contents)).encode()
     write_folder(folder, contents)
     return Deployed(Path(folder), tuple(contents))
+
+
+def _as_tested(
+    net: SuperNetwork, study: Study, chosen: Evaluation, stages: tuple[Stage, ...], weights: str | None
+) -> tuple[tuple[Stage, ...], str]:
+    """Return a sub-network with the batch-norm statistics with which its quality was found, and a note about these.
+
+    Those in the weights of a super-network are averages over sub-networks.
+    """
+    if weights is None or not any(norms(stage.module) for stage in stages):
+        return stages, ""
+    source, why = str((study.facts.get("quality") or {}).get("source", "")), ""
+    network = None
+    if source:
+        try:
+            network = quality.tested(source, net, QualityOptions(weights=weights))
+        except HwnasError as error:
+            why = f" ({error})"
+    if network is not None:
+        import torch
+
+        module = network(chosen.config).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        return (replace(stages[0], module=module),), f"Its batch-norm statistics are set as for `{source}`."
+    if own_weights(net) is not None and not why:
+        return stages, ""  # a model's own statistics
+    return stages, (
+        "**Its batch-norm statistics are averages over all sub-networks**, with which its quality is far lower: set "
+        f"them on training data before it is used{why}."
+    )
 
 
 def _batch(study: Study) -> int:

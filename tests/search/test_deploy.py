@@ -9,9 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hwnas import supernets
 from hwnas.backends.outputs import TOLERANCES
+from hwnas.harness import quality
+from hwnas.harness.quality import QualityOptions
 from hwnas.search.deploy import write as deploying
 from hwnas.search.deploy.check import check_written, fresh_inputs
 from hwnas.search.deploy.write import deploy, of_front
@@ -27,7 +30,11 @@ LABELS = [("latency", "ms", False), ("top1", "%", True)]
 
 @pytest.fixture
 def study():
-    X = np.concatenate([NET.space.largest(), NET.space.smallest(), NET.space.sample(1, 0)])
+    return made(NET, {"metric": "top1", "predicted": True, "note": "a prediction"})
+
+
+def made(net, source):
+    X = np.concatenate([net.space.largest(), net.space.smallest(), net.space.sample(1, 0)])
     values = [(3.0, 76.0), (1.0, 70.0), (5.0, 60.0)]  # the last is on no front
     archive = Archive([name for name, _, _ in LABELS], Directions([maximise for _, _, maximise in LABELS]))
     evaluations = [
@@ -35,8 +42,8 @@ def study():
             index,
             0,
             tuple(x),
-            NET.space.decode(x[None])[0],
-            NET.space.keys(x[None])[0],
+            net.space.decode(x[None])[0],
+            net.space.keys(x[None])[0],
             dict(zip(("latency", "top1"), value, strict=True)),
             "ok",
             intervals={"latency": (value[0] - 0.01, value[0] + 0.01)},
@@ -47,14 +54,14 @@ def study():
     return Study(
         name="nightly",
         settings={
-            "supernet": NET.name,
+            "supernet": net.name,
             "platform": "torch:threads=1,batch=2",
             "algorithm": "linas",
             "objectives": [{"name": n, "unit": u, "maximise": m} for n, u, m in LABELS],
             "constraints": [],
         },
         facts={
-            "quality": {"metric": "top1", "predicted": True, "note": "a prediction"},
+            "quality": source,
             "environment": {"cpu": {"model": "Some CPU"}},
             "reference": {"latency": None, "top1": None},
         },
@@ -216,3 +223,62 @@ def test_unknown_forms_and_places_that_are_no_folders_are_refused(study, tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot write .*: Not a directory"):
         deploy(NET, study, 1, "onnx", tmp_path / "file" / "below")
+
+
+SMALL = supernets.get("ofa-mbv3-w1.0:r=12,classes=2,channels=3,scale=0.1")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for part in ("train", "val"):
+        for level, name in ((60, "dark"), (190, "light")):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(12):
+                noise = rng.normal(level, 40, size=(16, 16, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(noise).save(folder / part / name / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared_averages(tmp_path_factory):
+    shared = SMALL.shared(None, 0)
+    for key, tensor in shared.tensors.items():
+        if key.endswith("running_mean"):
+            tensor.fill_(3.0)
+    file = tmp_path_factory.mktemp("weights") / "w.pt"
+    shared.save(file)
+    return str(file)
+
+
+def measured(source):
+    return {"metric": "top1", "predicted": False, "note": "measured", "source": source}
+
+
+def test_batch_norms_have_the_statistics_with_which_the_quality_was_measured(photos, shared_averages, tmp_path):
+    source = f"images:{photos}"
+    found = made(SMALL, measured(source))
+    written = deploy(SMALL, found, 1, "torch", tmp_path / "it", shared_averages)
+    x = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    network = quality.tested(source, SMALL, QualityOptions(weights=shared_averages))(found.front[0].config)
+    outputs = by_torch(written.folder, x)
+    assert outputs == pytest.approx(network(x).detach().numpy(), rel=1e-3, abs=1e-4)
+    plain = SMALL.build(found.front[0].config, shared_averages)(x).detach().numpy()
+    assert outputs != pytest.approx(plain, rel=1e-2, abs=1e-2)
+    assert f"Its batch-norm statistics are set as for `{source}`." in (written.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("source", "said"), [("images:nowhere", "nowhere"), ("surrogate", "")])
+def test_the_readme_warns_of_shared_statistics_where_they_cannot_be_set(source, said, shared_averages, tmp_path):
+    found = made(SMALL, measured(source))
+    text = (deploy(SMALL, found, 1, "torch", tmp_path / "it", shared_averages).folder / "README.md").read_text()
+    warning = next(line for line in text.splitlines() if "averages over all sub-networks" in line)
+    assert "set them on training data before it is used" in warning
+    assert said in warning
+
+
+def test_networks_of_random_weights_have_no_statistics_to_set(tmp_path):
+    found = made(SMALL, measured("images:nowhere"))
+    text = (deploy(SMALL, found, 1, "torch", tmp_path / "it").folder / "README.md").read_text()
+    assert "statistics" not in text
