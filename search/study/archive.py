@@ -76,6 +76,10 @@ class Evaluation:
         """It did not fail, and meets the constraints."""
         return self.status != "failed" and self.violation == 0
 
+    def as_searched(self) -> Evaluation:
+        """Return it with the values that the search had, where it was measured again for the final front."""
+        return replace(self, objectives={**self.objectives, **self.while_searching}, while_searching={})
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; a value that is not there is ``None``."""
         searched = {name: json_number(value) for name, value in self.while_searching.items()}

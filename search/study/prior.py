@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hwnas.harness.store import Store
     from hwnas.latency_luts.measured import Lookup
 
+# Values that a study's search had, as opposed to those of its final front.
+SEARCHED = "as searched"
 # Fewer values than this say nothing of other sub-networks; more than that say little more and take long to learn.
 LEAST, MOST = 8, 400
 
@@ -79,7 +81,8 @@ class Observed:
     Attributes:
         source: the study, or the platform A.
         kind: "study" or "measurements".
-        until: where they end in the store, which may have more by the time that a search is resumed: number and time.
+        until: where they end in the store, which may have more by the time that a search is resumed: of measurements
+            number and time, of a study number and ``SEARCHED``.
         known: by key of the sub-network; of measurements by host and key.
         evaluations: of the study, whose other objectives may be those of the search on B.
         sources: what the study's objectives come from, by name; see ``hwnas.search.objectives.Objective.source``.
@@ -197,16 +200,21 @@ def of_study(net: SuperNetwork, name: str, store: Store | None, until: Any = Non
         until: see ``observed``.
         latency: its latencies too, not its other objectives alone.
     """
+    # Searches of earlier versions began from the values of the final front.
+    searched = until is None or until[1] == SEARCHED
     if store is None:
         raise UsageError(f"transfer from {name!r}: expected a store that has the study")
     study = load(store, name, net)
     if study.supernet != net.name:
         raise UsageError(f"transfer from {name!r}: it searched {study.supernet}, this search is of {net.name}")
-    # Evaluations are only ever added: those that a search began with are the first ones.
-    counted = study.evaluations if until is None else study.evaluations[: int(until[0])]
+    # Evaluations are only ever added: those that a search began with are the first ones. Their values are those that
+    # the study's own search had, for its final front may be measured, or measured again, after another search began.
+    evaluations = [one.as_searched() for one in study.evaluations] if searched else study.evaluations
+    counted = evaluations if until is None else evaluations[: int(until[0])]
     timed = counted if latency and any(one.name == "latency" for one in study.objectives) else ()
     known = {one.key: Value(one.vector, one.objectives["latency"]) for one in timed}
-    return Observed(name, "study", (len(counted), ""), known, counted, study.settings.get("sources", {}))
+    until = len(counted), SEARCHED if searched else ""
+    return Observed(name, "study", until, known, counted, study.settings.get("sources", {}))
 
 
 def of_measurements(

@@ -16,6 +16,7 @@ from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.objectives import Outcome
 from hwnas.search.report.study_view import StudyView
+from hwnas.search.study.prior import of_study
 from hwnas.search.study.run import search
 from hwnas.search.study.snapshots import COMPARED, FINAL, MODELS, extend
 from hwnas.search.study.stored import checkpoint_of, load
@@ -190,6 +191,33 @@ def test_a_larger_final_front_can_be_asked_for_afterwards(calls):
         calls.clear()
         searched(store=store, study="s", resume=True, final_front=wanted + 5)
         assert calls == []  # there are no more
+
+
+@pytest.fixture
+def latencies(calls, monkeypatch):
+    """Let the latency be what is measured."""
+    kind = type("Latency", (Measured,), {"name": "latency"})
+    provider = SimpleNamespace(create=lambda name, sources: kind(sources, calls))
+    monkeypatch.setitem(objectives.registry._providers, "latency", provider)
+
+
+def test_a_search_goes_on_after_the_front_of_the_study_that_it_starts_from_was_measured_again(latencies):
+    both = {"objectives": ["latency", "params"]}
+    with Store.open(":memory:") as store:
+        searched(**both, evals=10, store=store, study="a", final_front=0)
+        later = {"algorithm": "linas", "store": store, "study": "b", "transfer_from": "a", "final_front": 0}
+        begun = searched(**both, **later, evals=11)
+        concluded = searched(**both, evals=10, store=store, study="a", resume=True)
+        again = searched(**both, **later, evals=12, resume=True)
+        assert again.evaluations[:11] == begun.evaluations
+        assert any(one.while_searching for one in concluded.evaluations)
+        seen = {one.key: one.as_searched().objectives["latency"] for one in concluded.evaluations}
+        of_now = of_study(NET, "a", store)
+        assert {key: one.seconds for key, one in of_now.known.items()} == seen
+        assert {key: one.seconds for key, one in of_study(NET, "a", store, of_now.until).known.items()} == seen
+        # A search of an earlier version has begun from the values of the final front.
+        final = {key: one.seconds for key, one in of_study(NET, "a", store, (10, "")).known.items()}
+        assert final == {one.key: one.objectives["latency"] for one in concluded.evaluations} != seen
 
 
 @pytest.mark.slow
