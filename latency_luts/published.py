@@ -8,7 +8,7 @@ from hwnas.latency_luts import formats
 from hwnas.latency_luts.resolutions import ResolutionTables
 from hwnas.latency_luts.table import LatencyTable
 from hwnas.supernets.assets import Asset, locate
-from hwnas.supernets.errors import UnknownNameError
+from hwnas.supernets.errors import TableError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,15 @@ class PublishedTables:
         return ResolutionTables(self.name, tuple(sorted(self.assets)), self.table, self.serves)
 
     def table(self, resolution: int) -> LatencyTable:
-        """Read the table of one resolution; raises ``AssetError`` if its file is missing and cannot be fetched."""
+        """Read the table of one resolution.
+
+        Raises:
+            TableError: there is none for this resolution.
+            AssetError: its file is missing and cannot be fetched.
+        """
+        if resolution not in self.assets:
+            known = ", ".join(map(str, self.assets))
+            raise TableError(f"{self.name}: has no table at r={resolution}; there is one at each of {known}")
         read = formats.read(locate(self.assets[resolution]))
         return replace(read, name=f"{self.name} at r={resolution}", serves=self.serves)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 import string
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,13 @@ def letter(position: int) -> str:
     return string.ascii_uppercase[place] + (str(turn) if turn else "")
 
 
+def export_command(study: str, *options: str) -> str:
+    """Return the command that exports a study, as a shell takes it: a name with spaces is quoted."""
+    # A name that begins with a dash would be read as an option.
+    words = [*options, "--", study] if study.startswith("-") else [study, *options]
+    return shlex.join(["hwnas", "export", *words])
+
+
 def listed(names: Sequence[str]) -> str:
     """Join names as in a sentence: "A", "A and B", "A, B and C"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -54,6 +62,11 @@ def percent(share: float, digits: int = 1) -> str:
 def units(label: dict[str, Any]) -> str:
     """Return what a difference of two qualities is counted in: per cent differ by points."""
     return "points" if label["unit"] == "%" else str(label["unit"])
+
+
+def point_in_words(point: Mapping[str, Any], objectives: Iterable[Mapping[str, Any]]) -> str:
+    """Return values by objective with their units: "latency 92.40 ms, top1 77.74 %"."""
+    return ", ".join(f"{one['name']} {number(point[one['name']])} {one['unit']}".rstrip() for one in objectives)
 
 
 def objective_title(objective: Mapping[str, Any], quality: Mapping[str, Any]) -> str:

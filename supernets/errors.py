@@ -154,5 +154,5 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'? (known: ...)"`` for a mistyped ``name``."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    meant = f"; did you mean {close[0]!r}?" if close else ";"
+    meant = f"; did you mean {close[0]!r}?" if close else ""
     return f"{meant} (known: {', '.join(known) or 'none'})"

@@ -18,6 +18,11 @@ def short_key(key: str, head: int = HEAD, tail: int = TAIL) -> str:
     )
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: "1 evaluation", "20 evaluations"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def html_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table for a notebook; what it holds is shown as it is, not as HTML, and a long table's end left out."""
     every = list(rows)

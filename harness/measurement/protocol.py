@@ -215,7 +215,7 @@ def profile(name: str, *, effort: str = THOROUGH, **overrides: Any) -> TimingPro
         UsageError: no such profile, effort or number; says what there is.
     """
     if name not in PROFILES:
-        raise UsageError(f"unknown measurement profile {name!r}{suggestion(name, PROFILES)}")
+        raise UsageError(f"unknown timing protocol {name!r}{suggestion(name, PROFILES)}")
     return replace(PROFILES[name].at(effort), **checked(overrides))
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from hwnas.supernets.shown import html_table, short_key
+from hwnas.supernets.shown import counted, html_table, short_key
 
 
 class Shown(Protocol):
@@ -54,7 +54,7 @@ def html_of(measurements: Sequence[Shown]) -> str:
         )
         for one in measurements
     ]
-    return html_table(f"{len(measurements)} measurements", columns, rows)
+    return html_table(counted(len(measurements), "measurement"), columns, rows)
 
 
 def _bounds(measurement: Shown) -> str:

@@ -14,6 +14,7 @@ from hwnas.search.study import open_study
 from hwnas.search.study import result as studies
 from hwnas.search.transfer import result as transfers
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shown import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ class Measurements(list[Measurement]):
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {one!r}" for one in self)
-        return f"<{len(self)} measurements>{lines}"
+        return f"<{counted(len(self), 'measurement')}>{lines}"
 
     def _repr_html_(self) -> str:
         return html_of(self)

@@ -32,8 +32,13 @@ def algorithms(json: JsonFile = None) -> None:
     if json != STANDARD_OUTPUT:
         table = TextTable([Column("algorithm"), Column("objectives", rank=1), Column("what", ColumnKind.TEXT)])
         for row in rows:
-            least, most = row["min_objectives"], row["max_objectives"]
-            table.add(row["algorithm"], f"{least} or more" if most is None else f"{least} to {most}", row["summary"])
+            table.add(row["algorithm"], _number(row["min_objectives"], row["max_objectives"]), row["summary"])
         results().print(table)
         for reason in broken.values():
             remark(f"not here: {reason}")
+
+
+def _number(least: int, most: int | None) -> str:
+    if most is None:
+        return f"{least} or more"
+    return str(least) if least == most else f"{least} to {most}"

@@ -37,6 +37,7 @@ from hwnas.cli.output import Delivery, remark, remark_on_page
 from hwnas.cli.progress import comparing
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.defaults import DEFAULT_STORE
+from hwnas.supernets.shown import counted
 
 
 def add_to(app: typer.Typer) -> None:
@@ -139,11 +140,12 @@ def _final(final: dict[str, Any]) -> str:
 
 
 def _remarks(outcome: dict[str, Any], html: str | None) -> None:
-    best = outcome["best"]
+    from hwnas.search.report.compare import nothing_found
+
+    best, seeds = outcome["best"], counted(len(outcome["seeds"]), "seed")
     given = "as given" if best["given"] else "that of all searches together"
-    remark(
-        f"mean ± standard error over {len(outcome['seeds'])} seeds; 1 is a hypervolume of {best['value']:.6g}, {given}"
-    )
+    nothing = nothing_found(outcome)
+    remark(nothing or f"mean ± standard error over {seeds}; 1 is a hypervolume of {best['value']:.6g}, {given}")
     if outcome.get("measured_together"):
         remark(f"the {outcome['measured_together']} sub-networks on their fronts were measured together, in full")
     quality = outcome["quality"]

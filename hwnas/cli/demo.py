@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -80,8 +81,8 @@ def demo(
             )
         outcome = found.to_json()
         studies = [load(store, name, net).to_json() for name in outcome["studies"]]
-    page = folder / "transfer.html"
-    with Delivery(f"the searches are in the store: hwnas studies --store {folder / 'hwnas.db'}") as deliver:
+    page, database = folder / "transfer.html", shlex.quote(str(folder / "hwnas.db"))
+    with Delivery(f"the searches are in the store: hwnas studies --store {database}") as deliver:
         deliver(write_text, str(page), transfer_page(outcome))
         deliver(write_json, str(folder / "transfer.json"), outcome)
         for study in studies:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from hwnas.cli.options import JsonFile, Quiet, TlsCaFile, TlsCert, TlsKey
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, ColumnKind, TextTable
+from hwnas.supernets.shown import counted
 
 if TYPE_CHECKING:
     from hwnas.harness.farm.offer import Offer
@@ -109,7 +110,9 @@ def status(
     if json != STANDARD_OUTPUT:
         results().print(_table(shown))
         waiting, under_way = shown["queue"]["networks"], shown["queue"]["under_way"]
-        remark(f"{len(shown['workers'])} workers, {under_way} measuring; {waiting} networks wait in the clients")
+        remark(
+            f"{counted(len(shown['workers']), 'worker')}, {under_way} measuring; {waiting} networks wait in the clients"
+        )
 
 
 def _words(offer: Offer) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -37,6 +38,9 @@ from hwnas.cli.tables import Column, ColumnKind, TextTable
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import Load, beside_load
 from hwnas.search.words import troubled
+
+if TYPE_CHECKING:
+    from hwnas.latency_luts.table import LatencyTable
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore stored measurements and measure everything again.")]
 
@@ -73,7 +77,7 @@ def show(
     ] = 224,
 ) -> None:
     """Show what a table holds; without a name, list the published ones."""
-    from hwnas.latency_luts import published, read
+    from hwnas.latency_luts import published
 
     if table is None:
         rows = TextTable([Column("table"), Column("for", ColumnKind.TEXT, rank=1), Column("what", ColumnKind.TEXT)])
@@ -82,13 +86,28 @@ def show(
             rows.add(name, ", ".join(known.serves), known.summary)
         results().print(rows)
         return
-    found = published.get(table).table(resolution) if table in published.names() else read(table)
+    found = _opened(table, resolution)
     numbers = Column("mean ms", right=True), Column("std ms", rank=1, right=True), Column("count", rank=2, right=True)
     rows = TextTable([Column("block", ColumnKind.NAME), *numbers])
     for key, entry in found.entries.items():
-        spread = f"{math.sqrt(entry.variance_s2) * 1e3:.4f}"
+        spread = "" if math.isnan(entry.variance_s2) else f"{math.sqrt(entry.variance_s2) * 1e3:.4f}"
         rows.add(escape(key), f"{entry.mean_s * 1e3:.4f}", spread, str(entry.count or ""))
     results().print(rows)
+
+
+def _opened(table: str, resolution: int) -> LatencyTable:
+    """Return a published table of a resolution, or that of a file; raises ``UsageError`` where it is neither."""
+    from hwnas.latency_luts import published, read
+    from hwnas.supernets.errors import UsageError, suggestion
+    from hwnas.supernets.files import expanded, is_file
+
+    if table in published.names():
+        return published.get(table).table(resolution)
+    if "/" not in table and not is_file(expanded(table)):
+        raise UsageError(
+            f"lut show {table!r}: neither a file nor a published table{suggestion(table, published.names())}"
+        )
+    return read(table)
 
 
 def build(
@@ -132,7 +151,8 @@ def build(
     reused = f", {built.cached} of them from the store" if built.cached else ""
     remark(f"{out}: {len(built.entries)} blocks of {net.name}{reused}, in {built.seconds:.0f} s")
     _remark_on_noise(list(built.unconverged.values()), built.loads, "blocks", "their names are in the table's header")
-    remark(f"how well its sums predict whole sub-networks: hwnas lut check {out} -p {built.platform} --calibrate 20")
+    checking = shlex.join(["hwnas", "lut", "check", out, "-p", str(built.platform), "--calibrate", "20"])
+    remark(f"how well its sums predict whole sub-networks: {checking}")
 
 
 def check(

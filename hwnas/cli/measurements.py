@@ -14,6 +14,7 @@ from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.words import shortened
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shown import counted
 
 _MEASUREMENTS = (
     Column("id", rank=3, right=True),
@@ -85,7 +86,7 @@ def measurements(
     if json != STANDARD_OUTPUT:
         results().print(shown)
         hidden = f", the latest {limit} shown" if n > limit else ""
-        remark(f"{n} measurements{hidden}{f'; {deleted} deleted' if prune else ''}")
+        remark(f"{counted(n, 'measurement')}{hidden}{f'; {deleted} deleted' if prune else ''}")
 
 
 def _day(text: str) -> str:

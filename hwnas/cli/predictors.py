@@ -8,9 +8,11 @@ import typer
 from rich.progress import Progress
 
 from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
-from hwnas.cli.output import Delivery, notes, remark
+from hwnas.cli.output import Delivery, notes, remark, remark_on_page
 from hwnas.cli.tables import Column, TextTable
-from hwnas.supernets.errors import UsageError
+from hwnas.search.words import MISSING
+from hwnas.supernets.errors import UnknownNameError, UsageError
+from hwnas.supernets.shown import counted
 from hwnas.supernets.spec import parse_int
 
 if TYPE_CHECKING:
@@ -84,7 +86,9 @@ def predictors(
     with Delivery("this command again finds the same") as deliver:
         deliver.result(outcome, _table(outcome), json=json, html=html, page=predictors_page)
     if not quiet:
-        remark(f"{outcome['target']} from {outcome['source']}: {outcome['n_test']} held out, mean of {trials} trials")
+        mean = f"mean of {counted(trials, 'trial')}"
+        remark(f"{outcome['target']} from {outcome['source']}: {outcome['n_test']} held out, {mean}")
+    remark_on_page(html, quiet=quiet)
 
 
 def _examples(
@@ -122,9 +126,12 @@ def _check_kinds(names: list[str]) -> None:
     from hwnas.search import predictors as package
     from hwnas.search.predictors.study import HIERARCHICAL
 
+    known = [*package.kinds(), HIERARCHICAL]
     if not names:
-        raise UsageError(f"kinds: expected some of {', '.join([*package.kinds(), HIERARCHICAL])}")
+        raise UsageError(f"kinds: expected some of {', '.join(known)}")
     for name in names:
+        if name not in known:
+            raise UnknownNameError("predictor", name, known)
         if name != HIERARCHICAL:
             package.registry.provider(name)
 
@@ -148,7 +155,7 @@ def _table(outcome: dict[str, Any]) -> TextTable:
     columns = (Column(f"n={n}: MAPE %, tau", rank=len(sizes) - 1 - row, right=True) for row, n in enumerate(sizes))
     table = TextTable([Column("predictor"), *columns])
     for one in outcome["predictors"]:
-        mape = np.mean(one["mape"], axis=1)
-        tau = np.nanmean(np.array(one["tau"], dtype=float), axis=1)
-        table.add(one["kind"], *(f"{m:.3f}, {t:.3f}" for m, t in zip(mape, tau, strict=True)))
+        known = ([tau for tau in trials if tau is not None] for trials in one["tau"])
+        taus = (f"{np.mean(trials):.3f}" if trials else MISSING for trials in known)
+        table.add(one["kind"], *(f"{m:.3f}, {tau}" for m, tau in zip(np.mean(one["mape"], axis=1), taus, strict=True)))
     return table

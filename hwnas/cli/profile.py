@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,7 @@ from hwnas.cli.options import (
     protocol_asked,
     wait_s,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, remark_on_page, results, write_json
 from hwnas.cli.progress import measuring
 from hwnas.cli.tables import Cell, Column, ColumnKind, TextTable
 from hwnas.defaults import DEFAULT_STORE
@@ -146,7 +147,9 @@ def profile(
     document = {"schema": SCHEMA, "environment": environment, "measurements": rows}
     extra = {"retest": [asdict(one) for one in retests], "precisions": [asdict(one) for one in gained]}
     document |= {name: each for name, each in extra.items() if each}
-    with Delivery(f"the measurements are in the store: hwnas measurements --store {store} --json FILE") as deliver:
+    with Delivery(
+        f"the measurements are in the store: hwnas measurements --store {shlex.quote(store)} --json FILE"
+    ) as deliver:
         deliver.result(document, _table(rows), json=json, html=html, page=lambda _: _page(taken, percentiles))
         if pytest_benchmark is not None:
             everything = [one for part in taken for one in part.first]
@@ -156,6 +159,7 @@ def profile(
                 deliver(results().print, str(one), markup=False, soft_wrap=True)
             if not quiet:
                 _remark_on(rows)
+    remark_on_page(html, quiet=quiet)
     return int(all(row["status"] == "failed" for row in rows))
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from hwnas.cli.output import notes, plain
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from hwnas.supernets.training.loop import TrainingProgress as Training
 
 _REDRAW_S = 0.2
+
+# How wide a bar is, and how narrow names and notes may become.
+_BAR, _LEAST_TEXT = 24, 12
 
 
 @contextmanager
@@ -192,13 +198,42 @@ def _note(event: Searching) -> str:
     return "; ".join(parts)
 
 
+class _Lines(Progress):
+    """Lines whose counts are always whole: where one is too long, bar, time left, note and name give way in turn.
+
+    rich's own narrow the counts first, down to "20/…".
+    """
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        """Return the lines, as wide as the terminal at most."""
+        table = super().make_tasks_table(tasks)
+        if not table.row_count:  # rich asks before it has a console
+            return table
+        console = self.console
+        widths = [
+            max((Measurement.get(console, console.options, cell).maximum for cell in column.cells), default=0)
+            for column in table.columns
+        ]
+        too_many = sum(widths) + len(widths) - 1 - console.width
+        name, bar, left, note = 0, 1, -2, -1
+        # Of the time that is left a part would be another time.
+        for place, least in ((bar, 0), (left, 0), (note, _LEAST_TEXT), (name, _LEAST_TEXT)):
+            spare = max(0, widths[place] - least)
+            taken = 0 if too_many <= 0 else spare if place == left else min(too_many, spare)
+            widths[place] -= taken
+            too_many -= taken
+        for column, width in zip(table.columns, widths, strict=True):
+            column.width = width
+        return table
+
+
 @contextmanager
 def _bars(quiet: bool) -> Iterator[Progress]:
     """Make bars that appear with the first event: before it, an error message should stand alone."""
     # Not refreshed by a thread of its own: a redraw in the middle of a timing would disturb what is timed.
-    bars = Progress(
+    bars = _Lines(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=_BAR),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli import complete
-from hwnas.cli.options import Quiet, StoreUrl, Weights, output
+from hwnas.cli.options import Quiet, StoreUrl, output
 from hwnas.cli.output import STANDARD_OUTPUT, remark, remark_on_page, write_text
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shown import counted
 from hwnas.supernets.writing import check_folder
 
 if TYPE_CHECKING:
@@ -67,7 +68,14 @@ def export(
     transformers: Annotated[
         str | None, typer.Option("--transformers", metavar="DIR", help="As a folder of transformers (causal-lm).")
     ] = None,
-    weights: Weights = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="The super-network's weights, which are written; default: those of its model, or random ones.",
+        ),
+    ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Batch size; default: that of the study's platform.")] = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
@@ -92,7 +100,7 @@ def export(
     if csv is not None:
         _evaluations(found, csv)
         if not quiet and csv != STANDARD_OUTPUT:
-            remark(f"{len(found.evaluations)} evaluations: {csv}")
+            remark(f"{counted(len(found.evaluations), 'evaluation')}: {csv}")
     for form, folder in wanted.items():
         net = supernets.get(found.supernet)
         if form == "transformers":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,12 +41,13 @@ from hwnas.cli.options import (
     reference_point,
     wait_s,
 )
-from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark
+from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, remark_on_page
 from hwnas.cli.progress import measuring, searching
 from hwnas.cli.tables import Cell, Column, TextTable
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import status_shown
-from hwnas.search.words import model_in_words, shortened
+from hwnas.search.words import export_command, model_in_words, shortened
+from hwnas.supernets.shown import counted
 
 if TYPE_CHECKING:
     from hwnas.harness.bench.side_by_side import SideBySide
@@ -85,7 +87,9 @@ def search(
     ] = None,
     evals: Evals = 150,
     seed: Seed = 0,
-    target: Annotated[float | None, typer.Option(help="Stop at this hypervolume; needs --reference.")] = None,
+    target: Annotated[
+        float | None, typer.Option(help="Stop at this hypervolume; needs --reference where latency is measured.")
+    ] = None,
     reference: References = None,
     plateau: Annotated[
         int | None, typer.Option(min=1, help="Stop when this many evaluations add less than 0.1 % to the hypervolume.")
@@ -196,6 +200,7 @@ def search(
                 remark(model_in_words(one))
             if timings:
                 remark(_times(outcome["time_s"]))
+    remark_on_page(html, quiet=quiet)
     if quiet and not outcome["front"]:
         # What failed is no progress: whoever asked for quiet wants to hear of that alone.
         for line in outcome.get("notes", ()):
@@ -213,7 +218,8 @@ def _beside(found: Study, models: SideBySide, where: Any, location: str, quiet: 
 
 
 def _again(study: str, store: str) -> str:
-    return f"hwnas export {study} --store {store} --csv FILE, or this command with --study {study} --resume"
+    exported = export_command(study, "--store", store, "--csv", "FILE")
+    return f"{exported}, or this command with --study {shlex.quote(study)} --resume"
 
 
 def front_table(outcome: dict[str, Any]) -> TextTable:
@@ -263,11 +269,9 @@ def _summary(outcome: dict[str, Any]) -> None:
     time = outcome["time_s"]
     final = f", {time['final']:.1f} s measuring the front again" if "final" in time else ""
     measured = f"{time['measure']:.1f} s measuring{final}, {time['search']:.1f} s searching"
-    size = len(outcome["front"])
+    size, evaluations = len(outcome["front"]), counted(len(outcome["evaluations"]), "evaluation")
     shown = f" ({FRONT_ROWS} shown)" if size > FRONT_ROWS else ""
-    remark(
-        f"study {outcome['study']}: front of {size}{shown} from {len(outcome['evaluations'])} evaluations; {measured}"
-    )
+    remark(f"study {outcome['study']}: front of {size}{shown} from {evaluations}; {measured}")
     sure = front_noise(outcome)
     for line in (*([str(sure)] if sure.doubtful else []), *outcome.get("notes", ())):
         remark(line)

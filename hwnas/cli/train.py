@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -128,7 +129,8 @@ def train(
         deliver.result(outcome, said, json=json, html=html, page=training_page)
     remark_on_page(html, quiet=quiet)
     if not quiet:
-        remark(f"hwnas evaluate {net.name} -c max -c min --quality ... --weights {out} shows their quality")
+        name, weights_file = shlex.quote(net.name), shlex.quote(out)
+        remark(f"hwnas evaluate {name} -c max -c min --quality ... --weights {weights_file} shows their quality")
 
 
 class _Curve:

@@ -80,8 +80,8 @@ def transfer(
 
     If it is interrupted, run the same command again to resume.
 
-    Several values of a key, joined by +, are several platforms: onnxruntime:threads=1+2,batch=1+8 is four. Measured
-    tables are not searched: all sub-networks that every table has are compared.
+    Several values of threads, batch or precision, joined by +, are several platforms: onnxruntime:threads=1+2,batch=1+8
+    is four. Measured tables are not searched: all sub-networks that every table has are compared.
     """
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of

@@ -77,7 +77,8 @@ def _wrong_number(name: str, problem: Problem) -> str:
     least, most = getattr(provider, "MIN_OBJECTIVES", 1), getattr(provider, "MAX_OBJECTIVES", None)
     expected = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
     able = [other for other in registry.working() if _allows(registry.provider(other), problem.n_obj)]
+    noun = "objective" if expected == "1" else "objectives"
     return (
-        f"algorithm {name!r} takes {expected} objectives, got {problem.n_obj} ({', '.join(problem.names)}); "
+        f"algorithm {name!r} takes {expected} {noun}, got {problem.n_obj} ({', '.join(problem.names)}); "
         f"those that take {problem.n_obj}: {', '.join(able) or 'none'}"
     )

@@ -113,15 +113,13 @@ class Comparison:
         Raises:
             UsageError: a threshold is not a positive number, or ``best`` is not.
         """
-        for name, value in [("best", best), *(("thresholds", threshold) for threshold in thresholds or ())]:
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UsageError(f"{name}: expected positive numbers, got {value}")
+        check_marks(best, thresholds)
         every = [study for runs in studies.values() for study in runs]
         # Of what is measured, each study knows the worst value of its own only, and none where all of its own failed.
         reference = np.fmax.reduce([study.reference for study in every], axis=0)
         fronts = np.vstack([study.archive.front_points() for study in every])
         whole = 0.0 if np.isnan(reference).any() else hypervolume(fronts, reference)
-        asked = None if thresholds is None else tuple(sorted(thresholds))
+        asked = None if thresholds is None else tuple(sorted(set(thresholds)))
         counts_as_1 = whole if best is None else best
         return cls(studies, evals, reference, counts_as_1, best is not None, asked, measured_together)
 
@@ -277,6 +275,13 @@ class Comparison:
 
 def _mean(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {part: float(np.mean([one[part] for one in each])) for part in each[0]}
+
+
+def check_marks(best: float | None, thresholds: Sequence[float] | None) -> None:
+    """Raise ``UsageError`` where what counts as 1, or a hypervolume to reach, is not a positive number."""
+    for name, value in [("best", best), *(("thresholds", threshold) for threshold in thresholds or ())]:
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UsageError(f"{name}: expected positive numbers, got {value}")
 
 
 def _first(curve: FloatArray, threshold: float) -> int | None:

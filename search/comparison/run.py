@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from hwnas.search.comparison.result import Comparison, Contestant
+from hwnas.search.comparison.result import Comparison, Contestant, check_marks
 from hwnas.search.comparison.together import Together, measured_together
 from hwnas.search.processes import side_by_side
 from hwnas.search.study.continued import continued
@@ -120,6 +120,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
         UsageError: something was asked for that cannot be.
         WorkError: a process died.
     """
+    check_marks(best, thresholds)  # now, not after the searches
     contestants = _contestants(several("algorithms", algorithms, "linas"))
     chosen, evals = _seeds(seeds), whole("evals", evals)
     options = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.result import Study
+from hwnas.supernets.shown import counted
 from hwnas.supernets.supernet import Stage, SuperNetwork, own_weights
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def readme(export: Export, digests: Mapping[str, str]) -> str:
         digests: SHA-256 of each file, by name.
     """
     study = export.study
-    found = f"{study.algorithm}, {len(study.archive)} evaluations on `{study.platform or 'no platform'}`"
+    found = f"{study.algorithm}, {counted(len(study.archive), 'evaluation')} on `{study.platform or 'no platform'}`"
     samples = "1 sample" if export.batch == 1 else f"{export.batch} samples"
     lines = [
         f"# A sub-network of {export.net.name}",

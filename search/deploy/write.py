@@ -46,8 +46,9 @@ def of_front(study: Study, position: int) -> Evaluation:
     """
     front = study.front
     if not 1 <= position <= len(front):
-        has = f"1 to {len(front)}" if front else "none"
-        raise UsageError(f"study {study.name!r}: the front has sub-networks {has}, got {position}")
+        if not front:
+            raise UsageError(f"study {study.name!r}: its front is empty, so there is no sub-network to export")
+        raise UsageError(f"study {study.name!r}: expected one of its front, 1 to {len(front)}, got {position}")
     return front[position - 1]
 
 

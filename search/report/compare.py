@@ -8,7 +8,8 @@ from typing import Any
 
 from hwnas.search.report.figures import Cell, Figure, PageTable, Trace, axis, colour, staircase, symbol, text
 from hwnas.search.report.page import render
-from hwnas.search.words import MISSING, listed, objective_title
+from hwnas.search.words import MISSING, listed, objective_title, point_in_words
+from hwnas.supernets.shown import counted
 
 # Rows of a curve's table; the curve itself has one point per evaluation.
 _TABLE_ROWS = 16
@@ -40,6 +41,7 @@ def compare_page(result: Mapping[str, Any]) -> str:
         curves=curves,
         surfaces=surfaces,
         thresholds=result["thresholds"],
+        reference=point_in_words(result["reference"], result["objectives"]),
         constraints=list(result.get("constraints") or []),
         seeds=len(result["seeds"]),
         given=bool(result["best"]["given"]),
@@ -67,7 +69,8 @@ def curves_figure(result: Mapping[str, Any]) -> Figure:
     return Figure(
         id="curves",
         title="Hypervolume over evaluations",
-        says=f"Mean over {len(result['seeds'])} seeds; bands are one standard error; dotted lines are the thresholds.",
+        says=f"Mean over {counted(len(result['seeds']), 'seed')}; bands are one standard error; "
+        "dotted lines are the thresholds.",
         data=data,
         layout={
             "xaxis": axis("evaluations"),
@@ -108,7 +111,7 @@ def surface_figures(result: Mapping[str, Any], quality: Mapping[str, Any]) -> li
 def _pairs(result: Mapping[str, Any]) -> list[tuple[int, int]]:
     """Return the objectives to draw against each other, what is minimised across."""
     up = [one["maximise"] for one in result["objectives"]]
-    if not any(one["attainment"] for one in result["algorithms"]):
+    if not any(surface["points"] for one in result["algorithms"] for surface in one["attainment"]):
         return []
     return [(b, a) if up[a] and not up[b] else (a, b) for a, b in itertools.combinations(range(len(up)), 2)]
 
@@ -163,20 +166,35 @@ def _attained(
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
+def nothing_found(result: Mapping[str, Any]) -> str:
+    """Say that no search found a sub-network that meets the constraints; "" where one did.
+
+    Then every hypervolume is 0, and what is equal says nothing of the algorithms.
+    """
+    if any(run["front"] for one in result["algorithms"] for run in one["runs"]):
+        return ""
+    limits = ", ".join(result.get("constraints") or [])
+    return f"no search found a sub-network that meets {limits}" if limits else "no sub-network could be evaluated"
+
+
 def _words(result: Mapping[str, Any]) -> Iterator[str]:
+    nothing = nothing_found(result)
+    if nothing:
+        yield f"{nothing[0].upper()}{nothing[1:]}."
+        return
     best, *others = sorted(result["algorithms"], key=lambda one: -one["final"]["mean"])
     behind = "; ".join([f"{one['name']} {_final(one)}" for one in others])
     seeds = len(result["seeds"])
     level = [one["name"] for one in others if not ahead(best, one, seeds)]
-    if not level:
-        yield (
-            f"After {result['evals']} evaluations, {best['name']} has the largest hypervolume on average: "
-            f"{_final(best)}{'; ' if behind else ''}{behind}."
-        )
+    after = f"After {counted(result['evals'], 'evaluation')}"
+    if not others:
+        yield f"{after}, the hypervolume of {best['name']} is {_final(best)} on average."
+    elif not level:
+        yield (f"{after}, {best['name']} has the largest hypervolume on average: {_final(best)}; {behind}.")
     else:
         yield (
-            f"After {result['evals']} evaluations, {listed([best['name'], *level])} cannot be told apart over "
-            f"{seeds} seed{'s' * (seeds != 1)}: {best['name']} {_final(best)}; {behind}. More seeds would."
+            f"{after}, {listed([best['name'], *level])} cannot be told apart over "
+            f"{counted(seeds, 'seed')}: {best['name']} {_final(best)}; {behind}. More seeds would."
         )
     if result["thresholds"]:
         yield from _soonest(result, result["thresholds"][-1])
@@ -214,7 +232,7 @@ def _soonest(result: Mapping[str, Any], threshold: Mapping[str, Any]) -> Iterato
     level = [one["name"] for one in later if _sooner(of[one["name"]], threshold) <= first["evaluations"]]
     sentence = (
         f"{threshold['value']:.3g} is reached by {listed([first['name'], *level])} "
-        f"after {'about ' * bool(level)}{first['evaluations']} evaluations"
+        f"after {'about ' * bool(level)}{counted(first['evaluations'], 'evaluation')}"
     )
     slower = [
         f"{one['name']} needs {one['evaluations'] / first['evaluations']:.1f} times as many"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.search.report.figures import Command, Figure
 from hwnas.search.words import number
+from hwnas.supernets.shown import counted
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -45,6 +46,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["counted"] = counted
     environment.filters["whole_options"] = whole_options
     environment.tests["command"] = lambda cell: isinstance(cell, Command)
     script = _asset("page.js")

@@ -9,7 +9,10 @@ import numpy as np
 
 from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
+from hwnas.search.words import MISSING, listed
+from hwnas.supernets.shown import counted
 from hwnas.supernets.space import FloatArray
+from hwnas.supernets.values import json_numbers
 
 _MEASURES = (("mape", "Error", "MAPE (%)"), ("tau", "Rank correlation", "Kendall tau"))
 
@@ -41,17 +44,17 @@ def curve_figure(result: Mapping[str, Any], measure: str, title: str, unit: str)
     for place, one in enumerate(result["predictors"]):
         mean, error = _mean_and_error(one[measure])
         line = {"color": colour(place), "width": 2.2}
-        bars = {"type": "data", "array": np.round(error, 6).tolist(), "color": colour(place), "thickness": 1}
+        bars = {"type": "data", "array": json_numbers(np.round(error, 6)), "color": colour(place), "thickness": 1}
         data.append(
             {
                 "type": "scatter", "mode": "lines+markers", "name": text(one["kind"]), "x": sizes,
-                "y": np.round(mean, 5).tolist(), "line": line, "marker": {"symbol": symbol(place), "size": 7},
+                "y": json_numbers(np.round(mean, 5)), "line": line, "marker": {"symbol": symbol(place), "size": 7},
                 "error_y": bars,
                 "hovertemplate": "%{y:.4f}",
             }
         )  # fmt: skip
         for row, m, e in zip(rows, mean, error, strict=True):
-            row.append(f"{m:.4f} ± {e:.4f}")
+            row.append(f"{m:.4f} ± {e:.4f}" if np.isfinite(m) else MISSING)
     return Figure(
         id=measure,
         title=title,
@@ -63,9 +66,33 @@ def curve_figure(result: Mapping[str, Any], measure: str, title: str, unit: str)
 
 
 def _words(result: Mapping[str, Any]) -> Iterator[str]:
-    last = [(float(_mean_and_error(one["tau"])[0][-1]), one["kind"]) for one in result["predictors"]]
-    tau, kind = max(last)
-    yield f"With {result['sizes'][-1]} examples, {kind} ranks best: Kendall tau {tau:.3f}."
+    """Say which predictor ranks best with the most examples, as far as the trials tell."""
+    taus = {one["kind"]: np.array(one["tau"][-1], dtype=np.float64) for one in result["predictors"]}
+    known = {kind: values for kind, values in taus.items() if np.isfinite(values).all()}
+    if not known:
+        return
+    best, *others = sorted(known, key=lambda kind: -known[kind].mean())
+    level = [kind for kind in others if not _ahead(known[best] - known[kind])]
+    trials = counted(len(known[best]), "trial")
+    means = {kind: f"{kind} {values.mean():.3f}" for kind, values in known.items()}
+    with_most = f"With {result['sizes'][-1]} examples"
+    if level:
+        shown = "; ".join(means[kind] for kind in (best, *level))
+        yield f"{with_most}, {listed([best, *level])} cannot be told apart over {trials}: Kendall tau {shown}."
+    elif others:
+        yield f"{with_most}, {best} ranks best: Kendall tau {known[best].mean():.3f}."
+    else:
+        yield f"{with_most}, {best} comes to Kendall tau {known[best].mean():.3f}."
+
+
+def _ahead(gains: FloatArray) -> bool:
+    """Tell whether gains of the trials, each on the same examples, ``(n,)``, are above 0 at 95 % confidence."""
+    from scipy.stats import t
+
+    n = len(gains)
+    if n < 2:
+        return False
+    return bool(gains.mean() > t.ppf(0.975, n - 1) * gains.std(ddof=1) / np.sqrt(n))
 
 
 def _mean_and_error(trials: list[list[float | None]]) -> tuple[FloatArray, FloatArray]:

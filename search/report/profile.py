@@ -23,6 +23,7 @@ from hwnas.search.report.figures import (
 from hwnas.search.report.page import render
 from hwnas.search.report.precisions import gains
 from hwnas.search.words import facts, number, shortened, spelled, troubled
+from hwnas.supernets.shown import counted
 
 _COUNTS = (("macs", "MACs"), ("params", "parameters"))
 
@@ -199,7 +200,7 @@ def _status(row: Mapping[str, Any]) -> str:
 
 def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:
     converged = sum(row["status"] == "ok" for row in rows)
-    yield f"{converged} of {len(rows)} measurements converged."
+    yield f"{converged} of {counted(len(rows), 'measurement')} converged."
     marked = beside_load((row.get("context") or {}).get("load") for row in rows)
     if marked:
         yield f"{marked}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,8 @@ from hwnas.search.report.page import render
 from hwnas.search.report.search_figures import growth, pairs, parallel, projection
 from hwnas.search.report.study_view import StudyView
 from hwnas.search.study.interrupted import INTERRUPTED
-from hwnas.search.words import MISSING, facts, listed, number, spelled, troubled
+from hwnas.search.words import MISSING, export_command, facts, listed, number, point_in_words, spelled, troubled
+from hwnas.supernets.shown import counted
 from hwnas.supernets.values import json_numbers
 
 
@@ -27,7 +27,8 @@ def search_page(result: Mapping[str, Any]) -> str:
     seen = StudyView(result)
     fronts = [projection(seen, a, b) for a, b in pairs(seen)]
     together = [parallel(seen)] if len(seen.objectives) > 2 and seen.front else []
-    grown = [growth(seen)]
+    # Where nothing meets the constraints there is no hypervolume that could grow.
+    grown = [growth(seen)] if seen.front else []
     return render(
         "search.html",
         [*fronts, *together, *grown],
@@ -44,6 +45,7 @@ def search_page(result: Mapping[str, Any]) -> str:
         fronts=fronts,
         parallel=together,
         growth=grown,
+        reference=point_in_words(result["hypervolume"]["reference"], seen.objectives),
         front_table=_front_table(seen),
         unfinished=_unfinished(result),
         chosen=[_chosen(seen.evaluations[index]) for index in seen.front],
@@ -55,32 +57,32 @@ def search_page(result: Mapping[str, Any]) -> str:
 
 def _unfinished(result: Mapping[str, Any]) -> str:
     """Say that a study has not ended, as far as that is known of it; "" where it has."""
-    n = len(result["evaluations"])
+    done = counted(len(result["evaluations"]), "evaluation")
     if str(result.get("stopped") or "").startswith(INTERRUPTED):
-        return f"It was interrupted after {n} evaluations. The same command with --resume goes on."
+        return f"It was interrupted after {done}. The same command with --resume goes on."
     if result.get("effort", THOROUGH) != THOROUGH and "final" not in result:
         return (
-            f"It has {n} evaluations so far, and its front was not measured again in full: its latencies are those of "
+            f"It has {done} so far, and its front was not measured again in full: its latencies are those of "
             f"a search under way ({result['effort']} effort). The same command with --resume goes on."
         )
     return ""
 
 
 def _words(seen: StudyView) -> list[str]:
-    n = len(seen.evaluations)
+    done = counted(len(seen.evaluations), "evaluation")
     if not seen.front:
-        return [f"{n} evaluations found no sub-network that meets what was asked for."]
+        return [f"{done} found no sub-network that meets what was asked for."]
     sure = front_noise(seen.result)
     if sure.doubtful:
         sentences = [str(sure)]
     else:
-        sentences = [f"{n} evaluations found a front of {len(seen.front)} sub-networks: {_ends(seen)}."]
+        sentences = [f"{done} found a front of {counted(len(seen.front), 'sub-network')}: {_ends(seen)}."]
         if sure.run_to_run:
             sentences.append(f"With the noise of the measurements, {_certain(sure)} there for certain.")
     values = [] if sure.doubtful else seen.hypervolumes()
     if values and values[-1] > 0:
         reached = next(i for i, value in enumerate(values, 1) if value >= 0.95 * values[-1])
-        sentences.append(f"95\u202f% of the final hypervolume was reached after {reached} evaluations.")
+        sentences.append(f"95\u202f% of the final hypervolume was reached after {counted(reached, 'evaluation')}.")
     spent = seen.result.get("time_s") or {}
     if spent.get("total"):
         total, measure, own = (_duration(spent[part]) for part in ("total", "measure", "search"))
@@ -148,7 +150,7 @@ def _front_table(seen: StudyView) -> PageTable:
         cells: list[Cell] = [place, row, *(json_numbers(value) for value in seen.values[row])]
         cells += [_intervals(one) or None] * measured
         cells += [status_shown(one["status"], one.get("load")), one.get("key")]
-        cells += [Command(f"hwnas export {shlex.quote(study)} --front {place} --onnx front-{place}")] if study else []
+        cells += [Command(export_command(study, "--front", str(place), "--onnx", f"front-{place}"))] if study else []
         rows.append([*cells, "; ".join(spelled(one["config"]))])
     return PageTable(columns, rows)
 

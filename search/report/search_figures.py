@@ -24,6 +24,7 @@ from hwnas.search.report.figures import (
 )
 from hwnas.search.report.study_view import StudyView
 from hwnas.search.words import number
+from hwnas.supernets.shown import counted
 from hwnas.supernets.values import json_numbers
 
 # As many lines as can still be distinguished; of a larger front every so many-th is drawn.
@@ -56,19 +57,30 @@ def projection(seen: StudyView, a: int, b: int) -> Figure:
             seen.values[seen.front, a].tolist(), seen.values[seen.front, b].tolist(), "@ink", x_up=x_up, y_up=y_up
         )
         data.append(line)
-    data += _front_points(seen, a, b)
+    data += _front_points(seen, a, b, scaled=not good)
     data += [hollow_key()] if any(seen.unstable(drawn)) else []
     return Figure(
         id=f"front-{a}-{b}",
         title=f"{seen.names[b]} against {seen.names[a]}",
-        says=f"{len(drawn)} evaluations, coloured by the iteration that proposed them; "
-        f"the {len(seen.front)} of the front are outlined.{_models_in_words(seen, a)}",
+        says=_drawn_in_words(len(drawn), len(seen.front), len(beyond)) + _models_in_words(seen, a),
         data=data,
         layout={"xaxis": axis(seen.title(a)), "yaxis": axis(seen.title(b)), **_model_lines(seen, a)},
         table=_values(seen, a, b),
         choice=f"{seen.names[b]} against {seen.names[a]}",
         height=500 if len(seen.objectives) == 2 else 420,
     )
+
+
+def _drawn_in_words(drawn: int, front: int, beyond: int) -> str:
+    """Say what the points are, and how those of the front and those that break a constraint look."""
+    every = counted(drawn, "evaluation")
+    if drawn and beyond == drawn:
+        return f"{every}, none of which meets the constraints: crosses."
+    outlined = f"; the {front} of the front {'is' if front == 1 else 'are'} outlined" if front else ""
+    crosses = (
+        f", the {beyond} beyond the constraints {'is a cross' if beyond == 1 else 'are crosses'}" if beyond else ""
+    )
+    return f"{every}, coloured by the iteration that proposed {'it' if drawn == 1 else 'them'}{outlined}{crosses}."
 
 
 def _models(seen: StudyView, column: int) -> list[tuple[str, float]]:
@@ -131,25 +143,30 @@ def _values(seen: StudyView, *columns: int) -> PageTable:
 def _by_iteration(seen: StudyView, a: int, b: int, rows: Sequence[int]) -> Iterator[Trace]:
     iterations = [seen.evaluations[row]["iteration"] for row in rows]
     last = max((one["iteration"] for one in seen.evaluations), default=0)
-    bar = {
-        "title": {"text": "iteration", "side": "right", "font": {"size": 12, "color": "@muted"}},
-        "thickness": 9, "outlinewidth": 0, "len": 0.9, "tickformat": "d", "nticks": min(last + 1, 6),
-        "tickfont": {"size": 11, "color": "@muted"},
-    }  # fmt: skip
     marker = {
         "color": iterations, "colorscale": SCALE, "cmin": 0, "cmax": max(last, 1), "size": 6.5, "opacity": 0.85,
-        "showscale": last > 0, "colorbar": bar,
+        "showscale": last > 0, "colorbar": _iteration_bar(last),
     }  # fmt: skip
     trace = points("evaluation", seen.column(a, rows), seen.column(b, rows), rows, marker=marker)
     yield from by_status(trace, seen.unstable(rows))
 
 
-def _front_points(seen: StudyView, a: int, b: int) -> Iterator[Trace]:
+def _iteration_bar(last: int) -> dict[str, Any]:
+    """Return what explains the colours; of the front too, where every evaluation is on it."""
+    return {
+        "title": {"text": "iteration", "side": "right", "font": {"size": 12, "color": "@muted"}},
+        "thickness": 9, "outlinewidth": 0, "len": 0.9, "tickformat": "d", "nticks": min(last + 1, 6),
+        "tickfont": {"size": 11, "color": "@muted"},
+    }  # fmt: skip
+
+
+def _front_points(seen: StudyView, a: int, b: int, *, scaled: bool) -> Iterator[Trace]:
     rows = seen.front
     last = max((one["iteration"] for one in seen.evaluations), default=0)
     marker = {
         "color": [seen.evaluations[row]["iteration"] for row in rows], "colorscale": SCALE,
-        "cmin": 0, "cmax": max(last, 1), "size": 10, "line": {"width": 1.6, "color": "@ink"},
+        "cmin": 0, "cmax": max(last, 1), "showscale": scaled and last > 0, "colorbar": _iteration_bar(last),
+        "size": 10, "line": {"width": 1.6, "color": "@ink"},
     }  # fmt: skip
     x, y = seen.column(a, rows), seen.column(b, rows)
     bars = {

@@ -18,6 +18,7 @@ from hwnas.search.transfer.sentence import ceiling_of, run_to_run, was_searched
 from hwnas.search.transfer.stages import stage_result
 from hwnas.search.transfer.verdict import KINDS, troubles, verdict
 from hwnas.search.words import MISSING, against, facts, letter, listed, percent, quality_title, spelled
+from hwnas.supernets.shown import counted
 
 # A table of more rows serves nobody on screen; the page's JSON has them all.
 _MAX_TABLE_ROWS = 200
@@ -264,5 +265,5 @@ def _reference(point: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str
 def _searched(result: Mapping[str, Any]) -> str:
     """Tell how the fronts were found, as far as it is known."""
     settings = result.get("settings") or {}
-    evals = f", {settings['evals']} evaluations" if settings.get("evals") else ""
+    evals = f", {counted(settings['evals'], 'evaluation')}" if settings.get("evals") else ""
     return f"{settings['algorithm']}{evals}" if settings.get("algorithm") else ""

@@ -273,7 +273,8 @@ def _allowed(result: Mapping[str, Any], i: int, j: int) -> str:
 def effect_figure(result: Mapping[str, Any]) -> Figure | None:
     """What each kind of choice costs, platform by platform."""
     effects, platforms = result.get("effects"), result["platforms"]
-    if not effects or not effects["names"]:
+    # Of few sub-networks no effect is known, and bars without a height would be an empty figure.
+    if not effects or all(one is None for percents in effects["percent"] for one in percents):
         return None
     interval = (result.get("intervals") or {}).get("effects")
     kinds = [KINDS.get(name, name) for name in effects["names"]]

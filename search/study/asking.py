@@ -22,6 +22,7 @@ from hwnas.search.study.archive import Archive
 from hwnas.search.study.clock import Clock
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.task import EvaluationTask
+from hwnas.supernets.shown import counted
 from hwnas.supernets.space import FloatArray, IntArray
 
 # An algorithm that asks this often in a row for nothing new has nothing new to ask for.
@@ -159,7 +160,9 @@ class Asking:
             X = self._algorithm.ask() if self._parallel is None else self._parallel.ask(pending=self.pending)
         X = proposed(self._algorithm, X, self._space)
         if not len(X):
-            self.exhausted = f"the algorithm has nothing left to ask for after {len(self._archive)} evaluations"
+            self.exhausted = (
+                f"the algorithm has nothing left to ask for after {counted(len(self._archive), 'evaluation')}"
+            )
             return False
         self._asked, self._waiting = X, self._new(X)
         return True

@@ -82,8 +82,10 @@ def parse(text: str, objectives: Sequence[Objective]) -> Constraint:
     objective = by_name[name]
     right = ">=" if objective.maximise else "<="
     if sign != right:
-        better = "maximised" if objective.maximise else "minimised"
-        raise UsageError(f"constraint {text!r}: {name} is {better}; expected {name}{right}{number}{unit}")
+        # A limit itself is always allowed: of "<" it is only the spelling that is wrong.
+        spelled = sign[0] == right[0] or sign.startswith("=")
+        why = "" if spelled else f"{name} is {'maximised' if objective.maximise else 'minimised'}; "
+        raise UsageError(f"constraint {text!r}: {why}expected {name}{right}{number}{unit}")
     factors = _UNITS.get(objective.unit, {objective.unit: 1.0} if objective.unit else {})
     if unit and unit not in factors:
         allowed = ", ".join(factors) or "none"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from hwnas.search.study.result import Study
+from hwnas.supernets.shown import counted
 
 # Why such a study stopped.
 INTERRUPTED = "interrupted"
@@ -20,7 +21,7 @@ class SearchInterrupted(KeyboardInterrupt):
     """
 
     def __init__(self, study: Study, message: str = "") -> None:
-        super().__init__(message or f"study {study.name!r} has {len(study.archive)} evaluations")
+        super().__init__(message or f"study {study.name!r} has {counted(len(study.archive), 'evaluation')}")
         self.study = study
 
     def __reduce__(self) -> tuple[type[Self], tuple[Study, str]]:

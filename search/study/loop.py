@@ -23,6 +23,7 @@ from hwnas.search.study.evaluating import Evaluating
 from hwnas.search.study.replay import Replay
 from hwnas.search.study.stored import StudyCheckpoint
 from hwnas.search.study.task import EvaluationTask
+from hwnas.supernets.shown import counted
 from hwnas.supernets.space import IntArray
 
 Stop = Callable[[Archive], str | None]
@@ -165,7 +166,7 @@ class Loop:
 
     def _finished(self, evals: int) -> str | None:
         if len(self._archive) >= evals:
-            return f"{evals} evaluations are done"
+            return f"{counted(evals, 'evaluation')} {'is' if evals == 1 else 'are'} done"
         if len(self._archive) >= self._space.distinct_size:
             return f"all {len(self._archive)} sub-networks of the space are evaluated"
         return None

@@ -9,6 +9,7 @@ from hwnas.search.study.plan import Plan
 from hwnas.search.study.same import check_same
 from hwnas.search.study.stored import StudyCheckpoint, checkpoint_of, record_of
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.shown import counted
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -63,16 +64,17 @@ class Place:
         if resume:
             record = record_of(self._store, self._name, self._net)
             if record.evaluations > self._evals:
+                there_are = counted(record.evaluations, "evaluation")
                 raise UsageError(
-                    f"study {self._name!r} has {record.evaluations} evaluations already; expected at least as many as "
-                    f"evals, got {self._evals}"
+                    f"study {self._name!r} has {there_are} already; expected at least as many as evals, "
+                    f"got {self._evals}"
                 )
             return record
         there = self._store.study(self._name)
         if there is not None:
             raise UsageError(
-                f"there is a study {self._name!r} already, with {there.evaluations} evaluations: go on with it by "
-                "--resume (resume=True), or choose another name"
+                f"there is a study {self._name!r} already, with {counted(there.evaluations, 'evaluation')}: "
+                "go on with it by --resume (resume=True), or choose another name"
             )
         return None
 

@@ -18,7 +18,7 @@ from hwnas.search.study.final import FinalFront
 from hwnas.search.study.stopping import Reference
 from hwnas.search.words import troubled
 from hwnas.supernets.contents import of_records
-from hwnas.supernets.shown import html_table
+from hwnas.supernets.shown import counted, html_table
 from hwnas.supernets.space import FloatArray
 from hwnas.supernets.values import is_time, json_number, number, number_or_none, of_kind
 
@@ -121,7 +121,7 @@ class Study:
 
     def __repr__(self) -> str:
         where = f" on {self.platform}" if self.platform else ""
-        found = f"{len(self.archive)} evaluations, front of {len(self.archive.front)}"
+        found = f"{counted(len(self.archive), 'evaluation')}, front of {len(self.archive.front)}"
         return f"<Study {self.name!r} of {self.supernet}{where}: {found}, hypervolume {self.hypervolume:.6g}>"
 
     def _repr_html_(self) -> str:
@@ -229,10 +229,11 @@ class Study:
 
     def _impossible(self, nearest: Evaluation) -> str:
         limits = ", ".join(self.constraints)
-        values = ", ".join(f"{name} {value:.6g}" for name, value in nearest.objectives.items())
+        units = {one.name: one.unit for one in self.objectives}
+        values = (f"{name} {value:.6g} {units.get(name, '')}".rstrip() for name, value in nearest.objectives.items())
         return (
             f"no sub-network that was evaluated meets {limits}; nearest is evaluation {nearest.index} "
-            f"({values}), {nearest.violation:.1%} beyond"
+            f"({', '.join(values)}), {nearest.violation:.1%} beyond"
         )
 
     def _protocol(self) -> dict[str, Any]:

@@ -69,8 +69,8 @@ def _without(found: Mapping[str, Any], place: int, n: int) -> str:
     """Say what the same takes where nothing is known; the rows to measure are chosen there too."""
     alone = found["alone"][place]
     if alone is None:
-        return f" (from nothing more than {found['most_tried']})"
-    return f" (from nothing {alone}{'' if alone > n else ' too' if alone == n else ', which is less'})"
+        return f" (more than {found['most_tried']} without them)"
+    return f" ({alone} without them{'' if alone > n else ' too' if alone == n else ', which is fewer'})"
 
 
 def _never(found: Mapping[str, Any], never: Sequence[int]) -> Sentence:

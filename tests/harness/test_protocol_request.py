@@ -77,7 +77,7 @@ def test_the_same_number_has_one_name_however_it_is_written():
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["nosy"], "unknown measurement profile 'nosy'; did you mean 'noisy'?"),
+        (["nosy"], "unknown timing protocol 'nosy'; did you mean 'noisy'?"),
         (["caps=5"], "unknown number 'caps'; did you mean 'cap_s'?"),
         (["profile=quite"], "did you mean 'quiet'?"),
         (["cap_s=five"], "cap_s: expected a finite number, got 'five'"),

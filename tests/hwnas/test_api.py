@@ -277,7 +277,7 @@ def test_a_study_and_its_interruption_come_back_from_another_process(study):
         assert said == "interrupted"
         assert isinstance(back, hwnas.Study)
         assert back.to_json() == study.to_json()
-        with pytest.raises(UsageError, match="the front has sub-networks 1 to"):
+        with pytest.raises(UsageError, match="expected one of its front, 1 to"):
             back.export("out", front=1000)  # its super-network is made again by its name
 
 

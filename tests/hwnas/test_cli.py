@@ -85,7 +85,10 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
         (["serch"], "Did you mean 'search'"),
         (["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--eval", "5"], "--evals"),
         (["lut", "show", "nothing.yaml"], "nothing.yaml"),
+        (["lut", "show", "note1"], "neither a file nor a published table; did you mean 'note10'?"),
+        (["lut", "show", "note10", "-r", "999"], "note10: has no table at r=999; there is one at each of 160, 164"),
         (["predictors", "ofa-mbv3-w1.0", "--kinds", "rigde"], "did you mean 'ridge'"),
+        (["predictors", "ofa-mbv3-w1.0", "--kinds", "hierarchical"], "did you mean 'gp-hierarchical'"),
         (["predictors", "ofa-mbv3-w1.0", "--sizes", "ten"], "like 100,200,400"),
         (
             ["predictors", "ofa-mbv3-w1.0", "--data", "measured.csv", "--sizes", "1000"],
@@ -155,7 +158,7 @@ def test_predictors(capsys, elsewhere):
     found = json.loads((elsewhere / "p.json").read_text())
     assert [one["kind"] for one in found["predictors"]] == ["ridge", "svr-rbf"]
     assert all(len(one["tau"]) == 2 for one in found["predictors"])
-    assert "ranks best" in (elsewhere / "p.html").read_text()
+    assert "With 100 examples, " in (elsewhere / "p.html").read_text()
 
 
 def test_predictors_learn_the_rows_of_a_measured_table(capsys, elsewhere):
@@ -187,6 +190,18 @@ def test_predictors_of_a_table_that_is_too_small_say_how_many_there_are(capsys, 
     assert "got 1 in all" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("error")
+def test_predictors_of_what_is_the_same_for_all_have_no_rank_correlation(capsys, elsewhere):
+    net = supernets.get("ncf")
+    configs = (json.dumps(config).replace('"', '""') for config in net.space.decode(net.space.sample(30, seed=0)))
+    (elsewhere / "same.csv").write_text("config,top1\n" + "".join(f'"{config}",50.0\n' for config in configs))
+    arguments = ["predictors", net.name, "--data", "same.csv", "--kinds", "ridge", "--sizes", "10", "--test", "5"]
+    assert run([*arguments, "--trials", "2", "--html", "page.html", "--json", "same.json"]) == 0
+    assert "0.000, \N{EN DASH}" in capsys.readouterr().out
+    assert json.loads((elsewhere / "same.json").read_text())["predictors"][0]["tau"] == [[None, None]]
+    assert "ranks best" not in (elsewhere / "page.html").read_text()
+
+
 def test_lut_show(assets, monkeypatch, capsys):
     monkeypatch.setenv("HWNAS_ASSETS", str(assets))
     assert run(["lut", "show"]) == 0
@@ -194,6 +209,46 @@ def test_lut_show(assets, monkeypatch, capsys):
     assert run(["lut", "show", "note10", "-r", "160"]) == 0
     assert "Logits-input:1x1x1536-output:1000" in capsys.readouterr().out
     assert run(["lut", "fetch", "note10"]) == 0
+
+
+def test_lut_show_of_a_table_without_variances_has_no_nan(elsewhere, capsys):
+    (elsewhere / "plain.yaml").write_text("Conv-input:224x224x3-output:112x112x16:\n  count: 1\n  mean: 1.0\n")
+    assert run(["lut", "show", "plain.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "1.0000" in out
+    assert "nan" not in out
+
+
+def test_algorithms_of_one_number_of_objectives_say_that_number(capsys):
+    assert run(["algorithms"]) == 0
+    rows = {words[0]: words[1:] for line in capsys.readouterr().out.splitlines() if (words := line.split())}
+    assert rows["ga"][:2] == ["1", "a"]
+    assert rows["exact"][:3] == ["1", "to", "2"]
+    assert rows["linas"][:3] == ["1", "or", "more"]
+
+
+@pytest.mark.parametrize("arguments", [SEARCH, ["predictors", "ofa-mbv3-w1.2", "-p", "lut:table=note10"]], ids=" ".join)
+def test_the_page_that_was_written_is_named(arguments, assets, monkeypatch, capsys):
+    monkeypatch.setenv("HWNAS_ASSETS", str(assets))
+    fast = ["--kinds", "ridge", "--sizes", "10", "--test", "5", "--trials", "1"] if arguments[0] == "predictors" else []
+    assert run([*arguments, *fast, "--html", "a page.html"]) == 0
+    assert "page: a page.html" in capsys.readouterr().err
+
+
+def test_a_command_that_is_printed_can_be_pasted(assets, monkeypatch, capsys):
+    monkeypatch.setenv("HWNAS_ASSETS", str(assets))
+    assert run([*SEARCH, "--study", "my study", "--json", "/dev/full"]) == 1
+    said = capsys.readouterr().err
+    assert "hwnas export 'my study' --store hwnas.db --csv FILE" in said
+    assert "--study 'my study' --resume" in said
+
+
+def test_a_comparison_in_which_nothing_meets_the_constraints_says_so(assets, monkeypatch, capsys, elsewhere):
+    monkeypatch.setenv("HWNAS_ASSETS", str(assets))
+    arguments = ["compare", *SEARCH[1:], "--algorithms", "random", "--seeds", "1", "--constraint", "latency<=1ms"]
+    assert run([*arguments, "--html", "page.html"]) == 0
+    assert "no search found a sub-network that meets latency<=1ms" in capsys.readouterr().err
+    assert "No search found a sub-network that meets latency&lt;=1ms." in (elsewhere / "page.html").read_text()
 
 
 def test_environment(capsys):

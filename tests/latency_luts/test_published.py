@@ -79,6 +79,11 @@ def test_a_resolution_that_was_not_measured_is_refused():
         NOTE10.open().bind(supernets.get("ofa-mbv3-w1.2:r=elastic"))
 
 
+def test_a_table_of_a_resolution_that_was_not_measured_is_refused():
+    with pytest.raises(TableError, match=r"^note10: has no table at r=999; there is one at each of 160, 164"):
+        NOTE10.table(999)
+
+
 def test_unknown_table():
     with pytest.raises(UnknownNameError, match=r"published lookup table 'note-10'.*did you mean 'note10'"):
         published.get("note-10")

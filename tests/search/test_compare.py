@@ -121,6 +121,19 @@ def test_what_counts_as_one_and_the_thresholds_can_be_given():
             Comparison.of(plain.studies, 40, **wrong)
 
 
+@pytest.mark.parametrize("wrong", [{"best": 0.0}, {"thresholds": [0.5, float("nan")]}])
+def test_marks_that_cannot_be_are_refused_before_the_searches(wrong):
+    began = []
+    with pytest.raises(UsageError, match="positive"):
+        compare(NET, algorithms=["random"], seeds=1, workers=1, progress=began.append, **wrong, **PROBLEM)
+    assert began == []
+
+
+def test_a_threshold_that_is_given_twice_is_one():
+    once = compare(NET, algorithms=["random"], seeds=1, workers=1, thresholds=[0.4, 0.1, 0.4], **PROBLEM)
+    assert once.thresholds == (0.1, 0.4)
+
+
 def test_presets_are_contestants_of_their_own():
     assert Contestant.parse("linas:paper") == Contestant("linas", "paper")
     assert Contestant.parse(" nsga2 ").name == "nsga2"

@@ -213,7 +213,7 @@ def test_the_readme_has_the_figures_and_what_to_keep_in_mind(study, tmp_path):
 def test_the_front_is_counted_from_one_in_the_order_of_the_first_objective(study):
     assert [of_front(study, position).index for position in (1, 2)] == [1, 0]
     for position in (0, 3):
-        with pytest.raises(UsageError, match=f"has sub-networks 1 to 2, got {position}"):
+        with pytest.raises(UsageError, match=f"expected one of its front, 1 to 2, got {position}"):
             of_front(study, position)
 
 

@@ -209,8 +209,8 @@ def test_names_and_constraints():
     ("name", "net", "platform", "named"),
     [
         ("latency:encoder", NET, "torch", r"has no stage 'encoder'; did you mean 'latency:decode'\?"),
-        ("ttft", HAT, "torch", "has no stage 'prefill'; .*latency:decoder-step, latency:encoder"),
-        ("tpot", CNN, "torch", "ofa-mbv3-w1.0 has one stage; .*latency, latency:median"),
+        ("ttft", HAT, "torch", "has no stage 'prefill' .known: .*latency:decoder-step, latency:encoder"),
+        ("tpot", CNN, "torch", "ofa-mbv3-w1.0 has one stage .known: .*latency, latency:median"),
         ("latency:", NET, "torch", "has no stage ''"),
         ("kv-cache", CNN, None, "ofa-mbv3-w1.0 caches no keys and values"),
         ("kv-cache:0", NET, None, "expected a number of tokens from 1"),

@@ -150,8 +150,8 @@ def test_enough_measurements_are_said_of_every_platform():
     (said,) = enough_words(from_all=[5, 12, 30], alone=[30, None, 20])
     assert said == (
         "To predict latencies from those on all others (Kendall tau 0.95 on 34 held out), 5 measurements on device:x "
-        "(from nothing 30), 12 on device:y (from nothing more than 52) and 30 on device:z (from nothing 20, which is "
-        "less) are enough."
+        "(30 without them), 12 on device:y (more than 52 without them) and 30 on device:z (20 without them, which is "
+        "fewer) are enough."
     )
 
 
@@ -180,7 +180,7 @@ def test_results_of_earlier_versions_say_the_fewest_from_one_platform():
     found = {"target_tau": 0.95, "adapted": [[0, 9, None], [4, 0, None], [6, 3, 0]], "alone": [20, 20, 20],
              "most_tried": 40, "held_out": 34}  # fmt: skip
     said = words(result(THREE, samples_to_adapt=found))
-    assert any("4 measurements on device:x (from nothing 20) and 3 on device:y" in line for line in said)
+    assert any("4 measurements on device:x (20 without them) and 3 on device:y" in line for line in said)
     assert any(line.startswith("On device:z, 40 measurements are not enough.") for line in said)
 
 

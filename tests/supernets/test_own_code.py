@@ -57,7 +57,7 @@ def test_what_it_prints_is_no_part_of_a_document(tmp_path, capsys):
     ("text", "function", "said"),
     [
         (None, "f", "cannot read the file"),
-        ("def other():\n    pass\n", "f", "has no function 'f'; (known: other)"),
+        ("def other():\n    pass\n", "f", "has no function 'f' (known: other)"),
         ("def accuracy():\n    pass\n", "acuracy", "did you mean 'accuracy'?"),
         ("f = 5\n", "f", "something else than a function of the name 'f'"),
         ("def f(:\n", "f", "is not valid Python: invalid syntax (line 1)"),

@@ -14,13 +14,16 @@ import pytest
 from hwnas.search.report import (
     compare_page,
     evaluate_page,
+    predictors_page,
     search_page,
     table_check_page,
     training_page,
     transfer_page,
 )
 from hwnas.search.report.page import json_in_script, whole_options
+from hwnas.search.report.search_figures import projection
 from hwnas.search.report.study_view import StudyView
+from hwnas.search.report.transfer_figures import effect_figure
 
 SAMPLES = Path(__file__).parent / "samples"
 PAGES = {
@@ -298,3 +301,105 @@ def test_the_fronts_numbers_are_those_of_export():
 def test_a_name_in_a_command_is_quoted():
     page = search_page(sample("search") | {"study": "my study; rm -rf"})
     assert "hwnas export &#39;my study; rm -rf&#39; --front 1" in page
+
+
+def test_a_name_that_looks_like_an_option_is_none():
+    page = search_page(sample("search") | {"study": "-x"})
+    assert "hwnas export --front 1 --onnx front-1 -- -x" in page
+
+
+def without_front(name):
+    """A study of which no evaluation meets its constraint."""
+    result = sample(name)
+    evaluations = [one | {"violation": 0.5} for one in result["evaluations"]]
+    return result | {"evaluations": evaluations, "front": [], "constraints": ["latency<=1ms"]}
+
+
+def test_where_nothing_meets_the_constraints_the_page_draws_no_growth_and_explains_the_crosses():
+    page = search_page(without_front("search"))
+    assert re.search(r"\d+ evaluations, none of which meets the constraints: crosses\.", page)
+    assert "A curve that is flat at the end" not in page
+
+
+def test_crosses_among_others_are_explained():
+    result = sample("search")
+    off = next(index for index in range(150) if index not in result["front"])
+    result["evaluations"][off]["violation"] = 0.5
+    assert "of the front are outlined, the 1 beyond the constraints is a cross." in search_page(result)
+
+
+def test_one_evaluation_is_no_plural():
+    result = sample("search")
+    page = search_page(result | {"evaluations": result["evaluations"][:1], "front": [0]})
+    assert "1 evaluation found a front of 1 sub-network:" in page
+    assert "1 evaluation, coloured by the iteration that proposed it; the 1 of the front is outlined." in page
+    assert "1 sub-network, ready to be profiled by its key, or exported by its number" in page
+
+
+@pytest.mark.parametrize("all_on_front", [False, True])
+def test_the_colours_of_iterations_are_explained_once(all_on_front):
+    result = sample("search")
+    if all_on_front:
+        result["evaluations"] = [result["evaluations"][index] | {"index": n} for n, index in enumerate(result["front"])]
+        result["front"] = list(range(len(result["front"])))
+    figure = projection(StudyView(result), 0, 1)
+    shown = [trace["name"] for trace in figure.data if trace.get("marker", {}).get("showscale") and trace["x"]]
+    assert shown == ["front" if all_on_front else "evaluation"]
+
+
+def test_the_reference_point_has_units():
+    assert "Hypervolume is counted from latency 5.214 ms, top1 72.65\u202f%" in search_page(sample("search")).replace(
+        " %", "\u202f%"
+    )
+    assert re.search(r"Hypervolume is counted from [\w-]+ \S+ M, top1 \S+ %, the same", compare_page(sample("compare")))
+
+
+def test_effects_that_are_not_known_are_no_figure():
+    result = sample("transfer")
+    unknown = [[None] * len(result["platforms"]) for _ in result["effects"]["names"]]
+    assert effect_figure(result) is not None
+    assert effect_figure(result | {"effects": result["effects"] | {"percent": unknown}}) is None
+
+
+def test_one_algorithm_is_the_best_of_none():
+    result = sample("compare")
+    alone = result | {"algorithms": result["algorithms"][:1], "thresholds": []}
+    name = alone["algorithms"][0]["name"]
+    page = compare_page(alone)
+    assert f"the hypervolume of {name} is" in page
+    assert "largest" not in page
+
+
+# --- predictors -------------------------------------------------------------------------------------------------------
+
+
+def predictors_said(**taus):
+    predictors = [{"kind": kind, "tau": [trials], "mape": [[1.0] * len(trials)]} for kind, trials in taus.items()]
+    facts = {"supernet": "n", "target": "top1 (%)", "source": "s", "n_test": 5}
+    return Outline(predictors_page(facts | {"sizes": [100], "predictors": predictors})).text
+
+
+@pytest.mark.parametrize(
+    ("taus", "said"),
+    [
+        (
+            {"gp": [0.90, 0.91, 0.92], "ridge": [0.80, 0.81, 0.83]},
+            "With 100 examples, gp ranks best: Kendall tau 0.910.",
+        ),
+        (
+            {"gp": [0.90, 0.70, 0.92], "ridge": [0.80, 0.81, 0.83]},
+            "With 100 examples, gp and ridge cannot be told apart over 3 trials: Kendall tau gp 0.840; ridge 0.813.",
+        ),
+        (
+            {"gp": [0.90], "ridge": [0.80]},
+            "With 100 examples, gp and ridge cannot be told apart over 1 trial: Kendall tau gp 0.900; ridge 0.800.",
+        ),
+        ({"gp": [-1.0]}, "With 100 examples, gp comes to Kendall tau -1.000."),
+    ],
+)
+def test_a_predictor_is_called_best_where_the_trials_tell(taus, said):
+    assert said in " ".join(predictors_said(**taus).values())
+
+
+def test_predictors_whose_ranks_are_not_known_are_not_ranked():
+    assert "ranks best" not in " ".join(predictors_said(gp=[None, None], ridge=[None, 0.2]).values())
