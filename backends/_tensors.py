@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
 def moved(stage: Stage, dtype: torch.dtype, device: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
     """Return copies of the stage's module and inputs, as ``dtype`` on ``device``, since each session has its own."""
+    from hwnas.supernets.recorded import agree, make_on
+
     module = copy.deepcopy(stage.module).to(device=device, dtype=dtype)
-    inputs = (x.to(device=device, dtype=dtype if x.is_floating_point() else x.dtype, copy=True) for x in stage.inputs)
-    return module, tuple(inputs)
+    types = (dtype if x.is_floating_point() else x.dtype for x in stage.inputs)
+    inputs = tuple(x.to(device=device, dtype=one, copy=True) for x, one in zip(stage.inputs, types, strict=True))
+    if device != "cpu":
+        make_on(module, device)
+    agree(module, inputs, dtype)
+    return module, inputs
 
 
 def arrays(result: Any) -> tuple[npt.NDArray[np.generic], ...]:

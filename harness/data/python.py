@@ -124,7 +124,7 @@ class OwnTask:
         if self._wanted is None or self._wanted[0] is not batch:
             # All sub-networks of a step learn from the same batch.
             with torch.no_grad():
-                self._wanted = batch, self._whole(*self.inputs(batch, {}))
+                self._wanted = batch, self._whole_on(batch[0].device)(*self.inputs(batch, {}))
         return self.soft_loss(outputs, self._wanted[1])
 
     def soft_loss(self, outputs: Any, teacher: Any) -> torch.Tensor:
@@ -135,6 +135,14 @@ class OwnTask:
         if not found:
             raise DataError(f"{self.name}: no output is of floating-point numbers, so there is nothing to imitate")
         return sum(found[1:], start=found[0])
+
+    def _whole_on(self, device: torch.device) -> torch.nn.Module:
+        """Return the whole model, where the batches are."""
+        from hwnas.supernets.recorded import make_on
+
+        if device.type != "cpu":
+            make_on(self._whole.to(device), device)
+        return self._whole
 
     @cached_property
     def _whole(self) -> torch.nn.Module:

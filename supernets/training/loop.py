@@ -236,7 +236,11 @@ class _Run:
     def _outputs(self, config: Config, batch: Batch) -> Any:
         import torch
 
+        from hwnas.supernets.recorded import make_on
+
         module = trained(self._net.module(config), self._task)
+        if self._device.type != "cpu":
+            make_on(module, self._device)
         try:
             return torch.func.functional_call(module, self._weights.state(config), self._task.inputs(batch, config))
         except ValueError as error:
