@@ -14,7 +14,7 @@ import numpy as np
 from hwnas.search.transfer.bootstrap import MatrixBounds, quantiles
 from hwnas.search.transfer.fronts import mean_of_known
 from hwnas.search.transfer.noise import Noise
-from hwnas.search.transfer.rank import kendall_taus
+from hwnas.search.transfer.rank import counts, kendall_taus
 from hwnas.supernets.space import FloatArray, IntArray
 
 # Draws of noise that the ceiling is the mean of: of all rows, and of each resample.
@@ -63,7 +63,8 @@ def agreement(
     ceilings = _between(_retest(latency, noise, drawn, _DRAWS_OF_RESAMPLE, rng))
     # What resampling does to a tau by itself (a network that is drawn twice is tied with itself) is taken out.
     moved = mean_of_known(ceilings) - ceiling
-    return Agreement(_bounds(taus, level), ceiling, _bounds(np.maximum(ceilings - moved, 0.0), level))
+    bounds = _widened(_bounds(taus, level), latency, level)
+    return Agreement(bounds, ceiling, _bounds(np.maximum(ceilings - moved, 0.0), level))
 
 
 def retest_tau(twice: FloatArray, four_times: FloatArray) -> FloatArray:
@@ -169,6 +170,26 @@ def _pairs(latency: FloatArray) -> FloatArray:
         for j in range(i + 1, n_platforms):
             found[:, i, j] = found[:, j, i] = kendall_taus(latency[..., i], latency[..., j])
     return found
+
+
+def _widened(bounds: MatrixBounds, latency: FloatArray, level: float) -> MatrixBounds:
+    """Return bounds of tau that are as far from it as so few pairs leave open.
+
+    Where all pairs are ordered alike, so are those of every resample, and an interval from resamples has no width. But
+    of five sub-networks, all ten pairs are ordered alike with a chance of 0.4 where in general one in ten is not. So
+    many pairs as are ordered differently are about a number of Poisson's, whose exact bounds (Garwood, 1936) these are.
+    """
+    from scipy.stats import chi2
+
+    n, tau = counts(latency), _pairs(latency[None])[0]
+    pairs = np.maximum(n * (n - 1) / 2, 1.0)
+    # As many as are ordered in the rarer of the two ways, and as many as there might be in general.
+    rare = (1 - np.abs(tau)) / 2 * pairs
+    farthest = np.maximum(1 - chi2.ppf((1 + level) / 2, 2 * (rare + 1)) / pairs, -1.0)
+    others = ~np.eye(len(n), dtype=bool)
+    low = np.where(others & (tau > 0), np.fmin(bounds.low, farthest), bounds.low)
+    high = np.where(others & (tau < 0), np.fmax(bounds.high, -farthest), bounds.high)
+    return MatrixBounds(low, high)
 
 
 def _bounds(draws: FloatArray, level: float) -> MatrixBounds:

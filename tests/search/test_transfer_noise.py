@@ -63,6 +63,37 @@ def test_platforms_that_are_alike_are_called_so_where_there_is_little_noise(rng)
     assert DIFFERENT not in said
 
 
+# --- few sub-networks ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "said"), [(2, FEW), (3, FEW), (5, FEW), (8, FEW), (12, FEW), (20, ALIKE), (50, ALIKE)])
+def test_of_a_few_sub_networks_that_are_all_ordered_alike_nothing_follows(n, said, rng):
+    """Every resample of them is ordered alike, too, and would call the tau of 1 certain."""
+    latency = np.arange(1.0, n + 1)[:, None] * [1.0, 3.0]
+    exact = noise_of(np.zeros((n, 2)))
+    assert decided(latency, exact, rng) == said
+    found = agreement(latency, exact, rng, 40).tau
+    # Of so many pairs none is ordered differently with a chance of 2.5 % where in general so many are (Poisson).
+    expected = max(-1.0, 1 - 2 * -np.log(0.025) / (n * (n - 1) / 2))
+    assert (found.low[0, 1], found.high[0, 1]) == (pytest.approx(expected), 1.0)
+    assert (found.low[0, 0], found.high[0, 0]) == (1.0, 1.0)
+    turned = agreement(latency ** [1, -1], exact, rng, 40).tau
+    assert (turned.low[0, 1], turned.high[0, 1]) == (-1.0, pytest.approx(-expected))
+
+
+@pytest.mark.parametrize("n", [4, 8, 15])
+def test_the_interval_of_a_high_tau_holds_it_however_few_sub_networks_there_are(n, rng):
+    true = 0.9
+    rho = np.sin(np.pi / 2 * true)  # Greiner's relation
+    held = []
+    for _ in range(200):
+        one, other = rng.normal(size=(2, n))
+        latency = np.exp(np.column_stack([one, rho * one + np.sqrt(1 - rho**2) * other]))
+        found = agreement(latency, noise_of(np.zeros((n, 2))), rng, 40).tau
+        held.append(found.low[0, 1] <= true <= found.high[0, 1])
+    assert np.mean(held) >= 0.93
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("clustered", [0.0, 0.6])
 @pytest.mark.parametrize(("spread", "noise"), [(0.2, 0.1), (0.2, 0.02), (0.05, 0.05)])
