@@ -43,6 +43,8 @@ class SQLite:
                 raise StoreError(f"the store {name}: there is no folder {path.parent}")
             if not create and not path.exists():
                 raise StoreError(f"the store {name}: there is none; 'hwnas search' and 'hwnas profile' make one")
+            if create and not path.exists() and not _may_write(path.parent):
+                raise StoreError(f"the store {name}: there is none, and this user may not make a file in {path.parent}")
             if create and path.exists() and not _may_be_written(path):
                 raise StoreError(f"the store {name}: may not be written by this user")
             if _log_is_out_of_reach(path):
@@ -127,9 +129,12 @@ def _only_read(url: sa.URL) -> Path | None:
 
 
 def _may_be_written(path: Path) -> bool:
+    return _may_write(path) and _may_write(path.parent)
+
+
+def _may_write(path: Path) -> bool:
     # The rights of the effective user, if the system can check them.
-    effective = os.access in os.supports_effective_ids
-    return all(os.access(one, os.W_OK, effective_ids=effective) for one in (path, path.parent))
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _log_is_out_of_reach(path: Path) -> bool:

@@ -202,6 +202,12 @@ def test_a_read_only_file_is_refused():
         as_an_ordinary_user(lambda: refused(path, r"s\.db: may not be written by this user"))
 
 
+def test_a_folder_in_which_nothing_can_be_made_is_named():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        as_an_ordinary_user(lambda: refused(Path(folder) / "s.db", f"may not make a file in {folder}"))
+
+
 @pytest.mark.parametrize("content", [b"config,latency\n" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
 def test_other_files_are_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "s.db"
