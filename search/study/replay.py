@@ -20,7 +20,8 @@ from hwnas.supernets.space import SearchSpace
 
 _OTHERS = (
     "the algorithm proposes other sub-networks than the study has evaluated: its version or a library's has changed, "
-    "or its plan depends on the number of evaluations; begin a new study with this one as its warm start"
+    "its plan depends on the number of evaluations, or a caller drove the study and told it in another order, which "
+    "hwnas.create_study goes on with; else begin a new study with this one as its warm start"
 )
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hwnas.harness.store import Store
 from hwnas.search import objectives
 from hwnas.search.study.open_study import create_study
+from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
 from hwnas.supernets.errors import UsageError
 
@@ -131,6 +132,19 @@ def test_a_study_is_resumed_with_more_evaluations_and_with_the_same_settings_onl
                      name="s", resume=True)  # fmt: skip
     with pytest.raises(UsageError, match="resume: expected a store and the name"):
         opened("random", resume=True)
+
+
+@pytest.mark.parametrize("algorithm", ["linas", "random"])
+def test_a_search_says_who_goes_on_with_what_was_told_in_another_order(algorithm, store):
+    same = {"objectives": ["macs", "params"], "algorithm": algorithm, "evals": 12, "store": store, "resume": True}
+    with create_study(NET, name="s", **same | {"resume": False}) as study:
+        study.tell(study.ask(6)[::-1])
+    with pytest.raises(UsageError, match=r"or a caller drove the study .*, which hwnas\.create_study goes on with"):
+        search(NET, study="s", **same)
+    with create_study(NET, name="s", **same) as study:
+        while proposals := study.ask():
+            study.tell(proposals)
+        assert len(study.evaluations) == 12
 
 
 def test_a_study_whose_snapshot_is_lost_is_asked_for_everything_again(store):
