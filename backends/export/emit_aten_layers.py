@@ -248,9 +248,15 @@ def _resized(g: GraphBuilder, x: Value, size: Any, scales: Sequence[Any], *, mod
     wanted = list(size) if size is not None else [int(a * b) for a, b in zip(given, factors or (), strict=True)]
     if len(wanted) != len(given):
         raise Unsupported("an enlargement without a size")
-    ratios = [new / old for new, old in zip(wanted, given, strict=True)]
-    if any(math.floor(old * ratio + 1e-6) != new for old, ratio, new in zip(given, ratios, wanted, strict=True)):
+    # Where torch is given factors, entries lie as far apart as these say, although the size is rounded.
+    exact = [new / old for new, old in zip(wanted, given, strict=True)]
+    ratios = exact if factors is None or coordinates == "align_corners" else list(factors)
+    scale = np.array([1.0, 1.0, *ratios], dtype=np.float32)
+    # Runtimes multiply and cut off, some in single and some in double precision.
+    cut = [math.floor(old * float(ratio)) < new for old, new, ratio in zip(given, wanted, scale[2:], strict=True)]
+    scale = np.where([False, False, *cut], np.nextafter(scale, np.float32(np.inf)), scale)
+    if any(math.floor(a * float(ratio)) != b for a, b, ratio in zip(given, wanted, scale[2:], strict=True)):
         raise Unsupported(f"an enlargement from {tuple(given)} to {tuple(wanted)}")
-    scale = g.constant(np.array([1.0, 1.0, *ratios], dtype=np.float32), torch.float32)
     attributes = {"nearest_mode": "floor"} if mode == "nearest" else {}
-    return g.like("Resize", x, None, scale, mode=mode, coordinate_transformation_mode=coordinates, **attributes)
+    factor = g.constant(scale, torch.float32)
+    return g.like("Resize", x, None, factor, mode=mode, coordinate_transformation_mode=coordinates, **attributes)

@@ -163,6 +163,8 @@ ONE = {
     ),
     "longer sequences": lambda x: (
         aten.upsample_nearest1d.vec(x, None, [2.0]),
+        aten.upsample_nearest1d.vec(x, None, [2.3]),
+        aten.upsample_nearest1d.vec(x, [11], None),
         aten.upsample_linear1d.vec(x, [16], False, None),
     ),
     "norms of sequences": lambda x: aten.instance_norm.default(x, None, None, None, None, True, 0.1, 1e-5, False),
@@ -214,6 +216,10 @@ IMAGES = {
         aten.upsample_bilinear2d.vec(x, [17, 13], True, None),
         aten.upsample_bicubic2d.vec(x, [17, 13], True, None),
         aten.upsample_bicubic2d.vec(x, None, False, [2.0, 3.0]),
+        aten.upsample_bicubic2d.vec(x, None, False, [2.3, 1.7]),
+        aten.upsample_bilinear2d.vec(x, None, False, [1.5, 0.6]),
+        aten.upsample_bilinear2d.vec(x, None, True, [1.7, 1.7]),
+        aten.upsample_bilinear2d.vec(x, [4, 11], False, None),
     ),
 }
 
