@@ -119,14 +119,18 @@ def _agreeing(halves: FloatArray, protocol: TimingProtocol) -> tuple[float, list
     """Return Kendall's tau of the two halves, and the networks that are ranked reliably.
 
     These are what is left when networks are removed one by one, each time the one with the most contradicted pairs,
-    until tau is high enough. A network with samples in one half only is never ranked reliably.
+    until tau is high enough, or no pair is contradicted: one that is tied in one half and ordered in the other lowers
+    tau, and is nobody's fault. A network with samples in one half only is never ranked reliably.
     """
     kept = [position for position, pair in enumerate(halves) if not np.isnan(pair).any()]
     current = tau(halves[kept, 0], halves[kept, 1], protocol.resolution)
     agreement = current if len(kept) == len(halves) else 0.0
     while current < protocol.tau and len(kept) > 1:
         first, second = (orders(halves[kept, half], protocol.resolution) for half in (0, 1))
-        worst = int(np.argmax((first * second < 0).sum(axis=1)))
+        contradicted = (first * second < 0).sum(axis=1)
+        if not contradicted.any():
+            break
+        worst = int(np.argmax(contradicted))
         kept = kept[:worst] + kept[worst + 1 :]
         current = tau(halves[kept, 0], halves[kept, 1], protocol.resolution)
     return agreement, kept

@@ -209,6 +209,17 @@ def test_networks_within_the_resolution_are_tied_when_ranks_are_compared():
     assert _agreeing(mixed, tied)[1] == [1, 2, 3]
 
 
+def test_a_pair_that_one_half_ties_is_nobodys_fault():
+    """Two of four are 0.1 % apart in one half and a little more in the other; no pair is contradicted."""
+    halves = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [3.002, 3.004]])
+    close = replace(RULES, resolution=0.001, tau=0.95)
+    agreement, kept = _agreeing(halves[[0, 1, 3, 2]], close)
+    assert (agreement, kept) == (pytest.approx(5 / np.sqrt(30)), [0, 1, 2, 3])
+    # One that is contradicted is taken out all the same, and no other for the tie.
+    worse = np.concatenate([halves, [[4.0, 0.5]]])
+    assert _agreeing(worse, close)[1] == [0, 1, 2, 3]
+
+
 def calm(nets, statistic):
     return [Calm(one.seconds, np.ones(one.n, dtype=bool), one.rounds, statistic) for one in nets]
 
