@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FINAL = "final"
 # Fixed models that were measured beside its front; they stay with it when it goes on.
 MODELS = "models"
-# When what it was searched for began to be compared; of no use once it has gone on.
+# When it began to be compared, and with which other studies; of no use once it has gone on.
 COMPARED = "compared"
 
 
@@ -39,15 +39,18 @@ def extend(store: Store, record: StudyRecord, **parts: Any) -> None:
 def compared_since(store: Store | None, studies: Sequence[Study]) -> str | None:
     """Return when studies began to be compared, ISO 8601, UTC; it is kept with the last one, and is now where none is.
 
-    What was measured since then was measured to compare them. Measurements are dated in whole seconds: it is the next
+    What was measured since then was measured to compare them, as long as they are the same: what the search of another
+    has measured meanwhile was not. Measurements are dated in whole seconds: it is the next
     one, so that none of a search is among them. ``None`` without a store, and without studies.
     """
     record = None if store is None or not studies else store.study(studies[-1].name)
     if store is None or record is None:
         return None
-    snapshot = store.snapshot(record)
-    if isinstance(snapshot, Mapping) and isinstance(snapshot.get(COMPARED), str):
-        return str(snapshot[COMPARED])
+    snapshot, these = store.snapshot(record), sorted(one.name for one in studies)
+    begun = snapshot.get(COMPARED) if isinstance(snapshot, Mapping) else None
+    # Earlier versions kept the time alone.
+    if isinstance(begun, Mapping) and begun.get("studies") == these and isinstance(begun.get("since"), str):
+        return str(begun["since"])
     since = (datetime.now(tz=UTC) + timedelta(seconds=1)).isoformat(timespec="seconds")
-    extend(store, record, **{COMPARED: since})
+    extend(store, record, **{COMPARED: {"since": since, "studies": these}})
     return since

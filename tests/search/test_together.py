@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from hwnas.harness.store import Store
 from hwnas.search.comparison.run import compare
 from hwnas.search.comparison.together import at_one_pace
 from hwnas.search.objectives import Outcome
+from hwnas.search.study.snapshots import compared_since, extend
 
 
 def in_batches(paces, rows, rng, noise=0.001):
@@ -49,6 +52,24 @@ def test_what_failed_stays_failed(rng):
     outcome.values[2] = np.nan
     found = at_one_pace(outcome, [f"n{row}" for row in range(len(truth))])
     assert np.flatnonzero(np.isnan(found.values)).tolist() == [2]
+
+
+def test_what_was_measured_to_compare_other_studies_does_not_serve():
+    a, b, c = (SimpleNamespace(name=name) for name in "abc")
+    long_ago = "2020-01-31T00:00:00+00:00"
+    with Store.open(":memory:") as store:
+        records = {one.name: store.create_study(one.name, {}) for one in (a, b, c)}
+        extend(store, records["b"], state=1, compared=long_ago)  # as earlier versions kept it
+        assert compared_since(store, [a, b]) > long_ago
+        extend(store, records["b"], compared={"since": long_ago, "studies": ["a", "b"]})
+        assert compared_since(store, [a, b]) == long_ago
+        # The search of c has measured since then, in moments of its own.
+        since = compared_since(store, [c, a, b])
+        assert since > long_ago
+        assert store.snapshot(records["b"]) == {"state": 1, "compared": {"since": since, "studies": ["a", "b", "c"]}}
+        assert compared_since(store, [a, b]) > long_ago
+        assert compared_since(store, [c, a]) > long_ago
+        assert compared_since(None, [a, b]) is compared_since(store, []) is None
 
 
 @pytest.mark.slow
