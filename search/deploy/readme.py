@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,11 +136,15 @@ def _stage(stage: Stage, form: str) -> list[str]:
     often = f", which runs {stage.repeats} times per inference" if stage.repeats > 1 else ""
     shapes = ", ".join(f"`{name}` {_shape(x)}" for name, x in zip(stage.input_names, stage.inputs, strict=True))
     extension = {"onnx": "onnx", "openvino": "xml", "torch": "pt2"}[form]
-    feeds = ", ".join(f'"{name}": {name}' for name in stage.input_names)
-    snippet = _SNIPPETS[form].format(
-        file=f"{stage.name}.{extension}", feeds=feeds, arguments=", ".join(stage.input_names)
-    )
+    variables = [_variable(name, number) for number, name in enumerate(stage.input_names)]
+    feeds = ", ".join(f"{json.dumps(name)}: {one}" for name, one in zip(stage.input_names, variables, strict=True))
+    snippet = _SNIPPETS[form].format(file=f"{stage.name}.{extension}", feeds=feeds, arguments=", ".join(variables))
     return [f"Stage `{stage.name}`{often}; inputs: {shapes}.", "", "```python", snippet, "```", ""]
+
+
+def _variable(name: str, number: int) -> str:
+    """Return what an input is called in Python."""
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"input{number}"
 
 
 def _shape(x: torch.Tensor) -> str:

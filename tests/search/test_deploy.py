@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from dataclasses import replace
@@ -17,6 +18,7 @@ from hwnas.harness import quality
 from hwnas.harness.quality import QualityOptions
 from hwnas.search.deploy import write as deploying
 from hwnas.search.deploy.check import check_written, fresh_inputs
+from hwnas.search.deploy.readme import _stage
 from hwnas.search.deploy.write import deploy, of_front
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
@@ -282,3 +284,13 @@ def test_networks_of_random_weights_have_no_statistics_to_set(tmp_path):
     found = made(SMALL, measured("images:nowhere"))
     text = (deploy(SMALL, found, 1, "torch", tmp_path / "it").folder / "README.md").read_text()
     assert "statistics" not in text
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino", "torch"])
+def test_the_readmes_code_is_python_whatever_inputs_are_called(form):
+    names = ("x", "of two", "class", 'a "b"')
+    stage = Stage("it", torch.nn.Identity(), (torch.ones(1),) * 4, names)
+    lines = _stage(stage, form)
+    code = "\n".join(lines[lines.index("```python") + 1 : lines.index("```", 3)])
+    ast.parse(code)
+    assert "x, input1, input2, input3" in code or all(f"{json.dumps(name)}: " in code for name in names)
