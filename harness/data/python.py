@@ -26,6 +26,8 @@ from hwnas.supernets.own_batches import (
     read,
     samples_of,
 )
+from hwnas.supernets.own_code import explained
+from hwnas.supernets.plug_ins import FAILURES
 from hwnas.supernets.space import Config
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.training import Batch, TrainingOptions
@@ -117,7 +119,7 @@ class OwnTask:
         import torch
 
         if self._given.loss is not None:
-            loss = self._given.loss(outputs, batch[-1])
+            loss = self._users_loss(outputs, batch[-1])
             if not isinstance(loss, torch.Tensor) or loss.dim():
                 raise DataError(f"{self.name}: its loss gave a {type(loss).__name__}, expected a scalar tensor")
             return loss
@@ -126,6 +128,14 @@ class OwnTask:
             with torch.no_grad():
                 self._wanted = batch, self._whole_on(batch[0].device)(*self.inputs(batch, {}))
         return self.soft_loss(outputs, self._wanted[1])
+
+    def _users_loss(self, outputs: Any, targets: torch.Tensor) -> Any:
+        try:
+            return self._given.loss(outputs, targets)
+        except FAILURES as error:
+            several = f"; it is given a tuple of {len(outputs)} outputs" if isinstance(outputs, tuple) else ""
+            reason = explained(error, self._given.content.name)
+            raise DataError(f"{self.name}: its loss failed: {reason}{several}") from error
 
     def soft_loss(self, outputs: Any, teacher: Any) -> torch.Tensor:
         """Return the mean difference between two networks' outputs, summed over the outputs."""

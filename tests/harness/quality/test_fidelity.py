@@ -270,3 +270,29 @@ def test_scores_of_classes_are_compared_over_classes(shape, classes):
     one, other = (x.movedim(1, -1) if len(shape) == 4 else x for x in (found, wanted))
     expected = cross_entropy(one.reshape(classes), other.reshape(classes).softmax(1))
     torch.testing.assert_close(python._kl(found, wanted), expected)
+
+
+class _Several(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last, self.other = nn.Linear(8, 64), nn.Linear(64, 5), nn.Linear(64, 2)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        return {"logits": self.last(x), "other": self.other(x)}
+
+
+def test_a_loss_that_fails_is_said_with_its_line_and_what_it_is_given(file, tmp_path):
+    file.write_text(
+        "import torch\n\n"
+        "def loss(outputs, targets):\n"
+        "    return torch.nn.functional.cross_entropy(outputs['logits'], targets)\n\n"
+        "def labelled():\n"
+        "    return [(torch.rand(5, 8), torch.zeros(5, dtype=torch.int64))], loss\n"
+    )
+    net = hwnas.elastic(_Several(), torch.rand(1, 8))
+    task = data.get(f"python:{file}:labelled", net)
+    said = r"its loss failed: TypeError: .*\(mine.py, line 4\); it is given a tuple of 2 outputs"
+    with pytest.raises(DataError, match=said) as error:
+        train(net, task, task.defaults, tmp_path / "w.pth")
+    assert "\n" not in str(error.value)
