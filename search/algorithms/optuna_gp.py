@@ -61,13 +61,19 @@ class Sampler:
         return np.concatenate(chosen)
 
     def _study(self, X: IntArray, F: FloatArray, pending: IntArray, seed: int) -> Any:
-        """Return a study of all evaluations, and a sampler that has seen nothing else."""
+        """Return a study of all evaluations, and a sampler that has seen nothing else.
+
+        An objective that is the same for all is left out: with it no hypervolume is left to improve, and the sampler
+        would draw at random.
+        """
         sampler = self._optuna.samplers.GPSampler(seed=seed, n_startup_trials=2, warn_independent_sampling=False)
-        study = self._optuna.create_study(directions=["minimize"] * self._problem.n_obj, sampler=sampler)
+        varies = np.ptp(F, axis=0) > 0
+        told = F[:, varies] if varies.any() else F
+        study = self._optuna.create_study(directions=["minimize"] * told.shape[1], sampler=sampler)
         broken = self._constraints(X, F)
         study.add_trials(
             self._trial(x, values=f.tolist(), constraints=constraints)
-            for x, f, constraints in zip(X, F, broken, strict=True)
+            for x, f, constraints in zip(X, told, broken, strict=True)
         )
         study.add_trials(self._running(x) for x in pending)
         return study

@@ -107,6 +107,18 @@ def test_a_trial_of_optuna_says_by_how_much_a_sub_network_breaks_each_constraint
     assert [trial.constraints for trial in free._study(X, trade(X), X[:0], 0).trials] == [{}, {}]
 
 
+def test_optuna_is_not_told_of_an_objective_that_is_the_same_for_all():
+    """With one, no hypervolume is left to improve, and it proposed what random search would."""
+    sampler = optuna_gp.Sampler(Problem(SPACE, ("a", "b", "c"), bounds=(None, None, 5.0)), optuna_for("optuna-gp"))
+    X = every_point(SPACE)[::7]
+    three = np.column_stack([trade(X)[:, 0], np.full(len(X), 7.0), trade(X)[:, 1]])
+    study = sampler._study(X, three, X[:0], 0)
+    assert [trial.values for trial in study.trials] == trade(X).tolist()
+    assert len(study.directions) == 2
+    assert study.trials[0].constraints == {"c": three[0, 2] - 5.0}
+    assert len(sampler._study(X, np.ones((len(X), 3)), X[:0], 0).directions) == 3
+
+
 def test_what_is_pending_is_a_running_trial_and_labels_are_categories():
     sampler = optuna_gp.Sampler(Problem(MIXED, ("a", "b")), optuna_for("optuna-gp"))
     X = every_point(MIXED)[:3]
