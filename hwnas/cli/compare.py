@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hwnas.cli import complete
 from hwnas.cli.options import (
     Cap,
     Evals,
@@ -50,11 +51,17 @@ def compare(
     supernet: Supernet,
     platform: Platform,
     algorithms: Annotated[
-        str, typer.Option(help="Algorithms, separated by commas; NAME:PRESET for a preset, like linas:paper.")
+        str,
+        typer.Option(
+            help="Algorithms, separated by commas; NAME:PRESET for a preset, like linas:paper.",
+            autocompletion=complete.algorithm_list,
+        ),
     ] = "linas,nsga2,random",
     evals: Evals = 150,
     seeds: Annotated[int, typer.Option(min=1, help="Number of searches of each algorithm, with seeds 0, 1, ...")] = 5,
-    objective: Annotated[list[str] | None, typer.Option(help="Objective; repeatable.")] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(help="Objective; repeatable.", autocompletion=complete.objectives)
+    ] = None,
     quality: Quality = None,
     weights: Weights = None,
     subset: Subset = None,

@@ -12,12 +12,18 @@ from typing import Any
 Complete = Callable[[Any, str], list[str]]
 
 
-def _offering(names: Callable[[Any], Iterable[str]]) -> Complete:
-    """Return a function that offers those of ``names`` that begin as what is typed."""
+def _offering(names: Callable[[Any], Iterable[str]], *, listed: bool = False) -> Complete:
+    """Return a function that offers those of ``names`` that begin as what is typed, or as its last one of several.
+
+    Args:
+        names: all that could be said.
+        listed: the value is several of them, separated by commas.
+    """
 
     def complete(ctx: Any, incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",") if listed else ("", "", incomplete)
         try:
-            return sorted(name for name in names(ctx) if name.startswith(incomplete))
+            return sorted(f"{before}{comma}{name}" for name in names(ctx) if name.startswith(begun))
         except Exception:  # noqa: BLE001 - see above
             return []
 
@@ -69,9 +75,52 @@ def _objectives(_: Any) -> Iterable[str]:
     return objectives.registry.names()
 
 
+def _predictors(_: Any) -> Iterable[str]:
+    from hwnas.search import predictors
+    from hwnas.search.predictors.study import HIERARCHICAL
+
+    return [*predictors.kinds(), HIERARCHICAL]
+
+
+def _effort_levels(_: Any) -> Iterable[str]:
+    from hwnas.harness.measurement.protocol import EFFORTS
+
+    return EFFORTS
+
+
+def _tables(_: Any) -> Iterable[str]:
+    from hwnas.latency_luts import published
+
+    return published.names()
+
+
+def _weights(_: Any) -> Iterable[str]:
+    from hwnas.supernets import weights
+
+    return weights.names()
+
+
+def _experiments(_: Any) -> Iterable[str]:
+    from hwnas import experiments
+
+    return ["list", "all", "summary", *experiments.names()]
+
+
+def _known(ctx: Any) -> Iterable[str]:
+    """Return what a search can start from."""
+    return ["known", *_studies(ctx), *_platforms(ctx)]
+
+
 supernets = _offering(_supernets)
 platforms = _offering(_platforms)
 studies = _offering(_studies)
 algorithms = _offering(_algorithms)
+algorithm_list = _offering(_algorithms, listed=True)
+predictor_list = _offering(_predictors, listed=True)
 qualities = _offering(_qualities)
 objectives = _offering(_objectives)
+efforts = _offering(_effort_levels)
+tables = _offering(_tables)
+weights = _offering(_weights)
+experiments = _offering(_experiments)
+known = _offering(_known)

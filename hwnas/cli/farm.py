@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from hwnas.cli import complete
 from hwnas.cli.options import JsonFile, Quiet, TlsCaFile, TlsCert, TlsKey
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, ColumnKind, TextTable
@@ -34,7 +35,10 @@ def worker(
     platform: Annotated[
         list[str] | None,
         typer.Option(
-            "--platform", "-p", help="What to offer: PLATFORM, or NAME=PLATFORM; repeatable. Default: all that works."
+            "--platform",
+            "-p",
+            help="What to offer: PLATFORM, or NAME=PLATFORM; repeatable. Default: all that works.",
+            autocompletion=complete.platforms,
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of this worker; default: the machine's.")] = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from hwnas.cli import complete
 from hwnas.cli.options import (
     Cap,
     HtmlFile,
@@ -55,7 +56,11 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="lut")
 
 
-def fetch(name: Annotated[str, typer.Argument(help="A published table, such as note10.")] = "note10") -> None:
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A published table, such as note10.", autocompletion=complete.tables)
+    ] = "note10",
+) -> None:
     """Download a published table; if it is here already, only verify it."""
     from rich.progress import track
 
@@ -70,7 +75,8 @@ def fetch(name: Annotated[str, typer.Argument(help="A published table, such as n
 
 def show(
     table: Annotated[
-        str | None, typer.Argument(help="A published table's name, or a file.", show_default=False)
+        str | None,
+        typer.Argument(help="A published table's name, or a file.", show_default=False, autocompletion=complete.tables),
     ] = None,
     resolution: Annotated[
         int, typer.Option("--resolution", "-r", help="Resolution of a published table, in pixels.")
@@ -159,14 +165,23 @@ def check(
     context: typer.Context,
     file: Annotated[str, typer.Argument(help="A table of any known layout.", show_default=False)],
     platform: Annotated[
-        str | None, typer.Option("--platform", "-p", help="Where to measure; default: where the table was built.")
+        str | None,
+        typer.Option(
+            "--platform",
+            "-p",
+            help="Where to measure; default: where the table was built.",
+            autocompletion=complete.platforms,
+        ),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=2, help="Number of random sub-networks to compare on.")] = 50,
     calibrate: Annotated[
         int, typer.Option(min=0, help="Number of further sub-networks to fit a correction on, which is stored in FILE.")
     ] = 0,
     supernet: Annotated[
-        str | None, typer.Option(help="Super-network; default: the one that the table was built for.")
+        str | None,
+        typer.Option(
+            help="Super-network; default: the one that the table was built for.", autocompletion=complete.supernets
+        ),
     ] = None,
     seed: Seed = 0,
     protocol: Protocol = None,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from hwnas.cli import complete
 from hwnas.cli.options import JsonFile, StoreUrl
 from hwnas.cli.output import STANDARD_OUTPUT, remark, results, write_json
 from hwnas.cli.tables import Column, ColumnKind, TextTable
@@ -44,8 +45,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def measurements(
-    supernet: Annotated[str | None, typer.Option(help="Only of this super-network.")] = None,
-    platform: Annotated[str | None, typer.Option("--platform", "-p", help="Only on this platform.")] = None,
+    supernet: Annotated[
+        str | None, typer.Option(help="Only of this super-network.", autocompletion=complete.supernets)
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option("--platform", "-p", help="Only on this platform.", autocompletion=complete.platforms),
+    ] = None,
     status: Annotated[str | None, typer.Option(help="Only ok, unstable or failed ones.")] = None,
     before: Annotated[str | None, typer.Option(help="Only those taken before this date, like 2026-01-31.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show the latest so many.")] = 50,

@@ -135,6 +135,7 @@ Effort = Annotated[
         metavar="LEVEL",
         help="How precisely to measure: quick (0.15 s a sub-network), normal (1 s) or thorough (2 s, the default).",
         callback=effort,
+        autocompletion=complete.efforts,
     ),
 ]
 SearchEffort = Annotated[
@@ -144,6 +145,7 @@ SearchEffort = Annotated[
         metavar="LEVEL",
         help="How precisely to measure while searching: quick (the default), normal or thorough.",
         callback=effort,
+        autocompletion=complete.efforts,
     ),
 ]
 Timings = Annotated[bool, typer.Option("--timings", help="Print where the time went.")]

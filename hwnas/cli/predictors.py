@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress
 
+from hwnas.cli import complete
 from hwnas.cli.options import HtmlFile, JsonFile, Quality, Quiet, Seed, Supernet
 from hwnas.cli.output import Delivery, notes, remark, remark_on_page
 from hwnas.cli.tables import Column, TextTable
@@ -38,10 +39,19 @@ def predictors(
     quality: Quality = None,
     platform: Annotated[
         str | None,
-        typer.Option("--platform", "-p", help="Predict this platform's latency; a table, like lut:table=note10."),
+        typer.Option(
+            "--platform",
+            "-p",
+            help="Predict this platform's latency; a table, like lut:table=note10.",
+            autocompletion=complete.platforms,
+        ),
     ] = None,
     kinds: Annotated[
-        str, typer.Option(help="Predictors, separated by commas; gp-hierarchical is the one that searches use.")
+        str,
+        typer.Option(
+            help="Predictors, separated by commas; gp-hierarchical is the one that searches use.",
+            autocompletion=complete.predictor_list,
+        ),
     ] = "ridge,svr-rbf,stacked,gp,gp-hierarchical",
     sizes: Annotated[
         str | None,

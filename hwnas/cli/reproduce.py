@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas.cli import complete
 from hwnas.cli.options import Quiet, output
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, results, write_json, write_text
 from hwnas.cli.progress import reproducing
@@ -27,6 +28,7 @@ Names = Annotated[
         metavar="[NAME...|list|all|summary]",
         help="Experiments; 'list' lists them, 'all' runs all, 'summary' writes a table of finished ones.",
         show_default=False,
+        autocompletion=complete.experiments,
     ),
 ]
 

@@ -104,6 +104,7 @@ def search(
             metavar="STUDY|PLATFORM|known",
             help="Start from what is known elsewhere: a study's accuracies and latencies, a platform's latencies, or "
             "known, which is all that the store has; repeatable.",
+            autocompletion=complete.known,
         ),
     ] = None,
     study: Annotated[

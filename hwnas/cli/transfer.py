@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hwnas.cli import complete
 from hwnas.cli.options import (
     Algorithm,
     Cap,
@@ -49,7 +50,11 @@ def transfer(
     supernet: Supernet,
     platform: Platforms,
     study: Annotated[
-        list[str] | None, typer.Option(help="Use this stored study in place of a search on its platform; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Use this stored study in place of a search on its platform; repeatable.",
+            autocompletion=complete.studies,
+        ),
     ] = None,
     quality: Quality = None,
     weights: Weights = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from hwnas.cli import complete
 from hwnas.cli.output import remark, results
 from hwnas.cli.tables import Column, ColumnKind, TextTable
 
@@ -42,7 +43,11 @@ def list_published() -> None:
     results().print(table)
 
 
-def fetch(name: Annotated[str, typer.Argument(help="A super-network, such as ofa-mbv3-w1.0.")]) -> None:
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A super-network, such as ofa-mbv3-w1.0.", autocompletion=complete.weights)
+    ],
+) -> None:
     """Download published weights, check that they fit, and print the file for --weights."""
     from hwnas import supernets
     from hwnas.supernets import weights

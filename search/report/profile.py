@@ -37,7 +37,9 @@ def profile_page(result: Mapping[str, Any]) -> str:
     short = shortened(str(row["key"]) for row in result["measurements"])
     rows = [row | {"label": short[str(row["key"])]} for row in result["measurements"]]
     platforms = list(dict.fromkeys(row["platform"] for row in rows))
-    over_time = [_over_time(index, name, rows) for index, name in enumerate(platforms)]
+    # What a table knows was not measured here: there are no samples of it.
+    measured = list(dict.fromkeys(row["platform"] for row in rows if _measured(row)))
+    over_time = [_over_time(index, name, rows) for index, name in enumerate(measured)]
     side_by_side = _side_by_side(rows, platforms)
     return render(
         "profile.html",
@@ -56,6 +58,11 @@ def profile_page(result: Mapping[str, Any]) -> str:
         environment=facts(dict(result["environment"])),
         protocols=[(f"{row['platform']}", facts(row["protocol"])) for row in _first_of_each(rows) if row["protocol"]],
     )
+
+
+def _measured(row: Mapping[str, Any]) -> bool:
+    """Tell whether a latency was measured, or tried to be, and not looked up in a table."""
+    return bool(row["latency_ms"]["statistic"] != "table")
 
 
 def _said(row: Mapping[str, Any]) -> list[str]:
@@ -199,8 +206,10 @@ def _status(row: Mapping[str, Any]) -> str:
 
 
 def _words(rows: list[dict[str, Any]], platforms: list[str]) -> Iterator[str]:
-    converged = sum(row["status"] == "ok" for row in rows)
-    yield f"{converged} of {counted(len(rows), 'measurement')} converged."
+    measured = [row for row in rows if _measured(row)]
+    if measured:
+        converged = sum(row["status"] == "ok" for row in measured)
+        yield f"{converged} of {counted(len(measured), 'measurement')} converged."
     marked = beside_load((row.get("context") or {}).get("load") for row in rows)
     if marked:
         yield f"{marked}."

@@ -79,6 +79,23 @@ def completed(monkeypatch, capsys):
         ("hwnas search ofa-mbv3-w1.0 --quality pyt", ["python"]),
         ("hwnas search ofa-mbv3-w1.0 --algorithm lin", ["linas"]),
         ("hwnas search ofa-mbv3-w1.0 --objective thr", ["throughput"]),
+        ("hwnas search ofa-mbv3-w1.0 --effort th", ["thorough"]),
+        ("hwnas search ofa-mbv3-w1.0 --transfer-from kno", ["known"]),
+        ("hwnas compare ofa-mbv3-w1.0 --objective thr", ["throughput"]),
+        ("hwnas compare ofa-mbv3-w1.0 --algorithms lin", ["linas"]),
+        ("hwnas compare ofa-mbv3-w1.0 --algorithms random,lin", ["random,linas"]),
+        ("hwnas predictors ofa-mbv3-w1.2 -p lut:table=note", ["lut:table=note10"]),
+        ("hwnas predictors ofa-mbv3-w1.2 --kinds ridge,gp-", ["ridge,gp-hierarchical"]),
+        ("hwnas lut show note", ["note10"]),
+        ("hwnas lut fetch note", ["note10"]),
+        ("hwnas lut check mine.yaml -p openv", ["openvino"]),
+        ("hwnas lut check mine.yaml --supernet hat", ["hat-transformer"]),
+        ("hwnas weights fetch ofa-r", ["ofa-resnet50"]),
+        ("hwnas measurements --supernet hat", ["hat-transformer"]),
+        ("hwnas measurements -p openv", ["openvino"]),
+        ("hwnas worker -p openv", ["openvino"]),
+        ("hwnas reproduce table", ["table3"]),
+        ("hwnas reproduce summ", ["summary"]),
         ("hwnas report s", []),
         ("hwnas quali", ["qualities"]),
     ],
@@ -95,6 +112,8 @@ def test_a_shell_completes_studies_and_named_platforms_and_a_broken_store_offers
     capsys.readouterr()
     assert completed("hwnas export m") == ["mine"]
     assert completed("hwnas report --store far.db o") == ["other"]
+    assert completed("hwnas transfer ofa-mbv3-w1.0 --study m") == ["mine"]
+    assert completed("hwnas search ofa-mbv3-w1.0 --transfer-from m") == ["mine"]
     assert completed("hwnas profile ofa-mbv3-w1.0 -p lap") == ["laptop"]
     (tmp_path / "hwnas.db").write_text("no database")
     (tmp_path / "hwnas.toml").write_text("no toml = = =")

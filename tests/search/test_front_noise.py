@@ -179,6 +179,23 @@ def test_a_profile_says_what_is_unstable():
     assert '<span class="tag">2 unstable</span>' in page
 
 
+def test_the_page_of_a_tables_latencies_has_no_samples_and_nothing_that_converged():
+    latency = {"value": 1.0, "statistic": "table", "ci_low": None, "ci_high": None, "n": 0}
+    row = {
+        "key": "k", "supernet": "net", "config": {"d": [1]}, "platform": "lut:table=note10", "latency_ms": latency,
+        "status": "ok", "reason": "", "disturbed": None, "protocol": None,
+    }  # fmt: skip
+    page = profile_page({"environment": {}, "measurements": [row]})
+    assert "lut:table=note10: 1 ms." in page
+    assert "converged." not in page
+    assert "Samples on" not in page
+    timed = row | {"platform": "device:us=1", "latency_ms": latency | {"statistic": "p15"}}
+    page = profile_page({"environment": {}, "measurements": [row, timed]})
+    assert "1 of 1 measurement converged." in page
+    assert "Samples on device:us=1" in page
+    assert "Samples on lut:table=note10" not in page
+
+
 # --- rankings --------------------------------------------------------------------------------------------------------
 
 
