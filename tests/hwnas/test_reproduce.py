@@ -10,6 +10,8 @@ import sys
 import pytest
 
 from hwnas.cli import run
+from hwnas.cli.output import results
+from hwnas.cli.reproduce import _verdicts
 from hwnas.harness.store import Store
 
 MINE = """
@@ -117,6 +119,8 @@ def test_the_list_names_all(capsys):
 KILLED = """
 import os, signal, sys
 from hwnas.cli import run
+from hwnas.cli.output import results
+from hwnas.cli.reproduce import _verdicts
 from hwnas.harness.store import Store
 
 add, left = Store.add_evaluations, iter(range(2))
@@ -159,3 +163,14 @@ def test_the_table_of_all_is_written_from_results(mine, assets, capsys):
     assert "| **fig7b**: How large a population inside LINAS? |" in text
     assert "`hwnas reproduce fig7b --scale smoke`" in text
     assert "OFA's published predictor" in text
+
+
+def test_rows_of_one_claim_are_told_apart_at_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    places = [f"searched on lut:table={name}, deployed on lut:table=jetson-gpu" for name in ("note10", "jetson-cpu")]
+    claim = {"claim": "A front does not transfer: elsewhere it keeps less than 98 % of that platform's own"}
+    found = {"verdict": "undecided", "value": 0.931, "low": 0.726, "high": 1.14}
+    results().print(_verdicts([claim | found | {"where": place} for place in places]))
+    out = capsys.readouterr().out
+    assert all(f"lut:table={name}" in out for name in ("note10", "jetson-cpu", "jetson-gpu"))
+    assert out.count("0.931 (0.726 to 1.14)") == 2
