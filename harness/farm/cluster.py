@@ -41,6 +41,8 @@ PATIENCE_S = 600.0
 _CONNECT_S = 10.0
 # How often the connection and the offers are checked while nothing arrives.
 _LOOK_S = 1.0
+# How long a worker may take to parse a platform.
+_ANSWER_S = 60.0
 # How long sending a file to the workers may take.
 _CARRY_S = 600.0
 # A job is given up when this many workers died while it was under way,
@@ -132,9 +134,15 @@ class Cluster:
         return {address: facts for address, facts in known.items() if isinstance(facts, Mapping) and "offer" in facts}
 
     def parsed(self, text: str, resources: Mapping[str, float]) -> PlatformRead:
-        """Let a worker that has ``resources`` parse a platform string."""
-        future = self._client.submit(tasks.parsed, text, resources=dict(resources), pure=False)
-        answer = read_answer(future.result(timeout=60))
+        """Let a worker that has ``resources`` parse a platform string; raises ``MeasurementError`` where none does."""
+        try:
+            said = self._client.submit(tasks.parsed, text, resources=dict(resources), pure=False).result(_ANSWER_S)
+        except Exception as error:  # whatever a worker or a connection raises that is gone
+            raise MeasurementError(
+                f"platform {text!r}: no worker that offers it has said within {_ANSWER_S:g} s what it is "
+                f"({type(error).__name__}); 'hwnas farm status' shows who is there"
+            ) from error
+        answer = read_answer(said)
         if isinstance(answer, Refusal):
             raise answer.raised()
         if not isinstance(answer, PlatformRead):
