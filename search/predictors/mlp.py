@@ -27,6 +27,8 @@ class Perceptron:
 
         self._features = Standard.of(features)
         self._target = Standard.of(y)
+        # Of a target that is the same for all examples, what the perceptron says of others is its random start.
+        self._constant = bool(np.ptp(y) == 0)
         self._model = MLPRegressor(hidden_layer_sizes=_LAYERS, max_iter=_EPOCHS, random_state=0)
         with warnings.catch_warnings():
             # So many epochs are meant, converged or not.
@@ -36,7 +38,7 @@ class Perceptron:
     def predict(self, features: npt.ArrayLike) -> FloatArray:
         """Return the predictions, ``(n,)``."""
         X = self._features.apply(np.asarray(features, dtype=np.float64))
-        return self._target.undo(self._model.predict(X) if len(X) else np.zeros(0))
+        return self._target.undo(np.zeros(len(X)) if self._constant or not len(X) else self._model.predict(X))
 
 
 def create(name: str, features: FloatArray, y: FloatArray) -> Perceptron:

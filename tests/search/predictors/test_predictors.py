@@ -49,6 +49,13 @@ def test_few_or_equal_examples_are_survived(kind, n):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [0.1, 1e-9, -1e12])
+def test_a_target_that_is_the_same_for_all_examples_is_predicted_for_others(kind, value):
+    X = np.random.default_rng(0).integers(0, 3, size=(12, 5)).astype(float)
+    np.testing.assert_allclose(fit(X, np.full(12, value), kind).predict(3.0 - X), value, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_inputs_are_left_alone_and_repeat_gives_the_same(kind, linear):
     X, y = linear[0].copy(), linear[1].copy()
     first, second = fit(X, y, kind).predict(X), fit(X, y, kind).predict(X)
