@@ -14,6 +14,9 @@ from hwnas.supernets.shown import counted
 # Rows of a curve's table; the curve itself has one point per evaluation.
 _TABLE_ROWS = 16
 
+# What a curve is of where the fronts of all searches were measured together.
+_TOGETHER = "What counts is how much of its front, as it was measured in full in the end, a search had found."
+
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
@@ -70,7 +73,7 @@ def curves_figure(result: Mapping[str, Any]) -> Figure:
         id="curves",
         title="Hypervolume over evaluations",
         says=f"Mean over {counted(len(result['seeds']), 'seed')}; bands are one standard error; "
-        "dotted lines are the thresholds.",
+        f"dotted lines are the thresholds.{' ' + _TOGETHER if result.get('measured_together') else ''}",
         data=data,
         layout={
             "xaxis": axis("evaluations"),

@@ -403,3 +403,9 @@ def test_a_predictor_is_called_best_where_the_trials_tell(taus, said):
 
 def test_predictors_whose_ranks_are_not_known_are_not_ranked():
     assert "ranks best" not in " ".join(predictors_said(gp=[None, None], ridge=[None, 0.2]).values())
+
+
+def test_a_curve_says_that_it_is_of_what_was_measured_in_the_end():
+    for together in (0, 12):
+        page = compare_page(sample("compare") | ({"measured_together": together} if together else {}))
+        assert ("how much of its front, as it was measured in full in the end" in page) == bool(together)
