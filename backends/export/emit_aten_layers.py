@@ -50,14 +50,26 @@ def einsum(g: GraphBuilder, equation: str, tensors: Sequence[Value], **_path: An
 
 
 @aten("scaled_dot_product_attention")
-def attention(
-    g: GraphBuilder, query: Value, key: Value, value: Value, *args: Any, enable_gqa: bool = False, **kwargs: Any
+def attention(  # noqa: PLR0913 - torch's operator
+    g: GraphBuilder,
+    query: Value,
+    key: Value,
+    value: Value,
+    attn_mask: Value | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
 ) -> Value:
     """Write attention; keys and values that several heads share are repeated."""
     if enable_gqa:
+        if is_causal:  # of what is written here, no shapes are known
+            allowed = torch.ones(g.shape(query)[-2], g.shape(key)[-2], dtype=torch.bool).tril()
+            attn_mask, is_causal = g.constant(allowed, torch.bool), False
         times = g.shape(query)[-3] // g.shape(key)[-3]
         key, value = (_repeated(g, one, times) for one in (key, value))
-    return emit_products.attention(g, query, key, value, *args, **kwargs)
+    return emit_products.attention(g, query, key, value, attn_mask, dropout_p, is_causal, scale)
 
 
 def _repeated(g: GraphBuilder, x: Value, times: int) -> Value:

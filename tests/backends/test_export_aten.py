@@ -274,7 +274,10 @@ TWO = {
         normal(2, 5, 8),
     ),
     "heads that share keys": (
-        lambda q, k: aten.scaled_dot_product_attention.default(q, k, k, enable_gqa=True),
+        lambda q, k: (
+            aten.scaled_dot_product_attention.default(q, k, k, enable_gqa=True),
+            aten.scaled_dot_product_attention.default(q, k, k, None, 0.0, True, scale=0.3, enable_gqa=True),
+        ),
         normal(2, 4, 5, 8),
         normal(2, 2, 5, 8),
     ),
