@@ -77,13 +77,20 @@ def quantise(graph: Graph, calibration: Calibration, stage: str) -> bytes:
 
 
 def _shared_look_ups(graph: GraphProto) -> list[str]:
-    """Return the nodes that look up rows in what another node multiplies by: a table of tokens and logits.
+    """Return the nodes that look up rows in what another node multiplies by, or transpose it.
 
-    The quantiser would quantise the table for the first that it meets, along an axis that is not the other's. Look-ups
-    cost nothing that int8 would spare.
+    Such are a table of tokens and logits, and a decoder with its encoder's weights. The quantiser would quantise the
+    table for the first that it meets, along an axis that is not the other's. Look-ups cost nothing that int8 would
+    spare.
     """
     readers = Counter(name for node in graph.node for name in set(node.input))
-    return [node.name for node in graph.node if node.op_type == "Gather" and readers[node.input[0]] > 1]
+    weights = {one.name for one in graph.initializer}
+    shared = [node for node in graph.node if node.input and readers[node.input[0]] > 1]
+    return [
+        node.name
+        for node in shared
+        if node.op_type == "Gather" or (node.op_type == "Transpose" and node.input[0] in weights)
+    ]
 
 
 def _masks(graph: GraphProto) -> list[str]:

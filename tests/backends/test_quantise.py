@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hwnas.backends import Settings, get
 from hwnas.backends.backend import refusal
+from hwnas.backends.outputs import compare, reference
 from hwnas.backends.quantise import Calibration, Layers, instructions, onnx_graph, openvino_model
 from hwnas.supernets.errors import BackendError, PlatformError
 from hwnas.supernets.supernet import Stage
@@ -171,3 +173,25 @@ def test_nothing_is_printed_and_nobody_is_told():
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run([sys.executable, "-c", _QUIET], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+class _Mirrored(nn.Module):
+    """A decoder whose weight is the encoder's, transposed."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(16, 24)
+
+    def forward(self, x):
+        return nn.functional.linear(torch.relu(self.encoder(x)), self.encoder.weight.t())
+
+
+def test_a_weight_that_is_also_read_transposed():
+    pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    stage = Stage("test", _Mirrored().eval(), (torch.randn(4, 16),), ("x",))
+    session = get("onnxruntime").prepare(stage, Settings(threads=1, batch=4, precision="int8"))
+    session.run()
+    assert compare("test", session.outputs(), reference(stage), "int8") < 0.1
+    assert session.describe()["int8_layers"] == "2 of 2"
+    session.close()
