@@ -85,6 +85,11 @@ def get(spec: QualityChoice | None, net: SuperNetwork, options: QualityOptions |
     except NotServedError as error:
         others = serving(registry, net, but=wanted)
         raise QualityError(f"{error}; for {net.name} use {joined(others)}" if others else str(error)) from None
+    except QualityError as error:
+        if spec:
+            raise
+        # Whoever gave none has to hear where this one comes from, and how another is given.
+        raise QualityError(f"no quality is given (--quality), so it is that of {net.name}: {error}") from None
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +13,13 @@ import typer
 from hwnas.cli import complete
 from hwnas.cli.output import STANDARD_OUTPUT, check_writable
 from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.writing import is_stream
 
 if TYPE_CHECKING:
     from hwnas.harness.farm.connection import FarmOptions
+
+# Where a command's context keeps which option names which output.
+_OUTPUTS = "hwnas.outputs"
 
 _SUPERNET = typer.Argument(
     help="Super-network, as 'hwnas supernets' lists them.", show_default=False, autocompletion=complete.supernets
@@ -32,18 +37,32 @@ Models = Annotated[
 ]
 
 
-def output(path: str | None) -> str | None:
+def output(context: typer.Context, option: typer.CallbackParam, path: str | None) -> str | None:
     """Return the value of an option that names an output; raises ``UsageError`` where it cannot be written."""
     check_writable(path)
+    if path is not None:
+        _check_alone(context, option, path)
     return path
 
 
-def output_file(path: str) -> str:
+def output_file(context: typer.Context, option: typer.CallbackParam, path: str) -> str:
     """Return the value of an option that names an output which is not for reading as it comes, likewise."""
     if path == STANDARD_OUTPUT:
         raise UsageError("expected the name of a file, got '-'; standard output is /dev/stdout")
     check_writable(path)
+    _check_alone(context, option, path)
     return path
+
+
+def _check_alone(context: typer.Context, option: typer.CallbackParam, path: str) -> None:
+    """Raise ``UsageError`` where another option of the command names the same file, so that one would be lost."""
+    if path != STANDARD_OUTPUT and is_stream(path):
+        return  # a pipe or a device takes one after the other
+    place = path if path == STANDARD_OUTPUT else os.path.realpath(path)
+    name, named = option.opts[0], context.meta.setdefault(_OUTPUTS, {})
+    other = named.setdefault(place, name)
+    if other != name:
+        raise UsageError(f"{name} {path!r}: {other} goes there too, and one of the two would be lost")
 
 
 JsonFile = Annotated[

@@ -94,6 +94,12 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
             ["predictors", "ofa-mbv3-w1.0", "--data", "measured.csv", "--sizes", "1000"],
             "needs 1000 examples for training",
         ),
+        ([*SEARCH, "--json", "same", "--html", "./same"], "--html './same': --json goes there too"),
+        ([*SEARCH, "--json", "-", "--html", "-"], "--html '-': --json goes there too"),
+        (
+            ["search", "ncf", "-p", "torch:threads=1"],
+            "no quality is given (--quality), so it is that of ncf: hit-rate: expected hit-rate:PREFIX",
+        ),
         (["measurements", "--prune"], "name what to delete"),
         (["measurements", "--store", "nowhere.db"], "nowhere.db"),
     ],
