@@ -62,11 +62,11 @@ from hwnas.search.algorithms._inner import Variation, best_first, evolve, penali
 from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.algorithms._settings import choose, read_settings
 from hwnas.search.algorithms._surrogate import Surrogate
-from hwnas.search.hypervolume import free_boxes, improvements, non_dominated
+from hwnas.search.hypervolume import free_boxes, hypervolume, improvements, non_dominated
 from hwnas.search.operators import CROSSOVERS, MUTATIONS, reset
 from hwnas.search.sampling import sample_unseen, unseen_rows
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 
 SUMMARY = "LINAS: measures few sub-networks, predicts many; any number of objectives"
 MAX_OBJECTIVES: int | None = None
@@ -82,6 +82,8 @@ DEFAULTS: dict[str, Any] = {
     "features": "hierarchical",  # what it sees of a sub-network: that, or "one-hot"
     "kappa": 1.0,  # the standard deviations between the mean and the lower confidence bound
     "exact": True,  # do not predict what is known exactly
+    # Batches cover the front where hypervolume grew by less than this share over the last 20 evaluations; 0: never.
+    "stagnation": 0.005,
     "selection": "improvement",  # the acquisition: hypervolume improvement, or "rank": front and crowding distance
     "inner_evals": 8000,  # predictions of an inner search
     "population": 100,  # of the inner search
@@ -91,14 +93,16 @@ DEFAULTS: dict[str, Any] = {
 _DESIGNS = {"largest": largest, "spread": sized, "random": None}
 _SELECTIONS = {"improvement": True, "rank": False}
 # What a state means, and what follows from it; with another number it is not restored, but everything asked for again.
-# 1: first form.
-_STATE = 1
+# 1: first form; 2: with the bounds that the last evaluated were chosen by.
+_STATE = 2
 # Children of the inner search's generations, for one of its population: larger generations take less time.
 _OFFSPRING = 4
 # Of the inner search's candidates, those that are looked at again when a batch is chosen.
 _SHORTLIST = 400
 # A batch has at least one sub-network for so many evaluations.
 _PER_BATCH = 50
+# So many evaluations are the last ones, of which it is asked whether they have improved the front.
+_LATELY = 20
 # How far beyond the worst values hypervolume is measured from, relative to their range.
 _MARGIN = 0.01
 
@@ -135,6 +139,8 @@ class DefaultLinas:
         self._designed = False
         # The best of what the last inner search looked at: the next one starts from them too.
         self._elite = np.zeros((0, self._space.n_var), dtype=np.int64)
+        # The lower confidence bounds by which the last ones were chosen, ``(k, n_obj)``.
+        self._hoped = np.zeros((0, problem.n_obj))
 
     def ask(self, pending: IntArray | None = None) -> IntArray:
         """Return the next batch; at first the initial vectors, then the first population.
@@ -235,10 +241,14 @@ class DefaultLinas:
         if not self._by_improvement:
             return X[best_first(bounds)[:size]]
         front, reference = self._front(pending), self._reference()
+        covered = self._hoped if self._stagnates(reference) else self._hoped[:0]
         chosen: list[int] = []
         listed = np.arange(len(X))
         while len(chosen) < size and len(listed):
-            gain = improvements(bounds[listed], free_boxes(front, reference))
+            gain = improvements(bounds[listed], free_boxes(np.concatenate([front, covered]), reference))
+            if gain.max() <= 0 and len(covered):
+                covered = covered[:0]
+                continue
             if gain.max() <= 0:
                 listed = np.setdiff1d(listed, chosen)
                 chosen.extend(listed[best_first(bounds[listed])[: size - len(chosen)]].tolist())
@@ -249,6 +259,7 @@ class DefaultLinas:
             # The fantasy: its evaluation gives its lower confidence bound.
             front = np.concatenate([front, bounds[[best]]])
             front = front[non_dominated(front)]
+        self._hoped = np.concatenate([self._hoped, bounds[chosen]])[-_LATELY:]
         return X[chosen]
 
     def _front(self, pending: IntArray) -> FloatArray:
@@ -258,9 +269,23 @@ class DefaultLinas:
         if len(pending):
             fantasies = self._surrogate.lower_bound(pending, float(self._settings["kappa"]))
             X, F = np.concatenate([X, pending]), np.concatenate([F, fantasies])
-        F = F[(self._problem.limits >= F).all(axis=1) & (self._problem.violations(X) == 0)]
+        F = F[self._feasible(X, F)]
         front: FloatArray = F[non_dominated(F)]
         return front
+
+    def _feasible(self, X: IntArray, F: FloatArray) -> BoolArray:
+        """Return which of ``X`` meet the constraints with objectives ``F``, ``(n,)``."""
+        return np.asarray((self._problem.limits >= F).all(axis=1) & (self._problem.violations(X) == 0))
+
+    def _stagnates(self, reference: FloatArray) -> bool:
+        """Return whether the last evaluations have hardly improved the hypervolume."""
+        X, F = self._evaluated()
+        if len(X) < 2 * _LATELY:
+            return False
+        F = self._surrogate.posterior_mean(X, F)
+        feasible = self._feasible(X, F)
+        before, now = (hypervolume(F[:end][feasible[:end]], reference) for end in (-_LATELY, len(F)))
+        return now - before < float(self._settings["stagnation"]) * now
 
     def _reference(self) -> FloatArray:
         """A little beyond the worst values seen, so that the front's ends count; the limits where they are tighter."""
@@ -277,6 +302,7 @@ class DefaultLinas:
             "rng": self._rng.bit_generator.state,
             "designed": self._designed,
             "kept": self._elite.tolist(),
+            "hoped": self._hoped.tolist(),
             "surrogate": self._surrogate.state(),
         }
 
@@ -286,9 +312,10 @@ class DefaultLinas:
             raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
         designed = bool(state["designed"])
         elite = self._space.canonical(np.asarray(state["kept"], dtype=np.int64).reshape(-1, self._space.n_var))
+        hoped = np.asarray(state["hoped"], dtype=np.float64).reshape(-1, self._problem.n_obj)
         bits = restored(self._rng, state["rng"])
         self._surrogate.restore(state["surrogate"])
         # Nothing below fails.
         self._rng.bit_generator.state = bits
-        self._designed, self._elite = designed, elite
+        self._designed, self._elite, self._hoped = designed, elite, hoped
         self._observations.mark(asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 
@@ -289,3 +290,74 @@ def test_what_may_be_none_and_whole_numbers_of_any_kind_are_read():
     for value in (0, "0", 0.0, np.int64(0)):
         asked, _ = search({"first": value, "batch": 2.0, "inner_evals": 200}, evals=8)
         assert len(np.concatenate(asked)) == 8
+
+
+def told(F, settings=None, problem=None):
+    """Return default LINAS that has been told of as many sub-networks as ``F`` has rows."""
+    problem = problem or Problem(SPACE, ("first", "second"))
+    algorithm = algorithms.create("linas", problem, 200, np.random.default_rng(0), settings or {})
+    X = SPACE.sample(len(F), 0)
+    algorithm.tell(X, np.asarray(F, dtype=np.float64))
+    return algorithm
+
+
+# Of 40 evaluations all lie behind the first two; the corner is a little beyond (10, 10).
+BEHIND = np.concatenate([[[1.0, 4.0], [4.0, 1.0], [10.0, 10.0]], np.full((37, 2), 5.0)])
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "stagnates"),
+    [
+        ({}, {}, True),
+        ({}, {"stagnation": 0.0}, False),
+        ({30: (0.9, 4.0)}, {}, False),  # a gain of 1 % among the last 20
+        ({30: (0.99, 4.0)}, {}, True),  # of 0.1 %
+        ({30: (0.99, 4.0)}, {"stagnation": 0.0005}, False),
+        ({15: (0.5, 0.5)}, {}, True),  # before them
+        ({30: (np.nan, np.nan)}, {}, True),
+    ],
+)
+def test_a_search_stagnates_whose_last_evaluations_have_hardly_improved_the_front(change, settings, stagnates):
+    F = BEHIND.copy()
+    for row, values in change.items():
+        F[row] = values
+    algorithm = told(np.concatenate([F, F[-1:]]), settings)  # one failed leaves forty
+    assert algorithm._stagnates(algorithm._reference()) is stagnates
+    assert not told(F[:38], settings)._stagnates(np.array([10.1, 10.1]))  # too few to tell
+
+
+def test_what_breaks_a_constraint_ends_no_stagnation():
+    F = BEHIND.copy()
+    F[30] = 0.5, 0.5
+    breaks = SPACE.sample(len(F), 0)[30]
+    limited = Problem(SPACE, ("first", "second"), violation=lambda X: (breaks == X).all(axis=1).astype(float))
+    assert told(F, problem=limited)._stagnates(np.array([10.1, 10.1]))
+    assert not told(F)._stagnates(np.array([10.1, 10.1]))
+
+
+@pytest.mark.parametrize(("settings", "first"), [({}, 1), ({"stagnation": 0.0}, 0)])
+def test_a_stagnating_search_leaves_what_it_has_tried(settings, first):
+    algorithm = told(BEHIND, {"batch": 1, **settings})
+    # The first candidate promises most, but another was chosen for the same promise, and gave nothing.
+    candidates, bounds = SPACE.sample(2, 7), np.array([[2.0, 2.0], [0.9, 6.0]])
+    algorithm._hoped = np.array([[2.0, 2.0]])
+    none = candidates[:0]
+    assert algorithm._best_batch(candidates, bounds, none).tolist() == [candidates[first].tolist()]
+    # Where nothing else promises anything, it is as if nothing had been tried.
+    assert algorithm._best_batch(candidates[:1], bounds[:1], none).tolist() == [candidates[0].tolist()]
+
+
+@pytest.mark.slow
+def test_a_stagnating_search_goes_on_from_its_state():
+    problem, settings = Problem(SPACE, ("first", "second")), {"inner_evals": 500}
+    whole = algorithms.create("linas", problem, 200, np.random.default_rng(0), settings)
+    while len(batch := whole.ask()) and len(whole._observations) < 60:
+        whole.tell(batch, zdt(batch))
+    assert whole._stagnates(whole._reference())
+    resumed = algorithms.create("linas", problem, 200, np.random.default_rng(1), settings)
+    vectors = whole._observations.vectors
+    resumed.tell(vectors, zdt(vectors))
+    resumed.restore(json.loads(json.dumps(whole.state())), np.concatenate([vectors, batch]))
+    for algorithm in (whole, resumed):
+        algorithm.tell(batch, zdt(batch))
+    assert resumed.ask().tolist() == whole.ask().tolist()
