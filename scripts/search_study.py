@@ -262,6 +262,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "kappa 0": {"kappa": 0.0},
     "kappa 0.5": {"kappa": 0.5},
     "kappa 2": {"kappa": 2.0},
+    "never covering the front": {"stagnation": 0.0},
     "batches of 2": {"batch": 2},
     "batches of 12": {"batch": 12},
     "batch by front and crowding": {"selection": "rank"},

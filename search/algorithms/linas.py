@@ -93,8 +93,8 @@ DEFAULTS: dict[str, Any] = {
 _DESIGNS = {"largest": largest, "spread": sized, "random": None}
 _SELECTIONS = {"improvement": True, "rank": False}
 # What a state means, and what follows from it; with another number it is not restored, but everything asked for again.
-# 1: first form; 2: with the bounds that the last evaluated were chosen by.
-_STATE = 2
+# 1: first form.
+_STATE = 1
 # Children of the inner search's generations, for one of its population: larger generations take less time.
 _OFFSPRING = 4
 # Of the inner search's candidates, those that are looked at again when a batch is chosen.
@@ -312,7 +312,8 @@ class DefaultLinas:
             raise ValueError(f"version: expected {_STATE}, got {state['version']!r}")
         designed = bool(state["designed"])
         elite = self._space.canonical(np.asarray(state["kept"], dtype=np.int64).reshape(-1, self._space.n_var))
-        hoped = np.asarray(state["hoped"], dtype=np.float64).reshape(-1, self._problem.n_obj)
+        # Studies of version 0.2 have no such bounds: they go on, and cover the front once there are some.
+        hoped = np.asarray(state.get("hoped", []), dtype=np.float64).reshape(-1, self._problem.n_obj)
         bits = restored(self._rng, state["rng"])
         self._surrogate.restore(state["surrogate"])
         # Nothing below fails.

@@ -358,6 +358,10 @@ def test_a_stagnating_search_goes_on_from_its_state():
     vectors = whole._observations.vectors
     resumed.tell(vectors, zdt(vectors))
     resumed.restore(json.loads(json.dumps(whole.state())), np.concatenate([vectors, batch]))
+    earlier = {key: value for key, value in whole.state().items() if key != "hoped"}
     for algorithm in (whole, resumed):
         algorithm.tell(batch, zdt(batch))
     assert resumed.ask().tolist() == whole.ask().tolist()
+    # A state of version 0.2 does not have it.
+    resumed.restore(earlier, np.concatenate([vectors, batch]))
+    assert len(resumed.ask())
