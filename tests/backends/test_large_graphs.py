@@ -79,7 +79,7 @@ def test_files_to_deploy_are_read_and_compute_the_same(large, runtime, tmp_path)
         (tmp_path / name).write_bytes(content)
     run = check._by_onnxruntime if runtime == "onnxruntime" else check._by_openvino
     (file,) = (tmp_path / name for name in made if name.endswith((".onnx", ".xml")))
-    found = run(file)([each.numpy() for each in one.inputs])
+    found = run(file, one.input_names)([each.numpy() for each in one.inputs])
     np.testing.assert_allclose(found[0], expected(one), rtol=1e-4, atol=1e-5)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
-from hwnas.supernets.errors import UnknownNameError
+
+class UnsendableError(Exception):
+    """An error that is not made anew from its message, as ``pickle`` would."""
+
+    def __init__(self, what, where):
+        super().__init__(f"{what} is not in {where}")
 
 
 def double(number):
@@ -19,6 +24,6 @@ def blocked_signals():
 def fail(kind):
     if kind == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "name":
-        raise UnknownNameError("fruit", "aple", ["apple"])
+    if kind == "unsendable":
+        raise UnsendableError("apple", "the basket")
     raise ValueError(kind)
