@@ -45,11 +45,15 @@ class Counted(Message):
 def pipe(request, monkeypatch):
     """A channel, on a system that waits for pipes and on one that has a thread read them."""
     monkeypatch.setattr("hwnas.harness.worker.channel.WAITS_FOR_PIPES", request.param)
+    before = set(threading.enumerate())
     read, write = os.pipe()
     yield Channel(read, write), read, write
-    for descriptor in (read, write):
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
+    with contextlib.suppress(OSError):
+        os.close(write)
+    # A thread that reads ends with the pipe. Were it there still, it would read from whatever gets the number next.
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    os.close(read)
 
 
 @pytest.mark.slow
