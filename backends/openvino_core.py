@@ -47,6 +47,11 @@ def input_places(model: Any, names: Sequence[str]) -> list[tuple[int, int]]:
     ]
 
 
+def names_read(model: Any) -> set[str]:
+    """Return the names of a model's inputs, of which OpenVINO has dropped those that nothing reads."""
+    return {name for port in model.inputs for name in port.get_names()}
+
+
 def give_back_inputs(model: Any, inputs: Mapping[str, npt.NDArray[np.generic]]) -> None:
     """Add to a model the inputs that it has dropped, so that a file of it takes what the network takes.
 
@@ -56,7 +61,7 @@ def give_back_inputs(model: Any, inputs: Mapping[str, npt.NDArray[np.generic]]) 
     """
     import openvino
 
-    there = {name for port in model.inputs for name in port.get_names()}
+    there = names_read(model)
     for name, one in inputs.items():
         if name not in there:
             added = openvino.op.Parameter(openvino.Type(one.dtype), openvino.PartialShape(list(one.shape)))

@@ -20,10 +20,24 @@ def convolution(g: GraphBuilder, m: Any, x: Value, *, name: str, norm: Any = Non
     if m.padding_mode != "zeros":
         raise Unsupported(f"{name}: padding mode {m.padding_mode!r}")
     weight, bias = (m.weight, m.bias) if norm is None else _with_norm(m.weight, m.bias, norm)
+    return _convolved(g, m, x, weight, bias, kind="Conv", name=name)
+
+
+@module(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+def transposed_convolution(g: GraphBuilder, m: Any, x: Value, *, name: str) -> Value:
+    """Write a transposed convolution."""
+    more = {"output_padding": list(m.output_padding)}
+    return _convolved(g, m, x, m.weight, m.bias, kind="ConvTranspose", name=name, **more)
+
+
+def _convolved(
+    g: GraphBuilder, m: Any, x: Value, weight: Any, bias: Any, *, kind: str, name: str, **more: Any
+) -> Value:
+    """Write a convolution of a kind, of batches or of a single sample."""
 
     def write(batch: Value) -> Value:
         return g.op(
-            "Conv",
+            kind,
             batch,
             g.weight(f"{name}.weight", weight),
             None if bias is None else g.weight(f"{name}.bias", bias),
@@ -35,33 +49,10 @@ def convolution(g: GraphBuilder, m: Any, x: Value, *, name: str, norm: Any = Non
             pads=_pads(m.padding, m.kernel_size, m.dilation),
             dilations=list(m.dilation),
             group=m.groups,
+            **more,
         )
 
     return emit_pooling.of_one(g, x, weight.dim(), write)
-
-
-@module(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-def transposed_convolution(g: GraphBuilder, m: Any, x: Value, *, name: str) -> Value:
-    """Write a transposed convolution."""
-
-    def write(batch: Value) -> Value:
-        return g.op(
-            "ConvTranspose",
-            batch,
-            g.weight(f"{name}.weight", m.weight),
-            None if m.bias is None else g.weight(f"{name}.bias", m.bias),
-            rank=m.weight.dim(),
-            dtype=g.dtype_of(x),
-            name=name,
-            kernel_shape=list(m.kernel_size),
-            strides=list(m.stride),
-            pads=_pads(m.padding, m.kernel_size, m.dilation),
-            output_padding=list(m.output_padding),
-            dilations=list(m.dilation),
-            group=m.groups,
-        )
-
-    return emit_pooling.of_one(g, x, m.weight.dim(), write)
 
 
 def _with_norm(weight: torch.Tensor, bias: torch.Tensor | None, norm: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -121,7 +121,6 @@ def average_pool(  # noqa: PLR0913, PLR0917 - torch's signature
 ) -> Value:
     """Write a mean over windows."""
     window, strides = _pair(kernel_size), _pair(kernel_size if stride is None else stride)
-    attributes = {"kernel_shape": window, "strides": strides}
     pads = _pair(padding) * 2
     if divisor_override is not None or (ceil_mode and (window != strides or any(pads))):
         raise Unsupported("average pooling with divisor_override, or with ceil_mode and windows that overlap")
@@ -129,9 +128,6 @@ def average_pool(  # noqa: PLR0913, PLR0917 - torch's signature
         # Windows that stick out at the end average what is inside them; runtimes disagree about ONNX's own ceil_mode.
         pads = [0, 0, *(-side % size for side, size in zip(g.shape(input)[-2:], window, strict=True))]
         count_include_pad = count_include_pad and not any(pads)
-    more = {**attributes, "pads": pads}
-
-    def write(x: Value) -> Value:
-        return g.like("AveragePool", x, name=name, count_include_pad=int(count_include_pad), **more)
-
-    return of_one(g, input, 4, write)
+    attributes: dict[str, Any] = {"kernel_shape": window, "strides": strides, "pads": pads}
+    attributes["count_include_pad"] = int(count_include_pad)
+    return of_one(g, input, 4, lambda x: g.like("AveragePool", x, name=name, **attributes))

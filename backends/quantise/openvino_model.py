@@ -10,7 +10,7 @@ import logging
 import os
 from typing import Any
 
-from hwnas.backends.openvino_core import kept_signal_stack
+from hwnas.backends.openvino_core import kept_signal_stack, names_read
 from hwnas.backends.quantise import Calibration, Layers
 from hwnas.backends.quantise.instructions import saturates
 from hwnas.supernets.errors import BackendError
@@ -50,7 +50,7 @@ def quantise(model: Any, calibration: Calibration, stage: str) -> Any:
         advanced = nncf.AdvancedQuantizationParameters(
             overflow_fix=overflow, disable_bias_correction=not calibration.typical
         )
-        read = {name for port in model.inputs for name in port.get_names()}  # without inputs that nothing reads
+        read = names_read(model)
         batches = [{name: one for name, one in batch.items() if name in read} for batch in calibration.batches]
         try:
             return nncf.quantize(

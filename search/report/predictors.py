@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.harness.measurement.intervals import half_width_of_mean
 from hwnas.search.report.figures import Figure, PageTable, Trace, axis, colour, symbol, text
 from hwnas.search.report.page import render
 from hwnas.search.words import MISSING, listed
@@ -87,12 +88,8 @@ def _words(result: Mapping[str, Any]) -> Iterator[str]:
 
 def _ahead(gains: FloatArray) -> bool:
     """Tell whether gains of the trials, each on the same examples, ``(n,)``, are above 0 at 95 % confidence."""
-    from scipy.stats import t
-
     n = len(gains)
-    if n < 2:
-        return False
-    return bool(gains.mean() > t.ppf(0.975, n - 1) * gains.std(ddof=1) / np.sqrt(n))
+    return n > 1 and bool(gains.mean() > half_width_of_mean(n) * gains.std(ddof=1) / np.sqrt(n))
 
 
 def _mean_and_error(trials: list[list[float | None]]) -> tuple[FloatArray, FloatArray]:
