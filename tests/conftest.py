@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import gc
+import importlib.util
 import json
 import os
 import shutil
@@ -13,8 +14,9 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -177,6 +179,23 @@ def postgresql() -> Iterator[Any]:
         pytest.skip(reason)
     with throwaway_postgresql.Cluster(found) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def load_script() -> Iterator[Callable[[str], ModuleType]]:
+    """Import a file of ``scripts/`` by its name, anew with each call; no module outlives the tests of its file."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def load(name: str) -> ModuleType:
+            spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "scripts" / f"{name}.py")
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            patch.setitem(sys.modules, name, module)  # dataclasses look their module up there
+            spec.loader.exec_module(module)
+            return module
+
+        yield load
 
 
 @pytest.fixture

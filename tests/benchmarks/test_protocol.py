@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,16 +16,10 @@ from hwnas.harness.worker.clocks import system_clocks
 from hwnas.harness.worker.sampling import loop_overhead
 from hwnas.harness.worker.timing import time_batch
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "protocol_study.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("protocol_study", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["protocol_study"] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("protocol_study")
 
 
 def test_the_loops_own_time_is_under_one_percent_of_a_millisecond(benchmark):

@@ -4,43 +4,24 @@ import csv
 import functools
 import io
 import json
-import runpy
-from pathlib import Path
 
 import pytest
+from sample_pages import PAGES, sample, transfer_of_many_platforms
 
 from hwnas import experiments
 from hwnas.experiments import output
 from hwnas.experiments.experiment import parse
 from hwnas.search.report import (
     compare_page,
-    evaluate_page,
     profile_page,
     search_page,
-    table_check_page,
-    training_page,
     transfer_page,
 )
 
 pytestmark = pytest.mark.slow
 
-SAMPLES = Path(__file__).parents[1] / "search" / "report" / "samples"
-PAGES = {
-    "transfer": transfer_page,
-    "search": search_page,
-    "search3": search_page,
-    "compare": compare_page,
-    "compare3": compare_page,
-    "evaluate": evaluate_page,
-    "table_check": table_check_page,
-    "training": training_page,
-}
 OF_ONE_FIGURE = ("evaluate", "table_check", "training")
 EVIL = '</script><img src=x onerror="window.hacked=1"><b>%{x}</b>&lt;i>'
-
-
-def sample(name):
-    return json.loads((SAMPLES / f"{name}.json").read_text())
 
 
 @functools.cache
@@ -50,8 +31,7 @@ def page(name):
 
 @functools.cache
 def page_of_many_platforms():
-    make = runpy.run_path(str(SAMPLES / "make.py"))
-    return transfer_page(make["transfer_sample"](tuple(make["PLATFORMS"]), samples=0, resamples=0))
+    return transfer_page(transfer_of_many_platforms(samples=0))
 
 
 def wait(browser, script, *arguments):

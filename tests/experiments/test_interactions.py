@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 
 @pytest.fixture
-def script():
-    path = Path(__file__).parents[2] / "scripts" / "interactions.py"
-    spec = importlib.util.spec_from_file_location("interactions", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("interactions")
 
 
 @pytest.fixture

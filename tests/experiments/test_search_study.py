@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,13 +12,8 @@ SPACE = SearchSpace(tuple(Choice("k", (0, 1, 2)) for _ in range(6)))
 
 
 @pytest.fixture
-def study(monkeypatch):
-    path = Path(__file__).parents[2] / "scripts" / "search_study.py"
-    spec = importlib.util.spec_from_file_location("search_study", path)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "search_study", module)
-    spec.loader.exec_module(module)
-    return module
+def study(load_script):
+    return load_script("search_study")
 
 
 def evaluate(X):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -191,12 +190,8 @@ def test_a_super_network_that_cannot_be_trained():
 
 
 @pytest.fixture
-def study_module():
-    file = Path(__file__).parents[2] / "scripts" / "training_study.py"
-    spec = importlib.util.spec_from_file_location("training_study", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study_module(load_script):
+    return load_script("training_study")
 
 
 @pytest.mark.slow

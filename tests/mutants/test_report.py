@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
-FILE = Path(__file__).parents[2] / "scripts" / "mutants.py"
 KILLED, SURVIVED, UNREACHED, OUT_OF_TIME = 1, 0, 33, 24
 NOT_TRIED, INTERRUPTED, TERMINATED = None, 2, -15
 LISTED = [{"where": "m.f", "old": "return 1", "new": ["return 2"]}]
 
 
 @pytest.fixture
-def script(monkeypatch):
-    spec = importlib.util.spec_from_file_location("mutants_script", FILE)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("mutants")
 
 
 def found(script, *codes, changed=("return 1", "return 3")):

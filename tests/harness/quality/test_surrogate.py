@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,15 +15,6 @@ from hwnas.latency_luts.measured import Lookup
 from hwnas.supernets.errors import QualityError
 
 NET = supernets.get("ofa-mbv3-w1.0")
-
-
-def script():
-    """The script that fits what is shipped, as a module."""
-    file = Path(__file__).parents[3] / "scripts" / "fit_surrogate.py"
-    spec = importlib.util.spec_from_file_location("fit_surrogate", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_card_says_how_good_it_is():
@@ -62,8 +51,8 @@ def test_it_agrees_with_the_measured_rows(dynast_rows):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("assets")
-def test_fitting_again_gives_what_is_shipped():
-    X, y = script().measured_rows()
+def test_fitting_again_gives_what_is_shipped(load_script):
+    X, y = load_script("fit_surrogate").measured_rows()
     lookup = Lookup.averaged(NET.space, X, y)
     assert len(lookup.values) == 2162
     again = fit(NET.space.one_hot(lookup.vectors), surrogate.groups(NET.space), lookup.values)

@@ -5,41 +5,21 @@ import gzip
 import hashlib
 import json
 import re
-import runpy
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from sample_pages import PAGES, sample, transfer_of_many_platforms
 
 from hwnas.search.report import (
     compare_page,
-    evaluate_page,
     predictors_page,
     search_page,
-    table_check_page,
-    training_page,
     transfer_page,
 )
 from hwnas.search.report.page import json_in_script, whole_options
 from hwnas.search.report.search_figures import projection
 from hwnas.search.report.study_view import StudyView
 from hwnas.search.report.transfer_figures import effect_figure
-
-SAMPLES = Path(__file__).parent / "samples"
-PAGES = {
-    "transfer": transfer_page,
-    "search": search_page,
-    "search3": search_page,
-    "compare": compare_page,
-    "compare3": compare_page,
-    "evaluate": evaluate_page,
-    "table_check": table_check_page,
-    "training": training_page,
-}
-
-
-def sample(name):
-    return json.loads((SAMPLES / f"{name}.json").read_text())
 
 
 def hostile(result, evil):
@@ -233,8 +213,7 @@ def test_what_failed_and_what_did_not_settle_is_said():
 
 @pytest.mark.slow
 def test_many_platforms_are_chosen_from_a_list():
-    make = runpy.run_path(str(SAMPLES / "make.py"))
-    result = make["transfer_sample"](tuple(make["PLATFORMS"]), samples=10, resamples=0)
+    result = transfer_of_many_platforms(samples=10)
     outline = Outline(transfer_page(result))
     options = [attributes["value"] for attributes in outline.all("option")]
     figures = [attributes["id"] for attributes in outline.all("figure") if "id" in attributes]
