@@ -59,6 +59,10 @@ class Choice:
         """The number of values that build different networks."""
         return len(set(self.same_as)) if self.same_as else len(self.values)
 
+    def tells_apart(self, least: int) -> bool:
+        """Tell whether indices that build the same network are all at least ``least``, or all below."""
+        return all((index >= least) == (other >= least) for index, other in enumerate(self.same_as or ()))
+
 
 @dataclass(frozen=True)
 class SearchSpace:
@@ -84,6 +88,11 @@ class SearchSpace:
         for column, choice in enumerate(self.choices):
             if choice.needs is not None and self.choices[choice.needs[0]].needs is not None:
                 raise ValueError(f"choice {column} needs column {choice.needs[0]}, which itself needs another")
+            if choice.needs is not None and not self.choices[choice.needs[0]].tells_apart(choice.needs[1]):
+                raise ValueError(
+                    f"choice {column} needs index {choice.needs[1]} of column {choice.needs[0]}, which by its same_as "
+                    "builds the same network as one below"
+                )
             if len(choice.values) > MOST_VALUES:
                 raise ValueError(f"choice {column} has {len(choice.values)} values, more than {MOST_VALUES} digits")
 

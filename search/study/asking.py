@@ -86,6 +86,11 @@ class Asking:
         """Its state before an asking says all: what it had observed by then is what had arrived."""
         return self._window == 1 or self._parallel is not None
 
+    @property
+    def within_batch(self) -> bool:
+        """Some of a batch has arrived and some has not, as where a search was interrupted within it."""
+        return any(one.iteration is not None for one in self.batches)
+
     def no_rows(self) -> IntArray:
         """Return a batch of no sub-networks, ``(0, n_var)``."""
         return np.zeros((0, self._space.n_var), dtype=np.int64)

@@ -68,7 +68,7 @@ class Loop:
 
         Args:
             evals: the most evaluations there may be, those that are replayed among them.
-            stop: says after each batch why to stop, or ``None``.
+            stop: says after each whole batch why to stop, or ``None``.
             report: is called after each batch with something new.
 
         Returns:
@@ -79,7 +79,8 @@ class Loop:
         """
         restored = self._replay.restore(evals)
         while True:
-            reason = self._finished(evals) or stop(self._archive)
+            # A rule sees whole batches, as it did in a search that nobody interrupted.
+            reason = self._finished(evals) or (None if self._asking.within_batch else stop(self._archive))
             if reason:
                 return reason
             if len(self._archive) < restored:

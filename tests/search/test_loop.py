@@ -355,6 +355,13 @@ def test_a_batch_that_was_cut_short_is_completed():
     assert [one.iteration for one in made.archive] == [0, 0, 1, 1, 2, 2]
 
 
+def test_a_rule_sees_a_batch_that_was_cut_short_when_it_is_complete():
+    before = evaluated([ALL[:3]])[:2]
+    made = loop(Scripted(ALL[:3], ALL[3:6]), checkpoint=StudyCheckpoint(before))
+    assert run(made, stop=lambda archive: "enough" if len(archive) >= 2 else None) == "enough"
+    assert keys(made.archive) == SPACE.keys(ALL[:3])
+
+
 def test_other_proposals_than_those_kept_are_refused():
     made = loop(Scripted(ALL[1:3]), checkpoint=StudyCheckpoint(evaluated([ALL[:2]])))
     with pytest.raises(UsageError, match="the algorithm proposes other sub-networks than the study has evaluated"):

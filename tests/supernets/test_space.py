@@ -182,3 +182,12 @@ def test_empty_batches():
 def test_chained_needs_are_refused():
     with pytest.raises(ValueError, match="itself needs another"):
         SearchSpace((Choice("a", (1, 2)), Choice("b", (1, 2), needs=(0, 1)), Choice("c", (1, 2), needs=(1, 1))))
+
+
+def test_a_choice_that_is_there_with_one_of_two_equal_indices_is_refused():
+    def space(least):
+        return SearchSpace((Choice("a", (1, 2, 3), same_as=(0, 0, 2)), Choice("b", (1, 2), needs=(0, least))))
+
+    with pytest.raises(ValueError, match=r"choice 1 needs index 1 of column 0, which by its same_as builds the same"):
+        space(1)
+    assert space(2).distinct_size == len(set(space(2).keys([[a, b] for a in range(3) for b in range(2)])))
