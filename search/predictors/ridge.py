@@ -20,14 +20,15 @@ class Ridge:
     """
 
     def __init__(self, features: FloatArray, y: FloatArray) -> None:
-        self._features = Standard.of(features)
-        self._target = Standard.of(y)
-        self._weights = _solve(self._features.apply(features), self._target.apply(y))
+        standard, target = Standard.of(features), Standard.of(y)
+        weights = _solve(standard.apply(features), target.apply(y)) / standard.scale
+        # Of features and in units of the target as they are given, so that a prediction is one product.
+        self._weights = weights * target.scale
+        self._intercept = float(target.undo(-standard.mean @ weights))
 
     def predict(self, features: npt.ArrayLike) -> FloatArray:
         """Return the predictions, ``(n,)``."""
-        X = self._features.apply(np.asarray(features, dtype=np.float64))
-        return self._target.undo(X @ self._weights)
+        return np.asarray(features, dtype=np.float64) @ self._weights + self._intercept
 
 
 def create(name: str, features: FloatArray, y: FloatArray) -> Ridge:

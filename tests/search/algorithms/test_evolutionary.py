@@ -12,6 +12,7 @@ from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._pymoo import directions
 from hwnas.search.algorithms.age_moea import curvature, survival_scores
 from hwnas.search.hypervolume import front_ranks
+from hwnas.search.sampling import every_point
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import Choice, SearchSpace
 
@@ -120,3 +121,25 @@ def test_finder_ends_where_no_network_keeps_the_limit():
         algorithm.tell(X, trade(X))
         asked += len(X)
     assert asked == 30
+
+
+def test_finder_finds_the_best_within_each_of_the_limits_that_it_draws():
+    """Without a bound, limits are drawn: within each it must find what trying all sub-networks finds."""
+    space = SearchSpace(tuple(Choice(f"c{gene}", (0, 1, 2)) for gene in range(5)))
+    every = every_point(space)
+
+    def values(X):
+        return np.stack([X @ np.array([5.0, 4.0, 3.0, 2.0, 1.0]), 40.0 - X @ np.array([1.0, 2.0, 3.0, 4.0, 7.0])], axis=1)
+
+    problem = Problem(space, ("a", "b"))
+    algorithm = algorithms.create("ofa-ga", problem, 60, np.random.default_rng(0), {"train": 50, "batch": 10})
+    known = set()
+    while len(X := algorithm.ask()):
+        if len(known) >= 50:
+            left = values(np.array([row for row in every if tuple(row) not in known]))
+            for a, b in values(X):
+                # Each is wanted for a limit of its own, which it keeps, and at which no other is better.
+                assert b <= left[left[:, 0] <= a, 1].min() + 1e-9
+        known |= {tuple(row) for row in X}
+        algorithm.tell(X, values(X))
+    assert len(known) == 60
