@@ -240,8 +240,11 @@ class DefaultLinas:
         size = min(wanted, self._observations.left)
         if not self._by_improvement:
             return X[best_first(bounds)[:size]]
-        front, reference = self._front(pending), self._reference()
-        covered = self._hoped if self._stagnates(reference) else self._hoped[:0]
+        # Of noisy values the posterior mean: the luckiest of them would be the front.
+        known, F = self._evaluated()
+        reference, F = self._reference(), self._surrogate.posterior_mean(known, F)
+        front = self._front(known, F, pending)
+        covered = self._hoped if self._stagnates(known, F, reference) else self._hoped[:0]
         chosen: list[int] = []
         listed = np.arange(len(X))
         while len(chosen) < size and len(listed):
@@ -262,10 +265,8 @@ class DefaultLinas:
         self._hoped = np.concatenate([self._hoped, bounds[chosen]])[-_LATELY:]
         return X[chosen]
 
-    def _front(self, pending: IntArray) -> FloatArray:
-        """Return the front, ``(k, n_obj)``, of posterior means where values are noisy, and fantasies of ``pending``."""
-        X, F = self._evaluated()
-        F = self._surrogate.posterior_mean(X, F)
+    def _front(self, X: IntArray, F: FloatArray, pending: IntArray) -> FloatArray:
+        """Return the front of what is known, ``F`` of ``X``, and of fantasies of ``pending``, ``(k, n_obj)``."""
         if len(pending):
             fantasies = self._surrogate.lower_bound(pending, float(self._settings["kappa"]))
             X, F = np.concatenate([X, pending]), np.concatenate([F, fantasies])
@@ -277,12 +278,10 @@ class DefaultLinas:
         """Return which of ``X`` meet the constraints with objectives ``F``, ``(n,)``."""
         return np.asarray((self._problem.limits >= F).all(axis=1) & (self._problem.violations(X) == 0))
 
-    def _stagnates(self, reference: FloatArray) -> bool:
-        """Return whether the last evaluations have hardly improved the hypervolume."""
-        X, F = self._evaluated()
+    def _stagnates(self, X: IntArray, F: FloatArray, reference: FloatArray) -> bool:
+        """Return whether the last of the evaluations ``F`` of ``X`` have hardly improved the hypervolume."""
         if len(X) < 2 * _LATELY:
             return False
-        F = self._surrogate.posterior_mean(X, F)
         feasible = self._feasible(X, F)
         before, now = (hypervolume(F[:end][feasible[:end]], reference) for end in (-_LATELY, len(F)))
         return now - before < float(self._settings["stagnation"]) * now

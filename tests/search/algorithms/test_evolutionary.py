@@ -129,7 +129,7 @@ def test_finder_finds_the_best_within_each_of_the_limits_that_it_draws():
     every = every_point(space)
 
     def values(X):
-        return np.stack([X @ np.array([5.0, 4.0, 3.0, 2.0, 1.0]), 40.0 - X @ np.array([1.0, 2.0, 3.0, 4.0, 7.0])], axis=1)
+        return np.stack([X @ [5.0, 4.0, 3.0, 2.0, 1.0], 40.0 - X @ [1.0, 2.0, 3.0, 4.0, 7.0]], axis=1)
 
     problem = Problem(space, ("a", "b"))
     algorithm = algorithms.create("ofa-ga", problem, 60, np.random.default_rng(0), {"train": 50, "batch": 10})

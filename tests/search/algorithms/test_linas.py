@@ -301,8 +301,13 @@ def told(F, settings=None, problem=None):
     return algorithm
 
 
+def stagnates_beyond(algorithm, reference):
+    return algorithm._stagnates(*algorithm._evaluated(), reference)
+
+
 # Of 40 evaluations all lie behind the first two; the corner is a little beyond (10, 10).
 BEHIND = np.concatenate([[[1.0, 4.0], [4.0, 1.0], [10.0, 10.0]], np.full((37, 2), 5.0)])
+CORNER = np.array([10.1, 10.1])
 
 
 @pytest.mark.parametrize(
@@ -322,8 +327,8 @@ def test_a_search_stagnates_whose_last_evaluations_have_hardly_improved_the_fron
     for row, values in change.items():
         F[row] = values
     algorithm = told(np.concatenate([F, F[-1:]]), settings)  # one failed leaves forty
-    assert algorithm._stagnates(algorithm._reference()) is stagnates
-    assert not told(F[:38], settings)._stagnates(np.array([10.1, 10.1]))  # too few to tell
+    assert stagnates_beyond(algorithm, algorithm._reference()) is stagnates
+    assert not stagnates_beyond(told(F[:38], settings), CORNER)  # too few to tell
 
 
 def test_what_breaks_a_constraint_ends_no_stagnation():
@@ -331,8 +336,8 @@ def test_what_breaks_a_constraint_ends_no_stagnation():
     F[30] = 0.5, 0.5
     breaks = SPACE.sample(len(F), 0)[30]
     limited = Problem(SPACE, ("first", "second"), violation=lambda X: (breaks == X).all(axis=1).astype(float))
-    assert told(F, problem=limited)._stagnates(np.array([10.1, 10.1]))
-    assert not told(F)._stagnates(np.array([10.1, 10.1]))
+    assert stagnates_beyond(told(F, problem=limited), CORNER)
+    assert not stagnates_beyond(told(F), CORNER)
 
 
 @pytest.mark.parametrize(("settings", "first"), [({}, 1), ({"stagnation": 0.0}, 0)])
@@ -353,7 +358,7 @@ def test_a_stagnating_search_goes_on_from_its_state():
     whole = algorithms.create("linas", problem, 200, np.random.default_rng(0), settings)
     while len(batch := whole.ask()) and len(whole._observations) < 60:
         whole.tell(batch, zdt(batch))
-    assert whole._stagnates(whole._reference())
+    assert stagnates_beyond(whole, whole._reference())
     resumed = algorithms.create("linas", problem, 200, np.random.default_rng(1), settings)
     vectors = whole._observations.vectors
     resumed.tell(vectors, zdt(vectors))
