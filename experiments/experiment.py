@@ -19,7 +19,8 @@ from hwnas.supernets.errors import UnknownNameError, UsageError
 # From the quickest to the paper's own. "full" is the file as it stands; the others are sections in it that override.
 SCALES = ("smoke", "small", "full")
 _ENDING = ".toml"
-# Options of experiments that were added after some had been run, and are ``None`` where they are not asked for.
+# Options that were added after experiments had been run, ``None`` where they are not asked for: what was run without
+# them was decided by the same settings.
 _LATER = frozenset({"searched", "stands_in"})
 
 
@@ -66,16 +67,13 @@ class Experiment:
     @property
     def decided_by(self) -> str:
         """A short name of all that decides what is found: of the settings but for what is tested and drawn of it."""
-        asked = _as_before(asdict(self.settings))
+        asked = asdict(self.settings, dict_factory=_asked_for)
         return digest({name: value for name, value in asked.items() if name not in {"claims", "draw"}})
 
 
-def _as_before(settings: Any) -> Any:
-    """Return settings without what came later and is not asked for: what was run before there was it is not changed."""
-    if isinstance(settings, Mapping):
-        kept = {name: value for name, value in settings.items() if name not in _LATER or value is not None}
-        return {name: _as_before(value) for name, value in kept.items()}
-    return [_as_before(one) for one in settings] if isinstance(settings, (list, tuple)) else settings
+def _asked_for(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of settings, later options only where they are asked for; see ``_LATER``."""
+    return {name: value for name, value in fields if name not in _LATER or value is not None}
 
 
 def names() -> list[str]:
