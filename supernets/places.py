@@ -10,10 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from hwnas.supernets.unix import fcntl
 
 # Errors that writing over the existing file would meet as well, after its content is gone.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}

@@ -19,11 +19,7 @@ from typing import Self
 
 from hwnas.supernets.assets import cache_folder
 from hwnas.supernets.quoting import shortened
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from hwnas.supernets.unix import fcntl
 
 # The same for every user and environment of the host, whatever TMPDIR says. Containers that share a device may have no
 # such folder in common: they name one that is mounted in all of them.

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 from hwnas.harness.host import cgroup
 from hwnas.supernets.errors import MeasurementError
 from hwnas.supernets.space import FloatArray
+from hwnas.supernets.unix import resource
 from hwnas.supernets.values import Values
 
 T = TypeVar("T")
