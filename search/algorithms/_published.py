@@ -9,10 +9,10 @@ import numpy as np
 
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
-from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
+from hwnas.search.algorithms._inner import Objectives, Variation, best_first, evolve, penalised
 from hwnas.search.algorithms._observations import Observations, restored
+from hwnas.search.algorithms._trained import trained
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
-from hwnas.search.predictors import Predictor, fit
 from hwnas.search.sampling import sample_unseen, unseen_rows
 from hwnas.supernets.space import FloatArray, IntArray
 
@@ -47,8 +47,8 @@ class PublishedLinas:
             return first
         if self._observations.ok.sum() < 2:
             return self._observations.ask_random(self._population, self._rng)
-        predictors = self._fitted()  # step 2
-        X, F = self._inner_search(predictors)  # step 3
+        predict = trained(self._observations, self._kinds)  # step 2
+        X, F = self._inner_search(predict)  # step 3
         # Step 4.
         new = unseen_rows(X, self._observations.seen)
         best = self._observations.ask(X[new][best_first(F[new])[: self._population]])
@@ -69,30 +69,22 @@ class PublishedLinas:
         self._rng.bit_generator.state = restored(self._rng, state["rng"])
         self._observations.mark(asked)
 
-    def _fitted(self) -> list[Predictor]:
-        ok = self._observations.ok
-        features = self._problem.space.one_hot(self._observations.vectors[ok])
-        columns = self._observations.objectives[ok].T
-        return [fit(features, column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
-
-    def _inner_search(self, predictors: list[Predictor]) -> tuple[IntArray, FloatArray]:
+    def _inner_search(self, predict: Objectives) -> tuple[IntArray, FloatArray]:
         space, limits = self._problem.space, self._problem.limits
 
-        def predict(X: IntArray) -> FloatArray:
-            features = space.one_hot(X)
-            F = np.stack([predictor.predict(features) for predictor in predictors], axis=1)
-            return penalised(F, limits, self._problem.violations(X))
+        def objectives(X: IntArray) -> FloatArray:
+            return penalised(predict(X), limits, self._problem.violations(X))
 
         if self._inner == "nsga2":
             start = sample_unseen(space, self._population, self._rng)
             variation = Variation(CROSSOVERS["sbx"], 0.9, MUTATIONS["polynomial"], 0.02)
-            return evolve(space, predict, start, self._inner_evals, self._rng, variation)
+            return evolve(space, objectives, start, self._inner_evals, self._rng, variation)
         settings = {"preset": "paper"}
         inner = algorithms.create(self._inner, self._problem, self._inner_evals, self._rng, settings)
         asked, predicted = [], []
         while len(X := inner.ask()):
             asked.append(X)
-            predicted.append(predict(X))
+            predicted.append(objectives(X))
             inner.tell(X, predicted[-1])
         return np.concatenate(asked), np.concatenate(predicted)
 

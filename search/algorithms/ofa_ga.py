@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
-from hwnas.search.algorithms._inner import distinct
+from hwnas.search.algorithms._inner import Objectives, distinct
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
+from hwnas.search.algorithms._trained import trained
 from hwnas.search.operators import reset, uniform
-from hwnas.search.predictors import Predictor, fit
 from hwnas.search.sampling import sample_unseen, unseen_rows
 from hwnas.supernets.space import FloatArray, IntArray
 
@@ -59,7 +59,7 @@ class Finder:
         self._observations = Observations(problem, evals, settings["initial"])
         self._settings = settings
         self._train = min(int(settings["train"]), max(1, evals // 2))
-        self._predictors: list[Predictor] = []
+        self._predictor: Objectives | None = None
 
     def ask(self) -> IntArray:
         """Return random sub-networks to train on, then what the finder found."""
@@ -69,7 +69,7 @@ class Finder:
         if not self._observations.left:
             return self._observations.ask_random(0, self._rng)
         missing = self._train - int(self._observations.ok.sum())
-        if not self._predictors and missing > 0:
+        if self._predictor is None and missing > 0:
             sample = self._observations.ask_random(min(missing, 50), self._rng)
             if len(sample):
                 return sample
@@ -94,12 +94,10 @@ class Finder:
         return limits
 
     def _predict(self, X: IntArray) -> FloatArray:
-        if not self._predictors:
-            ok = self._observations.ok
-            features, F = self._space.one_hot(self._observations.vectors[ok]), self._observations.objectives[ok]
-            self._predictors = [fit(features, column, str(self._settings["predictor"])) for column in F.T]
-        features = self._space.one_hot(X)
-        return np.stack([predictor.predict(features) for predictor in self._predictors], axis=1)
+        if self._predictor is None:
+            kinds = [str(self._settings["predictor"])] * self._problem.n_obj
+            self._predictor = trained(self._observations, kinds)
+        return self._predictor(X)
 
     def _find(self, limits: FloatArray, count: int) -> IntArray:
         """Return the ``count`` best new sub-networks within ``limits`` by prediction, ``(k <= count, n_var)``."""

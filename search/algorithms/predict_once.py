@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.search.algorithm import Algorithm, Known, Problem
+from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
+from hwnas.search.algorithms._trained import trained
 from hwnas.search.hypervolume import front_ranks
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
-from hwnas.search.predictors import Predictor, fit
 from hwnas.search.sampling import sample_unseen, unseen_rows
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import FloatArray, IntArray
@@ -80,7 +80,8 @@ class PredictOnce:
     def _front(self) -> IntArray:
         """Return as many new sub-networks as are left, evenly spread on the predicted front, the best fronts first."""
         space, limits = self._problem.space, self._problem.limits
-        predict = self._trained()
+        kinds = [str(self._settings["predictor"])] * self._problem.n_obj
+        predict = trained(self._observations, kinds, self._exact)
 
         def objectives(X: IntArray) -> FloatArray:
             return penalised(predict(X), limits, self._problem.violations(X))
@@ -92,27 +93,6 @@ class PredictOnce:
         X, F, n = X[new], F[new], self._observations.left
         front = np.flatnonzero(front_ranks(F) == 0)
         return X[front[evenly(F[front], n)]] if len(front) > n else X[best_first(F)[:n]]
-
-    def _trained(self) -> Known:
-        ok, space = self._observations.ok, self._problem.space
-        X, F = self._observations.vectors[ok], self._observations.objectives[ok]
-        kind, features = str(self._settings["predictor"]), space.one_hot(X)
-        learned: list[Predictor | None] = [
-            fit(features, F[:, column], kind) if exact is None else None for column, exact in enumerate(self._exact)
-        ]
-
-        def predict(X: IntArray) -> FloatArray:
-            features = space.one_hot(X)
-            columns = zip(self._exact, learned, strict=True)
-            return np.stack([_values(exact, model, X, features) for exact, model in columns], axis=1)
-
-        return predict
-
-
-def _values(exact: Known | None, model: Predictor | None, X: IntArray, features: FloatArray) -> FloatArray:
-    if exact is not None:
-        return exact(X)
-    return np.zeros(len(X)) if model is None else model.predict(features)
 
 
 def evenly(F: FloatArray, n: int) -> IntArray:
