@@ -220,7 +220,7 @@ class Kept:
 
 def row(bench: Bench, label: str, asked: Contestant, marks: Sequence[int], seeds: range, kept: Kept) -> str:
     """Return one line of a table: normalised hypervolume at each mark, and the search time."""
-    grows, most = getattr(algorithms.registry.provider(asked[0]), "GROWS", True), max(marks)
+    grows, most = algorithms.registry.stated(asked[0], "GROWS"), max(marks)
     scores, times = [], []
     for seed in seeds:
         found = {mark: kept.searched(bench, label, asked, most if grows else mark, seed) for mark in marks}

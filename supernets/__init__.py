@@ -55,7 +55,7 @@ def names() -> list[str]:
 
 def needs() -> dict[str, str]:
     """Return the super-networks that are made of a user's own files, each with the option that it needs."""
-    given = {name: getattr(registry.provider(name), "NEEDS", "") for name in registry.working()}
+    given = {name: registry.stated(name, "NEEDS") for name in registry.working()}
     return {name: option for name, option in given.items() if option}
 
 

@@ -25,18 +25,26 @@ from hwnas.supernets.errors import PlugInError, UnknownNameError
 from hwnas.supernets.fitting import misfit, misfit_of_all, wrong_type
 from hwnas.supernets.plug_ins import FAILURES, PlugIn, points_of
 
-# What a module may say of what it offers, in any of the registries, and of which type it is.
-_STATEMENTS: dict[str, Any] = {
-    "NAMES": tuple[str, ...],
-    "SUMMARY": str,
-    "SPELLED": str,
-    "NEEDS": str,
-    "MAX_OBJECTIVES": int | None,
-    "MIN_OBJECTIVES": int,
-    "USES_PRIORS": bool,
-    "USES_BOUNDS": bool,
-    "GROWS": bool,
-    "USES_WEIGHTS": bool,
+# What a module may say of what it offers, in any of the registries: its type, and what holds where it says nothing. The
+# package whose registry asks for it says what it means.
+_STATEMENTS: dict[str, tuple[Any, Any]] = {
+    "NAMES": (tuple[str, ...], ()),
+    "SUMMARY": (str, ""),
+    "SPELLED": (str, ""),
+    "NEEDS": (str, ""),
+    "LISTED": (dict, {}),
+    "ARGUMENTS": (dict, {}),
+    "MAX_OBJECTIVES": (int | None, None),
+    "MIN_OBJECTIVES": (int, 1),
+    "NEEDS_EXACT": (bool, False),
+    "USES_PRIORS": (bool, False),
+    "USES_BOUNDS": (bool, True),
+    "GROWS": (bool, True),
+    "USES_WEIGHTS": (bool, False),
+    "BRIEF": (int | None, None),
+    "ON_BACKENDS": (bool, False),
+    "SETS_STATISTICS": (bool, False),
+    "FOR_ANY": (bool, False),
 }
 
 
@@ -108,6 +116,19 @@ class Registry:
         if isinstance(found, Broken):
             raise _error(found)
         return found
+
+    def stated(self, name: str, what: str) -> Any:
+        """Return what the module registered as ``name`` says of itself, or what holds where it says nothing.
+
+        Args:
+            name: under which it is registered.
+            what: one of the constants that a module may have ("SUMMARY", "USES_WEIGHTS").
+
+        Raises:
+            UnknownNameError: there is no such module; carries suggestions.
+            PlugInError: it is a broken plug-in.
+        """
+        return getattr(self.provider(name), what, _STATEMENTS[what][1])
 
     def create(self, name: str, *args: Any, spelled: str | None = None, **kwargs: Any) -> Any:
         """Call ``create(name, ...)`` of the module registered as ``name``.
@@ -181,7 +202,7 @@ class Registry:
 
     def _unfit(self, found: Any) -> str | None:
         said = {name: getattr(found, name) for name in _STATEMENTS if hasattr(found, name)}
-        wrong = (wrong_type(name, value, _STATEMENTS[name]) for name, value in said.items())
+        wrong = (wrong_type(name, value, _STATEMENTS[name][0]) for name, value in said.items())
         reason = next((reason for reason in wrong if reason is not None), None)
         if reason is None and self._offers is not None:
             return misfit(found, self._offers)

@@ -43,8 +43,7 @@ def get(spec: str, net: SuperNetwork) -> TrainingTask:
     name, colon, argument = spec.partition(":")
     if name not in registry.names() and (not colon or _is_there(spec.partition(",")[0])):
         name, argument = kind, spec
-    provider = registry.provider(name)
-    if name != kind and not getattr(provider, "FOR_ANY", False):
+    if not registry.stated(name, "FOR_ANY") and name != kind:
         raise UsageError(f"{spec}: {net.name} is trained on {kind}, expected {kind}:...")
     task: TrainingTask = registry.create(name, argument, net)
     return task

@@ -77,7 +77,7 @@ def get(spec: QualityChoice | None, net: SuperNetwork, options: QualityOptions |
         return own(spec, net, options)
     wanted = spec or net.default_quality
     name, _, argument = wanted.partition(":")
-    runs = _declared(wanted, "USES_WEIGHTS", False)
+    runs = registry.stated(name, "USES_WEIGHTS")
     if not runs:
         _check_unused(name, net, options)
     try:
@@ -97,7 +97,7 @@ def brief_subset(spec: QualityChoice | None, net: SuperNetwork) -> int | None:
     """Return how many examples of a source are enough to search by; ``None``: it uses all of them, or none."""
     if not isinstance(spec, str | None):
         return None
-    found: int | None = _declared(spec or net.default_quality, "BRIEF", None)
+    found: int | None = _stated(spec or net.default_quality, "BRIEF")
     return found
 
 
@@ -108,7 +108,7 @@ def deployed(spec: str | None, backend: str, precision: str) -> str | None:
     'images:photos,backend=openvino,precision=int8'
     >>> deployed("surrogate", "openvino", "int8")
     """
-    if spec is None or not _declared(spec, "ON_BACKENDS", False):
+    if spec is None or not _stated(spec, "ON_BACKENDS"):
         return None
     return f"{spec},backend={backend},precision={precision}"
 
@@ -119,21 +119,20 @@ def tested(spec: str, net: SuperNetwork, options: QualityOptions) -> Callable[[C
     Raises:
         UnknownNameError, QualityError, DataError: as ``get``.
     """
-    if not _declared(spec, "SETS_STATISTICS", False):
+    if not _stated(spec, "SETS_STATISTICS"):
         return None
     made = get(spec, net, options)
     return made.network if isinstance(made, EvaluatedQuality) else None
 
 
-def _declared(spec: str, what: str, default: Any) -> Any:
-    """Return what a source's file says of itself under the name ``what``; ``default``: nothing."""
-    return getattr(registry.provider(spec.partition(":")[0]), what, default)
+def _stated(spec: str, what: str) -> Any:
+    return registry.stated(spec.partition(":")[0], what)
 
 
 def _check_unused(name: str, net: SuperNetwork, options: QualityOptions) -> None:
     """Raise ``QualityError`` if weights or a subset are given to a source that does not use them."""
     unused = [what for what, value in (("weights", options.weights), ("subset", options.subset)) if value is not None]
     if unused:
-        running = [one for one in serving(registry, net) if _declared(one, "USES_WEIGHTS", False)]
+        running = [one for one in serving(registry, net) if _stated(one, "USES_WEIGHTS")]
         there = f"sources that run {net.name}: {joined(running)}" if running else f"no source runs {net.name}"
         raise QualityError(f"{name}: runs no sub-network, so it has no use for {' or '.join(unused)}; {there}")

@@ -18,15 +18,14 @@ def add_to(app: typer.Typer) -> None:
 
 def algorithms(json: JsonFile = None) -> None:
     """List the search algorithms and how many objectives they take."""
-    from hwnas.search import algorithms as package
+    from hwnas.search.algorithms import registry
 
-    rows: list[dict[str, Any]] = []
-    for name in package.registry.working():
-        provider = package.registry.provider(name)
-        least, most = getattr(provider, "MIN_OBJECTIVES", 1), getattr(provider, "MAX_OBJECTIVES", None)
-        limits = {"min_objectives": least, "max_objectives": most}
-        rows.append({"algorithm": name, "summary": getattr(provider, "SUMMARY", ""), **limits})
-    broken = package.registry.broken()
+    columns = {"summary": "SUMMARY", "min_objectives": "MIN_OBJECTIVES", "max_objectives": "MAX_OBJECTIVES"}
+    rows: list[dict[str, Any]] = [
+        {"algorithm": name, **{column: registry.stated(name, what) for column, what in columns.items()}}
+        for name in registry.working()
+    ]
+    broken = registry.broken()
     if json is not None:
         write_json(json, {"schema": 1, "algorithms": rows} | ({"broken": broken} if broken else {}))
     if json != STANDARD_OUTPUT:

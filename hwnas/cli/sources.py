@@ -32,7 +32,7 @@ def objectives(json: JsonFile = None) -> None:
 
     rows = []
     for name in registry.working():
-        unit, better, summary = getattr(registry.provider(name), "LISTED", {}).get(name, ("", "", ""))
+        unit, better, summary = registry.stated(name, "LISTED").get(name, ("", "", ""))
         rows.append({"objective": name, "unit": unit, "better": better, "summary": summary})
     broken = registry.broken()
     if json is not None:
@@ -58,7 +58,7 @@ def qualities(
     names, default = registry.working(), None
     if supernet is not None:
         names, default = _serving(supernet)
-    rows = [_quality(name, registry.provider(name)) for name in names]
+    rows = [_quality(name) for name in names]
     broken = registry.broken()
     if json is not None:
         shown: dict[str, Any] = {"schema": 1, "qualities": rows, **({} if default is None else {"default": default})}
@@ -80,12 +80,14 @@ def _serving(supernet: str) -> tuple[list[str], str]:
     return list(dict.fromkeys(spec.partition(":")[0] for spec in serving(registry, net))), net.default_quality
 
 
-def _quality(name: str, provider: Any) -> dict[str, Any]:
+def _quality(name: str) -> dict[str, Any]:
+    from hwnas.harness.quality import registry
+
     return {
         "quality": name,
-        "spelled": getattr(provider, "SPELLED", name),
-        "runs_sub_networks": bool(getattr(provider, "USES_WEIGHTS", False)),
-        "summary": getattr(provider, "SUMMARY", ""),
+        "spelled": registry.stated(name, "SPELLED") or name,
+        "runs_sub_networks": registry.stated(name, "USES_WEIGHTS"),
+        "summary": registry.stated(name, "SUMMARY"),
     }
 
 

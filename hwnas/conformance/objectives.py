@@ -47,7 +47,7 @@ SUITE = Suite(objectives.registry, _requested)
 @SUITE.check()
 def is_listed(subject: ObjectiveSubject) -> None:
     """``LISTED`` has its unit, "less" or "more", and what it is in one line."""
-    listed = getattr(objectives.registry.provider(subject.name), "LISTED", {}).get(subject.name)
+    listed = objectives.registry.stated(subject.name, "LISTED").get(subject.name)
     expect(listed is not None and len(listed) == 3, f"LISTED has {listed!r} for it, expected unit, less or more, what")
     if listed is not None and subject.name != "quality":  # whose unit and direction are those of the source
         wanted = (subject.objective.unit, "more" if subject.objective.maximise else "less")

@@ -49,13 +49,13 @@ def create(
         UsageError: it cannot handle this many objectives, makes no use of priors where there are some, or has no such
             setting, or none of that value.
     """
-    provider = registry.provider(name)
+    allowed = _allows(name, problem.n_obj)
     if evals < 1:
         raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
-    if not _allows(provider, problem.n_obj):
+    if not allowed:
         raise UsageError(_wrong_number(name, problem))
-    if problem.known_elsewhere and not _uses_priors(provider):
-        able = [other for other in registry.working() if _uses_priors(registry.provider(other))]
+    if problem.known_elsewhere and not registry.stated(name, "USES_PRIORS"):
+        able = [other for other in registry.working() if registry.stated(other, "USES_PRIORS")]
         raise UsageError(
             f"algorithm {name!r} makes no use of what is known on another platform; those that do: {', '.join(able)}"
         )
@@ -63,20 +63,20 @@ def create(
     return algorithm
 
 
-def _uses_priors(provider: Any) -> bool:
-    return bool(getattr(provider, "USES_PRIORS", False))
+def _objectives(name: str) -> tuple[int, int | None]:
+    """Return the least and the largest number of objectives that an algorithm takes; ``None``: any number."""
+    return registry.stated(name, "MIN_OBJECTIVES"), registry.stated(name, "MAX_OBJECTIVES")
 
 
-def _allows(provider: Any, n_obj: int) -> bool:
-    most = getattr(provider, "MAX_OBJECTIVES", None)
-    return getattr(provider, "MIN_OBJECTIVES", 1) <= n_obj and (most is None or n_obj <= most)
+def _allows(name: str, n_obj: int) -> bool:
+    least, most = _objectives(name)
+    return least <= n_obj and (most is None or n_obj <= most)
 
 
 def _wrong_number(name: str, problem: Problem) -> str:
-    provider = registry.provider(name)
-    least, most = getattr(provider, "MIN_OBJECTIVES", 1), getattr(provider, "MAX_OBJECTIVES", None)
+    least, most = _objectives(name)
     expected = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
-    able = [other for other in registry.working() if _allows(registry.provider(other), problem.n_obj)]
+    able = [other for other in registry.working() if _allows(other, problem.n_obj)]
     noun = "objective" if expected == "1" else "objectives"
     return (
         f"algorithm {name!r} takes {expected} {noun}, got {problem.n_obj} ({', '.join(problem.names)}); "

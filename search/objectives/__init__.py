@@ -81,7 +81,7 @@ def argument_of(spelled: str) -> str | None:
     name, colon, _ = spelled.partition(":")
     if not colon or spelled in registry.names() or name not in registry.names():
         return None
-    arguments: dict[str, str] = getattr(_working(name), "ARGUMENTS", {})
+    arguments: dict[str, str] = registry.stated(name, "ARGUMENTS") if name in registry.working() else {}
     return arguments.get(name)
 
 

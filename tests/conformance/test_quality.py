@@ -44,17 +44,13 @@ def source(request, tmp_path):
 
 
 def test_every_source_is_tested_here_or_runs_sub_networks():
-    costs_nothing = [
-        name for name in quality.names() if not getattr(quality.registry.provider(name), "USES_WEIGHTS", False)
-    ]
+    costs_nothing = [name for name in quality.names() if not quality.registry.stated(name, "USES_WEIGHTS")]
     # hw-gpt-predictor is not of images: tests/harness/quality/test_hw_gpt_predictor.py
     assert costs_nothing == ["capacity", "hw-gpt-predictor", "ofa-predictor", "surrogate", "table"]
 
 
 # Each of these has data of its own to run sub-networks on, and its own tests in tests/harness/quality.
-@pytest.mark.parametrize(
-    "name", [name for name in quality.names() if getattr(quality.registry.provider(name), "USES_WEIGHTS", False)]
-)
+@pytest.mark.parametrize("name", [name for name in quality.names() if quality.registry.stated(name, "USES_WEIGHTS")])
 def test_a_source_that_runs_sub_networks_says_what_it_needs(name):
     for spec in (name, f"{name}:nowhere"):
         with pytest.raises(UsageError) as caught:

@@ -208,7 +208,7 @@ def test_what_the_algorithm_is_given(echo, score):
 )
 def test_an_interrupted_search_resumes_to_the_same_evaluations(score, store, algorithm, stop_after):
     needed_by(algorithm)
-    names = ["score", "macs"][: algorithms.registry.provider(algorithm).MAX_OBJECTIVES]
+    names = ["score", "macs"][: algorithms.registry.stated(algorithm, "MAX_OBJECTIVES")]
     options = {"objectives": names, "algorithm": algorithm, "seed": 3, "evals": 12, "settings": None}
     score.batched = False  # interrupted in the middle of a batch
     whole = tiny(**options)

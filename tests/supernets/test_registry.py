@@ -56,7 +56,10 @@ def test_a_broken_plug_in_raises_only_when_asked_for(package, plug_ins):
         registry.create("broken")
 
 
-STATEMENTS = ("SUMMARY = 3", "USES_PRIORS = 'yes'", "USES_WEIGHTS = 1", "MAX_OBJECTIVES = '2'")
+STATEMENTS = (
+    "SUMMARY = 3", "USES_PRIORS = 'yes'", "USES_WEIGHTS = 1", "MAX_OBJECTIVES = '2'", "BRIEF = '2000'", "FOR_ANY = 1",
+    "LISTED = ('ms', 'less', 'time')",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
@@ -66,6 +69,18 @@ def test_a_statement_of_another_type_makes_a_plug_in_broken(package, plug_ins, t
     registry = Registry("thing", package, "test.things")
     with pytest.raises(PlugInError, match=f"{statement.split()[0]}.*expected"):
         registry.create("extra")
+
+
+def test_what_a_module_says_of_itself_or_what_holds_where_it_does_not(package, plug_ins, tmp_path):
+    (tmp_path / "site" / "extra_for_test.py").write_text("SUMMARY = 'it'\ndef create(name): return name\n")
+
+    registry = Registry("thing", package, "test.things")
+    assert registry.stated("extra", "SUMMARY") == "it"
+    assert [registry.stated("extra", what) for what in ("MAX_OBJECTIVES", "MIN_OBJECTIVES", "GROWS")] == [None, 1, True]
+    with pytest.raises(UnknownNameError, match="unknown thing 'nothing'"):
+        registry.stated("nothing", "SUMMARY")
+    with pytest.raises(PlugInError, match="does not load"):
+        registry.stated("broken", "SUMMARY")
 
 
 def test_unknown_name_suggests(package):

@@ -21,7 +21,7 @@ from hwnas.supernets.space import Choice, SearchSpace
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "algorithms.json"
 # What takes exact objectives alone is tested against brute force.
-NAMES = [name for name in algorithms.names() if not getattr(algorithms.registry.provider(name), "NEEDS_EXACT", False)]
+NAMES = [name for name in algorithms.names() if not algorithms.registry.stated(name, "NEEDS_EXACT")]
 PREDICTING = {"linas": 8, "ofa-ga": 15, "motpe": 10, "optuna-gp": 10, "predict-once": 15, "qlognehvi": 12}
 EVALS = 30
 
@@ -35,7 +35,7 @@ SPACE = SearchSpace(
 
 
 def searched(name):
-    n_obj = getattr(algorithms.registry.provider(name), "MIN_OBJECTIVES", 1)
+    n_obj = algorithms.registry.stated(name, "MIN_OBJECTIVES")
     none = {"random", "motpe", "linas", "optuna-gp", "qlognehvi"}
     settings = {} if name in none else {"population": 10}
     problem = Problem(SPACE, ("cost", "error")[:n_obj])
