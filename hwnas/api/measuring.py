@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from hwnas.api.results import Measurements
-    from hwnas.harness.bench.side_by_side import SideBySide
+    from hwnas.harness.measurement.measurement import Measurement
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
-    from hwnas.harness.store import Store
     from hwnas.supernets.space import IntArray
     from hwnas.supernets.supernet import SuperNetwork
 
@@ -77,25 +77,34 @@ def measure(  # noqa: PLR0913 - every choice has its name here
         MeasurementError: nothing can be measured on this platform.
     """
     from hwnas.api.results import Measurements
+    from hwnas.cli.progress import telling
     from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.harness.host.environment import merged
+    from hwnas.harness.measure import Measurer
     from hwnas.supernets.errors import UsageError
 
     whole = None if net is None else network(net)
     X = vectors(whole, configs)
     if whole is None and not models:
         raise UsageError("measure: expected a super-network with its configs, or models")
-    measured, environments = [], {}
-    options = {"effort": effort, "protocol": protocol, "wait_s": wait_s, "seed": seed, "check": check}
+    measured: list[Measurement] = []
+    environments = {}
+    options: dict[str, Any] = {"effort": effort, "protocol": protocol, "wait_s": wait_s, "seed": seed, "check": check}
     with opened(store) as stored, made(models) as fixed:
         beside = SideBySide(whole, X, fixed) if fixed else None
         places = _several(platform)
         if beside is not None:
             beside.check(places)
+        listed: Any = whole if beside is None else beside.net
+        kept = stored if beside is None else None
         for where in places:
-            found, environment = _on(whole, X, beside, where, stored, progress, fresh, options)
-            measured += found
-            environments[str(where)] = environment
+            with (
+                bars(progress, functools.partial(telling, str(where))) as show,
+                Measurer(listed, where, store=kept, progress=show, **options) as measurer,
+            ):
+                measure = measurer.measure
+                measured += measure(X, fresh=fresh) if beside is None else beside.measure(measure, stored)
+                environments[str(where)] = dict(measurer.environment)
     return Measurements(measured, merged(environments))
 
 
@@ -132,26 +141,3 @@ def _several(platform: Platform | str | Sequence[Platform | str]) -> list[Platfo
     if not given:
         raise UsageError("platform: expected one like onnxruntime:threads=1, got none")
     return [parse(one) if isinstance(one, str) else one for one in given]
-
-
-def _on(
-    net: SuperNetwork | None,
-    X: IntArray,
-    beside: SideBySide | None,
-    platform: Platform,
-    store: Store | None,
-    progress: ProgressLike,
-    fresh: bool,
-    options: Mapping[str, Any],
-) -> tuple[list[Any], dict[str, Any]]:
-    from hwnas.cli.progress import telling
-    from hwnas.harness.measure import Measurer
-
-    measured: Any = net if beside is None else beside.net
-    kept = store if beside is None else None
-    with (
-        bars(progress, lambda quiet: telling(str(platform), quiet)) as show,
-        Measurer(measured, platform, store=kept, progress=show, **options) as measurer,
-    ):
-        found = measurer.measure(X, fresh=fresh) if beside is None else beside.measure(measurer.measure, store)
-        return found, dict(measurer.environment)

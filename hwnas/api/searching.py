@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from hwnas.harness.measurement.request import Given
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityChoice, QualityOptions
-    from hwnas.harness.store import Store
-    from hwnas.search.study.result import Study as StudyOfSearch
     from hwnas.supernets.supernet import SuperNetwork
 
 
@@ -113,8 +112,9 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
         SearchInterrupted: it was interrupted, in a script.
     """
     from hwnas.api.results import Study
-    from hwnas.cli.progress import searching
+    from hwnas.cli.progress import searching, telling
     from hwnas.search.study.interrupted import SearchInterrupted, interruptible
+    from hwnas.search.study.models import measure_models
     from hwnas.search.study.run import search as run
 
     made = network(net)
@@ -127,8 +127,10 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here
                 target=target, plateau=plateau, warm_start=warm_start, transfer_from=transfer_from, parallel=parallel,
                 effort=effort, final_front=final_front, protocol=protocol, wait_s=wait_s, progress=show,
             )  # fmt: skip
-            with interruptible(lambda: found):
-                found = _beside(found, fixed, stored, progress, {"protocol": protocol, "wait_s": wait_s})
+            if fixed is not None:
+                where = str(found.platform)
+                with interruptible(lambda: found), bars(progress, functools.partial(telling, where)) as tell:
+                    found = measure_models(found, fixed, where, stored, protocol=protocol, wait_s=wait_s, progress=tell)
         except SearchInterrupted as interrupted:
             so_far = Study.of(interrupted.study, made)
             saved = "nothing is stored" if stored is None else f"stored in {stored.name}"
@@ -163,28 +165,6 @@ def side_by_side(models: Sequence[ModelLike], platform: Platform | str | None) -
         beside = SideBySide(None, (), fixed)
         beside.check([parse(platform) if isinstance(platform, str) else platform])
         yield beside
-
-
-def _beside(
-    study: StudyOfSearch,
-    models: SideBySide | None,
-    store: Store | None,
-    progress: ProgressLike,
-    options: Mapping[str, Any],
-) -> StudyOfSearch:
-    """Measure models, where there are some, and return the study with them."""
-    if models is None:
-        return study
-    from hwnas.cli.progress import telling
-    from hwnas.harness.measure import Measurer
-    from hwnas.search.study.models import beside
-
-    where = str(study.platform)
-    with (
-        bars(progress, lambda quiet: telling(where, quiet)) as show,
-        Measurer(models.net, where, store=None, progress=show, **options) as measurer,
-    ):
-        return beside(study, models.measure(measurer.measure, store), store)
 
 
 def options(weights: str | Path | None, subset: int | None, workers: int) -> QualityOptions:

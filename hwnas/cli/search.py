@@ -42,7 +42,7 @@ from hwnas.cli.options import (
     wait_s,
 )
 from hwnas.cli.output import STANDARD_OUTPUT, Delivery, remark, remark_on_page
-from hwnas.cli.progress import measuring, searching
+from hwnas.cli.progress import searching, telling
 from hwnas.cli.tables import Cell, Column, TextTable
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import status_shown
@@ -50,8 +50,6 @@ from hwnas.search.words import export_command, model_in_words, shortened
 from hwnas.supernets.shown import counted
 
 if TYPE_CHECKING:
-    from hwnas.harness.bench.side_by_side import SideBySide
-    from hwnas.search.study.result import Study
     from hwnas.search.study.run import SearchProgress
 
 FRONT_ROWS = 20
@@ -142,6 +140,7 @@ def search(
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
     from hwnas.search.report import search_page
+    from hwnas.search.study.models import measure_models
     from hwnas.search.study.run import search as run
     from hwnas.supernets.fixed import FixedModel
 
@@ -191,7 +190,8 @@ def search(
             progress=show,
         )
     if models is not None:
-        found = _beside(found, models, where, store, quiet, protocol=asked, wait_s=calm_s)
+        with Store.open(store) as opened, telling(str(where), quiet) as tell:
+            found = measure_models(found, models, where, opened, protocol=asked, wait_s=calm_s, progress=tell)
     outcome = found.to_json()
     with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
         deliver.result(outcome, front_table(outcome), json=json, html=html, page=search_page)
@@ -207,15 +207,6 @@ def search(
         for line in outcome.get("notes", ()):
             remark(line)
     return 0 if outcome["front"] else 1
-
-
-def _beside(found: Study, models: SideBySide, where: Any, location: str, quiet: bool, **options: Any) -> Study:
-    """Measure fixed models side by side, thoroughly, and return the study with them."""
-    from hwnas.harness.store import Store
-    from hwnas.search.study.models import beside
-
-    with Store.open(location) as store, measuring(models.net, where, None, quiet, **options) as measurer:
-        return beside(found, models.measure(measurer.measure, store), store)
 
 
 def _again(study: str, store: str) -> str:
