@@ -52,23 +52,14 @@ class StoredValues:
         """Return the measurements taken since ``since``, by key."""
         if self.store is None or self.since is None:
             return {}
-        where = self.store, self.net.name, self.platform, self.fingerprint
-        return taken_since(*where, self.since, self._graphs(networks), self.contents, effort=self.effort)
+        return taken_since(self.store, self._criteria(networks), self.since, effort=self.effort)
 
     def candidates(self, networks: Sequence[Network], protocol: TimingProtocol) -> dict[str, list[Measurement]]:
         """Return the measurements that can be used if the anchors agree, by key, latest first."""
         if self.store is None or not self.older:
             return {}
-        return candidates(
-            self.store,
-            self.net.name,
-            self.platform,
-            self.fingerprint,
-            protocol,
-            self._graphs(networks),
-            self.contents,
-            states=("ok", "unstable") if self.unconverged else ("ok",),
-        )
+        states = ("ok", "unstable") if self.unconverged else ("ok",)
+        return candidates(self.store, self._criteria(networks), protocol, states=states)
 
     def put(self, measurement: Measurement) -> Measurement:
         """Put a measurement into the store and return it; it replaces the interim measurement of the same network."""
@@ -81,75 +72,90 @@ class StoredValues:
             self._interim[measurement.key] = number
         return measurement
 
+    def _criteria(self, networks: Sequence[Network]) -> Criteria:
+        graphs = self._graphs(networks)
+        return Criteria(self.net.name, self.platform, self.fingerprint, graphs, self.contents)
+
     def _graphs(self, networks: Sequence[Network]) -> Mapping[str, str]:
         rows = np.array([row for _, row in networks], dtype=np.int64).reshape(len(networks), self.net.space.n_var)
         return dict(zip([key for key, _ in networks], digests(self.net, rows), strict=True))
 
 
+@dataclass(frozen=True)
+class Criteria:
+    """What a stored measurement has to be of, so that it can be used for one that is wanted.
+
+    Attributes:
+        supernet: the super-network's name.
+        platform: the canonical platform string.
+        fingerprint: of the environment, the host included.
+        graphs: the wanted sub-networks' keys, and the digest that each must still have.
+        contents: by key, digests of the files that options of the platform name; their names do not matter.
+    """
+
+    supernet: str
+    platform: str
+    fingerprint: str
+    graphs: Mapping[str, str]
+    contents: Mapping[str, str] = field(default_factory=dict)
+
+    def records(self, store: Store, **more: Any) -> list[dict[str, Any]]:
+        """Return the stored records that may be of it, oldest first; ``more`` filters them as ``Store.measurements``.
+
+        Whether a record's digest is that of its sub-network is not checked: only reading all of it tells.
+        """
+        more |= {"fingerprint": self.fingerprint, "keys": self.graphs}
+        found = store.measurements(supernet=self.supernet, platform=self._platforms(store), **more)
+        return [record for record in found if (record.get("contents") or {}) == self.contents]
+
+    def _platforms(self, store: Store) -> str | list[str]:
+        """Return the platforms that are the same if their files are: reading every record to see would take long."""
+        if not self.contents:
+            return self.platform
+        same = identified(self.platform, self.contents)
+        return [name for name in store.platforms(self.supernet) if identified(name, self.contents) == same]
+
+    def are_met(self, measurement: Measurement) -> bool:
+        """Return whether a measurement is of a sub-network that is wanted, as it is now."""
+        return measurement.graph == self.graphs.get(measurement.key)
+
+
 def candidates(
-    store: Store,
-    supernet: str,
-    platform: str,
-    fingerprint: str,
-    protocol: TimingProtocol,
-    graphs: Mapping[str, str],
-    contents: Mapping[str, str] | None = None,
-    *,
-    states: Collection[str] = ("ok",),
+    store: Store, criteria: Criteria, protocol: TimingProtocol, *, states: Collection[str] = ("ok",)
 ) -> dict[str, list[Measurement]]:
     """Return stored measurements that can be used if the anchors agree, by key, latest first.
 
     Args:
         store: where to look.
-        supernet: the super-network's name.
-        platform: the canonical platform string.
-        fingerprint: of the environment, the host included.
+        criteria: what they have to be of.
         protocol: the protocol to follow; values of the quiet profile, which is stricter, and of more effort are used
             as well.
-        graphs: the wanted sub-networks' keys, and the digest that each must still have.
-        contents: by key, digests of the files that options of the platform name; their names do not matter.
         states: the statuses that are accepted. Of measurements that were cut short, only converged ones are, and none
             that was taken beside a heavy load.
     """
     found: dict[str, list[Measurement]] = {}
     for name in protocol.serving():
-        wanted = {"fingerprint": fingerprint, "protocol": name, "keys": graphs, "status": states}
-        for record in reversed(_records(store, supernet, platform, contents or {}, wanted)):
+        for record in reversed(criteria.records(store, protocol=name, status=states)):
             measurement = _read(store, record)
             doubtful = measurement.load is not None or (measurement.interim and measurement.status != "ok")
-            if measurement.graph == graphs.get(measurement.key) and not doubtful:
+            if criteria.are_met(measurement) and not doubtful:
                 found.setdefault(measurement.key, []).append(restated(measurement, protocol))
     return found
 
 
-def taken_since(
-    store: Store,
-    supernet: str,
-    platform: str,
-    fingerprint: str,
-    since: str,
-    graphs: Mapping[str, str],
-    contents: Mapping[str, str] | None = None,
-    *,
-    effort: str = QUICK,
-) -> dict[str, Measurement]:
+def taken_since(store: Store, criteria: Criteria, since: str, *, effort: str = QUICK) -> dict[str, Measurement]:
     """Return the latest measurement of each sub-network that was taken here since then, converged or not.
 
     Args:
         store: where to look.
-        supernet: the super-network's name.
-        platform: the canonical platform string.
-        fingerprint: of the environment, the host included.
+        criteria: what they have to be of.
         since: ISO 8601, UTC; cut to whole seconds, which is how measurements are dated.
-        graphs: the wanted sub-networks' keys, and the digest that each must still have.
-        contents: as ``candidates``.
         effort: the least that they were measured with.
     """
     found = {}
-    wanted = {"fingerprint": fingerprint, "keys": graphs, "since": since[:19], "status": ("ok", "unstable")}
-    for record in _records(store, supernet, platform, contents or {}, wanted):
+    for record in criteria.records(store, since=since[:19], status=("ok", "unstable")):
         measurement = _read(store, record)
-        if measurement.graph == graphs.get(measurement.key) and _effort(measurement) >= EFFORTS.index(effort):
+        if criteria.are_met(measurement) and _effort(measurement) >= EFFORTS.index(effort):
             found[measurement.key] = measurement
     return found
 
@@ -159,17 +165,6 @@ def _read(store: Store, record: Mapping[str, Any]) -> Measurement:
         return Measurement.from_record(record, cached=True)
     except StoreError as error:
         raise StoreFaultError(f"the store {store.name}: {error}") from error
-
-
-def _records(
-    store: Store, supernet: str, platform: str, contents: Mapping[str, str], wanted: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Return the stored records of a platform whose files have these digests, oldest first."""
-    same = identified(platform, contents)
-    # Reading every record would take long. The names alone show which records can be of the same platform.
-    names = [name for name in store.platforms(supernet) if identified(name, contents) == same] if contents else platform
-    found = store.measurements(supernet=supernet, platform=names, **wanted)
-    return [record for record in found if (record.get("contents") or {}) == contents]
 
 
 def serving(found: Mapping[str, Iterable[Measurement]], now: Anchors, within: float) -> dict[str, Measurement]:

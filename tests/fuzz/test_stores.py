@@ -48,7 +48,7 @@ def store_file(folder):
 def read_all(store):
     """Read every kind of row as what is made of it."""
     graphs = {MEASUREMENT.key: MEASUREMENT.graph}
-    common = (store, "ncf", MEASUREMENT.platform, MEASUREMENT.fingerprint)
+    wanted = cache.Criteria("ncf", MEASUREMENT.platform, MEASUREMENT.fingerprint, graphs)
     source = SimpleNamespace(options=SimpleNamespace(store=store), net=NCF, source="source", source_by_name=None)
 
     def study():
@@ -60,8 +60,8 @@ def read_all(store):
         lambda: [measurements._study(store.name, record) for record in store.studies()],
         lambda: measurements._table(store.name, store.measurements(samples=False)),
         lambda: [Measurement.from_record(one).to_json(samples=True) for one in store.measurements()],
-        lambda: cache.candidates(*common, MEASUREMENT.protocol, graphs),
-        lambda: cache.taken_since(*common, "2020-01-01T00:00:00", graphs),
+        lambda: cache.candidates(store, wanted, MEASUREMENT.protocol),
+        lambda: cache.taken_since(store, wanted, "2020-01-01T00:00:00"),
         lambda: EvaluatedQuality.stored(source, KEYS),
         study,
     ):

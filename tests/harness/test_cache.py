@@ -20,6 +20,10 @@ ANCHORS = {"000": 1e-3, "222": 2e-3, "333": 3e-3}
 NOISY, QUIET = profile("noisy"), profile("quiet")
 
 
+def criteria(platform="scripted:threads=1", keys=("001",), **contents):
+    return cache.Criteria("toy", platform, "host", dict.fromkeys(keys, "graph"), **contents)
+
+
 def samples(milliseconds):
     wall = np.round(np.asarray(milliseconds) * 1e6).astype(int).tolist()
     n = len(wall)
@@ -62,7 +66,7 @@ def serving(*stored, now=ANCHORS, protocol=NOISY):
     with Store.open(":memory:") as store:
         for one in stored:
             store.put_measurement(one.to_record())
-        found = cache.candidates(store, "toy", "scripted:threads=1", "host", protocol, {"001": "graph", "002": "graph"})
+        found = cache.candidates(store, criteria(keys=("001", "002")), protocol)
         return cache.serving(found, now, 0.03)
 
 
@@ -70,11 +74,10 @@ def test_a_stored_measurement_that_is_damaged_names_the_store(tmp_path):
     file = str(tmp_path / "s.db")
     with Store.open(file) as store:
         store.put_measurement(measurement().to_record() | {"threads": "x"})
-        wanted = (store, "toy", "scripted:threads=1", "host")
         with pytest.raises(StoreFaultError, match=r"s\.db: the record of a measurement is damaged .number 1"):
-            cache.candidates(*wanted, NOISY, {"001": "graph"})
+            cache.candidates(store, criteria(), NOISY)
         with pytest.raises(StoreFaultError, match=r"s\.db: the record of a measurement is damaged .number 1"):
-            cache.taken_since(*wanted, "2020-01-01T00:00:00", {"001": "graph"})
+            cache.taken_since(store, criteria(), "2020-01-01T00:00:00")
 
 
 def test_a_value_of_the_same_everything_serves():
@@ -134,7 +137,7 @@ def taken_since(*stored, since="2030-01-01T00:00:00.750000+00:00", **options):
     with Store.open(":memory:") as store:
         for one in stored:
             store.put_measurement(one.to_record())
-        return cache.taken_since(store, "toy", "scripted:threads=1", "host", since, {"001": "graph"}, **options)
+        return cache.taken_since(store, criteria(), since, **options)
 
 
 def test_what_was_taken_since_serves_settled_or_not():
@@ -215,8 +218,7 @@ def test_candidates_are_the_latest_first_and_of_each_key():
     with Store.open(":memory:") as store:
         for each in (one, other, two):
             store.put_measurement(each.to_record())
-        graphs = {"001": "graph", "002": "graph"}
-        found = cache.candidates(store, "toy", "scripted:threads=1", "host", NOISY, graphs)
+        found = cache.candidates(store, criteria(keys=("001", "002")), NOISY)
     assert {key: [m.latency_s for m in those] for key, those in found.items()} == {
         "001": [1.2e-3, 1.1e-3],
         "002": [1.25e-3],
@@ -270,11 +272,11 @@ def test_no_record_is_read_that_cannot_serve(monkeypatch, contents):
         read = []
         decode = measurements._record
         monkeypatch.setattr(measurements, "_record", lambda *row: read.append(row[0]) or decode(*row))
-        found = cache.candidates(store, "toy", ours, "host", NOISY, {"001": "graph"}, contents)
+        found = cache.candidates(store, criteria(ours, contents=contents), NOISY)
         assert read == ([5, 6] if contents else [5])
         assert [one.platform for one in found["001"]] == ([moved, ours] if contents else [ours])
         read.clear()
-        since = cache.taken_since(store, "toy", ours, "host", "2030-01-01T00:00:00", {"001": "graph"}, contents)
+        since = cache.taken_since(store, criteria(ours, contents=contents), "2030-01-01T00:00:00")
         assert read == ([5, 6] if contents else [5])
         assert since["001"].platform == (moved if contents else ours)
 
@@ -314,8 +316,7 @@ def test_one_that_did_not_settle_hides_no_earlier_one():
 def test_what_was_cut_short_serves_where_it_had_settled(status, interim, states, serves):
     with Store.open(":memory:") as store:
         store.put_measurement(measurement(status=status, context={"interim": interim}).to_record())
-        graphs = {"001": "graph"}
-        found = cache.candidates(store, "toy", "scripted:threads=1", "host", NOISY, graphs, states=states)
+        found = cache.candidates(store, criteria(), NOISY, states=states)
     assert bool(found) is serves
 
 
@@ -325,16 +326,16 @@ def test_what_was_cut_short_serves_where_it_had_settled(status, interim, states,
         ("lut:file=two.yaml,threads=1", {"file": "a" * 64}, True),  # it was renamed
         ("lut:file=one.yaml,threads=1", {"file": "b" * 64}, False),  # it was changed
         ("lut:file=one.yaml,threads=2", {"file": "a" * 64}, False),  # another option is another
-        ("lut:file=one.yaml,threads=1", None, False),  # it is unknown what it holds
+        ("lut:file=one.yaml,threads=1", {}, False),  # it is unknown what it holds
     ],
 )
 def test_files_are_known_by_what_they_hold(platform, contents, serves):
     kept = measurement(platform="lut:file=one.yaml,threads=1", contents={"file": "a" * 64})
     with Store.open(":memory:") as store:
         store.put_measurement(kept.to_record())
-        here, graphs = (store, "toy", platform, "host"), {"001": "graph"}
-        assert bool(cache.candidates(*here, NOISY, graphs, contents)) is serves
-        assert bool(cache.taken_since(*here, "2029", graphs, contents)) is serves
+        wanted = criteria(platform, contents=contents)
+        assert bool(cache.candidates(store, wanted, NOISY)) is serves
+        assert bool(cache.taken_since(store, wanted, "2029")) is serves
 
 
 @pytest.mark.parametrize("newer", [1, 98])
