@@ -17,8 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwnas.search.algorithm import Known, Problem
-from hwnas.search.algorithms._inner import Variation, evolve, penalised
-from hwnas.search.hypervolume import non_dominated
+from hwnas.search.algorithms._inner import LimitsBroken, Variation, constrained_ranks, evolve, ranges
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
 from hwnas.search.sampling import row_keys, spread, unseen_rows
 from hwnas.supernets.space import FloatArray, IntArray
@@ -85,12 +84,12 @@ def _along_front(
     """
 
     def values(X: IntArray) -> FloatArray:
-        found = np.stack([cost(X) for cost in costs], axis=1).astype(np.float64)
-        return penalised(found, limits, problem.violations(X))
+        return np.stack([cost(X) for cost in costs], axis=1).astype(np.float64)
 
     start = spread(problem.space, _POPULATION, rng)
-    X, F = evolve(problem.space, values, start, _LOOKS, rng, _VARIATION, _OFFSPRING)
-    on_front = non_dominated(F)
+    violation = LimitsBroken(limits, ranges(values(start)), problem.violations)
+    X, F = evolve(problem.space, values, start, _LOOKS, rng, _VARIATION, _OFFSPRING, violation)
+    on_front = constrained_ranks(F, violation(X, F)) == 0
     X, first = X[on_front], F[on_front, 0]
     levels = np.linspace(first.min(), first.max(), n)
     chosen = X[list(dict.fromkeys(np.abs(first - levels[:, None]).argmin(axis=1).tolist()))]

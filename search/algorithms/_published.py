@@ -9,7 +9,7 @@ import numpy as np
 
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
-from hwnas.search.algorithms._inner import Objectives, Variation, best_first, evolve, penalised
+from hwnas.search.algorithms._inner import LimitsBroken, Objectives, Variation, best_first, evolve
 from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.algorithms._trained import trained
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
@@ -48,10 +48,12 @@ class PublishedLinas:
         if self._observations.ok.sum() < 2:
             return self._observations.ask_random(self._population, self._rng)
         predict = trained(self._observations, self._kinds)  # step 2
-        X, F = self._inner_search(predict)  # step 3
+        violation = LimitsBroken.of(self._problem, self._observations.objectives[self._observations.ok])
+        X, F = self._inner_search(predict, violation)  # step 3
         # Step 4.
         new = unseen_rows(X, self._observations.seen)
-        best = self._observations.ask(X[new][best_first(F[new])[: self._population]])
+        X, F = X[new], F[new]
+        best = self._observations.ask(X[best_first(F, violation(X, F))[: self._population]])
         return best if len(best) else self._observations.ask_random(self._population, self._rng)
 
     def tell(self, X: IntArray, F: FloatArray) -> None:
@@ -69,22 +71,20 @@ class PublishedLinas:
         self._rng.bit_generator.state = restored(self._rng, state["rng"])
         self._observations.mark(asked)
 
-    def _inner_search(self, predict: Objectives) -> tuple[IntArray, FloatArray]:
-        space, limits = self._problem.space, self._problem.limits
-
-        def objectives(X: IntArray) -> FloatArray:
-            return penalised(predict(X), limits, self._problem.violations(X))
+    def _inner_search(self, predict: Objectives, violation: LimitsBroken) -> tuple[IntArray, FloatArray]:
+        space = self._problem.space
 
         if self._inner == "nsga2":
             start = sample_unseen(space, self._population, self._rng)
             variation = Variation(CROSSOVERS["sbx"], 0.9, MUTATIONS["polynomial"], 0.02)
-            return evolve(space, objectives, start, self._inner_evals, self._rng, variation)
+            return evolve(space, predict, start, self._inner_evals, self._rng, variation, violation=violation)
+        # The others know the problem's constraints themselves.
         settings = {"preset": "paper"}
         inner = algorithms.create(self._inner, self._problem, self._inner_evals, self._rng, settings)
         asked, predicted = [], []
         while len(X := inner.ask()):
             asked.append(X)
-            predicted.append(objectives(X))
+            predicted.append(predict(X))
             inner.tell(X, predicted[-1])
         return np.concatenate(asked), np.concatenate(predicted)
 

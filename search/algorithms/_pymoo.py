@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Problem
+from hwnas.search.algorithms._inner import LimitsBroken
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import choose
 from hwnas.search.hypervolume import front_ranks
@@ -26,7 +27,7 @@ DEFAULTS: dict[str, Any] = {"population": 50, "mutation": "reset", "mutate": 0.0
 PAPER: dict[str, Any] = {"population": 50, "mutation": "polynomial", "mutate": 0.02, "crossover": "sbx", "cross": 0.9}
 
 _RENEWALS = 8
-# The violation of a failed evaluation: more than any constraint's, which are relative to the objectives' range.
+# The violation of a failed evaluation: more than that of any constraints.
 _FAILED = 1e6
 
 Make = Callable[..., Any]
@@ -72,6 +73,7 @@ class PymooSearch:
         self._algorithm: Any = None
         self._pending: Any = None
         self._scale: tuple[FloatArray, FloatArray] | None = None
+        self._violation: LimitsBroken | None = None
 
     def ask(self) -> IntArray:
         """Return the next generation's sub-networks that were not asked before."""
@@ -150,9 +152,11 @@ class PymooSearch:
         if self._scale is None and not failed.all():
             low, high = np.nanmin(F, axis=0), np.nanmax(F, axis=0)
             self._scale = (low, np.where(high > low, high - low, 1.0))
+            self._violation = LimitsBroken.of(self._problem, F[~failed])
         low, span = self._scale if self._scale is not None else (np.zeros(F.shape[1]), np.ones(F.shape[1]))
-        over = np.maximum(0.0, (F - self._problem.limits) / span).sum(axis=1) + self._problem.violations(X)
-        violation = np.where(failed, _FAILED, over)
+        over = np.zeros(len(X)) if self._violation is None else self._violation(X, F)
+        # However much constraints are broken, less than a failure counts.
+        violation = np.where(failed, _FAILED, _FAILED * (over / (1 + over)))
         scaled = np.where(failed[:, None], _FAILED, (F - low) / span)
         if self._penalise:
             population.set("F", np.where(violation[:, None] > 0, _FAILED * (1 + violation[:, None]), scaled))

@@ -58,7 +58,7 @@ import numpy as np
 from hwnas.search.algorithm import Algorithm, Problem
 from hwnas.search.algorithms import _published
 from hwnas.search.algorithms._design import expected, largest, sized
-from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised, ranges
+from hwnas.search.algorithms._inner import LimitsBroken, Variation, best_first, evolve, ranges
 from hwnas.search.algorithms._observations import Observations, restored
 from hwnas.search.algorithms._settings import choose, read_settings
 from hwnas.search.algorithms._surrogate import Surrogate
@@ -202,16 +202,17 @@ class DefaultLinas:
 
     def _inner_search(self) -> tuple[IntArray, FloatArray]:
         """Minimise the lower confidence bound; return the best new sub-networks and their bounds, best first."""
-        kappa, limits = float(self._settings["kappa"]), self._problem.limits
+        kappa, violation = float(self._settings["kappa"]), self._violation()
 
         def lower_bound(X: IntArray) -> FloatArray:
-            return penalised(self._surrogate.lower_bound(X, kappa), limits, self._problem.violations(X))
+            return self._surrogate.lower_bound(X, kappa)
 
         budget, offspring = int(self._settings["inner_evals"]), _OFFSPRING * int(self._settings["population"])
-        X, bounds = evolve(self._space, lower_bound, self._start(), budget, self._rng, self._variation, offspring)
+        start, variation = self._start(), self._variation
+        X, bounds = evolve(self._space, lower_bound, start, budget, self._rng, variation, offspring, violation)
         new = unseen_rows(X, self._observations.seen)
         X, bounds = X[new], bounds[new]
-        order = best_first(bounds)[: 4 * int(self._settings["population"])]
+        order = best_first(bounds, violation(X, bounds))[: 4 * int(self._settings["population"])]
         self._elite = X[order[: int(self._settings["population"]) // 2]]
         return X[order], bounds[order]
 
@@ -219,8 +220,7 @@ class DefaultLinas:
         """Return the inner search's first population: the front, the last search's best, and mutants of both."""
         size = int(self._settings["population"])
         X, F = self._evaluated()
-        violation = self._problem.violations(X)
-        best = X[best_first(penalised(F, self._problem.limits, violation))[: max(1, size // 2)]]
+        best = X[best_first(F, self._violation()(X, F))[: max(1, size // 2)]]
         parents = np.concatenate([best, self._elite])[:size]
         mutants = parents[self._rng.integers(0, len(parents), size=size - len(parents))]
         return np.concatenate([parents, self._space.canonical(reset(self._space, mutants, self._rng))])
@@ -238,8 +238,9 @@ class DefaultLinas:
         # The more is known, the less one evaluation more changes what to ask next.
         wanted = max(int(self._settings["batch"]), len(self._observations) // _PER_BATCH)
         size = min(wanted, self._observations.left)
+        over = self._violation()(X, bounds)
         if not self._by_improvement:
-            return X[best_first(bounds)[:size]]
+            return X[best_first(bounds, over)[:size]]
         # Of noisy values the posterior mean: the luckiest of them would be the front.
         known, F = self._evaluated()
         reference, F = self._reference(), self._surrogate.posterior_mean(known, F)
@@ -249,12 +250,13 @@ class DefaultLinas:
         listed = np.arange(len(X))
         while len(chosen) < size and len(listed):
             gain = improvements(bounds[listed], free_boxes(np.concatenate([front, covered]), reference))
+            gain[over[listed] > 0] = 0.0
             if gain.max() <= 0 and len(covered):
                 covered = covered[:0]
                 continue
             if gain.max() <= 0:
                 listed = np.setdiff1d(listed, chosen)
-                chosen.extend(listed[best_first(bounds[listed])[: size - len(chosen)]].tolist())
+                chosen.extend(listed[best_first(bounds[listed], over[listed])[: size - len(chosen)]].tolist())
                 break
             listed = listed[np.argsort(-gain, kind="stable")[:_SHORTLIST]] if not chosen else listed
             best = int(listed[0] if not chosen else listed[gain.argmax()])
@@ -262,7 +264,8 @@ class DefaultLinas:
             # The fantasy: its evaluation gives its lower confidence bound.
             front = np.concatenate([front, bounds[[best]]])
             front = front[non_dominated(front)]
-        self._hoped = np.concatenate([self._hoped, bounds[chosen]])[-_LATELY:]
+        hoped = bounds[chosen][over[chosen] <= 0]
+        self._hoped = np.concatenate([self._hoped, hoped])[-_LATELY:]
         return X[chosen]
 
     def _front(self, X: IntArray, F: FloatArray, pending: IntArray) -> FloatArray:
@@ -273,6 +276,9 @@ class DefaultLinas:
         F = F[self._feasible(X, F)]
         front: FloatArray = F[non_dominated(F)]
         return front
+
+    def _violation(self) -> LimitsBroken:
+        return LimitsBroken.of(self._problem, self._evaluated()[1])
 
     def _feasible(self, X: IntArray, F: FloatArray) -> BoolArray:
         """Return which of ``X`` meet the constraints with objectives ``F``, ``(n,)``."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
-from hwnas.search.algorithms._inner import penalised
+from hwnas.search.algorithms._inner import LimitsBroken
 from hwnas.search.algorithms._model_based import renewed
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._optuna import distribution, optuna_for, suggest
@@ -18,6 +18,9 @@ from hwnas.supernets.space import FloatArray, IntArray
 
 SUMMARY = "MOTPE: tree-structured Parzen estimators, by Optuna (an optional package); any number of objectives"
 MAX_OBJECTIVES: int | None = None
+
+# What Optuna calls all constraints together: it adds up by how much each is broken, as is done here.
+_CONSTRAINTS = "all"
 
 DEFAULTS = {"batch": 4, "first": 10, "candidates": 24}
 
@@ -48,6 +51,8 @@ class ParzenSearch:
             ),
         )
         self._pending: dict[bytes, Any] = {}
+        # Made of the first observations: Optuna takes by how much a trial breaks constraints once.
+        self._violation: LimitsBroken | None = None
 
     def ask(self) -> IntArray:
         """Return the sampler's next suggestions, mutated where they were asked before."""
@@ -66,15 +71,26 @@ class ParzenSearch:
         before = set(row_keys(self._observations.vectors))
         self._observations.add(X, F)
         X = X[unseen_rows(X, before)]
-        F = penalised(self._observations.values(X), self._problem.limits, self._problem.violations(X))
-        for key, x, f in zip(row_keys(X), X, F, strict=True):
+        F = self._observations.values(X)
+        for key, x, f, over in zip(row_keys(X), X, F, self._over(X, F).tolist(), strict=True):
             trial = self._pending.pop(key, None)
             if np.isnan(f).any():
                 self._fail(trial)
             elif trial is not None:
+                if over > 0:
+                    trial.set_constraint(_CONSTRAINTS, over)
                 self._study.tell(trial, f.tolist())
             else:
-                self._study.add_trial(self._trial(x, f))
+                self._study.add_trial(self._trial(x, f, over))
+
+    def _over(self, X: IntArray, F: FloatArray) -> FloatArray:
+        """Return by how much each breaks constraints, ``(n,)``; of what failed, a nan or 0."""
+        if self._violation is None:
+            ok = self._observations.ok
+            if not ok.any():
+                return np.zeros(len(X))
+            self._violation = LimitsBroken.of(self._problem, self._observations.objectives[ok])
+        return self._violation(X, F)
 
     def _suggest(self) -> IntArray:
         """Ask for one vector: the choices that others depend on come first, then those that they leave active."""
@@ -95,7 +111,7 @@ class ParzenSearch:
             self._fail(trial)
         return np.asarray(new[0])
 
-    def _trial(self, x: IntArray, f: FloatArray) -> Any:
+    def _trial(self, x: IntArray, f: FloatArray, over: float) -> Any:
         space = self._problem.space
         active = np.flatnonzero(space.active(x[None])[0])
         return self._optuna.trial.create_trial(
@@ -104,6 +120,7 @@ class ParzenSearch:
             distributions={
                 str(column): distribution(self._optuna, space.choices[column]) for column in active.tolist()
             },
+            constraints={_CONSTRAINTS: over} if over > 0 else None,
         )
 
     def _drop_pending(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
-from hwnas.search.algorithms._inner import Objectives, distinct
+from hwnas.search.algorithms._inner import LimitsBroken, Objectives, distinct, ranges
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
 from hwnas.search.algorithms._trained import trained
@@ -60,6 +60,8 @@ class Finder:
         self._settings = settings
         self._train = min(int(settings["train"]), max(1, evals // 2))
         self._predictor: Objectives | None = None
+        # By how much the objectives vary over what the predictors were trained on.
+        self._spans = np.ones(problem.n_obj)
 
     def ask(self) -> IntArray:
         """Return random sub-networks to train on, then what the finder found."""
@@ -97,6 +99,7 @@ class Finder:
         if self._predictor is None:
             kinds = [str(self._settings["predictor"])] * self._problem.n_obj
             self._predictor = trained(self._observations, kinds)
+            self._spans = ranges(self._observations.objectives[self._observations.ok])
         return self._predictor(X)
 
     def _find(self, limits: FloatArray, count: int) -> IntArray:
@@ -124,7 +127,7 @@ class Finder:
         return X[order[:size]]
 
     def _violation(self, X: IntArray, F: FloatArray, limits: FloatArray) -> FloatArray:
-        return np.asarray(np.maximum(0.0, F - limits).sum(axis=1) + self._problem.violations(X), dtype=np.float64)
+        return LimitsBroken(limits, self._spans, self._problem.violations)(X, F)
 
     def _best_first(self, X: IntArray, F: FloatArray, limits: FloatArray) -> IntArray:
         """Order by violation, then by the last objective."""

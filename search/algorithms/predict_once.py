@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
-from hwnas.search.algorithms._inner import Variation, best_first, evolve, penalised
+from hwnas.search.algorithms._inner import LimitsBroken, Variation, best_first, constrained_ranks, evolve
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._settings import read_settings
 from hwnas.search.algorithms._trained import trained
-from hwnas.search.hypervolume import front_ranks
 from hwnas.search.operators import CROSSOVERS, MUTATIONS
 from hwnas.search.sampling import sample_unseen, unseen_rows
 from hwnas.supernets.errors import UsageError
@@ -79,20 +78,18 @@ class PredictOnce:
 
     def _front(self) -> IntArray:
         """Return as many new sub-networks as are left, evenly spread on the predicted front, the best fronts first."""
-        space, limits = self._problem.space, self._problem.limits
-        kinds = [str(self._settings["predictor"])] * self._problem.n_obj
+        space, kinds = self._problem.space, [str(self._settings["predictor"])] * self._problem.n_obj
         predict = trained(self._observations, kinds, self._exact)
-
-        def objectives(X: IntArray) -> FloatArray:
-            return penalised(predict(X), limits, self._problem.violations(X))
-
+        violation = LimitsBroken.of(self._problem, self._observations.objectives[self._observations.ok])
         variation = Variation(CROSSOVERS["uniform"], float(self._settings["cross"]), MUTATIONS["reset"], 0.0)
         start = sample_unseen(space, int(self._settings["population"]), self._rng)
-        X, F = evolve(space, objectives, start, int(self._settings["inner_evals"]), self._rng, variation)
+        looks = int(self._settings["inner_evals"])
+        X, F = evolve(space, predict, start, looks, self._rng, variation, violation=violation)
         new = unseen_rows(X, self._observations.seen)
         X, F, n = X[new], F[new], self._observations.left
-        front = np.flatnonzero(front_ranks(F) == 0)
-        return X[front[evenly(F[front], n)]] if len(front) > n else X[best_first(F)[:n]]
+        over = violation(X, F)
+        front = np.flatnonzero(constrained_ranks(F, over) == 0)
+        return X[front[evenly(F[front], n)]] if len(front) > n else X[best_first(F, over)[:n]]
 
 
 def evenly(F: FloatArray, n: int) -> IntArray:

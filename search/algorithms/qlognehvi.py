@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from hwnas.search.algorithm import Algorithm, Problem
-from hwnas.search.algorithms._inner import penalised, ranges
+from hwnas.search.algorithms._inner import LimitsBroken, constrained_ranks, ranges
 from hwnas.search.algorithms._local_search import climb
 from hwnas.search.algorithms._model_based import ModelBased
 from hwnas.search.algorithms._optional import optional
 from hwnas.search.algorithms._settings import read_settings
-from hwnas.search.hypervolume import non_dominated
 from hwnas.search.operators import reset
 from hwnas.search.sampling import row_keys, sample_unseen
 from hwnas.supernets.space import BoolArray, FloatArray, IntArray, SearchSpace
@@ -135,7 +134,7 @@ class Acquisition:
     def _candidates(self, X: IntArray, F: FloatArray, rng: np.random.Generator) -> IntArray:
         """Return random vectors and mutants of the front, ``(candidates, n_var)``."""
         space, half = self._problem.space, int(self._settings["candidates"]) // 2
-        front = X[non_dominated(penalised(F, self._problem.limits, self._problem.violations(X)))]
+        front = X[constrained_ranks(F, LimitsBroken.of(self._problem, F)(X, F)) == 0]
         mutants = space.canonical(reset(space, front[rng.integers(0, len(front), size=half)], rng))
         return np.concatenate([sample_unseen(space, half, rng), mutants])
 

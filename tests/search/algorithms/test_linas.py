@@ -13,7 +13,7 @@ from hwnas import supernets
 from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms import linas
-from hwnas.search.algorithms._inner import Variation, crowding_distance, distinct, evolve, penalised, ranges
+from hwnas.search.algorithms._inner import Variation, crowding_distance, distinct, evolve, ranges
 from hwnas.search.algorithms._observations import Observations
 from hwnas.search.algorithms._published import predictor_kinds
 from hwnas.search.algorithms._surrogate import Surrogate
@@ -205,25 +205,6 @@ def test_crowding_distance_by_definition(rng):
     expected = [(np.abs(F[order[i + 1]] - F[order[i - 1]]) / span).sum() for i in range(1, len(order) - 1)]
     np.testing.assert_allclose(found[inner], expected)
     assert np.isinf(found[order[[0, -1]]]).all()
-
-
-def test_penalties_keep_the_order():
-    F = np.array([[1.0, 5.0], [2.0, 9.0], [0.0, 7.0], [3.0, 1.0]])
-    limits = np.array([np.inf, 6.0])
-    result = penalised(F, limits)
-    np.testing.assert_array_equal(result[[0, 3]], F[[0, 3]])
-    assert (result[2] > F.max()).all()
-    assert (result[1] > result[2]).all()
-    np.testing.assert_array_equal(penalised(F, np.full(2, np.inf)), F)
-
-
-def test_penalties_leave_what_failed_to_itself():
-    F = np.array([[1.0, 5.0], [np.nan, np.nan], [0.0, 7.0]])
-    np.testing.assert_array_equal(penalised(F, np.full(2, np.inf)), F)
-    limits = np.array([np.inf, 6.0])
-    result = penalised(F, limits)
-    assert np.isnan(result[1]).all()
-    np.testing.assert_array_equal(result[[0, 2]], penalised(F[[0, 2]], limits))
 
 
 def test_distinct_keeps_values_with_their_vectors(rng):
