@@ -62,7 +62,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here
         weights: the file of the super-network's weights, for a quality that runs sub-networks.
         subset: how many test examples to use; ``None``: all.
         workers: threads that read and prepare examples.
-        constraints: of the searches, like "latency<=20ms".
+        constraints: of the searches, or of the fronts of measured tables, like "latency<=20ms".
         algorithm: of the searches.
         evals: the most evaluations of each search.
         seed: of all randomness.

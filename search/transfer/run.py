@@ -27,7 +27,7 @@ from hwnas.search.transfer.noise import Noise
 from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
 from hwnas.search.transfer.stages import stage_rows
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
-from hwnas.search.transfer.tables import all_tabulated, fronts, in_every_table
+from hwnas.search.transfer.tables import all_tabulated, allowed, fronts, in_every_table
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.given import several, whole
 from hwnas.supernets.space import BoolArray, IntArray, SearchSpace
@@ -99,7 +99,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         seed: of the searches, of the random sub-networks and of the bootstrap.
         preset: see ``hwnas.search.study.run.search``.
         settings: see ``hwnas.search.study.run.search``.
-        constraints: see ``hwnas.search.study.run.search``.
+        constraints: see ``hwnas.search.study.run.search``; between measured tables, of their fronts.
         samples: other sub-networks that are measured along with the fronts, which alone are too few, and too alike in
             kind, to correlate platforms by; see ``shared``. The smallest and the largest sub-network always are.
         fresh: measure the fronts anew on the platform that they were searched on too. Otherwise what the searches of
@@ -132,9 +132,11 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
     rng = np.random.default_rng(seed)
     with Sources(net, quality_spec=spec, store=store, quality_options=quality_options) as sources:
         if not done and not any(one.runs for one in where.values()) and all_tabulated(places):
-            X, rows = _from_tables(net, places, sources.quality)
+            reading = partial(Sources, net, quality_spec=spec, quality_options=quality_options)
+            X, rows = _from_tables(net, places, sources.quality, reading, constraints)
+            limits = {"constraints": list(constraints)} if constraints else {}
             return _analysed(
-                net, X, rows, rng, settings={"seed": seed, "tables": "every sub-network that all of them have"}
+                net, X, rows, rng, settings={"seed": seed, "tables": "every sub-network that all of them have", **limits}
             )
         check_files(found, where, sources.quality)
         notify = _Notifier(progress, steps=2 * len(places) - len(done))
@@ -183,10 +185,20 @@ def _analysed(
     return analyse(rows, rng, effects=EffectModel(space, X), stage_effects=by_stage, adapting=found, **more)
 
 
-def _from_tables(net: SuperNetwork, places: Sequence[str], quality: Quality) -> tuple[IntArray, SharedRows]:
-    """Return the sub-networks that every table has, and what is known of them."""
+def _from_tables(
+    net: SuperNetwork,
+    places: Sequence[str],
+    quality: Quality,
+    reading: Callable[..., Sources],
+    constraints: Sequence[str],
+) -> tuple[IntArray, SharedRows]:
+    """Return the sub-networks that every table has, and what is known of them; fronts are of those within limits."""
     X, latency_s = in_every_table(net, places)
     value = qualities(quality, X)
+    within = np.ones(latency_s.shape, dtype=bool)
+    for column, place in enumerate(places if constraints else ()):
+        with reading(platform=place) as sources:
+            within[:, column] = allowed(sources, constraints, X, value)
     unknown, none = np.full(latency_s.shape, np.nan), ("",) * len(places)
     rows = SharedRows(
         supernet=net.name,
@@ -200,7 +212,7 @@ def _from_tables(net: SuperNetwork, places: Sequence[str], quality: Quality) -> 
         high_s=unknown,
         status=(("ok",) * len(places),) * len(X),
         reasons=(none,) * len(X),
-        fronts=fronts(latency_s, -value if quality.maximise else value),
+        fronts=fronts(latency_s, -value if quality.maximise else value, within),
     )
     return X, rows
 

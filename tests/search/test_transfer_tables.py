@@ -72,6 +72,24 @@ def test_every_row_of_the_tables_is_shared_and_fronts_are_exhaustive(found, X, c
     assert found.searches == ()
 
 
+def test_fronts_keep_to_the_constraints(file, found, X, columns):
+    platforms = [f"table:file={file},column={name}" for name in ("a_ms", "c_ms")]
+    limit, worst = float(np.median(columns["c_ms"])), float(np.median(found.rows.quality))
+    limited = transfer(NET, platforms, constraints=[f"latency<={limit:.9g}ms", f"top1>={worst:.9g}%", "macs<=280M"])
+    rows = limited.rows
+    assert rows.keys == found.rows.keys
+    macs = NET.macs(np.vstack([NET.space.from_key(key) for key in rows.keys])) / 1e6
+    for place in range(2):
+        within = (rows.latency_s[:, place] * 1e3 <= limit) & (rows.quality >= worst) & (macs <= 280)
+        points = np.column_stack([rows.latency_s[:, place], rows.loss])
+        assert rows.fronts[:, place].any() == within.any()
+        assert np.array_equal(rows.fronts[:, place], non_dominated(np.where(within[:, None], points, np.nan)))
+    assert rows.fronts[:, 1].any()
+    assert len(limited.to_json()["settings"]["constraints"]) == 3
+    with pytest.raises(UsageError, match="constraint 'latency>=5ms': latency is minimised; expected latency<=5ms"):
+        transfer(NET, platforms, constraints=["latency>=5ms"])
+
+
 def test_correlations_are_scipys_on_the_same_rows(found, X, columns):
     order = [NET.space.keys(X).index(key) for key in found.rows.keys]
     for i, one in enumerate(columns.values()):
