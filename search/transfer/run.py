@@ -135,9 +135,8 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
             reading = partial(Sources, net, quality_spec=spec, quality_options=quality_options)
             X, rows = _from_tables(net, places, sources.quality, reading, constraints)
             limits = {"constraints": list(constraints)} if constraints else {}
-            return _analysed(
-                net, X, rows, rng, settings={"seed": seed, "tables": "every sub-network that all of them have", **limits}
-            )
+            known = {"seed": seed, "tables": "every sub-network that all of them have", **limits}
+            return _analysed(net, X, rows, rng, settings=known)
         check_files(found, where, sources.quality)
         notify = _Notifier(progress, steps=2 * len(places) - len(done))
         for place in places:
