@@ -23,7 +23,7 @@ from hwnas.supernets.supernet import Stage, SuperNetwork
 from hwnas.supernets.values import Values
 
 if TYPE_CHECKING:
-    from hwnas.latency_luts.measured import Lookup
+    from hwnas.latency_luts.lookup import Lookup
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy.typing as npt
 
 from hwnas.backends.backend import Option, Settings
-from hwnas.latency_luts.measured import Lookup, MeasuredTable
+from hwnas.latency_luts.lookup import Lookup
+from hwnas.latency_luts.measured import MeasuredTable
 from hwnas.supernets.contents import content_digest, holding
 from hwnas.supernets.errors import PlatformError, TableError
 from hwnas.supernets.files import expanded

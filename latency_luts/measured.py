@@ -1,4 +1,4 @@
-"""Read measured tables: CSV files with one measured sub-network per row, and look values up in them.
+"""Read measured tables: CSV files with one measured sub-network per row.
 
 The sub-network is in a column ``config`` (a JSON object), in DyNAS-T's ``Sub-network`` (a Python literal), or in one
 column per config key, with values separated by spaces. Each other column is a metric with its unit in its name:
@@ -9,90 +9,19 @@ semicolons or tabs, see ``hwnas.latency_luts.spreadsheet``.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwnas.latency_luts import spreadsheet
+from hwnas.latency_luts.metric import Metric
 from hwnas.supernets import values as allowed
 from hwnas.supernets.documents import parse_object
 from hwnas.supernets.errors import ConfigError, TableError
 from hwnas.supernets.space import Config, FloatArray, IntArray, SearchSpace
-
-# How many of a unit make a second (None: not a time), and its other spellings. The two signs for micro look alike.
-_UNITS_PER_S: dict[str, float | None] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "%": None}
-_SPELLINGS = {
-    "s": ("s", "sec", "seconds"),
-    "ms": ("ms", "msec", "milliseconds"),
-    "us": ("us", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s", "usec", "microseconds"),
-    "ns": ("ns", "nsec", "nanoseconds"),
-    "%": ("%",),
-}
-_UNIT_OF = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
-# A unit at the end of a column's name.
-_ANY = "|".join(_UNIT_OF)
-_UNIT = re.compile(
-    # Spaces are looked through from the first of them on, and at once (*+): otherwise the time grows as their square.
-    rf"^(?P<stem>.*?)(?:(?<!\s)\s*+[(\[]\s*+(?P<bracketed>{_ANY})\s*+[)\]]|[_\s](?P<suffix>{_ANY}))$",
-    re.IGNORECASE,
-)
-
-# Names of rates, of which more is better; they have no unit of time, even if it looks so ("images_per_s").
-_RATE = re.compile(
-    r"throughput|(?<![a-z])(fps|ips|qps|rps|tps|imgps)(?![a-z])|(?<![a-z])per[\s_]*(s|sec|second)s?[)\]]*$|/\s*s",
-    re.IGNORECASE,
-)
-# Of these, names that end with what the rate is of: samples per second.
-_PER_SECOND = re.compile(
-    r"((?<![a-z])(fps|ips|qps|rps|tps|imgps)|(?<![a-z])per[\s_]*(s|sec|second)s?|/\s*s(ec(ond)?)?)[)\]]*$",
-    re.IGNORECASE,
-)
-
-# DyNAS-T's names of metrics, and their common names.
-_ALIASES = {"top1acc": "top1", "top5acc": "top5", "modelparameters": "params", "bleuscore": "bleu"}
-
-
-@dataclass(frozen=True)
-class Metric:
-    """The metric in a column.
-
-    Attributes:
-        column: the column's name in the file.
-        stem: the name without the unit, in lower-case letters and digits only ("latency", "top1").
-        unit: "s", "ms", "us", "ns", "%", or "" if the name has none.
-    """
-
-    column: str
-    stem: str
-    unit: str
-
-    @classmethod
-    def of(cls, column: str) -> Metric:
-        """Split a column's name into stem and unit."""
-        match = _UNIT.match(column.strip())
-        unit = _UNIT_OF[(match["bracketed"] or match["suffix"]).lower()] if match else ""
-        stem = re.sub(r"[^a-z0-9]", "", (match["stem"] if match else column).lower())
-        return cls(column, _ALIASES.get(stem, stem), unit)
-
-    @property
-    def is_rate(self) -> bool:
-        """Whether it is a rate per second, according to its name."""
-        return "latency" not in self.stem and _RATE.search(self.column.strip()) is not None
-
-    @property
-    def is_per_second(self) -> bool:
-        """Whether it is a rate of samples per second; a rate whose name ends with a unit of time says neither."""
-        return self.is_rate and _PER_SECOND.search(self.column.strip()) is not None
-
-    @property
-    def is_time(self) -> bool:
-        """Whether it is a time, according to its name and unit."""
-        return _UNITS_PER_S.get(self.unit) is not None and not self.is_rate
 
 
 @dataclass(frozen=True)
@@ -262,13 +191,12 @@ class MeasuredTable:
                 "second (as images_per_s or imgps do); expected that, or a column of latencies"
                 f"{', like ' + times[0] if times else ''}"
             )
-        per_second = _UNITS_PER_S.get(metric.unit)
-        if per_second is None:
+        if metric.per_second is None:
             raise TableError(
                 f"{self.file}: {metric.column!r} has no unit of time in its name; "
                 f"name it {metric.column}_ms (or _s, _us, _ns)"
             )
-        return self.measured(metric) / per_second
+        return self.measured(metric) / metric.per_second
 
     def measured(self, metric: Metric) -> FloatArray:
         """Return a column's numbers, ``(n,)``; nan for rows that were not measured (an empty cell or 0).
@@ -288,51 +216,6 @@ class MeasuredTable:
 
     def _no_column(self, wanted: str) -> TableError:
         return TableError(f"{self.file}: expected {wanted}; there are: {', '.join(self.columns)}")
-
-
-@dataclass(frozen=True, eq=False)
-class Lookup:
-    """Values of distinct sub-networks, looked up by their vectors; immutable.
-
-    Attributes:
-        space: of the vectors.
-        vectors: canonical and distinct, sorted by their names, ``(m, n_var)``.
-        values: one each, ``(m,)``.
-    """
-
-    space: SearchSpace
-    vectors: IntArray
-    values: FloatArray
-
-    @classmethod
-    def averaged(cls, space: SearchSpace, X: npt.ArrayLike, values: FloatArray) -> Lookup:
-        """Return a lookup of the mean of each sub-network's values; rows with nan are left out.
-
-        Args:
-            space: of the vectors.
-            X: any vectors, duplicates too, ``(n, n_var)``.
-            values: one each, ``(n,)``.
-        """
-        kept = ~np.isnan(values)
-        canonical = space.canonical(X)[kept]
-        _, first, group = np.unique(_names(canonical), return_index=True, return_inverse=True)
-        sums = np.bincount(group, weights=values[kept])
-        return cls(space, canonical[first], sums / np.bincount(group))
-
-    def __call__(self, X: npt.ArrayLike) -> FloatArray:
-        """Return the values of sub-networks ``X``, ``(n,)``; nan if the table has none."""
-        wanted, known = _names(self.space.canonical(X)), _names(self.vectors)
-        if not len(known):
-            return np.full(len(wanted), np.nan)
-        place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-        return np.where(known[place] == wanted, self.values[place], np.nan)
-
-
-def _names(canonical: IntArray) -> npt.NDArray[np.bytes_]:
-    """Return each row as one byte string, ``(n,)``: numpy sorts and compares those as a whole."""
-    # numpy's byte strings lose zeros at their end, but rows of one length stay distinct.
-    rows = np.ascontiguousarray(canonical, dtype=np.uint8)
-    return rows.view(f"S{rows.shape[1]}").reshape(len(rows))
 
 
 def _short(cell: str) -> str:

@@ -19,7 +19,8 @@ import numpy as np
 from hwnas import supernets
 from hwnas.harness.quality import surrogate
 from hwnas.harness.quality.pairwise import PairwiseModel, cross_validate, fit
-from hwnas.latency_luts.measured import Lookup, MeasuredTable
+from hwnas.latency_luts.lookup import Lookup
+from hwnas.latency_luts.measured import MeasuredTable
 from hwnas.supernets.assets import Asset, locate
 from hwnas.supernets.space import FloatArray, IntArray
 from hwnas.supernets.writing import write_file

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hwnas.latency_luts.measured import Lookup, MeasuredTable, Metric
+from hwnas.latency_luts.lookup import Lookup
+from hwnas.latency_luts.measured import MeasuredTable
+from hwnas.latency_luts.metric import Metric
 from hwnas.supernets.contents import SHOWN, Content, Contents, content_digest, holding
 from hwnas.supernets.errors import QualityError, TableError
 from hwnas.supernets.space import SearchSpace

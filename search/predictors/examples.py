@@ -37,7 +37,8 @@ def measured_examples(net: SuperNetwork, files: Sequence[str], column: str) -> E
         TableError: a file cannot be read, or has no such column.
         UsageError: the column has another unit in another file.
     """
-    from hwnas.latency_luts.measured import Lookup, MeasuredTable
+    from hwnas.latency_luts.lookup import Lookup
+    from hwnas.latency_luts.measured import MeasuredTable
 
     tables = [MeasuredTable.read(file) for file in files]
     metrics = [table.metric(column) for table in tables]

@@ -32,7 +32,7 @@ from hwnas.supernets.values import fault, is_time
 
 if TYPE_CHECKING:
     from hwnas.harness.store import Store
-    from hwnas.latency_luts.measured import Lookup
+    from hwnas.latency_luts.lookup import Lookup
 
 # Values that a study's search had, as opposed to those of its final front.
 SEARCHED = "as searched"

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwnas import backends
 from hwnas.harness.platform import parse
-from hwnas.latency_luts.measured import Lookup
+from hwnas.latency_luts.lookup import Lookup
 from hwnas.search.hypervolume import non_dominated
 from hwnas.search.objectives import Sources, values_of
 from hwnas.search.sampling import row_keys

@@ -9,7 +9,7 @@ from fuzzing import bounded
 
 from hwnas.harness.store.secrets import check_path
 from hwnas.latency_luts.formats._document import _NUMBER
-from hwnas.latency_luts.measured import Metric
+from hwnas.latency_luts.metric import Metric
 from hwnas.search.study import constraints
 from hwnas.supernets.errors import HwnasError
 

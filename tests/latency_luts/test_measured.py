@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from hwnas import supernets
 from hwnas.latency_luts import measured
-from hwnas.latency_luts.measured import Lookup, MeasuredTable, Metric
+from hwnas.latency_luts.lookup import Lookup
+from hwnas.latency_luts.measured import MeasuredTable
+from hwnas.latency_luts.metric import Metric
 from hwnas.supernets.errors import TableError
 from hwnas.supernets.space import Choice, SearchSpace
 

@@ -11,7 +11,7 @@ from hwnas import supernets
 from hwnas.harness import quality
 from hwnas.harness.quality import surrogate
 from hwnas.harness.quality.pairwise import fit
-from hwnas.latency_luts.measured import Lookup
+from hwnas.latency_luts.lookup import Lookup
 from hwnas.supernets.errors import QualityError
 
 NET = supernets.get("ofa-mbv3-w1.0")
