@@ -24,7 +24,8 @@ from hwnas.search.transfer.adapting import adapting
 from hwnas.search.transfer.effects import EffectModel, enough_for_stages
 from hwnas.search.transfer.everywhere import everywhere, serving_from
 from hwnas.search.transfer.noise import Noise
-from hwnas.search.transfer.result import QualityLabel, SharedRows, TransferResult, analyse
+from hwnas.search.transfer.result import TransferResult, analyse
+from hwnas.search.transfer.rows import QualityLabel, SharedRows
 from hwnas.search.transfer.stages import stage_rows
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from hwnas.search.transfer.tables import all_tabulated, allowed, fronts, in_every_table
