@@ -15,25 +15,17 @@ from hwnas.experiments.claims import ClaimVerdict, ConfidenceInterval, Remarks, 
 from hwnas.experiments.experiment import Experiment
 from hwnas.experiments.files import platform_files
 from hwnas.experiments.measured import measured
+from hwnas.experiments.precision_figures import factors, gains_figure, latency_figure, quality_values
 from hwnas.experiments.problem import ExperimentProblem
 from hwnas.experiments.published import PublishedFigures
 from hwnas.experiments.section import Section
 from hwnas.search.report.figures import (
     Cell,
-    Figure,
     PageTable,
-    Trace,
-    axis,
-    by_status,
-    colour,
-    error_bars,
-    hollow_key,
-    rounded,
-    symbol,
 )
-from hwnas.search.words import MISSING, quality_title
+from hwnas.search.words import MISSING
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.space import FloatArray, IntArray
+from hwnas.supernets.space import IntArray
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.values import json_number
 
@@ -172,16 +164,10 @@ def _lost(platform: Mapping[str, Any]) -> ConfidenceInterval:
     return mean_interval(np.array([one for one in platform["lost"] if one is not None], dtype=np.float64))
 
 
-def _factors(platform: Mapping[str, Any]) -> FloatArray:
-    """Return how many times as fast each sub-network is, ``(n,)``; nan where one of the two failed."""
-    full, reduced = (np.array(platform["rows"][key]["latency_ms"], dtype=np.float64) for key in ("full", "reduced"))
-    return np.asarray(full / reduced, dtype=np.float64)
-
-
 def _speedup(platform: Mapping[str, Any]) -> ConfidenceInterval:
     """Return the geometric mean of the factors."""
-    factors = _factors(platform)
-    logs = mean_interval(np.log(factors[np.isfinite(factors)]))
+    each = factors(platform)
+    logs = mean_interval(np.log(each[np.isfinite(each)]))
     return ConfidenceInterval(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
 
 
@@ -206,7 +192,7 @@ def verdicts(settings: PrecisionSettings, data: Mapping[str, Any]) -> list[Claim
 
 def sections(_experiment: Experiment, data: Mapping[str, Any], _published: PublishedFigures | None) -> list[Section]:
     """Return quality against latency in both precisions, and the factors."""
-    figures = [_figure(number, platform, data) for number, platform in enumerate(data["platforms"])]
+    figures = [latency_figure(number, platform, data) for number, platform in enumerate(data["platforms"])]
     metric, reduced = data["quality"]["metric"], data["precision"]
     lead = (
         f"The same sub-networks in both precisions; {metric} is that of fp32 in both: what {reduced} costs in accuracy "
@@ -219,83 +205,9 @@ def sections(_experiment: Experiment, data: Mapping[str, Any], _published: Publi
         Section(
             "How many times as fast",
             "Sub-network by sub-network.",
-            [_gains(data)],
+            [gains_figure(data)],
         ),
     ]
-
-
-def _figure(number: int, platform: Mapping[str, Any], data: Mapping[str, Any]) -> Figure:
-    quality = data["quality"]
-    traces: list[Trace] = []
-    rows: list[list[Cell]] = []
-    keyed = False
-    for place, (key, name) in enumerate((("full", "fp32"), ("reduced", data["precision"]))):
-        found = platform["rows"][key]
-        there = [row for row, value in enumerate(found["latency_ms"]) if value is not None]
-        values = _values(platform, key, data)
-        x, y = [found["latency_ms"][row] for row in there], [values[row] for row in there]
-        pairs = [found["interval_ms"][row] for row in there]
-        bounds = [None if None in pair else pair for pair in pairs]
-        unstable = [found["status"][row] == "unstable" for row in there]
-        traces += by_status(
-            {
-                "type": "scatter", "mode": "markers", "name": name, "x": rounded(x), "y": rounded(y),
-                "marker": {"color": colour(place), "symbol": symbol(place), "size": 8},
-                "error_x": error_bars(x, bounds, colour(place)), "hovertemplate": "%{x} ms, %{y}<extra></extra>",
-            },
-            unstable,
-        )  # fmt: skip
-        keyed = keyed or any(unstable)
-        rows += [
-            [name, data["keys"][row], found["latency_ms"][row], values[row], found["status"][row]] for row in there
-        ]
-    title = quality_title(quality)
-    return Figure(
-        id=f"precisions-{number}",
-        title=platform["platform"],
-        says="Bars are the measurements\u2019 intervals.",
-        data=[*traces, *([hollow_key()] if keyed else [])],
-        layout={"xaxis": axis("latency (ms)"), "yaxis": axis(title)},
-        table=PageTable(["precision", "network", "latency (ms)", title, "status"], rows),
-        choice=platform["platform"],
-        height=420,
-    )
-
-
-def _values(platform: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> list[Any]:
-    """Return the quality in full or in reduced precision; where that is not known, it is that of full precision."""
-    found: list[Any] = platform.get("values", data["values"]) if key == "reduced" else data["values"]
-    return found
-
-
-def _gains(data: Mapping[str, Any]) -> Figure:
-    macs = [count / 1e6 for count in data["macs"]]
-    traces: list[Trace] = []
-    columns, keyed = [], False
-    for place, platform in enumerate(data["platforms"]):
-        factors = [json_number(one) for one in _factors(platform)]
-        columns.append(factors)
-        unstable = [
-            "unstable" in pair for pair in zip(*(one["status"] for one in platform["rows"].values()), strict=True)
-        ]
-        traces += by_status(
-            {
-                "type": "scatter", "mode": "markers", "name": platform["platform"], "x": rounded(macs),
-                "y": rounded(factors), "marker": {"color": colour(place), "symbol": symbol(place), "size": 8},
-                "hovertemplate": "%{x} M MACs: %{y} times<extra></extra>",
-            },
-            unstable,
-        )  # fmt: skip
-        keyed = keyed or any(unstable)
-    rows: list[list[Cell]] = [[key, *(column[row] for column in columns)] for row, key in enumerate(data["keys"])]
-    return Figure(
-        id="gains",
-        title=f"{data['precision']} against fp32",
-        says="Latency in fp32 over that of the same sub-network in reduced precision.",
-        data=[*traces, *([hollow_key()] if keyed else [])],
-        layout={"xaxis": axis("MACs (M)"), "yaxis": axis("times as fast")},
-        table=PageTable(["network", *(platform["platform"] for platform in data["platforms"])], rows),
-    )
 
 
 def table(data: Mapping[str, Any]) -> PageTable:
@@ -309,7 +221,7 @@ def table(data: Mapping[str, Any]) -> PageTable:
                 found["latency_ms"],
                 found["interval_ms"],
                 found["status"],
-                _values(platform, key, data),
+                quality_values(platform, key, data),
             )
             rows += [
                 [platform["platform"], name, network, value, *interval, status, quality]
