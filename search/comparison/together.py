@@ -18,7 +18,8 @@ from hwnas.search.study.conclusion import in_full
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.final import measured_again
 from hwnas.search.study.outcomes import rows_of
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import Plan
+from hwnas.search.study.request import Request
 from hwnas.search.study.result import Study
 from hwnas.search.study.snapshots import compared_since
 from hwnas.supernets.supernet import SuperNetwork

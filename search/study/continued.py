@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.search.objectives import Sources
 from hwnas.search.study.conclusion import is_whole
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import Plan
+from hwnas.search.study.request import Request
 from hwnas.search.study.result import Study
 from hwnas.search.study.run import search
 from hwnas.search.study.same import by_content

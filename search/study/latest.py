@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hwnas.search.objectives import Sources
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import Plan
+from hwnas.search.study.request import Request
 from hwnas.search.study.same import check_same
 from hwnas.search.study.stored import record_of
 from hwnas.supernets.errors import UsageError

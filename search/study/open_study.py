@@ -27,7 +27,8 @@ from hwnas.search.study.clock import Clock
 from hwnas.search.study.loop import Loop
 from hwnas.search.study.own import OwnObjective
 from hwnas.search.study.place import Place, Placed
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import Plan
+from hwnas.search.study.request import Request
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UnknownNameError, UsageError, suggestion
 from hwnas.supernets.given import whole

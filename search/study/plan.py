@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,63 +22,16 @@ from hwnas.search.study.archive import Archive
 from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.own import own_objective
+from hwnas.search.study.request import Request
 from hwnas.search.study.result import ObjectiveLabel
 from hwnas.search.study.stopping import Reference, reference_default, reference_given
 from hwnas.search.study.task import EvaluationTask
 from hwnas.search.study.transfer_from import TransferFrom
 from hwnas.supernets.contents import Content, to_records
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.given import plain, several, whole
 from hwnas.supernets.space import FloatArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 from hwnas.supernets.values import is_time, json_number
-
-
-@dataclass(frozen=True)
-class Request:
-    """What decides which sub-networks a search evaluates, beside the super-network, the platform and the quality.
-
-    Attributes:
-        algorithm: its name.
-        seed: of all randomness.
-        objectives: names, or those that the caller evaluates, see ``hwnas.search.study.own``; ``None``: latency and the
-            quality.
-        constraints: like "latency<=20ms".
-        preset: named settings of the algorithm.
-        settings: the algorithm's own settings.
-        reference: where hypervolume is measured from, by objective, in its unit; ``None``: the default.
-        warm_start: the name of the study that the search starts from.
-        initial: the keys of the sub-networks that are evaluated first.
-        transfer_from: where latencies are known already, and from studies other objectives too, from which their
-            predictors start: one source, or several.
-        transfer_known: what "known" among them stood for when the study that is resumed began; ``None``: a new one.
-        transfer_until: where they ended in the store for the study that is resumed; see
-            ``hwnas.search.study.origins.until_of``.
-
-    Raises:
-        UsageError: the seed is no whole number, or objectives or constraints are no list.
-    """
-
-    algorithm: str
-    seed: int
-    objectives: Sequence[str] | None = None
-    constraints: Sequence[str] = ()
-    preset: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    reference: Mapping[str, float] | None = None
-    warm_start: str | None = None
-    initial: tuple[str, ...] = ()
-    transfer_from: str | list[str] | None = None
-    transfer_known: Sequence[Mapping[str, Any]] | None = None
-    transfer_until: Any = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", whole("seed", self.seed))
-        for name in ("settings", "reference"):
-            object.__setattr__(self, name, plain(getattr(self, name)))
-        if self.objectives is not None:
-            object.__setattr__(self, "objectives", several("objectives", self.objectives, "latency"))
-        object.__setattr__(self, "constraints", several("constraints", self.constraints, "latency<=20ms"))
 
 
 @dataclass(frozen=True)

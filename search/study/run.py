@@ -21,7 +21,8 @@ from hwnas.search.study.loop import Loop
 from hwnas.search.study.origins import spelled
 from hwnas.search.study.own import OwnObjective
 from hwnas.search.study.place import Place, Placed
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import Plan
+from hwnas.search.study.request import Request
 from hwnas.search.study.result import ObjectiveLabel, Study
 from hwnas.search.study.stopping import Stop, stop_rule
 from hwnas.search.study.stored import StudyCheckpoint, load

@@ -8,13 +8,12 @@ from typing import Any
 
 from hwnas.search.algorithm import Evaluated, Known
 from hwnas.search.objectives import Objective, Sources
+from hwnas.search.study.known import Here, everything
 from hwnas.search.study.origins import (
     KNOWN,
-    Here,
     Origin,
     contents_of,
     evaluated_by_all,
-    everything,
     listed,
     named,
     origins,

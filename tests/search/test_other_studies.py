@@ -12,7 +12,8 @@ from hwnas.search import algorithms
 from hwnas.search.algorithm import Problem
 from hwnas.search.algorithms._surrogate import Surrogate
 from hwnas.search.objectives import Sources
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import Plan
+from hwnas.search.study.request import Request
 from hwnas.search.study.run import search
 from hwnas.supernets.errors import UsageError
 

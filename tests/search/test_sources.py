@@ -11,7 +11,8 @@ from lookup_tables import written
 from hwnas import supernets
 from hwnas.harness.store import Store
 from hwnas.search.objectives.latency import KnownLatency
-from hwnas.search.study.origins import Here, everything, origins, until_of
+from hwnas.search.study.known import Here, everything
+from hwnas.search.study.origins import origins, until_of
 from hwnas.search.study.prior import of_measurements
 from hwnas.search.study.run import search
 from hwnas.search.study.stored import load
