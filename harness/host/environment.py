@@ -220,7 +220,7 @@ def _library(name: str) -> Callable[[], str | None]:
 
 def _commit() -> str | None:
     """Return the commit of the checkout that this file is in, "-dirty" behind it where files have changed."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     run = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]

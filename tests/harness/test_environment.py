@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -83,3 +84,24 @@ def test_what_environments_share_stands_once_and_the_rest_by_platform():
         "load": 1.0,
         "platforms": {"torch": {"backend": {"torch": "2"}}, "lut": {"backend": {}}},
     }
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
+def test_in_a_checkout_the_commit_is_recorded_and_whether_files_have_changed(tmp_path, monkeypatch):
+    def git(*arguments):
+        command = ["git", "-C", tmp_path, "-c", "user.name=n", "-c", "user.email=e", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    # Where this file lies in its checkout.
+    file = tmp_path / "harness" / "host" / "environment.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    monkeypatch.setattr(environment, "__file__", str(file))
+    (commit,) = (fact for fact in REGISTRY if fact.name == "commit")
+    assert environment.collect([commit]) == {"commit": None}
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "m")
+    assert environment.collect([commit]) == {"commit": git("rev-parse", "HEAD")[:12]}
+    file.write_text("changed")
+    assert environment.collect([commit])["commit"].endswith("-dirty")
