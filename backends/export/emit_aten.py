@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling, emit_products
+from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling, emit_products, emit_shapes
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.registered import FUNCTIONS, Emitter, function
 
-_LOADED = (emit_arithmetic, emit_arrays, emit_pooling, emit_products)  # importing them registers what is reused here
+# Importing them registers what is reused here.
+_LOADED = (emit_arithmetic, emit_arrays, emit_pooling, emit_products, emit_shapes)
 _ATEN: Any = torch.ops.aten
 
 Number = bool | int | float
@@ -184,9 +185,9 @@ alike(torch.split, "split", "split_with_sizes")
 def squeeze(g: GraphBuilder, input: Value, dim: int | Sequence[int] | None = None) -> Value:
     """Write a dropping of dimensions of size 1."""
     if dim is None or isinstance(dim, int):
-        return emit_arrays.squeeze(g, input, dim)
+        return emit_shapes.squeeze(g, input, dim)
     shape, rank = g.shape(input), g.rank(input)
-    return emit_arrays.squeeze_dims(g, input, sorted({one % rank for one in dim if shape[one] == 1}))
+    return emit_shapes.squeeze_dims(g, input, sorted({one % rank for one in dim if shape[one] == 1}))
 
 
 @aten("view", "reshape", "_unsafe_view")
@@ -204,7 +205,7 @@ def reshape(g: GraphBuilder, input: Value, shape: Sequence[int]) -> Value:
 @aten("sym_size")
 def size(g: GraphBuilder, input: Value, dim: int) -> Any:
     """Return the example's size: it becomes part of the graph."""
-    return emit_arrays.size(g, input, dim)
+    return emit_shapes.size(g, input, dim)
 
 
 @aten("expand", "broadcast_to")

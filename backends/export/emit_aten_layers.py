@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling, emit_products
+from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling, emit_products, emit_shapes
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.emit_aten import alike, aten, to
 from hwnas.backends.export.registered import FUNCTIONS, Emitter, module
@@ -229,7 +229,7 @@ def pixel_unshuffle(g: GraphBuilder, input: Value, downscale_factor: int) -> Val
     dtype, side = g.dtype_of(input), downscale_factor
     channels, height, width = g.shape(input)[1:]
     grid = g.ints(0, channels, height // side, side, width // side, side)
-    x = emit_arrays.permute(g, g.op("Reshape", input, grid, rank=6, dtype=dtype), [0, 1, 3, 5, 2, 4])
+    x = emit_shapes.permute(g, g.op("Reshape", input, grid, rank=6, dtype=dtype), [0, 1, 3, 5, 2, 4])
     made = g.ints(0, channels * side**2, height // side, width // side)
     return g.op("Reshape", x, made, rank=4, dtype=dtype)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hwnas.backends.export import emit_arithmetic, emit_arrays
+from hwnas.backends.export import emit_arithmetic, emit_shapes
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.emit_aten import aten, to
 from hwnas.backends.export.emit_pooling import dims_of, reduced
@@ -133,7 +133,7 @@ def variance_and_mean(
     apart = g.like("Sub", input, mean)
     spread = reduced(g, "ReduceMean", g.like("Mul", apart, apart), dims, keepdim)
     scaled = g.like("Mul", spread, g.constant(n / max(n - less, 0.0) if n > less else math.inf, g.dtype_of(input)))
-    return scaled, mean if keepdim else emit_arrays.squeeze_dims(g, mean, dims)
+    return scaled, mean if keepdim else emit_shapes.squeeze_dims(g, mean, dims)
 
 
 @aten("var")

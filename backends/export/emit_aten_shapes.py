@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from hwnas.backends.export import emit_arrays
+from hwnas.backends.export import emit_arrays, emit_shapes
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.emit_aten import Number, alike, aten, expand, pad, pads
 from hwnas.backends.export.registered import Emitter
@@ -22,14 +22,14 @@ alike("type_as", "type_as")
 @aten("numpy_T")
 def reversed_dims(g: GraphBuilder, input: Value) -> Value:
     """Write dimensions in the reverse order."""
-    return emit_arrays.permute(g, input, list(range(g.rank(input)))[::-1])
+    return emit_shapes.permute(g, input, list(range(g.rank(input)))[::-1])
 
 
 @aten("mT")
 def transposed(g: GraphBuilder, input: Value) -> Value:
     """Write the last two dimensions swapped."""
     rank = g.rank(input)
-    return emit_arrays.permute(g, input, [*range(rank - 2), rank - 1, rank - 2])
+    return emit_shapes.permute(g, input, [*range(rank - 2), rank - 1, rank - 2])
 
 
 @aten("gather")
@@ -96,7 +96,7 @@ def movedim(g: GraphBuilder, input: Value, source: int | Sequence[int], destinat
     sources, targets = ([one] if isinstance(one, int) else list(one) for one in (source, destination))
     places = {to % rank: one % rank for one, to in zip(sources, targets, strict=True)}
     others = iter(one for one in range(rank) if one not in places.values())
-    found: Value = emit_arrays.permute(
+    found: Value = emit_shapes.permute(
         g, input, [places[one] if one in places else next(others) for one in range(rank)]
     )
     return found
@@ -105,7 +105,7 @@ def movedim(g: GraphBuilder, input: Value, source: int | Sequence[int], destinat
 @aten("tile")
 def tile(g: GraphBuilder, input: Value, dims: Sequence[int]) -> Value:
     """Write a repetition along dimensions, the last ones if fewer are named."""
-    found: Value = emit_arrays.repeat(g, input, *[1] * (g.rank(input) - len(dims)), *dims)
+    found: Value = emit_shapes.repeat(g, input, *[1] * (g.rank(input) - len(dims)), *dims)
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own spelling
 
-from hwnas.backends.export import emit_arrays, emit_pooling
+from hwnas.backends.export import emit_pooling, emit_shapes
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.emit_aten import alike, aten, pad
 from hwnas.backends.export.emit_aten_layers import each
@@ -39,7 +39,7 @@ def windows(g: GraphBuilder, input: Value, dimension: int, size: int, step: int)
     starts = torch.arange(0, g.shape(input)[dim] - size + 1, step)
     places = g.constant(starts[:, None] + torch.arange(size), torch.int64)
     found = g.op("Gather", input, places, rank=rank + 1, dtype=g.dtype_of(input), axis=dim)
-    return emit_arrays.permute(g, found, [one for one in range(rank + 1) if one != dim + 1] + [dim + 1])
+    return emit_shapes.permute(g, found, [one for one in range(rank + 1) if one != dim + 1] + [dim + 1])
 
 
 @aten("im2col")
@@ -57,7 +57,7 @@ def columns(g: GraphBuilder, input: Value, kernel_size: Sizes, dilation: Sizes, 
         places = g.constant(starts + gaps[number] * torch.arange(sizes[number])[:, None], torch.int64)
         x = g.op("Gather", x, places, rank=rank + number + 1, dtype=dtype, axis=rank - 2 + 2 * number)
     lead = list(range(rank - 2))
-    x = emit_arrays.permute(g, x, [*lead, rank - 2, rank, rank - 1, rank + 1])
+    x = emit_shapes.permute(g, x, [*lead, rank - 2, rank, rank - 1, rank + 1])
     made = [*([0] * (rank - 3)), shape[-3] * sizes[0] * sizes[1], counts[0] * counts[1]]
     return g.op("Reshape", x, g.ints(*made), rank=rank - 1, dtype=dtype)
 
@@ -79,7 +79,7 @@ def from_columns(
         raise Unsupported("images from windows that overlap")
     dtype, channels = g.dtype_of(input), g.shape(input)[1] // (sizes[0] * sizes[1])
     grid = g.ints(0, channels, *sizes, height // sizes[0], width // sizes[1])
-    x = emit_arrays.permute(g, g.op("Reshape", input, grid, rank=6, dtype=dtype), [0, 1, 4, 2, 5, 3])
+    x = emit_shapes.permute(g, g.op("Reshape", input, grid, rank=6, dtype=dtype), [0, 1, 4, 2, 5, 3])
     return g.op("Reshape", x, g.ints(0, channels, height, width), rank=4, dtype=dtype)
 
 

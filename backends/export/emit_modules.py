@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hwnas.backends.export import emit_arithmetic, emit_arrays, emit_pooling
+from hwnas.backends.export import emit_arithmetic, emit_pooling, emit_shapes
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.registered import module
 
@@ -154,7 +154,7 @@ def softmax(g: GraphBuilder, m: Any, x: Value, *, name: str) -> Value:
 @module(nn.Flatten)
 def flatten(g: GraphBuilder, m: nn.Flatten, x: Value, *, name: str) -> Value:
     """Write a flattening."""
-    return emit_arrays.flatten(g, x, m.start_dim, m.end_dim, name=name)
+    return emit_shapes.flatten(g, x, m.start_dim, m.end_dim, name=name)
 
 
 @module(nn.AdaptiveAvgPool2d)

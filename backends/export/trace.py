@@ -21,6 +21,7 @@ from hwnas.backends.export import (  # importing them registers their emitters
     emit_modules,
     emit_pooling,  # noqa: F401
     emit_products,  # noqa: F401
+    emit_shapes,  # noqa: F401
 )
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.registered import FUNCTIONS, module_emitter
