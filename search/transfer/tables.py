@@ -17,7 +17,8 @@ from hwnas.search.hypervolume import non_dominated
 from hwnas.search.objectives import Sources, values_of
 from hwnas.search.sampling import row_keys
 from hwnas.search.study.constraints import total_violation
-from hwnas.search.study.plan import Plan, Request
+from hwnas.search.study.plan import Plan
+from hwnas.search.study.request import Request
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import BoolArray, FloatArray, IntArray
 from hwnas.supernets.supernet import SuperNetwork
