@@ -26,6 +26,7 @@ from hwnas.search.study.request import Request
 from hwnas.search.study.result import ObjectiveLabel, Study
 from hwnas.search.study.stopping import Stop, stop_rule
 from hwnas.search.study.stored import StudyCheckpoint, load
+from hwnas.search.study.warm_start import WarmStart
 from hwnas.search.study.window import startable, window_of
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.given import whole
@@ -150,7 +151,8 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference,
         transfer_from=spelled(transfer_from),
     )  # fmt: skip
-    requested = partial(_requested, asked, warm_start, store, net)
+    warm = WarmStart(warm_start, store, net)
+    requested = partial(_requested, asked, warm)
     reading = partial(Sources, net, platform, quality, store=store, quality_options=quality_options, wait_s=wait_s)
     if resume and study is None and store is not None:
         with reading(protocol=protocol, effort=effort_of(effort, protocol, {})) as sources:
@@ -164,7 +166,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         if not place.begun:
             plan.transfer.check(all_predicted=asked.settings.get("exact") is False)
             check_searchable((*plan.objectives, *plan.limited), net.space)
-        remarks = _moved_on(warm_start, store, place.begun)
+        remarks = warm.moved_on(place.begun)
         found = run.go(plan, plan.algorithm(evals), stop_rule(target, plateau, plan.reference), remarks)
         size = final_size(plan, final_front)
     if not size:
@@ -253,52 +255,7 @@ def _best(plan: Plan, archive: Archive) -> Evaluation | None:
     return min(front, key=lambda one: (archive.row(one.index)[column], one.index))
 
 
-def _requested(
-    asked: Request, warm_start: Study | str | None, store: Store | None, net: SuperNetwork, begun: Mapping[str, Any]
-) -> Request:
+def _requested(asked: Request, warm: WarmStart, begun: Mapping[str, Any]) -> Request:
     """Return what is asked for, with what other studies had found when the study that is resumed began."""
     known, until = begun.get("transfer_known"), begun.get("transfer_until")
-    return _warmed(replace(asked, transfer_known=known, transfer_until=until), warm_start, store, net, begun)
-
-
-def _warmed(
-    request: Request, warm_start: Study | str | None, store: Store | None, net: SuperNetwork, begun: Mapping[str, Any]
-) -> Request:
-    """Put the front of the study to start from into the request; a study that is resumed keeps its own."""
-    if warm_start is None:
-        return request
-    name = warm_start if isinstance(warm_start, str) else warm_start.name
-    if begun.get("warm_start") == name:
-        return replace(request, warm_start=name, initial=tuple(begun["initial"]))
-    if isinstance(warm_start, str):
-        if store is None:
-            raise UsageError(f"warm start from {warm_start!r}: expected a store that has the study")
-        warm_start = load(store, warm_start, net)
-    if warm_start.supernet != net.name:
-        raise UsageError(
-            f"warm start from {warm_start.name!r}: it searched {warm_start.supernet}, this search is of {net.name}"
-        )
-    keys = _initial(warm_start)
-    for key in keys:
-        net.space.from_key(key)
-    return replace(request, warm_start=warm_start.name, initial=keys)
-
-
-def _initial(study: Study) -> tuple[str, ...]:
-    """Return what a search that starts from a study evaluates first: its front, in the order of its evaluation."""
-    return tuple(study.archive[index].key for index in study.archive.front)
-
-
-def _moved_on(warm_start: Study | str | None, store: Store | None, begun: Mapping[str, Any]) -> list[str]:
-    """Say whether the study that a resumed one was begun from has another front by now; it keeps the one of then."""
-    name = warm_start.name if isinstance(warm_start, Study) else warm_start
-    if warm_start is None or begun.get("warm_start") != name:
-        return []
-    keeps = "the search goes on from the front that it was begun with"
-    if isinstance(warm_start, str):
-        if store is None or store.study(warm_start) is None:
-            return [f"warm start from {name!r}: the study is no more in the store; {keeps}"]
-        warm_start = load(store, warm_start)
-    if list(_initial(warm_start)) == list(begun["initial"]):
-        return []
-    return [f"warm start from {name!r}: its front is another by now, of {len(warm_start.archive)} evaluations; {keeps}"]
+    return warm.put_into(replace(asked, transfer_known=known, transfer_until=until), begun)
