@@ -54,9 +54,9 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share as per cent."""
-    return f"{100 * share:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
+def percent(share: float) -> str:
+    """Return a share as per cent: 0.0234 as 2.3 %."""
+    return f"{100 * share:.1f}\N{NARROW NO-BREAK SPACE}%"
 
 
 def units(label: dict[str, Any]) -> str:

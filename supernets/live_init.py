@@ -113,11 +113,6 @@ def set_statistics(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         hook.remove()
 
 
-def random_images(batch: int, resolution: int) -> torch.Tensor:
-    """Return seeded normal images, ``(batch, 3, resolution, resolution)``."""
-    return random_input(batch, 3, resolution, resolution)
-
-
 def random_input(*shape: int) -> torch.Tensor:
     """Return seeded normal numbers of a shape."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(_SEED))

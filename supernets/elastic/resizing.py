@@ -43,10 +43,10 @@ def resized(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Res
     return (node.target, node.args, dict(node.kwargs)) if change is None else change(node, given, results)
 
 
-def _with(node: Node, place: int, value: Any, target: str = "") -> Resized:
+def _with(node: Node, place: int, value: Any) -> Resized:
     args = list(node.args)
     args[place : place + 1] = [value]
-    return target or node.target, tuple(args), dict(node.kwargs)
+    return node.target, tuple(args), dict(node.kwargs)
 
 
 def _shape(node: Node, given: Sequence[Shape], results: Sequence[Shape]) -> Resized:  # noqa: ARG001 - one signature for all

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hwnas import supernets
-from hwnas.supernets.live_init import build_live, draw_weights, random_images
+from hwnas.supernets.live_init import build_live, draw_weights, random_input
 
 
 def _layer_stds(module, inputs):
@@ -28,7 +28,7 @@ def test_every_layer_is_alive_at_every_resolution(name, which):
     X = space.sample(1, int(which[-1])) if which.startswith("random") else getattr(space, which)()
     module = supernets.get(name).build(space.decode(X)[0])
     for resolution in (128, 224):
-        stds = _layer_stds(module, (random_images(1, resolution),))
+        stds = _layer_stds(module, (random_input(1, 3, resolution, resolution),))
         assert min(stds) > 1e-3
         assert max(stds) < 1e3
 
@@ -37,7 +37,7 @@ def test_outputs_tell_images_apart():
     net = supernets.get("ofa-mbv3-w1.0")
     module = net.build(net.space.decode(net.space.sample(1, 0))[0])
     with torch.no_grad():
-        first, second = module(random_images(2, 224))
+        first, second = module(random_input(2, 3, 224, 224))
     assert (first - second).std() > 0.05 * first.std()
 
 
@@ -50,7 +50,7 @@ def test_weights_are_seeded_and_of_the_variance_of_he():
 
 
 def test_statistics_are_those_of_the_pass():
-    images = random_images(4, 16)
+    images = random_input(4, 3, 16, 16)
     module = build_live(lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), (images,))
     with torch.no_grad():
         before = module[0](images)
