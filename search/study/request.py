@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hwnas.supernets.given import plain, several, whole
+from hwnas.supernets.given import plain, several, whole_number
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Request:
     transfer_until: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", whole("seed", self.seed))
+        object.__setattr__(self, "seed", whole_number("seed", self.seed))
         for name in ("settings", "reference"):
             object.__setattr__(self, name, plain(getattr(self, name)))
         if self.objectives is not None:

@@ -15,9 +15,9 @@ from hwnas.supernets.elastic.analysis import Analysis, analysed
 from hwnas.supernets.elastic.axes import Axis, fix
 from hwnas.supernets.elastic.factory import called, checked, flat, function, model_of
 from hwnas.supernets.elastic.gradients import by_gradients
-from hwnas.supernets.elastic.left_out import by_outputs
 from hwnas.supernets.elastic.network import Elastic, ElasticModel, made
 from hwnas.supernets.elastic.options import DATA, DIGEST, FILE, GRADIENTS, IMPORTANCE, MODEL, SHOWN, parsed
+from hwnas.supernets.elastic.outputs import by_outputs
 from hwnas.supernets.elastic.program import Program
 from hwnas.supernets.elastic.rebuild import Rebuilder
 from hwnas.supernets.elastic.sets import Wanted
@@ -103,7 +103,7 @@ def _check_agrees(analysis: Analysis, module: nn.Module, inputs: Inputs, what: s
     with torch.no_grad(), printing_aside():
         wanted = flat(called(module, inputs))
         try:
-            found = flat(Rebuilder(analysis).whole()(*_examples(inputs, analysis.program)))
+            found = flat(Rebuilder(analysis).recorded()(*_examples(inputs, analysis.program)))
         except FAILURES as error:
             raise UsageError(f"{what}: what was traced does not run: {explained(error)}") from error
     if len(wanted) != len(found) or not all(map(_agree, wanted, found)):

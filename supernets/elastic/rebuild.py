@@ -124,7 +124,7 @@ class Rebuilder:
                 state[placed(count)] = tensors[count]
         return state
 
-    def whole(self) -> nn.Module:
+    def recorded(self) -> nn.Module:
         """Return the model as it was recorded, with its own weights, in evaluation mode."""
         part = Part()
         return assign(self.module(part), self.cut(self.weights, part, {}))
