@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def whole_number(name: str, value: object) -> int:
+def as_int(name: str, value: object) -> int:
     """Return a whole number, of numpy's too, as Python's own; raises ``UsageError`` if it is something else.
 
     Args:

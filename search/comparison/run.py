@@ -18,7 +18,7 @@ from hwnas.search.study.continued import continued
 from hwnas.search.study.plan import preview
 from hwnas.search.study.run import Study
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.given import several, whole_number
+from hwnas.supernets.given import as_int, several
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     """
     check_marks(best, thresholds)  # now, not after the searches
     contestants = _contestants(several("algorithms", algorithms, "linas"))
-    chosen, evals = _seeds(seeds), whole_number("evals", evals)
+    chosen, evals = _seeds(seeds), as_int("evals", evals)
     options = {
         "platform": platform,
         "quality": quality,
@@ -167,7 +167,7 @@ def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     given = several("seeds", range(int(seeds)) if isinstance(seeds, Integral) else seeds, 0)
-    chosen = tuple(whole_number("seeds", seed) for seed in given)
+    chosen = tuple(as_int("seeds", seed) for seed in given)
     if not chosen or len(set(chosen)) < len(chosen):
         raise UsageError(f"seeds: expected at least one, none twice, got {seeds}")
     return chosen

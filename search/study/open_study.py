@@ -31,7 +31,7 @@ from hwnas.search.study.plan import Plan
 from hwnas.search.study.request import Request
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UnknownNameError, UsageError, suggestion
-from hwnas.supernets.given import whole_number
+from hwnas.supernets.given import as_int
 from hwnas.supernets.space import Config, IntArray
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -111,7 +111,7 @@ def create_study(  # noqa: PLR0913 - every choice of a study has its name here, 
         UsageError: something was asked for that cannot be, or the study is there already, or differs from the one to
             resume.
     """
-    evals = whole_number("evals", evals)
+    evals = as_int("evals", evals)
     place = Place(store, name, resume, evals, net)
     request = Request(algorithm, seed, objectives, constraints, preset, dict(settings or {}))
     with ExitStack() as opened:

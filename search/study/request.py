@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hwnas.supernets.given import plain, several, whole_number
+from hwnas.supernets.given import as_int, plain, several
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Request:
     transfer_until: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", whole_number("seed", self.seed))
+        object.__setattr__(self, "seed", as_int("seed", self.seed))
         for name in ("settings", "reference"):
             object.__setattr__(self, name, plain(getattr(self, name)))
         if self.objectives is not None:

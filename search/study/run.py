@@ -29,7 +29,7 @@ from hwnas.search.study.stored import StudyCheckpoint, load
 from hwnas.search.study.warm_start import WarmStart
 from hwnas.search.study.window import startable, window_of
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.given import whole_number
+from hwnas.supernets.given import as_int
 from hwnas.supernets.supernet import SuperNetwork
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def search(  # noqa: PLR0913 - every choice of a search has its name here, and o
         SearchInterrupted: the process got a ``KeyboardInterrupt``, such as Ctrl-C. It has the study so far, and the
             store has everything that was evaluated.
     """
-    evals = whole_number("evals", evals)
+    evals = as_int("evals", evals)
     asked = Request(
         algorithm, seed, objectives, constraints, preset, dict(settings or {}), reference,
         transfer_from=spelled(transfer_from),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hwnas.search.objectives import Objective, Startable
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.given import whole_number
+from hwnas.supernets.given import as_int
 
 
 def startable(objectives: Sequence[Objective]) -> Startable | None:
@@ -25,7 +25,7 @@ def window_of(measured: Startable | None, wanted: int | None, begun: int | None)
     Raises:
         UsageError: nothing is measured, so that nothing can be measured in parallel.
     """
-    wanted = None if wanted is None else whole_number("parallel", wanted)
+    wanted = None if wanted is None else as_int("parallel", wanted)
     if begun is not None and wanted not in {None, begun}:
         raise UsageError(f"parallel {wanted}: the study was begun with {begun} batches at a time, which it keeps")
     if wanted is not None and wanted > 1 and measured is None:

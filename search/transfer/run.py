@@ -30,7 +30,7 @@ from hwnas.search.transfer.stages import stage_rows
 from hwnas.search.transfer.studies import check_files, check_studies, not_recorded, places_of, quality_of
 from hwnas.search.transfer.tables import all_tabulated, allowed, fronts, in_every_table
 from hwnas.supernets.errors import UsageError
-from hwnas.supernets.given import several, whole_number
+from hwnas.supernets.given import as_int, several
 from hwnas.supernets.space import BoolArray, IntArray, SearchSpace
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -119,7 +119,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         UsageError: fewer than two platforms, one twice, or a study that does not belong here, or whose files have
             changed since.
     """
-    evals, seed, samples = whole_number("evals", evals), whole_number("seed", seed), whole_number("samples", samples)
+    evals, seed, samples = as_int("evals", evals), as_int("seed", seed), as_int("samples", samples)
     platforms, studies = several("platforms", platforms, "lut:table=note10"), several("studies", studies, "NAME")
     constraints = several("constraints", constraints, "latency<=20ms")
     brief = effort not in (None, THOROUGH)

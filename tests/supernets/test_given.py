@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hwnas.supernets.errors import UnknownNameError, UsageError
-from hwnas.supernets.given import plain, several, whole_number
+from hwnas.supernets.given import as_int, plain, several
 
 
 def test_numbers_and_arrays_of_numpy_become_pythons_own_wherever_they_are():
@@ -19,14 +19,14 @@ def test_numbers_and_arrays_of_numpy_become_pythons_own_wherever_they_are():
 
 @pytest.mark.parametrize("value", [7, np.int8(7), np.uint64(7)])
 def test_whole_numbers(value):
-    assert type(whole_number("seed", value)) is int
-    assert whole_number("seed", value) == 7
+    assert type(as_int("seed", value)) is int
+    assert as_int("seed", value) == 7
 
 
 @pytest.mark.parametrize("value", [7.0, "7", None, True, np.float64(7), [7]])
 def test_what_is_no_whole_number(value):
     with pytest.raises(UsageError, match="seed: expected a whole number, got "):
-        whole_number("seed", value)
+        as_int("seed", value)
 
 
 @pytest.mark.parametrize("given", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}.keys(), (one for one in "ab")])
