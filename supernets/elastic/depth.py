@@ -49,8 +49,9 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """The name of the folder of modules that they are in."""
-        return self.units[0].path.rpartition(".")[0] or self.units[0].path
+        """The name of the one that runs first, and how many more there are."""
+        first = min((unit.path for unit in self.units), key=_by_number)
+        return first + (f" +{len(self.units) - 1}" if len(self.units) > 1 else "")
 
 
 def stages(analysis: Analysis, orders: Sequence[Sequence[str]] | None = None) -> list[Stage]:
@@ -81,6 +82,11 @@ def stages(analysis: Analysis, orders: Sequence[Sequence[str]] | None = None) ->
     if any(len({by_path[path][0] for path in order}) > 1 for order in orders):
         raise ValueError("its order of blocks mixes stages")
     return [Stage(tuple(by_path[path][1] for path in order)) for order in orders]
+
+
+def _by_number(path: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return what sorts names of modules as they are numbered: blocks.9 comes before blocks.10."""
+    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in path.split("."))
 
 
 def _parent(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwnas.supernets.elastic.depth import DEPTH
 from hwnas.supernets.elastic.network import ElasticModel
 from hwnas.supernets.elastic.sets import ChannelSet
 from hwnas.supernets.supernet import SuperNetwork
@@ -12,14 +13,22 @@ from hwnas.supernets.supernet import SuperNetwork
 def rows(net: SuperNetwork) -> list[dict[str, Any]] | None:
     """Return a record for each stage of blocks and each set of channels; ``None``: it is no super-network of a model.
 
-    A record has the ``name`` (of the first layer, and how many more there are), the ``key`` in configs, the number of
-    ``layers``, the ``values``, why it is ``fixed`` or "", and the shares of ``macs`` and ``params`` that the whole
-    model loses when this alone is at its smallest.
+    A record has the ``name`` (of the first layer or block, and how many more there are), the ``key`` in configs, the
+    number of ``layers``, the ``values``, why it is ``fixed`` or "", and the shares of ``macs`` and ``params`` that the
+    whole model loses when this alone is at its smallest. That of a stage has its ``blocks`` too, the last of which is
+    left out first.
     """
     if not isinstance(net, ElasticModel):
         return None
     stages = [
-        {"name": stage.name, "key": "depth", "layers": len(stage.units), "values": list(stage.values), "fixed": ""}
+        {
+            "name": stage.name,
+            "key": DEPTH,
+            "layers": len(stage.units),
+            "blocks": [unit.path for unit in stage.units],
+            "values": list(stage.values),
+            "fixed": "",
+        }
         for stage in net.elastic.stages
     ]
     elastic = [_row(one) for one in net.elastic.elastic_sets]

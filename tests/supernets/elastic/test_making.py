@@ -10,6 +10,8 @@ from torch import nn
 import hwnas
 from hwnas import supernets
 from hwnas.supernets.elastic import making, stored
+from hwnas.supernets.elastic.depth import Stage, Unit
+from hwnas.supernets.elastic.listing import rows
 from hwnas.supernets.elastic.making import from_module
 from hwnas.supernets.elastic.sets import Wanted
 from hwnas.supernets.errors import UsageError
@@ -311,3 +313,16 @@ def benchmark_free_time():
         return best
 
     return measured
+
+
+def test_stages_are_listed_by_their_first_blocks():
+    """Stages of one list of modules differ by name, and which of their blocks go first is said."""
+    listed = [row for row in rows(made("mobilenet")[2]) if row["key"] == "depth"]
+    assert [row["name"] for row in listed] == ["features.0", "features.2 +1", "features.5"]
+    assert [sorted(row["blocks"]) for row in listed] == [["features.0"], ["features.2", "features.3"], ["features.5"]]
+    assert [row["layers"] for row in listed] == [1, 2, 1]
+
+
+def test_blocks_are_named_in_the_order_of_their_numbers():
+    units = tuple(Unit(f"layers.{number}.block", "x", "y", frozenset(), frozenset()) for number in (11, 9, 10))
+    assert Stage(units).name == "layers.9.block +2"
