@@ -13,7 +13,6 @@ from hwnas.cli.options import (
     HtmlFile,
     JsonFile,
     LocalCluster,
-    Platform,
     Protocol,
     Quality,
     Quiet,
@@ -27,6 +26,7 @@ from hwnas.cli.options import (
     TlsKey,
     Wait,
     Weights,
+    WherePlatform,
     Workers,
     check_platforms,
     farm_options,
@@ -49,7 +49,7 @@ def add_to(app: typer.Typer) -> None:
 def compare(
     context: typer.Context,
     supernet: Supernet,
-    platform: Platform,
+    platform: WherePlatform = None,
     algorithms: Annotated[
         str,
         typer.Option(
@@ -100,13 +100,14 @@ def compare(
 
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    check_platforms(farm, [platform])
+    named = [] if platform is None else [platform]
+    check_platforms(farm, named)
     net = supernets.get(supernet)
-    with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, comparing(quiet) as progress:
+    with platforms_of(farm, named) as places, Store.open(store) as opened, comparing(quiet) as progress:
         context.obj.note_saved(f"what was measured is stored in {opened.name}")
         found = run(
             net,
-            where,
+            places[0] if places else None,
             algorithms=[name for name in algorithms.split(",") if name.strip()],
             evals=evals,
             seeds=seeds,

@@ -76,6 +76,15 @@ StoreUrl = Annotated[str, typer.Option("--store", metavar="URL", help="Database 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks, only errors.")]
 _PLATFORM = "BACKEND[:KEY=VALUE,...], as 'hwnas platforms' lists them, or a name from hwnas.toml"
 Platform = Annotated[str, typer.Option("--platform", "-p", help=f"{_PLATFORM}.", autocompletion=complete.platforms)]
+WherePlatform = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        "-p",
+        help=f"{_PLATFORM}; needed where latency is asked for.",
+        autocompletion=complete.platforms,
+    ),
+]
 Platforms = Annotated[
     list[str],
     typer.Option("--platform", "-p", help=f"{_PLATFORM}; repeatable.", autocompletion=complete.platforms),

@@ -17,7 +17,6 @@ from hwnas.cli.options import (
     JsonFile,
     LocalCluster,
     Models,
-    Platform,
     Protocol,
     Quality,
     Quiet,
@@ -34,6 +33,7 @@ from hwnas.cli.options import (
     TlsKey,
     Wait,
     Weights,
+    WherePlatform,
     Workers,
     check_platforms,
     farm_options,
@@ -47,9 +47,11 @@ from hwnas.cli.tables import Cell, Column, TextTable
 from hwnas.defaults import DEFAULT_STORE
 from hwnas.harness.measurement.beside_load import status_shown
 from hwnas.search.words import export_command, model_in_words, shortened
+from hwnas.supernets.errors import UsageError
 from hwnas.supernets.shown import counted
 
 if TYPE_CHECKING:
+    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.search.study.run import SearchProgress
 
 FRONT_ROWS = 20
@@ -63,7 +65,7 @@ def add_to(app: typer.Typer) -> None:
 def search(
     context: typer.Context,
     supernet: Supernet,
-    platform: Platform,
+    platform: WherePlatform = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,24 +137,22 @@ def search(
 ) -> int:
     """Search a super-network for the best trade-offs of latency and quality on one platform."""
     from hwnas import supernets
-    from hwnas.harness.bench.side_by_side import SideBySide
     from hwnas.harness.farm.connection import platforms_of
     from hwnas.harness.quality import QualityOptions
     from hwnas.harness.store import Store
     from hwnas.search.report import search_page
     from hwnas.search.study.models import measure_models
     from hwnas.search.study.run import search as run
-    from hwnas.supernets.fixed import FixedModel
 
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
-    check_platforms(farm, [platform])
+    named = [] if platform is None else [platform]
+    check_platforms(farm, named)
     net = supernets.get(supernet)
-    with platforms_of(farm, [platform]) as (where,), Store.open(store) as opened, searching(quiet) as progress:
+    with platforms_of(farm, named) as places, Store.open(store) as opened, searching(quiet) as progress:
+        where = places[0] if places else None
         # Looked at before the search, which may take hours.
-        models = SideBySide(None, (), [FixedModel.of(spec) for spec in model]) if model else None
-        if models is not None:
-            models.check([where])
+        models = _models(model, places) if model else None
         announced: set[str] = set()
 
         def show(event: SearchProgress) -> None:
@@ -191,7 +191,7 @@ def search(
         )
     if models is not None:
         with Store.open(store) as opened, telling(str(where), quiet) as tell:
-            found = measure_models(found, models, where, opened, protocol=asked, wait_s=calm_s, progress=tell)
+            found = measure_models(found, models, places[0], opened, protocol=asked, wait_s=calm_s, progress=tell)
     outcome = found.to_json()
     with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
         deliver.result(outcome, front_table(outcome), json=json, html=html, page=search_page)
@@ -207,6 +207,18 @@ def search(
         for line in outcome.get("notes", ()):
             remark(line)
     return 0 if outcome["front"] else 1
+
+
+def _models(specs: list[str], places: list[Any]) -> SideBySide:
+    """Return fixed models that the platform can run; raises ``UsageError`` where there is none."""
+    from hwnas.harness.bench.side_by_side import SideBySide
+    from hwnas.supernets.fixed import FixedModel
+
+    if not places:
+        raise UsageError("--model: expected a platform to measure it on, like -p onnxruntime:threads=1")
+    models = SideBySide(None, (), [FixedModel.of(spec) for spec in specs])
+    models.check(places)
+    return models
 
 
 def _again(study: str, store: str) -> str:

@@ -223,7 +223,9 @@ class Sources:
         from hwnas.harness.platform import parse
 
         if self.platform is None:
-            raise UsageError("latency needs a platform: expected one like onnxruntime:threads=1 or lut:table=note10")
+            raise UsageError(
+                "latency needs a platform (-p): expected one like onnxruntime:threads=1 or lut:table=note10"
+            )
         where = parse(self.platform) if isinstance(self.platform, str) else self.platform
         if not hasattr(where, "settings"):
             raise UsageError(f"platform: expected one, like onnxruntime:threads=1, got a {type(where).__name__}")

@@ -33,7 +33,7 @@ class Here:
 
 
 def everything(
-    net: SuperNetwork, store: Store | None, here: Here, but: Sequence[str], others: Sequence[Objective] = ()
+    net: SuperNetwork, store: Store | None, here: Here | None, but: Sequence[str], others: Sequence[Objective] = ()
 ) -> list[dict[str, Any]]:
     """Return what is in the store of a super-network, as JSON values: platforms first, then studies.
 
@@ -43,7 +43,7 @@ def everything(
     Args:
         net: the super-network.
         store: the store.
-        here: where the search measures: what was measured there is left out.
+        here: where the search measures: what was measured there is left out; ``None``: it asks for no latency.
         but: sources that are there already.
         others: objectives that studies may know, other than latencies.
 
@@ -52,7 +52,7 @@ def everything(
     """
     if store is None:
         raise UsageError(f"transfer from {KNOWN!r}: expected a store that has studies or measurements")
-    measured = [one for one in _measured(net, store, here) if one["platform"] not in but]
+    measured = [one for one in _measured(net, store, here) if one["platform"] not in but] if here is not None else []
     most: dict[str, int] = {}
     for one in measured:
         most[one["platform"]] = max(one.pop("known"), most.get(one["platform"], 0))
@@ -60,10 +60,10 @@ def everything(
     timed = _longest([one for one in studies if one.times_elsewhere(here) > max(LEAST - 1, most.get(one.platform, 0))])
     telling = _longest([one for one in studies if one.evaluations >= LEAST and one.knows(others)])
     if not measured and not timed and not telling and not but:
-        raise UsageError(
-            f"transfer from {KNOWN!r}: the store {store.name} has no {LEAST} latencies of {net.name} on any other "
-            "platform or host; leave it out, or name a platform that knows latencies"
-        )
+        lacks = f"{LEAST} latencies of {net.name} on any other platform or host; leave it out, or name one that knows"
+        if here is None:
+            lacks = f"study of {net.name} with {LEAST} evaluations of an objective of this search; leave it out"
+        raise UsageError(f"transfer from {KNOWN!r}: the store {store.name} has no {lacks}")
     more = [name for name in telling if name not in timed]
     return [*measured, *({"study": name} for name in timed), *({"study": name, "latency": False} for name in more)]
 
@@ -104,9 +104,10 @@ class _Searched:
     objectives: Mapping[str, str]
     timed: bool
 
-    def times_elsewhere(self, here: Here) -> int:
-        """Return how many latencies it has of another platform."""
-        return self.evaluations if self.timed and self.platform not in {"", here.platform} else 0
+    def times_elsewhere(self, here: Here | None) -> int:
+        """Return how many latencies it has of another platform; none where no latency is asked for."""
+        elsewhere = here is not None and self.platform not in {"", here.platform}
+        return self.evaluations if self.timed and elsewhere else 0
 
     def knows(self, others: Sequence[Objective]) -> bool:
         """Tell whether one of these objectives is one of its own."""

@@ -103,6 +103,7 @@ class TransferFrom:
             return ()
         if self._known_then is not None:
             return self._known_then
-        sources = self._sources
-        here = Here(str(sources.where), sources.where.settings.contents, sources.measurer.fingerprint)
+        sources, here = self._sources, None
+        if sources.platform is not None:
+            here = Here(str(sources.where), sources.where.settings.contents, sources.measurer.fingerprint)
         return everything(sources.net, sources.store, here, named(self._given), self._others)

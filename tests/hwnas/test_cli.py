@@ -82,6 +82,12 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
         ([*SEARCH, "--resume"], "leave out resume (--resume) to begin one"),
         ([*SEARCH, "--resume", "--study", "never-begun"], "never-begun"),
         (["transfer", "ofa-mbv3-w1.2", "-p", "lut:table=note10"], "two platforms"),
+        (["search", "ofa-mbv3-w1.2"], "latency needs a platform (-p): expected one like"),
+        (["compare", "ofa-mbv3-w1.2", "--objective", "latency"], "latency needs a platform (-p): expected one like"),
+        (
+            ["search", "ofa-mbv3-w1.2", "--objective", "macs", "--model", "mine.onnx"],
+            "--model: expected a platform to measure it on, like -p",
+        ),
         (["serch"], "Did you mean 'search'"),
         (["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--eval", "5"], "--evals"),
         (["lut", "show", "nothing.yaml"], "nothing.yaml"),
@@ -113,6 +119,17 @@ def test_wrong_arguments_exit_with_2_and_say_what_is_right(arguments, message, e
     assert out == ""
     assert message in " ".join(err.split())
     assert "Traceback" not in err
+
+
+def test_what_asks_for_no_latency_needs_no_platform(elsewhere, capsys):
+    objectives = ["--objective", "macs", "--objective", "params"]
+    assert run(["search", "ncf", *objectives, "--evals", "8", "--json", "found.json", "--html", "front.html"]) == 0
+    assert json.loads((elsewhere / "found.json").read_text())["platform"] is None
+    known = ["--algorithm", "random", "--transfer-from", "known"]
+    assert run(["search", "ncf", *objectives, "--evals", "8", *known]) == 2
+    assert "no study of ncf with 8 evaluations of an objective of this search" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_help_and_version(capsys):

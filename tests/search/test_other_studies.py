@@ -139,6 +139,16 @@ def test_everything_known_is_the_accuracies_of_studies_on_this_platform_too(stor
     assert keys(go(store, tables[1], 8, "b", "known", resume=True))[:6] == keys(study)
 
 
+def test_what_is_known_serves_without_a_platform(store, tables):
+    """Latencies do not, of which nothing is asked."""
+    with pytest.raises(UsageError, match=r"has no study of ofa-mbv3-w1\.0 with 8 evaluations of an objective"):
+        plan(store, None, "known", objectives=("macs", "quality")).transfer.check()
+    before(store, tables[0])
+    before(store, tables[0], study="no quality", quality="none", objectives=("latency", "macs"))
+    planned = plan(store, None, "known", objectives=("macs", "quality"))
+    assert planned.transfer.described == ("on-a (12 values of top1)",)
+
+
 def problem_with(evaluated, **more):
     known = (NET.macs, NET.params)
     return Problem(NET.space, ("latency", "top1"), known=known, evaluated=(None, evaluated), **more)
