@@ -144,14 +144,16 @@ class Study(studies.Study):
             folder: where; it is made if it is not there.
             front: which, from 1, in the order of the first objective.
             form: "onnx", "openvino" or "torch".
-            weights: the file of the super-network's weights; ``None``: random ones, good for timing only.
+            weights: the file of the super-network's weights; ``None``: the one with which the study measured quality,
+                or else the model's own weights, or random ones, good for timing only.
             batch: samples per inference; ``None``: those of the study's platform.
 
         Returns:
             The names of the files.
 
         Raises:
-            UsageError: there is no such form or sub-network, or nothing can be written into the folder.
+            UsageError: there is no such form or sub-network, nothing can be written into the folder, or the file of the
+                study's weights is not there any more.
             BackendError: the sub-network cannot be written in that form.
         """
         from hwnas.api.opening import network

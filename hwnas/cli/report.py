@@ -73,7 +73,8 @@ def export(
         typer.Option(
             "--weights",
             metavar="FILE",
-            help="The super-network's weights, which are written; default: those of its model, or random ones.",
+            help="The super-network's weights, which are written; default: those that the study's quality was measured "
+            "with, or else its model's own, or random ones.",
         ),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Batch size; default: that of the study's platform.")] = None,
@@ -108,8 +109,9 @@ def export(
         else:
             written = deploy(net, found, front, form, folder, weights, batch)
         if not quiet:
-            remark(f"{', '.join(written.files)}: in {written.folder}")
-            if weights is None and own_weights(net) is None:
+            named = "" if written.weights is None else f", with the weights {written.weights}"
+            remark(f"{', '.join(written.files)}: in {written.folder}{named}")
+            if written.weights is None and own_weights(net) is None:
                 remark("its weights are random, good for timing only: give --weights FILE")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwnas.search.deploy.weights import other_weights
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.result import Study
 from hwnas.supernets.shown import counted
@@ -108,16 +109,21 @@ def _figures(export: Export) -> dict[str, str]:
     return {**figures, "config": f"`{json.dumps(chosen.config)}`"}
 
 
-def _notes(export: Export) -> list[str]:
-    chosen = export.chosen
-    if export.weights is None and own_weights(export.net) is not None:
-        notes = ["Its weights are those of the model that the super-network is made of."]
-    elif export.weights is None:
-        notes = [
+def weights_noted(net: SuperNetwork, study: Study, weights: str | None) -> list[str]:
+    """Say where a sub-network's weights are from, and whether its quality was measured with others."""
+    if weights is None and own_weights(net) is not None:
+        return ["Its weights are those of the model that the super-network is made of."]
+    if weights is None:
+        return [
             "**Its weights are random**: good for timing and for nothing else. `--weights FILE` takes trained ones."
         ]
-    else:
-        notes = [f"Its weights are those of `{Path(export.weights).name}`."]
+    other = other_weights(study, weights)
+    return [f"Its weights are those of `{Path(weights).name}`.", *([other] if other else [])]
+
+
+def _notes(export: Export) -> list[str]:
+    chosen = export.chosen
+    notes = weights_noted(export.net, export.study, export.weights)
     if export.statistics:
         notes.append(export.statistics)
     if chosen.status != "ok":

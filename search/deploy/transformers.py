@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from hwnas.search.deploy.readme import weights_noted
+from hwnas.search.deploy.weights import weights_of
 from hwnas.search.deploy.write import README, Deployed, of_front
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import UsageError
@@ -36,16 +38,19 @@ def deploy_transformers(
         study: the study.
         position: which of the front; see ``hwnas.search.deploy.write.of_front``.
         folder: is made where it is not there; files of the same names are replaced, all of them or none.
-        weights: the super-network's weights; ``None``: those of the model that it was made of.
+        weights: the super-network's weights; ``None``: those with which the study measured quality, or else those of
+            the model that it was made of.
 
     Raises:
-        UsageError: ``net`` is not made of a Hugging Face folder, or there is no such sub-network.
+        UsageError: ``net`` is not made of a Hugging Face folder, there is no such sub-network, or the study's weights
+            are not there any more.
         OutputError: a file cannot be written; then there is none of them.
     """
     if not isinstance(net, InTransformers):
         raise UsageError(f"{net.name}: only sub-networks of causal-lm are written for transformers")
     check_folder(folder)
     chosen = of_front(study, position)
+    weights = weights_of(study, weights)
     contents = net.transformers_files(chosen.config, weights)
     contents[SUBNETWORK] = f"{json.dumps(chosen.config)}\n".encode()
     values = [f"| {one.name} | {chosen.objectives[one.name]:.5g} {one.unit} |" for one in study.objectives]
@@ -58,10 +63,11 @@ def deploy_transformers(
         "| --- | --- |",
         *values,
         "",
+        *(line for note in weights_noted(net, study, weights) for line in (note, "")),
         "`transformers.AutoModelForCausalLM.from_pretrained` loads this folder. All layers in it have the size of the",
         f"largest; those that are smaller in `{SUBNETWORK}` are filled up with zeros, which change no output.",
         "",
     ]
     contents[README] = "\n".join(lines).encode()
     write_folder(folder, contents)
-    return Deployed(Path(folder), tuple(contents))
+    return Deployed(Path(folder), tuple(contents), weights)

@@ -16,6 +16,7 @@ from hwnas.harness.quality import QualityOptions
 from hwnas.harness.quality.recalibrate import norms
 from hwnas.search.deploy.check import check_written
 from hwnas.search.deploy.readme import Export, readme
+from hwnas.search.deploy.weights import weights_of
 from hwnas.search.study.archive import Evaluation
 from hwnas.search.study.result import Study
 from hwnas.supernets.errors import HwnasError, UsageError, suggestion
@@ -32,10 +33,12 @@ class Deployed:
     Attributes:
         folder: where.
         files: their names, the README's last.
+        weights: the file that the weights are from; ``None``: the super-network has them by itself, or they are random.
     """
 
     folder: Path
     files: tuple[str, ...]
+    weights: str | None = None
 
 
 def of_front(study: Study, position: int) -> Evaluation:
@@ -69,11 +72,13 @@ def deploy(
         position: which of the front; see ``of_front``.
         form: "onnx", "openvino" (IR) or "torch" (``torch.export``).
         folder: is made where it is not there; files of the same names are replaced, all of them or none.
-        weights: the super-network's weights; ``None``: random ones, with which it is only good for timing.
+        weights: the super-network's weights; ``None``: those with which the study measured quality, or else those of
+            the super-network's model, or random ones, with which it is only good for timing.
         batch: samples per inference; ``None``: those of the study's platform.
 
     Raises:
-        UsageError: there is no such form or sub-network, or nothing can be written into the folder.
+        UsageError: there is no such form or sub-network, nothing can be written into the folder, or the study's weights
+            are not there any more.
         BackendError: the sub-network cannot be written in that form, or what was written, read back and run, computes
             something else than the torch module.
         NotFiniteError: the torch module's own outputs are not finite.
@@ -83,7 +88,7 @@ def deploy(
         raise UsageError(f"unknown form {form!r}{suggestion(form, _FORMS)}")
     check_folder(folder)
     chosen = of_front(study, position)
-    batch = _batch(study) if batch is None else batch
+    batch, weights = _batch(study) if batch is None else batch, weights_of(study, weights)
     stages, statistics = _as_tested(net, study, chosen, tuple(net.stages(chosen.config, batch, weights)), weights)
     written = {stage.name: _FORMS[form](stage) for stage in stages}
     for stage in stages:
@@ -93,7 +98,7 @@ def deploy(
     export = Export(net, study, chosen, position, form, stages, weights, batch, statistics)
     contents[README] = readme(export, _digests(contents)).encode()
     write_folder(folder, contents)
-    return Deployed(Path(folder), tuple(contents))
+    return Deployed(Path(folder), tuple(contents), weights)
 
 
 def _as_tested(

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from hwnas.search.deploy.write import deploy, of_front
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
 from hwnas.search.study.result import Study
+from hwnas.supernets.contents import content_digest
 from hwnas.supernets.errors import BackendError, NotFiniteError, UsageError
 from hwnas.supernets.supernet import Stage
 
@@ -284,6 +286,42 @@ def test_networks_of_random_weights_have_no_statistics_to_set(tmp_path):
     found = made(SMALL, measured("images:nowhere"))
     text = (deploy(SMALL, found, 1, "torch", tmp_path / "it").folder / "README.md").read_text()
     assert "statistics" not in text
+
+
+def with_weights(file):
+    """Return a study whose quality was measured with the weights in a file."""
+    found = made(SMALL, measured("images:nowhere"))
+    contents = {"weights": {"name": str(file), "digest": content_digest(file)}}
+    return replace(found, settings={**found.settings, "contents": contents})
+
+
+def test_the_weights_are_those_of_the_study(shared_averages, tmp_path):
+    found = with_weights(shared_averages)
+    written = deploy(SMALL, found, 1, "torch", tmp_path / "it")
+    assert written.weights == shared_averages
+    x = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    trained = SMALL.build(found.front[0].config, shared_averages)(x).detach().numpy()
+    assert by_torch(written.folder, x) == pytest.approx(trained, rel=1e-3, abs=1e-4)
+    readme = (written.folder / "README.md").read_text()
+    assert "Its weights are those of `w.pt`." in readme
+    assert "other weights" not in readme
+
+
+def test_weights_that_are_not_the_studys_are_named_by_whoever_exports(shared_averages, tmp_path):
+    file = tmp_path / "w.pt"
+    file.write_bytes(Path(shared_averages).read_bytes())
+    found = with_weights(file)
+    SMALL.shared(None, 1).save(file)
+    with pytest.raises(
+        UsageError, match=r"'nightly'.*w.pt', which has changed since .*; name the file.*--weights FILE"
+    ):
+        deploy(SMALL, found, 1, "torch", tmp_path / "it")
+    written = deploy(SMALL, found, 1, "torch", tmp_path / "it", str(file))
+    assert "**Its quality was measured with other weights**" in (written.folder / "README.md").read_text()
+    file.unlink()
+    with pytest.raises(UsageError, match=r"w.pt', which is not there"):
+        deploy(SMALL, found, 1, "torch", tmp_path / "another")
+    assert not (tmp_path / "another").exists()
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino", "torch"])

@@ -27,6 +27,7 @@ def test_the_folder_is_the_sub_network(tmp_path):
     written = deploy_transformers(net, studied(net), 1, tmp_path / "out")
     assert {"config.json", "model.safetensors", "subnetwork.json", "README.md"} <= set(written.files)
     config = json.loads((tmp_path / "out" / "subnetwork.json").read_text())
+    assert "Its weights are those of the model" in (tmp_path / "out" / "README.md").read_text()
     model = hugging_face.transformers().AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     tokens = torch.arange(12)[None]
     with torch.no_grad():
