@@ -55,10 +55,9 @@ def front_figure(
     # The own front is drawn last, on top.
     for source in sorted(range(len(platforms)), key=lambda index: index == target):
         numbers = [n for n, row in enumerate(rows) if source in row["front_of"] and _both(row, target)]
-        x, y = [rows[n]["latency_ms"][target] for n in numbers], [rows[n]["quality"] for n in numbers]
-        bounds, unstable = ([rows[n]["interval_ms"][target] for n in numbers], _unstable(rows, numbers, target))
-        data += _front_traces(source, source == target, x, y, bounds, unstable, numbers, quality)
-        table += [[letter(source), *point, rows[n]["key"]] for *point, n in sorted(zip(x, y, numbers, strict=True))]
+        data += _front_traces(rows, numbers, source, target, quality["maximise"])
+        shown = sorted((rows[n]["latency_ms"][target], rows[n]["quality"], n) for n in numbers)
+        table += [[letter(source), latency, value, rows[n]["key"]] for latency, value, n in shown]
     here = letter(target)
     data += [hollow_key()] if any(_unstable(rows, sorted(drawn), target)) else []
     return Figure(
@@ -82,28 +81,24 @@ def front_figure(
 
 
 def _front_traces(
-    source: int,
-    own: bool,
-    x: Sequence[float],
-    y: Sequence[float],
-    bounds: Sequence[Any],
-    unstable: Sequence[bool],
-    numbers: Sequence[int],
-    quality: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], source: int, target: int, maximise: bool
 ) -> Iterator[Trace]:
-    shade, name = colour(source), f"front of {letter(source)}"
+    """Yield the front of ``source``, which is the rows of these numbers, as it was measured on ``target``."""
+    x, y = [rows[n]["latency_ms"][target] for n in numbers], [rows[n]["quality"] for n in numbers]
+    bounds = [rows[n]["interval_ms"][target] for n in numbers]
+    shade, name, own = colour(source), f"front of {letter(source)}", source == target
     marker = {
         "color": shade,
         "size": 9 if own else 7,
         "symbol": symbol(source),
         "opacity": 1 if own else 0.75,
     }
-    bound = staircase(x, y, shade, y_up=quality["maximise"], legendgroup=name, meta={"platform": source})
+    bound = staircase(x, y, shade, y_up=maximise, legendgroup=name, meta={"platform": source})
     bound["line"] |= {"dash": "solid" if own else "dot", "width": 2 if own else 1.2}
     yield bound
     shown = {"error_x": error_bars(x, bounds, shade)} if any(bounds) else {}
     drawn = points(name, x, y, numbers, marker=marker, legendgroup=name, meta={"platform": source}, **shown)
-    yield from by_status(drawn, unstable)
+    yield from by_status(drawn, _unstable(rows, numbers, target))
 
 
 def _unstable(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], *targets: int) -> list[bool]:
