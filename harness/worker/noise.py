@@ -46,6 +46,12 @@ class Noise:
 def watch_first(runners: Sequence[TimedNetwork], clocks: Clocks, threads: int, watch_s: float) -> Noise:
     """Measure the host's noise by the first network that can be timed.
 
+    Args:
+        runners: the networks, of which one after the other is tried.
+        clocks: that they are timed by.
+        threads: of each network.
+        watch_s: how long one is timed, in seconds.
+
     Raises:
         MeasurementError: none of them can; says why the last one cannot.
     """
@@ -53,16 +59,9 @@ def watch_first(runners: Sequence[TimedNetwork], clocks: Clocks, threads: int, w
     for runner in runners:
         timed = _timed(runner, clocks, threads, watch_s)
         if timed.samples.n:
-            return noise(timed.samples, PROFILES["noisy"].disturbed, threads)
+            return _noise(timed.samples, threads)
         failure = timed.failure or "it gave no samples"
     raise MeasurementError(f"none of the anchors can be timed: {failure}")
-
-
-def watch(
-    runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float = PROFILES["noisy"].calibration_s
-) -> Noise:
-    """Time one network for ``seconds`` and return the noise of its samples."""
-    return noise(_timed(runner, clocks, threads, watch_s).samples, PROFILES["noisy"].disturbed, threads)
 
 
 def _timed(runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float) -> Timed:
@@ -81,10 +80,9 @@ def _timed(runner: TimedNetwork, clocks: Clocks, threads: int, watch_s: float) -
     return time_batch([runner], endless, clocks, np.random.default_rng(0), threads=threads).timed[0]
 
 
-def noise(samples: Samples, ratio: float, threads: int) -> Noise:
-    """Return the noise of samples."""
-    if not samples.n:
-        return Noise(1.0, float("inf"), 0)
+def _noise(samples: Samples, threads: int) -> Noise:
+    """Return the noise of samples, of which there is at least one."""
     seconds = samples.seconds
     spread = float(np.quantile(seconds, 0.9) / seconds.min() - 1)
-    return Noise(float(samples.disturbed(ratio, threads).mean()), spread, samples.n)
+    disturbed = samples.disturbed(PROFILES["noisy"].disturbed, threads)
+    return Noise(float(disturbed.mean()), spread, samples.n)

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from greedy_generation import greedy
 from runtimes import RUNTIMES
 
 from hwnas import supernets
 from hwnas.backends.backend import Settings
 from hwnas.backends.export import export
-from hwnas.supernets.decoder.generate import greedy
 from hwnas.supernets.decoder.network import Decode, Prefill
 
 NET = supernets.get("hw-gpt-s:vocabulary=60,scale=0.125,prompt=7,new=6")

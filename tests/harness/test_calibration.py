@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from simulated import Machine, Network
 
-from hwnas.harness.worker.noise import Noise, watch
+from hwnas.harness.measurement.protocol import PROFILES
+from hwnas.harness.worker.noise import Noise, watch_first
+from hwnas.supernets.errors import MeasurementError
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ from hwnas.harness.worker.noise import Noise, watch
 def test_the_profile_fits_the_host(host, profile, seconds, seed):
     machine = Machine(seed=seed, **host)
     start = machine.now
-    noise = watch(Network(machine, seconds), machine, 1)
+    noise = watch_first([Network(machine, seconds)], machine, 1, PROFILES["noisy"].calibration_s)
     assert noise.profile() == profile
     assert machine.now - start < 3e9
 
@@ -34,13 +35,16 @@ def test_the_profile_fits_the_host(host, profile, seconds, seed):
 def test_a_host_is_watched_for_as_long_as_is_asked(watch_s):
     machine = Machine(jitter=0.01)
     start = machine.now
-    watch(Network(machine, 1e-3), machine, 1, watch_s)
+    watch_first([Network(machine, 1e-3)], machine, 1, watch_s)
     assert watch_s < (machine.now - start) / 1e9 < 2 * watch_s
 
 
-def test_a_network_that_does_not_run_tells_of_no_quiet():
+def test_a_network_that_does_not_run_tells_nothing_and_the_next_one_is_asked():
     machine = Machine()
-    assert watch(Network(machine, 1e-3, fails_at=1), machine, 1).profile() == "noisy"
+    broken, other = Network(machine, 1e-3, fails_at=1), Network(machine, 1e-3)
+    assert watch_first([broken, other], machine, 1, 0.05).samples > 0
+    with pytest.raises(MeasurementError, match="none of the anchors can be timed"):
+        watch_first([Network(machine, 1e-3, fails_at=1)], machine, 1, 0.05)
 
 
 def test_a_calm_moment_makes_no_virtual_machine_quiet():
@@ -51,4 +55,3 @@ def test_a_calm_moment_makes_no_virtual_machine_quiet():
 
 def test_a_few_samples_make_no_host_quiet():
     assert Noise(0.0, 0.0, 3).profile() == "noisy"
-    assert np.isinf(watch(Network(Machine(), 1e-3, fails_at=1), Machine(), 1).spread)

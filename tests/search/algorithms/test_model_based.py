@@ -225,10 +225,10 @@ def test_what_is_exactly_known_is_not_predicted(monkeypatch):
         learned.append(y)
         return algorithms_fit(features, y, kind)
 
-    from hwnas.search.algorithms import predict_once
+    from hwnas.search.algorithms import _trained
 
-    algorithms_fit = predict_once.fit
-    monkeypatch.setattr(predict_once, "fit", fit)
+    algorithms_fit = _trained.fit
+    monkeypatch.setattr(_trained, "fit", fit)
     exact = (lambda X: trade(X)[:, 0], None)
     for settings, number in (({}, 1), ({"exact": False}, 2)):
         learned.clear()

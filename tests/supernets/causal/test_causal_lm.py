@@ -9,11 +9,11 @@ import hugging_face
 import numpy as np
 import pytest
 import torch
+from greedy_generation import greedy
 from runtimes import RUNTIMES
 
 from hwnas import supernets
 from hwnas.supernets.blocks import distinct_blocks
-from hwnas.supernets.decoder.generate import greedy
 from hwnas.supernets.decoder.network import Decode, Prefill
 from hwnas.supernets.errors import UsageError
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from greedy_generation import greedy
 from torch import nn
 
 from hwnas import supernets
-from hwnas.supernets.decoder.generate import greedy
 from hwnas.supernets.decoder.layers import CausalAttention, DecoderLayer, FeedForward
 from hwnas.supernets.decoder.network import Decode, Decoder, Prefill
 from hwnas.supernets.decoder.rotary import Rotary
