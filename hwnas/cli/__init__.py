@@ -14,6 +14,7 @@ import typer
 
 from hwnas.cli.groups import Groups
 from hwnas.cli.interrupts import Interrupted, Interrupts
+from hwnas.cli.once import refuse_second_values
 from hwnas.cli.output import complain, say
 from hwnas.cli.streams import ReaderGone, standard_streams
 from hwnas.harness.host.variables import set_aside
@@ -47,6 +48,7 @@ def build_app() -> typer.Typer:
         module = importlib.import_module(f"{__name__}.{info.name}")
         if hasattr(module, "add_to"):
             module.add_to(app)
+    refuse_second_values(app)
     return app
 
 

@@ -89,7 +89,7 @@ def compare(
     tls_key: TlsKey = None,
     store: StoreUrl = DEFAULT_STORE,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Compare search algorithms over several seeds: hypervolume, and evaluations and time to reach thresholds."""
     from hwnas import supernets
     from hwnas.harness.farm.connection import platforms_of
@@ -97,6 +97,7 @@ def compare(
     from hwnas.harness.store import Store
     from hwnas.search.comparison.run import compare as run
     from hwnas.search.report import compare_page
+    from hwnas.search.report.compare import nothing_found
 
     asked, calm_s = protocol_asked(protocol, cap), wait_s(wait)
     farm = farm_options(scheduler, local_cluster, tls_ca_file, tls_cert, tls_key)
@@ -126,8 +127,13 @@ def compare(
     outcome = found.to_json()
     with Delivery(f"what was measured is in the store {store}: this command again measures nothing twice") as deliver:
         deliver.result(outcome, _table(outcome), json=json, html=html, page=compare_page)
+    nothing = nothing_found(outcome)
     if not quiet:
-        _remarks(outcome, html)
+        _remarks(outcome, nothing, html)
+    elif nothing:
+        # What failed is no progress: whoever asked for quiet wants to hear of that alone.
+        remark(nothing)
+    return 1 if nothing else 0
 
 
 def _table(outcome: dict[str, Any]) -> TextTable:
@@ -147,12 +153,9 @@ def _final(final: dict[str, Any]) -> str:
     return f"{final['mean']:.4f}" if error is None else f"{final['mean']:.4f} ± {error:.4f}"
 
 
-def _remarks(outcome: dict[str, Any], html: str | None) -> None:
-    from hwnas.search.report.compare import nothing_found
-
+def _remarks(outcome: dict[str, Any], nothing: str, html: str | None) -> None:
     best, seeds = outcome["best"], counted(len(outcome["seeds"]), "seed")
     given = "as given" if best["given"] else "that of all searches together"
-    nothing = nothing_found(outcome)
     remark(nothing or f"mean ± standard error over {seeds}; 1 is a hypervolume of {best['value']:.6g}, {given}")
     if outcome.get("measured_together"):
         remark(f"the {outcome['measured_together']} sub-networks on their fronts were measured together, in full")

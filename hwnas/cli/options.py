@@ -260,9 +260,12 @@ def reference_point(texts: list[str] | None) -> dict[str, float] | None:
     for text in texts:
         name, equals, value = text.partition("=")
         try:
-            point[name] = float(value)
+            number = float(value)
         except ValueError:
             equals = ""
         if not equals or not name:
             raise UsageError(f"reference {text!r}: expected NAME=NUMBER, in the objective's unit, like latency=92.4")
+        if name in point:
+            raise UsageError(f"reference: {name} is given twice")
+        point[name] = number
     return point

@@ -88,6 +88,16 @@ SEARCH = ["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--evals", "5"]
             ["search", "ofa-mbv3-w1.2", "--objective", "macs", "--model", "mine.onnx"],
             "--model: expected a platform to measure it on, like -p",
         ),
+        (
+            [*SEARCH, "-p", "lut:table=note11"],
+            "2 times, and takes one value; hwnas profile measures on several platforms, hwnas transfer searches on",
+        ),
+        (["compare", *SEARCH[1:], "--platform=torch"], "--platform is given 2 times, and takes one value; hwnas"),
+        ([*SEARCH, "--evals", "6"], "--evals is given 2 times, and takes one value"),
+        ([*SEARCH, "-a", "nsga2", "--algorithm", "random"], "hwnas compare runs several algorithms"),
+        (["lut", "show", "note10", "-r", "160", "-r", "192"], "--resolution is given 2 times"),
+        (["train", "ncf", "--progressive", "--at-once"], "--progressive/--at-once is given 2 times"),
+        ([*SEARCH, "--reference", "latency=90", "--reference", "latency=80"], "reference: latency is given twice"),
         (["serch"], "Did you mean 'search'"),
         (["search", "ofa-mbv3-w1.2", "-p", "lut:table=note10", "--eval", "5"], "--evals"),
         (["lut", "show", "nothing.yaml"], "nothing.yaml"),
@@ -269,9 +279,11 @@ def test_a_command_that_is_printed_can_be_pasted(assets, monkeypatch, capsys):
 def test_a_comparison_in_which_nothing_meets_the_constraints_says_so(assets, monkeypatch, capsys, elsewhere):
     monkeypatch.setenv("HWNAS_ASSETS", str(assets))
     arguments = ["compare", *SEARCH[1:], "--algorithms", "random", "--seeds", "1", "--constraint", "latency<=1ms"]
-    assert run([*arguments, "--html", "page.html"]) == 0
+    assert run([*arguments, "--html", "page.html"]) == 1
     assert "no search found a sub-network that meets latency<=1ms" in capsys.readouterr().err
     assert "No search found a sub-network that meets latency&lt;=1ms." in (elsewhere / "page.html").read_text()
+    assert run([*arguments, "--quiet"]) == 1
+    assert capsys.readouterr().err == "no search found a sub-network that meets latency<=1ms\n"
 
 
 def test_environment(capsys):

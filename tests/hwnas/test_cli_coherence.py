@@ -11,6 +11,7 @@ import typer
 from hwnas.cli import build_app, groups, run
 from hwnas.search import objectives
 from hwnas.search.objectives import Sources
+from hwnas.supernets.errors import UsageError
 
 NET = "ofa-mbv3-w1.0"
 
@@ -218,3 +219,30 @@ def test_a_quality_of_ones_own_is_evaluated_and_what_it_prints_is_no_part_of_the
     assert "python:mine.py:depth returned no quality: the value: expected a finite number, got nan" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_what_may_be_given_once_is_refused_twice_in_every_command():
+    """Whatever a command's options are: one of two values would be lost."""
+    for words, command in commands(typer.main.get_command(build_app())):
+        for option in command.params:
+            if option.param_type_name != "option" or option.multiple or (option.is_flag and not option.secondary_opts):
+                continue
+            given = [option.opts[0]] if option.is_flag else [option.opts[0], "5"]
+            with pytest.raises(UsageError, match=f"{max(option.opts, key=len)}.* is given 2 times"):
+                command.make_context(" ".join(words), [*given, *given])
+
+
+def commands(command, words=()):
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield words, command
+    for name, one in (inner or {}).items():
+        yield from commands(one, (*words, name))
+
+
+def test_a_flag_may_be_given_twice_and_help_is_shown_whatever_is_given(capsys):
+    assert run(["algorithms", "--json", "-"]) == 0
+    assert run(["search", NET, "-p", "torch", "-p", "onnxruntime", "--help"]) == 0
+    assert "Usage: hwnas search" in capsys.readouterr().out
+    assert run(["search", NET, "-p", "torch", "--quiet", "--quiet", "--objective", "none-such"]) == 2
+    assert "is given" not in capsys.readouterr().err
