@@ -14,7 +14,7 @@ class MeasuringProgress:
 
     Attributes:
         phase: "waiting" (for the device), "busy" (a warning: other programs keep the CPUs busy), "starting",
-            "preparing" or "timing".
+            "preparing", "timing" or "done".
         done: networks done in this phase.
         total: networks in it.
         message: the same in words.

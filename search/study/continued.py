@@ -12,7 +12,7 @@ from hwnas.search.study.conclusion import is_whole
 from hwnas.search.study.plan import Plan
 from hwnas.search.study.request import Request
 from hwnas.search.study.result import Study
-from hwnas.search.study.run import search
+from hwnas.search.study.run import SearchProgress, search
 from hwnas.search.study.same import by_content
 from hwnas.search.study.stored import load
 from hwnas.supernets.supernet import SuperNetwork
@@ -50,6 +50,9 @@ def continued(
     if there is not None and there.evaluations >= options["evals"]:
         study = load(store, name, net)
         if is_whole(study, options.get("final_front")):
+            if progress is not None:
+                n = len(study.archive)
+                progress(SearchProgress(name, n, n, study.hypervolume, None, 0.0))
             return study
     return search(net, platform, store=store, study=name, resume=there is not None, progress=progress, **options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hwnas.harness.bench.progress import MeasuringProgress
 from hwnas.harness.measurement.beside_load import beside_load
 from hwnas.search.study.snapshots import compared_since
 from hwnas.search.transfer.sentence import BESIDE
@@ -64,8 +65,11 @@ def everywhere(
 
     measured, environments = [], {}
     for place, platform in places.items():
-        with Measurer(net, platform, progress=begin(place), **options) as measurer:
+        report = begin(place)
+        with Measurer(net, platform, progress=report, **options) as measurer:
             measured.append(measurer.measure(X))
+            # Of what a table or the store knows the measurer reports nothing.
+            report(MeasuringProgress("done", len(X), len(X), ""))
             marked = beside_load(one.load for one in measured[-1])
             environments[place] = {**measurer.environment, **({BESIDE: marked} if marked else {})}
     return measured, environments

@@ -105,6 +105,18 @@ def test_a_study_that_is_done_is_not_searched_again(tables):
 
 
 @pytest.mark.slow
+def test_every_step_ends_with_all_that_there_is_of_it_whether_it_was_known_or_not(tables, store):
+    """On tables nothing is measured, and once all is in the store, nothing is evaluated either."""
+    for _ in range(2):
+        last = {}
+        found = run(tables, store=store, progress=lambda one, last=last: last.update({one.step: one}))
+        assert [(last[step].phase, last[step].event.done, last[step].event.total) for step in sorted(last)] == [
+            *[("search", row["evaluations"], row["evaluations"]) for row in found.searches],
+            *[("measure", len(found.rows.keys), len(found.rows.keys))] * 2,
+        ]
+
+
+@pytest.mark.slow
 def test_platforms_are_those_of_the_studies_when_none_is_named(tables):
     studies = [search(NET, table, algorithm="random", evals=6, seed=1) for table in tables]
     assert list(transfer(NET, studies=studies, samples=4).rows.platforms) == [study.platform for study in studies]
