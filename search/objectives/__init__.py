@@ -20,11 +20,11 @@ from hwnas.search.objectives.objective import (
     Outcome,
     Renamed,
     Repeatable,
-    Sources,
     Startable,
     admitted,
     values_of,
 )
+from hwnas.search.objectives.sources import Sources
 from hwnas.supernets.errors import UnknownNameError, UsageError
 from hwnas.supernets.registry import Registry
 from hwnas.supernets.supernet import SuperNetwork

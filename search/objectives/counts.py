@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy.typing as npt
 
-from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.search.objectives.objective import Outcome
+from hwnas.search.objectives.sources import Sources
 from hwnas.supernets.space import IntArray
 
 NAMES = ("macs", "params")

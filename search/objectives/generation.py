@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwnas.search.objectives._measured import rate_reading, stage_reading
 from hwnas.search.objectives.latency import KnownLatency, MeasuredLatency, of_stage, stage_of
-from hwnas.search.objectives.objective import Sources
+from hwnas.search.objectives.sources import Sources
 from hwnas.supernets.blocks import stages_of
 from hwnas.supernets.decoder.dimensions import DECODE, PREFILL
 from hwnas.supernets.supernet import SuperNetwork

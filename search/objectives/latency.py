@@ -17,8 +17,9 @@ from hwnas.search.objectives._measured import (
     outcome,
     stage_reading,
 )
-from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.search.objectives.objective import Outcome
 from hwnas.search.objectives.rows import Rows
+from hwnas.search.objectives.sources import Sources
 from hwnas.supernets.blocks import stages_of
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.one_stage import OneStage

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.search.objectives.objective import Outcome
+from hwnas.search.objectives.sources import Sources
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.memory import Count, cache_size, model_size, peak_memory
 from hwnas.supernets.space import IntArray

@@ -9,8 +9,9 @@ import numpy as np
 
 from hwnas.harness.measurement.protocol import QUICK, THOROUGH
 from hwnas.harness.quality.quality import ScoredQuality, scored
-from hwnas.search.objectives.objective import Outcome, Sources
+from hwnas.search.objectives.objective import Outcome
 from hwnas.search.objectives.rows import Rows
+from hwnas.search.objectives.sources import Sources
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.space import IntArray
 from hwnas.supernets.values import Values

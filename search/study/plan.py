@@ -16,8 +16,8 @@ from hwnas.search import algorithms
 from hwnas.search.algorithm import Algorithm, Known, Problem
 from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, Sources, check_distinct, make, values_of
 from hwnas.search.objectives.latency import MeasuredLatency
-from hwnas.search.objectives.objective import Used
 from hwnas.search.objectives.quality import QualityObjective
+from hwnas.search.objectives.sources import Used
 from hwnas.search.study.archive import Archive
 from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
 from hwnas.search.study.drift import Drift
