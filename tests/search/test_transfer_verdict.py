@@ -155,6 +155,12 @@ def test_enough_measurements_are_said_of_every_platform():
     )
 
 
+def test_as_many_measurements_without_the_others_are_said_to_be_as_many():
+    (said,) = enough_words(from_all=[5, 5, 5], alone=[5, 6, 4])
+    assert "device:x (5 without them too), 5 on device:y (6 without them) and" in said
+    assert "device:z (4 without them, which is fewer)" in said
+
+
 def test_platforms_that_never_become_known_are_named_with_what_is_reached():
     some, never = enough_words(from_all=[5, None, None], reached=[0.96, 0.9477, 0.91])
     assert "5 measurements on device:x" in some
@@ -170,6 +176,8 @@ def test_a_platform_whose_own_noise_stops_it_is_said_to():
     ceiling = {"kendall_tau": [[0.9496, 1, 1], [1, 1, 1], [1, 1, 1]]}
     said = enough_words(more={"ceiling": ceiling})
     assert "device:x" not in said[0]
+    just = {"kendall_tau": [[0.95, 1, 1], [1, 1, 1], [1, 1, 1]]}
+    assert "device:x" in enough_words(more={"ceiling": just})[0]
     assert said[1] == (
         "Two runs of device:x agree at Kendall tau 0.9496 themselves: with any number of measurements no predictor "
         "reaches 0.95 there."
