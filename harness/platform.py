@@ -13,7 +13,7 @@ from hwnas import backends
 from hwnas.backends.backend import Backend, KnowingBackend, Option, Settings, libraries, refusal, why_not
 from hwnas.harness import project_file
 from hwnas.harness.host import environment, variables
-from hwnas.harness.host.threads import allowed_cpus
+from hwnas.harness.host.cpus import allowed_cpus
 from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
 from hwnas.supernets.spec import parse_int, parse_spec
 

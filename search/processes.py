@@ -31,7 +31,7 @@ def side_by_side(
     Raises:
         WorkError: a process died.
     """
-    from hwnas.harness.host.threads import allowed_cpus
+    from hwnas.harness.host.cpus import allowed_cpus
 
     count = min(workers or allowed_cpus(), len(tasks))
     if count <= 1:

@@ -14,8 +14,8 @@ from hwnas.harness.bench.bench import BenchOptions, Network, OnMeasurement
 from hwnas.harness.bench.progress import MeasuringProgress
 from hwnas.harness.bench.timings import Timings
 from hwnas.harness.host.calm import LoadWatch
+from hwnas.harness.host.cpus import affinity, physical_cores
 from hwnas.harness.host.lock import DeviceLock
-from hwnas.harness.host.threads import affinity, physical_cores
 from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import ProtocolChoice, TimingProtocol
 from hwnas.harness.platform import Platform, surroundings

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.harness.host import cgroup, heap, variables
-from hwnas.harness.host.threads import affinity, allowed_cpus
+from hwnas.harness.host.cpus import affinity, allowed_cpus
 
 Value = str | int | float | bool | None
 Environment = dict[str, Value]

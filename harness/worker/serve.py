@@ -20,7 +20,7 @@ import numpy as np
 
 from hwnas import backends, supernets
 from hwnas.backends.backend import RunningBackend, Settings
-from hwnas.harness.host import heap, threads
+from hwnas.harness.host import cpus, heap, threads
 from hwnas.harness.host import huge_pages as memory
 from hwnas.harness.host.child import SharedFile, joined
 from hwnas.harness.host.environment import is_virtual
@@ -306,7 +306,7 @@ def main(serve: Callable[[Channel], None] | None = None) -> int:
 def _serve(channel: Channel) -> None:
     order: Order = channel.receive(Order)
     try:
-        threads.run_on(order.cores)
+        cpus.run_on(order.cores)
         worker = Worker(channel, order)
     except FAILURES as error:
         named = error if isinstance(error, HwnasError) else blamed(error)

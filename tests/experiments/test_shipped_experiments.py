@@ -16,7 +16,7 @@ from hwnas import experiments
 from hwnas.experiments import output, published
 from hwnas.experiments.claims import FAILED, HELD, UNDECIDED, counted
 from hwnas.experiments.studies import examined
-from hwnas.harness.host.threads import allowed_cpus
+from hwnas.harness.host.cpus import allowed_cpus
 from hwnas.search.hypervolume import hypervolume
 from hwnas.supernets.errors import UsageError
 

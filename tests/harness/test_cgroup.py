@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hwnas.harness.host import cgroup, threads
+from hwnas.harness.host import cgroup
+from hwnas.harness.host import cpus as host_cpus
 
 
 @pytest.fixture
@@ -67,8 +68,8 @@ def test_time_throttled_in_both_spellings():
 )
 def test_allowed_cpus(monkeypatch, quota, cpus, allowed):
     monkeypatch.setattr(cgroup, "quota", lambda: quota)
-    monkeypatch.setattr(threads, "affinity", lambda: set(range(cpus)))
-    assert threads.allowed_cpus() == allowed
+    monkeypatch.setattr(host_cpus, "affinity", lambda: set(range(cpus)))
+    assert host_cpus.allowed_cpus() == allowed
 
 
 MIB = 1 << 20

@@ -192,7 +192,7 @@ def test_a_platform_on_which_nothing_runs_is_an_error(net, how, words):
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "threads", "words"), [("greedy", 1, "more ran"), ("lazy", 2, "fewer ran")])
 def test_a_backend_that_ignores_its_threads_is_caught(net, how, threads, words):
-    from hwnas.harness.host.threads import allowed_cpus
+    from hwnas.harness.host.cpus import allowed_cpus
 
     if allowed_cpus() < threads:
         pytest.skip("needs two CPUs")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwnas import backends
 from hwnas.harness import platform
 from hwnas.harness.farm.offer import offer_here
-from hwnas.harness.host import threads
+from hwnas.harness.host.cpus import allowed_cpus
 from hwnas.harness.platform import parse, platforms_here, swept
 from hwnas.supernets.errors import PlatformError
 
@@ -174,8 +174,8 @@ def test_an_editor_may_put_a_mark_first(names):
 
 
 def test_the_message_about_threads_names_what_is_allowed(monkeypatch):
-    monkeypatch.setattr(platform, "allowed_cpus", threads.allowed_cpus)
-    allowed = threads.allowed_cpus()
+    monkeypatch.setattr(platform, "allowed_cpus", allowed_cpus)
+    allowed = allowed_cpus()
     with pytest.raises(PlatformError, match=rf"threads can be 1\.\.{allowed}"):
         parse(f"scripted:threads={allowed + 1}")
 

@@ -1,4 +1,4 @@
-"""Which CPUs to use, and the threads that really ran."""
+"""The threads that really ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.harness.host import threads
+from hwnas.harness.host import cpus, threads
 from hwnas.harness.host.threads import Activity
 from hwnas.supernets.errors import MeasurementError
 
@@ -45,7 +45,7 @@ def test_one_thread_is_seen():
 
 
 @pytest.mark.alone
-@pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
+@pytest.mark.skipif(cpus.allowed_cpus() < 2, reason="needs two CPUs")
 def test_two_threads_are_seen():
     pool = Pool(2)
     with pool.executor:
@@ -53,7 +53,7 @@ def test_two_threads_are_seen():
 
 
 @pytest.mark.alone
-@pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
+@pytest.mark.skipif(cpus.allowed_cpus() < 2, reason="needs two CPUs")
 def test_more_threads_than_asked_for_are_caught():
     pool = Pool(2)
     with pool.executor, pytest.raises(MeasurementError, match="1 threads were asked for and more ran"):
@@ -181,21 +181,14 @@ def test_many_threads_that_may_run_anywhere_are_counted_at_once():
 
 
 @pytest.mark.alone
-@pytest.mark.skipif(threads.allowed_cpus() < 2, reason="needs two CPUs")
+@pytest.mark.skipif(cpus.allowed_cpus() < 2, reason="needs two CPUs")
 def test_real_threads_on_one_cpu_are_caught():
     pool = Pool(2)
-    cpu = min(threads.affinity())
+    cpu = min(cpus.affinity())
     with pool.executor:
         list(pool.executor.map(lambda _: (os.sched_setaffinity(0, {cpu}), time.sleep(0.05)), range(2)))
         with pytest.raises(MeasurementError, match=f"one on CPU {cpu}, one on CPU {cpu}"):
             threads.verify(pool, 2)
-
-
-@given(st.sets(st.integers(0, 30), min_size=1))
-def test_lists_of_cpus_read_back(tmp_path_factory, cpus):
-    file = tmp_path_factory.mktemp("cpus") / "list"
-    file.write_text(threads.listed(cpus))
-    assert threads._listed(file) == cpus
 
 
 def test_a_task_that_ends_meanwhile_is_left_out(tmp_path, monkeypatch):
@@ -205,55 +198,3 @@ def test_a_task_that_ends_meanwhile_is_left_out(tmp_path, monkeypatch):
     (tmp_path / "7").mkdir()
     monkeypatch.setattr(threads, "_TASKS", tmp_path)
     assert (threads.activity().on_cpu_ns, threads.activity().source) == ({5: 10}, "schedstat")
-
-
-def test_a_process_runs_where_it_is_told():
-    here = threads.affinity()
-    try:
-        threads.run_on({min(here)})
-        assert threads.affinity() == {min(here)}
-        threads.run_on(here)
-        assert threads.affinity() == here
-        with pytest.raises(MeasurementError, match=r"may not run on CPU 1020-1021, .*; begin again"):
-            threads.run_on({1020, 1021})
-    finally:
-        os.sched_setaffinity(0, here)
-
-
-# --- topology --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def topology(tmp_path):
-    """Write a machine's topology; return what ``physical_cores`` takes."""
-
-    def write(siblings, nodes):
-        for cpu, text in siblings.items():
-            folder = tmp_path / "cpu" / f"cpu{cpu}" / "topology"
-            folder.mkdir(parents=True)
-            (folder / "thread_siblings_list").write_text(text + "\n")
-        for node, text in nodes.items():
-            (tmp_path / "node" / f"node{node}").mkdir(parents=True)
-            (tmp_path / "node" / f"node{node}" / "cpulist").write_text(text + "\n")
-        return {"cpus": tmp_path / "cpu", "nodes": tmp_path / "node"}
-
-    return write
-
-
-EIGHT = {cpu: f"{cpu % 4},{cpu % 4 + 4}" for cpu in range(8)}  # 4 cores of 2 siblings
-
-
-def test_one_sibling_of_each_core_of_one_node(topology):
-    where = topology(EIGHT, {0: "0-1,4-5", 1: "2-3,6-7"})
-    assert threads.physical_cores(2, set(range(8)), **where) == {0, 1}
-    assert threads.physical_cores(3, set(range(8)), **where) is None  # no node has three
-    assert threads.physical_cores(1, {1, 2, 3, 5}, **where) == {2, 3}  # the node with the most allowed
-
-
-def test_nothing_to_choose(topology):
-    where = topology({0: "0", 1: "1"}, {0: "0-1"})
-    assert threads.physical_cores(1, {0, 1}, **where) is None
-
-
-def test_a_system_that_says_nothing(tmp_path):
-    assert threads.physical_cores(1, {0, 1}, tmp_path, tmp_path) is None
