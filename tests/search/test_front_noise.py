@@ -9,7 +9,7 @@ import pytest
 
 from hwnas.search.report import compare_page, profile_page, search_page
 from hwnas.search.report.compare import ahead
-from hwnas.search.report.front_noise import front_noise
+from hwnas.search.report.front_noise import FrontNoise, front_noise
 from hwnas.search.report.precisions import gains
 from hwnas.search.words import troubled
 
@@ -239,3 +239,10 @@ def test_a_precision_is_faster_only_where_intervals_do_not_overlap():
     )
     assert open_.why == ""
     assert "too noisy" in str(unbounded)
+
+
+def test_a_member_is_certain_where_nineteen_draws_of_twenty_leave_it():
+    found = FrontNoise(np.array([0.5, 0.94, 0.95, 1.0, np.nan]), 0.01, 0, 0)
+    assert found.certain == 2
+    assert not found.doubtful
+    assert FrontNoise(np.array([0.49, 0.49, 1.0]), 0.01, 0, 0).doubtful
