@@ -15,7 +15,8 @@ import numpy as np
 from hwnas.harness.data import pixels
 from hwnas.harness.data.ahead import in_order
 from hwnas.harness.data.argument import fraction, parse_argument, whole_number
-from hwnas.harness.data.image_set import IdxImages, ImageSet, open_images
+from hwnas.harness.data.idx_images import IdxImages
+from hwnas.harness.data.image_set import ImageSet, open_images
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import UsageError, suggestion
 from hwnas.supernets.space import Config, IntArray

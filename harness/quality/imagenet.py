@@ -7,7 +7,8 @@ cropped.
 
 from __future__ import annotations
 
-from hwnas.harness.data.image_set import FolderImages, has_training_images, open_images
+from hwnas.harness.data.image_folders import FolderImages
+from hwnas.harness.data.image_set import has_training_images, open_images
 from hwnas.harness.data.images import ImageNetwork
 from hwnas.harness.quality.evaluated import EvaluatedQuality
 from hwnas.harness.quality.images import check_serves, classifying, read_argument, serves

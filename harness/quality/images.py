@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hwnas.harness.data.argument import parse_argument
-from hwnas.harness.data.image_set import FolderImages, ImageSet, has_training_images, open_images
+from hwnas.harness.data.image_folders import FolderImages
+from hwnas.harness.data.image_set import ImageSet, has_training_images, open_images
 from hwnas.harness.data.images import ImageNetwork, check_classes
 from hwnas.harness.quality._deployment import KEYS, Deployment
 from hwnas.harness.quality.classification import QUANTISING, STATISTICS, TESTED, Tester

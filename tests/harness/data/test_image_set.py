@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hwnas.harness.data.image_set import FolderImages, IdxImages, has_training_images, open_images
+from hwnas.harness.data.idx_images import IdxImages
+from hwnas.harness.data.image_folders import FolderImages
+from hwnas.harness.data.image_set import has_training_images, open_images
 from hwnas.supernets.errors import ChangedError, DataError
 
 

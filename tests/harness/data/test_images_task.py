@@ -15,7 +15,7 @@ from hwnas import supernets
 from hwnas.harness import data
 from hwnas.harness.data.ahead import in_order
 from hwnas.harness.data.argument import parse_argument
-from hwnas.harness.data.image_set import IdxImages
+from hwnas.harness.data.idx_images import IdxImages
 from hwnas.harness.data.images import ImageTask
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.training import SoftTask
