@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -122,13 +122,20 @@ def _step(leaf: Axis, uses: list[tuple[Node, Axis]], multiple: int) -> int:
     Heads also occur alone, in tables of what is added to their scores, whose sizes need not be multiples.
     """
     least = max if leaf.heads else min
-    times = least(
-        math.prod(one.size for one in term.factors() if all(leaf.fixed for leaf in one.leaves()))
-        for _, axis in uses
-        for term in axis.terms()
-        if leaf in term.factors()
-    )
+    times = least(number for _, axis in uses for number in _times(leaf, axis))
     return multiple // math.gcd(multiple, times)
+
+
+def _times(leaf: Axis, axis: Axis) -> Iterator[int]:
+    """Yield how many entries of an axis go with one of a leaf, for each place of the leaf there."""
+    for term in axis.terms():
+        factors = term.factors()
+        fixed = math.prod(one.size for one in factors if all(part.fixed for part in one.leaves()))
+        for factor in factors:
+            if factor is leaf:
+                yield fixed
+            elif factor.form:  # a concatenation, of which the whole is multiplied
+                yield from (fixed * number for number in _times(leaf, factor))
 
 
 def _values(size: int, fractions: Sequence[float], step: int) -> tuple[int, ...]:

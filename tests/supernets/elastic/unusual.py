@@ -57,6 +57,18 @@ class Regrouped(nn.Module):
         return self.out(torch.relu(self.norm(self.up(x))))
 
 
+class Gated(nn.Module):
+    """Channels are two groups of two halves, of which one gates the other, and are added up: no weight reads a half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(1, 2, 1)
+
+    def forward(self, x):
+        one, other = self.first(x).unflatten(1, (2, 32)).unbind(1)
+        return self.last(F.glu(one - other, 1).sum(1, keepdim=True))
+
+
 def named():
     return Named(), (torch.randn(1, 16), torch.randn(1, 16))
 
@@ -65,4 +77,8 @@ def regrouped():
     return Regrouped(), image(16)
 
 
-UNUSUAL = (named, regrouped)
+def gated():
+    return Gated(), image(8)
+
+
+UNUSUAL = (named, regrouped, gated)
