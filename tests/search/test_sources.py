@@ -40,9 +40,9 @@ def table(tmp_path):
     return written(tmp_path / "a.yaml", NET, lambda block: 1e-9 + block.macs / 1e11)
 
 
-def source(store, table, evals, seed=0, **more):
+def source(store, table, evals, seed=0, study="on-a", **more):
     return search(
-        NET, table, algorithm="random", objectives=NAMES, evals=evals, seed=seed, store=store, study="on-a", **more
+        NET, table, algorithm="random", objectives=NAMES, evals=evals, seed=seed, store=store, study=study, **more
     )
 
 
@@ -165,6 +165,14 @@ def test_known_is_all_but_what_was_measured_here(store, table):
     ends = until_of((first, second, third), known=True)
     measured(store, 20, 7, "openvino:threads=1", "gone")
     assert [str(one) for one in origins(NET, (), found, store, ends)][1] == "openvino:threads=1 (10 latencies)"
+
+
+def test_of_several_studies_of_a_platform_the_longest_is_known_and_of_equals_the_first(store, table):
+    here = Here("torch:threads=1", {}, "here")
+    for name, evals in (("first", 9), ("as-long", 9), ("longer", 10)):
+        source(store, table, evals, study=name)
+        wanted = "first" if evals == 9 else "longer"
+        assert everything(NET, store, here, ()) == [{"study": wanted}]
 
 
 def test_where_nothing_is_known_it_says_so(store):
