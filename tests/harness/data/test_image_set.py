@@ -187,6 +187,12 @@ def test_a_prefix_chooses_among_several(tmp_path):
         open_images(str(tmp_path), "train", 1)
 
 
+def test_images_that_are_no_squares_have_no_side():
+    labels = np.zeros(2, dtype=np.uint8)
+    assert IdxImages("wide", np.zeros((2, 4, 6), dtype=np.uint8), labels, 1).side is None
+    assert IdxImages("square", np.zeros((2, 6, 6), dtype=np.uint8), labels, 1).side == 6
+
+
 def test_colour_images_do_not_serve_a_grey_network(tmp_path):
     write_idx(tmp_path / "train-images-idx4-ubyte", np.zeros((2, 4, 4, 3), np.uint8))
     write_idx(tmp_path / "train-labels-idx1-ubyte", np.array([0, 1], np.uint8))
