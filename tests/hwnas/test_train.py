@@ -147,13 +147,17 @@ def test_killed_with_kill_9_and_resumed(images, tmp_path):
         (["--resume"], "w.pt: there is no training to resume; leave --resume out to begin one"),
         (["--sampling", "sandwhich"], "did you mean 'sandwich'"),
         (["--weights", "none.pt"], "none.pt': no such file"),
-        (["-o", "nowhere/w.pt"], "cannot write 'nowhere/w.pt': there is no directory"),
     ],
 )
 def test_refusals(images, capsys, more, message):
     assert run(training(images, "w.pt", "--steps", "1", *more)) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not Path("w.pt").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_training(images, capsys):
+    assert run(training(images, "nowhere/w.pt", "--steps", "1")) == 2
+    assert "cannot write 'nowhere/w.pt': there is no directory" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

@@ -63,6 +63,14 @@ def test_what_is_advised_serves(assets, name, measured):
         assert "; for " not in str(refused.value)
 
 
+def test_a_super_networks_own_source_is_advised_first():
+    for name in ("ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-resnet50", "hw-gpt-s"):
+        net = supernets.get(name)
+        first, *others = serving(quality.registry, net)
+        assert first.partition(":")[0] == net.default_quality
+        assert others
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("source", quality.registry.names())
 @pytest.mark.parametrize("name", NETS)
