@@ -34,6 +34,12 @@ def _elsewhere(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text(FILE)
 
 
+def stored():
+    """The super-network and the key of every measurement in the store, each of which is there once."""
+    with Store.open("hwnas.db") as store:
+        return sorted((row["supernet"], row["key"]) for row in store.measurements())
+
+
 @pytest.mark.slow
 def test_models_are_measured_beside_sub_networks_and_stored_under_their_names(capsys, tmp_path):
     profile = ["profile", TINY, "-c", "min", "--model", "net.py:small", "--model", "net.py:large", "-p", "torch"]
@@ -47,8 +53,7 @@ def test_models_are_measured_beside_sub_networks_and_stored_under_their_names(ca
     assert len({json.dumps(row["context"]["anchors"], sort_keys=True) for row in rows}) == 1  # of one batch
     assert "net.py:small" in (tmp_path / "page.html").read_text()
     assert "net.py:large" in capsys.readouterr().out
-    with Store.open("hwnas.db") as store:
-        assert {row["key"] for row in store.measurements(supernet="model")} == {"net.py:small", "net.py:large"}
+    assert stored() == sorted((row["supernet"], row["key"]) for row in rows)
 
 
 @pytest.mark.slow
@@ -62,6 +67,7 @@ def test_models_are_measured_alone_from_python(capsys):
     assert all(one.status != "failed" for one in measured)
     assert "mine" in repr(measured[1])
     assert module.training  # as it was
+    assert stored() == [("model", "mine"), ("model", "net.py:small")]
 
 
 @pytest.mark.parametrize(
