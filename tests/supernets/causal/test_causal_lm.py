@@ -185,6 +185,22 @@ def test_weights_are_ordered_by_their_importance(folder, tmp_path):
     assert all(torch.equal(one, torch.arange(len(one))) for one in (*ordered.units, *ordered.groups))
 
 
+def test_what_no_weight_makes_or_reads_is_the_least_important(folder):
+    from hwnas.supernets.causal.order import by_weights
+
+    net = net_of(folder)
+    model = net.build(config_of(net, "largest"))
+    mlp, attn = model.layers[0].mlp, model.layers[0].attn
+    made, read = (linear.weight.shape[dim] // attn.groups for linear, dim in ((attn.value, 0), (attn.proj, 1)))
+    with torch.no_grad():
+        mlp.gate.weight[3] = mlp.up.weight[5] = mlp.down.weight[:, 7] = 0
+        attn.value.weight[:made] = attn.proj.weight[:, read : 2 * read] = 0
+    found = by_weights(model)
+    assert found.units[0][-3:].tolist() == [3, 5, 7]
+    assert found.groups[0][-2:].tolist() == [0, 1]
+    assert torch.equal(found.units[1], torch.arange(mlp.gate.out_features))
+
+
 @pytest.mark.slow
 def test_a_text_says_what_is_important(tmp_path):
     model, folder = hugging_face.made("llama", tmp_path / "model", vocab_size=256)
