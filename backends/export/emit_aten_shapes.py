@@ -168,10 +168,25 @@ def _edges(mode: str) -> Emitter:
     return lambda g, x, padding: g.like("Pad", x, pads(g, x, padding), mode=mode)
 
 
+def _circle(g: GraphBuilder, x: Value, padding: Sequence[int]) -> Value:
+    """Write what lies at the other end beyond each edge; ONNX's own mode for it OpenVINO does not read (2026.4)."""
+    if min(padding) < 0:
+        raise Unsupported("a circular padding that cuts")
+    for number in range(len(padding) // 2):
+        begin, end = padding[2 * number : 2 * number + 2]
+        dim = g.rank(x) - 1 - number
+        before = (slice(None),) * dim
+        parts = [emit_arrays.getitem(g, x, (*before, slice(-begin, None)))] if begin else []
+        parts.append(x)
+        parts += [emit_arrays.getitem(g, x, (*before, slice(0, end)))] if end else []
+        x = x if len(parts) == 1 else emit_arrays.concatenate(g, parts, dim)
+    return x
+
+
 _REFLECTED, _REPEATED = _edges("reflect"), _edges("edge")
 aten("reflection_pad1d", "reflection_pad2d")(_REFLECTED)
 aten("replication_pad1d", "replication_pad2d")(_REPEATED)
-_MODES = {"reflect": _REFLECTED, "replicate": _REPEATED}
+_MODES = {"reflect": _REFLECTED, "replicate": _REPEATED, "circular": _circle}
 
 
 @aten("pad")

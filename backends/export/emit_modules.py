@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hwnas.backends.export import emit_arithmetic, emit_pooling, emit_shapes
+from hwnas.backends.export import emit_arithmetic, emit_aten_shapes, emit_pooling, emit_shapes
 from hwnas.backends.export.builder import GraphBuilder, Unsupported, Value
 from hwnas.backends.export.registered import module
 
@@ -17,10 +17,13 @@ from hwnas.backends.export.registered import module
 @module(nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def convolution(g: GraphBuilder, m: Any, x: Value, *, name: str, norm: Any = None) -> Value:
     """Write a convolution, with the batch-norm behind it folded into its weights."""
-    if m.padding_mode != "zeros":
-        raise Unsupported(f"{name}: padding mode {m.padding_mode!r}")
     weight, bias = (m.weight, m.bias) if norm is None else _with_norm(m.weight, m.bias, norm)
-    return _convolved(g, m, x, weight, bias, kind="Conv", name=name)
+    if m.padding_mode == "zeros":
+        return _convolved(g, m, x, weight, bias, kind="Conv", name=name)
+    pads, n = _pads(m.padding, m.kernel_size, m.dilation), len(m.kernel_size)
+    sides = [side for dim in reversed(range(n)) for side in (pads[dim], pads[n + dim])]
+    padded = emit_aten_shapes.padded(g, x, sides, m.padding_mode)
+    return _convolved(g, m, padded, weight, bias, kind="Conv", name=name, pads=[0] * 2 * n)
 
 
 @module(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -46,10 +49,9 @@ def _convolved(
             name=name,
             kernel_shape=list(m.kernel_size),
             strides=list(m.stride),
-            pads=_pads(m.padding, m.kernel_size, m.dilation),
             dilations=list(m.dilation),
             group=m.groups,
-            **more,
+            **{"pads": _pads(m.padding, m.kernel_size, m.dilation), **more},
         )
 
     return emit_pooling.of_one(g, x, weight.dim(), write)

@@ -151,6 +151,8 @@ ONE = {
         aten.reflection_pad1d.default(x, [2, 1]),
         aten.replication_pad1d.default(x, [0, 3]),
         aten.pad.default(x, [1, 2], "reflect"),
+        aten.pad.default(x, [1, 0], "circular"),
+        aten.pad.default(x, [0, 2], "circular"),
         aten.pad.default(x, [1, 2]),
         aten.pad.default(x, [1, 0], "constant", 2.0),
     ),

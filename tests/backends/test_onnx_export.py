@@ -90,6 +90,11 @@ MODULE_CASES = {
     "Conv2d groups, dilation": (nn.Conv2d(4, 8, 3, groups=4, dilation=2, bias=False), IMAGE),
     "Conv2d same": (nn.Conv2d(4, 6, 3, padding="same", dilation=2), IMAGE),
     "Conv2d valid": (nn.Conv2d(4, 6, 3, padding="valid"), IMAGE),
+    "Conv2d on a circle": (nn.Conv2d(4, 6, 3, padding=(1, 2), padding_mode="circular"), IMAGE),
+    "Conv2d same on a circle": (nn.Conv2d(4, 6, (3, 4), padding="same", padding_mode="circular"), IMAGE),
+    "Conv2d of mirrored edges": (nn.Conv2d(4, 6, 3, padding=2, padding_mode="reflect", stride=2), IMAGE),
+    "Conv2d of repeated edges": (nn.Conv2d(4, 6, 3, padding=1, padding_mode="replicate"), IMAGE),
+    "Conv2d on a circle of one sample": (nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), IMAGE[0]),
     "Conv2d + BatchNorm2d": (nn.Sequential(nn.Conv2d(4, 6, 3), _norm(nn.BatchNorm2d(6)), nn.ReLU()), IMAGE),
     "Conv2d without bias + BatchNorm2d": (
         nn.Sequential(nn.Conv2d(4, 6, 3, bias=False), _norm(nn.BatchNorm2d(6))),

@@ -195,3 +195,16 @@ def test_a_weight_that_is_also_read_transposed():
     assert compare("test", session.outputs(), reference(stage), "int8") < 0.1
     assert session.describe()["int8_layers"] == "2 of 2"
     session.close()
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_transposed_convolutions_stay_as_they_are(groups):
+    pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(8, 16, 3), nn.ReLU(), nn.ConvTranspose2d(16, 8, 2, 2, groups=groups), nn.Conv2d(8, 4, 3)]
+    stage = Stage("test", nn.Sequential(*layers).eval(), (torch.randn(2, 8, 8, 8),), ("x",))
+    session = get("onnxruntime").prepare(stage, Settings(threads=1, batch=2, precision="int8"))
+    session.run()
+    assert compare("test", session.outputs(), reference(stage), "int8") < 0.1
+    assert session.describe()["int8_layers"] == "2 of 3"
+    session.close()
