@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hwnas.search.comparison.result import Comparison, Contestant, check_marks
 from hwnas.search.comparison.together import Together, measured_together
 from hwnas.search.processes import side_by_side
 from hwnas.search.study.continued import continued
 from hwnas.search.study.plan import preview
 from hwnas.search.study.run import Study
-from hwnas.supernets.errors import UsageError
+from hwnas.supernets.errors import HwnasError, UsageError
 from hwnas.supernets.given import as_int, several
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from hwnas.harness.platform import Platform
     from hwnas.harness.quality import QualityChoice, QualityOptions
     from hwnas.harness.store import Store
+
+# Sub-networks whose counts are compared, to tell super-networks of one name apart.
+_SAMPLES = 8
 
 __all__ = ["CompareProgress", "Comparison", "Contestant", "compare"]
 
@@ -90,10 +95,11 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     """Run each algorithm with each seed on the same problem.
 
     Where something is measured and there is a store, the same call goes on where an earlier one was interrupted.
-    Where no objective has to be measured, the searches run in parallel processes of one thread each; how many there are
-    does not change what they find. Where something is measured they run one after the other and share the measurements:
-    a sub-network that two of them evaluate is measured once. At the end all their fronts are measured side by side, in
-    full: each search had another moment of the machine.
+    Where no objective has to be measured, the searches run in parallel processes of one thread each; how many there
+    are does not change what they find. Such a process makes the super-network by its name: those of one that is
+    none of the registered ones run in this process, one after the other. Where something is measured they run one
+    after the other and share the measurements: a sub-network that two of them evaluate is measured once. At the end
+    all their fronts are measured side by side, in full: each search had another moment of the machine.
 
     Args:
         net: the super-network.
@@ -141,7 +147,7 @@ def compare(  # noqa: PLR0913 - every choice of a comparison has its name here, 
     if not costs_nothing:
         with contextlib.nullcontext(store) if store is not None else _passing_store() as shared:
             found = _measured(net, jobs, options, shared, notify)
-    elif workers != 1:
+    elif workers != 1 and _made_by_name(net):
         found = Together(_in_parallel(net, jobs, workers, notify))
     else:
         found = Together(_one_by_one(net, jobs, None, notify))
@@ -223,6 +229,20 @@ def _in_parallel(
         done[name] = study
         notify(CompareProgress(len(done), len(jobs), name))
     return [done[job.name] for job in jobs]
+
+
+def _made_by_name(net: SuperNetwork) -> bool:
+    """Return whether another process makes this very super-network by its name, not none or another one."""
+    from hwnas import supernets
+
+    try:
+        made = supernets.get(net.name)
+    except HwnasError:
+        return False
+    if type(made) is not type(net) or made.space.choices != net.space.choices:
+        return False
+    X = net.space.sample(_SAMPLES, 0)
+    return all(np.array_equal(one(X), other(X)) for one, other in ((made.macs, net.macs), (made.params, net.params)))
 
 
 def _run(net: str, job: _Job) -> Study:

@@ -45,6 +45,21 @@ def test_parallel_processes_find_the_same(comparison):
     assert {event.last for event in events[1:]} >= {"random, seed 0", "nsga2, seed 2"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["none-of-the-registered", NET.name])
+def test_a_super_network_of_ones_own_is_searched_and_none_that_has_its_name(name):
+    class Own(type(NET)):
+        def macs(self, X):
+            return super().macs(X) + 10**9
+
+    own = Own.__new__(Own)
+    own.__dict__.update(NET.__dict__, name=name)
+    problem = {"algorithms": ["random"], "seeds": 2, **PROBLEM, "evals": 3}
+    found = compare(own, workers=2, **problem)
+    assert without_times(found.to_json()) == without_times(compare(own, workers=1, **problem).to_json())
+    assert min(one.objectives["macs"] for study in found.studies[Contestant("random")] for one in study.archive) > 1000
+
+
 def test_each_run_is_the_search_of_that_seed(comparison):
     alone = search(NET, algorithm="nsga2", seed=1, **PROBLEM)
     compared = comparison.studies[Contestant("nsga2")][1]
