@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.names import unprintable
 
 # Bytes of an experiment's name, to which a scale and an ending are added: file systems take 255.
 LONGEST = 200
@@ -59,7 +60,7 @@ def file_name(name: str) -> str:
 def _fault(name: str, longest: int) -> str | None:
     if not name.strip(". "):
         return "it is empty, or of dots alone"
-    if not name.isprintable():
+    if unprintable(name):
         return "there are characters in it that cannot be printed"
     size = len(name.encode())
     return f"it has {size} bytes, expected at most {longest}" if size > longest else None

@@ -15,6 +15,7 @@ from hwnas.harness import project_file
 from hwnas.harness.host import environment, variables
 from hwnas.harness.host.cpus import allowed_cpus
 from hwnas.supernets.errors import HwnasError, PlatformError, UnknownNameError, suggestion
+from hwnas.supernets.names import check_name
 from hwnas.supernets.spec import parse_int, parse_spec
 
 _COMMON = ("threads", "batch", "precision", "device")
@@ -84,6 +85,7 @@ def parse(text: str, names: Path | None = None) -> Platform:
     Raises:
         PlatformError: the string is not a platform that works here; says what was given and what is allowed.
     """
+    check_name("platform", text, PlatformError)
     known = named_platforms(names)
     spelled = known.get(text, text)
     name, options = parse_spec(spelled, f"platform {text!r}", PlatformError)
@@ -112,6 +114,8 @@ def named_platforms(names: Path | None = None) -> dict[str, str]:
     """
     path = project_file.FILE if names is None else names
     table = dict(_names(path, "", project_file.section(project_file.PLATFORMS, names, PlatformError)))
+    for name in table:
+        check_name(f"{path}: [platforms]", name, PlatformError)
     taken = sorted(set(table) & set(backends.names()))
     if taken:
         raise PlatformError(f"{path}: [platforms] {taken[0]!r} is the name of a backend; choose another")

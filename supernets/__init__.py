@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hwnas.supernets.names import check_name
 from hwnas.supernets.quoting import shortened
 from hwnas.supernets.registry import Registry
 from hwnas.supernets.spec import parse_spec
@@ -71,6 +72,7 @@ def get(spec: str) -> SuperNetwork:
     from hwnas.supernets.listed import PREFIX, Listed
     from hwnas.supernets.single_blocks import SUFFIX, SingleBlocks
 
+    check_name("super-network", spec)
     if spec.endswith(SUFFIX):
         return SingleBlocks(get(spec.removesuffix(SUFFIX)))
     if spec.startswith(PREFIX):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.supernets.contents import Content, content_digest
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.names import check_name
 from hwnas.supernets.own_code import explained, load, printing_aside
 from hwnas.supernets.plug_ins import FAILURES
 from hwnas.supernets.supernet import Stage
@@ -42,6 +43,7 @@ class FixedModel:
     @classmethod
     def of(cls, spec: str, name: str | None = None) -> FixedModel:
         """Return the model of a spec; raises ``UsageError`` if it has another form, or there is no such file."""
+        check_name("model", spec if name is None else name)
         file = spec if spec.endswith((ONNX, PROGRAM)) else spec.rpartition(":")[0]
         if not file or (file != spec and not file.endswith(".py")):
             raise UsageError(f"model {spec!r}: expected {FORMS}")

@@ -17,6 +17,7 @@ from hwnas.harness.host import environment
 from hwnas.harness.platform import Platform, default_settings, named_platforms, parse
 from hwnas.harness.validation import Count, Message
 from hwnas.supernets.errors import PlatformError, PlugInError
+from hwnas.supernets.names import check_name
 
 # The scheduler counts tokens of devices. Environments are resources too, which say who can do a job and never run out.
 _PLENTY = 1_000_000.0
@@ -147,6 +148,8 @@ def offer_here(
         fingerprint = environment.fingerprint({**facts, "backend": packages}, backend=packages)
         offered[backend] = OfferedBackend(fingerprint, packages, tuple(device for _, device in devices))
     default = host.node() or "worker"
+    if name is not None:
+        check_name("worker", name)
     return Offer(
         name=name or (default if unit is None else f"{default}-{unit}"),
         host=str(facts["host"]),
@@ -175,6 +178,7 @@ def _named(platforms: Iterable[str]) -> tuple[dict[str, str], set[tuple[str, str
             raise PlatformError(f"platform {given!r}: a table needs no worker; give it to the search itself")
         pairs.add((found.backend, found.settings.device))
         if name:
+            check_name("platform", name, PlatformError)
             names[name] = str(found)
     return names, pairs
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from hwnas.supernets.names import unprintable
+
 _FORM = re.compile(r"([\w.@-]+)(?:\[([^\s\[\]:]+)\])?:(min|max)", re.ASCII)
 
 
@@ -30,4 +32,6 @@ class Metric:
         if match is None:
             return None
         name, unit, direction = match.groups()
+        if unprintable(unit or ""):
+            return None
         return cls(name, unit or "", direction == "max")

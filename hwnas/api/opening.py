@@ -24,11 +24,13 @@ def network(net: SuperNetwork | str) -> SuperNetwork:
     """
     from hwnas import supernets
     from hwnas.supernets.errors import UsageError
+    from hwnas.supernets.names import check_name
 
     if isinstance(net, str):
         return supernets.get(net)
     if not hasattr(net, "space"):
         raise UsageError(f"net: expected a super-network or the name of one, got a {type(net).__name__}")
+    check_name("super-network", net.name)
     return net
 
 

@@ -9,6 +9,7 @@ from hwnas.search.study.plan import Plan
 from hwnas.search.study.same import check_same
 from hwnas.search.study.stored import StudyCheckpoint, checkpoint_of, record_of
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.names import check_name
 from hwnas.supernets.shown import counted
 from hwnas.supernets.supernet import SuperNetwork
 
@@ -43,12 +44,14 @@ class Place:
         net: the super-network.
 
     Raises:
-        UsageError: the study is there already, or is to be resumed and is not.
+        UsageError: the study is there already, or is to be resumed and is not, or cannot be called so.
     """
 
     def __init__(self, store: Store | None, name: str | None, resume: bool, evals: int, net: SuperNetwork) -> None:
         if evals < 1:
             raise UsageError(f"evals: expected at least 1 evaluation, got {evals}")
+        if name is not None and not resume:
+            check_name("study", name)
         if resume and (store is None or name is None):
             raise UsageError("resume: expected a store and the name of the study to go on with (--study NAME --resume)")
         self._store = store
