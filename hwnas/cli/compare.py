@@ -162,6 +162,8 @@ def _remarks(outcome: dict[str, Any], nothing: str, html: str | None) -> None:
     quality = outcome["quality"]
     if quality is not None and quality["predicted"]:
         remark(f"{quality['metric']} is a prediction ({quality['source']})")
+    for line in outcome.get("remarks", ()):
+        remark(line)
     for name in ("unstable", "beside_load"):
         if outcome.get(name):
             remark(outcome[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -153,12 +154,15 @@ def search(
         where = places[0] if places else None
         # Looked at before the search, which may take hours.
         models = _models(model, places) if model else None
-        announced: set[str] = set()
+
+        announced: list[str] = []
 
         def show(event: SearchProgress) -> None:
-            if event.origins and not announced and not quiet:
-                announced.add(event.study)
-                remark(f"the search starts from {', '.join(event.origins)}")
+            if not announced and not quiet:
+                starts = [f"the search starts from {', '.join(event.origins)}"] if event.origins else []
+                announced.extend([*starts, *event.remarks])
+                for line in announced:
+                    remark(line)
             done = f"study {event.study} has {event.done} of {event.total} evaluations in {opened.name}"
             context.obj.note_saved(done, "--study", event.study, "--resume")
             progress(event)
@@ -196,7 +200,7 @@ def search(
     with Delivery(f"the study is in the store: {_again(outcome['study'], store)}") as deliver:
         deliver.result(outcome, front_table(outcome), json=json, html=html, page=search_page)
         if json != STANDARD_OUTPUT and not quiet:
-            _summary(outcome)
+            _summary(outcome, announced)
             for one in outcome.get("models", ()):
                 remark(model_in_words(one))
             if timings:
@@ -267,7 +271,8 @@ def _times(time_s: dict[str, float]) -> str:
     return f"where the time went: {spelled}; {time_s['total']:.1f} s in all"
 
 
-def _summary(outcome: dict[str, Any]) -> None:
+def _summary(outcome: dict[str, Any], announced: Collection[str]) -> None:
+    """Sum up a search; what was announced at its beginning is not said again."""
     from hwnas.search.report.front_noise import front_noise
 
     time = outcome["time_s"]
@@ -278,4 +283,5 @@ def _summary(outcome: dict[str, Any]) -> None:
     remark(f"study {outcome['study']}: front of {size}{shown} from {evaluations}; {measured}")
     sure = front_noise(outcome)
     for line in (*([str(sure)] if sure.doubtful else []), *outcome.get("notes", ())):
-        remark(line)
+        if line not in announced:
+            remark(line)

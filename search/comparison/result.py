@@ -208,6 +208,7 @@ class Comparison:
             "reference": self._named(self.reference[None])[0],
             "best": {"value": self.best, "given": self.best_given},
             **({"measured_together": self.measured_together} if self.measured_together else {}),
+            **self._remarks(),
             "unstable": self._unstable(),
             **self._beside_load(),
             "algorithms": [self._contestant_json(one) for one in self.studies],
@@ -219,6 +220,12 @@ class Comparison:
                 for value in self.thresholds
             ],
         }
+
+    def _remarks(self) -> dict[str, list[str]]:
+        """Return what is to be said of the problem; it is the same of every search."""
+        every = [study.facts.get("remarks", []) for runs in self.studies.values() for study in runs]
+        said = [line for line in every[0] if all(line in other for other in every)]
+        return {"remarks": said} if said else {}
 
     def _unstable(self) -> str:
         """Say how many evaluations have not converged, and why; empty where all have."""

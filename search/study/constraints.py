@@ -10,7 +10,7 @@ import numpy as np
 
 from hwnas.search.objectives import Objective
 from hwnas.supernets.errors import UnknownNameError, UsageError
-from hwnas.supernets.space import FloatArray
+from hwnas.supernets.space import BoolArray, FloatArray
 from hwnas.supernets.values import fault
 
 _FORM = re.compile(
@@ -61,6 +61,24 @@ class Constraint:
 def name_of(text: str) -> str:
     """Return the name that a constraint is on; raises ``UsageError`` where it has not the form of one."""
     return _parts(text)[0]
+
+
+def given_without_unit(text: str) -> bool:
+    """Return whether a constraint's number has no unit; raises ``UsageError`` as ``name_of``."""
+    return not _parts(text)[3]
+
+
+def check_canonical(texts: Sequence[str]) -> None:
+    """Raise ``ValueError`` where a stored text is no constraint."""
+    for text in texts:
+        if _FORM.fullmatch(text) is None:
+            raise ValueError(f"expected a constraint, got {text!r}")
+
+
+def meets(text: str, values: FloatArray) -> BoolArray:
+    """Return which values, ``(n,)``, meet a constraint in its canonical spelling; what is not known does not."""
+    _, sign, number, _ = _parts(text)
+    return np.asarray(values >= float(number) if sign == ">=" else values <= float(number), dtype=bool)
 
 
 def parse(text: str, objectives: Sequence[Objective]) -> Constraint:

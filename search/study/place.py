@@ -106,7 +106,8 @@ class Place:
         store, facts = self._store, plan.facts()
         if self._record is not None:
             unknown = check_same(self._record, settings, (*plan.objectives, *plan.limited))
-            facts = {**self._record.settings["facts"], "remarks": [*unknown, *remarks]}
+            begun = self._record.settings["facts"]
+            facts = {**begun, "remarks": [*begun.get("remarks", []), *unknown, *remarks]}
         prefix = f"{settings['supernet'].partition(':')[0]}-{settings['algorithm']}"
         if store is None:
             return Placed(self._name or f"{prefix}-1", settings, facts, StudyCheckpoint())

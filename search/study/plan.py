@@ -18,8 +18,9 @@ from hwnas.search.objectives import DEFAULT, Directions, Objective, Repeatable, 
 from hwnas.search.objectives.latency import MeasuredLatency
 from hwnas.search.objectives.quality import QualityObjective
 from hwnas.search.objectives.sources import Used
+from hwnas.search.study import limits
 from hwnas.search.study.archive import Archive
-from hwnas.search.study.constraints import Constraint, name_of, parse, total_violation
+from hwnas.search.study.constraints import Constraint, name_of, total_violation
 from hwnas.search.study.drift import Drift
 from hwnas.search.study.own import own_objective
 from hwnas.search.study.request import Request
@@ -85,7 +86,7 @@ class Plan:
         self.objectives = self._made(request.objectives or DEFAULT)
         self.limited = self._limited()
         everything = (*self.objectives, *self.limited)
-        self.constraints = tuple(parse(text, everything) for text in request.constraints)
+        self.constraints = limits.read(request.constraints, everything)
         self.directions = Directions([one.maximise for one in self.objectives])
         begun = request.transfer_known, request.transfer_until
         self.transfer = TransferFrom(request.transfer_from, *begun, sources, self.objectives)
@@ -246,7 +247,15 @@ class Plan:
         """Return what else is to be known about the values, as JSON values."""
         shown = self.directions.shown(self.reference.point)
         reference = {one.name: json_number(value) for one, value in zip(self.objectives, shown, strict=True)}
-        return {"reference": reference, "quality": self._quality(), "environment": self._environment()}
+        limited = self._facts_of_limits()
+        return {"reference": reference, "quality": self._quality(), "environment": self._environment(), **limited}
+
+    def _facts_of_limits(self) -> dict[str, list[str]]:
+        """Return what is to be said of the constraints, and which of them only evaluations are held against."""
+        everything = (*self.objectives, *self.limited)
+        said = limits.remarks(self.request.constraints, self.constraints, everything, self.space)
+        measured = limits.measured(self.constraints, everything)
+        return {**({"remarks": said} if said else {}), **({"measured_constraints": measured} if measured else {})}
 
     def _quality(self) -> dict[str, Any] | None:
         if not any(isinstance(one, QualityObjective) for one in (*self.objectives, *self.limited)):

@@ -14,7 +14,9 @@ from hwnas.harness.measurement.measurement import Measurement
 from hwnas.harness.measurement.protocol import THOROUGH
 from hwnas.search.objectives import Directions
 from hwnas.search.study.archive import Archive, Evaluation
+from hwnas.search.study.constraints import check_canonical
 from hwnas.search.study.final import FinalFront
+from hwnas.search.study.limits import met_by_all
 from hwnas.search.study.stopping import Reference
 from hwnas.search.words import troubled
 from hwnas.supernets.contents import of_records
@@ -49,7 +51,8 @@ class Study:
         name: in the store.
         settings: what decides which sub-networks it evaluates; see ``hwnas.search.study.plan.Plan.settings``.
         facts: what is to be known about its values: "quality", "environment", "reference"; "remarks" where there are
-            some on how it was resumed; "final" where its front was measured again, with what effort.
+            some on its constraints and how it was resumed; "measured_constraints"; "final" where its front
+            was measured again, with what effort.
         archive: its evaluations.
         time_s: seconds, "measure", "search" and "total"; "final" where the front was measured again; of this call, how
             much of measuring was "waiting", "starting" workers, "preparing" and "timing".
@@ -94,6 +97,9 @@ class Study:
         if _predicted(self.facts["quality"]):
             of_kind("note", self.facts["quality"]["note"], str)
         of_kind("environment", self.facts["environment"], Mapping)
+        for text in (*self.facts.get("remarks", []), *self.facts.get("measured_constraints", [])):
+            of_kind("remarks and constraints", text, str)
+        check_canonical(self.facts.get("measured_constraints", []))
         return self
 
     def concluded(self, final: FinalFront) -> Self:
@@ -198,6 +204,8 @@ class Study:
         # The source's own words say where its values are from, and how good they are.
         notes = [str(quality["note"])] if _predicted(quality) else []
         notes += self.facts.get("remarks", [])
+        units = {one.name: one.unit for one in self.objectives}
+        notes += met_by_all(self.facts.get("measured_constraints", []), units, self.archive)
         notes += self._states("failed", list(self.archive), "evaluations")
         # Of those that were measured briefly, many are unstable by the measure of those that are reported.
         reported = self.front if "final" in self.facts else list(self.archive)

@@ -55,6 +55,7 @@ class SearchProgress:
         elapsed_s: since this run began.
         measuring: what the measurer reports of the batch under way, else ``None``.
         origins: what the search starts from, in a few words each.
+        remarks: what is to be said of what was asked for, a sentence each.
     """
 
     study: str
@@ -65,6 +66,7 @@ class SearchProgress:
     elapsed_s: float
     measuring: Any = None
     origins: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 Report = Callable[[SearchProgress], None]
@@ -241,8 +243,10 @@ class _Run:
         hypervolume = archive.hypervolume(plan.reference.of(archive))
         elapsed_s = time.perf_counter() - self._start
         best, whence = _best(plan, archive), plan.transfer.described
-        event = SearchProgress(placed.name, len(archive), self._evals, hypervolume, best, elapsed_s, measuring, whence)
-        self._progress(event)
+        done, said = len(archive), tuple(placed.facts.get("remarks", ()))
+        self._progress(
+            SearchProgress(placed.name, done, self._evals, hypervolume, best, elapsed_s, measuring, whence, said)
+        )
 
 
 def _best(plan: Plan, archive: Archive) -> Evaluation | None:
