@@ -27,16 +27,19 @@ def plain(value: Any) -> Any:
     return value
 
 
-def as_int(name: str, value: object) -> int:
+def as_int(name: str, value: object, least: int | None = None) -> int:
     """Return a whole number, of numpy's too, as Python's own; raises ``UsageError`` if it is something else.
 
     Args:
         name: what it is, for messages.
         value: what was given.
+        least: the smallest that it may be; ``None``: it may be any.
     """
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int(value)
-    raise UsageError(f"{name}: expected a whole number, got {value!r}")
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise UsageError(f"{name}: expected a whole number, got {value!r}")
+    if least is not None and value < least:
+        raise UsageError(f"{name}: expected at least {least}, got {value}")
+    return int(value)
 
 
 def several(name: str, given: object, like: object) -> list[Any]:

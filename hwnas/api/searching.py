@@ -168,7 +168,9 @@ def side_by_side(models: Sequence[ModelLike], platform: Platform | str | None) -
 
 
 def options(weights: str | Path | None, subset: int | None, workers: int) -> QualityOptions:
-    """Return the options of a quality that runs sub-networks."""
+    """Return the options of a quality that runs sub-networks; raises ``UsageError`` where a number can be none."""
     from hwnas.harness.quality import QualityOptions
+    from hwnas.supernets.given import as_int
 
-    return QualityOptions(None if weights is None else str(weights), subset, workers)
+    examples = None if subset is None else as_int("subset", subset, 1)
+    return QualityOptions(None if weights is None else str(weights), examples, as_int("workers", workers, 0))

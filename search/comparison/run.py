@@ -173,7 +173,7 @@ def _contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     given = several("seeds", range(int(seeds)) if isinstance(seeds, Integral) else seeds, 0)
-    chosen = tuple(as_int("seeds", seed) for seed in given)
+    chosen = tuple(as_int("seeds", seed, 0) for seed in given)
     if not chosen or len(set(chosen)) < len(chosen):
         raise UsageError(f"seeds: expected at least one, none twice, got {seeds}")
     return chosen

@@ -17,6 +17,7 @@ from hwnas.search.study.plan import Plan
 from hwnas.search.study.result import Study
 from hwnas.search.study.stored import StudyCheckpoint
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.given import as_int
 
 if TYPE_CHECKING:
     from hwnas.harness.measurement.request import Given
@@ -44,7 +45,7 @@ def in_full(protocol: Given) -> Given:
 
 def final_size(plan: Plan, given: int | None) -> int:
     """Return how many sub-networks are measured again at the end, at most; 0 where nothing is measured at all."""
-    if given is not None and given < 0:
+    if given is not None and as_int("final_front", given) < 0:
         raise UsageError(f"final_front: expected 0 or more sub-networks, got {given}")
     if given is not None:
         return given if plan.drifts or plan.brief else 0

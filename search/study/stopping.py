@@ -11,6 +11,7 @@ from hwnas.search.hypervolume import hypervolume
 from hwnas.search.objectives import Directions, Objective, values_of
 from hwnas.search.study.archive import Archive
 from hwnas.supernets.errors import UsageError, suggestion
+from hwnas.supernets.given import as_int
 from hwnas.supernets.space import FloatArray, SearchSpace
 from hwnas.supernets.values import fault, is_time
 
@@ -87,7 +88,7 @@ def stop_rule(target: float | None, plateau: int | None, reference: Reference) -
         raise UsageError(f"target hypervolume: expected a positive number, got {target}")
     if target is not None and not reference.fixed:
         raise UsageError("a target hypervolume needs a reference point: an objective is measured and has no other one")
-    if plateau is not None and plateau < 1:
+    if plateau is not None and as_int("plateau", plateau) < 1:
         raise UsageError(f"plateau: expected at least 1 evaluation, got {plateau}")
 
     def stop(archive: Archive) -> str | None:

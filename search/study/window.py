@@ -23,9 +23,10 @@ def window_of(measured: Startable | None, wanted: int | None, begun: int | None)
         begun: what the study was begun with, where it is resumed.
 
     Raises:
-        UsageError: nothing is measured, so that nothing can be measured in parallel.
+        UsageError: it is no whole number from 1, another than the study was begun with, or more than one where nothing
+            is measured, so that nothing can be measured in parallel.
     """
-    wanted = None if wanted is None else as_int("parallel", wanted)
+    wanted = None if wanted is None else as_int("parallel", wanted, 1)
     if begun is not None and wanted not in {None, begun}:
         raise UsageError(f"parallel {wanted}: the study was begun with {begun} batches at a time, which it keeps")
     if wanted is not None and wanted > 1 and measured is None:

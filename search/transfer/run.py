@@ -119,7 +119,7 @@ def transfer(  # noqa: PLR0913 - every choice has its name here, and only here
         UsageError: fewer than two platforms, one twice, or a study that does not belong here, or whose files have
             changed since.
     """
-    evals, seed, samples = as_int("evals", evals), as_int("seed", seed), as_int("samples", samples)
+    evals, seed, samples = as_int("evals", evals), as_int("seed", seed, 0), as_int("samples", samples, 0)
     platforms, studies = several("platforms", platforms, "lut:table=note10"), several("studies", studies, "NAME")
     constraints = several("constraints", constraints, "latency<=20ms")
     brief = effort not in (None, THOROUGH)

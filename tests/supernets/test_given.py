@@ -29,6 +29,12 @@ def test_what_is_no_whole_number(value):
         as_int("seed", value)
 
 
+def test_a_whole_number_that_is_too_small():
+    assert as_int("evals", 1, 1) == 1
+    with pytest.raises(UsageError, match="evals: expected at least 1, got 0"):
+        as_int("evals", np.int64(0), 1)
+
+
 @pytest.mark.parametrize("given", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}.keys(), (one for one in "ab")])
 def test_several(given):
     assert several("names", given, "a") == ["a", "b"]
