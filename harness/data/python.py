@@ -17,6 +17,7 @@ import numpy as np
 from hwnas.harness.data.argument import parse_argument
 from hwnas.supernets.contents import Content
 from hwnas.supernets.errors import DataError, UsageError
+from hwnas.supernets.named_outputs import named
 from hwnas.supernets.own_batches import (
     NamesInputs,
     OwnBatches,
@@ -130,10 +131,11 @@ class OwnTask:
         return self.soft_loss(outputs, self._wanted[1])
 
     def _users_loss(self, outputs: Any, targets: torch.Tensor) -> Any:
+        given = named(outputs, self._net)
         try:
-            return self._given.loss(outputs, targets)
+            return self._given.loss(given, targets)
         except FAILURES as error:
-            several = f"; it is given a tuple of {len(outputs)} outputs" if isinstance(outputs, tuple) else ""
+            several = f"; it is given a tuple of {len(given)} outputs" if isinstance(given, tuple) else ""
             reason = explained(error, self._given.content.name)
             raise DataError(f"{self.name}: its loss failed: {reason}{several}") from error
 

@@ -20,6 +20,7 @@ from hwnas.harness.quality.metric import Metric
 from hwnas.harness.quality.quality import QualityOptions, Score
 from hwnas.supernets.contents import SHOWN, Content
 from hwnas.supernets.errors import QualityError, suggestion
+from hwnas.supernets.named_outputs import name_outputs
 from hwnas.supernets.own_code import check_takes, code_digest, explained
 from hwnas.supernets.plug_ins import FAILURES
 from hwnas.supernets.quoting import shortened
@@ -154,7 +155,7 @@ class _Scorer:
     file: str | None
 
     def __call__(self, config: Config) -> Score:
-        module = self.net.build(config, self.weights)
+        module = name_outputs(self.net.build(config, self.weights), self.net)
         try:
             given = self.quality(module, copy.deepcopy(config))
         except FAILURES as error:

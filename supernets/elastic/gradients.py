@@ -12,6 +12,7 @@ from hwnas.supernets.elastic.axes import Axis
 from hwnas.supernets.elastic.importance import per_leaf, ranked
 from hwnas.supernets.elastic.network import ElasticModel
 from hwnas.supernets.elastic.program import WEIGHT
+from hwnas.supernets.named_outputs import named
 from hwnas.supernets.space import FloatArray, IntArray
 
 Batches = Sequence[tuple[tuple[torch.Tensor, ...], torch.Tensor]]
@@ -34,7 +35,8 @@ def by_gradients(net: ElasticModel, batches: Batches, loss: Callable[[Any, Any],
     for inputs, targets in batches:
         for tensor in shared.parameters():
             tensor.grad = None
-        loss(torch.func.functional_call(module, shared.state(largest), inputs), targets).backward()  # type: ignore[no-untyped-call]
+        outputs = torch.func.functional_call(module, shared.state(largest), inputs)
+        loss(named(outputs, net), targets).backward()  # type: ignore[no-untyped-call]
         sums = {axis: np.zeros_like(score) for axis, score in scores.items()}
         for node in analysis.program.nodes:
             weight = shared.tensors[node.target] if node.op == WEIGHT else None

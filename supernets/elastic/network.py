@@ -23,6 +23,7 @@ from hwnas.supernets.elastic.presence import presences
 from hwnas.supernets.elastic.rebuild import Part, Rebuilder
 from hwnas.supernets.elastic.sets import ChannelSet, Wanted, channel_sets
 from hwnas.supernets.errors import UsageError
+from hwnas.supernets.named_outputs import Places
 from hwnas.supernets.shared import AnyConfig, SharedWeights, Tensors, WeightLayout, fitted
 from hwnas.supernets.space import Choice, IntArray, SearchSpace
 from hwnas.supernets.supernet import Stage
@@ -105,6 +106,19 @@ class ElasticModel(BlockCounts):
     def input_names(self) -> tuple[str, ...]:
         """The names of the model's inputs, in the order in which sub-networks take them."""
         return tuple(node.target for node in self.program.inputs)
+
+    @property
+    def output_names(self) -> Places:
+        """Where among the outputs are those that the model gives names; nothing where it gives none."""
+        node = self.program.nodes[-1]
+        names, numbers = node.kwargs.get("names", {}), range(len(node.args))
+        # A program may be anybody's.
+        places = names.items() if isinstance(names, Mapping) else ()
+        return {
+            name: place
+            for name, place in places
+            if all(type(one) is int and one in numbers for one in (place if isinstance(place, tuple) else (place,)))
+        }
 
     @property
     def one_batch(self) -> str:

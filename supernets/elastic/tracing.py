@@ -19,6 +19,7 @@ import torch
 from torch import fx, nn
 
 from hwnas.supernets.elastic.inlining import inline, operator_of
+from hwnas.supernets.elastic.naming import output_names
 from hwnas.supernets.elastic.program import CALL, GETITEM, INPUT, OUTPUT, WEIGHT, Node, Program, Ref, needed
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.own_code import place_of
@@ -253,7 +254,9 @@ class _Recorder:
         flat = [one for one in results if isinstance(one, fx.Node)]
         if not flat:
             raise UsageError(f"{self._what}: its outputs are no tensors")
-        self._nodes.append(Node("output", OUTPUT, "output", tuple(self._plain(one) for one in flat)))
+        names = output_names(self._exported, [isinstance(one, fx.Node) for one in results])
+        refs = tuple(self._plain(one) for one in flat)
+        self._nodes.append(Node("output", OUTPUT, "output", refs, {"names": names} if names else {}))
 
     def _refused(self, node: fx.Node, why: str) -> UsageError:
         """Return the error that says why a call cannot be recorded, with its line in the user's code."""

@@ -286,13 +286,15 @@ def test_a_loss_that_fails_is_said_with_its_line_and_what_it_is_given(file, tmp_
     file.write_text(
         "import torch\n\n"
         "def loss(outputs, targets):\n"
-        "    return torch.nn.functional.cross_entropy(outputs['logits'], targets)\n\n"
+        "    return torch.nn.functional.cross_entropy(outputs.logit, targets)\n\n"
         "def labelled():\n"
         "    return [(torch.rand(5, 8), torch.zeros(5, dtype=torch.int64))], loss\n"
     )
     net = hwnas.elastic(_Several(), torch.rand(1, 8))
     task = data.get(f"python:{file}:labelled", net)
-    said = r"its loss failed: TypeError: .*\(mine.py, line 4\); it is given a tuple of 2 outputs"
+    said = (
+        r"failed: AttributeError: .* no 'logit'; did you mean 'logits'.*\(mine.py, line 4\); it is given a tuple of 2 o"
+    )
     with pytest.raises(DataError, match=said) as error:
         train(net, task, task.defaults, tmp_path / "w.pth")
     assert "\n" not in str(error.value)
