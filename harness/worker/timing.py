@@ -79,7 +79,7 @@ def time_batch(  # noqa: PLR0913 - all but the first four are options by name
         anchors: how many of the first networks are anchors, which do not have to converge, unless there are no others.
         threads: compute threads of the platform; CPU time divided by them explains wall time.
         enter: called with a network's index before it runs.
-        tick: called about once a second, between visits.
+        tick: called about once a second, between visits, and at the end.
         report: called between rounds with the result so far and the networks that are due; see
             ``hwnas.harness.measurement.interim``.
     """
@@ -114,6 +114,7 @@ class _Loop:
                 self._guarded(index, self._warm_up)
             self._rounds()
         self.convergence = self._assess()
+        self._tick()  # the one before may be of the last round but some: nobody would see how it ended
         return self._result()
 
     def _result(self) -> BatchResult:
@@ -183,9 +184,13 @@ class _Loop:
         network.spent_ns += now - start
         network.last_ns = now - start
         if now - self.last_tick >= _TICK_NS:
-            self.listeners.tick(Tick(self.round, len(self.convergence.narrow), len(self.judged), self.convergence.tau))
+            self._tick()
             self.last_tick = self.clocks.wall()
             self.counters = self.clocks.host()
+
+    def _tick(self) -> None:
+        """Say how far the batch is."""
+        self.listeners.tick(Tick(self.round, len(self.convergence.narrow), len(self.judged), self.convergence.tau))
 
     def _warm_up(self, network: _Network) -> None:
         """Run until two blocks' minima agree: 5 runs and 50 ms at least, 1 s at most; other sessions a block each."""

@@ -23,8 +23,9 @@ _SNIPPETS = {
     "onnx": """import onnxruntime
 session = onnxruntime.InferenceSession("{file}")
 outputs = session.run(None, {{{feeds}}})""",
+    # Left alone, OpenVINO computes in BF16 on CPUs that have it.
     "openvino": """import openvino
-network = openvino.compile_model("{file}", "CPU")
+network = openvino.compile_model("{file}", "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})
 outputs = network({{{feeds}}})""",
     "torch": """import torch
 network = torch.export.load("{file}").module()

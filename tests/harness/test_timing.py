@@ -243,8 +243,8 @@ def test_signs_of_life_come_once_a_second_and_cost_the_networks_nothing():
     result = time_batch(
         [Wandering(machine, 1e-3) for _ in range(4)], NOISY, machine, np.random.default_rng(0), tick=tick
     )
-    moments = np.diff([moment for moment, _ in ticks])
-    assert len(ticks) >= 4
+    moments = np.diff([moment for moment, _ in ticks[:-1]])
+    assert len(ticks) >= 5
     assert moments.min() >= 1_500_000_000
     assert sum(timed.spent_s for timed in result.timed) <= 4.04 * NOISY.cap_s
     assert ticks[-1][1].total == 4

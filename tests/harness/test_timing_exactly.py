@@ -385,6 +385,14 @@ def test_signs_of_life_say_how_far_it_is():
     assert ticks[0].round == 0  # while warming up
 
 
+def test_the_last_sign_of_life_says_how_it_ended():
+    """However briefly it was measured: a bar would stay at "0 of 3 have converged"."""
+    clocks, ticks = Exact(), []
+    networks = [Scripted(clocks, 1_000_000) for _ in range(3)]
+    found = exactly(*networks, clocks=clocks, protocol=SHORT, tick=ticks.append)
+    assert (ticks[-1].round, ticks[-1].converged, ticks[-1].total) == (found.rounds, 3, 3)
+
+
 def test_what_the_host_took_while_it_was_listened_to_is_nobodys():
     clocks = Exact()
 

@@ -331,4 +331,5 @@ def test_the_readmes_code_is_python_whatever_inputs_are_called(form):
     lines = _stage(stage, form)
     code = "\n".join(lines[lines.index("```python") + 1 : lines.index("```", 3)])
     ast.parse(code)
+    assert form != "openvino" or '"CPU", {"INFERENCE_PRECISION_HINT": "f32"})' in code  # as what is written was checked
     assert "x, input1, input2, input3" in code or all(f"{json.dumps(name)}: " in code for name in names)
