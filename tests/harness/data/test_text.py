@@ -179,6 +179,18 @@ def test_every_window_lies_within_the_text(window, batch, length):
     assert all(torch.equal(tokens.diff(), torch.ones_like(tokens.diff())) for tokens in batches)
 
 
+def test_the_windows_of_an_epoch_begin_anywhere_and_use_every_token_in_time():
+    from hwnas.harness.data.text import TextTask
+    from hwnas.supernets.decoder.tokens import Bytes
+
+    # Four windows of ten tokens and what follows them, of 48 tokens: they may begin at 0 to 7.
+    task = TextTask("text:a", Text("a", (("a", b"x"),)), Bytes(), np.arange(48), window=10, batch=4)
+    epochs = [next(task.batches(np.random.default_rng(seed)))[0] for seed in range(60)]
+    assert {int(tokens.min()) for tokens in epochs} == set(range(8))
+    assert all(tokens[:, 0].sort().values.diff().tolist() == [10, 10, 10] for tokens in epochs)
+    assert max(int(tokens.max()) for tokens in epochs) == 47
+
+
 @pytest.mark.parametrize(
     ("options", "error", "named"),
     [
