@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,6 +224,20 @@ def rows(table):
         reasons=tuple(tuple("" if s == "ok" else "went wrong" for s in row) for row in status),
         fronts=fronts,
     )
+
+
+def test_a_platform_is_relied_on_where_half_of_what_did_not_fail_has_converged_on_a_calm_machine(rows):
+    def settled(*column, loaded=()):
+        status = [(one, one, "ok") for one in column]
+        given = replace(rows, keys=tuple("abcd"[: len(column)]), status=tuple(status))
+        if loaded:
+            given = replace(given, loaded=np.array([[one, False, False] for one in loaded]))
+        return given.settled
+
+    assert settled("ok", "unstable") == (True, True, True)
+    assert settled("ok", "unstable", "unstable") == (False, False, True)
+    assert settled("ok", "unstable", "failed") == (True, True, True)
+    assert settled("ok", "ok", "unstable", loaded=(True, False, False)) == (False, True, True)
 
 
 def test_json_has_the_contracts_fields_and_survives_strict_json(rows):
