@@ -25,12 +25,14 @@ _UNIT = re.compile(
 
 # Names of rates, of which more is better; they have no unit of time, even if it looks so ("images_per_s").
 _RATE = re.compile(
-    r"throughput|(?<![a-z])(fps|ips|qps|rps|tps|imgps)(?![a-z])|(?<![a-z])per[\s_]*(s|sec|second)s?[)\]]*$|/\s*s",
+    r"throughput|(?<![a-z])(fps|ips|qps|rps|tps|imgps)(?![a-z])|(?<![a-z])per[\s_]*(s|sec|second)s?[)\]]*$"
+    # But no time for each sample, step or sequence.
+    r"|/\s*s(ec(ond)?s?)?(?![a-z])",
     re.IGNORECASE,
 )
 # Of these, names that end with what the rate is of: samples per second.
 _PER_SECOND = re.compile(
-    r"((?<![a-z])(fps|ips|qps|rps|tps|imgps)|(?<![a-z])per[\s_]*(s|sec|second)s?|/\s*s(ec(ond)?)?)[)\]]*$",
+    r"((?<![a-z])(fps|ips|qps|rps|tps|imgps)|(?<![a-z])per[\s_]*(s|sec|second)s?|/\s*s(ec(ond)?s?)?)[)\]]*$",
     re.IGNORECASE,
 )
 

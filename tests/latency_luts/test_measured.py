@@ -349,11 +349,20 @@ def test_a_throughput_that_is_not_per_second_is_refused(tmp_path, column):
         table.seconds(table.metric(column))
 
 
+@pytest.mark.parametrize("column", ["time/sample_ms", "time/step (ms)", "t/sequence [ms]", "runtime/ sample_ms"])
+def test_a_time_for_each_sample_is_none_per_second(tmp_path, column):
+    file = tmp_path / "t.csv"
+    file.write_text(f'config,{column}\n"{{}}",5\n')
+    table = MeasuredTable.read(file)
+    assert table.seconds(table.metric(column)) == pytest.approx([5e-3])
+
+
 @pytest.mark.parametrize(
     "column",
     [
         "images_per_s", "samples per s", "img_per_sec", "throughput_per_s", "tokens/ s", "images per sec",
         "v100_64_imgps", "fps", "V100 FPS", "Throughput (img/s)", "throughput [images/sec]", "qps",
+        "imgs/seconds",
     ],
 )  # fmt: skip
 def test_samples_per_second_are_read_as_the_latency_of_a_batch(tmp_path, column):
