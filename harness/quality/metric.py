@@ -8,7 +8,7 @@ from typing import Self
 
 from hwnas.supernets.names import unprintable
 
-_FORM = re.compile(r"([\w.@-]+)(?:\[([^\s\[\]:]+)\])?:(min|max)", re.ASCII)
+_FORM = re.compile(r"([\w.@-]+)(?:\[([^\s\[\]:]+)\])?:(min|max)")
 
 
 @dataclass(frozen=True)

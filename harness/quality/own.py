@@ -127,7 +127,7 @@ def evaluated(
         maximise=quality.maximise,
         net=net,
         options=options,
-        data=f"what {quality.name} tests",
+        data=f"what the function {quality.name} tests",
         score=_Scorer(name, quality, net, options.weights, file),
         known_by=f"python ({quality.name} of digest {content.digest[:SHOWN] or 'unknown'}",
         examples={"python quality": content} if content.digest else {},

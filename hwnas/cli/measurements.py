@@ -140,7 +140,7 @@ def studies(json: JsonFile = None, store: StoreUrl = DEFAULT_STORE) -> None:
     if json != STANDARD_OUTPUT:
         table = TextTable(_STUDIES)
         for row in rows:
-            table.add(*(escape(str(value)) for value in row.values()))
+            table.add(*("" if value is None else escape(str(value)) for value in row.values()))
         results().print(table)
 
 

@@ -16,8 +16,7 @@ from hwnas.supernets.values import fault
 _FORM = re.compile(
     # Each part takes all that it can at once (++): otherwise the time grows as the square of a text's length.
     r"\s*+([\w.@:-]++)\s*+(<=|>=|<|>|=++)\s*+"
-    r"([+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?)\s*+(/?[^\W\d]++|%)?\s*+",
-    re.ASCII,
+    r"([+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)\s*+(/?[^\W\d]++|%)?\s*+"
 )
 
 # What may stand behind a number, by the unit of the objective: the factor that leads to that unit. "us" is spelled so.

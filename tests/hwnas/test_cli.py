@@ -135,6 +135,8 @@ def test_what_asks_for_no_latency_needs_no_platform(elsewhere, capsys):
     objectives = ["--objective", "macs", "--objective", "params"]
     assert run(["search", "ncf", *objectives, "--evals", "8", "--json", "found.json", "--html", "front.html"]) == 0
     assert json.loads((elsewhere / "found.json").read_text())["platform"] is None
+    assert run(["studies"]) == 0
+    assert "None" not in capsys.readouterr().out
     known = ["--algorithm", "random", "--transfer-from", "known"]
     assert run(["search", "ncf", *objectives, "--evals", "8", *known]) == 2
     assert "no study of ncf with 8 evaluations of an objective of this search" in " ".join(

@@ -17,6 +17,7 @@ OBJECTIVES = (
     SimpleNamespace(name="top1", unit="%", maximise=True),
     SimpleNamespace(name="macs", unit="M", maximise=False),
     SimpleNamespace(name="bleu", unit="", maximise=True),
+    SimpleNamespace(name="größe", unit="µm", maximise=False),
 )
 
 
@@ -33,6 +34,7 @@ OBJECTIVES = (
         ("macs<=.3G", 300, "macs<=300M"),
         ("macs<=300000K", 300, "macs<=300M"),
         ("bleu>=27.5", 27.5, "bleu>=27.5"),
+        ("größe<=3µm", 3, "größe<=3µm"),
     ],
 )
 def test_units(text, limit, spelled):

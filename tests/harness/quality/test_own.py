@@ -111,7 +111,16 @@ def test_a_metric_is_declared_in_the_file_or_in_the_spec(write, spelled, head, e
     assert source.evaluate(X).tolist() == [70, 70, 70]
 
 
-@pytest.mark.parametrize("metric", ["", "a b", "a[b]", "é", "a,b", "a:min"])
+def test_a_metric_may_be_called_whatever_a_function_may():
+    def measure(module, config):
+        return 1.0
+
+    measure.__name__ = measure.__qualname__ = "größe"
+    assert quality.get(measure, NET).metric == "größe"
+    assert Metric.parse("größe[µm]:min") == Metric("größe", "µm", maximise=False)
+
+
+@pytest.mark.parametrize("metric", ["", "a b", "a[b]", "a,b", "a:min"])
 def test_a_metric_that_could_not_be_spelled_is_refused(metric):
     with pytest.raises(QualityError, match="expected a name of letters"):
         OwnQuality(size, metric)
