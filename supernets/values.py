@@ -48,7 +48,7 @@ def fault(value: object, *, time: bool = False) -> str | None:
             plain = math.inf
         if math.isfinite(plain) and abs(plain) <= LARGEST and (plain > 0 or not time):
             return None
-    return f"{_wanted(time)}, got {_shown(value)}"
+    return f"{_wanted(value, time)}, got {_shown(value)}"
 
 
 def number(value: object, *, time: bool = False) -> float:
@@ -178,11 +178,14 @@ def _elements(given: Any) -> npt.NDArray[Any] | Sequence[Any] | None:
 def _reason(value: Any, source: str, missing: str, time: bool) -> str:
     if isinstance(value, (float, np.floating)) and math.isnan(value):
         return missing
-    return "" if fault(value, time=time) is None else f"{source} gave {_shown(value)}: {_wanted(time)}"
+    return "" if fault(value, time=time) is None else f"{source} gave {_shown(value)}: {_wanted(value, time)}"
 
 
-def _wanted(time: bool) -> str:
-    return f"expected a finite number{' above 0' if time else ''}"
+def _wanted(value: object, time: bool) -> str:
+    plain = value.item() if isinstance(value, np.generic) else value
+    large = isinstance(plain, numbers.Real) and LARGEST < abs(plain) < math.inf
+    limits = [*(["above 0"] if time else []), *([f"up to {LARGEST:g}"] if large else [])]
+    return " ".join(["expected a finite number", " and ".join(limits)]).rstrip()
 
 
 def _shown(value: object) -> str:
