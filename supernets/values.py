@@ -183,7 +183,7 @@ def _reason(value: Any, source: str, missing: str, time: bool) -> str:
 
 def _wanted(value: object, time: bool) -> str:
     plain = value.item() if isinstance(value, np.generic) else value
-    large = isinstance(plain, numbers.Real) and LARGEST < abs(plain) < math.inf
+    large = isinstance(plain, (int, float)) and LARGEST < abs(plain) < math.inf
     limits = [*(["above 0"] if time else []), *([f"up to {LARGEST:g}"] if large else [])]
     return " ".join(["expected a finite number", " and ".join(limits)]).rstrip()
 
