@@ -63,5 +63,7 @@ def in_words(event: Any) -> str:
         return begun if inner is None else f"{begun}: {in_words(inner)}"
     if hasattr(event, "hypervolume"):  # of a search
         done = f"{event.study}: {event.done} of {event.total} evaluations, hypervolume {event.hypervolume:.4g}"
+        if event.failing:
+            done = f"{event.study}: {event.failing}"
         return done if event.measuring is None else f"{done}; {in_words(event.measuring)}"
     return str(getattr(event, "message", event))

@@ -73,10 +73,12 @@ def searching(quiet: bool) -> Iterator[Callable[[Searching], None]]:
     """Show evaluations, hypervolume and the best under the constraints, one line per study."""
     with _bars(quiet) as bars:
         lines: dict[str, TaskID] = {}
+        failing = _Failing(bars)
 
         def show(event: Searching) -> None:
             _warn(bars, event.measuring)
             bars.start()
+            failing.tell(event)
             if event.study not in lines:
                 lines[event.study] = bars.add_task(plain(event.study), total=event.total, note="")
             bars.update(lines[event.study], completed=event.done, note=plain(_note(event)), refresh=True)
@@ -89,6 +91,7 @@ def transferring(quiet: bool) -> Iterator[Callable[[Transferring], None]]:
     """Show each search, and the measuring of the fronts on each platform, as a line of its own."""
     with _bars(quiet) as bars:
         lines: dict[int, TaskID] = {}
+        failing = _Failing(bars)
 
         def show(event: Transferring) -> None:
             bars.start()
@@ -99,6 +102,8 @@ def transferring(quiet: bool) -> Iterator[Callable[[Transferring], None]]:
             if inner is None:
                 return
             _warn(bars, inner.measuring if event.phase == "search" else inner)
+            if event.phase == "search":
+                failing.tell(inner)
             note = _note(inner) if event.phase == "search" else inner.message
             bars.update(lines[event.step], completed=inner.done, total=inner.total, note=plain(note), refresh=True)
 
@@ -109,7 +114,7 @@ def transferring(quiet: bool) -> Iterator[Callable[[Transferring], None]]:
 def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
     """Show finished searches, and what the one under way is at."""
     with _bars(quiet) as bars:
-        line = bars.add_task("searches", total=None, note="")
+        line, failing = bars.add_task("searches", total=None, note=""), _Failing(bars)
 
         def show(event: Comparing) -> None:
             _warn(bars, event.measuring or (event.searching and event.searching.measuring))
@@ -118,6 +123,7 @@ def comparing(quiet: bool) -> Iterator[Callable[[Comparing], None]]:
             if event.measuring is not None:
                 note = f"all fronts together; {event.measuring.message}"
             if event.searching is not None:
+                failing.tell(event.searching)
                 note = f"{event.searching.done} of {event.searching.total}; {_note(event.searching)}"
             bars.update(line, completed=event.done, total=event.total, note=plain(note), refresh=True)
 
@@ -187,6 +193,20 @@ def _warn(bars: Progress, event: Measuring | QualityProgress | None) -> None:
     # An evaluation of accuracy has no phases.
     if event is not None and getattr(event, "phase", "") == "busy" and not bars.disable:
         bars.console.print(f"[dim]{plain(event.message)}[/]", soft_wrap=True)
+
+
+class _Failing:
+    """Prints once of each study that all of its evaluations have failed so far: whoever sees it may stop and mend."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._told: set[str] = set()
+
+    def tell(self, event: Searching) -> None:
+        """Print the line where there is a new one."""
+        if event.failing and event.study not in self._told and not self._bars.disable:
+            self._told.add(event.study)
+            self._bars.console.print(plain(event.failing), soft_wrap=True)
 
 
 def _note(event: Searching) -> str:

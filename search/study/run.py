@@ -28,6 +28,7 @@ from hwnas.search.study.stopping import Stop, stop_rule
 from hwnas.search.study.stored import StudyCheckpoint, load
 from hwnas.search.study.warm_start import WarmStart
 from hwnas.search.study.window import startable, window_of
+from hwnas.search.words import troubled
 from hwnas.supernets.errors import UsageError
 from hwnas.supernets.given import as_int
 from hwnas.supernets.supernet import SuperNetwork
@@ -56,6 +57,7 @@ class SearchProgress:
         measuring: what the measurer reports of the batch under way, else ``None``.
         origins: what the search starts from, in a few words each.
         remarks: what is to be said of what was asked for, a sentence each.
+        failing: that all evaluations so far have failed, and why, in a line; "" where one has not, or there are few.
     """
 
     study: str
@@ -67,7 +69,11 @@ class SearchProgress:
     measuring: Any = None
     origins: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    failing: str = ""
 
+
+# One or two networks may fail, and the others not.
+_FEW = 4
 
 Report = Callable[[SearchProgress], None]
 
@@ -243,10 +249,20 @@ class _Run:
         hypervolume = archive.hypervolume(plan.reference.of(archive))
         elapsed_s = time.perf_counter() - self._start
         best, whence = _best(plan, archive), plan.transfer.described
-        done, said = len(archive), tuple(placed.facts.get("remarks", ()))
+        done, said, failing = len(archive), tuple(placed.facts.get("remarks", ())), _failing(archive)
         self._progress(
-            SearchProgress(placed.name, done, self._evals, hypervolume, best, elapsed_s, measuring, whence, said)
+            SearchProgress(
+                placed.name, done, self._evals, hypervolume, best, elapsed_s, measuring, whence, said, failing
+            )
         )
+
+
+def _failing(archive: Archive) -> str:
+    """Say that all evaluations have failed, and why; "" where one has not, or there are too few to tell."""
+    reasons = [one.reason for one in archive if one.status == "failed"]
+    if len(reasons) < max(_FEW, len(archive)):
+        return ""
+    return f"so far {troubled('failed', reasons, len(archive), 'evaluations')}"
 
 
 def _best(plan: Plan, archive: Archive) -> Evaluation | None:
