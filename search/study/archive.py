@@ -276,14 +276,14 @@ class Archive:
         front, and never falls.
         """
         result = np.zeros(len(self))
-        front: list[int] = []
         counted = set(self._counted(range(len(self))))
-        for index in range(len(self)):
-            better = self._best([*front, index]) if index in counted else front
-            grown = better != front
-            front = better
-            before = result[index - 1] if index else 0.0
-            result[index] = hypervolume(self._row_array(front), reference) if grown else before
+        front, volume = np.zeros((0, len(self.names))), 0.0
+        # Most evaluations are behind the front: a comparison with it tells, many times as fast as a front made anew.
+        for index, row in enumerate(self._rows):
+            if index in counted and not (front <= row).all(axis=1).any():
+                front = np.vstack([front[(front < row).any(axis=1)], row])
+                volume = hypervolume(front, reference)
+            result[index] = volume
         return result
 
     def _row_array(self, indices: Sequence[int]) -> FloatArray:
