@@ -41,6 +41,29 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     return float(moocore.hypervolume(inside, ref=corner))
 
 
+def hypervolumes(points: FloatArray, counts: npt.ArrayLike, reference: npt.ArrayLike) -> FloatArray:
+    """Return the hypervolume of what came first, after each point: ``(n,)``, which never falls.
+
+    Args:
+        points: ``(n, m)``, minimised, in the order in which they came.
+        counts: which of them count, ``(n,)``; of the others nothing is looked at.
+        reference: ``(m,)``, as for ``hypervolume``.
+
+    Example:
+        >>> hypervolumes(np.array([[2.0, 2.0], [3.0, 3.0], [1.0, 2.5]]), [True, True, True], [4.0, 4.0]).tolist()
+        [4.0, 4.0, 5.5]
+    """
+    result = np.zeros(len(points))
+    front, volume = points[:0], 0.0
+    # Most points are behind the front: a comparison with it tells, many times as fast as a front made anew.
+    for index, (point, counted) in enumerate(zip(points, np.asarray(counts, dtype=bool), strict=True)):
+        if counted and not (front <= point).all(axis=1).any():
+            front = np.vstack([front[(front < point).any(axis=1)], point])
+            volume = hypervolume(front, reference)
+        result[index] = volume
+    return result
+
+
 def non_dominated(points: npt.ArrayLike) -> BoolArray:
     """Return which of ``points`` (n, m) no other dominates, ``(n,)``; equal points do not dominate each other.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwnas.search.hypervolume import hypervolume, non_dominated
+from hwnas.search.hypervolume import hypervolumes
 from hwnas.search.objectives import Directions
 from hwnas.search.report.figures import Cell
 from hwnas.search.words import objective_title
@@ -61,17 +61,8 @@ class StudyView:
         reference = self.directions.minimised(np.array([known(stored[name]) for name in self.names]))
         if np.isnan(reference).any():
             return []
-        minimised = self.directions.minimised(self.values)
-        front, found = np.empty((0, len(self.names))), [0.0]
-        for row, counts in zip(minimised, self.counted, strict=True):
-            joint = np.vstack([front, row])
-            efficient = non_dominated(joint) if counts else np.zeros(len(joint), dtype=bool)
-            if efficient[-1]:
-                front = joint[efficient]
-                found.append(hypervolume(front, reference))
-            else:
-                found.append(found[-1])
-        return found[1:]
+        curve: list[float] = hypervolumes(self.directions.minimised(self.values), self.counted, reference).tolist()
+        return curve
 
     def _order(self, index: int) -> tuple[float, int]:
         first = known(self.evaluations[index]["objectives"].get(self.names[0]))

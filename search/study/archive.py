@@ -10,7 +10,7 @@ import numpy as np
 
 from hwnas.harness.measurement.protocol import EFFORTS
 from hwnas.harness.measurement.record import LOAD, check_load
-from hwnas.search.hypervolume import hypervolume, non_dominated
+from hwnas.search.hypervolume import hypervolume, hypervolumes, non_dominated
 from hwnas.search.objectives import STATES, Directions
 from hwnas.supernets.shown import short_key
 from hwnas.supernets.space import Config, FloatArray
@@ -275,16 +275,9 @@ class Archive:
         Where some were measured again in full, it is that of those which had been found by then: it ends at that of the
         front, and never falls.
         """
-        result = np.zeros(len(self))
-        counted = set(self._counted(range(len(self))))
-        front, volume = np.zeros((0, len(self.names))), 0.0
-        # Most evaluations are behind the front: a comparison with it tells, many times as fast as a front made anew.
-        for index, row in enumerate(self._rows):
-            if index in counted and not (front <= row).all(axis=1).any():
-                front = np.vstack([front[(front < row).any(axis=1)], row])
-                volume = hypervolume(front, reference)
-            result[index] = volume
-        return result
+        counts = np.zeros(len(self), dtype=bool)
+        counts[self._counted(range(len(self)))] = True
+        return hypervolumes(self.F, counts, reference)
 
     def _row_array(self, indices: Sequence[int]) -> FloatArray:
         return np.array([self._rows[index] for index in indices]).reshape(len(indices), len(self.names))

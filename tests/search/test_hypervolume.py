@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from hwnas.search.hypervolume import free_boxes, front_ranks, hypervolume, improvements, non_dominated, shares_on_front
+from hwnas.search.hypervolume import (
+    free_boxes,
+    front_ranks,
+    hypervolume,
+    hypervolumes,
+    improvements,
+    non_dominated,
+    shares_on_front,
+)
 from hwnas.supernets.values import LARGEST
 
 SIDE = 6
@@ -53,6 +61,16 @@ def test_the_order_of_points_changes_no_digit(m, rng):
 def test_failed_and_outside_points_dominate_nothing():
     assert hypervolume([[np.nan, 0.0], [5.0, 0.0], [3.0, 1.0]], [3.0, 3.0]) == 0.0
     assert hypervolume(np.zeros((0, 2)), [1.0, 1.0]) == 0.0
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_after_each_point_it_is_that_of_those_before_which_count(m, data):
+    points, corner = data.draw(grid_points(m)), np.full(m, SIDE)
+    counts = np.array(data.draw(st.lists(st.booleans(), min_size=len(points), max_size=len(points))), dtype=bool)
+    expected = [hypervolume(points[: n + 1][counts[: n + 1]], corner) for n in range(len(points))]
+    assert hypervolumes(points, counts, corner).tolist() == expected
 
 
 def test_wrong_shapes_are_named():
