@@ -30,9 +30,10 @@ def stage(block: Block, batch: int) -> Stage:
         batch: samples per inference.
     """
     shape = (batch, *block.input) if block.kind == "parameter" else _shape(block, batch)
-    if block.kind == "einsum" and (inner := _inner(block)) != shape[-1]:
+    rows, inner = math.prod(block.output[:-1]), _inner(block)
+    if block.kind == "einsum" and (inner, rows) != (shape[-1], math.prod(block.input[:-1])):
         # It sums over several dimensions, or one that is not the last: a product of matrices with as many of them.
-        shape = (batch * math.prod(block.output[:-1]), inner)
+        shape = (batch * rows, inner)
     inputs: tuple[torch.Tensor, ...] = (random_input(*shape),)
     if block.kind == "attention":
         tokens = block.option("tokens")

@@ -40,6 +40,7 @@ def test_blocks_run_alone(name):
     [
         (Block("einsum", (1, 4, 6, 16), (1, 4, 6, 6), macs=4 * 6 * 6 * 16), (2, 4, 6, 6)),  # bhqd,bhkd->bhqk
         (Block("einsum", (1, 6, 4, 16), (1, 6, 32), macs=6 * 4 * 16 * 32), (12, 32)),  # bthk,hkd->btd
+        (Block("einsum", (1, 8, 8, 8), (1, 16, 8, 8), macs=16 * 64 * 8), (256, 8)),  # bchw,oc->bohw
     ],
 )
 def test_an_einstein_sum_is_a_product_over_as_many_numbers(block, output):
