@@ -7,6 +7,9 @@ the content of its file.
 from __future__ import annotations
 
 import inspect
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,16 +132,36 @@ class FixedModel:
 
 def _counted(model: FixedModel) -> tuple[int, int]:
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     stage = model.stage(_own_batch(model))
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter, printing_aside():
+        with torch.no_grad(), _spelled_out() as counter, printing_aside():
             stage.module(*stage.inputs)
     except FAILURES as error:
         raise UsageError(f"model {model.spec!r}: does not run on its example inputs: {explained(error)}") from error
     params = sum(one.numel() for one in stage.module.parameters())
     return counter.get_total_flops() // 2 // stage.inputs[0].shape[0], params
+
+
+@contextmanager
+def _spelled_out() -> Iterator[Any]:
+    """Yield torch's counter of operations, while what it has no count of runs as the products that it consists of."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def recurrent(x: Any, w_ih: Any, w_hh: Any, *_: Any, **__: Any) -> int:
+        return int(2 * math.prod(x[:2]) * (math.prod(w_ih) + math.prod(w_hh)))
+
+    # An LSTM is oneDNN's, attention one operator of the CPU's, and an encoder's layer one too.
+    layer: Any = torch.ops.aten.mkldnn_rnn_layer
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping={layer: recurrent}) as counter:
+            yield counter
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _own_batch(model: FixedModel) -> int:

@@ -14,6 +14,7 @@ import torch
 from hwnas.supernets.errors import UsageError
 
 # Operators that multiply and accumulate, with the place of their weights.
+_RECURRENT = ("LSTM", "GRU", "RNN")
 _PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
@@ -67,7 +68,7 @@ class OnnxFile(torch.nn.Module):
 
 
 def counts(file: Path) -> tuple[int, int]:
-    """Return the multiply-accumulates at batch 1, of convolutions and matrix products, and the parameters.
+    """Return the multiply-accumulates at batch 1, of convolutions, products and recurrent layers, and the parameters.
 
     Raises:
         UsageError: it is no ONNX file.
@@ -83,7 +84,7 @@ def counts(file: Path) -> tuple[int, int]:
         # protobuf's and onnx's errors share no base class below Exception.
         raise UsageError(f"model {str(file)!r}: is not an ONNX file: {' '.join(str(error).split())}") from error
     shapes = initial | {one.name: _shape(one) for one in (*graph.input, *graph.value_info, *graph.output)}
-    total = sum(_macs(node, shapes) for node in graph.node if node.op_type in _PRODUCTS)
+    total = sum(_macs(node, shapes) for node in graph.node if node.op_type in (*_PRODUCTS, *_RECURRENT))
     return total // batch, sum(math.prod(dims) for dims in initial.values())
 
 
@@ -128,6 +129,9 @@ def _macs(node: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     left, right, out = (shapes.get(name, ()) for name in (node.input[0], node.input[1], node.output[0]))
     if not left or not right:
         return 0
+    if node.op_type in _RECURRENT:  # each step multiplies with both kinds of weights, (directions, ...)
+        again = shapes.get(node.input[2], ())
+        return math.prod(left[:2]) * (math.prod(right) + math.prod(again)) if again else 0
     if node.op_type == "Conv":  # weights (out, in / groups, ...)
         return math.prod(out) * math.prod(right[1:])
     if node.op_type == "ConvTranspose":  # weights (in, out / groups, ...)

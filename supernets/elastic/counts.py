@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hwnas.supernets.blocks import Block, Slot
+from hwnas.supernets.elastic import recurrent
 from hwnas.supernets.elastic.analysis import Analysis
 from hwnas.supernets.elastic.axes import Axis
 from hwnas.supernets.elastic.presence import Presence
@@ -171,6 +172,8 @@ class Counter:
             yield from self._einsum(node)
         elif node.operator == "scaled_dot_product_attention":
             yield self._attention(node)
+        elif node.operator in recurrent.OPERATORS:
+            yield self._recurrent(node)
         elif node.operator in _NORMS:
             yield from self._norm(node)
         for weight in weights:
@@ -267,6 +270,20 @@ class Counter:
             return Block("attention", _shaped(query, sizes), _shaped(y, sizes), tokens, macs)
 
         return self._slot(node, "", (*query, key[-2]), block)
+
+    def _recurrent(self, node: Node) -> Slot:
+        """Return the slot of recurrent layers: each step of each sample is multiplied with every matrix of weights."""
+        x, y = (self._analysis.of(name) for name in recurrent.ends(node, self._analysis.program))
+        matrices = [self._analysis.of(one.name) for one in recurrent.weights(node)]
+        matrices = [matrix for matrix in matrices if len(matrix) == 2]
+
+        def block(sizes: Sizes) -> Block:
+            shape, held = _shaped(x, sizes), [_shaped(matrix, sizes) for matrix in matrices]
+            options = (("weights", len(held)), ("steps", math.prod(shape[:-1])))
+            macs = math.prod(shape[:-1]) * sum(map(math.prod, held))
+            return Block(node.operator, shape, _shaped(y, sizes), options, macs)
+
+        return self._slot(node, "", (*x, *y, *itertools.chain.from_iterable(matrices)), block)
 
     def _parameters(self, node: Node, weight: Node) -> Iterator[Slot]:
         """Yield slots for the parameters of a weight that no product counts, such as a norm's."""
