@@ -85,7 +85,8 @@ def parse(text: str, names: Path | None = None) -> Platform:
     Raises:
         PlatformError: the string is not a platform that works here; says what was given and what is allowed.
     """
-    check_name("platform", text, PlatformError)
+    if text:  # an empty one is no backend, which is said below
+        check_name("platform", text, PlatformError)
     known = named_platforms(names)
     spelled = known.get(text, text)
     name, options = parse_spec(spelled, f"platform {text!r}", PlatformError)

@@ -72,7 +72,8 @@ def get(spec: str) -> SuperNetwork:
     from hwnas.supernets.listed import PREFIX, Listed
     from hwnas.supernets.single_blocks import SUFFIX, SingleBlocks
 
-    check_name("super-network", spec)
+    if spec:  # an empty one is none that is known, which is said below
+        check_name("super-network", spec)
     if spec.endswith(SUFFIX):
         return SingleBlocks(get(spec.removesuffix(SUFFIX)))
     if spec.startswith(PREFIX):
