@@ -66,13 +66,13 @@ def test_what_was_trained_beats_popularity(here):
 
 
 def test_it_is_searched(here):
-    arguments = ["search", NAME, "-p", PLATFORMS[0], *QUALITY, "--evals", "12", "--json", "search.json", *here]
-    assert run([*arguments, "--study", "mine"]) == 0
+    arguments = ["search", NAME, "-p", PLATFORMS[0], *QUALITY, "--json", "search.json", "--study", "mine", *here]
+    assert run([*arguments, "--evals", "12"]) == 0
     found = written("search.json")
     assert [one["name"] for one in found["objectives"]] == ["latency", "hr10"]
     assert len(found["evaluations"]) == 12
     assert all(one["status"] == "ok" for one in found["evaluations"])
-    assert run([*arguments, "--study", "mine", "--evals", "14", "--resume"]) == 0
+    assert run([*arguments, "--evals", "14", "--resume"]) == 0
     again = written("search.json")
     assert [one["key"] for one in again["evaluations"][:12]] == [one["key"] for one in found["evaluations"]]
 

@@ -26,8 +26,9 @@ STEPS = 25
 
 
 def training(data, out, *more, batch=8):
-    settings = ["--lr", "0.2", "--warmup", "10", "--samples", "1", "--distillation", "0", "--quiet"]
-    return ["train", SUPERNET, "--data", f"images:{data},batch={batch}", "-o", str(out), *settings, *more]
+    settings = {"--lr": "0.2", "--warmup": "10", "--samples": "1", "--distillation": "0"}
+    own = [word for option, value in settings.items() if option not in more for word in (option, value)]
+    return ["train", SUPERNET, "--data", f"images:{data},batch={batch}", "-o", str(out), *own, "--quiet", *more]
 
 
 @pytest.fixture(autouse=True)
