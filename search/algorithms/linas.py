@@ -208,7 +208,7 @@ class DefaultLinas:
             return self._surrogate.lower_bound(X, kappa)
 
         budget, offspring = int(self._settings["inner_evals"]), _OFFSPRING * int(self._settings["population"])
-        start, variation = self._start(), self._variation
+        start, variation = self._start(violation), self._variation
         X, bounds = evolve(self._space, lower_bound, start, budget, self._rng, variation, offspring, violation)
         new = unseen_rows(X, self._observations.seen)
         X, bounds = X[new], bounds[new]
@@ -216,11 +216,11 @@ class DefaultLinas:
         self._elite = X[order[: int(self._settings["population"]) // 2]]
         return X[order], bounds[order]
 
-    def _start(self) -> IntArray:
+    def _start(self, violation: LimitsBroken) -> IntArray:
         """Return the inner search's first population: the front, the last search's best, and mutants of both."""
         size = int(self._settings["population"])
         X, F = self._evaluated()
-        best = X[best_first(F, self._violation()(X, F))[: max(1, size // 2)]]
+        best = X[best_first(F, violation(X, F))[: max(1, size // 2)]]
         parents = np.concatenate([best, self._elite])[:size]
         mutants = parents[self._rng.integers(0, len(parents), size=size - len(parents))]
         return np.concatenate([parents, self._space.canonical(reset(self._space, mutants, self._rng))])

@@ -259,10 +259,10 @@ class _Run:
 
 def _failing(archive: Archive) -> str:
     """Say that all evaluations have failed, and why; "" where one has not, or there are too few to tell."""
-    reasons = [one.reason for one in archive if one.status == "failed"]
-    if len(reasons) < max(_FEW, len(archive)):
+    # Asked at every step: it ends at the first that has not failed.
+    if len(archive) < _FEW or any(one.status != "failed" for one in archive):
         return ""
-    return f"so far {troubled('failed', reasons, len(archive), 'evaluations')}"
+    return f"so far {troubled('failed', [one.reason for one in archive], len(archive), 'evaluations')}"
 
 
 def _best(plan: Plan, archive: Archive) -> Evaluation | None:
